@@ -1,0 +1,78 @@
+import { z } from 'zod';
+
+/** Names of datasets and models: they appear in URLs, workflow ids and object keys. */
+export const nameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, _ and -, at most 63 characters');
+
+export const labelSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .refine(
+    (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}]/u.test(label),
+    'a label holds no slash and no control character',
+  );
+
+export const imageFormats = ['jpeg', 'png', 'webp'] as const;
+export const imageFormatSchema = z.enum(imageFormats);
+export type ImageFormat = z.infer<typeof imageFormatSchema>;
+
+export const sides = ['train', 'validation', 'test'] as const;
+export const sideSchema = z.enum(sides);
+/** The side of the split an image is on, for ever. */
+export type Side = z.infer<typeof sideSchema>;
+
+export const quarantineReasons = [
+  'unsupported_type',
+  'undecodable',
+  'truncated',
+  'too_small',
+  'too_many_pixels',
+  'too_many_bytes',
+  'unreadable',
+  'link_outside_source',
+  'bad_label',
+] as const;
+export const quarantineReasonSchema = z.enum(quarantineReasons);
+export type QuarantineReason = z.infer<typeof quarantineReasonSchema>;
+
+/** What is known of an image from its bytes alone. */
+export const imageFactsSchema = z.object({
+  sha256: z.string().length(64),
+  md5: z.string().length(32),
+  sizeBytes: z.number().int().positive(),
+  format: imageFormatSchema,
+  width: z.number().int().positive(),
+  height: z.number().int().positive(),
+});
+export type ImageFacts = z.infer<typeof imageFactsSchema>;
+
+/** Where images come from. `default` means DATASET_DIR, else the public set, else the synthetic set. */
+export const sourceSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('default') }),
+  z.object({ kind: z.literal('folder'), path: z.string().min(1) }),
+  z.object({ kind: z.literal('public') }),
+  z.object({ kind: z.literal('synthetic') }),
+  z.object({ kind: z.literal('upload'), uploadId: z.uuid() }),
+]);
+export type Source = z.infer<typeof sourceSchema>;
+
+export const datasetStatisticsSchema = z.object({
+  images: z.number().int(),
+  bytes: z.number().int(),
+  classes: z.record(z.string(), z.number().int()),
+  sides: z.record(sideSchema, z.record(z.string(), z.number().int())),
+  formats: z.partialRecord(imageFormatSchema, z.number().int()),
+  width: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
+  height: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
+  imbalanceRatio: z.number().describe('images of the largest class divided by those of the smallest'),
+  duplicates: z.number().int().describe('files whose bytes another file of the same label already holds'),
+  quarantined: z.partialRecord(quarantineReasonSchema, z.number().int()),
+  conflicts: z.number().int().describe('distinct images that appear under two labels and are excluded'),
+});
+export type DatasetStatistics = z.infer<typeof datasetStatisticsSchema>;
+
+/** An image as a member of a dataset version. */
+export const exampleSchema = z.object({ sha256: z.string(), label: z.string(), side: sideSchema });
+export type Example = z.infer<typeof exampleSchema>;

@@ -1,0 +1,49 @@
+/** Names that processes must agree on. Free of zod, so that workflows can import it into their sandbox. */
+
+export const taskQueues = { pipeline: 'pipeline', training: 'training' } as const;
+
+export const workflowTypes = {
+  ingestDataset: 'ingestDataset',
+  trainModel: 'trainModel',
+  validateModel: 'validateModel',
+  promoteModel: 'promoteModel',
+  retrainingPipeline: 'retrainingPipeline',
+} as const;
+
+export const progressQuery = 'progress';
+
+/** The steps of `retrainingPipeline`, in order; each is also the Temporal summary of what carries it out. */
+export const retrainingSteps = [
+  'start',
+  'check_model_performance',
+  'check_new_data',
+  'prepare_training_data',
+  'train_new_model',
+  'validate_new_model',
+  'deploy_new_model',
+  'send_notification',
+  'end',
+] as const;
+export type RetrainingStep = (typeof retrainingSteps)[number];
+
+/** The steps of `ingestDataset`, in order. */
+export const ingestionSteps = ['resolve_source', 'scan', 'ingest_images', 'commit_version'] as const;
+export type IngestionStep = (typeof ingestionSteps)[number];
+
+export type StepName = RetrainingStep | IngestionStep;
+
+/** One retraining per model at a time: a second request joins the run with this id. */
+export function retrainingWorkflowId(modelName: string): string {
+  return `retrain-${modelName}`;
+}
+
+/** One ingestion per dataset and source at a time. `sourceHash` is a hash of the source and its options. */
+export function ingestionWorkflowId(dataset: string, sourceHash: string): string {
+  return `ingest-${dataset}-${sourceHash}`;
+}
+
+/** Channel of Postgres LISTEN/NOTIFY that hints at a new serving generation. */
+export const generationChannel = 'perennial_generation';
+
+/** Search attributes (all Keyword), registered when the namespace is set up. */
+export const searchAttributes = ['MlModel', 'MlDataset', 'MlTrigger', 'MlStage'] as const;

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { nameSchema, sourceSchema, type DatasetStatistics } from './datasets.js';
+import { hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
+import type { Decision } from './registry.js';
+import type { StepName } from './names.js';
+
+export const triggers = ['manual', 'first_run', 'schedule', 'new_data', 'performance', 'drift'] as const;
+export const triggerSchema = z.enum(triggers);
+export type Trigger = z.infer<typeof triggerSchema>;
+
+export const ingestionInputSchema = z.object({
+  dataset: nameSchema,
+  source: sourceSchema,
+  label: z.string().optional(),
+  trigger: triggerSchema,
+  requestId: z.string(),
+});
+export type IngestionInput = z.infer<typeof ingestionInputSchema>;
+
+export interface IngestionResult {
+  dataset: string;
+  version: number;
+  digest: string;
+  isNewVersion: boolean;
+  files: number;
+  newImages: number;
+  uploadedBytes: number;
+  duplicates: number;
+  quarantined: number;
+  conflicts: number;
+  statistics: DatasetStatistics;
+  /** For instance that the images are synthetic. */
+  note: string | null;
+}
+
+export const retrainingInputSchema = z.object({
+  modelName: nameSchema,
+  dataset: nameSchema,
+  trigger: triggerSchema,
+  requestId: z.string(),
+  source: sourceSchema.nullable().describe('a source to ingest first; null rescans the folders the dataset knows'),
+  hyperparameters: hyperparametersSchema,
+});
+export type RetrainingInput = z.infer<typeof retrainingInputSchema>;
+
+export interface TrainingInput {
+  modelName: string;
+  dataset: string;
+  datasetVersion: number;
+  hyperparameters: Hyperparameters;
+  /** Id of the run in our record; derived by the parent, so that a retry finds the same run. */
+  runId: string;
+}
+
+export interface TrainingResult {
+  runId: string;
+  version: number;
+  weightsSha256: string;
+  bestEpoch: number;
+  epochs: number;
+  newFeatures: number;
+  test: Evaluation;
+}
+
+export interface ValidationInput {
+  modelName: string;
+  version: number;
+}
+
+export interface PromotionInput {
+  modelName: string;
+  version: number;
+  actor: string;
+  reason: string;
+  /** A promotion with a key that was used before gives the former outcome and changes nothing. */
+  idempotencyKey: string;
+}
+
+export interface PromotionResult {
+  version: number;
+  formerVersion: number | null;
+  generation: number;
+  replicas: string[];
+  outcome: 'promoted' | 'rolled_back';
+  detail: string;
+}
+
+export interface RetrainingResult {
+  outcome: 'promoted' | 'refused' | 'rolled_back' | 'needs_approval';
+  summary: string;
+  modelName: string;
+  version: number;
+  runId: string;
+  dataset: string;
+  datasetVersion: number;
+  test: Evaluation;
+  decision: Decision;
+}
+
+export const runStatuses = ['running', 'completed', 'failed', 'cancelled'] as const;
+export type RunStatus = (typeof runStatuses)[number];
+
+export interface StepProgress {
+  name: StepName;
+  status: 'pending' | RunStatus;
+  detail: string | null;
+}
+
+/** Answer of every workflow's `progress` query. */
+export interface Progress {
+  workflow: string;
+  status: RunStatus;
+  steps: StepProgress[];
+}

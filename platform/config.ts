@@ -1,0 +1,117 @@
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { nameSchema } from '../contracts/datasets.js';
+import { PerennialError } from '../contracts/errors.js';
+import { packageRoot } from './paths.js';
+
+const port = z.coerce.number().int().min(0).max(65535);
+const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
+
+/**
+ * Every setting of every process, from the environment. Empty strings count as unset.
+ * The descriptions are the rows of the configuration table in `docs/configuration.md`.
+ */
+export const configSchema = z.object({
+  PERENNIAL_HOME: z.string().default('.perennial').describe('folder that holds all state of the local stack'),
+  HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
+  PORT: port.default(3000).describe('port of the API'),
+  DATABASE_URL: z.url().optional().describe('your own Postgres (15 or newer); without it one is started'),
+  DATABASE_POOL_SIZE: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(100)
+    .default(10)
+    .describe('connections a process keeps to Postgres'),
+  S3_ENDPOINT: z.url().optional().describe('your own S3 server; without it one is started'),
+  S3_BUCKET: z.string().default('perennial').describe('bucket that holds every object; created if it is missing'),
+  S3_REGION: z.string().default('us-east-1').describe('region of the bucket'),
+  S3_ACCESS_KEY_ID: z.string().default('perennial').describe('access key of the S3 server'),
+  S3_SECRET_ACCESS_KEY: z.string().default('perennial-local').describe('secret key of the S3 server'),
+  S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
+  TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your own Temporal; without it one is started'),
+  TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace'),
+  TEMPORAL_API_KEY: z.string().optional().describe('API key of Temporal Cloud'),
+  TEMPORAL_TLS: flag.default(false).describe('use TLS towards Temporal'),
+  TEMPORAL_UI_URL: z.url().optional().describe('address of the Temporal Web UI, for links'),
+  POSTGRES_PORT: port.default(0).describe('port of the local Postgres; 0 takes a free one'),
+  S3_PORT: port.default(0).describe('port of the local S3 server; 0 takes a free one'),
+  TEMPORAL_PORT: port.default(0).describe('port of the local Temporal; 0 takes a free one'),
+  TEMPORAL_UI_PORT: port.default(0).describe('port of the local Temporal Web UI; 0 takes a free one'),
+  MODEL_NAME: nameSchema.default('dandelion_grass_classifier').describe('model that is trained and served'),
+  DATASET_NAME: nameSchema.default('dandelion_grass').describe('dataset the model is trained on'),
+  DATASET_DIR: z
+    .string()
+    .optional()
+    .describe('folder of class folders to ingest; without it the public set, else a synthetic one'),
+  PUBLIC_DATASET_URL: z
+    .url()
+    .default('https://raw.githubusercontent.com/btphan95/greenr-airflow/master/data')
+    .describe('where the public photographs are: <url>/<label>/<number>.jpg'),
+  PUBLIC_DATASET_IMAGES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(200)
+    .describe('photographs of each class to download from there'),
+  PROMOTION_MIN_ACCURACY: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.8)
+    .describe('test accuracy a model needs to be promoted'),
+  SERVING_THREADS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(64)
+    .default(0)
+    .describe('inference threads of the API; 0 means one a core'),
+  SERVING_QUEUE_LIMIT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(256)
+    .describe('predictions that may wait before requests are refused with 429'),
+  MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
+  MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(100_000_000).describe('most pixels an image may have'),
+  ALLOWED_SOURCE_ROOT: z
+    .string()
+    .optional()
+    .describe('folder sources must lie below when named over HTTP; default: any local path the process can read'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('least severe level that is logged'),
+  CODE_REVISION: z.string().default('unknown').describe('revision of the code, kept with every run'),
+  REPLICA_URL: z.url().optional().describe('address under which other processes reach this API'),
+  SHUTDOWN_GRACE_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('time running work gets to end when a process stops, in ms'),
+});
+
+export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
+
+/** Reads the configuration. Throws `configuration_invalid` that names every wrong setting at once. */
+export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const present = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = configSchema.safeParse(present);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new PerennialError(
+      'configuration_invalid',
+      `Set these environment variables right and start again: ${problems.join('; ')}`,
+    );
+  }
+  return { ...parsed.data, PERENNIAL_HOME: resolve(packageRoot, parsed.data.PERENNIAL_HOME) };
+}
+
+/** Folder for files that a process may lose at any time. */
+export function scratchFolder(config: Config): string {
+  return join(config.PERENNIAL_HOME, 'scratch');
+}

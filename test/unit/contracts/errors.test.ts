@@ -1,0 +1,12 @@
+import { PerennialError, errorCodeOf } from '../../../contracts/errors.js';
+
+describe('errorCodeOf', () => {
+  it('gives the code of a known failure', () => {
+    expect(errorCodeOf(new PerennialError('no_model', 'none yet'))).toBe('no_model');
+  });
+
+  it('calls a foreign failure internal, whatever its code', () => {
+    expect(errorCodeOf(Object.assign(new Error('x'), { code: 'ENOENT' }))).toBe('internal');
+    expect(errorCodeOf('text')).toBe('internal');
+  });
+});
