@@ -1,0 +1,63 @@
+import sharp from 'sharp';
+import type { QuarantineReason } from '../../contracts/datasets.js';
+import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { inputSize } from '../../contracts/training.js';
+import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
+
+// libvips would keep the last operations and their pixels: each image comes by once, so that is only memory.
+sharp.cache(false);
+
+/** Bytes of a decoded image: inputSize × inputSize × RGB. */
+export const pixelBytes = inputSize * inputSize * 3;
+
+export type Decoded = { ok: true; header: ImageHeader; pixels: Uint8Array } | ImageFault;
+
+/**
+ * Decodes an image to the pixels every model sees: 224×224 RGB, uint8, row by row. The EXIF orientation is applied,
+ * transparency laid on white, any colour space turned into sRGB, the first frame taken, the aspect ratio given up.
+ */
+export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promise<Decoded> {
+  const header = await readHeader(bytes, limits);
+  if (!header.ok) return header;
+  try {
+    // `truncated` is the laxest level that still refuses half an image; stricter ones refuse good photographs.
+    const pixels = await sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels })
+      .autoOrient()
+      .flatten({ background: '#ffffff' })
+      .resize(inputSize, inputSize, { fit: 'fill' })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer();
+    if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
+    return { ok: true, header, pixels };
+  } catch (error) {
+    return undecodable(bytes, header.format, error);
+  }
+}
+
+/**
+ * The pixels of an image as `decodeImage` gives them. Training, evaluation and serving all come through here.
+ * @throws PerennialError unsupported_type, undecodable_image, image_too_large, image_too_small or too_large
+ */
+export async function decodePixels(bytes: Uint8Array, limits: ImageLimits): Promise<Uint8Array> {
+  const decoded = await decodeImage(bytes, limits);
+  if (!decoded.ok) throw new PerennialError(errorCodes[decoded.reason], `${decoded.detail} Send another image.`);
+  return decoded.pixels;
+}
+
+/** Sets how many threads decode one image, for the whole process. One is best where many images go side by side. */
+export function setThreadsPerImage(threads: number): void {
+  sharp.concurrency(threads);
+}
+
+const errorCodes = {
+  unsupported_type: 'unsupported_type',
+  undecodable: 'undecodable_image',
+  truncated: 'undecodable_image',
+  too_small: 'image_too_small',
+  too_many_pixels: 'image_too_large',
+  too_many_bytes: 'too_large',
+  unreadable: 'undecodable_image',
+  link_outside_source: 'undecodable_image',
+  bad_label: 'bad_request',
+} as const satisfies Record<QuarantineReason, ErrorCode>;

@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto';
+import type { ImageFacts } from '../../contracts/datasets.js';
+import { decodeImage } from './decode.js';
+import type { ImageFault, ImageLimits } from './header.js';
+
+export { nameOfType, sniffFormat } from './format.js';
+export { minimumSide, type ImageLimits } from './header.js';
+
+export type Inspection = { ok: true; facts: ImageFacts } | ImageFault;
+
+/**
+ * Everything ingestion must know of an image, from its bytes alone. The image is decoded once the way training and
+ * serving decode it, so that what passes here cannot fail there. Width and height are those of the stored pixels.
+ */
+export async function inspectImage(bytes: Uint8Array, limits: ImageLimits): Promise<Inspection> {
+  const decoded = await decodeImage(bytes, limits);
+  if (!decoded.ok) return decoded;
+  const { format, width, height } = decoded.header;
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const md5 = createHash('md5').update(bytes).digest('hex');
+  return { ok: true, facts: { sha256, md5, sizeBytes: bytes.length, format, width, height } };
+}
