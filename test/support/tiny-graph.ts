@@ -1,0 +1,60 @@
+import onnxProto, { type onnx as shapes } from 'onnx-proto';
+import { onnxNames } from '../../contracts/bundle.js';
+import { inputSize } from '../../contracts/training.js';
+
+const { onnx } = onnxProto;
+const { FLOAT, UINT8 } = onnx.TensorProto.DataType;
+const { INT, INTS } = onnx.AttributeProto.AttributeType;
+
+/**
+ * An ONNX model with the ends every bundle's model has: its features are the mean red, green and blue between 0 and 1,
+ * its probabilities the softmax of a linear layer over them. Label n looks at colour n modulo 3: the redder the
+ * picture, the more of the first label.
+ */
+export function tinyGraph(classes: number, bias: number): Uint8Array {
+  const weights = Array.from({ length: 3 * classes }, (_, index) =>
+    Math.floor(index / classes) === (index % classes) % 3 ? 10 : -2,
+  );
+  const biases = Array.from({ length: classes }, (_, label) => (label === 0 ? bias : 0));
+  const graph = onnx.GraphProto.create({
+    name: 'tiny',
+    node: [
+      node('Cast', [onnxNames.image], 'float', [{ name: 'to', type: INT, i: FLOAT }]),
+      node('Div', ['float', 'scale'], 'scaled'),
+      node('ReduceMean', ['scaled'], onnxNames.features, [
+        { name: 'axes', type: INTS, ints: [1, 2] },
+        { name: 'keepdims', type: INT, i: 0 },
+      ]),
+      node('MatMul', [onnxNames.features, 'weights'], 'products'),
+      node('Add', ['products', 'biases'], 'logits'),
+      node('Softmax', ['logits'], onnxNames.probabilities, [{ name: 'axis', type: INT, i: 1 }]),
+    ],
+    initializer: [
+      constant('scale', [], [255]),
+      constant('weights', [3, classes], weights),
+      constant('biases', [classes], biases),
+    ],
+    input: [end(onnxNames.image, UINT8, ['N', inputSize, inputSize, 3])],
+    output: [end(onnxNames.probabilities, FLOAT, ['N', classes]), end(onnxNames.features, FLOAT, ['N', 3])],
+  });
+  const model = onnx.ModelProto.create({ irVersion: 8, opsetImport: [{ domain: '', version: 13 }], graph });
+  return onnx.ModelProto.encode(model).finish();
+}
+
+function node(
+  opType: string,
+  input: string[],
+  output: string,
+  attribute: shapes.IAttributeProto[] = [],
+): shapes.INodeProto {
+  return { opType, name: output, input, output: [output], attribute };
+}
+
+function constant(name: string, dims: number[], floatData: number[]): shapes.ITensorProto {
+  return { name, dims, dataType: FLOAT, floatData };
+}
+
+function end(name: string, elemType: number, sizes: (string | number)[]): shapes.IValueInfoProto {
+  const dim = sizes.map((size) => (typeof size === 'string' ? { dimParam: size } : { dimValue: size }));
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
+}
