@@ -30,7 +30,11 @@ export type RetrainingStep = (typeof retrainingSteps)[number];
 export const ingestionSteps = ['resolve_source', 'scan', 'ingest_images', 'commit_version'] as const;
 export type IngestionStep = (typeof ingestionSteps)[number];
 
-export type StepName = RetrainingStep | IngestionStep;
+/** The steps of `trainModel`, in order. */
+export const trainingSteps = ['extract_features', 'fit', 'package', 'register'] as const;
+export type TrainingStep = (typeof trainingSteps)[number];
+
+export type StepName = RetrainingStep | IngestionStep | TrainingStep;
 
 /** One retraining per model at a time: a second request joins the run with this id. */
 export function retrainingWorkflowId(modelName: string): string {

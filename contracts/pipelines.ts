@@ -74,19 +74,22 @@ export interface PromotionInput {
   reason: string;
   /** A promotion with a key that was used before gives the former outcome and changes nothing. */
   idempotencyKey: string;
+  /** What the gate decided; null when a person promotes past it. */
+  decision: Decision | null;
 }
 
 export interface PromotionResult {
   version: number;
   formerVersion: number | null;
-  generation: number;
+  /** Serving generation after the move; null when nothing was moved. */
+  generation: number | null;
   replicas: string[];
-  outcome: 'promoted' | 'rolled_back';
+  outcome: 'promoted' | 'rolled_back' | 'refused' | 'needs_approval';
   detail: string;
 }
 
 export interface RetrainingResult {
-  outcome: 'promoted' | 'refused' | 'rolled_back' | 'needs_approval';
+  outcome: PromotionResult['outcome'];
   summary: string;
   modelName: string;
   version: number;

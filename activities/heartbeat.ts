@@ -1,0 +1,23 @@
+import { Context } from '@temporalio/activity';
+
+const intervalMs = 1_000;
+
+/**
+ * Runs `work` while it is reported alive every second with its latest progress. The signal given to it fires when
+ * the activity is cancelled or its worker stops.
+ */
+export async function withHeartbeat<T>(
+  work: (report: (progress: unknown) => void, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = Context.current();
+  let latest: unknown = null;
+  const timer = setInterval(() => context.heartbeat(latest), intervalMs);
+  try {
+    context.heartbeat(latest);
+    return await work((progress) => {
+      latest = progress;
+    }, context.cancellationSignal);
+  } finally {
+    clearInterval(timer);
+  }
+}

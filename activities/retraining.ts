@@ -1,0 +1,94 @@
+import { PerennialError } from '../contracts/errors.js';
+import type { RetrainingResult } from '../contracts/pipelines.js';
+import type { Source } from '../contracts/datasets.js';
+import { checkTrainable } from '../domain/check-trainable.js';
+import type { DatasetStore } from '../stores/datasets.js';
+import type { OutboxStore } from '../stores/outbox.js';
+import type { RegistryStore } from '../stores/registry.js';
+import type { Logger } from '../platform/logging.js';
+
+export interface RetrainingDependencies {
+  registry: RegistryStore;
+  datasets: DatasetStore;
+  outbox: OutboxStore;
+  logger: Logger;
+}
+
+export interface PerformanceCheck {
+  version: number | null;
+  accuracy: number | null;
+  detail: string;
+}
+
+export interface NewDataCheck {
+  newImages: number;
+  newShare: number;
+  detail: string;
+}
+
+export interface TrainingData {
+  datasetVersion: number;
+  images: number;
+}
+
+export interface RetrainingActivities {
+  checkModelPerformance(input: { modelName: string }): Promise<PerformanceCheck>;
+  checkNewData(input: { modelName: string; dataset: string }): Promise<NewDataCheck>;
+  sourcesToRescan(dataset: string): Promise<Source[]>;
+  selectTrainingData(dataset: string): Promise<TrainingData>;
+  sendNotification(input: { workflowId: string; result: RetrainingResult }): Promise<void>;
+}
+
+/** The light steps of the retraining pipeline. */
+export function createRetrainingActivities(deps: RetrainingDependencies): RetrainingActivities {
+  return {
+    checkModelPerformance: (input) => checkModelPerformance(deps, input),
+    checkNewData: (input) => checkNewData(deps, input),
+    sourcesToRescan: (dataset) => deps.datasets.rescanTargets(dataset),
+    selectTrainingData: (dataset) => selectTrainingData(deps, dataset),
+    sendNotification: (input) => sendNotification(deps, input),
+  };
+}
+
+async function checkModelPerformance(deps: RetrainingDependencies, { modelName }: { modelName: string }): Promise<PerformanceCheck> {
+  const production = await deps.registry.production(modelName);
+  if (!production) return { version: null, accuracy: null, detail: 'no model is in Production yet' };
+  const { accuracy, intervals } = production.evaluation;
+  const [low, high] = intervals.accuracy.map((bound) => bound.toFixed(3));
+  return {
+    version: production.version,
+    accuracy,
+    detail: `version ${production.version} in Production: test accuracy ${accuracy.toFixed(3)} (${low} to ${high})`,
+  };
+}
+
+/** Counts what the newest version of the dataset holds that Production was not trained or tested on. */
+async function checkNewData(deps: RetrainingDependencies, { modelName, dataset }: { modelName: string; dataset: string }): Promise<NewDataCheck> {
+  const latest = await deps.datasets.latestVersion(dataset);
+  if (!latest) return { newImages: 0, newShare: 0, detail: `dataset ${dataset} has no version yet` };
+  const production = await deps.registry.production(modelName);
+  const known = production?.dataset === dataset ? await deps.datasets.examples(dataset, production.datasetVersion) : [];
+  const knownImages = new Set(known.map(({ sha256 }) => sha256));
+  const current = await deps.datasets.examples(dataset, latest.version);
+  const newImages = current.filter(({ sha256 }) => !knownImages.has(sha256)).length;
+  const newShare = newImages / Math.max(1, current.length);
+  return { newImages, newShare, detail: `${newImages} of ${current.length} images are new (${(100 * newShare).toFixed(1)} %)` };
+}
+
+async function selectTrainingData(deps: RetrainingDependencies, dataset: string): Promise<TrainingData> {
+  const latest = await deps.datasets.latestVersion(dataset);
+  if (!latest) {
+    throw new PerennialError('not_found', `Dataset ${dataset} has no images. Ingest a folder or upload images, then start the training again.`);
+  }
+  const refusal = checkTrainable(latest.statistics);
+  if (refusal !== null) throw new PerennialError('dataset_too_small', refusal);
+  return { datasetVersion: latest.version, images: latest.statistics.images };
+}
+
+async function sendNotification(deps: RetrainingDependencies, { workflowId, result }: { workflowId: string; result: RetrainingResult }): Promise<void> {
+  await deps.outbox.add(`retraining.${result.outcome}`, { workflow_id: workflowId, ...result });
+  deps.logger.info(
+    { model_name: result.modelName, version: result.version, outcome: result.outcome },
+    `retraining ended: ${result.summary}`,
+  );
+}

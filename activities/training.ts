@@ -1,0 +1,27 @@
+import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
+import type { ErrorCode } from '../contracts/errors.js';
+import type { BundleAddress } from '../stores/bundles.js';
+import type { TrainingDependencies } from './training/dependencies.js';
+import { extractFeatures, type FeaturesInput, type FeaturesResult } from './training/features.js';
+import { fitModel, type FitResult } from './training/fit.js';
+import { packageModel } from './training/package.js';
+import { registerModel } from './training/register.js';
+
+export interface TrainingActivities {
+  extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
+  fitModel(input: TrainingInput): Promise<FitResult>;
+  packageModel(input: TrainingInput, fit: FitResult): Promise<BundleAddress>;
+  registerModel(input: TrainingInput, bundle: BundleAddress): Promise<Pick<TrainingResult, 'version' | 'test'>>;
+  failTraining(runId: string, end: { status: 'failed' | 'cancelled'; error: { code: ErrorCode; message: string } }): Promise<void>;
+}
+
+/** What the training worker does; TF.js itself runs in a child process of each activity. */
+export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
+  return {
+    extractFeatures: (input) => extractFeatures(deps, input),
+    fitModel: (input) => fitModel(deps, input),
+    packageModel: (input, fit) => packageModel(deps, input, fit),
+    registerModel: (input, bundle) => registerModel(deps, input, bundle),
+    failTraining: (runId, { status, error }) => deps.runs.fail(runId, status, error),
+  };
+}

@@ -1,0 +1,19 @@
+import type { Logger } from '../../platform/logging.js';
+import type { DatasetStore } from '../../stores/datasets.js';
+import type { FeatureStore } from '../../stores/features.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import type { RegistryStore } from '../../stores/registry.js';
+import type { RunStore } from '../../stores/runs.js';
+
+/** What the activities of the training worker need of the world. */
+export interface TrainingDependencies {
+  datasets: DatasetStore;
+  features: FeatureStore;
+  runs: RunStore;
+  registry: RegistryStore;
+  objects: ObjectStore;
+  /** Folder for files of a job; whatever is in it may be lost. */
+  scratchFolder: string;
+  codeRevision: string;
+  logger: Logger;
+}

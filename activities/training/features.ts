@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { backboneDigest } from '../../model/architectures/backbone-digest.js';
+import { featureFileKey } from '../../stores/object-keys.js';
+import { sumOfFile } from '../file-sum.js';
+import { withHeartbeat } from '../heartbeat.js';
+import { runModelJob } from '../model-process.js';
+import { withScratchFolder } from '../scratch.js';
+import type { TrainingDependencies } from './dependencies.js';
+import { fetchImages } from './inputs.js';
+
+/** Images per Parquet file: a killed run loses at most one file's worth of embeddings. */
+const imagesPerFile = 512;
+const embeddingBatchSize = 16;
+
+export interface FeaturesInput {
+  dataset: string;
+  datasetVersion: number;
+  runId: string;
+}
+
+export interface FeaturesResult {
+  images: number;
+  newFeatures: number;
+}
+
+/** Computes the embeddings a dataset version still lacks; those that exist cost one query. */
+export async function extractFeatures(deps: TrainingDependencies, input: FeaturesInput): Promise<FeaturesResult> {
+  const examples = await deps.datasets.examples(input.dataset, input.datasetVersion);
+  const missing = await deps.features.missing(
+    backboneDigest,
+    examples.map((example) => example.sha256),
+  );
+  if (missing.length > 0) {
+    await withHeartbeat(async (report, signal) => {
+      for (let from = 0; from < missing.length; from += imagesPerFile) {
+        report({ embedded: from, of: missing.length });
+        await embedFile(deps, input.runId, missing.slice(from, from + imagesPerFile), signal);
+      }
+    });
+  }
+  return { images: examples.length, newFeatures: missing.length };
+}
+
+async function embedFile(deps: TrainingDependencies, runId: string, sha256s: readonly string[], signal: AbortSignal): Promise<void> {
+  await withScratchFolder(deps.scratchFolder, async (folder) => {
+    const images = await fetchImages(deps, sha256s, folder, signal);
+    const outputPath = join(folder, 'features.parquet');
+    await runModelJob({ kind: 'embed', images, outputPath, batchSize: embeddingBatchSize }, { signal, logger: deps.logger });
+    const { sha256 } = await sumOfFile(outputPath);
+    const objectKey = featureFileKey(backboneDigest, sha256);
+    await deps.objects.putFile(objectKey, outputPath);
+    await deps.features.add({
+      backbone: backboneDigest,
+      objectKey,
+      sha256,
+      images: images.map((image) => image.sha256),
+      runId,
+    });
+  });
+}

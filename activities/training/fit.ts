@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import type { Example } from '../../contracts/datasets.js';
+import type { TrainingInput } from '../../contracts/pipelines.js';
+import type { Hyperparameters } from '../../contracts/training.js';
+import { backboneDigest } from '../../model/architectures/backbone-digest.js';
+import type { EpochEvent, ImageFile } from '../../model/jobs.js';
+import { checkpointKey } from '../../stores/object-keys.js';
+import { sumOfFile } from '../file-sum.js';
+import { withHeartbeat } from '../heartbeat.js';
+import { runModelJob } from '../model-process.js';
+import { withScratchFolder } from '../scratch.js';
+import type { TrainingDependencies } from './dependencies.js';
+import { fetchFeatures, fetchImages } from './inputs.js';
+
+export interface FitResult {
+  attempt: number;
+  bestEpoch: number;
+  epochs: number;
+  weightsSha256: string;
+}
+
+/** What the trainer child reads, brought into a scratch folder. */
+export interface TrainerInputs {
+  labels: string[];
+  examples: Example[];
+  featurePaths: string[];
+  images: ImageFile[];
+}
+
+/**
+ * Trains until the last epoch or early stopping, from the last committed checkpoint if there is one. Each epoch's
+ * metrics and checkpoint become visible together; an attempt that another has overtaken cannot commit any more.
+ */
+export async function fitModel(deps: TrainingDependencies, input: TrainingInput): Promise<FitResult> {
+  const { workflowExecution } = Context.current().info;
+  const { attempt } = await deps.runs.open({
+    ...input,
+    workflowId: workflowExecution?.workflowId ?? '',
+    codeRevision: deps.codeRevision,
+  });
+  return withHeartbeat((report, signal) =>
+    withScratchFolder(deps.scratchFolder, async (folder) => {
+      const inputs = await fetchTrainerInputs(deps, input, folder, signal);
+      const result = await runModelJob(
+        {
+          kind: 'train',
+          hyperparameters: input.hyperparameters,
+          ...inputs,
+          checkpointPath: await fetchLatestCheckpoint(deps, input.runId, folder),
+          outputFolder: folder,
+        },
+        { signal, logger: deps.logger, onProgress: report, onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event) },
+      );
+      return { attempt, bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
+    }),
+  );
+}
+
+/** Brings a dataset version into `folder` in the form the architecture trains on: embeddings, or the images. */
+export async function fetchTrainerInputs(
+  deps: TrainingDependencies,
+  input: TrainingInput,
+  folder: string,
+  signal: AbortSignal,
+): Promise<TrainerInputs> {
+  const examples = await deps.datasets.examples(input.dataset, input.datasetVersion);
+  const sha256s = examples.map((example) => example.sha256);
+  return {
+    labels: [...new Set(examples.map((example) => example.label))].sort(),
+    examples,
+    featurePaths: trainsOnFeatures(input.hyperparameters)
+      ? await fetchFeatures(deps, backboneDigest, examples, folder, signal)
+      : [],
+    images: trainsOnImages(input.hyperparameters) ? await fetchImages(deps, sha256s, join(folder, 'images'), signal) : [],
+  };
+}
+
+export function trainsOnFeatures({ architecture }: Hyperparameters): boolean {
+  return architecture === 'efficientnet-lite0';
+}
+
+export function trainsOnImages({ architecture, fineTuneBlocks }: Hyperparameters): boolean {
+  return architecture === 'cnn' || fineTuneBlocks > 0;
+}
+
+/** Gives the path of the newest committed checkpoint, or null when the run has none yet. */
+export async function fetchLatestCheckpoint(deps: TrainingDependencies, runId: string, folder: string): Promise<string | null> {
+  const latest = await deps.runs.latestCheckpoint(runId);
+  if (!latest) return null;
+  const path = join(folder, 'resume.ckpt');
+  await deps.objects.getToFile(latest.objectKey, path);
+  return path;
+}
+
+async function commitEpoch(deps: TrainingDependencies, runId: string, attempt: number, event: EpochEvent): Promise<void> {
+  const objectKey = checkpointKey(runId, event.metrics.epoch, attempt);
+  const { sha256, sizeBytes } = await sumOfFile(event.checkpointPath);
+  await deps.objects.putFile(objectKey, event.checkpointPath);
+  await deps.runs.recordEpoch(runId, attempt, event.metrics, { objectKey, sha256, sizeBytes });
+}

@@ -1,0 +1,57 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Example } from '../../contracts/datasets.js';
+import type { ImageFile } from '../../model/jobs.js';
+import { rawImageKey } from '../../stores/object-keys.js';
+import type { DatasetStore } from '../../stores/datasets.js';
+import type { FeatureStore } from '../../stores/features.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import { concurrently } from '../concurrently.js';
+
+/** Downloads under way at a time: enough to hide the latency of the object store, few enough to be no load. */
+const downloadsAtOnce = 8;
+
+/** Brings the raw bytes of images into `folder`, one file each, named by their SHA-256. */
+export async function fetchImages(
+  { objects, datasets }: { objects: ObjectStore; datasets: DatasetStore },
+  sha256s: readonly string[],
+  folder: string,
+  signal: AbortSignal,
+): Promise<ImageFile[]> {
+  await mkdir(folder, { recursive: true });
+  const facts = await datasets.imageFacts(sha256s);
+  return concurrently(
+    facts,
+    downloadsAtOnce,
+    async ({ sha256, md5 }) => {
+      const path = join(folder, sha256);
+      await objects.getToFile(rawImageKey(md5), path);
+      return { sha256, path };
+    },
+    signal,
+  );
+}
+
+/** Brings the feature files that hold the examples' embeddings into `folder`. */
+export async function fetchFeatures(
+  { objects, features }: { objects: ObjectStore; features: FeatureStore },
+  backboneDigest: string,
+  examples: readonly Example[],
+  folder: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const files = await features.locate(
+    backboneDigest,
+    examples.map((example) => example.sha256),
+  );
+  return concurrently(
+    files,
+    downloadsAtOnce,
+    async ({ objectKey, sha256 }) => {
+      const path = join(folder, `${sha256}.parquet`);
+      await objects.getToFile(objectKey, path);
+      return path;
+    },
+    signal,
+  );
+}

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+import { PerennialError } from '../../contracts/errors.js';
+import type { TrainingInput } from '../../contracts/pipelines.js';
+import type { ModelMetrics } from '../../contracts/training.js';
+import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
+import { runArtifactKey } from '../../stores/object-keys.js';
+import { sumOfFile } from '../file-sum.js';
+import { withHeartbeat } from '../heartbeat.js';
+import { runModelJob } from '../model-process.js';
+import { withScratchFolder } from '../scratch.js';
+import type { TrainingDependencies } from './dependencies.js';
+import { fetchLatestCheckpoint, fetchTrainerInputs, type FitResult } from './fit.js';
+
+/** Files of the bundle that are kept with the run as well: what a person looks at. */
+const artifacts = [bundleFiles.curves, bundleFiles.confusionMatrix, bundleFiles.metrics, bundleFiles.modelCard];
+
+/**
+ * Turns a finished training into a bundle in the object store: calibrated, evaluated, exported, checked against its
+ * source. The run is recorded as finished with its figures. Gives the bundle's address.
+ */
+export async function packageModel(deps: TrainingDependencies, input: TrainingInput, fit: FitResult): Promise<BundleAddress> {
+  const version = await deps.datasets.version(input.dataset, input.datasetVersion);
+  return withHeartbeat((report, signal) =>
+    withScratchFolder(deps.scratchFolder, async (folder) => {
+      const checkpointPath = await fetchLatestCheckpoint(deps, input.runId, folder);
+      if (checkpointPath === null) {
+        throw new PerennialError('conflict', `Run ${input.runId} has no checkpoint to package; start the training again.`);
+      }
+      const outputFolder = join(folder, 'bundle');
+      const { manifest, metrics } = await runModelJob(
+        {
+          kind: 'package',
+          modelName: input.modelName,
+          runId: input.runId,
+          hyperparameters: input.hyperparameters,
+          ...(await fetchTrainerInputs(deps, input, folder, signal)),
+          checkpointPath,
+          epochs: await deps.runs.epochs(input.runId),
+          dataset: input.dataset,
+          datasetVersion: input.datasetVersion,
+          datasetDigest: version.digest,
+          codeRevision: deps.codeRevision,
+          outputFolder,
+        },
+        { signal, logger: deps.logger, onProgress: report },
+      );
+      await recordOutcome(deps, input.runId, fit, outputFolder, { manifest, metrics });
+      return publishBundle(deps.objects, outputFolder, input.modelName);
+    }),
+  );
+}
+
+async function recordOutcome(
+  deps: TrainingDependencies,
+  runId: string,
+  fit: FitResult,
+  folder: string,
+  { manifest, metrics }: { manifest: Manifest; metrics: ModelMetrics },
+): Promise<void> {
+  for (const name of artifacts) {
+    const objectKey = runArtifactKey(runId, name);
+    await deps.objects.put(objectKey, await readFile(join(folder, name)));
+    await deps.runs.addArtifact(runId, { name, objectKey, ...(await sumOfFile(join(folder, name))) });
+  }
+  await deps.runs.finish(runId, fit.attempt, {
+    weightsSha256: manifest.weightsSha256,
+    bestEpoch: fit.bestEpoch,
+    metrics,
+  });
+}

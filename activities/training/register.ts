@@ -1,0 +1,37 @@
+import { bundleFiles, manifestSchema } from '../../contracts/bundle.js';
+import type { TrainingInput, TrainingResult } from '../../contracts/pipelines.js';
+import { modelMetricsSchema } from '../../contracts/training.js';
+import type { BundleAddress } from '../../stores/bundles.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import type { TrainingDependencies } from './dependencies.js';
+
+/**
+ * Registers a packaged run as the next version of its model, in Staging, and removes its checkpoints. A run is
+ * registered once, however often this is called.
+ */
+export async function registerModel(
+  deps: TrainingDependencies,
+  input: TrainingInput,
+  bundle: BundleAddress,
+): Promise<Pick<TrainingResult, 'version' | 'test'>> {
+  const manifest = manifestSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
+  const metrics = modelMetricsSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
+  const { version } = await deps.registry.register({
+    ...bundle,
+    modelName: input.modelName,
+    runId: input.runId,
+    architecture: manifest.architecture,
+    labels: manifest.labels,
+    dataset: manifest.dataset,
+    datasetVersion: manifest.datasetVersion,
+    datasetDigest: manifest.datasetDigest,
+    sizeBytes: manifest.files.find((file) => file.path === bundleFiles.onnx)?.sizeBytes ?? 0,
+    evaluation: metrics.test,
+  });
+  for (const key of await deps.runs.takeCheckpoints(input.runId, 0)) await deps.objects.delete(key);
+  return { version, test: metrics.test };
+}
+
+async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
+  return JSON.parse(Buffer.from(await objects.get(key)).toString('utf8'));
+}

@@ -1,0 +1,101 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { bundleFiles, manifestSchema, type Manifest } from '../contracts/bundle.js';
+import { messageOf, PerennialError } from '../contracts/errors.js';
+import type { ObjectStore } from './object-store.js';
+
+export interface BundleAddress {
+  /** Key prefix in the object store. */
+  bundleKey: string;
+  /** SHA-256 of `manifest.json`, which names and sums every other file. */
+  bundleSha256: string;
+}
+
+/**
+ * Uploads a finished bundle folder to `models/<model>/<first 16 of the manifest's SHA-256>/`, the manifest last, so
+ * that a bundle with a manifest is complete. Uploading the same bundle again changes nothing.
+ */
+export async function publishBundle(objects: ObjectStore, folder: string, modelName: string): Promise<BundleAddress> {
+  const manifestBytes = await readFile(join(folder, bundleFiles.manifest));
+  const bundleSha256 = sha256(manifestBytes);
+  const bundleKey = `models/${modelName}/${bundleSha256.slice(0, 16)}`;
+  for (const { path } of parseManifest(manifestBytes, folder).files) {
+    await objects.putFile(`${bundleKey}/${path}`, join(folder, path));
+  }
+  await objects.put(`${bundleKey}/${bundleFiles.manifest}`, manifestBytes, 'application/json');
+  return { bundleKey, bundleSha256 };
+}
+
+/**
+ * Gives the folder below `cacheFolder` that holds the bundle, downloading it when it is not there yet. The manifest
+ * is checked against its sum here; whoever loads the bundle checks the files against the manifest.
+ * Throws `bundle_invalid` when the stored manifest is not the registered one.
+ */
+export async function fetchBundle(objects: ObjectStore, address: BundleAddress, cacheFolder: string): Promise<string> {
+  const folder = bundleFolder(address, cacheFolder);
+  if (await exists(join(folder, bundleFiles.manifest))) return folder;
+  const partial = `${folder}.${randomUUID()}.part`;
+  try {
+    await download(objects, address, partial);
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    if (!(await exists(join(folder, bundleFiles.manifest)))) throw error;
+  }
+  return folder;
+}
+
+/** Removes a local copy, for instance one that turned out to be damaged. */
+export async function forgetBundle(address: BundleAddress, cacheFolder: string): Promise<void> {
+  await rm(bundleFolder(address, cacheFolder), { recursive: true, force: true });
+}
+
+function bundleFolder(address: BundleAddress, cacheFolder: string): string {
+  return join(cacheFolder, address.bundleSha256.slice(0, 16));
+}
+
+async function download(
+  objects: ObjectStore,
+  { bundleKey, bundleSha256 }: BundleAddress,
+  folder: string,
+): Promise<void> {
+  const manifestKey = `${bundleKey}/${bundleFiles.manifest}`;
+  const manifestBytes = await objects.get(manifestKey);
+  if (sha256(manifestBytes) !== bundleSha256) {
+    throw new PerennialError(
+      'bundle_invalid',
+      `${manifestKey} is not the manifest that was registered; restore it from a backup.`,
+    );
+  }
+  for (const path of [
+    ...parseManifest(manifestBytes, manifestKey).files.map((file) => file.path),
+    bundleFiles.manifest,
+  ]) {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    await objects.getToFile(`${bundleKey}/${path}`, target);
+  }
+}
+
+function parseManifest(bytes: Uint8Array, where: string): Manifest {
+  try {
+    return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new PerennialError('bundle_invalid', `The manifest of ${where} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

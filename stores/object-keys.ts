@@ -1,0 +1,27 @@
+import type { Side } from '../contracts/datasets.js';
+
+/** Where things lie in the bucket. Raw bytes use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
+
+export function rawImageKey(md5: string): string {
+  return `raw/files/md5/${md5.slice(0, 2)}/${md5.slice(2)}`;
+}
+
+export function featureFileKey(backboneDigest: string, fileSha256: string): string {
+  return `features/${backboneDigest.slice(0, 12)}/${fileSha256}.parquet`;
+}
+
+export function checkpointKey(runId: string, epoch: number, attempt: number): string {
+  return `checkpoints/${runId}/${String(epoch).padStart(4, '0')}-${String(attempt)}.ckpt`;
+}
+
+export function runArtifactKey(runId: string, name: string): string {
+  return `runs/${runId}/${name}`;
+}
+
+export function uploadKey(uploadId: string, position: number): string {
+  return `uploads/${uploadId}/${String(position)}`;
+}
+
+export function sideManifestKey(side: Side, dataset: string, version: number): string {
+  return `${side}/${dataset}/${String(version)}.json`;
+}

@@ -1,0 +1,76 @@
+import { NativeConnection } from '@temporalio/worker';
+import { PerennialError, messageOf } from '../contracts/errors.js';
+import type { Config } from '../platform/config.js';
+import type { Logger } from '../platform/logging.js';
+import { createDatabase, type Database } from '../stores/database.js';
+import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
+import { createFeatureStore, type FeatureStore } from '../stores/features.js';
+import { migrate } from '../stores/migrate.js';
+import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
+import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
+import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
+import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
+import { createRunStore, type RunStore } from '../stores/runs.js';
+
+/** Connections and stores that both workers are built on. */
+export interface WorkerDependencies {
+  database: Database;
+  objects: ObjectStore;
+  temporal: NativeConnection;
+  datasets: DatasetStore;
+  features: FeatureStore;
+  outbox: OutboxStore;
+  pipelines: PipelineStore;
+  registry: RegistryStore;
+  runs: RunStore;
+  close(): Promise<void>;
+}
+
+/** Connects to Postgres, the object store and Temporal, and brings the schema up to date. */
+export async function connect(config: Config, logger: Logger): Promise<WorkerDependencies> {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = required(config);
+  const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
+  await migrate(database);
+  const objects = createObjectStore({ ...config, S3_ENDPOINT });
+  await objects.ensureBucket();
+  const temporal = await connectTemporal(config, TEMPORAL_ADDRESS);
+  return {
+    database,
+    objects,
+    temporal,
+    datasets: createDatasetStore(database),
+    features: createFeatureStore(database),
+    outbox: createOutboxStore(database),
+    pipelines: createPipelineStore(database),
+    registry: createRegistryStore(database),
+    runs: createRunStore(database),
+    async close() {
+      await temporal.close();
+      objects.close();
+      await database.close();
+    },
+  };
+}
+
+async function connectTemporal(config: Config, address: string): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect({
+      address,
+      tls: config.TEMPORAL_TLS,
+      ...(config.TEMPORAL_API_KEY !== undefined && { apiKey: config.TEMPORAL_API_KEY }),
+    });
+  } catch (error) {
+    throw new PerennialError('temporal_unavailable', `Temporal at ${address} cannot be reached (${messageOf(error)}); start it or set TEMPORAL_ADDRESS.`, { cause: error });
+  }
+}
+
+function required(config: Config): { DATABASE_URL: string; S3_ENDPOINT: string; TEMPORAL_ADDRESS: string } {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = config;
+  if (DATABASE_URL === undefined || S3_ENDPOINT === undefined || TEMPORAL_ADDRESS === undefined) {
+    throw new PerennialError(
+      'configuration_invalid',
+      'A worker needs DATABASE_URL, S3_ENDPOINT and TEMPORAL_ADDRESS; `npm start` sets them for the local stack.',
+    );
+  }
+  return { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS };
+}

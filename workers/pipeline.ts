@@ -1,0 +1,32 @@
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { createIngestionActivities } from '../activities/ingestion.js';
+import { createPromotionActivities } from '../activities/promotion.js';
+import { createRecordActivities } from '../activities/records.js';
+import { createRetrainingActivities } from '../activities/retraining.js';
+import { createValidationActivities } from '../activities/validation.js';
+import { taskQueues } from '../contracts/names.js';
+import { minimumSide } from '../model/images/inspect.js';
+import { bundlePath } from '../workflows/bundle/path.js';
+import { runWorker } from './run-worker.js';
+
+/** The pipeline worker: every workflow, and the activities that need no TensorFlow. */
+await runWorker('pipeline-worker', ({ config, logger, deps }) => ({
+  taskQueue: taskQueues.pipeline,
+  workflowBundle: { codePath: bundlePath },
+  maxCachedWorkflows: 100,
+  maxConcurrentActivityTaskExecutions: 20,
+  activities: {
+    ...createRecordActivities(deps),
+    ...createIngestionActivities({ ...deps, config, logger }),
+    ...createRetrainingActivities({ ...deps, logger }),
+    ...createPromotionActivities(deps),
+    ...createValidationActivities({
+      ...deps,
+      bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
+      minAccuracy: config.PROMOTION_MIN_ACCURACY,
+      threads: cpus().length,
+      imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
+    }),
+  },
+}));

@@ -1,0 +1,57 @@
+import { Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import { createActivityInterceptor } from '../activities/interceptor.js';
+import { messageOf } from '../contracts/errors.js';
+import { loadConfig, type Config } from '../platform/config.js';
+import { createLogger, type Logger } from '../platform/logging.js';
+import { announceReady, onShutdown } from '../platform/process.js';
+import { connect, type WorkerDependencies } from './dependencies.js';
+
+export interface Wiring {
+  config: Config;
+  logger: Logger;
+  deps: WorkerDependencies;
+}
+
+/**
+ * The life of a worker process: connects, polls its queue until it is told to stop, lets running activities end
+ * within the grace time, and disconnects.
+ */
+export async function runWorker(name: string, wire: (wiring: Wiring) => Promise<WorkerOptions> | WorkerOptions): Promise<void> {
+  const config = loadConfig();
+  const logger = createLogger(name, config.LOG_LEVEL);
+  logTemporalThrough(logger);
+  try {
+    const deps = await connect(config, logger);
+    const worker = await Worker.create({
+      connection: deps.temporal,
+      namespace: config.TEMPORAL_NAMESPACE,
+      shutdownGraceTime: config.SHUTDOWN_GRACE_MS / 2,
+      maxHeartbeatThrottleInterval: '2s',
+      defaultHeartbeatThrottleInterval: '2s',
+      interceptors: { activity: [(context) => ({ inbound: createActivityInterceptor(context, logger) })] },
+      ...(await wire({ config, logger, deps })),
+    });
+    const finished = worker.run();
+    onShutdown(logger, config.SHUTDOWN_GRACE_MS, async () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await finished;
+      await deps.close();
+    });
+    announceReady();
+    await finished;
+  } catch (error) {
+    logger.fatal({ error }, `the ${name} cannot run: ${messageOf(error)}`);
+    process.exit(1);
+  }
+}
+
+function logTemporalThrough(logger: Logger): void {
+  Runtime.install({
+    // The supervisor's signals are handled by onShutdown, which knows the order.
+    shutdownSignals: [],
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+      const severity = level === 'ERROR' ? 'error' : 'warn';
+      logger[severity]({ ...meta }, message);
+    }),
+  });
+}

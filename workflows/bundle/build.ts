@@ -1,0 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundlePath } from './path.js';
+
+/** Bundles the built workflows ahead of time, so that a worker starts at once and runs what was tested. */
+const { code } = await bundleWorkflowCode({ workflowsPath: fileURLToPath(new URL('../index.js', import.meta.url)) });
+await writeFile(bundlePath, code);

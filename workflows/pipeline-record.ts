@@ -1,0 +1,66 @@
+import { CancellationScope, ContinueAsNew, isCancellation, proxyActivities, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
+import type { StepName } from '../contracts/names.js';
+import type { PipelineEnd, RecordActivities, StepEntry } from '../activities/records.js';
+import { recordOptions } from './activity-options.js';
+import { failureOf } from './failure.js';
+import { tellStory, type Story } from './story.js';
+
+const records = proxyActivities<RecordActivities>(recordOptions);
+
+export interface Opening {
+  trigger: string;
+  modelName: string | null;
+  dataset: string | null;
+  steps: readonly StepName[];
+  /** Steps that opening and closing the record themselves are. */
+  first?: StepName;
+  last?: StepName;
+}
+
+/**
+ * Runs `plot` as a pipeline of our record: opened before it, its steps written as they happen, closed with its
+ * result or its failure, also when it is cancelled. The end of a step is written together with the next start, to
+ * save a round trip. The record's id is the first run's, so that it survives continue-as-new.
+ */
+export async function recordPipeline<T>(opening: Opening, plot: (story: Story) => Promise<T>): Promise<T> {
+  const runId = workflowInfo().firstExecutionRunId;
+  const unwritten: StepEntry[] = [];
+  const story = tellStory(opening.steps, async (entry) => {
+    unwritten.push(entry);
+    if (entry.status === 'running') await records.enterSteps(runId, unwritten.splice(0));
+  });
+  const close = (end: PipelineEnd): Promise<void> => closeRecord(opening, runId, unwritten.splice(0), end);
+  try {
+    await openRecord(opening, runId, unwritten);
+    const result = await plot(story);
+    await close({ status: 'completed', result });
+    story.end('completed');
+    return result;
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    const status = isCancellation(error) ? 'cancelled' : 'failed';
+    await close({ status, error: failureOf(error) });
+    story.end(status);
+    throw error;
+  }
+}
+
+async function openRecord({ first, ...opening }: Opening, runId: string, unwritten: StepEntry[]): Promise<void> {
+  const { workflowId, workflowType } = workflowInfo();
+  const { trigger, modelName, dataset, steps } = opening;
+  const row = { runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps };
+  await records.openPipeline.executeWithOptions(named(first), [row]);
+  if (first) unwritten.push({ name: first, status: 'completed' });
+}
+
+function closeRecord({ last }: Opening, runId: string, unwritten: StepEntry[], end: PipelineEnd): Promise<void> {
+  if (last && end.status === 'completed') unwritten.push({ name: last, status: 'completed' });
+  return CancellationScope.nonCancellable(async () => {
+    if (unwritten.length > 0) await records.enterSteps(runId, unwritten);
+    await records.closePipeline.executeWithOptions(named(last), [runId, end]);
+  });
+}
+
+function named(step: StepName | undefined): ActivityOptions {
+  return step ? { ...recordOptions, summary: step } : recordOptions;
+}

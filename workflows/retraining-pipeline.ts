@@ -1,0 +1,99 @@
+import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo, type ChildWorkflowOptions } from '@temporalio/workflow';
+import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
+import type { PromotionResult, RetrainingInput, RetrainingResult, TrainingResult } from '../contracts/pipelines.js';
+import type { Decision } from '../contracts/registry.js';
+import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
+import { recordOptions } from './activity-options.js';
+import { ingestDataset } from './ingest-dataset.js';
+import { recordPipeline } from './pipeline-record.js';
+import { promoteModel } from './promote-model.js';
+import type { Story } from './story.js';
+import { trainModel } from './train-model.js';
+import { validateModel } from './validate-model.js';
+
+/** The step's activity, shown under the step's name in the Temporal Web UI. */
+function activitiesOf(step: RetrainingStep): RetrainingActivities {
+  return proxyActivities<RetrainingActivities>({ ...recordOptions, summary: step });
+}
+
+/** A child of this run: its id is derived from ours, its summary is the step's name, it is cancelled with us. */
+function childOf(step: RetrainingStep, suffix = ''): Omit<ChildWorkflowOptions, 'args'> & { workflowId: string } {
+  return {
+    workflowId: `${workflowInfo().workflowId}-${workflowInfo().firstExecutionRunId}-${step}${suffix}`,
+    staticSummary: step,
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+  };
+}
+
+/** `mlops_retraining_pipeline`: looks, prepares, trains, validates, and promotes what is better. */
+export async function retrainingPipeline(input: RetrainingInput): Promise<RetrainingResult> {
+  const { modelName, dataset, trigger } = input;
+  return recordPipeline({ trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' }, async (story) => {
+    await Promise.all([checkPerformance(story, input), checkNewData(story, input)]);
+    const data = await story.step('prepare_training_data', () => prepareTrainingData(input), ({ datasetVersion, images }) => `version ${datasetVersion} with ${images} images`);
+    const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
+    const decision = await story.step(
+      'validate_new_model',
+      () => executeChild(validateModel, { ...childOf('validate_new_model'), args: [{ modelName, version: trained.version }] }),
+      ({ summary }) => summary,
+    );
+    const deployed = await story.step('deploy_new_model', () => deploy(input, trained, decision), ({ detail }) => detail);
+    const result: RetrainingResult = {
+      outcome: deployed.outcome,
+      summary: deployed.detail,
+      modelName,
+      version: trained.version,
+      runId: trained.runId,
+      dataset,
+      datasetVersion: data.datasetVersion,
+      test: trained.test,
+      decision,
+    };
+    await story.step('send_notification', () => activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }));
+    return result;
+  });
+}
+
+function checkPerformance(story: Story, { modelName }: RetrainingInput): Promise<unknown> {
+  const { checkModelPerformance } = activitiesOf('check_model_performance');
+  return story.step('check_model_performance', () => checkModelPerformance({ modelName }), ({ detail }) => detail);
+}
+
+function checkNewData(story: Story, { modelName, dataset }: RetrainingInput): Promise<unknown> {
+  return story.step('check_new_data', () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }), ({ detail }) => detail);
+}
+
+/** Ingests the source that was asked for, or scans the folders the dataset knows again, and takes the newest version. */
+async function prepareTrainingData({ dataset, source, trigger, requestId }: RetrainingInput): Promise<TrainingData> {
+  const { sourcesToRescan, selectTrainingData } = activitiesOf('prepare_training_data');
+  const sources = source ? [source] : await sourcesToRescan(dataset);
+  for (const [index, each] of sources.entries()) {
+    await executeChild(ingestDataset, {
+      ...childOf('prepare_training_data', `-${index}`),
+      args: [{ dataset, source: each, trigger, requestId }],
+    });
+  }
+  return selectTrainingData(dataset);
+}
+
+function train({ modelName, dataset, hyperparameters }: RetrainingInput, { datasetVersion }: TrainingData): Promise<TrainingResult> {
+  const args: Parameters<typeof trainModel> = [{ modelName, dataset, datasetVersion, hyperparameters, runId: uuid4() }];
+  return executeChild(trainModel, { ...childOf('train_new_model'), args });
+}
+
+function tellTraining({ version, epochs, newFeatures, test }: TrainingResult): string {
+  const [low, high] = test.intervals.accuracy.map((bound) => bound.toFixed(3));
+  return `version ${version}: test accuracy ${test.accuracy.toFixed(3)} (${low} to ${high}) after ${epochs} epochs, ${newFeatures} new embeddings`;
+}
+
+function deploy(
+  { modelName, trigger }: RetrainingInput,
+  { version, runId }: TrainingResult,
+  decision: Decision,
+): Promise<PromotionResult> {
+  const actor = `pipeline (${trigger})`;
+  return executeChild(promoteModel, {
+    ...childOf('deploy_new_model'),
+    args: [{ modelName, version, actor, reason: decision.summary, idempotencyKey: `run-${runId}`, decision }],
+  });
+}

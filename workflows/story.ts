@@ -1,0 +1,47 @@
+import { defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { progressQuery, type StepName } from '../contracts/names.js';
+import type { Progress, RunStatus } from '../contracts/pipelines.js';
+import type { StepEntry } from '../activities/records.js';
+import { failureOf } from './failure.js';
+
+export const progressOf = defineQuery<Progress>(progressQuery);
+
+/** The steps of a workflow as they happen, answered by its `progress` query. */
+export interface Story {
+  /** Runs a step; `tell` gives the sentence that is shown when it has ended well. */
+  step<T>(name: StepName, work: () => Promise<T>, tell?: (result: T) => string): Promise<T>;
+  end(status: RunStatus): void;
+}
+
+/** Hears of every change of a step, before the work of a step begins and after it has ended. */
+export type Listener = (entry: StepEntry) => Promise<void>;
+
+export function tellStory(steps: readonly StepName[], listen: Listener = () => Promise.resolve()): Story {
+  const state: Progress = {
+    workflow: workflowInfo().workflowType,
+    status: 'running',
+    steps: steps.map((name) => ({ name, status: 'pending', detail: null })),
+  };
+  setHandler(progressOf, () => state);
+  const enter = (entry: StepEntry): Promise<void> => {
+    const step = state.steps.find(({ name }) => name === entry.name);
+    if (step) Object.assign(step, { status: entry.status, detail: entry.detail ?? null });
+    return listen(entry);
+  };
+  return {
+    async step(name, work, tell) {
+      await enter({ name, status: 'running' });
+      try {
+        const result = await work();
+        await enter({ name, status: 'completed', detail: tell?.(result) ?? null });
+        return result;
+      } catch (error) {
+        await enter({ name, status: isCancellation(error) ? 'cancelled' : 'failed', detail: failureOf(error).message });
+        throw error;
+      }
+    },
+    end(status) {
+      state.status = status;
+    },
+  };
+}
