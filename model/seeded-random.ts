@@ -8,3 +8,27 @@ export function createRandom(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** One seed out of several numbers, such that near ones (epoch 3, image 4 and epoch 4, image 3) give unlike streams. */
+export function combineSeeds(...parts: readonly number[]): number {
+  let state = 0x9e3779b9;
+  for (const part of parts) {
+    state = Math.imul(state ^ part, 0x85ebca6b);
+    state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
+    state ^= state >>> 16;
+  }
+  return state >>> 0;
+}
+
+/** The numbers 0 to count - 1 in an order that the seed decides. */
+export function shuffledIndices(count: number, seed: number): number[] {
+  const random = createRandom(seed);
+  const order = Array.from({ length: count }, (_, index) => index);
+  for (let last = count - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    const moved = order[last] ?? last;
+    order[last] = order[other] ?? other;
+    order[other] = moved;
+  }
+  return order;
+}

@@ -1,0 +1,8 @@
+/**
+ * SHA-256 of the backbone's weights, checked whenever they are loaded. Embeddings carry it: features of another
+ * backbone are other features.
+ */
+export const backboneDigest = '8df23e0039025e67cfc3f1759ca922aaff121b9a5779cd60f43d01bb23ff032d';
+
+/** Length of an embedding. */
+export const backboneFeatures = 1280;

@@ -1,0 +1,17 @@
+import { tf } from '../tensorflow.js';
+import type { Weights, WeightTensor } from './network.js';
+
+/** Puts weights into TensorFlow's memory. The caller disposes of them with `disposeTensors`. */
+export function createTensors(weights: Weights): Map<string, tf.Tensor> {
+  return new Map([...weights].map(([name, { values, shape }]) => [name, tf.tensor(values, shape, 'float32')]));
+}
+
+/** Frees every tensor of the map. */
+export function disposeTensors(tensors: ReadonlyMap<string, tf.Tensor>): void {
+  for (const tensor of tensors.values()) tensor.dispose();
+}
+
+/** Copies a tensor out of TensorFlow's memory, as 32-bit numbers. */
+export function readTensor(tensor: tf.Tensor): WeightTensor {
+  return { shape: [...tensor.shape], values: Float32Array.from(tensor.dataSync()) };
+}

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { PerennialError, messageOf, errorCodeOf } from '../../contracts/errors.js';
+import { decodePixels, pixelBytes } from '../images/decode.js';
+import type { ImageFile } from '../jobs.js';
+
+/** What was ingested was checked then, against the limits set then: here nothing is refused for its size. */
+const limits = { maxPixels: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, minSide: 1 };
+
+export interface PixelBatch {
+  images: ImageFile[];
+  /** RGB 0–255, image after image, `pixelBytes` each. */
+  pixels: Uint8Array;
+}
+
+/** Decodes images batch by batch. The next batch is decoded while the caller works on the one it was given. */
+export async function* decodeBatches(images: readonly ImageFile[], batchSize: number): AsyncGenerator<PixelBatch> {
+  let next = decodeBatch(images.slice(0, batchSize));
+  for (let from = 0; from < images.length; from += batchSize) {
+    const batch = await next;
+    next = decodeBatch(images.slice(from + batchSize, from + 2 * batchSize));
+    // Whoever stops early leaves this promise behind: its failure is nobody's then.
+    next.catch(() => undefined);
+    yield batch;
+  }
+}
+
+async function decodeBatch(images: ImageFile[]): Promise<PixelBatch> {
+  const pixels = new Uint8Array(images.length * pixelBytes);
+  await Promise.all(
+    images.map(async (image, index) => {
+      pixels.set(await decodeFile(image), index * pixelBytes);
+    }),
+  );
+  return { images, pixels };
+}
+
+async function decodeFile({ sha256, path }: ImageFile): Promise<Uint8Array> {
+  try {
+    return await decodePixels(await readFile(path), limits);
+  } catch (error) {
+    throw new PerennialError(errorCodeOf(error), `Image ${sha256}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,106 @@
+import { rename } from 'node:fs/promises';
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
+import { fileWriter, ParquetWriter } from 'hyparquet-writer';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { backboneDigest, backboneFeatures } from '../architectures/backbone-digest.js';
+
+const columns = { sha256: 'image_sha256', embedding: 'embedding' } as const;
+const backboneKey = 'perennial.backbone';
+
+/** `embedding` is a real list of floats, so that any Parquet reader gives it as one. */
+const schema: SchemaElement[] = [
+  { name: 'root', num_children: 2 },
+  { name: columns.sha256, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' },
+  {
+    name: columns.embedding,
+    converted_type: 'LIST',
+    logical_type: { type: 'LIST' },
+    repetition_type: 'REQUIRED',
+    num_children: 1,
+  },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', type: 'FLOAT', repetition_type: 'REQUIRED' },
+];
+
+const rowSchema = z.object({
+  image_sha256: z.string(),
+  embedding: z.custom<ArrayLike<number>>(
+    (value) => (Array.isArray(value) || value instanceof Float32Array) && value.length === backboneFeatures,
+  ),
+});
+
+const backboneSchema = z.object({ name: z.string(), digest: z.string() });
+
+/** Writes embeddings to a Parquet file, a row group at a time; the file appears under its name when it is complete. */
+export interface FeatureWriter {
+  write(sha256s: readonly string[], embeddings: readonly Float32Array[]): void;
+  close(): Promise<void>;
+}
+
+export function createFeatureWriter(path: string, backboneName: string): FeatureWriter {
+  const temporaryPath = `${path}.tmp`;
+  const backbone: z.infer<typeof backboneSchema> = { name: backboneName, digest: backboneDigest };
+  const writer = new ParquetWriter({
+    writer: fileWriter(temporaryPath),
+    schema,
+    // Mantissas of 32-bit floats hardly compress; reading is faster without.
+    codec: 'UNCOMPRESSED',
+    statistics: false,
+    createdBy: 'perennial',
+    kvMetadata: [{ key: backboneKey, value: JSON.stringify(backbone) }],
+  });
+  return {
+    write(sha256s, embeddings) {
+      void writer.write({
+        columnData: [
+          { name: columns.sha256, data: [...sha256s] },
+          { name: columns.embedding, data: embeddings.map((embedding) => Array.from(embedding)) },
+        ],
+        rowGroupSize: sha256s.length,
+      });
+    },
+    async close() {
+      await writer.finish();
+      await rename(temporaryPath, path);
+    },
+  };
+}
+
+/**
+ * Reads the embeddings of the given images out of feature files, as rows of one matrix in the order of `sha256s`.
+ * @throws PerennialError conflict when a file comes from another backbone, not_found when an image is in no file
+ */
+export async function readFeatures(paths: readonly string[], sha256s: readonly string[]): Promise<Float32Array> {
+  const rows = new Map(sha256s.map((sha256, row) => [sha256, row]));
+  const matrix = new Float32Array(sha256s.length * backboneFeatures);
+  const found = new Set<string>();
+  for (const path of paths) {
+    for (const { image_sha256, embedding } of await readRows(path)) {
+      const row = rows.get(image_sha256);
+      if (row === undefined) continue;
+      matrix.set(embedding, row * backboneFeatures);
+      found.add(image_sha256);
+    }
+  }
+  const missing = sha256s.find((sha256) => !found.has(sha256));
+  if (missing !== undefined) {
+    throw new PerennialError('not_found', `Image ${missing} has no embedding in the feature files; embed it first.`);
+  }
+  return matrix;
+}
+
+async function readRows(path: string): Promise<z.infer<typeof rowSchema>[]> {
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const written = metadata.key_value_metadata?.find(({ key }) => key === backboneKey)?.value;
+  const backbone = written === undefined ? null : backboneSchema.parse(JSON.parse(written));
+  if (backbone?.digest !== backboneDigest) {
+    throw new PerennialError(
+      'conflict',
+      `${path} holds features of backbone ${backbone?.digest ?? 'unknown'}, not of ${backboneDigest}; embed the images again.`,
+    );
+  }
+  const rows = await parquetReadObjects({ file, metadata });
+  return rows.map((row) => rowSchema.parse(row));
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { manifestSchema, type Manifest } from '../contracts/bundle.js';
+import { exampleSchema } from '../contracts/datasets.js';
+import { epochMetricsSchema, hyperparametersSchema, modelMetricsSchema, type ModelMetrics } from '../contracts/training.js';
+
+/** A file that holds the bytes of one image. */
+export const imageFileSchema = z.object({ sha256: z.string(), path: z.string() });
+export type ImageFile = z.infer<typeof imageFileSchema>;
+
+const trainerInputs = {
+  hyperparameters: hyperparametersSchema,
+  labels: z.array(z.string()).min(2),
+  examples: z.array(exampleSchema),
+  /** Parquet files of embeddings; needed where a frozen backbone is trained upon. */
+  featurePaths: z.array(z.string()),
+  /** Image files; `cnn` and fine-tuning need all examples, packaging some of the test side. */
+  images: z.array(imageFileSchema),
+};
+
+export const embedJobSchema = z.object({
+  kind: z.literal('embed'),
+  images: z.array(imageFileSchema),
+  outputPath: z.string(),
+  batchSize: z.number().int().min(1),
+});
+export type EmbedJob = z.infer<typeof embedJobSchema>;
+
+export const trainJobSchema = z.object({
+  kind: z.literal('train'),
+  ...trainerInputs,
+  /** Where to go on; null starts anew. */
+  checkpointPath: z.string().nullable(),
+  outputFolder: z.string(),
+});
+export type TrainJob = z.infer<typeof trainJobSchema>;
+
+export const packageJobSchema = z.object({
+  kind: z.literal('package'),
+  ...trainerInputs,
+  modelName: z.string(),
+  runId: z.string(),
+  /** The checkpoint of the last epoch; it holds the best weights. */
+  checkpointPath: z.string(),
+  epochs: z.array(epochMetricsSchema),
+  dataset: z.string(),
+  datasetVersion: z.number().int(),
+  datasetDigest: z.string(),
+  codeRevision: z.string(),
+  outputFolder: z.string(),
+});
+export type PackageJob = z.infer<typeof packageJobSchema>;
+
+/** What a trainer process can be asked to do: files in, files and numbers out. */
+export const modelJobSchema = z.discriminatedUnion('kind', [embedJobSchema, trainJobSchema, packageJobSchema]);
+export type ModelJob = z.infer<typeof modelJobSchema>;
+
+export interface ModelJobResults {
+  embed: { images: number; dimensions: number };
+  train: { bestEpoch: number; epochs: number; weightsSha256: string; checkpointPath: string };
+  package: { manifest: Manifest; metrics: ModelMetrics };
+}
+
+const resultSchemas: { [Kind in ModelJob['kind']]: z.ZodType<ModelJobResults[Kind]> } = {
+  embed: z.object({ images: z.number().int(), dimensions: z.number().int() }),
+  train: z.object({
+    bestEpoch: z.number().int(),
+    epochs: z.number().int(),
+    weightsSha256: z.string(),
+    checkpointPath: z.string(),
+  }),
+  package: z.object({ manifest: manifestSchema, metrics: modelMetricsSchema }),
+};
+
+/** Reads the result of a job of that kind. */
+export function parseJobResult<Kind extends ModelJob['kind']>(kind: Kind, result: unknown): ModelJobResults[Kind] {
+  return resultSchemas[kind].parse(result);
+}
+
+export const jobProgressSchema = z.object({
+  type: z.literal('progress'),
+  done: z.number().int(),
+  total: z.number().int(),
+  unit: z.string(),
+});
+export type JobProgress = z.infer<typeof jobProgressSchema>;
+
+/** An epoch has ended and its checkpoint is complete. The trainer goes on when it is told that this was recorded. */
+export const epochEventSchema = z.object({
+  type: z.literal('epoch'),
+  metrics: epochMetricsSchema,
+  checkpointPath: z.string(),
+  isLast: z.boolean(),
+});
+export type EpochEvent = z.infer<typeof epochEventSchema>;
+
+/** What a trainer process says. */
+export const trainerMessageSchema = z.discriminatedUnion('type', [
+  jobProgressSchema,
+  epochEventSchema,
+  z.object({ type: z.literal('done'), result: z.unknown() }),
+  z.object({ type: z.literal('failed'), code: z.string(), message: z.string() }),
+]);
+export type TrainerMessage = z.infer<typeof trainerMessageSchema>;
+
+/** What a trainer process is told: one job, then a word after each epoch that was recorded. */
+export const trainerOrderSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('job'), job: modelJobSchema }),
+  z.object({ type: z.literal('recorded'), epoch: z.number().int() }),
+]);
+export type TrainerOrder = z.infer<typeof trainerOrderSchema>;
+
+/** How a job tells what it does while it runs. */
+export interface JobEvents {
+  onProgress(progress: JobProgress): void;
+  /** Awaited before the next epoch begins. */
+  onEpoch(event: EpochEvent): Promise<void>;
+}

@@ -1,0 +1,18 @@
+import util from 'node:util';
+
+const removed = {
+  isNullOrUndefined: (value: unknown): boolean => value === null || value === undefined,
+  isArray: (value: unknown): boolean => Array.isArray(value),
+};
+
+/**
+ * Puts back the functions of `node:util` that TF.js calls and Node 23 removed. What is there stays as it is.
+ * Import this file before `@tensorflow/tfjs-node`.
+ */
+export function restoreNodeUtil(target: object = util): void {
+  for (const [name, implementation] of Object.entries(removed)) {
+    if (!(name in target)) Object.defineProperty(target, name, { value: implementation, configurable: true });
+  }
+}
+
+restoreNodeUtil();
