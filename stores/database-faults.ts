@@ -1,0 +1,43 @@
+import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
+
+/** What the driver or the system says when the server cannot be reached or ends the connection. */
+const faultCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  '25006',
+]);
+
+const faultMessages =
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|not queryable|connection error|client was closed/i;
+
+/** `database_unavailable` for what trying again can cure; every other failure unchanged. */
+export function toDatabaseError(error: unknown): unknown {
+  if (!isConnectionFault(error)) return error;
+  return new PerennialError(
+    'database_unavailable',
+    `Postgres cannot be reached (${messageOf(error) || codeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
+    { cause: error },
+  );
+}
+
+function isConnectionFault(error: unknown): boolean {
+  if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return false;
+  const code = codeOf(error);
+  return faultCodes.has(code) || /^08/.test(code) || faultMessages.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof code === 'string' ? code : '';
+}
