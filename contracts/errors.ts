@@ -23,6 +23,8 @@ export const errorTable = {
   bundle_invalid: { status: 422, retryable: false, title: 'The model bundle is damaged or incomplete' },
   parity_failed: { status: 422, retryable: false, title: 'The exported model disagrees with its source' },
   smoke_test_failed: { status: 422, retryable: false, title: 'The model failed its smoke test' },
+  checkpoint_invalid: { status: 422, retryable: false, title: 'The checkpoint is damaged or of another training' },
+  training_diverged: { status: 422, retryable: false, title: 'The training did not converge' },
   stale_attempt: { status: 409, retryable: false, title: 'A newer attempt has taken this run over' },
   trainer_died: { status: 500, retryable: true, title: 'The trainer process ended before its work was done' },
   database_unavailable: { status: 503, retryable: true, title: 'The database cannot be reached' },
