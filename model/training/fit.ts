@@ -1,0 +1,133 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PerennialError } from '../../contracts/errors.js';
+import type { EpochMetrics, Hyperparameters } from '../../contracts/training.js';
+import type { Weights } from '../architectures/network.js';
+import { weightOf } from '../architectures/network.js';
+import { readTensor } from '../architectures/network-tensors.js';
+import type { EpochEvent } from '../jobs.js';
+import { combineSeeds, shuffledIndices } from '../seeded-random.js';
+import { tf } from '../tensorflow.js';
+import { createAdam, type Adam } from './adam.js';
+import { readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import { trainOnRows, validateOnRows, type LossPlan } from './epoch.js';
+import type { Trainable } from './trainable.js';
+
+export interface FitPlan {
+  trainable: Trainable;
+  hyperparameters: Hyperparameters;
+  loss: LossPlan;
+  rows: { train: readonly number[]; validation: readonly number[] };
+  fingerprint: string;
+  /** Where to go on; null starts anew. */
+  checkpointPath: string | null;
+  outputFolder: string;
+  /** Awaited before the next epoch begins. */
+  onEpoch(event: EpochEvent): Promise<void>;
+}
+
+export interface Fitted {
+  checkpoint: Checkpoint;
+  checkpointPath: string;
+}
+
+/**
+ * Trains epoch by epoch until the last one, or until the validation loss has not fallen for as many epochs as the
+ * patience allows. Each epoch ends with a checkpoint. Stopped at any time and resumed from the last checkpoint it
+ * gives the same weights, to the last bit, as undisturbed: on the same libraries, processor type and thread count.
+ * @throws PerennialError checkpoint_invalid for a checkpoint that is damaged or of another training
+ */
+export async function fit(plan: FitPlan): Promise<Fitted> {
+  const resumed = plan.checkpointPath === null ? null : await resume(plan, plan.checkpointPath);
+  if (resumed?.isFinished && plan.checkpointPath !== null) {
+    return { checkpoint: resumed, checkpointPath: plan.checkpointPath };
+  }
+  const adam = createAdam(plan.trainable.variables, plan.hyperparameters, resumed?.adam ?? null);
+  try {
+    return await runEpochs(plan, adam, resumed);
+  } finally {
+    adam.dispose();
+  }
+}
+
+async function runEpochs(plan: FitPlan, adam: Adam, resumed: Checkpoint | null): Promise<Fitted> {
+  let checkpoint = resumed;
+  let formerPath: string | null = null;
+  for (;;) {
+    const epoch = checkpoint === null ? 0 : checkpoint.epoch + 1;
+    const metrics = await runEpoch(plan, adam, epoch);
+    checkpoint = advance(plan, adam, checkpoint, metrics);
+    const checkpointPath = join(plan.outputFolder, `epoch-${String(epoch).padStart(4, '0')}.ckpt`);
+    await writeCheckpoint(checkpointPath, checkpoint);
+    await plan.onEpoch({ type: 'epoch', metrics, checkpointPath, isLast: checkpoint.isFinished });
+    if (formerPath !== null) await rm(formerPath, { force: true });
+    formerPath = checkpointPath;
+    if (checkpoint.isFinished) return { checkpoint, checkpointPath };
+  }
+}
+
+async function runEpoch({ trainable, hyperparameters, loss, rows }: FitPlan, adam: Adam, epoch: number): Promise<EpochMetrics> {
+  const startedAt = performance.now();
+  const order = shuffledIndices(rows.train.length, combineSeeds(hyperparameters.seed, epoch));
+  const shuffled = order.map((index) => rows.train[index] ?? 0);
+  const { batchSize } = hyperparameters;
+  const train = await trainOnRows({ trainable, adam, loss, epoch, rows: shuffled, batchSize });
+  const validation = await validateOnRows({ trainable, loss, rows: rows.validation, batchSize });
+  return {
+    epoch,
+    trainLoss: train.loss,
+    trainAccuracy: train.accuracy,
+    validationLoss: validation.loss,
+    validationAccuracy: validation.accuracy,
+    durationMs: performance.now() - startedAt,
+  };
+}
+
+/** The state after an epoch: the weights now, the best so far, and whether the training is over. */
+function advance(plan: FitPlan, adam: Adam, former: Checkpoint | null, { epoch, validationLoss }: EpochMetrics): Checkpoint {
+  const { epochs, earlyStoppingPatience } = plan.hyperparameters;
+  if (!Number.isFinite(validationLoss)) {
+    throw new PerennialError(
+      'training_diverged',
+      `The validation loss of epoch ${epoch} is not a number; train with a smaller learning rate than ${plan.hyperparameters.learningRate}.`,
+    );
+  }
+  const weights = readVariables(plan.trainable);
+  const isBetter = former === null || validationLoss < former.bestLoss;
+  const best = isBetter
+    ? { bestEpoch: epoch, bestLoss: validationLoss, bestWeights: weights }
+    : { bestEpoch: former.bestEpoch, bestLoss: former.bestLoss, bestWeights: former.bestWeights };
+  return {
+    fingerprint: plan.fingerprint,
+    epoch,
+    isFinished: epoch + 1 >= epochs || epoch - best.bestEpoch >= earlyStoppingPatience,
+    ...best,
+    weights,
+    adam: adam.read(),
+  };
+}
+
+async function resume(plan: FitPlan, path: string): Promise<Checkpoint> {
+  const checkpoint = await readCheckpoint(path);
+  if (checkpoint.fingerprint !== plan.fingerprint) {
+    throw new PerennialError(
+      'checkpoint_invalid',
+      `${path} belongs to a training with other hyperparameters or images; start this one without it.`,
+    );
+  }
+  writeVariables(plan.trainable, checkpoint.weights);
+  return checkpoint;
+}
+
+function readVariables({ variables }: Trainable): Weights {
+  return new Map(variables.map(({ name, variable }) => [name, readTensor(variable)]));
+}
+
+function writeVariables({ variables }: Trainable, weights: Weights): void {
+  tf.tidy(() => {
+    for (const { name, variable } of variables) {
+      const { values, shape } = weightOf(weights, name);
+      variable.assign(tf.tensor(values, shape));
+    }
+  });
+}

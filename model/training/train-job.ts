@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { readFeatures } from '../features/feature-file.js';
+import type { JobEvents, ModelJobResults, TrainJob } from '../jobs.js';
+import { weightsDigest } from './checkpoint.js';
+import { fit } from './fit.js';
+import { createHead } from './head.js';
+import { classWeightsOf, countLabels, orderExamples, type LabelledRows } from './labelled-rows.js';
+import type { Trainable } from './trainable.js';
+
+/** Trains the architecture the hyperparameters name, from the start or from a checkpoint. */
+export async function trainModel(job: TrainJob, events: JobEvents): Promise<ModelJobResults['train']> {
+  await mkdir(job.outputFolder, { recursive: true });
+  const rows = orderExamples(job.examples, job.labels);
+  const counts = countLabels(rows.truths, rows.sides.train, job.labels.length);
+  const trainable = await createTrainable(job, rows);
+  try {
+    const { checkpoint, checkpointPath } = await fit({
+      trainable,
+      hyperparameters: job.hyperparameters,
+      loss: { truths: rows.truths, classWeights: classWeightsOf(counts, job.hyperparameters.classWeights) },
+      rows: rows.sides,
+      fingerprint: fingerprintOf(job),
+      checkpointPath: job.checkpointPath,
+      outputFolder: job.outputFolder,
+      onEpoch: (event) => events.onEpoch(event),
+    });
+    return {
+      bestEpoch: checkpoint.bestEpoch,
+      epochs: checkpoint.epoch + 1,
+      weightsSha256: weightsDigest(checkpoint.bestWeights),
+      checkpointPath,
+    };
+  } finally {
+    await trainable.dispose();
+  }
+}
+
+async function createTrainable(job: TrainJob, rows: LabelledRows): Promise<Trainable> {
+  const { hyperparameters, labels } = job;
+  return createHead(await readFeatures(job.featurePaths, rows.sha256s), labels.length, hyperparameters.seed);
+}
+
+/** Names a training by all that decides its outcome. */
+export function fingerprintOf({ hyperparameters, labels, examples }: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
+  const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
+  return createHash('sha256').update(JSON.stringify({ hyperparameters, labels, members })).digest('hex');
+}
