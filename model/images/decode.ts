@@ -7,6 +7,9 @@ import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageL
 // libvips would keep the last operations and their pixels: each image comes by once, so that is only memory.
 sharp.cache(false);
 
+/** A picture made to decode for ever is given up; 100 megapixels take a few seconds. */
+const longestDecodeSeconds = 30;
+
 /** Bytes of a decoded image: inputSize × inputSize × RGB. */
 export const pixelBytes = inputSize * inputSize * 3;
 
@@ -27,6 +30,7 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promi
       .resize(inputSize, inputSize, { fit: 'fill' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
+      .timeout({ seconds: longestDecodeSeconds })
       .toBuffer();
     if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
     return { ok: true, header, pixels };

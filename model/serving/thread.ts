@@ -1,0 +1,78 @@
+import { Worker } from 'node:worker_threads';
+import { PerennialError, messageOf } from '../../contracts/errors.js';
+import { replySchema, type Job, type Reply, type ThreadSetup } from './messages.js';
+
+export type Outcome = Exclude<Reply, { type: 'ready' }> | { type: 'died'; message: string };
+
+/** One inference thread. */
+export interface Thread {
+  /** Does one job; the next may be given when this one is settled. A thread that is gone answers `died`. */
+  run(job: Job): Promise<Outcome>;
+  /** Settles, with the reason, when the thread is gone for whatever reason. */
+  readonly ended: Promise<string>;
+  /** Lets the thread end by itself once its job is done. */
+  close(): Promise<void>;
+  /** Ends the thread at once, in the middle of whatever it does. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Starts a thread, loads the model into it and runs it once.
+ * @throws PerennialError bundle_invalid when the model cannot be loaded or run
+ */
+export async function startThread(setup: ThreadSetup): Promise<Thread> {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
+  const { nextReply, ended } = listen(worker);
+  const first = await nextReply();
+  if (first.type !== 'ready') {
+    await worker.terminate();
+    const reason = first.type === 'answer' ? 'it answered before it was asked' : first.message;
+    throw new PerennialError('bundle_invalid', `model.onnx cannot be loaded and run (${reason}). Train a new model.`);
+  }
+  return {
+    ended,
+    run: async (job) => {
+      const reply = nextReply();
+      // A copy: the original stays whole for another try, and a view never drags along the buffer it looks at.
+      const bytes = job.bytes.slice();
+      worker.postMessage({ ...job, bytes }, [bytes.buffer]);
+      const outcome = await reply;
+      return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
+    },
+    close: async () => {
+      worker.postMessage(null);
+      await ended;
+    },
+    kill: async () => {
+      await worker.terminate();
+    },
+  };
+}
+
+type Message = Reply | { type: 'died'; message: string };
+
+function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Promise<string> } {
+  let waiting: ((message: Message) => void) | null = null;
+  let failure: string | null = null;
+  let gone: Message | null = null;
+  const settle = (message: Message): void => {
+    const resolve = waiting;
+    waiting = null;
+    resolve?.(message);
+  };
+  worker.on('message', (message: unknown) => settle(replySchema.parse(message)));
+  worker.on('error', (error: unknown) => {
+    failure = messageOf(error);
+  });
+  const ended = new Promise<string>((resolve) => {
+    worker.on('exit', (code) => {
+      const message = failure ?? `it ended with code ${code}`;
+      gone = { type: 'died', message };
+      settle(gone);
+      resolve(message);
+    });
+  });
+  const nextReply = (): Promise<Message> =>
+    gone === null ? new Promise((resolve) => (waiting = resolve)) : Promise.resolve(gone);
+  return { nextReply, ended };
+}
