@@ -1,4 +1,4 @@
-import type { ActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
 import { taskQueues } from '../contracts/names.js';
 
 /**
@@ -10,25 +10,28 @@ import { taskQueues } from '../contracts/names.js';
 const retry = { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '10 s' } as const;
 
 /** Rows of our record: milliseconds of work; waits up to 30 minutes for Postgres to come back. */
-export const recordOptions: ActivityOptions = {
+export const recordOptions = {
   taskQueue: taskQueues.pipeline,
   startToCloseTimeout: '20 s',
   scheduleToCloseTimeout: '30 min',
   retry,
-};
+} satisfies ActivityOptions;
 
 /** Files moved between folders, network and object store: minutes of work that reports itself every second. */
-export const storageOptions: ActivityOptions = {
+export const storageOptions = {
   taskQueue: taskQueues.pipeline,
   startToCloseTimeout: '2 h',
   heartbeatTimeout: '15 s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry,
-};
+} satisfies ActivityOptions;
 
 /** TF.js in a child of the training worker: one at a time per worker, hours at most, alive every few seconds. */
-export const trainingOptions: ActivityOptions = {
+export const trainingOptions = {
   taskQueue: taskQueues.training,
   startToCloseTimeout: '24 h',
   heartbeatTimeout: '10 s',
+  // A step that was cancelled is over when its child process is gone, not before.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry,
-};
+} satisfies ActivityOptions;

@@ -1,4 +1,11 @@
-import { CancellationScope, ContinueAsNew, isCancellation, proxyActivities, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  ContinueAsNew,
+  isCancellation,
+  proxyActivities,
+  workflowInfo,
+  type ActivityOptions,
+} from '@temporalio/workflow';
 import type { StepName } from '../contracts/names.js';
 import type { PipelineEnd, RecordActivities, StepEntry } from '../activities/records.js';
 import { recordOptions } from './activity-options.js';

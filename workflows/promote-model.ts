@@ -13,7 +13,11 @@ const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
  */
 export async function promoteModel(input: PromotionInput): Promise<PromotionResult> {
   const story = tellStory(['deploy_new_model']);
-  const result = await story.step('deploy_new_model', () => promote(input), ({ detail }) => detail);
+  const result = await story.step(
+    'deploy_new_model',
+    () => promote(input),
+    ({ detail }) => detail,
+  );
   story.end('completed');
   return result;
 }

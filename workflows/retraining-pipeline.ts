@@ -1,4 +1,4 @@
-import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo, type ChildWorkflowOptions } from '@temporalio/workflow';
+import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
 import type { PromotionResult, RetrainingInput, RetrainingResult, TrainingResult } from '../contracts/pipelines.js';
 import type { Decision } from '../contracts/registry.js';
@@ -17,7 +17,10 @@ function activitiesOf(step: RetrainingStep): RetrainingActivities {
 }
 
 /** A child of this run: its id is derived from ours, its summary is the step's name, it is cancelled with us. */
-function childOf(step: RetrainingStep, suffix = ''): Omit<ChildWorkflowOptions, 'args'> & { workflowId: string } {
+function childOf(
+  step: RetrainingStep,
+  suffix = '',
+): { workflowId: string; staticSummary: string; parentClosePolicy: ParentClosePolicy } {
   return {
     workflowId: `${workflowInfo().workflowId}-${workflowInfo().firstExecutionRunId}-${step}${suffix}`,
     staticSummary: step,
@@ -28,39 +31,64 @@ function childOf(step: RetrainingStep, suffix = ''): Omit<ChildWorkflowOptions, 
 /** `mlops_retraining_pipeline`: looks, prepares, trains, validates, and promotes what is better. */
 export async function retrainingPipeline(input: RetrainingInput): Promise<RetrainingResult> {
   const { modelName, dataset, trigger } = input;
-  return recordPipeline({ trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' }, async (story) => {
-    await Promise.all([checkPerformance(story, input), checkNewData(story, input)]);
-    const data = await story.step('prepare_training_data', () => prepareTrainingData(input), ({ datasetVersion, images }) => `version ${datasetVersion} with ${images} images`);
-    const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
-    const decision = await story.step(
-      'validate_new_model',
-      () => executeChild(validateModel, { ...childOf('validate_new_model'), args: [{ modelName, version: trained.version }] }),
-      ({ summary }) => summary,
-    );
-    const deployed = await story.step('deploy_new_model', () => deploy(input, trained, decision), ({ detail }) => detail);
-    const result: RetrainingResult = {
-      outcome: deployed.outcome,
-      summary: deployed.detail,
-      modelName,
-      version: trained.version,
-      runId: trained.runId,
-      dataset,
-      datasetVersion: data.datasetVersion,
-      test: trained.test,
-      decision,
-    };
-    await story.step('send_notification', () => activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }));
-    return result;
-  });
+  return recordPipeline(
+    { trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' },
+    async (story) => {
+      await Promise.all([checkPerformance(story, input), checkNewData(story, input)]);
+      const data = await story.step(
+        'prepare_training_data',
+        () => prepareTrainingData(input),
+        ({ datasetVersion, images }) => `version ${datasetVersion} with ${images} images`,
+      );
+      const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
+      const decision = await story.step(
+        'validate_new_model',
+        () =>
+          executeChild(validateModel, {
+            ...childOf('validate_new_model'),
+            args: [{ modelName, version: trained.version }],
+          }),
+        ({ summary }) => summary,
+      );
+      const deployed = await story.step(
+        'deploy_new_model',
+        () => deploy(input, trained, decision),
+        ({ detail }) => detail,
+      );
+      const result: RetrainingResult = {
+        outcome: deployed.outcome,
+        summary: deployed.detail,
+        modelName,
+        version: trained.version,
+        runId: trained.runId,
+        dataset,
+        datasetVersion: data.datasetVersion,
+        test: trained.test,
+        decision,
+      };
+      await story.step('send_notification', () =>
+        activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }),
+      );
+      return result;
+    },
+  );
 }
 
 function checkPerformance(story: Story, { modelName }: RetrainingInput): Promise<unknown> {
   const { checkModelPerformance } = activitiesOf('check_model_performance');
-  return story.step('check_model_performance', () => checkModelPerformance({ modelName }), ({ detail }) => detail);
+  return story.step(
+    'check_model_performance',
+    () => checkModelPerformance({ modelName }),
+    ({ detail }) => detail,
+  );
 }
 
 function checkNewData(story: Story, { modelName, dataset }: RetrainingInput): Promise<unknown> {
-  return story.step('check_new_data', () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }), ({ detail }) => detail);
+  return story.step(
+    'check_new_data',
+    () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }),
+    ({ detail }) => detail,
+  );
 }
 
 /** Ingests the source that was asked for, or scans the folders the dataset knows again, and takes the newest version. */
@@ -76,7 +104,10 @@ async function prepareTrainingData({ dataset, source, trigger, requestId }: Retr
   return selectTrainingData(dataset);
 }
 
-function train({ modelName, dataset, hyperparameters }: RetrainingInput, { datasetVersion }: TrainingData): Promise<TrainingResult> {
+function train(
+  { modelName, dataset, hyperparameters }: RetrainingInput,
+  { datasetVersion }: TrainingData,
+): Promise<TrainingResult> {
   const args: Parameters<typeof trainModel> = [{ modelName, dataset, datasetVersion, hyperparameters, runId: uuid4() }];
   return executeChild(trainModel, { ...childOf('train_new_model'), args });
 }

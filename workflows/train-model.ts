@@ -15,18 +15,31 @@ export async function trainModel(input: TrainingInput): Promise<TrainingResult> 
   try {
     const { newFeatures } = await story.step(
       'extract_features',
-      () => (input.hyperparameters.architecture === 'cnn' ? Promise.resolve({ images: 0, newFeatures: 0 }) : training.extractFeatures(input)),
+      () =>
+        input.hyperparameters.architecture === 'cnn'
+          ? Promise.resolve({ images: 0, newFeatures: 0 })
+          : training.extractFeatures(input),
       (result) => `${result.newFeatures} of ${result.images} embeddings were new`,
     );
-    const fit = await story.step('fit', () => training.fitModel(input), (result) => `${result.epochs} epochs, the best was ${result.bestEpoch}`);
+    const fit = await story.step(
+      'fit',
+      () => training.fitModel(input),
+      (result) => `${result.epochs} epochs, the best was ${result.bestEpoch}`,
+    );
     const bundle = await story.step('package', () => training.packageModel(input, fit));
-    const registered = await story.step('register', () => records.registerModel(input, bundle), ({ version }) => `version ${version}`);
+    const registered = await story.step(
+      'register',
+      () => records.registerModel(input, bundle),
+      ({ version }) => `version ${version}`,
+    );
     story.end('completed');
     const { bestEpoch, epochs, weightsSha256 } = fit;
     return { runId: input.runId, bestEpoch, epochs, weightsSha256, newFeatures, ...registered };
   } catch (error) {
     const status = isCancellation(error) ? 'cancelled' : 'failed';
-    await CancellationScope.nonCancellable(() => records.failTraining(input.runId, { status, error: failureOf(error) }));
+    await CancellationScope.nonCancellable(() =>
+      records.failTraining(input.runId, { status, error: failureOf(error) }),
+    );
     story.end(status);
     throw error;
   }

@@ -10,7 +10,11 @@ const { validateCandidate } = proxyActivities<ValidationActivities>(storageOptio
 /** Lets the promotion gate decide on a version, after the serving engine has run it beside Production. */
 export async function validateModel(input: ValidationInput): Promise<Decision> {
   const story = tellStory(['validate_new_model']);
-  const decision = await story.step('validate_new_model', () => validateCandidate(input), ({ summary }) => summary);
+  const decision = await story.step(
+    'validate_new_model',
+    () => validateCandidate(input),
+    ({ summary }) => summary,
+  );
   story.end('completed');
   return decision;
 }

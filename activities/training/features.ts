@@ -41,11 +41,19 @@ export async function extractFeatures(deps: TrainingDependencies, input: Feature
   return { images: examples.length, newFeatures: missing.length };
 }
 
-async function embedFile(deps: TrainingDependencies, runId: string, sha256s: readonly string[], signal: AbortSignal): Promise<void> {
+async function embedFile(
+  deps: TrainingDependencies,
+  runId: string,
+  sha256s: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   await withScratchFolder(deps.scratchFolder, async (folder) => {
     const images = await fetchImages(deps, sha256s, folder, signal);
     const outputPath = join(folder, 'features.parquet');
-    await runModelJob({ kind: 'embed', images, outputPath, batchSize: embeddingBatchSize }, { signal, logger: deps.logger });
+    await runModelJob(
+      { kind: 'embed', images, outputPath, batchSize: embeddingBatchSize },
+      { signal, logger: deps.logger },
+    );
     const { sha256 } = await sumOfFile(outputPath);
     const objectKey = featureFileKey(backboneDigest, sha256);
     await deps.objects.putFile(objectKey, outputPath);

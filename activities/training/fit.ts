@@ -50,7 +50,12 @@ export async function fitModel(deps: TrainingDependencies, input: TrainingInput)
           checkpointPath: await fetchLatestCheckpoint(deps, input.runId, folder),
           outputFolder: folder,
         },
-        { signal, logger: deps.logger, onProgress: report, onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event) },
+        {
+          signal,
+          logger: deps.logger,
+          onProgress: report,
+          onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event),
+        },
       );
       return { attempt, bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
     }),
@@ -72,7 +77,9 @@ export async function fetchTrainerInputs(
     featurePaths: trainsOnFeatures(input.hyperparameters)
       ? await fetchFeatures(deps, backboneDigest, examples, folder, signal)
       : [],
-    images: trainsOnImages(input.hyperparameters) ? await fetchImages(deps, sha256s, join(folder, 'images'), signal) : [],
+    images: trainsOnImages(input.hyperparameters)
+      ? await fetchImages(deps, sha256s, join(folder, 'images'), signal)
+      : [],
   };
 }
 
@@ -85,7 +92,11 @@ export function trainsOnImages({ architecture, fineTuneBlocks }: Hyperparameters
 }
 
 /** Gives the path of the newest committed checkpoint, or null when the run has none yet. */
-export async function fetchLatestCheckpoint(deps: TrainingDependencies, runId: string, folder: string): Promise<string | null> {
+export async function fetchLatestCheckpoint(
+  deps: TrainingDependencies,
+  runId: string,
+  folder: string,
+): Promise<string | null> {
   const latest = await deps.runs.latestCheckpoint(runId);
   if (!latest) return null;
   const path = join(folder, 'resume.ckpt');
@@ -93,7 +104,12 @@ export async function fetchLatestCheckpoint(deps: TrainingDependencies, runId: s
   return path;
 }
 
-async function commitEpoch(deps: TrainingDependencies, runId: string, attempt: number, event: EpochEvent): Promise<void> {
+async function commitEpoch(
+  deps: TrainingDependencies,
+  runId: string,
+  attempt: number,
+  event: EpochEvent,
+): Promise<void> {
   const objectKey = checkpointKey(runId, event.metrics.epoch, attempt);
   const { sha256, sizeBytes } = await sumOfFile(event.checkpointPath);
   await deps.objects.putFile(objectKey, event.checkpointPath);

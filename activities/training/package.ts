@@ -11,22 +11,33 @@ import { withHeartbeat } from '../heartbeat.js';
 import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
-import { fetchLatestCheckpoint, fetchTrainerInputs, type FitResult } from './fit.js';
+import { fetchLatestCheckpoint, fetchTrainerInputs, type FitResult, type TrainerInputs } from './fit.js';
+import { fetchImages } from './inputs.js';
 
 /** Files of the bundle that are kept with the run as well: what a person looks at. */
 const artifacts = [bundleFiles.curves, bundleFiles.confusionMatrix, bundleFiles.metrics, bundleFiles.modelCard];
+
+/** Test images on which the exported graph must agree with TF.js. */
+const parityImages = 16;
 
 /**
  * Turns a finished training into a bundle in the object store: calibrated, evaluated, exported, checked against its
  * source. The run is recorded as finished with its figures. Gives the bundle's address.
  */
-export async function packageModel(deps: TrainingDependencies, input: TrainingInput, fit: FitResult): Promise<BundleAddress> {
+export async function packageModel(
+  deps: TrainingDependencies,
+  input: TrainingInput,
+  fit: FitResult,
+): Promise<BundleAddress> {
   const version = await deps.datasets.version(input.dataset, input.datasetVersion);
   return withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, async (folder) => {
       const checkpointPath = await fetchLatestCheckpoint(deps, input.runId, folder);
       if (checkpointPath === null) {
-        throw new PerennialError('conflict', `Run ${input.runId} has no checkpoint to package; start the training again.`);
+        throw new PerennialError(
+          'conflict',
+          `Run ${input.runId} has no checkpoint to package; start the training again.`,
+        );
       }
       const outputFolder = join(folder, 'bundle');
       const { manifest, metrics } = await runModelJob(
@@ -35,7 +46,7 @@ export async function packageModel(deps: TrainingDependencies, input: TrainingIn
           modelName: input.modelName,
           runId: input.runId,
           hyperparameters: input.hyperparameters,
-          ...(await fetchTrainerInputs(deps, input, folder, signal)),
+          ...(await fetchPackagingInputs(deps, input, folder, signal)),
           checkpointPath,
           epochs: await deps.runs.epochs(input.runId),
           dataset: input.dataset,
@@ -50,6 +61,20 @@ export async function packageModel(deps: TrainingDependencies, input: TrainingIn
       return publishBundle(deps.objects, outputFolder, input.modelName);
     }),
   );
+}
+
+/** The trainer's inputs, and for a model that trains on features a few test images to prove the export on. */
+async function fetchPackagingInputs(
+  deps: TrainingDependencies,
+  input: TrainingInput,
+  folder: string,
+  signal: AbortSignal,
+): Promise<TrainerInputs> {
+  const inputs = await fetchTrainerInputs(deps, input, folder, signal);
+  if (inputs.images.length > 0) return inputs;
+  const sample = inputs.examples.filter(({ side }) => side === 'test').slice(0, parityImages);
+  const sha256s = sample.map(({ sha256 }) => sha256);
+  return { ...inputs, images: await fetchImages(deps, sha256s, join(folder, 'images'), signal) };
 }
 
 async function recordOutcome(

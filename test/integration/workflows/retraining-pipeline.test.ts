@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { Context } from '@temporalio/activity';
+import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { retrainingSteps, retrainingWorkflowId } from '../../../contracts/names.js';
+import type { Progress, RetrainingInput, RetrainingResult } from '../../../contracts/pipelines.js';
+import type { retrainingPipeline } from '../../../workflows/index.js';
+import { decisionOf, hyperparameters } from '../../support/figures.js';
+import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
+import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
+
+let server: WorkflowServer;
+beforeAll(async () => {
+  server = await startWorkflowServer();
+});
+afterAll(() => server.stop());
+
+type Handle = WorkflowHandleWithFirstExecutionRunId<typeof retrainingPipeline>;
+
+function inputOf(modelName: string): RetrainingInput {
+  return { modelName, dataset: 'flowers', trigger: 'manual', requestId: randomUUID(), source: { kind: 'synthetic' }, hyperparameters };
+}
+
+function start(modelName: string): Promise<Handle> {
+  return server.client.workflow.start<typeof retrainingPipeline>('retrainingPipeline', {
+    workflowId: retrainingWorkflowId(modelName),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    taskQueue: 'pipeline',
+    args: [inputOf(modelName)],
+  });
+}
+
+async function run(replaced: Partial<AllActivities> = {}): Promise<{ result: RetrainingResult; written: Written; handle: Handle }> {
+  const { activities, written } = createFakeActivities(replaced);
+  return server.withWorkers(activities, async () => {
+    const handle = await start(`model-${randomUUID()}`);
+    return { result: await handle.result(), written, handle };
+  });
+}
+
+async function runToFailure(replaced: Partial<AllActivities>): Promise<Written> {
+  const { activities, written } = createFakeActivities(replaced);
+  await server.withWorkers(activities, async () => {
+    const handle = await start(`model-${randomUUID()}`);
+    await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
+  });
+  return written;
+}
+
+describe('retrainingPipeline', () => {
+  it('goes through every step in order and promotes', async () => {
+    const { result, written } = await run();
+    expect(result).toMatchObject({ outcome: 'promoted', version: 1, datasetVersion: 1 });
+    const completed = written.steps.filter(({ status }) => status === 'completed').map(({ name }) => name);
+    expect(completed.filter((name) => retrainingSteps.some((step) => step === name))).toEqual(retrainingSteps);
+    expect(written.ends.at(-1)).toMatchObject({ status: 'completed', result: { outcome: 'promoted' } });
+  });
+
+  it('carries every step name as a Temporal summary', async () => {
+    const { handle } = await run();
+    const { events } = await handle.fetchHistory();
+    const summaries = (events ?? []).flatMap(({ userMetadata }) => {
+      const data = userMetadata?.summary?.data;
+      return data ? [String(JSON.parse(Buffer.from(data).toString()))] : [];
+    });
+    expect(new Set(summaries)).toEqual(new Set(retrainingSteps));
+  });
+
+  it('leaves Production alone when the gate refuses', async () => {
+    const { result, written } = await run({ validateCandidate: () => Promise.resolve(decisionOf('refuse', 'it is worse')) });
+    expect(result).toMatchObject({ outcome: 'refused', summary: 'it is worse' });
+    expect(written.calls).not.toContain('moveProduction');
+  });
+
+  it('puts the former version back when a replica fails its smoke test', async () => {
+    const { result, written } = await run({
+      checkReplicas: () => Promise.resolve({ passed: false, replicas: ['http://127.0.0.1:1'], detail: 'it answered 500' }),
+    });
+    expect(result).toMatchObject({ outcome: 'rolled_back', summary: 'it answered 500' });
+    expect(written.calls).toContain('moveProductionBack');
+  });
+
+  it('ends with the code and sentence of the activity that failed, and records them', async () => {
+    const sentence = 'grass has 4 images, ten are needed; add photographs of it.';
+    const written = await runToFailure({
+      selectTrainingData: () => Promise.reject(ApplicationFailure.nonRetryable(sentence, 'dataset_too_small')),
+    });
+    expect(written.ends.at(-1)).toEqual({ status: 'failed', error: { code: 'dataset_too_small', message: sentence } });
+    expect(written.steps).toContainEqual(expect.objectContaining({ name: 'prepare_training_data', status: 'failed', detail: sentence }));
+  });
+
+  it('fails the training run too when training fails, and names the innermost cause', async () => {
+    const failed: unknown[] = [];
+    const written = await runToFailure({
+      packageModel: () => Promise.reject(ApplicationFailure.nonRetryable('the graph differs by 0.2', 'parity_failed')),
+      failTraining: (_runId, end) => Promise.resolve(void failed.push(end)),
+    });
+    expect(failed).toEqual([{ status: 'failed', error: { code: 'parity_failed', message: 'the graph differs by 0.2' } }]);
+    expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'parity_failed' } });
+  });
+
+  it('tries again what may pass later', async () => {
+    let attempts = 0;
+    const { result } = await run({
+      checkNewData: () => {
+        attempts += 1;
+        return attempts < 3
+          ? Promise.reject(ApplicationFailure.retryable('away', 'database_unavailable'))
+          : Promise.resolve({ newImages: 0, newShare: 0, detail: 'none' });
+      },
+    });
+    expect(attempts).toBe(3);
+    expect(result.outcome).toBe('promoted');
+  });
+
+  it('stops the activity under way when it is cancelled, and records the end', async () => {
+    const stopped: string[] = [];
+    const { activities, written } = createFakeActivities({ fitModel: () => beatUntilCancelled(stopped) });
+    await server.withWorkers(activities, async () => {
+      const handle = await start(`model-${randomUUID()}`);
+      await until(async () => {
+        const progress = await handle.query<Progress>('progress');
+        return progress.steps.some(({ name, status }) => name === 'train_new_model' && status === 'running');
+      });
+      await handle.cancel();
+      await expect(handle.result()).rejects.toMatchObject({ cause: expect.any(CancelledFailure) as unknown });
+    });
+    expect(stopped).toEqual(['fitModel']);
+    expect(written.ends.at(-1)).toMatchObject({ status: 'cancelled', error: { code: 'cancelled' } });
+  });
+
+  it('is joined by a second request for the same model', async () => {
+    const { activities } = createFakeActivities();
+    await server.withWorkers(activities, async () => {
+      const [one, two] = await Promise.all([start('joined'), start('joined')]);
+      expect(two.firstExecutionRunId).toBe(one.firstExecutionRunId);
+      await one.result();
+    });
+  });
+});
+
+async function beatUntilCancelled(stopped: string[]): Promise<never> {
+  const context = Context.current();
+  const timer = setInterval(() => context.heartbeat(), 100);
+  try {
+    return await context.cancelled;
+  } finally {
+    clearInterval(timer);
+    stopped.push('fitModel');
+  }
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('it never came true');
+}

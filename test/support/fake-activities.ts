@@ -1,0 +1,66 @@
+import type { IngestionActivities } from '../../activities/ingestion.js';
+import type { PromotionActivities } from '../../activities/promotion.js';
+import type { PipelineEnd, RecordActivities, StepEntry } from '../../activities/records.js';
+import type { RetrainingActivities } from '../../activities/retraining.js';
+import type { TrainingActivities } from '../../activities/training.js';
+import type { ValidationActivities } from '../../activities/validation.js';
+import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
+
+export type AllActivities = RecordActivities &
+  IngestionActivities &
+  RetrainingActivities &
+  ValidationActivities &
+  PromotionActivities &
+  TrainingActivities;
+
+/** What workflows wrote through the fake record activities. */
+export interface Written {
+  opened: string[];
+  steps: StepEntry[];
+  ends: PipelineEnd[];
+  calls: string[];
+}
+
+/**
+ * Activities that all succeed at once, so that a test replaces just the one whose failure it is about. Workflow
+ * logic is tested on these against a real Temporal server; the real activities have tests of their own.
+ */
+export function createFakeActivities(replaced: Partial<AllActivities> = {}): { activities: AllActivities; written: Written } {
+  const written: Written = { opened: [], steps: [], ends: [], calls: [] };
+  const succeed: AllActivities = {
+    ...fakeRecords(written),
+    ...fakeIngestion,
+    checkModelPerformance: () => Promise.resolve({ version: null, accuracy: null, detail: 'none yet' }),
+    checkNewData: () => Promise.resolve({ newImages: 100, newShare: 1, detail: 'all new' }),
+    sourcesToRescan: () => Promise.resolve([]),
+    selectTrainingData: () => Promise.resolve({ datasetVersion: 1, images: 100 }),
+    sendNotification: () => Promise.resolve(),
+    extractFeatures: () => Promise.resolve({ images: 100, newFeatures: 100 }),
+    fitModel: () => Promise.resolve({ attempt: 1, bestEpoch: 3, epochs: 5, weightsSha256: 'a'.repeat(64) }),
+    packageModel: () => Promise.resolve({ bundleKey: 'models/m/aaaa', bundleSha256: 'b'.repeat(64) }),
+    registerModel: () => Promise.resolve({ version: 1, test: evaluationOf(0.95) }),
+    failTraining: () => Promise.resolve(),
+    validateCandidate: () => Promise.resolve(decisionOf('promote')),
+    moveProduction: () => Promise.resolve({ formerVersion: null, generation: 1 }),
+    checkReplicas: () => Promise.resolve({ passed: true, replicas: ['http://127.0.0.1:1'], detail: 'one replica answers' }),
+    moveProductionBack: () => Promise.resolve({ formerVersion: null, generation: 2 }),
+  };
+  return { activities: noteCalls({ ...succeed, ...replaced }, written), written };
+}
+
+function fakeRecords(written: Written): RecordActivities {
+  return {
+    openPipeline: ({ workflow }) => Promise.resolve(void written.opened.push(workflow)),
+    enterSteps: (_runId, steps) => Promise.resolve(void written.steps.push(...steps)),
+    closePipeline: (_runId, end) => Promise.resolve(void written.ends.push(end)),
+  };
+}
+
+function noteCalls(activities: AllActivities, written: Written): AllActivities {
+  return new Proxy(activities, {
+    get(target, name, receiver): unknown {
+      written.calls.push(String(name));
+      return Reflect.get(target, name, receiver);
+    },
+  });
+}

@@ -1,0 +1,32 @@
+import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
+import { loadConfig } from '../../../platform/config.js';
+
+function failureOfLoading(environment: Record<string, string>): unknown {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it loaded');
+}
+
+describe('loadConfig', () => {
+  it('takes an empty string for unset', () => {
+    expect(loadConfig({ PORT: '', MODEL_NAME: '' })).toMatchObject({ PORT: 3000, MODEL_NAME: 'dandelion_grass_classifier' });
+  });
+
+  it('reads "false" as false', () => {
+    expect(loadConfig({ S3_FORCE_PATH_STYLE: 'false' }).S3_FORCE_PATH_STYLE).toBe(false);
+    expect(loadConfig({ S3_FORCE_PATH_STYLE: '1' }).S3_FORCE_PATH_STYLE).toBe(true);
+  });
+
+  it('names every wrong setting at once', () => {
+    const failure = failureOfLoading({ PORT: '70000', S3_ENDPOINT: 'nowhere', MODEL_NAME: 'Has Spaces' });
+    expect(errorCodeOf(failure)).toBe('configuration_invalid');
+    for (const name of ['PORT', 'S3_ENDPOINT', 'MODEL_NAME']) expect(messageOf(failure)).toContain(name);
+  });
+
+  it('makes the home folder absolute', () => {
+    expect(loadConfig({ PERENNIAL_HOME: 'some/where' }).PERENNIAL_HOME).toMatch(/^\/.*some\/where$/);
+  });
+});

@@ -1,0 +1,31 @@
+import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure, RetryState } from '@temporalio/common';
+import { failureOf } from '../../../workflows/failure.js';
+
+function wrapped(cause: Error): Error {
+  const activity = new ActivityFailure('Activity task failed', 'fitModel', '1', RetryState.NON_RETRYABLE_FAILURE, 'w', cause);
+  return new ChildWorkflowFailure('default', { workflowId: 'w', runId: 'r' }, 'trainModel', RetryState.NON_RETRYABLE_FAILURE, activity);
+}
+
+describe('failureOf', () => {
+  it('looks through the wrappings to the failure that has a code', () => {
+    expect(failureOf(wrapped(ApplicationFailure.nonRetryable('too few', 'dataset_too_small')))).toEqual({
+      code: 'dataset_too_small',
+      message: 'too few',
+    });
+  });
+
+  it('calls what has no code internal and keeps its sentence', () => {
+    expect(failureOf(new Error('odd'))).toEqual({ code: 'internal', message: 'odd' });
+  });
+
+  it('knows a cancellation inside a wrapping', () => {
+    const child = new ChildWorkflowFailure(
+      'default',
+      { workflowId: 'w', runId: 'r' },
+      'trainModel',
+      RetryState.NON_RETRYABLE_FAILURE,
+      new CancelledFailure('stop'),
+    );
+    expect(failureOf(child).code).toBe('cancelled');
+  });
+});
