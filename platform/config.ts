@@ -115,3 +115,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
 export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
 }
+
+/** The environment for a child process: ours, with `changes`. */
+export function childEnvironment(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  return { ...process.env, ...changes };
+}
