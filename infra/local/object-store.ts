@@ -1,0 +1,72 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { minioBinary, objectStoreBinary, type ObjectStoreKind } from './binaries.js';
+import { plainEnvironment, type ChildSpec } from './child-spec.js';
+import { answersHttp } from './ports.js';
+
+export interface ObjectStoreOptions {
+  folder: string;
+  port: number;
+  accessKeyId: string;
+  secretAccessKey: string;
+  region: string;
+  /** Another server than the one set-up chose. */
+  kind?: 'minio' | undefined;
+}
+
+export interface LocalObjectStore {
+  spec: ChildSpec;
+  endpoint: string;
+  kind: ObjectStoreKind;
+}
+
+/** An S3 server of our own that keeps its objects as files below `folder`, on the loopback address alone. */
+export function localObjectStore(options: ObjectStoreOptions): LocalObjectStore {
+  const { path, kind } = options.kind === 'minio' ? { path: minioBinary(), kind: options.kind } : objectStoreBinary();
+  const objects = join(options.folder, 'objects');
+  mkdirSync(objects, { recursive: true, mode: 0o700 });
+  const endpoint = `http://127.0.0.1:${options.port}`;
+  return {
+    endpoint,
+    kind,
+    spec: {
+      name: 's3',
+      command: path,
+      ...commandLine(kind, objects, options),
+      ready: () => answersHttp(`${endpoint}/health`, (status) => status < 500),
+      readyTimeoutMs: 30_000,
+      stopSignal: 'SIGTERM',
+      graceMs: 5_000,
+    },
+  };
+}
+
+/** The keys go by the environment where the server reads it there, so that they do not show in the process list. */
+function commandLine(
+  kind: ObjectStoreKind,
+  objects: string,
+  { port, accessKeyId, secretAccessKey, region }: ObjectStoreOptions,
+): Pick<ChildSpec, 'args' | 'env'> {
+  const address = `127.0.0.1:${port}`;
+  switch (kind) {
+    case 'versitygw':
+      return {
+        args: ['--port', address, '--region', region, '--health', '/health', '--quiet', 'posix', objects],
+        env: plainEnvironment({ ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey }),
+      };
+    case 'minio':
+      return {
+        args: ['server', objects, '--address', address, '--quiet'],
+        env: plainEnvironment({
+          MINIO_ROOT_USER: accessKeyId,
+          MINIO_ROOT_PASSWORD: secretAccessKey,
+          MINIO_REGION: region,
+        }),
+      };
+    case 'rclone':
+      return {
+        args: ['serve', 's3', '--addr', address, '--vfs-cache-mode', 'off', objects],
+        env: plainEnvironment({ RCLONE_AUTH_KEY: `${accessKeyId},${secretAccessKey}` }),
+      };
+  }
+}

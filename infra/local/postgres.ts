@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { giveTo, runAs, unprivilegedAccount, type Account } from './account.js';
+import { postgresFolder } from './binaries.js';
+import { plainEnvironment, type ChildSpec } from './child-spec.js';
+import { runToEnd } from './run-to-end.js';
+import { commandLineOf, isAlive, stopLeftover } from './leftovers.js';
+
+export interface PostgresOptions {
+  /** Folder for the data and the password. */
+  folder: string;
+  port: number;
+  /** For tests: faster, and the data may be lost when the machine fails. */
+  isTemporary?: boolean;
+}
+
+export interface LocalPostgres {
+  spec: ChildSpec;
+  url: string;
+}
+
+const user = 'postgres';
+const database = 'perennial';
+const major = '18';
+
+/**
+ * A Postgres of our own in `folder`, made at the first call. It listens on the loopback address alone and wants a
+ * password that was drawn at random and is kept beside the data.
+ */
+export async function localPostgres({ folder, port, isTemporary = false }: PostgresOptions): Promise<LocalPostgres> {
+  const programs = postgresFolder();
+  const data = join(folder, 'data');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const account = unprivilegedAccount(data);
+  if (!existsSync(data)) await initialise(folder, programs, account, isTemporary);
+  refuseOtherMajor(data);
+  const password = readFileSync(join(folder, 'password'), 'utf8').trim();
+  const quick = isTemporary ? ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'] : [];
+  const settings = [
+    '-h',
+    '127.0.0.1',
+    '-c',
+    'unix_socket_directories=',
+    '-c',
+    'timezone=UTC',
+    '-c',
+    'log_timezone=UTC',
+  ];
+  const args = ['-D', data, '-p', String(port), ...settings, ...quick];
+  return {
+    url: `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`,
+    spec: {
+      name: 'postgres',
+      ...runAs(account, join(programs, 'bin', 'postgres'), args),
+      env: plainEnvironment(),
+      ready: () => acceptsSessions(port),
+      readyTimeoutMs: 60_000,
+      // Fast shutdown: sessions are ended, data is written.
+      stopSignal: 'SIGINT',
+      graceMs: 15_000,
+      prepare: () => clearLockFile(data),
+    },
+  };
+}
+
+/** Made under another name and renamed when whole, so that an interrupted start leaves no half of a database. */
+async function initialise(
+  folder: string,
+  programs: string,
+  account: Account | null,
+  isTemporary: boolean,
+): Promise<void> {
+  const draft = join(folder, 'data.draft');
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { mode: 0o700 });
+  const passwordFile = join(folder, 'password');
+  writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 });
+  giveTo(account, draft);
+  if (account !== null) giveTo(account, folder);
+  const env = plainEnvironment();
+  const start = (program: string, args: string[], input: string): Promise<void> => {
+    const { command, args: all } = runAs(account, join(programs, 'bin', program), args);
+    return runToEnd(command, all, { env, input });
+  };
+  const choices = ['-U', user, '-E', 'UTF8', '--locale=C', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
+  await start('initdb', ['-D', draft, ...choices, ...(isTemporary ? ['--no-sync'] : [])], '');
+  await start('postgres', ['--single', '-D', draft, 'postgres'], `CREATE DATABASE ${database};\n`);
+  renameSync(draft, join(folder, 'data'));
+}
+
+function refuseOtherMajor(data: string): void {
+  const found = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim();
+  if (found === major) return;
+  throw new Error(
+    `${data} was written by Postgres ${found}; this is Postgres ${major} and cannot read it. ` +
+      'Start the former version of Perennial and export what you need, set DATABASE_URL to a server of that version, ' +
+      'or empty the data folder with npm run reset.',
+  );
+}
+
+/** A Postgres that was killed leaves its lock file; one that outlived its supervisor is stopped first. */
+async function clearLockFile(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid');
+  if (!existsSync(file)) return;
+  const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
+  if (isAlive(pid) && commandLineOf(pid).includes(data)) await stopLeftover(pid, ['SIGINT', 'SIGQUIT', 'SIGKILL']);
+  // Its sessions notice the end of their parent by themselves; they must be gone before the data is opened again.
+  await sleep(100);
+  rmSync(file, { force: true });
+}
+
+/**
+ * Whether sessions can begin: a port that answers is not enough, since the server may still be recovering. The start
+ * message of the protocol is sent; the request to authenticate ('R') means yes.
+ */
+function acceptsSessions(port: number): Promise<boolean> {
+  const parameters = Buffer.from(`user\0${user}\0database\0${database}\0\0`);
+  const head = Buffer.alloc(8);
+  head.writeInt32BE(parameters.length + head.length, 0);
+  head.writeInt32BE(0x0003_0000, 4);
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(Buffer.concat([head, parameters])));
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1_000, () => end(false));
+    socket.once('data', (answer: Buffer) => end(answer.toString('latin1', 0, 1) === 'R'));
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
+  });
+}

@@ -1,0 +1,123 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { identifyProcess } from '../setup/process-identity.mjs';
+import type { ChildSpec } from './child-spec.js';
+
+export interface ExitInfo {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The last lines the process wrote, for the message about its end. */
+  lastLines: string[];
+}
+
+export interface RunningChild {
+  pid: number;
+  startedAt: string;
+  /** What a process of ours said about where it listens. */
+  url: string | null;
+  exited: Promise<ExitInfo>;
+  /** Asks the process to stop, and kills it and its process group after its grace. Settles when it is gone. */
+  stop(): Promise<void>;
+}
+
+const readyMessage = z.object({ type: z.literal('ready'), url: z.string().optional() });
+const keptLines = 20;
+const probeEveryMs = 50;
+
+/**
+ * Starts a process in a group of its own and waits until it is ready. `onLine` gets every line it writes.
+ * Throws an error with its last lines when it ends or stays unready; nothing is left running then.
+ */
+export async function startChild(
+  spec: ChildSpec,
+  onLine: (line: string) => void = () => undefined,
+  onSpawn: (child: { pid: number; startedAt: string }) => void = () => undefined,
+): Promise<RunningChild> {
+  await spec.prepare?.();
+  const lastLines: string[] = [];
+  const { child, pid } = await spawnChild(spec);
+  const startedAt = identifyProcess(pid)?.startedAt ?? '';
+  onSpawn({ pid, startedAt });
+  const readyByMessage = waitForMessage(child);
+  for (const stream of [child.stdout, child.stderr]) {
+    readLines(stream, (line) => {
+      lastLines.push(line);
+      if (lastLines.length > keptLines) lastLines.shift();
+      onLine(line);
+    });
+  }
+  const exited = new Promise<ExitInfo>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, lastLines }));
+  });
+  const running: RunningChild = { pid, startedAt, url: null, exited, stop: () => stopGroup(spec, pid, exited) };
+  const ready = spec.ready === 'message' ? readyByMessage : pollUntilTrue(spec.ready, exited);
+  const outcome = await Promise.race([
+    ready.then((url) => ({ url })),
+    exited.then((exit) => ({ exit })),
+    sleep(spec.readyTimeoutMs, { late: true }, { ref: false }),
+  ]);
+  if ('url' in outcome) return { ...running, url: outcome.url };
+  if ('late' in outcome) await running.stop();
+  const why = 'exit' in outcome ? describeExit(outcome.exit) : `was not ready after ${spec.readyTimeoutMs / 1000} s`;
+  throw new Error([`${spec.name} ${why}`, ...lastLines.map((line) => `    ${line}`)].join('\n'));
+}
+
+export function describeExit({ code, signal }: Pick<ExitInfo, 'code' | 'signal'>): string {
+  return signal === null ? `ended with code ${String(code)}` : `was ended by ${signal}`;
+}
+
+function spawnChild(spec: ChildSpec): Promise<{ child: ChildProcess; pid: number }> {
+  const stdio =
+    spec.ready === 'message' ? (['ignore', 'pipe', 'pipe', 'ipc'] as const) : (['ignore', 'pipe', 'pipe'] as const);
+  return new Promise((resolve, reject) => {
+    const child = spawn(spec.command, spec.args, { env: spec.env, stdio: [...stdio], detached: true });
+    child.once('error', (error) => reject(new Error(`${spec.name} could not be started: ${error.message}`)));
+    child.once('spawn', () => {
+      if (child.pid !== undefined) resolve({ child, pid: child.pid });
+    });
+  });
+}
+
+function readLines(stream: Readable | null, onLine: (line: string) => void): void {
+  if (stream !== null) createInterface({ input: stream }).on('line', onLine);
+}
+
+function waitForMessage(child: ChildProcess): Promise<string | null> {
+  return new Promise((resolve) => {
+    child.on('message', (message) => {
+      const parsed = readyMessage.safeParse(message);
+      if (parsed.success) resolve(parsed.data.url ?? null);
+    });
+  });
+}
+
+async function pollUntilTrue(probe: () => Promise<boolean>, exited: Promise<unknown>): Promise<null> {
+  const over = new AbortController();
+  void exited.then(() => over.abort());
+  while (!over.signal.aborted) {
+    if (await probe()) return null;
+    await sleep(probeEveryMs);
+  }
+  return new Promise<never>(() => undefined);
+}
+
+async function stopGroup(spec: ChildSpec, pid: number, exited: Promise<unknown>): Promise<void> {
+  signalProcess(pid, spec.stopSignal);
+  const inTime = await Promise.race([exited.then(() => true), sleep(spec.graceMs, false, { ref: false })]);
+  // Even a process that stopped well may have left children behind: its group is ended in any case.
+  signalProcess(-pid, 'SIGKILL');
+  if (!inTime) await exited;
+}
+
+/** Sends a signal; a process that is gone already is no fault. A negative number means the process group. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    const isGone = error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM');
+    if (!isGone) throw error;
+  }
+}

