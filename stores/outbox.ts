@@ -16,7 +16,8 @@ const leaseSeconds = 60;
 
 /** Messages to the outside, written in the transaction of the change they speak of and sent afterwards. */
 export interface OutboxStore {
-  add(kind: string, payload: unknown, tx?: Queryable): Promise<void>;
+  /** Adds a message, within the transaction `tx` if there is one. The same `key` adds it once, however often it is called. */
+  add(kind: string, payload: unknown, options: { key: string; tx?: Queryable }): Promise<void>;
   /** Waiting messages, oldest first, which no other taker gets for a minute. */
   take(limit: number): Promise<OutboxMessage[]>;
   /** Marks a message as sent. */
@@ -25,7 +26,7 @@ export interface OutboxStore {
 
 export function createOutboxStore(db: Database): OutboxStore {
   return {
-    add: (kind, payload, tx = db) => addToOutbox(tx, kind, payload),
+    add: (kind, payload, { key, tx = db }) => addToOutbox(tx, { key, kind, payload }),
     async take(limit) {
       const taken = await db.rows(
         messageRow,
@@ -44,7 +45,14 @@ export function createOutboxStore(db: Database): OutboxStore {
   };
 }
 
-/** Writes a message within the transaction `tx`. */
-export async function addToOutbox(tx: Queryable, kind: string, payload: unknown): Promise<void> {
-  await tx.query('INSERT INTO outbox (kind, payload) VALUES ($1, $2)', [kind, jsonParameter(payload) ?? 'null']);
+/** Writes a message within the transaction `tx`, once for each `key`. */
+export async function addToOutbox(
+  tx: Queryable,
+  { key, kind, payload }: { key: string; kind: string; payload: unknown },
+): Promise<void> {
+  await tx.query('INSERT INTO outbox (key, kind, payload) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING', [
+    key,
+    kind,
+    jsonParameter(payload) ?? 'null',
+  ]);
 }

@@ -154,5 +154,9 @@ async function record(tx: Queryable, kind: 'promotion' | 'rollback', entry: NewR
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
     [modelName, kind, version, formerVersion, generation, actor, reason, idempotencyKey, workflowId],
   );
-  await addToOutbox(tx, `model.${kind}`, { modelName, version, formerVersion, generation, actor, reason });
+  await addToOutbox(tx, {
+    key: `${kind}-${idempotencyKey}`,
+    kind: `model.${kind}`,
+    payload: { modelName, version, formerVersion, generation, actor, reason },
+  });
 }

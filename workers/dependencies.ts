@@ -4,25 +4,31 @@ import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
+import { createDatasetCommits, type DatasetCommits } from '../stores/dataset-commits.js';
 import { createFeatureStore, type FeatureStore } from '../stores/features.js';
+import { createIngestionStore, type IngestionStore } from '../stores/ingestions.js';
 import { migrate } from '../stores/migrate.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
+import { createUploadStore, type UploadStore } from '../stores/uploads.js';
 
 /** Connections and stores that both workers are built on. */
 export interface WorkerDependencies {
   database: Database;
   objects: ObjectStore;
   temporal: NativeConnection;
+  commits: DatasetCommits;
   datasets: DatasetStore;
   features: FeatureStore;
+  ingestions: IngestionStore;
   outbox: OutboxStore;
   pipelines: PipelineStore;
   registry: RegistryStore;
   runs: RunStore;
+  uploads: UploadStore;
   close(): Promise<void>;
 }
 
@@ -38,12 +44,15 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     database,
     objects,
     temporal,
+    commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
     features: createFeatureStore(database),
+    ingestions: createIngestionStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
     registry: createRegistryStore(database),
     runs: createRunStore(database),
+    uploads: createUploadStore(database),
     async close() {
       await temporal.close();
       objects.close();
@@ -60,7 +69,11 @@ async function connectTemporal(config: Config, address: string): Promise<NativeC
       ...(config.TEMPORAL_API_KEY !== undefined && { apiKey: config.TEMPORAL_API_KEY }),
     });
   } catch (error) {
-    throw new PerennialError('temporal_unavailable', `Temporal at ${address} cannot be reached (${messageOf(error)}); start it or set TEMPORAL_ADDRESS.`, { cause: error });
+    throw new PerennialError(
+      'temporal_unavailable',
+      `Temporal at ${address} cannot be reached (${messageOf(error)}); start it or set TEMPORAL_ADDRESS.`,
+      { cause: error },
+    );
   }
 }
 

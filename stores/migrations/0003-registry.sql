@@ -65,6 +65,7 @@ CREATE TABLE replicas (
 -- Messages that must go out exactly when the change they speak of was committed.
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  key text NOT NULL UNIQUE,
   kind text NOT NULL,
   payload jsonb NOT NULL,
   attempts integer NOT NULL DEFAULT 0,

@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import {
+  datasetStatisticsSchema,
+  exampleSchema,
+  imageFactsSchema,
+  quarantineReasonSchema,
+  type Example,
+  type ImageFacts,
+  type Source,
+} from '../contracts/datasets.js';
+import { PerennialError } from '../contracts/errors.js';
+import { integerColumn, timestampColumn } from './columns.js';
+import type { Database, Queryable } from './database.js';
+import type { Page } from './page.js';
+
+const sourceKinds = ['folder', 'public', 'synthetic', 'upload'] as const;
+export type SourceKind = (typeof sourceKinds)[number];
+
+const sourceRow = z.object({
+  kind: z.enum(sourceKinds),
+  /** The folder, or the id of the upload. */
+  locator: z.string(),
+  scannedAt: timestampColumn,
+});
+export type DatasetSource = z.output<typeof sourceRow>;
+
+const versionRow = z.object({
+  dataset: z.string(),
+  version: z.number(),
+  digest: z.string(),
+  dvcMd5: z.string(),
+  statistics: datasetStatisticsSchema,
+  sources: z.array(z.object({ kind: z.enum(sourceKinds), locator: z.string() })),
+  createdAt: timestampColumn,
+});
+export type DatasetVersion = z.output<typeof versionRow>;
+
+const summaryRow = z.object({
+  name: z.string(),
+  createdAt: timestampColumn,
+  currentVersion: z.number().nullable(),
+  versions: integerColumn,
+  images: integerColumn,
+  classes: z.record(z.string(), z.number()),
+});
+export type DatasetSummary = z.output<typeof summaryRow>;
+
+const quarantineRow = z.object({
+  source: z.string(),
+  path: z.string(),
+  reason: quarantineReasonSchema,
+  detail: z.string().nullable(),
+});
+const conflictRow = z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) });
+
+export interface DatasetVersionDetail extends DatasetVersion {
+  /** The first thousand of the files that were refused. */
+  quarantined: z.output<typeof quarantineRow>[];
+  /** The first thousand of the images that are excluded because they appear under two labels. */
+  conflicts: z.output<typeof conflictRow>[];
+}
+
+export interface DatasetDetail extends DatasetSummary {
+  sources: DatasetSource[];
+  /** Newest first. */
+  history: Pick<DatasetVersion, 'version' | 'digest' | 'createdAt'>[];
+}
+
+/** Datasets and their immutable versions, for reading. */
+export interface DatasetStore {
+  /** Datasets that have a version or are getting one, by name. */
+  list(query: { limit: number; pageToken?: string | null }): Promise<Page<DatasetSummary>>;
+  detail(name: string): Promise<DatasetDetail | null>;
+  /** Throws `not_found`. */
+  version(name: string, version: number): Promise<DatasetVersion>;
+  /** Throws `not_found`. */
+  versionDetail(name: string, version: number): Promise<DatasetVersionDetail>;
+  /** What the sources held at the last ingestion; null for a dataset without a version. */
+  latestVersion(name: string): Promise<DatasetVersion | null>;
+  /** Every image of a version with its label and side, in the order of their hashes. */
+  examples(name: string, version: number): Promise<Example[]>;
+  /** Facts of the images that are known, in the order of their hashes. */
+  imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
+  /** Sources that can be looked at again: folders and sets, not uploads. */
+  rescanTargets(name: string): Promise<Source[]>;
+}
+
+const shownFindings = 1_000;
+const summaryColumns = `d.name, d.created_at, d.current_version,
+  (SELECT count(*) FROM dataset_versions v WHERE v.dataset = d.name) AS versions,
+  coalesce((c.statistics ->> 'images')::bigint, 0) AS images, coalesce(c.statistics -> 'classes', '{}') AS classes`;
+const summaryTables = `datasets d LEFT JOIN dataset_versions c ON c.dataset = d.name AND c.version = d.current_version`;
+
+export function createDatasetStore(db: Database): DatasetStore {
+  return {
+    async list({ limit, pageToken }) {
+      const rows = await db.rows(
+        summaryRow,
+        `SELECT ${summaryColumns} FROM ${summaryTables} WHERE $1::text IS NULL OR d.name > $1 ORDER BY d.name LIMIT $2`,
+        [pageToken ?? null, limit + 1],
+      );
+      const items = rows.slice(0, limit);
+      return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.name ?? null) : null };
+    },
+    detail: (name) => readDetail(db, name),
+    version: (name, version) => readVersion(db, name, version),
+    versionDetail: (name, version) => readVersionDetail(db, name, version),
+    latestVersion: (name) =>
+      db.row(
+        versionRow,
+        `SELECT v.* FROM dataset_versions v JOIN datasets d ON d.name = v.dataset AND d.current_version = v.version
+         WHERE d.name = $1`,
+        [name],
+      ),
+    examples: (name, version) =>
+      db.rows(
+        exampleSchema,
+        'SELECT sha256, label, side FROM dataset_examples WHERE dataset = $1 AND version = $2 ORDER BY sha256',
+        [name, version],
+      ),
+    imageFacts: (sha256s) =>
+      db.rows(
+        imageFactsSchema.extend({ sizeBytes: integerColumn }),
+        'SELECT * FROM images WHERE sha256 = ANY($1) ORDER BY sha256',
+        [sha256s],
+      ),
+    async rescanTargets(name) {
+      const sources = await readSources(db, name);
+      return sources.flatMap(rescanTarget);
+    },
+  };
+}
+
+function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {
+  return db.rows(
+    sourceRow,
+    `SELECT kind, locator, scanned_at FROM dataset_sources
+     WHERE dataset = $1 AND current_ingestion_id IS NOT NULL ORDER BY id`,
+    [name],
+  );
+}
+
+function rescanTarget({ kind, locator }: DatasetSource): Source[] {
+  switch (kind) {
+    case 'folder':
+      return [{ kind, path: locator }];
+    case 'public':
+    case 'synthetic':
+      return [{ kind }];
+    case 'upload':
+      return [];
+  }
+}
+
+async function readDetail(db: Queryable, name: string): Promise<DatasetDetail | null> {
+  const summary = await db.row(summaryRow, `SELECT ${summaryColumns} FROM ${summaryTables} WHERE d.name = $1`, [name]);
+  if (!summary) return null;
+  const history = await db.rows(
+    versionRow.pick({ version: true, digest: true, createdAt: true }),
+    'SELECT version, digest, created_at FROM dataset_versions WHERE dataset = $1 ORDER BY version DESC',
+    [name],
+  );
+  return { ...summary, history, sources: await readSources(db, name) };
+}
+
+async function readVersion(db: Queryable, name: string, version: number): Promise<DatasetVersion> {
+  const found = await db.row(versionRow, 'SELECT * FROM dataset_versions WHERE dataset = $1 AND version = $2', [
+    name,
+    version,
+  ]);
+  if (found) return found;
+  throw new PerennialError('not_found', `There is no version ${version} of dataset ${name}.`);
+}
+
+async function readVersionDetail(db: Queryable, name: string, version: number): Promise<DatasetVersionDetail> {
+  const found = await readVersion(db, name, version);
+  const parameters = [name, version, shownFindings];
+  const quarantined = await db.rows(
+    quarantineRow,
+    `SELECT source, path, reason, detail FROM dataset_quarantine WHERE dataset = $1 AND version = $2
+     ORDER BY source, path LIMIT $3`,
+    parameters,
+  );
+  const conflicts = await db.rows(
+    conflictRow,
+    `SELECT sha256, labels, paths FROM dataset_conflicts WHERE dataset = $1 AND version = $2 ORDER BY sha256 LIMIT $3`,
+    parameters,
+  );
+  return { ...found, quarantined, conflicts };
+}
