@@ -50,7 +50,10 @@ export function createRetrainingActivities(deps: RetrainingDependencies): Retrai
   };
 }
 
-async function checkModelPerformance(deps: RetrainingDependencies, { modelName }: { modelName: string }): Promise<PerformanceCheck> {
+async function checkModelPerformance(
+  deps: RetrainingDependencies,
+  { modelName }: { modelName: string },
+): Promise<PerformanceCheck> {
   const production = await deps.registry.production(modelName);
   if (!production) return { version: null, accuracy: null, detail: 'no model is in Production yet' };
   const { accuracy, intervals } = production.evaluation;
@@ -63,7 +66,10 @@ async function checkModelPerformance(deps: RetrainingDependencies, { modelName }
 }
 
 /** Counts what the newest version of the dataset holds that Production was not trained or tested on. */
-async function checkNewData(deps: RetrainingDependencies, { modelName, dataset }: { modelName: string; dataset: string }): Promise<NewDataCheck> {
+async function checkNewData(
+  deps: RetrainingDependencies,
+  { modelName, dataset }: { modelName: string; dataset: string },
+): Promise<NewDataCheck> {
   const latest = await deps.datasets.latestVersion(dataset);
   if (!latest) return { newImages: 0, newShare: 0, detail: `dataset ${dataset} has no version yet` };
   const production = await deps.registry.production(modelName);
@@ -72,21 +78,31 @@ async function checkNewData(deps: RetrainingDependencies, { modelName, dataset }
   const current = await deps.datasets.examples(dataset, latest.version);
   const newImages = current.filter(({ sha256 }) => !knownImages.has(sha256)).length;
   const newShare = newImages / Math.max(1, current.length);
-  return { newImages, newShare, detail: `${newImages} of ${current.length} images are new (${(100 * newShare).toFixed(1)} %)` };
+  return {
+    newImages,
+    newShare,
+    detail: `${newImages} of ${current.length} images are new (${(100 * newShare).toFixed(1)} %)`,
+  };
 }
 
 async function selectTrainingData(deps: RetrainingDependencies, dataset: string): Promise<TrainingData> {
   const latest = await deps.datasets.latestVersion(dataset);
   if (!latest) {
-    throw new PerennialError('not_found', `Dataset ${dataset} has no images. Ingest a folder or upload images, then start the training again.`);
+    throw new PerennialError(
+      'not_found',
+      `Dataset ${dataset} has no images. Ingest a folder or upload images, then start the training again.`,
+    );
   }
   const refusal = checkTrainable(latest.statistics);
   if (refusal !== null) throw new PerennialError('dataset_too_small', refusal);
   return { datasetVersion: latest.version, images: latest.statistics.images };
 }
 
-async function sendNotification(deps: RetrainingDependencies, { workflowId, result }: { workflowId: string; result: RetrainingResult }): Promise<void> {
-  await deps.outbox.add(`retraining.${result.outcome}`, { workflow_id: workflowId, ...result });
+async function sendNotification(
+  deps: RetrainingDependencies,
+  { workflowId, result }: { workflowId: string; result: RetrainingResult },
+): Promise<void> {
+  await deps.outbox.add(`retraining.${result.outcome}`, { workflow_id: workflowId, ...result }, { key: `notify-${result.runId}` });
   deps.logger.info(
     { model_name: result.modelName, version: result.version, outcome: result.outcome },
     `retraining ended: ${result.summary}`,

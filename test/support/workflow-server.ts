@@ -16,7 +16,7 @@ export interface WorkflowServer {
 export async function startWorkflowServer(): Promise<WorkflowServer> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const temporal = await startTemporal();
-  const address = temporal.environment.TEMPORAL_ADDRESS;
+  const { address } = temporal;
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
   const createWorker = (taskQueue: string, activities: AllActivities): Promise<Worker> =>
