@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { manifestSchema, type Manifest } from '../contracts/bundle.js';
 import { exampleSchema } from '../contracts/datasets.js';
-import { epochMetricsSchema, hyperparametersSchema, modelMetricsSchema, type ModelMetrics } from '../contracts/training.js';
+import {
+  epochMetricsSchema,
+  hyperparametersSchema,
+  modelMetricsSchema,
+  type ModelMetrics,
+} from '../contracts/training.js';
 
 /** A file that holds the bytes of one image. */
 export const imageFileSchema = z.object({ sha256: z.string(), path: z.string() });

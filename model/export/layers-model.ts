@@ -69,11 +69,7 @@ function createLayer(operation: Operation, weights: Weights, softmax: boolean): 
     case 'dense': {
       const [, units = 0] = weightOf(weights, `${name}/kernel`).shape;
       const activation = softmax ? 'softmax' : 'linear';
-      return withWeights(
-        tf.layers.dense({ name, units, activation, kernelInitializer: 'zeros' }),
-        name,
-        weights,
-      );
+      return withWeights(tf.layers.dense({ name, units, activation, kernelInitializer: 'zeros' }), name, weights);
     }
     case 'add':
       return { layer: tf.layers.add({ name }), load: null };

@@ -57,7 +57,10 @@ export async function validateOnRows(pass: {
     const targets = createTargets(loss, rows);
     const scored = tf.tidy(() => {
       const logits = trainable.logits(inputs);
-      return { correct: countCorrect(logits, loss.truths, rows), value: readScalar(crossEntropy(logits, targets.tensor)) };
+      return {
+        correct: countCorrect(logits, loss.truths, rows),
+        value: readScalar(crossEntropy(logits, targets.tensor)),
+      };
     });
     tf.dispose([inputs, targets.tensor]);
     return { lossSum: scored.value * targets.weight, weight: targets.weight, correct: scored.correct };
@@ -88,7 +91,10 @@ async function scoreBatches(
 }
 
 /** One row a row: its class weight, divided by the sum over the batch, at its true label. */
-function createTargets({ truths, classWeights }: LossPlan, rows: readonly number[]): { tensor: tf.Tensor2D; weight: number } {
+function createTargets(
+  { truths, classWeights }: LossPlan,
+  rows: readonly number[],
+): { tensor: tf.Tensor2D; weight: number } {
   const weightOfRow = (row: number): number => classWeights[truths[row] ?? 0] ?? 1;
   const weight = rows.reduce((sum, row) => sum + weightOfRow(row), 0);
   const values = new Float32Array(rows.length * classWeights.length);

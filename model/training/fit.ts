@@ -66,7 +66,11 @@ async function runEpochs(plan: FitPlan, adam: Adam, resumed: Checkpoint | null):
   }
 }
 
-async function runEpoch({ trainable, hyperparameters, loss, rows }: FitPlan, adam: Adam, epoch: number): Promise<EpochMetrics> {
+async function runEpoch(
+  { trainable, hyperparameters, loss, rows }: FitPlan,
+  adam: Adam,
+  epoch: number,
+): Promise<EpochMetrics> {
   const startedAt = performance.now();
   const order = shuffledIndices(rows.train.length, combineSeeds(hyperparameters.seed, epoch));
   const shuffled = order.map((index) => rows.train[index] ?? 0);
@@ -84,7 +88,12 @@ async function runEpoch({ trainable, hyperparameters, loss, rows }: FitPlan, ada
 }
 
 /** The state after an epoch: the weights now, the best so far, and whether the training is over. */
-function advance(plan: FitPlan, adam: Adam, former: Checkpoint | null, { epoch, validationLoss }: EpochMetrics): Checkpoint {
+function advance(
+  plan: FitPlan,
+  adam: Adam,
+  former: Checkpoint | null,
+  { epoch, validationLoss }: EpochMetrics,
+): Checkpoint {
   const { epochs, earlyStoppingPatience } = plan.hyperparameters;
   if (!Number.isFinite(validationLoss)) {
     throw new PerennialError(

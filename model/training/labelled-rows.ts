@@ -18,7 +18,8 @@ export function orderExamples(examples: readonly Example[], labels: readonly str
   const rows: LabelledRows = { sha256s: [], truths: [], sides: { train: [], validation: [], test: [] } };
   ordered.forEach(({ sha256, label, side }, row) => {
     const truth = labels.indexOf(label);
-    if (truth < 0) throw new PerennialError('bad_request', `Image ${sha256} has the label ${label}, which is not listed.`);
+    if (truth < 0)
+      throw new PerennialError('bad_request', `Image ${sha256} has the label ${label}, which is not listed.`);
     rows.sha256s.push(sha256);
     rows.truths.push(truth);
     rows.sides[side].push(row);
@@ -31,7 +32,10 @@ export function orderExamples(examples: readonly Example[], labels: readonly str
   const counts = countLabels(rows.truths, rows.sides.train, labels.length);
   const absent = labels.find((_, index) => counts[index] === 0);
   if (absent !== undefined) {
-    throw new PerennialError('dataset_too_small', `No training image is labelled ${absent}; add some and ingest again.`);
+    throw new PerennialError(
+      'dataset_too_small',
+      `No training image is labelled ${absent}; add some and ingest again.`,
+    );
   }
   return rows;
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { readFeatures } from '../features/feature-file.js';
 import type { JobEvents, ModelJobResults, TrainJob } from '../jobs.js';
 import { weightsDigest } from './checkpoint.js';
+import { fingerprintOf } from './fingerprint.js';
 import { fit } from './fit.js';
 import { createHead } from './head.js';
 import { classWeightsOf, countLabels, orderExamples, type LabelledRows } from './labelled-rows.js';
@@ -39,10 +39,4 @@ export async function trainModel(job: TrainJob, events: JobEvents): Promise<Mode
 async function createTrainable(job: TrainJob, rows: LabelledRows): Promise<Trainable> {
   const { hyperparameters, labels } = job;
   return createHead(await readFeatures(job.featurePaths, rows.sha256s), labels.length, hyperparameters.seed);
-}
-
-/** Names a training by all that decides its outcome. */
-export function fingerprintOf({ hyperparameters, labels, examples }: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
-  const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
-  return createHash('sha256').update(JSON.stringify({ hyperparameters, labels, members })).digest('hex');
 }

@@ -1,0 +1,18 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+
+/** Writes the manifest of a bundle whose other files are all there: from now on the folder is a bundle. */
+export async function writeManifest(folder: string, facts: Omit<Manifest, 'format' | 'files'>): Promise<Manifest> {
+  const paths = Object.values(bundleFiles).filter((path) => path !== bundleFiles.manifest);
+  const files = await Promise.all(
+    paths.sort().map(async (path) => {
+      const bytes = await readFile(join(folder, path));
+      return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    }),
+  );
+  const manifest: Manifest = { format: 'perennial-bundle/1', ...facts, files };
+  await writeFile(join(folder, bundleFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+  return manifest;
+}

@@ -1,0 +1,103 @@
+import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training.js';
+import type { PackageJob } from '../jobs.js';
+import type { LabelledRows } from '../training/labelled-rows.js';
+
+/** The text that tells a person what a model is, how good it is and where that ends. Markdown. */
+export function writeModelCard(job: PackageJob, rows: LabelledRows, metrics: ModelMetrics): string {
+  return [
+    `# ${job.modelName}`,
+    '',
+    `Tells ${job.labels.map((label) => `"${label}"`).join(', ')} apart in photographs. ${describeArchitecture(job)}`,
+    '',
+    '## How good it is',
+    '',
+    `Measured on ${metrics.test.images} test images that had no part in training, stopping or calibration;`,
+    'in brackets the 95 % bootstrap interval.',
+    '',
+    ...measuresTable(metrics),
+    '',
+    ...classTable(metrics.test),
+    '',
+    ...describeCrossValidation(metrics),
+    `Probabilities are calibrated: logits are divided by ${metrics.temperature.toFixed(3)}, fitted on the validation images.`,
+    `That took the test calibration error from ${metrics.uncalibratedTestCalibrationError.toFixed(3)} to ${metrics.test.calibrationError.toFixed(3)}.`,
+    '',
+    '## Data',
+    '',
+    `Dataset \`${job.dataset}\`, version ${job.datasetVersion} (digest \`${job.datasetDigest}\`):`,
+    `${rows.sides.train.length} images for training, ${rows.sides.validation.length} for validation, ${rows.sides.test.length} for the test.`,
+    'Labels are as the dataset gives them; wrong labels in it show up as errors here.',
+    '',
+    '## Training',
+    '',
+    `${metrics.epochs.length} epochs, the weights of epoch ${metrics.bestEpoch + 1} kept (lowest validation loss).`,
+    `Run \`${job.runId}\`, code revision \`${job.codeRevision}\`. Hyperparameters:`,
+    '',
+    '```json',
+    JSON.stringify(job.hyperparameters, null, 2),
+    '```',
+    '',
+    '## Limits',
+    '',
+    ...limits(metrics),
+    '',
+    '## Licences',
+    '',
+    ...licences(job),
+    '',
+  ].join('\n');
+}
+
+function describeArchitecture({ hyperparameters }: PackageJob): string {
+  if (hyperparameters.architecture === 'cnn') {
+    return `A convolutional network of three blocks (${hyperparameters.filters.join(', ')} filters), trained from scratch.`;
+  }
+  const tuned = hyperparameters.fineTuneBlocks;
+  return tuned === 0
+    ? 'A linear classifier on the features of EfficientNet-Lite0, whose ImageNet weights were left as they are.'
+    : `EfficientNet-Lite0 with ImageNet weights, its last ${tuned} blocks trained further, and a new classifier.`;
+}
+
+function measuresTable({ test, validation }: ModelMetrics): string[] {
+  const names = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'loss', 'calibrationError'] as const;
+  const rows = names.map(
+    (name) => `| ${name} | ${withInterval(test[name], test.intervals[name])} | ${validation[name].toFixed(3)} |`,
+  );
+  return ['| measure | test | validation |', '| --- | --- | --- |', ...rows];
+}
+
+function withInterval(value: number, [low, high]: Interval): string {
+  return `${value.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
+}
+
+function classTable({ perClass }: Evaluation): string[] {
+  const rows = perClass.map(
+    ({ label, precision, recall, f1, support }) =>
+      `| ${label} | ${precision.toFixed(3)} | ${recall.toFixed(3)} | ${f1.toFixed(3)} | ${support} |`,
+  );
+  return ['| class | precision | recall | F1 | test images |', '| --- | --- | --- | --- | --- |', ...rows];
+}
+
+function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {
+  if (!crossValidation) return [];
+  const { folds, meanAccuracy, standardDeviation } = crossValidation;
+  return [
+    `Accuracy over ${folds} folds of the training and validation images: ${meanAccuracy.toFixed(3)} ± ${standardDeviation.toFixed(3)}.`,
+  ];
+}
+
+function limits({ test }: ModelMetrics): string[] {
+  const [low, high] = test.intervals.accuracy;
+  return [
+    '- It knows only the classes above and gives one of them for any image, also for one that shows neither.',
+    '- Images are brought to 224×224 pixels without regard to their proportions; small details are lost.',
+    `- With ${test.images} test images the accuracy is known no better than ${low.toFixed(3)} to ${high.toFixed(3)}.`,
+    '- It was measured on images from the same source as those it was trained on. Other cameras, seasons or places can do worse.',
+  ];
+}
+
+function licences({ hyperparameters }: PackageJob): string[] {
+  const own = ['- Training images: under the terms of their source; this bundle holds none of them.'];
+  if (hyperparameters.architecture === 'cnn') return own;
+  return ["- Backbone weights: EfficientNet-Lite0, derived from Google's checkpoint, Apache-2.0.", ...own];
+}

@@ -1,0 +1,183 @@
+import onnxProto from 'onnx-proto';
+import { onnxNames } from '../../contracts/bundle.js';
+import {
+  preprocessing,
+  weightOf,
+  type Activation,
+  type Operation,
+  type Weights,
+  type WeightTensor,
+} from '../architectures/network.js';
+import { attributes, floatTensor, integerTensor, node, valueInfo } from './onnx-parts.js';
+
+const { onnx } = onnxProto;
+
+const opset = 17;
+const irVersion = 8;
+
+/** Numbers that several nodes share. */
+const constants = { mean: 'constant/mean', std: 'constant/std', zero: 'constant/zero', six: 'constant/six' } as const;
+
+interface Graph {
+  nodes: onnxProto.onnx.INodeProto[];
+  initializers: onnxProto.onnx.ITensorProto[];
+}
+
+/**
+ * Writes a network as an ONNX model: `image` is uint8 [N,224,224,3] RGB, scaled and put channels first inside;
+ * `probabilities` are the softmax of the last operation's output, `features` the output of the pooling before it.
+ * Padding is TensorFlow's "same", which is SAME_UPPER.
+ */
+export function encodeOnnx(operations: readonly Operation[], weights: Weights, classes: number): Uint8Array {
+  const graph: Graph = { nodes: [], initializers: createConstants() };
+  let current = addPreprocessing(graph);
+  let features = 0;
+  for (const operation of operations) {
+    if (operation.kind === 'dense') features = weightOf(weights, `${operation.name}/kernel`).shape[0] ?? 0;
+    current = addOperation(graph, operation, weights, current);
+  }
+  graph.nodes.push(node('Softmax', [current], onnxNames.probabilities, attributes({ axis: 1 })));
+  const { width, height } = preprocessing;
+  const { UINT8, FLOAT } = onnx.TensorProto.DataType;
+  const model = onnx.ModelProto.create({
+    irVersion,
+    opsetImport: [{ domain: '', version: opset }],
+    producerName: 'perennial',
+    graph: {
+      name: 'perennial',
+      node: graph.nodes,
+      initializer: graph.initializers,
+      input: [valueInfo(onnxNames.image, UINT8, ['N', height, width, 3])],
+      output: [
+        valueInfo(onnxNames.probabilities, FLOAT, ['N', classes]),
+        valueInfo(onnxNames.features, FLOAT, ['N', features]),
+      ],
+    },
+  });
+  return onnx.ModelProto.encode(model).finish();
+}
+
+function createConstants(): onnxProto.onnx.ITensorProto[] {
+  return [
+    floatTensor(constants.mean, [], Float32Array.of(preprocessing.mean)),
+    floatTensor(constants.std, [], Float32Array.of(preprocessing.std)),
+    floatTensor(constants.zero, [], Float32Array.of(0)),
+    floatTensor(constants.six, [], Float32Array.of(6)),
+    integerTensor('constant/flat', [0, -1]),
+  ];
+}
+
+function addPreprocessing(graph: Graph): string {
+  graph.nodes.push(
+    // Moving bytes is cheaper than moving floats: the layout changes before the type.
+    node('Transpose', [onnxNames.image], 'scale/transposed', attributes({ perm: [0, 3, 1, 2] })),
+    node('Cast', ['scale/transposed'], 'scale/float', attributes({ to: onnx.TensorProto.DataType.FLOAT })),
+    node('Sub', ['scale/float', constants.mean], 'scale/centred'),
+    node('Div', ['scale/centred', constants.std], 'scale'),
+  );
+  return 'scale';
+}
+
+/** Adds the nodes of one operation and gives the name of its output. */
+function addOperation(graph: Graph, operation: Operation, weights: Weights, input: string): string {
+  const { name } = operation;
+  switch (operation.kind) {
+    case 'convolution':
+    case 'depthwise':
+      return addConvolution(graph, operation, weights, input);
+    case 'add':
+      graph.nodes.push(node('Add', [input, operation.other], name));
+      return name;
+    case 'maxPool':
+      graph.nodes.push(
+        node('MaxPool', [input], name, attributes({ kernel_shape: [2, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' })),
+      );
+      return name;
+    case 'average':
+      graph.nodes.push(
+        node('GlobalAveragePool', [input], `${name}/pooled`),
+        node('Reshape', [`${name}/pooled`, 'constant/flat'], onnxNames.features),
+      );
+      return onnxNames.features;
+    case 'dense':
+      addWeights(graph, name, weights, (kernel) => kernel);
+      graph.nodes.push(node('Gemm', [input, `${name}/kernel`, `${name}/bias`], `${name}/logits`));
+      return `${name}/logits`;
+  }
+}
+
+function addConvolution(
+  graph: Graph,
+  operation: Extract<Operation, { activation: Activation }>,
+  weights: Weights,
+  input: string,
+): string {
+  const { name, stride, activation, kind } = operation;
+  const { shape } = weightOf(weights, `${name}/kernel`);
+  const [height = 0, width = 0, channels = 0] = shape;
+  addWeights(graph, name, weights, kind === 'depthwise' ? depthwiseToOnnx : convolutionToOnnx);
+  const sums = activation === 'none' ? name : `${name}/sums`;
+  graph.nodes.push(
+    node(
+      'Conv',
+      [input, `${name}/kernel`, `${name}/bias`],
+      sums,
+      attributes({
+        kernel_shape: [height, width],
+        strides: [stride, stride],
+        group: kind === 'depthwise' ? channels : 1,
+        auto_pad: 'SAME_UPPER',
+      }),
+    ),
+  );
+  if (activation === 'relu') graph.nodes.push(node('Relu', [sums], name));
+  if (activation === 'relu6') graph.nodes.push(node('Clip', [sums, constants.zero, constants.six], name));
+  return name;
+}
+
+function addWeights(
+  graph: Graph,
+  name: string,
+  weights: Weights,
+  toOnnx: (kernel: WeightTensor) => WeightTensor,
+): void {
+  const kernel = toOnnx(weightOf(weights, `${name}/kernel`));
+  const bias = weightOf(weights, `${name}/bias`);
+  graph.initializers.push(
+    floatTensor(`${name}/kernel`, kernel.shape, kernel.values),
+    floatTensor(`${name}/bias`, bias.shape, bias.values),
+  );
+}
+
+/** Height, width, in, out becomes out, in, height, width. */
+function convolutionToOnnx({ shape, values }: WeightTensor): WeightTensor {
+  const [height = 0, width = 0, inputs = 0, outputs = 0] = shape;
+  return {
+    shape: [outputs, inputs, height, width],
+    values: transposeMatrix(values, height * width * inputs, outputs, inputs),
+  };
+}
+
+/** Height, width, channel, 1 becomes channel, 1, height, width. */
+function depthwiseToOnnx({ shape, values }: WeightTensor): WeightTensor {
+  const [height = 0, width = 0, channels = 0] = shape;
+  return {
+    shape: [channels, 1, height, width],
+    values: transposeMatrix(values, height * width * channels, 1, channels),
+  };
+}
+
+/** Turns positions × inputs × outputs into outputs × inputs × positions. */
+function transposeMatrix(values: Float32Array, rows: number, outputs: number, inputs: number): Float32Array {
+  const positions = rows / inputs;
+  const turned = new Float32Array(values.length);
+  for (let position = 0; position < positions; position++) {
+    for (let input = 0; input < inputs; input++) {
+      for (let output = 0; output < outputs; output++) {
+        turned[(output * inputs + input) * positions + position] =
+          values[(position * inputs + input) * outputs + output] ?? 0;
+      }
+    }
+  }
+  return turned;
+}

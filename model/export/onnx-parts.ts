@@ -1,0 +1,46 @@
+import onnxProto from 'onnx-proto';
+
+const { onnx } = onnxProto;
+
+type AttributeValue = number | string | readonly number[];
+
+/** A node with one output, named after it. */
+export function node(
+  opType: string,
+  input: string[],
+  output: string,
+  attribute: onnxProto.onnx.IAttributeProto[] = [],
+): onnxProto.onnx.INodeProto {
+  return { opType, input, output: [output], name: `${output}:${opType}`, attribute };
+}
+
+/** Attributes of a node: integers, strings and lists of integers. */
+export function attributes(values: Readonly<Record<string, AttributeValue>>): onnxProto.onnx.IAttributeProto[] {
+  const { INT, INTS, STRING } = onnx.AttributeProto.AttributeType;
+  return Object.entries(values).map(([name, value]) => {
+    if (typeof value === 'number') return { name, type: INT, i: value };
+    if (typeof value === 'string') return { name, type: STRING, s: Buffer.from(value) };
+    return { name, type: INTS, ints: [...value] };
+  });
+}
+
+/** Numbers that belong to the graph. */
+export function floatTensor(name: string, dims: number[], values: Float32Array): onnxProto.onnx.ITensorProto {
+  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dims, dataType: onnx.TensorProto.DataType.FLOAT, rawData };
+}
+
+/** A list of integers that belongs to the graph. */
+export function integerTensor(name: string, values: number[]): onnxProto.onnx.ITensorProto {
+  return { name, dims: [values.length], dataType: onnx.TensorProto.DataType.INT64, int64Data: values };
+}
+
+/** An end of the graph; sides that are names may have any length. */
+export function valueInfo(
+  name: string,
+  elemType: number,
+  shape: readonly (number | string)[],
+): onnxProto.onnx.IValueInfoProto {
+  const dim = shape.map((side) => (typeof side === 'string' ? { dimParam: side } : { dimValue: side }));
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
+}

@@ -1,0 +1,84 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleFiles } from '../../contracts/bundle.js';
+import { PerennialError } from '../../contracts/errors.js';
+import type { ModelMetrics } from '../../contracts/training.js';
+import { preprocessing } from '../architectures/network.js';
+import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
+import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
+import { drawCurves } from '../charts/curves.js';
+import type { JobEvents, ModelJobResults, PackageJob } from '../jobs.js';
+import { readCheckpoint, weightsDigest, type Checkpoint } from '../training/checkpoint.js';
+import { fingerprintOf } from '../training/fingerprint.js';
+import { orderExamples, type LabelledRows } from '../training/labelled-rows.js';
+import { describeReference } from './drift-reference.js';
+import { writeManifest } from './manifest.js';
+import { measureModel } from './measure-model.js';
+import { writeModelCard } from './model-card.js';
+import { encodeOnnx } from './onnx-graph.js';
+import { drawParitySample } from './parity-sample.js';
+import { checkParity } from './parity.js';
+import { scoreExamples, type Scores } from './score.js';
+import { writeTfjsModel } from './tfjs-files.js';
+
+/**
+ * Makes a bundle of a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
+ * last. Whatever fails leaves a folder without a manifest, which is no bundle.
+ * @throws PerennialError checkpoint_invalid, parity_failed
+ */
+export async function packageModel(job: PackageJob, events: JobEvents): Promise<ModelJobResults['package']> {
+  const rows = orderExamples(job.examples, job.labels);
+  const checkpoint = await readOwnCheckpoint(job);
+  const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
+  const scores = await scoreExamples(job, network, rows.sha256s, events);
+  const metrics = await measureModel(job, rows, scores, checkpoint);
+  await mkdir(job.outputFolder, { recursive: true });
+  await writeDescriptions(job, rows, scores, metrics);
+  await writeModels(job, calibrateNetwork(network, metrics.temperature));
+  const parityMaxAbsoluteError = await checkParity(job.outputFolder, await drawParitySample(job, rows, scores));
+  const manifest = await writeManifest(job.outputFolder, {
+    modelName: job.modelName,
+    runId: job.runId,
+    architecture: job.hyperparameters.architecture,
+    hyperparameters: job.hyperparameters,
+    labels: job.labels,
+    dataset: job.dataset,
+    datasetVersion: job.datasetVersion,
+    datasetDigest: job.datasetDigest,
+    weightsSha256: weightsDigest(checkpoint.bestWeights),
+    codeRevision: job.codeRevision,
+    parityMaxAbsoluteError,
+  });
+  return { manifest, metrics };
+}
+
+async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {
+  const checkpoint = await readCheckpoint(job.checkpointPath);
+  if (checkpoint.fingerprint === fingerprintOf(job)) return checkpoint;
+  throw new PerennialError(
+    'checkpoint_invalid',
+    `${job.checkpointPath} belongs to a training with other hyperparameters or images; package that one, or train again.`,
+  );
+}
+
+async function writeDescriptions(
+  job: PackageJob,
+  rows: LabelledRows,
+  scores: Scores,
+  metrics: ModelMetrics,
+): Promise<void> {
+  const write = (name: string, text: string): Promise<void> => writeFile(join(job.outputFolder, name), text);
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  await write(bundleFiles.labels, json(job.labels));
+  await write(bundleFiles.preprocessing, json(preprocessing));
+  await write(bundleFiles.metrics, json(metrics));
+  await write(bundleFiles.driftReference, json(describeReference(scores, job.labels)));
+  await write(bundleFiles.modelCard, writeModelCard(job, rows, metrics));
+  await write(bundleFiles.curves, drawCurves(metrics.epochs, metrics.bestEpoch));
+  await write(bundleFiles.confusionMatrix, drawConfusionMatrix(metrics.test.confusionMatrix, job.labels));
+}
+
+async function writeModels(job: PackageJob, { operations, weights }: TrainedNetwork): Promise<void> {
+  await writeTfjsModel(job.outputFolder, operations, weights);
+  await writeFile(join(job.outputFolder, bundleFiles.onnx), encodeOnnx(operations, weights, job.labels.length));
+}

@@ -1,0 +1,87 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { join } from 'node:path';
+import { bundleFiles, onnxNames } from '../../contracts/bundle.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { inputSize } from '../../contracts/training.js';
+import { runTfjsModel } from './tfjs-files.js';
+
+/** Largest difference of a probability, and of a feature vector relative to its length, that passes as the same. */
+const tolerance = 1e-3;
+
+export interface ParitySample {
+  /** RGB 0–255, image after image. */
+  pixels: Uint8Array;
+  count: number;
+  /** Features the training saw, row by row, of the first images of the sample. */
+  knownFeatures: readonly Float32Array[];
+}
+
+/**
+ * Runs both models of a bundle on the sample and gives the largest difference of a probability. Also holds the
+ * features that ONNX Runtime computes against those the classifier was trained on.
+ * @throws PerennialError parity_failed when they differ by more than 1e-3
+ */
+export async function checkParity(folder: string, sample: ParitySample): Promise<number> {
+  const expected = await runTfjsModel(folder, sample.pixels, sample.count);
+  const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), sample.pixels, sample.count);
+  const difference = largestDifference(expected, probabilities);
+  if (!(difference <= tolerance)) throw parityFailed(`probabilities by up to ${difference.toExponential(2)}`);
+  const width = features.length / sample.count;
+  sample.knownFeatures.forEach((known, index) => {
+    const error = relativeError(known, features.subarray(index * width, (index + 1) * width));
+    if (!(error <= tolerance))
+      throw parityFailed(`features of image ${index + 1} by ${error.toExponential(2)} of their length`);
+  });
+  return difference;
+}
+
+/** Probabilities and features that ONNX Runtime gives for `count` images of RGB 0–255 pixels, image after image. */
+export async function runOnnxModel(
+  path: string,
+  pixels: Uint8Array,
+  count: number,
+): Promise<{ probabilities: Float32Array; features: Float32Array }> {
+  const session = await InferenceSession.create(path);
+  try {
+    const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
+    const outputs = await session.run({ [onnxNames.image]: image });
+    return {
+      probabilities: floatsOf(outputs, onnxNames.probabilities),
+      features: floatsOf(outputs, onnxNames.features),
+    };
+  } finally {
+    await session.release();
+  }
+}
+
+function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
+  const output = outputs[name];
+  if (!(output instanceof Tensor) || !(output.data instanceof Float32Array)) {
+    throw new Error(`The ONNX model gave no float output ${name}.`);
+  }
+  return output.data;
+}
+
+function largestDifference(expected: Float32Array, found: Float32Array): number {
+  if (expected.length !== found.length) return Infinity;
+  return expected.reduce((largest, value, index) => {
+    const difference = Math.abs(value - (found[index] ?? NaN));
+    // Not a number must never pass as no difference.
+    return Number.isNaN(difference) ? Infinity : Math.max(largest, difference);
+  }, 0);
+}
+
+/** Length of the difference of two vectors, relative to that of the first. */
+export function relativeError(expected: Float32Array, found: Float32Array): number {
+  const square = (total: number, value: number): number => total + value * value;
+  const size = Math.sqrt(expected.reduce(square, 0));
+  const difference = expected.map((value, index) => value - (found[index] ?? NaN));
+  return Math.sqrt(difference.reduce(square, 0)) / size;
+}
+
+function parityFailed(what: string): PerennialError {
+  return new PerennialError(
+    'parity_failed',
+    `TF.js and ONNX Runtime disagree about the ${what}, more than ${tolerance} allows; the bundle was not finished. Train again, and report it if it stays.`,
+  );
+}

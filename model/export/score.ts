@@ -1,0 +1,100 @@
+import { setImmediate } from 'node:timers/promises';
+import { inputSize, type Hyperparameters } from '../../contracts/training.js';
+import { classifierOperation } from '../architectures/cnn.js';
+import { createTensors, disposeTensors } from '../architectures/network-tensors.js';
+import { runNetwork, scaleImages } from '../architectures/run-network.js';
+import type { TrainedNetwork } from '../architectures/trained-network.js';
+import { decodeBatches } from '../features/decode-batches.js';
+import { readFeatures } from '../features/feature-file.js';
+import type { ImageFile, JobEvents, PackageJob } from '../jobs.js';
+import { tf } from '../tensorflow.js';
+
+const batchSize = 16;
+
+/** What a network makes of images, row by row. */
+export interface Scores {
+  /** All features as one matrix, and its rows. */
+  matrix: Float32Array;
+  features: Float32Array[];
+  logits: number[][];
+}
+
+/** Whether the features of an architecture are those of the feature store: its backbone is as it was. */
+export function usesStoredFeatures({ architecture, fineTuneBlocks }: Hyperparameters): boolean {
+  return architecture === 'efficientnet-lite0' && fineTuneBlocks === 0;
+}
+
+/** Scores all images of a job: from stored features where they are this network's, else from the pixels. */
+export async function scoreExamples(
+  job: PackageJob,
+  network: TrainedNetwork,
+  sha256s: readonly string[],
+  events: JobEvents,
+): Promise<Scores> {
+  const tensors = createTensors(network.weights);
+  try {
+    const matrix = usesStoredFeatures(job.hyperparameters)
+      ? await readFeatures(job.featurePaths, sha256s)
+      : await computeFeatures(network, tensors, imagesOf(job, sha256s), events);
+    const logits = tf.tidy(() => {
+      const features = tf.tensor2d(matrix, [sha256s.length, matrix.length / sha256s.length]);
+      return runNetwork([classifierOperation], tensors, features);
+    });
+    const values = Float32Array.from(logits.dataSync());
+    logits.dispose();
+    return {
+      matrix,
+      features: splitRows(matrix, sha256s.length),
+      logits: splitRows(values, sha256s.length).map((row) => Array.from(row)),
+    };
+  } finally {
+    disposeTensors(tensors);
+  }
+}
+
+async function computeFeatures(
+  { featureOperations }: TrainedNetwork,
+  tensors: ReadonlyMap<string, tf.Tensor>,
+  images: readonly ImageFile[],
+  events: JobEvents,
+): Promise<Float32Array> {
+  const parts: Float32Array[] = [];
+  let done = 0;
+  for await (const batch of decodeBatches(images, batchSize)) {
+    const features = tf.tidy(() => {
+      const pixels = tf.tensor4d(batch.pixels, [batch.images.length, inputSize, inputSize, 3], 'int32').toFloat();
+      return runNetwork(featureOperations, tensors, scaleImages(pixels));
+    });
+    parts.push(Float32Array.from(features.dataSync()));
+    features.dispose();
+    done += batch.images.length;
+    events.onProgress({ type: 'progress', done, total: images.length, unit: 'images' });
+    await setImmediate();
+  }
+  return concatenate(parts);
+}
+
+/** The image files in the order of `sha256s`. Throws when one is not among the job's images. */
+function imagesOf(job: PackageJob, sha256s: readonly string[]): ImageFile[] {
+  const bySha256 = new Map(job.images.map((image) => [image.sha256, image]));
+  return sha256s.map((sha256) => {
+    const image = bySha256.get(sha256);
+    if (!image) throw new Error(`The job lists example ${sha256} without its image file.`);
+    return image;
+  });
+}
+
+function splitRows(matrix: Float32Array, rows: number): Float32Array[] {
+  const width = matrix.length / rows;
+  return Array.from({ length: rows }, (_, row) => matrix.subarray(row * width, (row + 1) * width));
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((total, part) => total + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,12 @@
+import { createHash } from 'node:crypto';
+import type { TrainJob } from '../jobs.js';
+
+/** Names a training by all that decides its outcome. */
+export function fingerprintOf({
+  hyperparameters,
+  labels,
+  examples,
+}: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
+  const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
+  return createHash('sha256').update(JSON.stringify({ hyperparameters, labels, members })).digest('hex');
+}
