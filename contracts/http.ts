@@ -119,3 +119,6 @@ export const pageOf = <T extends z.ZodType>(
   item: T,
 ): z.ZodObject<{ items: z.ZodArray<T>; next_page_token: z.ZodNullable<z.ZodString> }> =>
   z.object({ items: z.array(item), next_page_token: z.string().nullable() });
+
+export const livenessSchema = z.object({ status: z.literal('ok') });
+export const readinessSchema = z.object({ status: z.enum(['ready', 'not_ready']), detail: z.string().optional() });

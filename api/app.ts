@@ -1,0 +1,20 @@
+import express, { type Express } from 'express';
+import type { ApiDependencies } from './dependencies.js';
+import { answerNotFound, answerProblems } from './middleware/answer-problems.js';
+import { identify } from './middleware/identify.js';
+import { observe } from './middleware/observe.js';
+import { secureHeaders } from './middleware/secure-headers.js';
+import { mountRoutes } from './route.js';
+import { createRoutes } from './routes.js';
+
+/** The HTTP application, which does not listen yet. */
+export function createApp(dependencies: ApiDependencies): Express {
+  const { logger, metrics } = dependencies;
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(identify, observe(logger, metrics), secureHeaders);
+  mountRoutes(app, createRoutes(dependencies).routes);
+  app.use(answerNotFound);
+  app.use(answerProblems(logger));
+  return app;
+}

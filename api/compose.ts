@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Express } from 'express';
+import { z } from 'zod';
+import { PerennialError } from '../contracts/errors.js';
+import { generationChannel } from '../contracts/names.js';
+import { minimumSide } from '../model/images/header.js';
+import { scratchFolder, type Config } from '../platform/config.js';
+import type { Logger } from '../platform/logging.js';
+import { packageRoot } from '../platform/paths.js';
+import { createDatabase, type Database } from '../stores/database.js';
+import { createDatasetStore } from '../stores/datasets.js';
+import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
+import { createPipelineStore } from '../stores/pipelines.js';
+import { createRegistryStore } from '../stores/registry.js';
+import { createUploadStore } from '../stores/uploads.js';
+import { createApp } from './app.js';
+import type { ApiSettings } from './dependencies.js';
+import { createHealthReporter, type HealthReporter } from './health.js';
+import { createEngineLoader } from './load-engine.js';
+import { createApiMetrics, type ApiMetrics } from './metrics.js';
+import { createModelHost, type ModelHost } from './model-host.js';
+import { createPipelineStarter } from './pipeline-starter.js';
+import { createTemporalLink, type TemporalLink } from './temporal-link.js';
+import { createTemporalUrl } from './views/pipeline.js';
+
+export interface Api {
+  app: Express;
+  database: Database;
+  objects: ObjectStore;
+  temporal: TemporalLink;
+  health: HealthReporter;
+  metrics: ApiMetrics;
+  /** Makes the host of the model, once the address of this replica is known. */
+  startServing(replicaUrl: string): ModelHost;
+}
+
+const pollMs = 1_000;
+
+/** Builds everything of the API on the configuration. Nothing is connected yet. */
+export async function composeApi(config: Config, logger: Logger): Promise<Api> {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
+  const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
+  const objects = createObjectStore({ ...config, S3_ENDPOINT });
+  const temporal = createTemporalLink({
+    address: TEMPORAL_ADDRESS,
+    namespace: config.TEMPORAL_NAMESPACE,
+    apiKey: config.TEMPORAL_API_KEY,
+    tls: config.TEMPORAL_TLS,
+  });
+  let host: ModelHost | null = null;
+  const serving = { current: () => host?.current() ?? null };
+  const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
+  const probes = {
+    postgres: () => database.query('SELECT 1'),
+    object_store: () => objects.head('health'),
+    temporal: () => temporal.probe(),
+  };
+  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
+  const pipelines = createPipelineStore(database);
+  const app = createApp({
+    host: serving,
+    health,
+    metrics,
+    starter: createPipelineStarter({ temporal, pipelines, logger }),
+    temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
+    pipelines,
+    registry: createRegistryStore(database),
+    datasets: createDatasetStore(database),
+    uploads: createUploadStore(database),
+    objects,
+    logger,
+    settings: settingsOf(config, await packageVersion()),
+  });
+  const startServing = (replicaUrl: string): ModelHost => {
+    host = createHost(config, logger, { database, objects, metrics }, replicaUrl);
+    host.start();
+    return host;
+  };
+  return { app, database, objects, temporal, health, metrics, startServing };
+}
+
+function settingsOf(config: Config, version: string): ApiSettings {
+  return {
+    version,
+    modelName: config.MODEL_NAME,
+    datasetName: config.DATASET_NAME,
+    maxUploadBytes: config.MAX_UPLOAD_BYTES,
+    scratchFolder: scratchFolder(config),
+    sourceRoot: config.ALLOWED_SOURCE_ROOT ?? null,
+  };
+}
+
+function createHost(
+  config: Config,
+  logger: Logger,
+  { database, objects, metrics }: Pick<Api, 'database' | 'objects' | 'metrics'>,
+  replicaUrl: string,
+): ModelHost {
+  const loadEngine = createEngineLoader({
+    objects,
+    cacheFolder: join(config.PERENNIAL_HOME, 'bundles'),
+    engine: {
+      threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
+      queueLimit: config.SERVING_QUEUE_LIMIT,
+      limits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
+      onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread died and is replaced'),
+    },
+    logger,
+  });
+  return createModelHost({
+    modelName: config.MODEL_NAME,
+    replica: { id: `${hostname()}-${randomUUID()}`, url: replicaUrl },
+    registry: createRegistryStore(database),
+    subscribe: (onHint) => database.listen(generationChannel, onHint),
+    loadEngine,
+    onChange: (served) => metrics.showModel(served),
+    logger,
+    pollMs,
+  });
+}
+
+function addresses(config: Config): { DATABASE_URL: string; S3_ENDPOINT: string; TEMPORAL_ADDRESS: string } {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = config;
+  if (DATABASE_URL !== undefined && S3_ENDPOINT !== undefined && TEMPORAL_ADDRESS !== undefined) {
+    return { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS };
+  }
+  throw new PerennialError(
+    'configuration_invalid',
+    'The API needs DATABASE_URL, S3_ENDPOINT and TEMPORAL_ADDRESS; `npm start` sets them for the local stack.',
+  );
+}
+
+async function packageVersion(): Promise<string> {
+  const text = await readFile(join(packageRoot, 'package.json'), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}

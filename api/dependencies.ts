@@ -1,0 +1,38 @@
+import type { Logger } from '../platform/logging.js';
+import type { DatasetStore } from '../stores/datasets.js';
+import type { ObjectStore } from '../stores/object-store.js';
+import type { PipelineStore } from '../stores/pipelines.js';
+import type { RegistryStore } from '../stores/registry.js';
+import type { UploadStore } from '../stores/uploads.js';
+import type { HealthReporter } from './health.js';
+import type { ApiMetrics } from './metrics.js';
+import type { ModelHost } from './model-host.js';
+import type { PipelineStarter } from './pipeline-starter.js';
+import type { TemporalUrl } from './views/pipeline.js';
+
+/** What the routes are built on. Tests hand in what they like. */
+export interface ApiDependencies {
+  host: Pick<ModelHost, 'current'>;
+  health: Pick<HealthReporter, 'report' | 'readiness'>;
+  metrics: ApiMetrics;
+  starter: PipelineStarter;
+  temporalUrl: TemporalUrl;
+  pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  registry: Pick<RegistryStore, 'list'>;
+  datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
+  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile'>;
+  objects: Pick<ObjectStore, 'putFile'>;
+  logger: Logger;
+  settings: ApiSettings;
+}
+
+export interface ApiSettings {
+  version: string;
+  modelName: string;
+  datasetName: string;
+  maxUploadBytes: number;
+  /** Folder for uploads on their way to the object store. */
+  scratchFolder: string;
+  /** Folder that sources named over HTTP must lie in; null when any may be read. */
+  sourceRoot: string | null;
+}

@@ -1,0 +1,49 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { PerennialError } from '../contracts/errors.js';
+
+export interface Listening {
+  port: number;
+  /** Accepts nothing new, waits for the answers under way, and after `graceMs` cuts off what is left. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Listens for HTTP. Throws `configuration_invalid` when the port is taken or may not be used. */
+export async function listen(handler: RequestListener, host: string, port: number): Promise<Listening> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    stop: (graceMs) => stopServer(server, graceMs),
+  };
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another process uses it',
+    EACCES: 'this user may not use it',
+    EADDRNOTAVAIL: 'this machine has no such address',
+  };
+  const reason = reasons[error.code ?? ''];
+  if (reason === undefined) return error;
+  return new PerennialError(
+    'configuration_invalid',
+    `The API cannot listen on ${host}:${port}: ${reason}. Set PORT (or HOST) to another one, or free it.`,
+    { cause: error },
+  );
+}
+
+async function stopServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  // A connection that is kept alive becomes idle only after its answer; nobody else would close it then.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
+}

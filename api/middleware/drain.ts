@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** How much of an unwanted body is still read, so that the client gets to read the answer. */
+export const drainLimits = { bytes: 100_000_000, ms: 10_000 } as const;
+
+/**
+ * Ends a response whose request body was not read to its end. A server that answers and closes at once resets the
+ * connection under a client that is still sending, and the client never sees the answer. So the whole answer is
+ * sent first, the rest of the body is read and thrown away within bounds, and only then is the connection closed.
+ */
+export function endAfterDrain(request: IncomingMessage, response: ServerResponse, body: string): void {
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  if (request.complete || request.destroyed) {
+    response.end(body);
+    return;
+  }
+  response.setHeader('Connection', 'close');
+  response.write(body);
+  drain(request, () => response.end());
+}
+
+function drain(request: IncomingMessage, done: () => void): void {
+  let bytes = 0;
+  const finish = (): void => {
+    clearTimeout(timer);
+    request.off('data', count).off('end', finish).off('close', finish);
+    done();
+  };
+  const count = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > drainLimits.bytes) finish();
+  };
+  const timer = setTimeout(finish, drainLimits.ms);
+  request.on('data', count).once('end', finish).once('close', finish);
+  request.resume();
+}

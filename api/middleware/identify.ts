@@ -1,0 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import { bindContext } from '../request-context.js';
+
+const acceptable = /^[\w.:-]{1,128}$/;
+
+/** Takes a well-formed `X-Request-Id` over, makes one otherwise, and sends it back. */
+export const identify: RequestHandler = (request, response, next) => {
+  const offered = request.get('x-request-id');
+  const requestId = offered !== undefined && acceptable.test(offered) ? offered : randomUUID();
+  bindContext(request, { requestId, route: 'unmatched' });
+  response.setHeader('X-Request-Id', requestId);
+  next();
+};

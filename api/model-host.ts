@@ -1,0 +1,192 @@
+import { messageOf } from '../contracts/errors.js';
+import type { ModelVersion } from '../contracts/registry.js';
+import type { Engine } from '../model/serving/engine.js';
+import type { Logger } from '../platform/logging.js';
+import type { RegistryStore } from '../stores/registry.js';
+import type { LoadEngine } from './load-engine.js';
+
+/** A model that answers requests. */
+export interface ServedModel {
+  readonly engine: Engine;
+  readonly version: ModelVersion;
+  readonly generation: number;
+  readonly loadedAt: Date;
+}
+
+export interface ModelHostOptions {
+  modelName: string;
+  replica: { id: string; url: string };
+  registry: Pick<RegistryStore, 'servingState' | 'reportReplica'>;
+  /** Hints that there may be a new generation; gives the way to stop. The poll is what counts. */
+  subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
+  loadEngine: LoadEngine;
+  onChange: (served: ServedModel | null) => void;
+  logger: Logger;
+  pollMs: number;
+}
+
+export interface ModelHost {
+  /** The model to predict with, at this moment; use its engine before the next await. */
+  current(): ServedModel | null;
+  /** Whether the last look into the record worked. */
+  recordReachable(): boolean;
+  /** Why the newest generation is not the one that serves, if so. */
+  fault(): string | null;
+  start(): void;
+  /** Ends the poll, then drains and closes the engine. */
+  stop(): Promise<void>;
+}
+
+const retryMs = { first: 1_000, most: 30_000 };
+
+/**
+ * Serves what the record calls Production. Each new generation is loaded and warmed up beside the one that serves,
+ * then takes its place in one assignment; the former answers what it has accepted and is closed. A generation that
+ * cannot be loaded changes nothing but the report of this replica, and is tried again with growing pauses.
+ */
+export function createModelHost(options: ModelHostOptions): ModelHost {
+  return new Host(options);
+}
+
+class Host implements ModelHost {
+  private served: ServedModel | null = null;
+  /** The generation that was brought into effect last. */
+  private generation = 0;
+  private failed: { generation: number; message: string; tries: number; retryAt: number } | null = null;
+  private reachable = false;
+  private loading: Promise<void> | null = null;
+  private readonly closing = new Set<Promise<void>>();
+  private stopped = false;
+  private hinted = false;
+  private endPause: () => void = () => undefined;
+  private loop: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: ModelHostOptions) {}
+
+  current(): ServedModel | null {
+    return this.served;
+  }
+
+  recordReachable(): boolean {
+    return this.reachable;
+  }
+
+  fault(): string | null {
+    return this.failed?.message ?? null;
+  }
+
+  start(): void {
+    this.loop = this.follow();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    await this.loop;
+    await this.loading;
+    this.replace(null, this.generation);
+    await Promise.all(this.closing);
+  }
+
+  private async follow(): Promise<void> {
+    const unsubscribe = await this.options.subscribe(() => this.wake());
+    while (!this.stopped) {
+      await this.look();
+      await this.pause();
+    }
+    await unsubscribe();
+  }
+
+  private wake(): void {
+    this.hinted = true;
+    this.endPause();
+  }
+
+  /** Waits for the next poll or a hint; a hint that came during the last look counts as well. */
+  private async pause(): Promise<void> {
+    if (!this.stopped && !this.hinted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.options.pollMs);
+        this.endPause = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.hinted = false;
+  }
+
+  /** Compares the record with what serves, starts a load if they differ, and reports this replica. */
+  private async look(): Promise<void> {
+    try {
+      const state = await this.options.registry.servingState(this.options.modelName);
+      if (!this.reachable) this.options.logger.info('the record can be reached');
+      this.reachable = true;
+      if (this.isDue(state.generation)) this.loading = this.bringIntoEffect(state.generation, state.version);
+      await this.report();
+    } catch (error) {
+      if (this.reachable) this.options.logger.warn({ error }, 'the record cannot be reached; the loaded model stays');
+      this.reachable = false;
+    }
+  }
+
+  private isDue(generation: number): boolean {
+    if (this.loading || this.stopped || generation === this.generation) return false;
+    return this.failed?.generation !== generation || Date.now() >= this.failed.retryAt;
+  }
+
+  private async bringIntoEffect(generation: number, version: ModelVersion | null): Promise<void> {
+    const { logger } = this.options;
+    try {
+      const engine = version && (await this.engineOf(version));
+      this.failed = null;
+      this.replace(version && engine && { engine, version, generation, loadedAt: new Date() }, generation);
+      logger.info({ generation, version: version?.version ?? null }, 'serving');
+    } catch (error) {
+      this.noteFailure(generation, messageOf(error));
+      logger.error({ generation, version: version?.version ?? null, error }, 'a generation cannot be served');
+    } finally {
+      this.loading = null;
+      // Whoever waits for this replica should not wait for the next poll.
+      this.wake();
+    }
+  }
+
+  /** The engine that serves already when the bundle is the same, for instance after a promotion was reverted twice. */
+  private async engineOf(version: ModelVersion): Promise<Engine> {
+    const served = this.served;
+    if (served?.version.bundleSha256 === version.bundleSha256) return served.engine;
+    return this.options.loadEngine(version);
+  }
+
+  private replace(next: ServedModel | null, generation: number): void {
+    const former = this.served;
+    this.served = next;
+    this.generation = generation;
+    this.options.onChange(next);
+    if (!former || former.engine === next?.engine) return;
+    const closed: Promise<void> = former.engine
+      .close()
+      .catch((error: unknown) => this.options.logger.error({ error }, 'a former engine could not be closed'))
+      .finally(() => this.closing.delete(closed));
+    this.closing.add(closed);
+  }
+
+  private noteFailure(generation: number, message: string): void {
+    const tries = this.failed?.generation === generation ? this.failed.tries + 1 : 1;
+    const waitMs = Math.min(retryMs.first * 2 ** (tries - 1), retryMs.most);
+    this.failed = { generation, message, tries, retryAt: Date.now() + waitMs };
+  }
+
+  private report(): Promise<void> {
+    const { registry, replica, modelName } = this.options;
+    return registry.reportReplica({
+      replicaId: replica.id,
+      url: replica.url,
+      modelName,
+      generation: this.failed?.generation ?? this.generation,
+      version: this.served?.version.version ?? null,
+      error: this.failed?.message ?? null,
+    });
+  }
+}

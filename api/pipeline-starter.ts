@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import {
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
+import { z } from 'zod';
+import { PerennialError } from '../contracts/errors.js';
+import {
+  ingestionSteps,
+  ingestionWorkflowId,
+  retrainingSteps,
+  retrainingWorkflowId,
+  taskQueues,
+  workflowTypes,
+  type StepName,
+} from '../contracts/names.js';
+import { triggerSchema, type IngestionInput, type RetrainingInput } from '../contracts/pipelines.js';
+import type { Logger } from '../platform/logging.js';
+import type { PipelineStore } from '../stores/pipelines.js';
+import type { TemporalLink } from './temporal-link.js';
+
+export interface StartedRun {
+  workflowId: string;
+  runId: string;
+  /** Whether a run of this id was under way already, so that this request joined it. */
+  joined: boolean;
+}
+
+/** Starts workflows and ends them. A request for what is under way joins it. */
+export interface PipelineStarter {
+  startIngestion(input: IngestionInput): Promise<StartedRun>;
+  startRetraining(input: RetrainingInput): Promise<StartedRun>;
+  /** Asks a run to cancel. Throws `conflict` when it has ended. */
+  cancel(run: { workflowId: string; runId: string }): Promise<void>;
+}
+
+export interface StarterOptions {
+  temporal: TemporalLink;
+  pipelines: Pick<PipelineStore, 'open'>;
+  logger: Logger;
+}
+
+interface StartRequest {
+  workflow: string;
+  workflowId: string;
+  steps: readonly StepName[];
+  input: IngestionInput | RetrainingInput;
+  modelName: string | null;
+}
+
+/** What a run keeps about the request that started it; those who join read it. */
+const memoSchema = z.object({ request_id: z.string(), trigger: triggerSchema, dataset: z.string() });
+
+export function createPipelineStarter(options: StarterOptions): PipelineStarter {
+  return {
+    startIngestion: (input) =>
+      start(options, {
+        workflow: workflowTypes.ingestDataset,
+        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
+        steps: ingestionSteps,
+        input,
+        modelName: null,
+      }),
+    startRetraining: (input) =>
+      start(options, {
+        workflow: workflowTypes.retrainingPipeline,
+        workflowId: retrainingWorkflowId(input.modelName),
+        steps: retrainingSteps,
+        input,
+        modelName: input.modelName,
+      }),
+    cancel: ({ workflowId, runId }) =>
+      options.temporal.use(async (client) => {
+        await requestCancel(client, workflowId, runId);
+      }),
+  };
+}
+
+async function start({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
+  const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
+  const joined = memo.request_id !== request.input.requestId;
+  try {
+    // The workflow opens its record itself when a worker takes it up; a client that asks sooner must find it too.
+    await pipelines.open({
+      runId,
+      workflowId: request.workflowId,
+      workflow: request.workflow,
+      trigger: memo.trigger,
+      modelName: request.modelName,
+      dataset: memo.dataset,
+      steps: request.steps,
+    });
+  } catch (error) {
+    logger.warn({ error, run_id: runId }, 'the run was started; its record will be opened by the worker');
+  }
+  return { workflowId: request.workflowId, runId, joined };
+}
+
+async function startOrJoin(
+  client: Client,
+  { workflow, workflowId, input, modelName }: StartRequest,
+): Promise<{ runId: string; memo: z.output<typeof memoSchema> }> {
+  const memo = { request_id: input.requestId, trigger: input.trigger, dataset: input.dataset };
+  const handle = await client.workflow.start(workflow, {
+    taskQueue: taskQueues.pipeline,
+    workflowId,
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+    args: [input],
+    memo,
+    typedSearchAttributes: attributesOf(input, modelName),
+  });
+  const described = await client.workflow.getHandle(workflowId, handle.firstExecutionRunId).describe();
+  return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo) };
+}
+
+const keys = {
+  model: defineSearchAttributeKey('MlModel', SearchAttributeType.KEYWORD),
+  dataset: defineSearchAttributeKey('MlDataset', SearchAttributeType.KEYWORD),
+  trigger: defineSearchAttributeKey('MlTrigger', SearchAttributeType.KEYWORD),
+  stage: defineSearchAttributeKey('MlStage', SearchAttributeType.KEYWORD),
+};
+
+function attributesOf(input: IngestionInput | RetrainingInput, modelName: string | null): SearchAttributePair[] {
+  return [
+    { key: keys.dataset, value: input.dataset },
+    { key: keys.trigger, value: input.trigger },
+    { key: keys.stage, value: 'start' },
+    ...(modelName === null ? [] : [{ key: keys.model, value: modelName }]),
+  ];
+}
+
+/** A run that continued as new keeps the id of its first run in our record. */
+function firstRunOf({ runId, raw }: WorkflowExecutionDescription): string {
+  const first = raw.workflowExecutionInfo?.firstRunId;
+  return first === undefined || first === null || first === '' ? runId : first;
+}
+
+async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {
+  const ended = new PerennialError('conflict', `The run ${runId} has ended, so there is nothing to cancel.`);
+  const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId });
+  try {
+    const described = await handle.describe();
+    if (described.status.name !== 'RUNNING' || firstRunOf(described) !== runId) throw ended;
+    await handle.cancel();
+  } catch (error) {
+    // Either it ended between both calls, or Temporal has forgotten it already.
+    throw error instanceof WorkflowNotFoundError ? ended : error;
+  }
+}
+
+function hashOf(value: object): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,24 @@
+import type { Request } from 'express';
+import type { ErrorCode } from '../contracts/errors.js';
+
+/** What is known of a request beside what the client sent. */
+export interface RequestContext {
+  /** Sent back as `X-Request-Id`, logged, and the `trace_id` of problems. */
+  readonly requestId: string;
+  /** Template of the route that answers, such as `/api/v1/pipelines/{run_id}`; `unmatched` when there is none. */
+  route: string;
+  /** Code of the problem that was answered, if one was. */
+  problem?: ErrorCode;
+}
+
+const contexts = new WeakMap<Request, RequestContext>();
+
+/** Binds a context to a request. The first middleware does it, so that every later one finds it. */
+export function bindContext(request: Request, context: RequestContext): void {
+  contexts.set(request, context);
+}
+
+/** The context of a request. */
+export function contextOf(request: Request): RequestContext {
+  return contexts.get(request) ?? { requestId: 'unknown', route: 'unmatched' };
+}

@@ -1,0 +1,169 @@
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import { z } from 'zod';
+import { PerennialError, type ErrorCode } from '../contracts/errors.js';
+import { answerOtherMethods } from './middleware/answer-problems.js';
+import { groupBy } from './group-by.js';
+import { limitBody, type BodyLimit } from './middleware/limit-body.js';
+import { faultsOf, invalidRequest } from './problems.js';
+import { contextOf } from './request-context.js';
+
+export const tags = ['serving', 'pipelines', 'datasets', 'models', 'operation'] as const;
+
+/** What a route takes as body. Forms are read by the route itself, which knows where the files belong. */
+export interface BodyDefinition<B extends z.ZodType> {
+  kind: 'none' | 'json' | 'form';
+  schema: B;
+  /** Shown in the documentation; for forms it is the only description. */
+  documented: z.ZodType | null;
+  isRequired: boolean;
+  limit: BodyLimit;
+}
+
+export interface RouteDefinition<
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  S extends z.ZodType,
+> {
+  method: 'get' | 'post';
+  /** Template in OpenAPI's spelling, `/datasets/{name}`. */
+  path: string;
+  operationId: string;
+  summary: string;
+  tag: (typeof tags)[number];
+  params: P;
+  query: Q;
+  body: BodyDefinition<B>;
+  success: { status: number; description: string; schema: S; contentType: string };
+  /** Problems this route is known for; every route may answer with any. */
+  problems: readonly ErrorCode[];
+  handle(input: RouteInput<P, Q, B>): Promise<Reply<z.input<S>>> | Reply<z.input<S>>;
+}
+
+export interface RouteInput<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+  params: z.output<P>;
+  query: z.output<Q>;
+  body: z.output<B>;
+  request: Request;
+  response: Response;
+}
+
+export interface Reply<T> {
+  body: T;
+  /** When it is not the one of `success`. */
+  status?: number;
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** A route as the application and the OpenAPI document see it. */
+export interface Route extends Omit<RouteDefinition<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, 'handle'> {
+  handlers: readonly RequestHandler[];
+}
+
+const noBody: BodyDefinition<z.ZodUnknown> = {
+  kind: 'none',
+  schema: z.unknown(),
+  documented: null,
+  isRequired: false,
+  limit: { maxBytes: 1_000_000 },
+};
+
+/** Defaults for routes without parameters and body. */
+export const nothing = { params: z.object({}), query: z.object({}), body: noBody };
+
+/** A JSON body that is parsed by `schema`. A body that is left away counts as `{}`. */
+export function jsonBody<B extends z.ZodType>(schema: B, limit: BodyLimit, isRequired = false): BodyDefinition<B> {
+  return { kind: 'json', schema, documented: schema, isRequired, limit };
+}
+
+/** A multipart body. `documented` describes its fields; the route reads it with `receiveForm`. */
+export function formBody(documented: z.ZodObject, limit: BodyLimit): BodyDefinition<z.ZodUnknown> {
+  return { kind: 'form', schema: z.unknown(), documented, isRequired: true, limit };
+}
+
+/** A successful answer in JSON. */
+export function json<S extends z.ZodType>(
+  schema: S,
+  description: string,
+  status = 200,
+): RouteDefinition<z.ZodObject, z.ZodObject, z.ZodType, S>['success'] {
+  return { status, description, schema, contentType: 'application/json' };
+}
+
+/** A successful answer in another text format. */
+export function text(
+  contentType: string,
+  description: string,
+  status = 200,
+): RouteDefinition<z.ZodObject, z.ZodObject, z.ZodType, z.ZodString>['success'] {
+  return { status, description, schema: z.string(), contentType };
+}
+
+/**
+ * Makes a route of a definition: parameters and body are parsed by their schemas before `handle` sees them, and the
+ * answer by its schema before it leaves, so that nothing undocumented comes in or goes out.
+ */
+export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, S extends z.ZodType>(
+  definition: RouteDefinition<P, Q, B, S>,
+): Route {
+  const { handle, ...documented } = definition;
+  const answer: RequestHandler = async (request, response) => {
+    const reply = await handle({
+      params: parse(definition.params, request.params, 'path'),
+      query: parse(definition.query, request.query, 'query'),
+      body: parse(definition.body.schema, definition.body.kind === 'json' ? (bodyOf(request) ?? {}) : undefined, '#'),
+      request,
+      response,
+    });
+    if (response.headersSent) return;
+    response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
+    const body: unknown = definition.success.schema.parse(reply.body);
+    if (definition.success.contentType === 'application/json') response.json(body);
+    else response.type(definition.success.contentType).send(body);
+  };
+  const label: RequestHandler = (request, _response, next) => {
+    contextOf(request).route = definition.path;
+    next();
+  };
+  return { ...documented, handlers: [label, ...bodyHandlers(definition.body), answer] };
+}
+
+/** Puts routes into an application; a path's other methods are answered with 405 and `Allow`. */
+export function mountRoutes(app: Express, routes: readonly Route[]): void {
+  const byPath = groupBy(routes, (route) => route.path);
+  for (const [path, ofPath] of byPath) {
+    const expressPath = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    for (const route of ofPath) app[route.method](expressPath, ...route.handlers);
+    const label: RequestHandler = (request, _response, next) => {
+      contextOf(request).route = path;
+      next();
+    };
+    app.all(expressPath, label, answerOtherMethods(ofPath.map((route) => route.method)));
+  }
+}
+
+function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
+  if (body.kind === 'none') return [];
+  const limit = limitBody(body.limit);
+  if (body.kind === 'form') return [limit];
+  return [limit, requireJson, express.json({ limit: body.limit.maxBytes, strict: false })];
+}
+
+/** Express's parser skips what is not JSON; a client that sends something else is told so. */
+const requireJson: RequestHandler = (request, _response, next) => {
+  if (request.is('application/json') === false && request.get('content-length') !== '0') {
+    const sent = request.get('content-type') ?? 'a body without a content type';
+    throw new PerennialError('unsupported_type', `Send application/json, not ${sent}.`);
+  }
+  next();
+};
+
+function parse<T extends z.ZodType>(schema: T, value: unknown, prefix: string): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, prefix));
+  return parsed.data;
+}
+
+function bodyOf(request: Request): unknown {
+  return request.body;
+}

@@ -1,0 +1,80 @@
+import { errorTable } from '../../contracts/errors.js';
+import { z } from 'zod';
+import { invocationsRequestSchema, invocationsResponseSchema } from '../../contracts/http.js';
+import { inputSize } from '../../contracts/training.js';
+import type { ApiDependencies } from '../dependencies.js';
+import type { MemoryBudget } from '../middleware/limit-body.js';
+import { defineRoute, json, jsonBody, nothing, text, type Route } from '../route.js';
+import { parseImageTensors } from '../tensors.js';
+import { countingShed, modelOf } from './prediction.js';
+
+const maxJsonBytes = 32_000_000;
+
+const channel = z.number().min(0).max(255);
+const tensor = z.array(z.array(z.array(channel).length(3)).length(inputSize)).length(inputSize);
+/** What the documentation shows; checked by hand, because a schema takes far too long over 150,000 numbers an image. */
+const documentedRequest = z.object({ inputs: z.array(tensor).min(1).describe('RGB images, 224×224×3, 0 to 255') });
+
+/** The scoring protocol of MLflow and SageMaker: tensors in, rows of probabilities out. */
+export function invocationRoutes(
+  { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
+  budget: MemoryBudget,
+): Route[] {
+  return [invokeRoute({ host, metrics, settings }, budget), ...probeRoutes({ host, settings })];
+}
+
+function invokeRoute(
+  { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
+  budget: MemoryBudget,
+): Route {
+  const body = jsonBody(invocationsRequestSchema, {
+    maxBytes: maxJsonBytes,
+    budget,
+    onShed: () => metrics.countShed('memory'),
+  });
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/invocations',
+    operationId: 'invoke',
+    summary: 'Classify images given as tensors',
+    tag: 'serving',
+    body: { ...body, documented: documentedRequest, isRequired: true },
+    success: json(invocationsResponseSchema, 'Calibrated probabilities, a row an image, in the order of the labels'),
+    problems: ['bad_request', 'too_large', 'unsupported_type', 'invalid_tensor', 'overloaded', 'no_model'],
+    async handle({ body: { inputs } }) {
+      const pixels = parseImageTensors(inputs);
+      const { engine, version } = modelOf(host.current(), settings.modelName);
+      const predictions = await countingShed(metrics, engine.predictPixels(pixels, inputs.length));
+      metrics.countTensorPredictions(String(version.version), engine.labels, predictions);
+      return { body: { predictions } };
+    },
+  });
+}
+
+function probeRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'settings'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/ping',
+      operationId: 'ping',
+      summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
+      tag: 'serving',
+      success: text('text/plain', 'It can; 503 when no model is loaded'),
+      problems: [],
+      handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/version',
+      operationId: 'getVersion',
+      summary: 'Version of Perennial',
+      tag: 'serving',
+      success: text('text/plain', 'The version alone'),
+      problems: [],
+      handle: () => ({ body: settings.version }),
+    }),
+  ];
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Request, Response } from 'express';
+import multer from 'multer';
+import { z } from 'zod';
+import { labelSchema, nameSchema } from '../../contracts/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { uploadAcceptedSchema } from '../../contracts/http-records.js';
+import { uploadKey } from '../../stores/object-keys.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { receiveForm } from '../middleware/multipart.js';
+import { faultsOf, invalidRequest } from '../problems.js';
+import { defineRoute, formBody, json, nothing, type Route } from '../route.js';
+import { accepted } from './pipelines.js';
+
+type Dependencies = Pick<ApiDependencies, 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings'>;
+
+const maxFiles = 500;
+const maxRequestBytes = 1_000_000_000;
+
+const uploadForm = z.object({
+  label: labelSchema.describe('the class all these images show'),
+  files: z
+    .array(z.string().meta({ format: 'binary' }))
+    .min(1)
+    .max(maxFiles)
+    .describe('JPEG, PNG or WebP images; what cannot be used is reported by the ingestion'),
+});
+
+interface ReceivedFile {
+  name: string;
+  path: string;
+  sizeBytes: number;
+}
+
+/** Images into a dataset over HTTP: to disk, to the object store, then judged by an ingestion. */
+export function uploadRoutes(dependencies: Dependencies): Route[] {
+  const { settings, starter, temporalUrl } = dependencies;
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/datasets/{name}/images',
+      operationId: 'uploadImages',
+      summary: 'Add images of one class to a dataset',
+      tag: 'datasets',
+      params: z.object({ name: nameSchema }),
+      body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
+      success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
+      problems: [
+        'bad_request',
+        'no_file',
+        'too_large',
+        'unsupported_type',
+        'temporal_unavailable',
+        'object_store_unavailable',
+        'database_unavailable',
+      ],
+      async handle({ params: { name: dataset }, request, response }) {
+        const folder = join(settings.scratchFolder, `upload-${randomUUID()}`);
+        try {
+          const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
+          const uploadId = await store(dependencies, dataset, label, files);
+          const run = await starter.startIngestion({
+            dataset,
+            source: { kind: 'upload', uploadId },
+            label,
+            trigger: 'manual',
+            requestId: randomUUID(),
+          });
+          const reply = accepted(run, temporalUrl);
+          const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+          return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      },
+    }),
+  ];
+}
+
+async function receiveImages(
+  request: Request,
+  response: Response,
+  folder: string,
+  maxBytes: number,
+): Promise<{ label: string; files: ReceivedFile[] }> {
+  await mkdir(folder, { recursive: true });
+  const storage = multer.diskStorage({
+    destination: folder,
+    // A name of ours: the client's may hold anything, and two files may share one.
+    filename: (_request, _file, done) => done(null, randomUUID()),
+  });
+  const limits = { fileSize: maxBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
+  await receiveForm(request, response, multer({ storage, limits, defParamCharset: 'utf8' }).array('files', maxFiles));
+  const received = z.array(receivedFileSchema).parse(request.files ?? []);
+  if (received.length === 0) {
+    throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
+  }
+  const form = z.object({ label: labelSchema }).safeParse(request.body);
+  if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
+  return { label: form.data.label, files: received };
+}
+
+const receivedFileSchema = z
+  .object({ originalname: z.string(), path: z.string(), size: z.number() })
+  .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size }));
+
+async function store(
+  { uploads, objects }: Dependencies,
+  dataset: string,
+  label: string,
+  files: readonly ReceivedFile[],
+): Promise<string> {
+  const uploadId = await uploads.createUpload({ dataset, label });
+  for (const [position, { name, path, sizeBytes }] of files.entries()) {
+    const key = uploadKey(uploadId, position);
+    await objects.putFile(key, path);
+    await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
+  }
+  return uploadId;
+}

@@ -1,0 +1,71 @@
+import { messageOf } from '../contracts/errors.js';
+import { loadConfig, type Config } from '../platform/config.js';
+import { createLogger, type Logger } from '../platform/logging.js';
+import { announceReady, onShutdown } from '../platform/process.js';
+import { migrate } from '../stores/migrate.js';
+import { composeApi, type Api } from './compose.js';
+import { listen, type Listening } from './listen.js';
+import type { ModelHost } from './model-host.js';
+import { prepare } from './prepare.js';
+
+/** Listens at once, so that liveness and clear answers are there from the start; work begins when the record is. */
+async function run(config: Config, logger: Logger): Promise<void> {
+  const api = await composeApi(config, logger);
+  const listening = await listen(api.app, config.HOST, config.PORT);
+  const stopping = new AbortController();
+  let host: ModelHost | null = null;
+  onShutdown(logger, config.SHUTDOWN_GRACE_MS, async () => {
+    stopping.abort();
+    await stop(api, listening, host, logger, config.SHUTDOWN_GRACE_MS);
+  });
+
+  const url = ownUrl(config, listening.port);
+  logger.info({ url }, 'listening');
+  if (!(await prepare('bring the schema up to date', () => migrate(api.database), logger, stopping.signal))) return;
+  host = api.startServing(config.REPLICA_URL ?? url);
+  api.health.setReady();
+  api.metrics.setReady(true);
+  if (!(await prepare('find the bucket', () => api.objects.ensureBucket(), logger, stopping.signal))) return;
+  announceReady(url);
+  logger.info({ url }, 'ready');
+}
+
+async function stop(
+  api: Api,
+  listening: Listening,
+  host: ModelHost | null,
+  logger: Logger,
+  graceMs: number,
+): Promise<void> {
+  api.health.setStopping();
+  api.metrics.setReady(false);
+  // Half of the time is for answers under way, so that the engine and the connections can end in order as well.
+  await listening.stop(graceMs / 2);
+  logger.info('no more requests');
+  await host?.stop();
+  logger.info('inference threads ended');
+  await api.temporal.close();
+  api.objects.close();
+  await api.database.close();
+  logger.info('connections closed');
+}
+
+/** Where processes of this machine reach the API; one that listens everywhere is reached on loopback. */
+function ownUrl({ HOST }: Config, port: number): string {
+  if (HOST === '0.0.0.0' || HOST === '::') return `http://127.0.0.1:${port}`;
+  return `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}`;
+}
+
+function fail(logger: Logger, error: unknown): never {
+  logger.fatal({ error }, `the API cannot run: ${messageOf(error)}`);
+  process.exit(1);
+}
+
+const bootLogger = createLogger('api');
+try {
+  const config = loadConfig();
+  const logger = createLogger('api', config.LOG_LEVEL);
+  await run(config, logger).catch((error: unknown) => fail(logger, error));
+} catch (error) {
+  fail(bootLogger, error);
+}
