@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PerennialError } from '../../contracts/errors.js';
+import { PerennialError, messageOf } from '../../contracts/errors.js';
 import type { Job, Reply } from './messages.js';
-import type { Thread } from './thread.js';
+import type { Outcome, Thread } from './thread.js';
 
 export interface ThreadPoolOptions {
   threads: number;
@@ -105,7 +105,7 @@ export class ThreadPool {
   async #work(thread: Thread, ticket: Ticket): Promise<void> {
     this.#working += 1;
     const queueMs = performance.now() - ticket.acceptedAt;
-    const outcome = await thread.run(ticket.job);
+    const outcome = await thread.run(ticket.job).catch(refusal);
     this.#working -= 1;
     if (outcome.type === 'died') this.#tryElsewhere(ticket, outcome.message);
     else this.#idle.add(thread);
@@ -160,6 +160,15 @@ export class ThreadPool {
     await Promise.all(this.#replacements);
     await Promise.all([...this.#alive].map((thread) => thread.close()));
   }
+}
+
+/** A job that could not even be handed over says nothing against the thread. */
+function refusal(error: unknown): Outcome {
+  return {
+    type: 'refused',
+    code: 'internal',
+    message: `The job could not be given to a thread (${messageOf(error)}).`,
+  };
 }
 
 function threadLost(message: string): PerennialError {

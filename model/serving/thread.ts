@@ -4,7 +4,10 @@ import { replySchema, type Job, type Reply, type ThreadSetup } from './messages.
 
 export type Outcome = Exclude<Reply, { type: 'ready' }> | { type: 'died'; message: string };
 
-/** One inference thread. */
+/**
+ * One inference thread. There is no way to stop it at once, on purpose: ending a thread inside ONNX Runtime's `run`
+ * takes the whole process down.
+ */
 export interface Thread {
   /** Does one job; the next may be given when this one is settled. A thread that is gone answers `died`. */
   run(job: Job): Promise<Outcome>;
@@ -12,8 +15,6 @@ export interface Thread {
   readonly ended: Promise<string>;
   /** Lets the thread end by itself once its job is done. */
   close(): Promise<void>;
-  /** Ends the thread at once, in the middle of whatever it does. */
-  kill(): Promise<void>;
 }
 
 /**
@@ -25,7 +26,6 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   const { nextReply, ended } = listen(worker);
   const first = await nextReply();
   if (first.type !== 'ready') {
-    await worker.terminate();
     const reason = first.type === 'answer' ? 'it answered before it was asked' : first.message;
     throw new PerennialError('bundle_invalid', `model.onnx cannot be loaded and run (${reason}). Train a new model.`);
   }
@@ -34,7 +34,8 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
     run: async (job) => {
       const reply = nextReply();
       // A copy: the original stays whole for another try, and a view never drags along the buffer it looks at.
-      const bytes = job.bytes.slice();
+      // Not by slice: that of a Buffer is a view.
+      const bytes = new Uint8Array(job.bytes);
       worker.postMessage({ ...job, bytes }, [bytes.buffer]);
       const outcome = await reply;
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
@@ -42,9 +43,6 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
     close: async () => {
       worker.postMessage(null);
       await ended;
-    },
-    kill: async () => {
-      await worker.terminate();
     },
   };
 }

@@ -21,9 +21,11 @@ const session = await InferenceSession.create(Uint8Array.from(setup.model), {
 await infer(new Uint8Array(pixelBytes), 1);
 
 parentPort?.on('message', (message: unknown) => {
-  const job = requestSchema.parse(message);
-  if (job === null) void end();
-  else void answer(job).then(reply);
+  const request = requestSchema.safeParse(message);
+  // A plain Error: the message of zod's own is lost on its way out of the thread.
+  if (!request.success) throw new Error(`The request is malformed: ${request.error.message}`);
+  if (request.data === null) void end();
+  else void answer(request.data).then(reply);
 });
 reply({ type: 'ready' });
 

@@ -21,10 +21,9 @@ export function tinyGraph(classes: number, bias: number): Uint8Array {
     node: [
       node('Cast', [onnxNames.image], 'float', [{ name: 'to', type: INT, i: FLOAT }]),
       node('Div', ['float', 'scale'], 'scaled'),
-      node('ReduceMean', ['scaled'], onnxNames.features, [
-        { name: 'axes', type: INTS, ints: [1, 2] },
-        { name: 'keepdims', type: INT, i: 0 },
-      ]),
+      // In two steps: one sum over 50,000 numbers would round differently in batches of different sizes.
+      mean('scaled', 2, 'columns'),
+      mean('columns', 1, onnxNames.features),
       node('MatMul', [onnxNames.features, 'weights'], 'products'),
       node('Add', ['products', 'biases'], 'logits'),
       node('Softmax', ['logits'], onnxNames.probabilities, [{ name: 'axis', type: INT, i: 1 }]),
@@ -48,6 +47,13 @@ function node(
   attribute: shapes.IAttributeProto[] = [],
 ): shapes.INodeProto {
   return { opType, name: output, input, output: [output], attribute };
+}
+
+function mean(input: string, axis: number, output: string): shapes.INodeProto {
+  return node('ReduceMean', [input], output, [
+    { name: 'axes', type: INTS, ints: [axis] },
+    { name: 'keepdims', type: INT, i: 0 },
+  ]);
 }
 
 function constant(name: string, dims: number[], floatData: number[]): shapes.ITensorProto {
