@@ -1,4 +1,4 @@
-import { defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { ContinueAsNew, defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
 import { progressQuery, type StepName } from '../contracts/names.js';
 import type { Progress, RunStatus } from '../contracts/pipelines.js';
 import type { StepEntry } from '../activities/records.js';
@@ -10,6 +10,8 @@ export const progressOf = defineQuery<Progress>(progressQuery);
 export interface Story {
   /** Runs a step; `tell` gives the sentence that is shown when it has ended well. */
   step<T>(name: StepName, work: () => Promise<T>, tell?: (result: T) => string): Promise<T>;
+  /** Tells how far a running step is, to those who ask by query. */
+  note(name: StepName, detail: string): void;
   end(status: RunStatus): void;
 }
 
@@ -36,9 +38,15 @@ export function tellStory(steps: readonly StepName[], listen: Listener = () => P
         await enter({ name, status: 'completed', detail: tell?.(result) ?? null });
         return result;
       } catch (error) {
+        // The next run goes on with this step.
+        if (error instanceof ContinueAsNew) throw error;
         await enter({ name, status: isCancellation(error) ? 'cancelled' : 'failed', detail: failureOf(error).message });
         throw error;
       }
+    },
+    note(name, detail) {
+      const step = state.steps.find((each) => each.name === name);
+      if (step) step.detail = detail;
     },
     end(status) {
       state.status = status;

@@ -1,0 +1,78 @@
+import { sides } from '../../contracts/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import type { IngestionResult } from '../../contracts/pipelines.js';
+import { dvcDirectory } from '../../domain/dvc-directory.js';
+import { planVersion } from '../../domain/plan-version.js';
+import type { Ingestion, IngestionCounts } from '../../stores/ingestions.js';
+import { rawImageKey, sideManifestKey } from '../../stores/object-keys.js';
+import type { IngestionDependencies } from './dependencies.js';
+
+/**
+ * Makes the files of an ingestion the members of their source and gives the dataset version that results, a new one
+ * only if it differs from all before. Throws `source_empty` when no image can be used.
+ */
+export async function commitVersion(deps: IngestionDependencies, ingestion: Ingestion): Promise<IngestionResult> {
+  const { id, dataset } = ingestion;
+  const counts = await deps.ingestions.counts(id);
+  if (ingestion.status === 'running') checkSomethingIsUsable(ingestion, counts);
+  const { version, digest, isNewVersion, statistics } = await deps.commits.commit(id, (state) => {
+    const plan = planVersion(state);
+    if (plan.examples.length > 0) return plan;
+    throw new PerennialError(
+      'source_empty',
+      `Each of the ${plan.conflicts.length} images of ${dataset} appears under two labels, so none can be used. Leave each in one class folder.`,
+    );
+  });
+  if (!(await deps.commits.isPublished(dataset, version))) await publish(deps, dataset, version);
+  const quarantined = sum(counts.quarantined);
+  return {
+    dataset,
+    version,
+    digest,
+    isNewVersion,
+    files: counts.accepted + quarantined,
+    newImages: counts.newImages,
+    uploadedBytes: counts.uploadedBytes,
+    duplicates: counts.duplicates,
+    quarantined,
+    conflicts: statistics.conflicts,
+    statistics,
+    note: ingestion.note,
+  };
+}
+
+function checkSomethingIsUsable({ locator }: Ingestion, { accepted, quarantined }: IngestionCounts): void {
+  if (accepted > 0) return;
+  const reasons = Object.entries(quarantined).map(([reason, files]) => `${files} ${reason}`);
+  throw new PerennialError(
+    'source_empty',
+    `None of the files in ${locator} can be used (${reasons.join(', ')}). A source is a folder with one folder for each class, which hold JPEG, PNG or WebP images.`,
+  );
+}
+
+/** Writes the version's manifests and DVC's listing; the same version gives the same bytes under the same keys. */
+async function publish({ commits, objects }: IngestionDependencies, dataset: string, version: number): Promise<void> {
+  const images = await commits.listImages(dataset, version);
+  const { json, md5 } = dvcDirectory(images);
+  await objects.put(rawImageKey(`${md5}.dir`), Buffer.from(json), 'application/json');
+  for (const side of sides) {
+    const entries = images
+      .filter((image) => image.side === side)
+      .map(({ sha256, md5: contentMd5, label, sizeBytes, format, width, height }) => ({
+        sha256,
+        label,
+        key: rawImageKey(contentMd5),
+        size_bytes: sizeBytes,
+        format,
+        width,
+        height,
+      }));
+    const manifest = Buffer.from(JSON.stringify({ dataset, version, side, images: entries }));
+    await objects.put(sideManifestKey(side, dataset, version), manifest, 'application/json');
+  }
+  await commits.markPublished(dataset, version);
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import type { ImageFacts } from '../../contracts/datasets.js';
+import { inspectImage, minimumSide } from '../../model/images/inspect.js';
+import type { FileOutcome, Ingestion } from '../../stores/ingestions.js';
+import { rawImageKey } from '../../stores/object-keys.js';
+import { concurrently } from '../concurrently.js';
+import type { IngestionDependencies, Report } from './dependencies.js';
+import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
+
+export interface BatchResult {
+  pending: number;
+  accepted: number;
+  quarantined: number;
+  newImages: number;
+  duplicates: number;
+}
+
+/** Outcomes written together: what a killed worker has to do again at most. */
+const filesPerCommit = 32;
+
+/** Gives an outcome to at most `limit` files that have none yet, as many at once as there are cores. */
+export async function ingestBatch(
+  deps: IngestionDependencies,
+  ingestion: Ingestion,
+  limit: number,
+  report: Report,
+  signal: AbortSignal,
+): Promise<BatchResult> {
+  const read = await sourceReader(deps, ingestion);
+  const files = await deps.ingestions.takePending(ingestion.id, limit);
+  for (let from = 0; from < files.length; from += filesPerCommit) {
+    const images = new Map<string, Promise<Arrival>>();
+    const outcomes = await concurrently(
+      files.slice(from, from + filesPerCommit),
+      availableParallelism(),
+      ({ path }) => ingestFile(deps, read, path, images),
+      signal,
+    );
+    const arrived = (await Promise.all(images.values())).flatMap((arrival) => ('md5' in arrival ? [arrival] : []));
+    await deps.ingestions.settle(ingestion.id, outcomes, arrived);
+    report({ settled: from + outcomes.length, of: files.length });
+  }
+  const { quarantined, pending, accepted, newImages, duplicates } = await deps.ingestions.counts(ingestion.id);
+  const refused = Object.values(quarantined).reduce((sum, count) => sum + count, 0);
+  return { pending, accepted, quarantined: refused, newImages, duplicates };
+}
+
+/** What became of bytes that were new: facts once they are uploaded, or why they are not wanted. */
+type Arrival = ImageFacts | Refusal;
+type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
+
+async function ingestFile(
+  deps: IngestionDependencies,
+  read: ReadSource,
+  path: string,
+  images: Map<string, Promise<Arrival>>,
+): Promise<FileOutcome> {
+  const content = await read(path);
+  if (!('bytes' in content)) return { path, ...content };
+  const sha256 = createHash('sha256').update(content.bytes).digest('hex');
+  const arriving = images.get(sha256);
+  if (arriving) return outcomeOf(path, await arriving, false);
+  if (await deps.ingestions.isKnown(sha256)) return { path, sha256, uploadedBytes: null };
+  const begunMeanwhile = images.get(sha256);
+  if (begunMeanwhile) return outcomeOf(path, await begunMeanwhile, false);
+  const arrival = takeIn(deps, content.bytes);
+  images.set(sha256, arrival);
+  return outcomeOf(path, await arrival, true);
+}
+
+function outcomeOf(path: string, arrival: Arrival, isFirst: boolean): FileOutcome {
+  if (!('md5' in arrival)) return { path, ...arrival };
+  return { path, sha256: arrival.sha256, uploadedBytes: isFirst ? arrival.sizeBytes : null };
+}
+
+/** Checks an image and puts its bytes where DVC would, under their MD5. */
+async function takeIn({ config, ingestions, objects }: IngestionDependencies, bytes: Uint8Array): Promise<Arrival> {
+  const inspection = await inspectImage(bytes, {
+    maxPixels: config.MAX_IMAGE_PIXELS,
+    maxBytes: config.MAX_UPLOAD_BYTES,
+    minSide: minimumSide,
+  });
+  if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
+  const { facts } = inspection;
+  const holder = await ingestions.holderOfMd5(facts.md5);
+  if (holder !== null && holder !== facts.sha256) {
+    // MD5 collisions are made, not met; overwriting the other image would change every version that holds it.
+    return { reason: 'undecodable', detail: `Other bytes with the same MD5 are stored already (SHA-256 ${holder}).` };
+  }
+  await objects.put(rawImageKey(facts.md5), bytes, `image/${facts.format}`);
+  return facts;
+}

@@ -1,0 +1,124 @@
+import { realpath, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Source } from '../../contracts/datasets.js';
+import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import type { Config } from '../../platform/config.js';
+import type { SourceKind } from '../../stores/datasets.js';
+import type { IngestionDependencies, Report } from './dependencies.js';
+import { isInside } from './is-inside.js';
+import { downloadPublicSet } from './public-set.js';
+import { drawSyntheticSet } from './synthetic-set.js';
+
+/** A source that can be scanned: a folder on this machine, or an upload by its id. */
+export interface ResolvedSource {
+  kind: SourceKind;
+  locator: string;
+  isDefault: boolean;
+  note: string | null;
+}
+
+/**
+ * Finds out where the images are, and fetches or draws them where they are not yet. `default` is DATASET_DIR, else
+ * the public photographs, else, when those cannot be reached, the synthetic set.
+ * Throws `source_not_found`, `source_unreachable`, or `conflict` for an upload that was ingested before.
+ */
+export async function resolveSource(
+  deps: IngestionDependencies,
+  { dataset, source }: { dataset: string; source: Source },
+  report: Report,
+  signal: AbortSignal,
+): Promise<ResolvedSource> {
+  switch (source.kind) {
+    case 'default':
+      return { ...(await resolveDefault(deps, report, signal)), isDefault: true };
+    case 'folder': {
+      const locator = await resolveFolder(source.path);
+      await checkAllowed(deps.config, locator);
+      return { kind: 'folder', locator, isDefault: false, note: null };
+    }
+    case 'public':
+      return { ...(await publicSet(deps, report, signal)), isDefault: false };
+    case 'synthetic':
+      return { ...(await syntheticSet(deps, report, signal)), isDefault: false };
+    case 'upload':
+      return resolveUpload(deps, dataset, source.uploadId);
+  }
+}
+
+type WithoutDefault = Omit<ResolvedSource, 'isDefault'>;
+
+async function resolveDefault(
+  deps: IngestionDependencies,
+  report: Report,
+  signal: AbortSignal,
+): Promise<WithoutDefault> {
+  const { DATASET_DIR } = deps.config;
+  if (DATASET_DIR !== undefined) return { kind: 'folder', locator: await resolveFolder(DATASET_DIR), note: null };
+  try {
+    return await publicSet(deps, report, signal);
+  } catch (error) {
+    if (errorCodeOf(error) !== 'source_unreachable') throw error;
+    deps.logger.warn({ reason: messageOf(error) }, 'using the synthetic set instead of the public photographs');
+    return syntheticSet(deps, report, signal);
+  }
+}
+
+async function publicSet(deps: IngestionDependencies, report: Report, signal: AbortSignal): Promise<WithoutDefault> {
+  const { folder, note } = await downloadPublicSet(deps.config, report, signal);
+  return { kind: 'public', locator: folder, note };
+}
+
+async function syntheticSet(
+  { config }: IngestionDependencies,
+  report: Report,
+  signal: AbortSignal,
+): Promise<WithoutDefault> {
+  const { folder, note } = await drawSyntheticSet(config, report, signal);
+  return { kind: 'synthetic', locator: folder, note };
+}
+
+/** The real path of a folder that exists and can be read. */
+async function resolveFolder(path: string): Promise<string> {
+  try {
+    const folder = await realpath(resolve(path));
+    if ((await stat(folder)).isDirectory()) return folder;
+  } catch (error) {
+    throw new PerennialError(
+      'source_not_found',
+      `The folder ${path} cannot be read (${messageOf(error)}). Check the path, and that this process may read it.`,
+      { cause: error },
+    );
+  }
+  throw new PerennialError(
+    'source_not_found',
+    `${path} is not a folder. Name the folder that holds the class folders.`,
+  );
+}
+
+async function checkAllowed({ ALLOWED_SOURCE_ROOT, DATASET_DIR }: Config, folder: string): Promise<void> {
+  if (ALLOWED_SOURCE_ROOT === undefined) return;
+  const allowed = [ALLOWED_SOURCE_ROOT, ...(DATASET_DIR === undefined ? [] : [DATASET_DIR])];
+  for (const root of allowed) if (isInside(await resolveFolder(root), folder)) return;
+  throw new PerennialError(
+    'source_not_found',
+    `The folder ${folder} is not below ${ALLOWED_SOURCE_ROOT}, where sources must be (ALLOWED_SOURCE_ROOT).`,
+  );
+}
+
+async function resolveUpload(
+  { uploads }: IngestionDependencies,
+  dataset: string,
+  uploadId: string,
+): Promise<ResolvedSource> {
+  const upload = await uploads.getUpload(uploadId);
+  if (upload.dataset !== dataset) {
+    throw new PerennialError('conflict', `Upload ${uploadId} is for dataset ${upload.dataset}, not for ${dataset}.`);
+  }
+  if (upload.isDiscarded) {
+    throw new PerennialError(
+      'conflict',
+      `Upload ${uploadId} is part of ${dataset} already; there is nothing left to do.`,
+    );
+  }
+  return { kind: 'upload', locator: uploadId, isDefault: false, note: null };
+}

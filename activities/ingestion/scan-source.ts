@@ -1,0 +1,57 @@
+import { PerennialError } from '../../contracts/errors.js';
+import type { FoundFile, Ingestion } from '../../stores/ingestions.js';
+import type { UploadFile } from '../../stores/uploads.js';
+import type { IngestionDependencies, Report } from './dependencies.js';
+import { walkFolder } from './walk-folder.js';
+
+export interface ScanResult {
+  files: number;
+  /** Files that are not even read: links that leave the source, files beside the class folders, and so on. */
+  refused: number;
+}
+
+const filesPerInsert = 500;
+
+/** Lists the files of a source in our record. Throws `source_empty` when there are none at all. */
+export async function scanSource(
+  deps: IngestionDependencies,
+  ingestion: Ingestion,
+  report: Report,
+  signal: AbortSignal,
+): Promise<ScanResult> {
+  await deps.ingestions.restartScan(ingestion.id);
+  const result = { files: 0, refused: 0 };
+  let chunk: FoundFile[] = [];
+  const flush = async (): Promise<void> => {
+    await deps.ingestions.addFiles(ingestion.id, chunk);
+    chunk = [];
+    report({ found: result.files });
+    signal.throwIfAborted();
+  };
+  const files = ingestion.kind === 'upload' ? uploadedFiles(deps, ingestion.locator) : walkFolder(ingestion.locator);
+  for await (const file of files) {
+    result.files += 1;
+    if (file.refusal) result.refused += 1;
+    chunk.push(file);
+    if (chunk.length === filesPerInsert) await flush();
+  }
+  if (chunk.length > 0) await flush();
+  if (result.files === 0) {
+    throw new PerennialError(
+      'source_empty',
+      `There are no files in ${ingestion.locator}. A source is a folder with one folder for each class, which hold the images.`,
+    );
+  }
+  return result;
+}
+
+async function* uploadedFiles({ uploads }: IngestionDependencies, uploadId: string): AsyncGenerator<FoundFile> {
+  const { label } = await uploads.getUpload(uploadId);
+  for (const file of await uploads.uploadFiles(uploadId))
+    yield { path: uploadPath(file), label: label.normalize('NFC') };
+}
+
+/** Name of an uploaded file that is unique within its upload, and still tells people which one it is. */
+export function uploadPath({ position, name }: Pick<UploadFile, 'position' | 'name'>): string {
+  return `${String(position).padStart(6, '0')}-${name}`;
+}
