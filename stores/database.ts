@@ -70,8 +70,9 @@ export function createDatabase({ url, poolSize, logger }: DatabaseOptions): Data
 function queryableOn(client: pg.Pool | pg.PoolClient): Queryable {
   const query = async (sql: string, parameters: readonly unknown[] = []): Promise<Row[]> => {
     try {
-      const result = await client.query<Row>(sql, [...parameters]);
-      return result.rows.map(camelCased);
+      // Several statements at once, as a migration has them, give several results.
+      const results = [await client.query<Row>(sql, [...parameters])].flat();
+      return results.flatMap(({ rows }) => rows.map(camelCased));
     } catch (error) {
       throw toDatabaseError(error);
     }
