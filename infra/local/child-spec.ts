@@ -9,14 +9,19 @@ export interface ChildSpec {
   /** `message`: it says so over its IPC channel; otherwise this is asked until it says true. */
   ready: 'message' | (() => Promise<boolean>);
   readyTimeoutMs: number;
-  stopSignal: NodeJS.Signals;
+  stopSignal: 'SIGINT' | 'SIGTERM';
+  /** Smaller numbers stop first; those of one number at once. */
+  stopOrder: number;
   /** Time it gets to stop before it is killed. */
   graceMs: number;
   /** Runs before each start. */
   prepare?: () => Promise<void>;
 }
 
-/** What every child gets of our environment: nothing that holds a secret or changes how it works. */
+/** Who needs nobody stops last. */
+export const stopOrders = { api: 1, workers: 2, temporal: 3, s3: 4, postgres: 5 } as const;
+
+/** What every service gets of our environment: nothing that holds a secret or changes how it works. */
 export function plainEnvironment(extra: Record<string, string> = {}): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const name of ['PATH', 'HOME', 'USER', 'TMPDIR', 'TZ']) {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { minioBinary, objectStoreBinary, type ObjectStoreKind } from './binaries.js';
-import { plainEnvironment, type ChildSpec } from './child-spec.js';
+import { plainEnvironment, stopOrders, type ChildSpec } from './child-spec.js';
 import { answersHttp } from './ports.js';
 
 export interface ObjectStoreOptions {
@@ -36,6 +36,7 @@ export function localObjectStore(options: ObjectStoreOptions): LocalObjectStore 
       ready: () => answersHttp(`${endpoint}/health`, (status) => status < 500),
       readyTimeoutMs: 30_000,
       stopSignal: 'SIGTERM',
+      stopOrder: stopOrders.s3,
       graceMs: 5_000,
     },
   };

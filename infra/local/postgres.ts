@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { giveTo, runAs, unprivilegedAccount, type Account } from './account.js';
 import { postgresFolder } from './binaries.js';
-import { plainEnvironment, type ChildSpec } from './child-spec.js';
+import { plainEnvironment, stopOrders, type ChildSpec } from './child-spec.js';
 import { runToEnd } from './run-to-end.js';
 import { commandLineOf, isAlive, stopLeftover } from './leftovers.js';
 
@@ -60,6 +60,7 @@ export async function localPostgres({ folder, port, isTemporary = false }: Postg
       readyTimeoutMs: 60_000,
       // Fast shutdown: sessions are ended, data is written.
       stopSignal: 'SIGINT',
+      stopOrder: stopOrders.postgres,
       graceMs: 15_000,
       prepare: () => clearLockFile(data),
     },

@@ -27,42 +27,60 @@ const readyMessage = z.object({ type: z.literal('ready'), url: z.string().option
 const keptLines = 20;
 const probeEveryMs = 50;
 
+export interface StartOptions {
+  /** Gets every line the process writes. */
+  onLine?: (line: string) => void;
+  /** Gets the process at once, before it is ready. */
+  onSpawn?: (child: { pid: number; startedAt: string }) => void;
+  /** Gives the start up and stops the process. */
+  signal?: AbortSignal;
+}
+
 /**
- * Starts a process in a group of its own and waits until it is ready. `onLine` gets every line it writes.
- * Throws an error with its last lines when it ends or stays unready; nothing is left running then.
+ * Starts a process in a group of its own and waits until it is ready. Throws an error with its last lines when it
+ * ends or stays unready; nothing is left running then.
  */
-export async function startChild(
-  spec: ChildSpec,
-  onLine: (line: string) => void = () => undefined,
-  onSpawn: (child: { pid: number; startedAt: string }) => void = () => undefined,
-): Promise<RunningChild> {
+export async function startChild(spec: ChildSpec, options: StartOptions = {}): Promise<RunningChild> {
   await spec.prepare?.();
   const lastLines: string[] = [];
   const { child, pid } = await spawnChild(spec);
   const startedAt = identifyProcess(pid)?.startedAt ?? '';
-  onSpawn({ pid, startedAt });
+  options.onSpawn?.({ pid, startedAt });
   const readyByMessage = waitForMessage(child);
   for (const stream of [child.stdout, child.stderr]) {
     readLines(stream, (line) => {
       lastLines.push(line);
       if (lastLines.length > keptLines) lastLines.shift();
-      onLine(line);
+      options.onLine?.(line);
     });
   }
-  const exited = new Promise<ExitInfo>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, lastLines }));
-  });
-  const running: RunningChild = { pid, startedAt, url: null, exited, stop: () => stopGroup(spec, pid, exited) };
+  const exited = waitForExit(child, pid, lastLines);
+  const stop = (): Promise<void> => stopChild(spec, pid, exited);
   const ready = spec.ready === 'message' ? readyByMessage : pollUntilTrue(spec.ready, exited);
   const outcome = await Promise.race([
     ready.then((url) => ({ url })),
-    exited.then((exit) => ({ exit })),
-    sleep(spec.readyTimeoutMs, { late: true }, { ref: false }),
+    exited.then((exit) => ({ fault: describeExit(exit) })),
+    sleep(spec.readyTimeoutMs, { fault: `was not ready after ${spec.readyTimeoutMs / 1000} s` }, { ref: false }),
+    untilAborted(options.signal).then(() => ({ fault: 'was told to stop' })),
   ]);
-  if ('url' in outcome) return { ...running, url: outcome.url };
-  if ('late' in outcome) await running.stop();
-  const why = 'exit' in outcome ? describeExit(outcome.exit) : `was not ready after ${spec.readyTimeoutMs / 1000} s`;
-  throw new Error([`${spec.name} ${why}`, ...lastLines.map((line) => `    ${line}`)].join('\n'));
+  if ('url' in outcome) return { pid, startedAt, url: outcome.url, exited, stop };
+  await stop();
+  throw new Error([`${spec.name} ${outcome.fault}`, ...lastLines.map((line) => `    ${line}`)].join('\n'));
+}
+
+/** The end of a process is also that of its group: children it left behind are killed. */
+function waitForExit(child: ChildProcess, pid: number, lastLines: string[]): Promise<ExitInfo> {
+  child.once('exit', () => signalProcess(-pid, 'SIGKILL'));
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, lastLines }));
+  });
+}
+
+function untilAborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve();
+    signal?.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 export function describeExit({ code, signal }: Pick<ExitInfo, 'code' | 'signal'>): string {
@@ -104,12 +122,13 @@ async function pollUntilTrue(probe: () => Promise<boolean>, exited: Promise<unkn
   return new Promise<never>(() => undefined);
 }
 
-async function stopGroup(spec: ChildSpec, pid: number, exited: Promise<unknown>): Promise<void> {
+async function stopChild(spec: ChildSpec, pid: number, exited: Promise<unknown>): Promise<void> {
+  const gone = exited.then(() => true);
+  if (await Promise.race([gone, Promise.resolve(false)])) return;
   signalProcess(pid, spec.stopSignal);
-  const inTime = await Promise.race([exited.then(() => true), sleep(spec.graceMs, false, { ref: false })]);
-  // Even a process that stopped well may have left children behind: its group is ended in any case.
+  if (await Promise.race([gone, sleep(spec.graceMs, false, { ref: false })])) return;
   signalProcess(-pid, 'SIGKILL');
-  if (!inTime) await exited;
+  await exited;
 }
 
 /** Sends a signal; a process that is gone already is no fault. A negative number means the process group. */

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { searchAttributes } from '../../contracts/names.js';
 import { temporalBinary } from './binaries.js';
-import { plainEnvironment, type ChildSpec } from './child-spec.js';
+import { plainEnvironment, stopOrders, type ChildSpec } from './child-spec.js';
 import { answersHttp } from './ports.js';
 
 export interface TemporalOptions {
@@ -46,6 +46,7 @@ export function localTemporal({ folder, port, uiPort, namespace }: TemporalOptio
       ready: () => answersHttp(`${uiUrl}/api/v1/namespaces/${namespace}`, (status) => status === 200),
       readyTimeoutMs: 60_000,
       stopSignal: 'SIGTERM',
+      stopOrder: stopOrders.temporal,
       graceMs: 10_000,
     },
   };

@@ -1,58 +1,65 @@
 /**
- * What set-up tells the user: one line a step. On a terminal the line of the running step is rewritten with its
- * progress; elsewhere only its end is written.
+ * What the terminal shows: one line a step. On a terminal the line of the running step is rewritten with its progress;
+ * elsewhere a long step writes a line when it starts and at each quarter, and every step one when it ends.
  */
-const nameWidth = 16;
 
 /**
  * @typedef {object} Step
+ * @property {() => void} start tells that a step began which may take long
  * @property {(text: string) => void} progress shows how far the step is
  * @property {(text: string) => void} note leaves a line behind, for instance that a source failed
- * @property {(text: string) => void} end
- * @typedef {{ begin: (name: string) => Step, say: (text: string) => void, isQuiet: boolean }} Story
+ * @property {(text: string, tookMs?: number) => void} end with its duration, or the time since `begin`
+ * @typedef {{ begin: (name: string) => Step, say: (text: string) => void }} Story
+ * @typedef {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} Output
  */
 
 /**
- * @param {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} [stream]
+ * @param {{ output?: Output, nameWidth?: number }} [options]
  * @returns {Story}
  */
-export function createStory(stream = process.stdout) {
-  const say = (/** @type {string} */ text) => void stream.write(`${text}\n`);
+export function createStory({ output = process.stdout, nameWidth = 16 } = {}) {
   return {
-    say,
-    isQuiet: stream.isTTY !== true,
-    begin: (name) => beginStep(name, stream),
+    say: (text) => void output.write(`${eraseLine(output)}${text}\n`),
+    begin: (name) => beginStep(`  ${name.padEnd(nameWidth)}`, output),
   };
 }
 
 /**
- * @param {string} name
- * @param {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} stream
+ * @param {string} label
+ * @param {Output} output
  * @returns {Step}
  */
-function beginStep(name, stream) {
+function beginStep(label, output) {
+  const isTerminal = output.isTTY === true;
   const startedMs = Date.now();
-  const erase = stream.isTTY === true ? '\r\u001b[2K' : '';
-  const label = `  ${name.padEnd(nameWidth)}`;
-  let shownPercent = 0;
+  const erase = eraseLine(output);
+  const fit = (/** @type {string} */ text) => text.slice(0, (output.columns ?? 80) - 1);
+  let toldPercent = 0;
   return {
+    start: () => {
+      if (!isTerminal) output.write(`${label}…\n`);
+    },
     progress: (text) => {
-      if (stream.isTTY === true) {
-        stream.write(`${erase}${label}${text}`.slice(0, (stream.columns ?? 80) + erase.length - 1));
+      if (isTerminal) {
+        output.write(erase + fit(label + text));
         return;
       }
-      const percent = Number(/(\d+) %/.exec(text)?.[1] ?? Number.NaN);
-      if (Number.isNaN(percent) || percent < shownPercent + 25) return;
-      shownPercent = percent;
-      stream.write(`${label}${text}\n`);
+      const percent = Number(/(\d+) %/.exec(text)?.[1] ?? 0);
+      if (percent < toldPercent + 25) return;
+      toldPercent = percent;
+      output.write(`${label}${text}\n`);
     },
-    note: (text) => void stream.write(`${erase}${label}${text}\n`),
-    end: (text) => {
-      const seconds = (Date.now() - startedMs) / 1000;
-      const took = seconds >= 0.5 ? ` (${seconds.toFixed(1)} s)` : '';
-      stream.write(`${erase}${label}${text}${took}\n`);
+    note: (text) => void output.write(`${erase}${label}${text}\n`),
+    end: (text, tookMs = Date.now() - startedMs) => {
+      const took = tookMs >= 100 ? `  (${(tookMs / 1000).toFixed(1)} s)` : '';
+      output.write(`${erase}${label}${text}${took}\n`);
     },
   };
+}
+
+/** @param {Output} output */
+function eraseLine(output) {
+  return output.isTTY === true ? '\r\u001b[2K' : '';
 }
 
 /**

@@ -1,0 +1,84 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { tryLock } from '../setup/lock.mjs';
+
+const markerSchema = z.object({ layout: z.number().int().positive() });
+
+/** What may lie in a data folder: `npm run reset` removes these and nothing else. */
+export const dataFolderEntries = [
+  'layout.json',
+  'postgres',
+  's3',
+  'temporal',
+  'bundles',
+  'scratch',
+  'logs',
+  'run',
+] as const;
+
+/** How to bring a data folder from each layout to the next: the first entry upgrades layout 1 to 2. */
+const upgrades: readonly Upgrade[] = [];
+export type Upgrade = (home: string) => void;
+
+/**
+ * Makes the data folder, or brings an older one to this layout. Throws when a newer Perennial wrote it, or when the
+ * folder holds something else.
+ */
+export function openDataFolder(home: string, known: readonly Upgrade[] = upgrades): void {
+  const layout = known.length + 1;
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const found = readLayout(home);
+  if (found === null) {
+    refuseForeign(home);
+    writeLayout(home, layout);
+  } else if (found > layout) {
+    throw new Error(
+      `${home} was written by a newer Perennial (layout ${found}; this one knows ${layout}). ` +
+        'Use that version, or set PERENNIAL_HOME to another folder.',
+    );
+  } else {
+    for (const [index, upgrade] of known.slice(found - 1).entries()) {
+      upgrade(home);
+      writeLayout(home, found + index + 1);
+    }
+  }
+  for (const name of ['logs', 'run']) mkdirSync(join(home, name), { recursive: true });
+}
+
+/** Makes sure that this is the only stack on the folder. Gives what ends the claim. Throws naming the other process. */
+export function claimDataFolder(home: string): () => void {
+  const lock = tryLock(join(home, 'run', 'supervisor.lock'));
+  if (lock.taken) return lock.release;
+  throw new Error(
+    `Perennial already runs on ${home} (process ${lock.holder.pid}). Stop it first (Ctrl-C there, or kill ${lock.holder.pid}), ` +
+      'or set PERENNIAL_HOME and PORT to start a second one.',
+  );
+}
+
+/** The layout a data folder has; null when there is no marker. */
+export function readLayout(home: string): number | null {
+  const file = join(home, 'layout.json');
+  if (!existsSync(file)) return null;
+  const parsed = markerSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  if (parsed.success) return parsed.data.layout;
+  throw new Error(
+    `${file} is damaged: it should be {"layout": 1}. Restore it or set PERENNIAL_HOME to another folder.`,
+  );
+}
+
+function refuseForeign(home: string): void {
+  const known = new Set<string>(dataFolderEntries);
+  const foreign = readdirSync(home).filter((name) => !known.has(name));
+  if (foreign.length === 0) return;
+  const examples = foreign.slice(0, 3).join(', ');
+  throw new Error(
+    `PERENNIAL_HOME is ${home}, which holds other things (${examples}). Set it to a new or empty folder.`,
+  );
+}
+
+function writeLayout(home: string, layout: number): void {
+  const file = join(home, 'layout.json');
+  writeFileSync(`${file}.draft`, `${JSON.stringify({ layout })}\n`);
+  renameSync(`${file}.draft`, file);
+}

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { messageOf } from '../../contracts/errors.js';
+import { loadConfig, type Config } from '../../platform/config.js';
+import { createStory, type Story } from '../setup/story.mjs';
+import { claimDataFolder, openDataFolder } from './data-folder.js';
+import { runFirstTime } from './first-run.js';
+import { clearLeftovers, createRunFile } from './run-file.js';
+import { startStack } from './stack.js';
+import { onStopRequest } from './stop-request.js';
+import { createSupervisor, type Supervisor } from './supervisor.js';
+
+/** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and stays. */
+export async function main(): Promise<void> {
+  const story = createStory({ nameWidth: 24 });
+  try {
+    await run(loadConfig(), story);
+  } catch (error) {
+    story.say(`\n${messageOf(error)}`);
+    process.exit(1);
+  }
+}
+
+async function run(config: Config, story: Story): Promise<void> {
+  const home = config.PERENNIAL_HOME;
+  openDataFolder(home);
+  const release = claimDataFolder(home);
+  const supervisor = await freshSupervisor(home, story);
+  const stopping = new AbortController();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await supervisor.stop();
+    release();
+  };
+  onStopRequest({
+    stop: async (reason) => {
+      story.say(`\nStopping (${reason}) …`);
+      await stop();
+      story.say('Stopped. The data is kept; npm start goes on from here.');
+    },
+    kill: () => {
+      supervisor.kill();
+      release();
+    },
+  });
+  try {
+    await bootAndGreet(config, supervisor, story, stopping.signal);
+  } catch (error) {
+    // A stop in the middle of the start makes it fail; the request to stop tells what there is to tell.
+    if (stopping.signal.aborted) return;
+    await stop();
+    throw error;
+  }
+}
+
+async function freshSupervisor(home: string, story: Story): Promise<Supervisor> {
+  const runFile = join(home, 'run', 'processes.json');
+  const leftovers = await clearLeftovers(runFile);
+  if (leftovers.length > 0) story.say(`Stopped what an earlier start had left running: ${leftovers.join(', ')}.`);
+  return createSupervisor({
+    logsFolder: join(home, 'logs'),
+    runFile: createRunFile(runFile),
+    say: (line) => story.say(`  ! ${line}`),
+  });
+}
+
+async function bootAndGreet(config: Config, supervisor: Supervisor, story: Story, signal: AbortSignal): Promise<void> {
+  const home = config.PERENNIAL_HOME;
+  story.say(`\nStarting Perennial on ${home}`);
+  const { apiUrl, temporalUiUrl } = await startStack({
+    config,
+    supervisor,
+    environment: process.env,
+    onReady: (name, where, tookMs) => story.begin(name).end(where === '' ? 'ready' : `ready at ${where}`, tookMs),
+  });
+  await runFirstTime({ apiUrl, datasetFolder: config.DATASET_DIR ?? null, story, signal });
+  if (signal.aborted) return;
+  story.say('');
+  const addresses = {
+    API: apiUrl,
+    'API documentation': `${apiUrl}/docs`,
+    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to see it here',
+    Logs: join(home, 'logs'),
+    'To stop': 'Ctrl-C',
+  };
+  for (const [name, value] of Object.entries(addresses)) story.begin(name).end(value);
+}

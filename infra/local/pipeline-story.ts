@@ -1,0 +1,38 @@
+import type { z } from 'zod';
+import type { pipelineStepSchema } from '../../contracts/http.js';
+import type { Step, Story } from '../setup/story.mjs';
+
+type PipelineStep = z.infer<typeof pipelineStepSchema>;
+
+/**
+ * Tells the steps of a pipeline as they are polled: each when it is seen running, with its detail, and once when it has
+ * ended, with its own duration.
+ */
+export function tellSteps(story: Story): (steps: readonly PipelineStep[]) => void {
+  const begun = new Map<string, Step>();
+  const ended = new Set<string>();
+  return (steps) => {
+    for (const step of steps) {
+      if (step.status === 'pending' || ended.has(step.name)) continue;
+      if (step.status === 'running') {
+        const line = begun.get(step.name) ?? story.begin(step.name);
+        if (!begun.has(step.name)) line.start();
+        begun.set(step.name, line);
+        line.progress(step.detail ?? '…');
+      } else {
+        ended.add(step.name);
+        (begun.get(step.name) ?? story.begin(step.name)).end(describe(step), durationMs(step));
+      }
+    }
+  };
+}
+
+function describe({ status, detail }: PipelineStep): string {
+  const text = detail ?? '';
+  if (status === 'completed') return text === '' ? 'done' : text;
+  return text === '' ? status : `${status}: ${text}`;
+}
+
+function durationMs({ started_at, ended_at }: PipelineStep): number {
+  return started_at === null || ended_at === null ? 0 : Date.parse(ended_at) - Date.parse(started_at);
+}

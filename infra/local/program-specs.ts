@@ -1,0 +1,90 @@
+import { execFileSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { packageRoot } from '../../platform/paths.js';
+import { stopOrders, type ChildSpec } from './child-spec.js';
+
+/** Where our own processes find the services and each other. */
+export interface StackAddresses {
+  databaseUrl: string;
+  s3Endpoint: string;
+  temporalAddress: string;
+  temporalUiUrl: string | null;
+  apiPort: number;
+  host: string;
+}
+
+const programs = [
+  { name: 'pipeline', file: 'workers/pipeline.js', stopOrder: stopOrders.workers },
+  { name: 'training', file: 'workers/training.js', stopOrder: stopOrders.workers },
+  { name: 'api', file: 'api/server.js', stopOrder: stopOrders.api },
+] as const;
+
+/** The pipeline worker, the training worker and the API, as the supervisor starts them. */
+export function programSpecs(
+  addresses: StackAddresses,
+  home: string,
+  graceMs: number,
+  environment: NodeJS.ProcessEnv,
+): ChildSpec[] {
+  const env = { ...environment, ...programEnvironment(addresses, home, environment) };
+  return programs.map(({ name, file, stopOrder }) => ({
+    name,
+    command: process.execPath,
+    args: ['--enable-source-maps', join(packageRoot, 'dist', file)],
+    env,
+    ready: 'message',
+    readyTimeoutMs: 120_000,
+    stopSignal: 'SIGTERM',
+    stopOrder,
+    // The process ends itself after its own grace; killing it is for when that fails.
+    graceMs: graceMs + 2_000,
+  }));
+}
+
+function programEnvironment(
+  addresses: StackAddresses,
+  home: string,
+  environment: NodeJS.ProcessEnv,
+): Record<string, string> {
+  const { databaseUrl, s3Endpoint, temporalAddress, temporalUiUrl, apiPort, host } = addresses;
+  const dataset = environment['DATASET_DIR'];
+  const cores = availableParallelism();
+  return {
+    PERENNIAL_HOME: home,
+    DATABASE_URL: databaseUrl,
+    S3_ENDPOINT: s3Endpoint,
+    TEMPORAL_ADDRESS: temporalAddress,
+    HOST: host,
+    PORT: String(apiPort),
+    REPLICA_URL: environment['REPLICA_URL'] ?? reachableUrl(host, apiPort),
+    CODE_REVISION: environment['CODE_REVISION'] ?? gitRevision(),
+    NODE_ENV: environment['NODE_ENV'] ?? 'production',
+    // Addressed to developers of the project, not to its users.
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+    // Images are decoded in libuv's pool, which has four threads however many cores there are.
+    UV_THREADPOOL_SIZE: environment['UV_THREADPOOL_SIZE'] ?? String(Math.max(4, cores)),
+    ...(temporalUiUrl === null ? {} : { TEMPORAL_UI_URL: temporalUiUrl }),
+    ...(dataset ? { DATASET_DIR: resolve(dataset) } : {}),
+  };
+}
+
+/** The API's address for other processes of this machine. */
+export function reachableUrl(host: string, port: number): string {
+  const isAny = host === '0.0.0.0' || host === '::';
+  const name = isAny ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
+/** The commit that runs, with `-dirty` when files differ from it; `unknown` outside a Git clone. */
+export function gitRevision(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'], {
+      cwd: packageRoot,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return 'unknown';
+  }
+}

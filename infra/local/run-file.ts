@@ -1,0 +1,67 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { identifyProcess, isRunning } from '../setup/process-identity.mjs';
+import { stopLeftover } from './leftovers.js';
+import { signalProcess } from './running-child.js';
+
+const signals = ['SIGINT', 'SIGTERM'] as const;
+const recordSchema = z.object({
+  name: z.string(),
+  pid: z.number().int().positive(),
+  startedAt: z.string(),
+  stopSignal: z.enum(signals),
+});
+export type ProcessRecord = z.infer<typeof recordSchema>;
+
+/** The processes of a running stack on disk, so that the next start can stop what a killed supervisor left. */
+export interface RunFile {
+  add(record: ProcessRecord): void;
+  remove(pid: number): void;
+  clear(): void;
+}
+
+export function createRunFile(path: string): RunFile {
+  let records: ProcessRecord[] = [];
+  const write = (): void => {
+    writeFileSync(`${path}.draft`, JSON.stringify(records, null, 2));
+    renameSync(`${path}.draft`, path);
+  };
+  return {
+    add: (record) => {
+      records.push(record);
+      write();
+    },
+    remove: (pid) => {
+      records = records.filter((record) => record.pid !== pid);
+      write();
+    },
+    clear: () => rmSync(path, { force: true }),
+  };
+}
+
+/**
+ * Stops the processes a run file names, last started first, and gives the names of those that still ran. A number
+ * that meanwhile belongs to another process is left alone.
+ */
+export async function clearLeftovers(path: string): Promise<string[]> {
+  const stopped: string[] = [];
+  for (const record of readRecords(path).reverse()) {
+    const isOurs = isRunning(record);
+    if (isOurs) {
+      await stopLeftover(record.pid, [record.stopSignal, 'SIGKILL']);
+      stopped.push(record.name);
+    }
+    // Children of a process that is gone are still in its group; the number cannot be given out while they live.
+    if (isOurs || identifyProcess(record.pid) === null) signalProcess(-record.pid, 'SIGKILL');
+  }
+  rmSync(path, { force: true });
+  return stopped;
+}
+
+function readRecords(path: string): ProcessRecord[] {
+  try {
+    return z.array(recordSchema).parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,64 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { freePorts, isPortFree } from './ports.js';
+
+export const portSettings = {
+  api: 'PORT',
+  postgres: 'POSTGRES_PORT',
+  s3: 'S3_PORT',
+  temporal: 'TEMPORAL_PORT',
+  temporalUi: 'TEMPORAL_UI_PORT',
+} as const;
+export type PortName = keyof typeof portSettings;
+export type Ports = Record<PortName, number>;
+
+const owners: Record<PortName, string> = {
+  api: 'the API',
+  postgres: 'Postgres',
+  s3: 'the S3 server',
+  temporal: 'Temporal',
+  temporalUi: 'the Temporal Web UI',
+};
+const names: readonly PortName[] = ['api', 'postgres', 's3', 'temporal', 'temporalUi'];
+const recordSchema = z.object({
+  api: z.number(),
+  postgres: z.number(),
+  s3: z.number(),
+  temporal: z.number(),
+  temporalUi: z.number(),
+});
+
+/**
+ * The ports of a stack: those that are set, for the others (0) the ones of the last start if they are free, else
+ * any free ones; written down in `recordFile`. Throws when a port that is set is taken, naming what to set.
+ */
+export async function choosePorts(wanted: Ports, recordFile: string): Promise<Ports> {
+  const former = readRecord(recordFile);
+  const spare = await freePorts(names.length);
+  const ports: Ports = { ...wanted };
+  for (const [index, name] of names.entries()) {
+    if (wanted[name] !== 0) await refuseTaken(name, wanted[name]);
+    else if (former !== null && (await isPortFree(former[name]))) ports[name] = former[name];
+    else ports[name] = spare[index] ?? 0;
+  }
+  writeFileSync(`${recordFile}.draft`, JSON.stringify(ports, null, 2));
+  renameSync(`${recordFile}.draft`, recordFile);
+  return ports;
+}
+
+async function refuseTaken(name: PortName, port: number): Promise<void> {
+  if (await isPortFree(port)) return;
+  const setting = portSettings[name];
+  throw new Error(
+    `Port ${port}, which ${owners[name]} should have, is taken by another program. ` +
+      `Stop that program, or set ${setting} to another port, for instance: ${setting}=${port + 1} npm start`,
+  );
+}
+
+function readRecord(file: string): Ports | null {
+  try {
+    return recordSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,44 @@
+export interface StopActions {
+  /** Stops in order; the process ends with 0 afterwards, or with 1 when this fails. */
+  stop: (reason: string) => Promise<void>;
+  /** Ends everything at once: the second request, for someone who will not wait. */
+  kill: () => void;
+}
+
+const watchParentMs = 500;
+
+/**
+ * Stops on Ctrl-C, SIGTERM, a closed terminal, or when the npm that started this process is gone: a killed npm
+ * passes nothing on.
+ */
+export function onStopRequest({ stop, kill }: StopActions): void {
+  let isStopping = false;
+  const request = (reason: string): void => {
+    if (isStopping) {
+      kill();
+      process.exit(130);
+    }
+    isStopping = true;
+    stop(reason).then(
+      () => process.exit(0),
+      () => {
+        kill();
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGINT', () => request('Ctrl-C'));
+  process.on('SIGTERM', () => request('SIGTERM'));
+  process.on('SIGHUP', () => request('terminal closed'));
+  if (process.env['npm_lifecycle_event'] !== undefined) watchParent(() => request('npm is gone'));
+}
+
+function watchParent(onGone: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    onGone();
+  }, watchParentMs);
+  timer.unref();
+}

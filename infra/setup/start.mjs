@@ -1,0 +1,8 @@
+import { createStory } from './story.mjs';
+import { runSetup } from './run-setup.mjs';
+
+await runSetup({ story: createStory(), purpose: 'start' });
+// Only now: what it needs exists since set-up, and it is a build product that no import may name beforehand.
+const entry = new URL('../../dist/infra/local/main.js', import.meta.url);
+const { main } = /** @type {{ main: () => Promise<void> }} */ (await import(entry.href));
+await main();
