@@ -1,13 +1,16 @@
 import { tf } from '../tensorflow.js';
 import type { Weights, WeightTensor } from './network.js';
 
+/** Tensors by name, as `Weights` but on TensorFlow's side. */
+export type NetworkTensors = ReadonlyMap<string, tf.Tensor>;
+
 /** Puts weights into TensorFlow's memory. The caller disposes of them with `disposeTensors`. */
 export function createTensors(weights: Weights): Map<string, tf.Tensor> {
   return new Map([...weights].map(([name, { values, shape }]) => [name, tf.tensor(values, shape, 'float32')]));
 }
 
 /** Frees every tensor of the map. */
-export function disposeTensors(tensors: ReadonlyMap<string, tf.Tensor>): void {
+export function disposeTensors(tensors: NetworkTensors): void {
   for (const tensor of tensors.values()) tensor.dispose();
 }
 

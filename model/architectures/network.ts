@@ -4,12 +4,12 @@ import { inputSize } from '../../contracts/training.js';
 /**
  * A step of a network. Each takes the output of the step before it; `add` takes that of an earlier step as well.
  * Convolutions and dense steps own the tensors `<name>/kernel` and `<name>/bias`. Padding is always "same".
+ * A convolution that `halves` ends with the largest of every 2×2 positions.
  */
 export type Operation =
-  | { kind: 'convolution'; name: string; stride: number; activation: Activation }
+  | { kind: 'convolution'; name: string; stride: number; activation: Activation; halves?: true }
   | { kind: 'depthwise'; name: string; stride: number; activation: Activation }
   | { kind: 'add'; name: string; other: string }
-  | { kind: 'maxPool'; name: string }
   | { kind: 'average'; name: string }
   | { kind: 'dense'; name: string };
 export type Activation = 'none' | 'relu' | 'relu6';

@@ -1,8 +1,6 @@
 import { tf } from '../tensorflow.js';
+import type { NetworkTensors } from './network-tensors.js';
 import { preprocessing, type Activation, type Operation } from './network.js';
-
-/** Tensors by name, as `Weights` but on TensorFlow's side. */
-export type NetworkTensors = ReadonlyMap<string, tf.Tensor>;
 
 /** Scales RGB 0–255 [N,224,224,3] to what a network's first operation takes. */
 export function scaleImages(images: tf.Tensor4D): tf.Tensor4D {
@@ -40,7 +38,10 @@ function runOperation(
   const { name } = operation;
   switch (operation.kind) {
     case 'convolution': {
-      const sums = tf.conv2d(rank4(input), rank4(tensorOf(tensors, `${name}/kernel`)), operation.stride, 'same');
+      const products = tf.conv2d(rank4(input), rank4(tensorOf(tensors, `${name}/kernel`)), operation.stride, 'same');
+      // The largest of four stays the largest when the same bias is added and negatives are cut off: taken first, it
+      // leaves a quarter of the numbers to do that with, and to remember for the gradient.
+      const sums = operation.halves ? tf.maxPool(products, 2, 2, 'same') : products;
       return activate(operation.activation, sums.add(tensorOf(tensors, `${name}/bias`)));
     }
     case 'depthwise': {
@@ -50,8 +51,6 @@ function runOperation(
     }
     case 'add':
       return input.add(tensorOf(outputs, operation.other));
-    case 'maxPool':
-      return tf.maxPool(rank4(input), 2, 2, 'same');
     case 'average':
       return input.mean([1, 2]);
     case 'dense':

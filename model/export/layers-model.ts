@@ -33,6 +33,7 @@ export function buildLayersModel(
     const { layer, load } = createLayer(operation, weights, options.softmax ?? false);
     current = apply(layer, operation.kind === 'add' ? [current, outputOf(outputs, operation.other)] : current);
     if ('activation' in operation) current = activate(operation.name, operation.activation, current);
+    if ('halves' in operation) current = apply(halving(operation.name), current);
     outputs.set(operation.name, current);
     if (load) loads.push(load);
   }
@@ -44,6 +45,10 @@ export function buildLayersModel(
 function scaling(): tf.layers.Layer {
   const { mean, std } = preprocessing;
   return tf.layers.rescaling({ name: 'scale', scale: 1 / std, offset: -mean / std });
+}
+
+function halving(name: string): tf.layers.Layer {
+  return tf.layers.maxPooling2d({ name: `${name}/halved`, poolSize: 2, strides: 2, padding: 'same' });
 }
 
 interface Built {
@@ -73,8 +78,6 @@ function createLayer(operation: Operation, weights: Weights, softmax: boolean): 
     }
     case 'add':
       return { layer: tf.layers.add({ name }), load: null };
-    case 'maxPool':
-      return { layer: tf.layers.maxPooling2d({ name, poolSize: 2, strides: 2, padding: 'same' }), load: null };
     case 'average':
       return { layer: tf.layers.globalAveragePooling2d({ name, dataFormat: 'channelsLast' }), load: null };
   }

@@ -88,11 +88,6 @@ function addOperation(graph: Graph, operation: Operation, weights: Weights, inpu
     case 'add':
       graph.nodes.push(node('Add', [input, operation.other], name));
       return name;
-    case 'maxPool':
-      graph.nodes.push(
-        node('MaxPool', [input], name, attributes({ kernel_shape: [2, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' })),
-      );
-      return name;
     case 'average':
       graph.nodes.push(
         node('GlobalAveragePool', [input], `${name}/pooled`),
@@ -116,23 +111,37 @@ function addConvolution(
   const { shape } = weightOf(weights, `${name}/kernel`);
   const [height = 0, width = 0, channels = 0] = shape;
   addWeights(graph, name, weights, kind === 'depthwise' ? depthwiseToOnnx : convolutionToOnnx);
-  const sums = activation === 'none' ? name : `${name}/sums`;
-  graph.nodes.push(
-    node(
-      'Conv',
-      [input, `${name}/kernel`, `${name}/bias`],
-      sums,
-      attributes({
-        kernel_shape: [height, width],
-        strides: [stride, stride],
-        group: kind === 'depthwise' ? channels : 1,
-        auto_pad: 'SAME_UPPER',
-      }),
-    ),
-  );
-  if (activation === 'relu') graph.nodes.push(node('Relu', [sums], name));
-  if (activation === 'relu6') graph.nodes.push(node('Clip', [sums, constants.zero, constants.six], name));
-  return name;
+  const convolve = attributes({
+    kernel_shape: [height, width],
+    strides: [stride, stride],
+    group: kind === 'depthwise' ? channels : 1,
+    auto_pad: 'SAME_UPPER',
+  });
+  const chain: ChainLink[] = [{ opType: 'Conv', extra: [`${name}/kernel`, `${name}/bias`], attribute: convolve }];
+  if (activation === 'relu') chain.push({ opType: 'Relu' });
+  if (activation === 'relu6') chain.push({ opType: 'Clip', extra: [constants.zero, constants.six] });
+  if ('halves' in operation) chain.push({ opType: 'MaxPool', attribute: halving });
+  return addChain(graph, name, input, chain);
+}
+
+interface ChainLink {
+  opType: string;
+  /** Inputs besides the output of the link before. */
+  extra?: string[];
+  attribute?: onnxProto.onnx.IAttributeProto[];
+}
+
+const halving = attributes({ kernel_shape: [2, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' });
+
+/** Adds nodes one behind the other; the last one's output is called `name`. */
+function addChain(graph: Graph, name: string, input: string, chain: readonly ChainLink[]): string {
+  let current = input;
+  chain.forEach(({ opType, extra = [], attribute = [] }, index) => {
+    const output = index === chain.length - 1 ? name : `${name}/${opType}`;
+    graph.nodes.push(node(opType, [current, ...extra], output, attribute));
+    current = output;
+  });
+  return current;
 }
 
 function addWeights(

@@ -5,6 +5,7 @@ import { weightsDigest } from './checkpoint.js';
 import { fingerprintOf } from './fingerprint.js';
 import { fit } from './fit.js';
 import { createHead } from './head.js';
+import { createCnn, createFineTuned, createImageTrainable } from './image-trainable.js';
 import { classWeightsOf, countLabels, orderExamples, type LabelledRows } from './labelled-rows.js';
 import type { Trainable } from './trainable.js';
 
@@ -36,7 +37,9 @@ export async function trainModel(job: TrainJob, events: JobEvents): Promise<Mode
   }
 }
 
-async function createTrainable(job: TrainJob, rows: LabelledRows): Promise<Trainable> {
-  const { hyperparameters, labels } = job;
-  return createHead(await readFeatures(job.featurePaths, rows.sha256s), labels.length, hyperparameters.seed);
+async function createTrainable(job: TrainJob, { sha256s }: LabelledRows): Promise<Trainable> {
+  const { architecture, fineTuneBlocks, seed } = job.hyperparameters;
+  if (architecture === 'cnn') return createImageTrainable(job, sha256s, createCnn(job));
+  if (fineTuneBlocks > 0) return createImageTrainable(job, sha256s, await createFineTuned(job));
+  return createHead(await readFeatures(job.featurePaths, sha256s), job.labels.length, seed);
 }
