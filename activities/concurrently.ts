@@ -19,7 +19,9 @@ export async function concurrently<T, R>(
       if (item !== undefined) results[index] = await work(item, index);
     }
   };
-  const lanes = Array.from({ length: Math.min(limit, items.length) }, () => lane().catch((error: unknown) => void failures.push(error)));
+  const lanes = Array.from({ length: Math.min(limit, items.length) }, () =>
+    lane().catch((error: unknown) => void failures.push(error)),
+  );
   await Promise.all(lanes);
   if (failures.length > 0) throw failures[0];
   return results;

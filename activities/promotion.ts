@@ -64,9 +64,15 @@ async function checkReplicas(
     const behind = live.filter(({ generation, error }) => generation < input.generation || error !== null);
     report({ replicas: live.length, behind: behind.length });
     const refused = behind.find(({ generation, error }) => generation >= input.generation && error !== null);
-    if (refused) return { passed: false, replicas, detail: `${refused.url} could not load the version: ${refused.error ?? ''}` };
+    if (refused)
+      return { passed: false, replicas, detail: `${refused.url} could not load the version: ${refused.error ?? ''}` };
     if (behind.length === 0) return smokeTest(deps, input, replicas);
-    if (Date.now() > deadline) return { passed: false, replicas, detail: `${behind.map(({ url }) => url).join(', ')} did not load the version in time.` };
+    if (Date.now() > deadline)
+      return {
+        passed: false,
+        replicas,
+        detail: `${behind.map(({ url }) => url).join(', ')} did not load the version in time.`,
+      };
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
@@ -76,7 +82,8 @@ async function smokeTest(
   { modelName, version }: { modelName: string; version: number },
   replicas: string[],
 ): Promise<ReplicaCheck> {
-  if (replicas.length === 0) return { passed: true, replicas, detail: 'No replica is live; each loads the version when it starts.' };
+  if (replicas.length === 0)
+    return { passed: true, replicas, detail: 'No replica is live; each loads the version when it starts.' };
   const image = await anyTestImage(deps, modelName, version);
   for (const url of replicas) {
     try {
@@ -91,12 +98,20 @@ async function smokeTest(
 async function predictOnce(url: string, image: Uint8Array, version: number): Promise<void> {
   const form = new FormData();
   form.append('file', new Blob([new Uint8Array(image)]), 'smoke-test');
-  const response = await fetch(new URL('/predict', url), { method: 'POST', body: form, signal: AbortSignal.timeout(smokeTimeoutMs) });
+  const response = await fetch(new URL('/predict', url), {
+    method: 'POST',
+    body: form,
+    signal: AbortSignal.timeout(smokeTimeoutMs),
+  });
   const body: unknown = await response.json();
-  if (!response.ok) throw new PerennialError('smoke_test_failed', `it answered ${response.status}: ${JSON.stringify(body)}`);
+  if (!response.ok)
+    throw new PerennialError('smoke_test_failed', `it answered ${response.status}: ${JSON.stringify(body)}`);
   const answer = answerSchema.parse(body);
   if (answer.model_version !== String(version)) {
-    throw new PerennialError('smoke_test_failed', `it answered with version ${answer.model_version} in place of ${version}`);
+    throw new PerennialError(
+      'smoke_test_failed',
+      `it answered with version ${answer.model_version} in place of ${version}`,
+    );
   }
 }
 
@@ -104,6 +119,7 @@ async function anyTestImage(deps: PromotionDependencies, modelName: string, vers
   const { dataset, datasetVersion } = await deps.registry.get(modelName, version);
   const example = (await deps.datasets.examples(dataset, datasetVersion)).find(({ side }) => side === 'test');
   const [facts] = await deps.datasets.imageFacts(example ? [example.sha256] : []);
-  if (!facts) throw new PerennialError('smoke_test_failed', `Dataset version ${dataset}/${datasetVersion} has no test image.`);
+  if (!facts)
+    throw new PerennialError('smoke_test_failed', `Dataset version ${dataset}/${datasetVersion} has no test image.`);
   return deps.objects.get(rawImageKey(facts.md5));
 }

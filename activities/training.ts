@@ -12,7 +12,10 @@ export interface TrainingActivities {
   fitModel(input: TrainingInput): Promise<FitResult>;
   packageModel(input: TrainingInput, fit: FitResult): Promise<BundleAddress>;
   registerModel(input: TrainingInput, bundle: BundleAddress): Promise<Pick<TrainingResult, 'version' | 'test'>>;
-  failTraining(runId: string, end: { status: 'failed' | 'cancelled'; error: { code: ErrorCode; message: string } }): Promise<void>;
+  failTraining(
+    runId: string,
+    end: { status: 'failed' | 'cancelled'; error: { code: ErrorCode; message: string } },
+  ): Promise<void>;
 }
 
 /** What the training worker does; TF.js itself runs in a child process of each activity. */

@@ -16,7 +16,10 @@ export interface Wiring {
  * The life of a worker process: connects, polls its queue until it is told to stop, lets running activities end
  * within the grace time, and disconnects.
  */
-export async function runWorker(name: string, wire: (wiring: Wiring) => Promise<WorkerOptions> | WorkerOptions): Promise<void> {
+export async function runWorker(
+  name: string,
+  wire: (wiring: Wiring) => Promise<WorkerOptions> | WorkerOptions,
+): Promise<void> {
   const config = loadConfig();
   const logger = createLogger(name, config.LOG_LEVEL);
   logTemporalThrough(logger);

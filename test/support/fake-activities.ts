@@ -29,7 +29,7 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): { a
   const written: Written = { opened: [], steps: [], ends: [], calls: [] };
   const succeed: AllActivities = {
     ...fakeRecords(written),
-    ...fakeIngestion,
+    ...fakeIngestion(),
     checkModelPerformance: () => Promise.resolve({ version: null, accuracy: null, detail: 'none yet' }),
     checkNewData: () => Promise.resolve({ newImages: 100, newShare: 1, detail: 'all new' }),
     sourcesToRescan: () => Promise.resolve([]),
@@ -56,11 +56,27 @@ function fakeRecords(written: Written): RecordActivities {
   };
 }
 
+function fakeIngestion(): IngestionActivities {
+  return {
+    resolveSource: () => Promise.resolve({ kind: 'folder', locator: '/photographs', isDefault: false, note: null }),
+    scanSource: () => Promise.resolve({ files: 100, refused: 0 }),
+    ingestBatch: () => Promise.resolve({ pending: 0, accepted: 100, quarantined: 0, newImages: 100, duplicates: 0 }),
+    commitDatasetVersion: () => Promise.resolve(ingestionResultOf('flowers')),
+    discardUpload: () => Promise.resolve(),
+    abandonIngestion: () => Promise.resolve(),
+  };
+}
+
+/** The same activities, each noting that it was called. */
 function noteCalls(activities: AllActivities, written: Written): AllActivities {
   return new Proxy(activities, {
-    get(target, name, receiver): unknown {
-      written.calls.push(String(name));
-      return Reflect.get(target, name, receiver);
+    get(target, name): unknown {
+      const activity: unknown = Reflect.get(target, name);
+      if (typeof activity !== 'function') return activity;
+      return (...args: unknown[]): unknown => {
+        written.calls.push(String(name));
+        return Reflect.apply(activity, target, args);
+      };
     },
   });
 }

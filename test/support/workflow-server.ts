@@ -19,15 +19,14 @@ export async function startWorkflowServer(): Promise<WorkflowServer> {
   const { address } = temporal;
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
-  const createWorker = (taskQueue: string, activities: AllActivities): Promise<Worker> =>
-    Worker.create({ connection: native, taskQueue, activities, workflowBundle: { codePath: bundlePath } });
   return {
     client: new Client({ connection }),
     async withWorkers(activities, work) {
-      const workers = await Promise.all(Object.values(taskQueues).map((queue) => createWorker(queue, activities)));
-      const [first, second] = workers;
-      if (!first || !second) throw new Error('two queues are expected');
-      return first.runUntil(() => second.runUntil(work));
+      const workflowBundle = { codePath: bundlePath };
+      const shared = { connection: native, activities };
+      const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
+      const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
+      return pipeline.runUntil(() => training.runUntil(work));
     },
     async stop() {
       await connection.close();

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+interface Row {
+  pid: number;
+  parent: number;
+  residentMb: number;
+  command: string;
+}
+
+const names: [string, string][] = [
+  ['model-child', 'trainer'],
+  ['workers/pipeline', 'pipeline worker'],
+  ['workers/training', 'training worker'],
+  ['api/server', 'api'],
+  ['postgres', 'postgres'],
+  ['versitygw', 's3 server'],
+  ['temporal', 'temporal'],
+  ['infra/', 'supervisor'],
+];
+
+/** Watches the resident memory of a process and all its descendants; a name's figure is the sum of its processes. */
+export interface MemoryWatch {
+  now(): Promise<Map<string, number>>;
+  peaks(): Map<string, number>;
+  stop(): void;
+}
+
+export function watchMemory(rootPid: number, everyMs = 250): MemoryWatch {
+  const peaks = new Map<string, number>();
+  const now = async (): Promise<Map<string, number>> => {
+    const sums = new Map<string, number>();
+    for (const { command, residentMb } of descendants(await listProcesses(), rootPid)) {
+      const name = names.find(([part]) => command.includes(part))?.[1] ?? 'other';
+      sums.set(name, (sums.get(name) ?? 0) + residentMb);
+    }
+    for (const [name, mb] of sums) peaks.set(name, Math.max(peaks.get(name) ?? 0, mb));
+    return sums;
+  };
+  const timer = setInterval(() => void now().catch(() => undefined), everyMs);
+  return { now, peaks: () => peaks, stop: () => clearInterval(timer) };
+}
+
+function descendants(rows: Row[], rootPid: number): Row[] {
+  const family = new Set([rootPid]);
+  // Children come after their parents only mostly: go over the rows until nobody is added.
+  for (let size = 0; size !== family.size; ) {
+    size = family.size;
+    for (const { pid, parent } of rows) if (family.has(parent)) family.add(pid);
+  }
+  return rows.filter(({ pid }) => family.has(pid));
+}
+
+async function listProcesses(): Promise<Row[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,rss=,args='], { maxBuffer: 10_000_000 });
+  return stdout.split('\n').flatMap((line) => {
+    const [pid, parent, rss, ...command] = line.trim().split(/\s+/);
+    return rss === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), residentMb: Number(rss) / 1024, command: command.join(' ') }];
+  });
+}

@@ -1,0 +1,53 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ApiDependencies } from '../../api/dependencies.js';
+import { createApiMetrics } from '../../api/metrics.js';
+import { createTemporalUrl } from '../../api/views/pipeline.js';
+import { createLogger } from '../../platform/logging.js';
+
+/** Dependencies of an API with nothing behind it: no model, an empty record. Tests replace what they are about. */
+export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiDependencies {
+  const nothing = (): never => {
+    throw new Error('this test did not expect this call');
+  };
+  return {
+    host: { current: () => null },
+    health: {
+      report: () =>
+        Promise.resolve({
+          status: 'ok',
+          model_loaded: false,
+          model_name: 'a_model',
+          model_version: null,
+          uptime_seconds: 1,
+          dependencies: {},
+        }),
+      readiness: () => ({ status: 'ready' }),
+    },
+    metrics: createApiMetrics(() => 0),
+    starter: { startIngestion: nothing, startRetraining: nothing, cancel: nothing },
+    temporalUrl: createTemporalUrl('http://127.0.0.1:8233', 'default'),
+    pipelines: {
+      get: () => Promise.resolve(null),
+      list: () => Promise.resolve({ items: [], nextPageToken: null }),
+    },
+    registry: { list: () => Promise.resolve({ items: [], nextPageToken: null }) },
+    datasets: {
+      list: () => Promise.resolve({ items: [], nextPageToken: null }),
+      detail: () => Promise.resolve(null),
+      versionDetail: nothing,
+    },
+    uploads: { createUpload: nothing, addUploadFile: nothing },
+    objects: { putFile: nothing },
+    logger: createLogger('api', 'silent'),
+    settings: {
+      version: '0.0.0',
+      modelName: 'a_model',
+      datasetName: 'a_dataset',
+      maxUploadBytes: 20_000_000,
+      scratchFolder: join(tmpdir(), 'perennial-test-scratch'),
+      sourceRoot: null,
+    },
+    ...replaced,
+  };
+}
