@@ -121,24 +121,20 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     if (definition.success.contentType === 'application/json') response.json(body);
     else response.type(definition.success.contentType).send(body);
   };
-  const label: RequestHandler = (request, _response, next) => {
-    contextOf(request).route = definition.path;
-    next();
-  };
-  return { ...documented, handlers: [label, ...bodyHandlers(definition.body), answer] };
+  return { ...documented, handlers: [...bodyHandlers(definition.body), answer] };
 }
 
 /** Puts routes into an application; a path's other methods are answered with 405 and `Allow`. */
 export function mountRoutes(app: Express, routes: readonly Route[]): void {
   const byPath = groupBy(routes, (route) => route.path);
   for (const [path, ofPath] of byPath) {
-    const expressPath = path.replaceAll(/\{(\w+)\}/g, ':$1');
-    for (const route of ofPath) app[route.method](expressPath, ...route.handlers);
-    const label: RequestHandler = (request, _response, next) => {
+    const mounted = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    mounted.all((request, _response, next) => {
       contextOf(request).route = path;
       next();
-    };
-    app.all(expressPath, label, answerOtherMethods(ofPath.map((route) => route.method)));
+    });
+    for (const route of ofPath) mounted[route.method](...route.handlers);
+    mounted.all(answerOtherMethods(ofPath.map((route) => route.method)));
   }
 }
 

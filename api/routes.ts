@@ -1,20 +1,3 @@
-import {
-  datasetSummaryViewSchema,
-  datasetVersionViewSchema,
-  datasetViewSchema,
-  evaluationViewSchema,
-  modelVersionViewSchema,
-  uploadAcceptedSchema,
-} from '../contracts/http-records.js';
-import {
-  acceptedSchema,
-  healthSchema,
-  modelInfoSchema,
-  pipelineSchema,
-  predictionSchema,
-  startIngestionSchema,
-  startRetrainingSchema,
-} from '../contracts/http.js';
 import type { ApiDependencies } from './dependencies.js';
 import { createMemoryBudget } from './middleware/limit-body.js';
 import { buildOpenApiDocument } from './openapi.js';
@@ -31,23 +14,6 @@ import { uploadRoutes } from './routes/uploads.js';
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
 const memoryBudgetBytes = 256_000_000;
 
-/** Schemas with a name of their own in the OpenAPI document. */
-const components = {
-  Accepted: acceptedSchema,
-  UploadAccepted: uploadAcceptedSchema,
-  Dataset: datasetViewSchema,
-  DatasetSummary: datasetSummaryViewSchema,
-  DatasetVersion: datasetVersionViewSchema,
-  Evaluation: evaluationViewSchema,
-  Health: healthSchema,
-  ModelInfo: modelInfoSchema,
-  ModelVersion: modelVersionViewSchema,
-  Pipeline: pipelineSchema,
-  Prediction: predictionSchema,
-  StartIngestion: startIngestionSchema,
-  StartRetraining: startRetrainingSchema,
-};
-
 /** The one table of routes: the application is mounted from it and the OpenAPI document describes it. */
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
   const budget = createMemoryBudget(memoryBudgetBytes);
@@ -62,6 +28,6 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...datasetRoutes(dependencies),
     ...uploadRoutes(dependencies),
   ];
-  document = buildOpenApiDocument(routes, components, dependencies.settings.version);
+  document = buildOpenApiDocument(routes, dependencies.settings.version);
   return { routes, document };
 }

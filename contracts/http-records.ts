@@ -8,35 +8,37 @@ import { architectures } from './training.js';
 
 const interval = z.tuple([z.number(), z.number()]).describe('95 % bootstrap interval');
 
-export const evaluationViewSchema = z.object({
-  images: z.number().int(),
-  loss: z.number(),
-  accuracy: z.number(),
-  precision: z.number(),
-  recall: z.number(),
-  f1: z.number(),
-  roc_auc: z.number(),
-  calibration_error: z.number(),
-  confusion_matrix: z.array(z.array(z.number().int())).describe('rows are true classes, columns predicted ones'),
-  per_class: z.array(
-    z.object({
-      label: z.string(),
-      precision: z.number(),
-      recall: z.number(),
-      f1: z.number(),
-      support: z.number().int(),
+export const evaluationViewSchema = z
+  .object({
+    images: z.number().int(),
+    loss: z.number(),
+    accuracy: z.number(),
+    precision: z.number(),
+    recall: z.number(),
+    f1: z.number(),
+    roc_auc: z.number(),
+    calibration_error: z.number(),
+    confusion_matrix: z.array(z.array(z.number().int())).describe('rows are true classes, columns predicted ones'),
+    per_class: z.array(
+      z.object({
+        label: z.string(),
+        precision: z.number(),
+        recall: z.number(),
+        f1: z.number(),
+        support: z.number().int(),
+      }),
+    ),
+    intervals: z.object({
+      loss: interval,
+      accuracy: interval,
+      precision: interval,
+      recall: interval,
+      f1: interval,
+      roc_auc: interval,
+      calibration_error: interval,
     }),
-  ),
-  intervals: z.object({
-    loss: interval,
-    accuracy: interval,
-    precision: interval,
-    recall: interval,
-    f1: interval,
-    roc_auc: interval,
-    calibration_error: interval,
-  }),
-});
+  })
+  .meta({ id: 'Evaluation' });
 export type EvaluationView = z.infer<typeof evaluationViewSchema>;
 
 const comparisonViewSchema = z.object({
@@ -51,77 +53,89 @@ const comparisonViewSchema = z.object({
   mcnemar_p_value: z.number(),
 });
 
-export const decisionViewSchema = z.object({
-  outcome: z.enum(outcomes),
-  summary: z.string(),
-  reasons: z.array(gateReasonSchema),
-  comparison: comparisonViewSchema.nullable(),
-});
+export const decisionViewSchema = z
+  .object({
+    outcome: z.enum(outcomes),
+    summary: z.string(),
+    reasons: z.array(gateReasonSchema),
+    comparison: comparisonViewSchema.nullable(),
+  })
+  .meta({ id: 'Decision' });
 export type DecisionView = z.infer<typeof decisionViewSchema>;
 
-export const modelVersionViewSchema = z.object({
-  model_name: z.string(),
-  version: z.string(),
-  stage: z.enum(stages),
-  run_id: z.string(),
-  architecture: z.enum(architectures),
-  labels: z.array(z.string()),
-  dataset: z.string(),
-  dataset_version: z.number().int(),
-  bundle_sha256: z.string(),
-  size_bytes: z.number().int(),
-  metrics: evaluationViewSchema,
-  decision: decisionViewSchema.nullable(),
-  created_at: z.iso.datetime(),
-});
+export const modelVersionViewSchema = z
+  .object({
+    model_name: z.string(),
+    version: z.string(),
+    stage: z.enum(stages),
+    run_id: z.string(),
+    architecture: z.enum(architectures),
+    labels: z.array(z.string()),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    bundle_sha256: z.string(),
+    size_bytes: z.number().int(),
+    metrics: evaluationViewSchema,
+    decision: decisionViewSchema.nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'ModelVersion' });
 export type ModelVersionView = z.infer<typeof modelVersionViewSchema>;
 
 const statisticsViewSchema = datasetStatisticsSchema
   .omit({ imbalanceRatio: true })
   .extend({ imbalance_ratio: datasetStatisticsSchema.shape.imbalanceRatio });
 
-export const datasetSummaryViewSchema = z.object({
-  name: z.string(),
-  current_version: z.number().int().nullable().describe('null until the first ingestion is done'),
-  versions: z.number().int(),
-  images: z.number().int(),
-  classes: z.record(z.string(), z.number().int()),
-  created_at: z.iso.datetime(),
-});
+export const datasetSummaryViewSchema = z
+  .object({
+    name: z.string(),
+    current_version: z.number().int().nullable().describe('null until the first ingestion is done'),
+    versions: z.number().int(),
+    images: z.number().int(),
+    classes: z.record(z.string(), z.number().int()),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'DatasetSummary' });
 
 const sourceReferenceSchema = z.object({ kind: z.string(), locator: z.string() });
 
-export const datasetViewSchema = datasetSummaryViewSchema.extend({
-  sources: z.array(sourceReferenceSchema.extend({ scanned_at: z.iso.datetime() })),
-  history: z.array(z.object({ version: z.number().int(), digest: z.string(), created_at: z.iso.datetime() })),
-});
+export const datasetViewSchema = datasetSummaryViewSchema
+  .extend({
+    sources: z.array(sourceReferenceSchema.extend({ scanned_at: z.iso.datetime() })),
+    history: z.array(z.object({ version: z.number().int(), digest: z.string(), created_at: z.iso.datetime() })),
+  })
+  .meta({ id: 'Dataset' });
 
-export const datasetVersionViewSchema = z.object({
-  dataset: z.string(),
-  version: z.number().int(),
-  digest: z.string(),
-  dvc_md5: z.string(),
-  created_at: z.iso.datetime(),
-  statistics: statisticsViewSchema,
-  sources: z.array(sourceReferenceSchema),
-  quarantined: z
-    .array(
-      z.object({
-        source: z.string(),
-        path: z.string(),
-        reason: z.enum(quarantineReasons),
-        detail: z.string().nullable(),
-      }),
-    )
-    .describe('files that were refused; the first thousand'),
-  conflicts: z
-    .array(z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) }))
-    .describe('images excluded because they appear under two labels; the first thousand'),
-});
+export const datasetVersionViewSchema = z
+  .object({
+    dataset: z.string(),
+    version: z.number().int(),
+    digest: z.string(),
+    dvc_md5: z.string(),
+    created_at: z.iso.datetime(),
+    statistics: statisticsViewSchema,
+    sources: z.array(sourceReferenceSchema),
+    quarantined: z
+      .array(
+        z.object({
+          source: z.string(),
+          path: z.string(),
+          reason: z.enum(quarantineReasons),
+          detail: z.string().nullable(),
+        }),
+      )
+      .describe('files that were refused; the first thousand'),
+    conflicts: z
+      .array(z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) }))
+      .describe('images excluded because they appear under two labels; the first thousand'),
+  })
+  .meta({ id: 'DatasetVersion' });
 
 /** Answer to an upload: what was taken in, and the ingestion that judges it. */
-export const uploadAcceptedSchema = acceptedSchema.extend({
-  upload_id: z.uuid(),
-  files: z.number().int(),
-  bytes: z.number().int(),
-});
+export const uploadAcceptedSchema = acceptedSchema
+  .extend({
+    upload_id: z.uuid(),
+    files: z.number().int(),
+    bytes: z.number().int(),
+  })
+  .meta({ id: 'UploadAccepted' });

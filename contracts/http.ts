@@ -4,92 +4,106 @@ import { hyperparametersSchema } from './training.js';
 import { runStatuses } from './pipelines.js';
 
 /** RFC 9457 problem details. `type` is stable for each kind of problem: `/problems/<code>`. */
-export const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string(),
-  instance: z.string(),
-  code: z.string(),
-  trace_id: z.string(),
-  errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
-  retry_after_seconds: z.number().int().optional(),
-});
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    instance: z.string(),
+    code: z.string(),
+    trace_id: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    retry_after_seconds: z.number().int().optional(),
+  })
+  .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof problemSchema>;
 
-export const healthSchema = z.object({
-  status: z.enum(['ok', 'degraded']),
-  model_loaded: z.boolean(),
-  model_name: z.string(),
-  model_version: z.string().nullable(),
-  uptime_seconds: z.number(),
-  dependencies: z.record(z.string(), z.object({ status: z.enum(['up', 'down']), detail: z.string().optional() })),
-});
+export const healthSchema = z
+  .object({
+    status: z.enum(['ok', 'degraded']),
+    model_loaded: z.boolean(),
+    model_name: z.string(),
+    model_version: z.string().nullable(),
+    uptime_seconds: z.number(),
+    dependencies: z.record(z.string(), z.object({ status: z.enum(['up', 'down']), detail: z.string().optional() })),
+  })
+  .meta({ id: 'Health' });
 
-export const predictionSchema = z.object({
-  prediction: z.string(),
-  confidence: z.number(),
-  probabilities: z.record(z.string(), z.number()),
-  model_name: z.string(),
-  model_version: z.string(),
-  timestamp: z.iso.datetime(),
-  prediction_id: z.uuid(),
-});
+export const predictionSchema = z
+  .object({
+    prediction: z.string(),
+    confidence: z.number(),
+    probabilities: z.record(z.string(), z.number()),
+    model_name: z.string(),
+    model_version: z.string(),
+    timestamp: z.iso.datetime(),
+    prediction_id: z.uuid(),
+  })
+  .meta({ id: 'Prediction' });
 
 export const invocationsRequestSchema = z.object({ inputs: z.array(z.unknown()).min(1) });
 export const invocationsResponseSchema = z.object({ predictions: z.array(z.array(z.number())) });
 
-export const modelInfoSchema = z.object({
-  model_name: z.string(),
-  model_version: z.string(),
-  stage: z.string(),
-  architecture: z.string(),
-  labels: z.array(z.string()),
-  input: z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) }),
-  dataset: z.string(),
-  dataset_version: z.number().int(),
-  run_id: z.string(),
-  bundle_sha256: z.string(),
-  size_bytes: z.number().int(),
-  generation: z.number().int(),
-  loaded_at: z.iso.datetime(),
-  metrics: z.record(z.string(), z.unknown()),
-});
+export const modelInfoSchema = z
+  .object({
+    model_name: z.string(),
+    model_version: z.string(),
+    stage: z.string(),
+    architecture: z.string(),
+    labels: z.array(z.string()),
+    input: z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) }),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    run_id: z.string(),
+    bundle_sha256: z.string(),
+    size_bytes: z.number().int(),
+    generation: z.number().int(),
+    loaded_at: z.iso.datetime(),
+    metrics: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'ModelInfo' });
 
 /** Answer to whatever starts a workflow. `joined` tells that a run of the same id was already under way. */
-export const acceptedSchema = z.object({
-  workflow_id: z.string(),
-  run_id: z.string(),
-  joined: z.boolean(),
-  status_url: z.string(),
-  temporal_url: z.string().nullable(),
-});
+export const acceptedSchema = z
+  .object({
+    workflow_id: z.string(),
+    run_id: z.string(),
+    joined: z.boolean(),
+    status_url: z.string(),
+    temporal_url: z.string().nullable(),
+  })
+  .meta({ id: 'Accepted' });
 
-export const startIngestionSchema = z.object({
-  dataset: nameSchema.optional(),
-  source: sourceSchema.default({ kind: 'default' }),
-});
+export const startIngestionSchema = z
+  .strictObject({
+    dataset: nameSchema.optional(),
+    source: sourceSchema.default({ kind: 'default' }),
+  })
+  .meta({ id: 'StartIngestion' });
 
-export const startRetrainingSchema = z.object({
-  model_name: nameSchema.optional(),
-  dataset: nameSchema.optional(),
-  source: sourceSchema.optional(),
-  trigger: z.enum(['manual', 'first_run']).default('manual'),
-  hyperparameters: z
-    .object({
-      architecture: hyperparametersSchema.shape.architecture,
-      epochs: hyperparametersSchema.shape.epochs,
-      batch_size: hyperparametersSchema.shape.batchSize,
-      learning_rate: hyperparametersSchema.shape.learningRate,
-      weight_decay: hyperparametersSchema.shape.weightDecay,
-      early_stopping_patience: hyperparametersSchema.shape.earlyStoppingPatience,
-      class_weights: hyperparametersSchema.shape.classWeights,
-      seed: hyperparametersSchema.shape.seed,
-      filters: hyperparametersSchema.shape.filters,
-      fine_tune_blocks: hyperparametersSchema.shape.fineTuneBlocks,
-    })
-    .prefault({}),
-});
+export const startRetrainingSchema = z
+  .strictObject({
+    model_name: nameSchema.optional(),
+    dataset: nameSchema.optional(),
+    source: sourceSchema.optional(),
+    trigger: z.enum(['manual', 'first_run']).default('manual'),
+    hyperparameters: z
+      .strictObject({
+        architecture: hyperparametersSchema.shape.architecture,
+        epochs: hyperparametersSchema.shape.epochs,
+        batch_size: hyperparametersSchema.shape.batchSize,
+        learning_rate: hyperparametersSchema.shape.learningRate,
+        weight_decay: hyperparametersSchema.shape.weightDecay,
+        early_stopping_patience: hyperparametersSchema.shape.earlyStoppingPatience,
+        class_weights: hyperparametersSchema.shape.classWeights,
+        seed: hyperparametersSchema.shape.seed,
+        filters: hyperparametersSchema.shape.filters,
+        fine_tune_blocks: hyperparametersSchema.shape.fineTuneBlocks,
+      })
+      .prefault({}),
+  })
+  .meta({ id: 'StartRetraining' });
 
 export const pipelineStepSchema = z.object({
   name: z.string(),
@@ -99,21 +113,23 @@ export const pipelineStepSchema = z.object({
   ended_at: z.iso.datetime().nullable(),
 });
 
-export const pipelineSchema = z.object({
-  id: z.string().describe('the Temporal run id, unique for ever'),
-  workflow_id: z.string(),
-  workflow: z.string(),
-  status: z.enum(runStatuses),
-  trigger: z.string(),
-  model_name: z.string().nullable(),
-  dataset: z.string().nullable(),
-  started_at: z.iso.datetime(),
-  ended_at: z.iso.datetime().nullable(),
-  steps: z.array(pipelineStepSchema),
-  result: z.unknown(),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
-  temporal_url: z.string().nullable(),
-});
+export const pipelineSchema = z
+  .object({
+    id: z.string().describe('the Temporal run id, unique for ever'),
+    workflow_id: z.string(),
+    workflow: z.string(),
+    status: z.enum(runStatuses),
+    trigger: z.string(),
+    model_name: z.string().nullable(),
+    dataset: z.string().nullable(),
+    started_at: z.iso.datetime(),
+    ended_at: z.iso.datetime().nullable(),
+    steps: z.array(pipelineStepSchema),
+    result: z.unknown(),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+    temporal_url: z.string().nullable(),
+  })
+  .meta({ id: 'Pipeline' });
 
 export const pageOf = <T extends z.ZodType>(
   item: T,

@@ -96,7 +96,7 @@ function assetRoute(): Route {
     summary: 'A file of the documentation page',
     tag: 'operation',
     params: z.object({ asset: z.string() }),
-    success: { ...text('text/plain', 'The file'), schema: z.union([z.string(), z.instanceof(Buffer)]) },
+    success: { ...text('text/plain', 'The file'), schema: z.unknown().meta({ type: 'string' }) },
     problems: ['not_found'],
     async handle({ params }) {
       const asset = assets.find((name) => name === params.asset);
