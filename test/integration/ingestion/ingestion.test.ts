@@ -1,0 +1,203 @@
+import { writeFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { checkTrainable } from '../../../domain/check-trainable.js';
+import { rawImageKey, sideManifestKey, uploadKey } from '../../../stores/object-keys.js';
+import {
+  classFolders,
+  picture,
+  startIngestionWorld,
+  writeFolder,
+  type IngestionWorld,
+} from '../../support/ingestion-world.js';
+
+describe('an ingestion', () => {
+  let world: IngestionWorld;
+  beforeAll(async () => {
+    world = await startIngestionWorld();
+  });
+  afterAll(() => world.stop());
+  afterEach(() => world.takeUploads());
+
+  it('makes a version of a folder of class folders, with bytes, split, statistics and manifests', async () => {
+    const path = world.folder(await classFolders({ dandelion: 20, grass: 20 }));
+    const result = await world.ingest({ kind: 'folder', path }, 'first');
+    expect(result).toMatchObject({ version: 1, isNewVersion: true, files: 40, newImages: 40, quarantined: 0 });
+    expect(result.statistics).toMatchObject({ classes: { dandelion: 20, grass: 20 }, formats: { jpeg: 40 } });
+    expect(result.statistics.sides).toEqual({
+      train: { dandelion: 14, grass: 14 },
+      validation: { dandelion: 3, grass: 3 },
+      test: { dandelion: 3, grass: 3 },
+    });
+    const uploads = world.takeUploads();
+    expect(uploads.filter((key) => key.startsWith('raw/files/md5/') && !key.endsWith('.dir'))).toHaveLength(40);
+    const manifest: unknown = JSON.parse(
+      Buffer.from(await world.deps.objects.get(sideManifestKey('test', 'first', 1))).toString(),
+    );
+    expect(manifest).toMatchObject({ dataset: 'first', version: 1, side: 'test' });
+    const stored = await world.datasets.version('first', 1);
+    const listing = await world.deps.objects.get(rawImageKey(`${stored.dvcMd5}.dir`));
+    expect(JSON.parse(Buffer.from(listing).toString())).toHaveLength(40);
+  });
+
+  it('gives the same version for the same folder again, and uploads nothing', async () => {
+    const path = world.folder(await classFolders({ dandelion: 12, grass: 12 }, 1000));
+    const first = await world.ingest({ kind: 'folder', path }, 'again');
+    world.takeUploads();
+    const second = await world.ingest({ kind: 'folder', path }, 'again');
+    expect(second).toMatchObject({ version: first.version, digest: first.digest, isNewVersion: false, newImages: 0 });
+    expect(second.uploadedBytes).toBe(0);
+    expect(world.takeUploads()).toEqual([]);
+  });
+
+  it('costs ten uploads for ten new files, and moves no image to another side', async () => {
+    const path = world.folder(await classFolders({ dandelion: 15, grass: 15 }, 2000));
+    await world.ingest({ kind: 'folder', path }, 'growing');
+    const before = await world.datasets.examples('growing', 1);
+    world.takeUploads();
+    const more = Object.entries(await classFolders({ dandelion: 5, grass: 5 }, 3000));
+    writeFolder(path, Object.fromEntries(more.map(([name, bytes]) => [name.replace('/', '/new-'), bytes])));
+    const grown = await world.ingest({ kind: 'folder', path }, 'growing');
+    expect(grown).toMatchObject({ version: 2, isNewVersion: true, newImages: 10, files: 40 });
+    expect(world.takeUploads().filter((key) => key.startsWith('raw/') && !key.endsWith('.dir'))).toHaveLength(10);
+    expect(await world.datasets.examples('growing', 2)).toEqual(expect.arrayContaining(before));
+  });
+
+  it('gives the former version when what was added is taken away again', async () => {
+    const path = world.folder(await classFolders({ dandelion: 11, grass: 11 }, 4000));
+    const first = await world.ingest({ kind: 'folder', path }, 'back');
+    writeFolder(path, { 'grass/extra.jpg': await picture(4999) });
+    expect((await world.ingest({ kind: 'folder', path }, 'back')).version).toBe(2);
+    rmSync(join(path, 'grass/extra.jpg'));
+    expect(await world.ingest({ kind: 'folder', path }, 'back')).toMatchObject({ version: 1, digest: first.digest });
+    expect((await world.datasets.latestVersion('back'))?.version).toBe(1);
+  });
+
+  it('unites the sources of a dataset and replaces only the members of the one that is scanned', async () => {
+    const one = world.folder(await classFolders({ dandelion: 10, grass: 10 }, 5000));
+    const two = world.folder(await classFolders({ dandelion: 10, grass: 10 }, 5100));
+    await world.ingest({ kind: 'folder', path: one }, 'union');
+    expect((await world.ingest({ kind: 'folder', path: two }, 'union')).statistics.images).toBe(40);
+    rmSync(join(two, 'grass/0.jpg'));
+    expect((await world.ingest({ kind: 'folder', path: two }, 'union')).statistics.images).toBe(39);
+    expect(await world.datasets.rescanTargets('union')).toEqual([
+      { kind: 'folder', path: one },
+      { kind: 'folder', path: two },
+    ]);
+  });
+
+  it('keeps exact duplicates once and excludes bytes that appear under two labels', async () => {
+    const files = await classFolders({ dandelion: 10, grass: 10 }, 6000);
+    const twice = await picture(6900);
+    const torn = await picture(6901);
+    const path = world.folder({
+      ...files,
+      'grass/copy-1.jpg': twice,
+      'grass/copy-2.jpg': twice,
+      'grass/torn.jpg': torn,
+      'dandelion/torn.jpg': torn,
+    });
+    const result = await world.ingest({ kind: 'folder', path }, 'doubtful');
+    expect(result).toMatchObject({ files: 24, newImages: 22, duplicates: 1, conflicts: 1 });
+    expect(result.statistics.images).toBe(21);
+    const detail = await world.datasets.versionDetail('doubtful', 1);
+    expect(detail.conflicts).toEqual([
+      {
+        sha256: expect.any(String),
+        labels: ['dandelion', 'grass'],
+        paths: [`${path}/dandelion/torn.jpg`, `${path}/grass/torn.jpg`],
+      },
+    ]);
+  });
+
+  it('takes an upload in under its label, then removes the originals and refuses to do it again', async () => {
+    const uploadId = await world.deps.uploads.createUpload({ dataset: 'sent', label: 'clover' });
+    for (const position of [0, 1, 2]) {
+      const bytes = await picture(7000 + position);
+      await world.deps.objects.put(uploadKey(uploadId, position), bytes);
+      await world.deps.uploads.addUploadFile(
+        uploadId,
+        position,
+        'same name.jpg',
+        uploadKey(uploadId, position),
+        bytes.length,
+      );
+    }
+    const result = await world.ingest({ kind: 'upload', uploadId }, 'sent');
+    expect(result.statistics.classes).toEqual({ clover: 3 });
+    await world.activities.discardUpload({ uploadId });
+    expect(await world.deps.objects.head(uploadKey(uploadId, 0))).toBeNull();
+    await expect(world.ingest({ kind: 'upload', uploadId }, 'sent')).rejects.toMatchObject({ code: 'conflict' });
+    expect(await world.datasets.rescanTargets('sent')).toEqual([]);
+  });
+
+  it('goes on after a batch that was cut off, without uploading settled files again', async () => {
+    const path = world.folder(await classFolders({ dandelion: 20, grass: 20 }, 8000));
+    const ingestionId = randomUUID();
+    await world.activities.resolveSource({ ingestionId, dataset: 'cut', source: { kind: 'folder', path } });
+    await world.activities.scanSource({ ingestionId });
+    expect((await world.activities.ingestBatch({ ingestionId, limit: 15 })).pending).toBe(25);
+    expect(world.takeUploads()).toHaveLength(15);
+    expect((await world.activities.ingestBatch({ ingestionId, limit: 100 })).pending).toBe(0);
+    expect(world.takeUploads()).toHaveLength(25);
+    const first = await world.activities.commitDatasetVersion({ ingestionId });
+    const repeated = await world.activities.commitDatasetVersion({ ingestionId });
+    expect(repeated).toEqual(first);
+  });
+
+  it('makes one version of two ingestions of the same folder at the same time', async () => {
+    const path = world.folder(await classFolders({ dandelion: 10, grass: 10 }, 9000));
+    const results = await Promise.all([1, 2, 3].map(() => world.ingest({ kind: 'folder', path }, 'racing')));
+    expect(new Set(results.map(({ digest }) => digest)).size).toBe(1);
+    expect(results.filter(({ isNewVersion }) => isNewVersion)).toHaveLength(1);
+  });
+
+  it('writes the manifests later when the object store went away after the commit', async () => {
+    const path = world.folder(await classFolders({ dandelion: 10, grass: 10 }, 9500));
+    const ingestionId = randomUUID();
+    await world.activities.resolveSource({ ingestionId, dataset: 'late', source: { kind: 'folder', path } });
+    await world.activities.scanSource({ ingestionId });
+    await world.activities.ingestBatch({ ingestionId, limit: 100 });
+    await world.objectServer.pause();
+    await expect(world.activities.commitDatasetVersion({ ingestionId })).rejects.toMatchObject({
+      code: 'object_store_unavailable',
+    });
+    await world.objectServer.resume();
+    expect(await world.activities.commitDatasetVersion({ ingestionId })).toMatchObject({
+      version: 1,
+      isNewVersion: true,
+    });
+    expect(await world.deps.objects.head(sideManifestKey('train', 'late', 1))).not.toBeNull();
+  });
+
+  it('lets photographs take the place of the synthetic set that stood for the default', async () => {
+    const none = await startIngestionWorld({ PUBLIC_DATASET_URL: 'http://127.0.0.1:9/nothing' });
+    try {
+      const synthetic = await none.ingest({ kind: 'default' });
+      expect(synthetic.statistics.classes).toEqual({ dandelion: 60, grass: 60 });
+      expect(synthetic.note).toMatch(/synthetic/);
+      expect(checkTrainable(synthetic.statistics)).toBeNull();
+      const path = none.folder(await classFolders({ dandelion: 10, grass: 10 }));
+      Object.assign(none.deps.config, { DATASET_DIR: path });
+      const real = await none.ingest({ kind: 'default' });
+      expect(real.statistics.images).toBe(20);
+      expect(await none.datasets.rescanTargets('flowers')).toEqual([{ kind: 'folder', path }]);
+    } finally {
+      await none.stop();
+    }
+  });
+
+  it('keeps the version of a folder that later turns out empty, and says so', async () => {
+    const path = world.folder(await classFolders({ dandelion: 10, grass: 10 }, 9700));
+    await world.ingest({ kind: 'folder', path }, 'emptied');
+    rmSync(join(path, 'grass'), { recursive: true });
+    rmSync(join(path, 'dandelion'), { recursive: true });
+    await expect(world.ingest({ kind: 'folder', path }, 'emptied')).rejects.toMatchObject({ code: 'source_empty' });
+    writeFileSync(join(path, 'notes.txt'), 'nothing here');
+    await expect(world.ingest({ kind: 'folder', path }, 'emptied')).rejects.toMatchObject({
+      code: 'source_empty',
+      message: expect.stringContaining('1 bad_label'),
+    });
+    expect((await world.datasets.latestVersion('emptied'))?.statistics.images).toBe(20);
+  });
+});
