@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { ApplicationFailure } from '@temporalio/common';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { temporalBinary } from '../../infra/local/binaries.js';
 import { packageRoot } from '../../platform/paths.js';
 import { decisionOf, hyperparameters } from '../support/figures.js';
 import { createFakeActivities, type AllActivities } from '../support/fake-activities.js';
@@ -23,31 +26,64 @@ const server = await startWorkflowServer();
 for (const [name, replaced] of Object.entries(cases)) await recordCase(server, name, replaced);
 await server.stop();
 
-async function recordCase({ client, withWorkers }: WorkflowServer, name: string, replaced: Partial<AllActivities>): Promise<void> {
+async function recordCase(
+  { client, address, withWorkers }: WorkflowServer,
+  name: string,
+  replaced: Partial<AllActivities>,
+): Promise<void> {
+  const recordedId = `retrain-recorded-${name}`;
   await withWorkers(createFakeActivities(replaced).activities, async () => {
     const handle = await client.workflow.start('retrainingPipeline', {
-      workflowId: `retrain-recorded-${name}`,
+      workflowId: recordedId,
       taskQueue: 'pipeline',
       args: [
-        { modelName: 'm', dataset: 'd', trigger: 'manual', requestId: randomUUID(), source: { kind: 'synthetic' }, hyperparameters },
+        {
+          modelName: 'm',
+          dataset: 'd',
+          trigger: 'manual',
+          requestId: randomUUID(),
+          source: { kind: 'synthetic' },
+          hyperparameters,
+        },
       ],
     });
     await handle.result().catch(() => undefined);
   });
-  for await (const { workflowId, runId, type } of client.workflow.list({ query: 'ORDER BY StartTime' })) {
-    if (workflowId.startsWith(`retrain-recorded-${name}`)) await save(client, `${type}/${name}${suffixOf(workflowId)}`, { workflowId, runId });
+  // The list of workflows follows a moment after their end.
+  await setTimeout(1_000);
+  for await (const { workflowId, runId, type } of client.workflow.list({
+    query: `WorkflowId STARTS_WITH "${recordedId}"`,
+  })) {
+    await save(address, `${type}/${name}${suffixOf(workflowId)}`, { workflowId, runId });
   }
 }
 
 /** Several children of a kind in one run would share a file name: their ids end in their number. */
 function suffixOf(workflowId: string): string {
-  return /-\d$/.exec(workflowId)?.[0] ?? '';
+  return /prepare_training_data(-\d+)$/.exec(workflowId)?.[1] ?? '';
 }
 
-async function save(client: WorkflowServer['client'], path: string, { workflowId, runId }: { workflowId: string; runId: string }): Promise<void> {
-  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+/** The command line's JSON form is the one that is meant to be kept. */
+async function save(
+  address: string,
+  path: string,
+  { workflowId, runId }: { workflowId: string; runId: string },
+): Promise<void> {
+  const show = [
+    'workflow',
+    'show',
+    '--address',
+    address,
+    '--workflow-id',
+    workflowId,
+    '--run-id',
+    runId,
+    '--output',
+    'json',
+  ];
+  const { stdout } = await promisify(execFile)(temporalBinary(), show, { maxBuffer: 50_000_000 });
   const file = join(packageRoot, 'test/replay/histories', `${path}.json`);
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, historyToJSON(history) + '\n');
+  await writeFile(file, stdout);
   process.stdout.write(`${path}\n`);
 }

@@ -3,20 +3,28 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
+import { z } from 'zod';
 import { packageRoot } from '../../platform/paths.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 
 const folder = join(packageRoot, 'test/replay/histories');
-const recorded = readdirSync(folder).flatMap((workflow) => readdirSync(join(folder, workflow)).map((file) => `${workflow}/${file}`));
+const recorded = readdirSync(folder).flatMap((workflow) =>
+  readdirSync(join(folder, workflow)).map((file) => `${workflow}/${file}`),
+);
 
 beforeAll(() => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
 });
 
+const started = z.object({ workflowExecutionStartedEventAttributes: z.object({ workflowId: z.string() }) });
+const historySchema = z.looseObject({ events: z.tuple([started]).rest(z.unknown()) });
+
+/** Ids of children are made from the parent's, so a history is told again under the id it had. */
 function replay(history: string): Promise<void> {
   const parsed: unknown = JSON.parse(history);
-  return Worker.runReplayHistory({ workflowBundle: { codePath: bundlePath } }, parsed);
+  const { workflowId } = historySchema.parse(parsed).events[0].workflowExecutionStartedEventAttributes;
+  return Worker.runReplayHistory({ workflowBundle: { codePath: bundlePath } }, parsed, workflowId);
 }
 
 describe('replay of recorded histories', () => {

@@ -7,6 +7,7 @@ import { startTemporal } from './services.js';
 
 export interface WorkflowServer {
   client: Client;
+  address: string;
   /** Runs `work` while workers with these activities poll both queues. */
   withWorkers<T>(activities: AllActivities, work: () => Promise<T>): Promise<T>;
   stop(): Promise<void>;
@@ -21,6 +22,7 @@ export async function startWorkflowServer(): Promise<WorkflowServer> {
   const native = await NativeConnection.connect({ address });
   return {
     client: new Client({ connection }),
+    address,
     async withWorkers(activities, work) {
       const workflowBundle = { codePath: bundlePath };
       const shared = { connection: native, activities };
