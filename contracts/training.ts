@@ -10,11 +10,11 @@ export const inputSize = 224;
 /** Everything that decides the outcome of a training, together with the dataset version. */
 export const hyperparametersSchema = z.object({
   architecture: architectureSchema.default('efficientnet-lite0'),
-  epochs: z.number().int().min(1).max(1000).default(60),
+  epochs: z.number().int().min(1).max(1000).default(40),
   batchSize: z.number().int().min(1).max(512).default(32),
   learningRate: z.number().positive().max(1).default(0.003),
   weightDecay: z.number().min(0).max(1).default(0.0005).describe('L2 penalty on kernels'),
-  earlyStoppingPatience: z.number().int().min(1).default(8).describe('epochs without a better validation loss'),
+  earlyStoppingPatience: z.number().int().min(1).default(6).describe('epochs without a better validation loss'),
   classWeights: z.boolean().default(true),
   seed: z.number().int().min(0).max(0xffffffff).default(42),
   filters: z
