@@ -76,6 +76,13 @@ module.exports = {
     ),
     layer('infra', ['platform', 'contracts'], 'Set-up and supervision know processes, not the product.'),
     {
+      name: 'setup-needs-nothing',
+      comment: 'Set-up runs before anything is installed or built: plain Node and its own files.',
+      severity: 'error',
+      from: { path: '^infra/setup/' },
+      to: { dependencyTypesNot: ['core'], pathNot: '^infra/setup/' },
+    },
+    {
       name: 'workflows-take-types-of-activities',
       comment: 'An activity implementation inside the sandbox would break determinism.',
       severity: 'error',
@@ -98,7 +105,6 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensionAlias: { '.js': ['.ts', '.js'] },
     },
   },
 };

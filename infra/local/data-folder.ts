@@ -2,20 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from 'node:path';
 import { z } from 'zod';
 import { tryLock } from '../setup/lock.mjs';
+import { dataFolderEntries } from '../setup/places.mjs';
 
 const markerSchema = z.object({ layout: z.number().int().positive() });
-
-/** What may lie in a data folder: `npm run reset` removes these and nothing else. */
-export const dataFolderEntries = [
-  'layout.json',
-  'postgres',
-  's3',
-  'temporal',
-  'bundles',
-  'scratch',
-  'logs',
-  'run',
-] as const;
 
 /** How to bring a data folder from each layout to the next: the first entry upgrades layout 1 to 2. */
 const upgrades: readonly Upgrade[] = [];
@@ -68,7 +57,7 @@ export function readLayout(home: string): number | null {
 }
 
 function refuseForeign(home: string): void {
-  const known = new Set<string>(dataFolderEntries);
+  const known = new Set(dataFolderEntries);
   const foreign = readdirSync(home).filter((name) => !known.has(name));
   if (foreign.length === 0) return;
   const examples = foreign.slice(0, 3).join(', ');

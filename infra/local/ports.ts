@@ -1,4 +1,4 @@
-import { createServer, connect } from 'node:net';
+import { createServer } from 'node:net';
 
 const loopback = '127.0.0.1';
 
@@ -28,20 +28,6 @@ function listenAnywhere(): Promise<{ port: number; close: () => Promise<void> }>
       if (address === null || typeof address === 'string') reject(new Error('no port was given'));
       else resolve({ port: address.port, close: () => new Promise((closed) => server.close(() => closed())) });
     });
-  });
-}
-
-/** Whether somebody listens on this port of the loopback address. */
-export function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: loopback });
-    const end = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(1_000, () => end(false));
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
   });
 }
 

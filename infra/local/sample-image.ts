@@ -11,9 +11,11 @@ export interface SampleImage {
 const imageName = /\.(jpe?g|png|webp)$/i;
 const largestBytes = 20_000_000;
 
-/** An image to try the model on: the first of `<folder>/<class>/`, else a green one that is drawn here. */
+/** An image to try the model on: the first of `<folder>/<class>/`, else a flower that is drawn here. */
 export function sampleImage(folder: string | null): SampleImage {
-  return (folder === null ? null : firstImageIn(folder)) ?? { name: 'a plain green picture', bytes: greenPng(224) };
+  return (
+    (folder === null ? null : firstImageIn(folder)) ?? { name: 'a yellow flower drawn here', bytes: flowerPng(224) }
+  );
 }
 
 function firstImageIn(folder: string): SampleImage | null {
@@ -33,13 +35,17 @@ function firstImageIn(folder: string): SampleImage | null {
   return null;
 }
 
-/** A square of grass green with darker blades, as a PNG. */
-function greenPng(side: number): Uint8Array<ArrayBuffer> {
+/** A yellow flower head on green, as a PNG. */
+function flowerPng(side: number): Uint8Array<ArrayBuffer> {
   const rows = Buffer.alloc(side * (1 + side * 3));
   for (let y = 0; y < side; y += 1) {
     for (let x = 0; x < side; x += 1) {
+      const [dx, dy] = [x / side - 0.5, y / side - 0.5];
+      const petals = 0.24 + 0.05 * Math.cos(24 * Math.atan2(dy, dx));
       const shade = (x * 7 + ((y * x) % 13)) % 60;
-      rows.set([40 + shade / 3, 110 + shade, 30 + shade / 4], y * (1 + side * 3) + 1 + x * 3);
+      const colour =
+        Math.hypot(dx, dy) < petals ? [215 + shade / 2, 180 + shade / 2, 20] : [40 + shade / 3, 90 + shade, 30];
+      rows.set(colour, y * (1 + side * 3) + 1 + x * 3);
     }
   }
   const header = Buffer.alloc(13);

@@ -78,6 +78,12 @@ export const versitygw = {
   goPackage: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0',
 };
 
+/** Only for `npm run test:minio`. It publishes no programs any more, so that it is built. */
+export const minio = {
+  version: '2026-02-12',
+  goPackage: 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
+};
+
 /** Stands in for versitygw where neither its release nor Go can be had. */
 export const rclone = {
   version: '1.75.2',

@@ -35,6 +35,18 @@ export function cacheFolder(environment = process.env, platform = process.platfo
   return platform === 'darwin' ? join(home, 'Library', 'Caches', 'perennial') : join(home, '.cache', 'perennial');
 }
 
+/** What may lie in a data folder: `npm run reset` removes these and nothing else. */
+export const dataFolderEntries = ['layout.json', 'postgres', 's3', 'temporal', 'bundles', 'scratch', 'logs', 'run'];
+
+/**
+ * The folder with all state of the local stack, as platform/config.ts resolves it.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string}
+ */
+export function dataFolder(environment = process.env) {
+  return resolve(packageRoot, environment['PERENNIAL_HOME'] || '.perennial');
+}
+
 /**
  * The platform as our pins name it.
  * @returns {string} for instance `linux-x64`

@@ -7,6 +7,7 @@ import { bindingStep } from './steps/binding.mjs';
 import { buildStep } from './steps/build.mjs';
 import { dependenciesStep } from './steps/dependencies.mjs';
 import { libtensorflowStep } from './steps/libtensorflow.mjs';
+import { minioStep } from './steps/minio.mjs';
 import { objectStoreStep } from './steps/object-store.mjs';
 import { postgresStep } from './steps/postgres.mjs';
 import { refusalHere } from './steps/runtime.mjs';
@@ -36,11 +37,15 @@ const steps = [
   buildStep,
 ];
 
+/** @typedef {{ story: Story, purpose: 'start' | 'test', withMinio?: boolean }} SetupOptions */
+
 /**
  * Makes everything ready that `npm start` or `npm test` needs. Ends the process with a message when that cannot be.
- * @param {{ story: Story, purpose: 'start' | 'test' }} options tests bring their own services, whatever the user has
+ * Tests start services of their own, so that the user's replace ours for `start` alone.
+ * @param {SetupOptions} options
  */
-export async function runSetup({ story, purpose }) {
+export async function runSetup(options) {
+  const { story } = options;
   const refused = refusalHere();
   if (refused !== null) {
     story.say(refused);
@@ -52,7 +57,7 @@ export async function runSetup({ story, purpose }) {
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    await runSteps(story, purpose);
+    await runSteps(options);
   } catch (error) {
     story.say(error instanceof Error ? error.message : String(error));
     process.exit(1);
@@ -61,13 +66,11 @@ export async function runSetup({ story, purpose }) {
   }
 }
 
-/**
- * @param {Story} story
- * @param {'start' | 'test'} purpose
- */
-async function runSteps(story, purpose) {
+/** @param {SetupOptions} options */
+async function runSteps({ story, purpose, withMinio = false }) {
   const startedMs = Date.now();
-  const wanted = steps.filter((step) => purpose === 'test' || !step.replacedBy || !process.env[step.replacedBy]);
+  const needed = steps.filter((step) => purpose === 'test' || !step.replacedBy || !process.env[step.replacedBy]);
+  const wanted = withMinio ? [...needed, minioStep] : needed;
   const isReady = () => wanted.every((step) => isDone(step, readState()));
   const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1);
   if (!isReady()) {
