@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
-import { acceptedSchema } from './http.js';
+import { acceptedSchema, pipelineSchema } from './http.js';
+import { retrainingResultSchema } from './pipelines.js';
 import { gateReasonSchema, outcomes, stages } from './registry.js';
 import { architectures } from './training.js';
 
@@ -85,6 +86,7 @@ export type ModelVersionView = z.infer<typeof modelVersionViewSchema>;
 const statisticsViewSchema = datasetStatisticsSchema
   .omit({ imbalanceRatio: true })
   .extend({ imbalance_ratio: datasetStatisticsSchema.shape.imbalanceRatio });
+export type StatisticsView = z.infer<typeof statisticsViewSchema>;
 
 export const datasetSummaryViewSchema = z
   .object({
@@ -130,6 +132,46 @@ export const datasetVersionViewSchema = z
       .describe('images excluded because they appear under two labels; the first thousand'),
   })
   .meta({ id: 'DatasetVersion' });
+
+/** `result` of a retraining that was completed. */
+export const retrainingResultViewSchema = z
+  .object({
+    outcome: retrainingResultSchema.shape.outcome,
+    summary: z.string(),
+    model_name: z.string(),
+    version: z.string(),
+    run_id: z.string(),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    test: evaluationViewSchema,
+    decision: decisionViewSchema,
+  })
+  .meta({ id: 'RetrainingResult' });
+export type RetrainingResultView = z.infer<typeof retrainingResultViewSchema>;
+
+/** `result` of an ingestion that was completed. */
+export const ingestionResultViewSchema = z
+  .object({
+    dataset: z.string(),
+    version: z.number().int(),
+    digest: z.string(),
+    is_new_version: z.boolean(),
+    files: z.number().int(),
+    new_images: z.number().int(),
+    uploaded_bytes: z.number().int(),
+    duplicates: z.number().int(),
+    quarantined: z.number().int(),
+    conflicts: z.number().int(),
+    statistics: statisticsViewSchema,
+    note: z.string().nullable(),
+  })
+  .meta({ id: 'IngestionResult' });
+export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
+
+/** A run of a workflow with the result its workflow gives. */
+export const pipelineViewSchema = pipelineSchema
+  .extend({ result: z.union([retrainingResultViewSchema, ingestionResultViewSchema]).nullable() })
+  .meta({ id: 'Pipeline' });
 
 /** Answer to an upload: what was taken in, and the ingestion that judges it. */
 export const uploadAcceptedSchema = acceptedSchema

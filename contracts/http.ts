@@ -113,23 +113,21 @@ export const pipelineStepSchema = z.object({
   ended_at: z.iso.datetime().nullable(),
 });
 
-export const pipelineSchema = z
-  .object({
-    id: z.string().describe('the Temporal run id, unique for ever'),
-    workflow_id: z.string(),
-    workflow: z.string(),
-    status: z.enum(runStatuses),
-    trigger: z.string(),
-    model_name: z.string().nullable(),
-    dataset: z.string().nullable(),
-    started_at: z.iso.datetime(),
-    ended_at: z.iso.datetime().nullable(),
-    steps: z.array(pipelineStepSchema),
-    result: z.unknown(),
-    error: z.object({ code: z.string(), message: z.string() }).nullable(),
-    temporal_url: z.string().nullable(),
-  })
-  .meta({ id: 'Pipeline' });
+export const pipelineSchema = z.object({
+  id: z.string().describe('the Temporal run id, unique for ever'),
+  workflow_id: z.string(),
+  workflow: z.string(),
+  status: z.enum(runStatuses),
+  trigger: z.string(),
+  model_name: z.string().nullable(),
+  dataset: z.string().nullable(),
+  started_at: z.iso.datetime(),
+  ended_at: z.iso.datetime().nullable(),
+  steps: z.array(pipelineStepSchema),
+  result: z.unknown(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  temporal_url: z.string().nullable(),
+});
 
 export const pageOf = <T extends z.ZodType>(
   item: T,

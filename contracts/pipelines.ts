@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { nameSchema, sourceSchema, type DatasetStatistics } from './datasets.js';
-import { hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
-import type { Decision } from './registry.js';
+import { datasetStatisticsSchema, nameSchema, sourceSchema } from './datasets.js';
+import { evaluationSchema, hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
+import { decisionSchema, type Decision } from './registry.js';
 import type { StepName } from './names.js';
 
 export const triggers = ['manual', 'first_run', 'schedule', 'new_data', 'performance', 'drift'] as const;
@@ -17,21 +17,21 @@ export const ingestionInputSchema = z.object({
 });
 export type IngestionInput = z.infer<typeof ingestionInputSchema>;
 
-export interface IngestionResult {
-  dataset: string;
-  version: number;
-  digest: string;
-  isNewVersion: boolean;
-  files: number;
-  newImages: number;
-  uploadedBytes: number;
-  duplicates: number;
-  quarantined: number;
-  conflicts: number;
-  statistics: DatasetStatistics;
-  /** For instance that the images are synthetic. */
-  note: string | null;
-}
+export const ingestionResultSchema = z.object({
+  dataset: z.string(),
+  version: z.number().int(),
+  digest: z.string(),
+  isNewVersion: z.boolean(),
+  files: z.number().int(),
+  newImages: z.number().int(),
+  uploadedBytes: z.number().int(),
+  duplicates: z.number().int(),
+  quarantined: z.number().int(),
+  conflicts: z.number().int(),
+  statistics: datasetStatisticsSchema,
+  note: z.string().nullable().describe('for instance that the images are synthetic'),
+});
+export type IngestionResult = z.infer<typeof ingestionResultSchema>;
 
 export const retrainingInputSchema = z.object({
   modelName: nameSchema,
@@ -88,17 +88,18 @@ export interface PromotionResult {
   detail: string;
 }
 
-export interface RetrainingResult {
-  outcome: PromotionResult['outcome'];
-  summary: string;
-  modelName: string;
-  version: number;
-  runId: string;
-  dataset: string;
-  datasetVersion: number;
-  test: Evaluation;
-  decision: Decision;
-}
+export const retrainingResultSchema = z.object({
+  outcome: z.enum(['promoted', 'refused', 'rolled_back', 'needs_approval']),
+  summary: z.string(),
+  modelName: z.string(),
+  version: z.number().int(),
+  runId: z.string(),
+  dataset: z.string(),
+  datasetVersion: z.number().int(),
+  test: evaluationSchema,
+  decision: decisionSchema,
+});
+export type RetrainingResult = z.infer<typeof retrainingResultSchema>;
 
 export const runStatuses = ['running', 'completed', 'failed', 'cancelled'] as const;
 export type RunStatus = (typeof runStatuses)[number];

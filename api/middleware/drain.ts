@@ -3,6 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** How much of an unwanted body is still read, so that the client gets to read the answer. */
 export const drainLimits = { bytes: 100_000_000, ms: 10_000 } as const;
 
+/** A body of this size is worth reading to the end to keep the connection. */
+const shortBytes = 1_000_000;
+
 /**
  * Ends a response whose request body was not read to its end. A server that answers and closes at once resets the
  * connection under a client that is still sending, and the client never sees the answer. So the whole answer is
@@ -10,11 +13,13 @@ export const drainLimits = { bytes: 100_000_000, ms: 10_000 } as const;
  */
 export function endAfterDrain(request: IncomingMessage, response: ServerResponse, body: string): void {
   response.setHeader('Content-Length', Buffer.byteLength(body));
-  if (request.complete || request.destroyed) {
+  const length =
+    request.headers['transfer-encoding'] === undefined ? Number(request.headers['content-length'] ?? 0) : Infinity;
+  if (length === 0 || request.complete || request.destroyed) {
     response.end(body);
     return;
   }
-  response.setHeader('Connection', 'close');
+  if (length > shortBytes) response.setHeader('Connection', 'close');
   response.write(body);
   drain(request, () => response.end());
 }

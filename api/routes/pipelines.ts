@@ -2,13 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
-import {
-  acceptedSchema,
-  pageOf,
-  pipelineSchema,
-  startIngestionSchema,
-  startRetrainingSchema,
-} from '../../contracts/http.js';
+import { pipelineViewSchema } from '../../contracts/http-records.js';
+import { acceptedSchema, pageOf, startIngestionSchema, startRetrainingSchema } from '../../contracts/http.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/pipelines.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
@@ -108,7 +103,7 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
       summary: 'Runs, newest first',
       tag: 'pipelines',
       query: listQuery,
-      success: json(pageOf(pipelineSchema), 'A page of runs'),
+      success: json(pageOf(pipelineViewSchema), 'A page of runs'),
       problems: ['bad_request', 'database_unavailable'],
       async handle({ query: { limit: size, page_token, status, workflow, model } }) {
         const page = await pipelines.list({
@@ -130,7 +125,7 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
       summary: 'A run, step by step',
       tag: 'pipelines',
       params: runParams,
-      success: json(pipelineSchema, 'The run'),
+      success: json(pipelineViewSchema, 'The run'),
       problems: ['not_found', 'database_unavailable'],
       handle: async ({ params }) => ({
         body: pipelineView(await runOf(pipelines, params.run_id), temporalUrl),
@@ -149,7 +144,7 @@ function cancelRoute({ starter, pipelines, temporalUrl }: Dependencies): Route {
     summary: 'Ask a run to stop; it cleans up first',
     tag: 'pipelines',
     params: runParams,
-    success: json(pipelineSchema, 'The run was asked to stop', 202),
+    success: json(pipelineViewSchema, 'The run was asked to stop', 202),
     problems: ['not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params }) {
       const record = await runOf(pipelines, params.run_id);

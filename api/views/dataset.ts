@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { DatasetStatistics } from '../../contracts/datasets.js';
 import type {
+  StatisticsView,
   datasetSummaryViewSchema,
   datasetVersionViewSchema,
   datasetViewSchema,
@@ -29,16 +31,20 @@ export function datasetView(dataset: DatasetDetail): z.input<typeof datasetViewS
 
 /** A dataset version with everything that was found when it was made. */
 export function datasetVersionView(version: DatasetVersionDetail): z.input<typeof datasetVersionViewSchema> {
-  const { imbalanceRatio, ...statistics } = version.statistics;
   return {
     dataset: version.dataset,
     version: version.version,
     digest: version.digest,
     dvc_md5: version.dvcMd5,
     created_at: version.createdAt,
-    statistics: { ...statistics, imbalance_ratio: imbalanceRatio },
+    statistics: statisticsView(version.statistics),
     sources: version.sources,
     quarantined: version.quarantined,
     conflicts: version.conflicts,
   };
+}
+
+/** Statistics in the spelling of HTTP; the keys of its inner records are labels and stay as they are. */
+export function statisticsView({ imbalanceRatio, ...same }: DatasetStatistics): StatisticsView {
+  return { ...same, imbalance_ratio: imbalanceRatio };
 }

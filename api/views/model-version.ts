@@ -35,7 +35,8 @@ export function modelVersionView(version: ModelVersion): ModelVersionView {
   };
 }
 
-function decisionView({ outcome, summary, reasons, comparison }: Decision): DecisionView {
+/** The gate's decision in the spelling of HTTP. */
+export function decisionView({ outcome, summary, reasons, comparison }: Decision): DecisionView {
   return {
     outcome,
     summary,

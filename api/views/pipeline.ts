@@ -1,6 +1,15 @@
 import type { z } from 'zod';
-import type { pipelineSchema } from '../../contracts/http.js';
+import type { IngestionResultView, pipelineViewSchema, RetrainingResultView } from '../../contracts/http-records.js';
+import { workflowTypes } from '../../contracts/names.js';
+import {
+  ingestionResultSchema,
+  retrainingResultSchema,
+  type IngestionResult,
+  type RetrainingResult,
+} from '../../contracts/pipelines.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
+import { statisticsView } from './dataset.js';
+import { decisionView, evaluationView } from './model-version.js';
 
 /** Address of a run in the Temporal Web UI, or null when no UI is known. */
 export type TemporalUrl = (workflowId: string, runId: string) => string | null;
@@ -13,7 +22,7 @@ export function createTemporalUrl(uiUrl: string | undefined, namespace: string):
 }
 
 /** A run of a workflow in the spelling of HTTP. */
-export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): z.input<typeof pipelineSchema> {
+export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): z.input<typeof pipelineViewSchema> {
   return {
     id: record.id,
     workflow_id: record.workflowId,
@@ -31,8 +40,42 @@ export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): 
       started_at: startedAt,
       ended_at: endedAt,
     })),
-    result: record.result,
+    result: resultView(record),
     error: record.error,
     temporal_url: temporalUrl(record.workflowId, record.id),
+  };
+}
+
+/** The result in the spelling of HTTP; null while there is none, and for one that another release wrote. */
+function resultView({ workflow, result }: PipelineRecord): RetrainingResultView | IngestionResultView | null {
+  if (workflow === workflowTypes.retrainingPipeline) {
+    const retraining = retrainingResultSchema.safeParse(result);
+    return retraining.success ? retrainingView(retraining.data) : null;
+  }
+  const ingestion = ingestionResultSchema.safeParse(result);
+  return ingestion.success ? ingestionView(ingestion.data) : null;
+}
+
+function retrainingView(result: RetrainingResult): RetrainingResultView {
+  const { modelName, version, runId, datasetVersion, test, decision, ...same } = result;
+  return {
+    ...same,
+    model_name: modelName,
+    version: String(version),
+    run_id: runId,
+    dataset_version: datasetVersion,
+    test: evaluationView(test),
+    decision: decisionView(decision),
+  };
+}
+
+function ingestionView(result: IngestionResult): IngestionResultView {
+  const { isNewVersion, newImages, uploadedBytes, statistics, ...same } = result;
+  return {
+    ...same,
+    is_new_version: isNewVersion,
+    new_images: newImages,
+    uploaded_bytes: uploadedBytes,
+    statistics: statisticsView(statistics),
   };
 }
