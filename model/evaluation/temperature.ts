@@ -14,27 +14,40 @@ export function softmax(logits: readonly number[], temperature: number): number[
 /**
  * The temperature that makes the true classes most likely (Guo et al., 2017): minimises the mean negative
  * log-likelihood of the validation images, and never makes it worse than it is without scaling.
- * Where every image is already right, ever lower temperatures fit ever better and the images say nothing about how
- * bold the model may be: the temperature stays 1.
+ * Where every image is right already, ever lower temperatures would fit ever better; then each answer counts as a
+ * little less than certain, by the rule of succession, as in Platt's scaling: n images vouch for no more.
  */
 export function fitTemperature(logits: readonly (readonly number[])[], truths: readonly number[]): number {
-  if (logits.every((row, image) => indexOfLargest(row) === at(truths, image))) return 1;
+  const allRight = logits.every((row, image) => indexOfLargest(row) === at(truths, image));
+  const classes = logits[0]?.length ?? 0;
+  const doubt = allRight ? 1 / (logits.length + classes) : 0;
   // Convex in 1/T, so with one valley in log T, where golden-section search is at home.
-  const loss = (logTemperature: number): number => meanLoss(logits, truths, Math.exp(logTemperature));
-  const best = goldenSection(loss, Math.log(lowestTemperature), Math.log(highestTemperature));
-  return loss(best) < loss(0) ? Math.exp(best) : 1;
+  const best = Math.exp(
+    goldenSection(
+      (logTemperature) => meanLoss(logits, truths, Math.exp(logTemperature), doubt),
+      Math.log(lowestTemperature),
+      Math.log(highestTemperature),
+    ),
+  );
+  return meanLoss(logits, truths, best) < meanLoss(logits, truths, 1) ? best : 1;
 }
 
-/** Mean negative log-likelihood of the true classes at a temperature. */
+/**
+ * Mean cross-entropy at a temperature: the negative log-likelihood of the true classes, or with `doubt`, of targets
+ * that give each other class that much.
+ */
 export function meanLoss(
   logits: readonly (readonly number[])[],
   truths: readonly number[],
   temperature: number,
+  doubt = 0,
 ): number {
   const losses = logits.map((row, image) => {
     const largest = Math.max(...row);
     const sum = row.reduce((total, logit) => total + Math.exp((logit - largest) / temperature), 0);
-    return Math.log(sum) - (at(row, at(truths, image)) - largest) / temperature;
+    const all = row.reduce((total, logit) => total + (logit - largest), 0);
+    const expected = (1 - row.length * doubt) * (at(row, at(truths, image)) - largest) + doubt * all;
+    return Math.log(sum) - expected / temperature;
   });
   return losses.reduce((total, loss) => total + loss, 0) / losses.length;
 }

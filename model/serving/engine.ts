@@ -47,8 +47,8 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Images a thread works on at once; larger batches are no faster and keep other threads from helping. */
-const batchSize = 8;
+/** Images a thread works on at once: larger batches are no faster, take more memory and keep other threads from helping. */
+const batchSize = 4;
 
 /**
  * Verifies a bundle, then loads and warms it up in threads of its own.

@@ -71,16 +71,22 @@ describe('fitTemperature', () => {
     expect(fitTemperature(timid, overconfident.truths)).toBeLessThan(1);
   });
 
-  it('stays at 1 when every image is right already or there is none', () => {
-    expect(
-      fitTemperature(
-        [
-          [2, 0],
-          [0, 1],
-        ],
-        [0, 1],
-      ),
-    ).toBe(1);
+  it('trusts n right answers as far as the rule of succession does', () => {
+    // Eight right answers of two classes, each by a margin of 1: a confidence of 9/10 needs T = 1 / ln 9.
+    const logits = Array.from({ length: 8 }, (_, image) => (image % 2 === 0 ? [1, 0] : [2, 3]));
+    const truths = logits.map((_, image) => image % 2);
+    expect(fitTemperature(logits, truths)).toBeCloseTo(1 / Math.log(9), 4);
+  });
+
+  it('leaves a model that is all right and bolder than that as it is', () => {
+    const logits = [
+      [9, 0],
+      [0, 12],
+    ];
+    expect(fitTemperature(logits, [0, 1])).toBe(1);
+  });
+
+  it('stays at 1 without an image', () => {
     expect(fitTemperature([], [])).toBe(1);
   });
 
