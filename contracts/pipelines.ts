@@ -6,7 +6,6 @@ import type { StepName } from './names.js';
 
 export const triggers = ['manual', 'first_run', 'schedule', 'new_data', 'performance', 'drift'] as const;
 export const triggerSchema = z.enum(triggers);
-export type Trigger = z.infer<typeof triggerSchema>;
 
 export const ingestionInputSchema = z.object({
   dataset: nameSchema,

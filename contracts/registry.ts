@@ -19,7 +19,6 @@ export const gateReasonSchema = z.object({
   passed: z.boolean(),
   detail: z.string().describe('one sentence with the figure and its threshold'),
 });
-export type GateReason = z.infer<typeof gateReasonSchema>;
 
 /** Paired comparison of a candidate with Production on the same images. */
 export const comparisonSchema = z.object({

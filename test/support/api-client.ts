@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
-import { acceptedSchema, pipelineSchema, type problemSchema } from '../../contracts/http.js';
+import { messageOf } from '../../contracts/errors.js';
+import { acceptedSchema, pipelineSchema } from '../../contracts/http.js';
 
 export type Accepted = z.infer<typeof acceptedSchema>;
 export type Pipeline = z.infer<typeof pipelineSchema>;
-export type ProblemBody = z.infer<typeof problemSchema>;
 
 /** The API as a client sees it: real HTTP, answers parsed with the contract. */
 export interface ApiClient {
@@ -32,7 +32,8 @@ export function createApiClient(url: string): ApiClient {
     });
     return { status: response.status, body: await response.json(), location: response.headers.get('location') };
   };
-  const pipeline = async (runId: string): Promise<Pipeline> => pipelineSchema.parse((await get(`/api/v1/pipelines/${runId}`)).body);
+  const pipeline = async (runId: string): Promise<Pipeline> =>
+    pipelineSchema.parse((await get(`/api/v1/pipelines/${runId}`)).body);
   return {
     get,
     post,
@@ -44,7 +45,12 @@ export function createApiClient(url: string): ApiClient {
       return { status: response.status, body: await response.json() };
     },
     startRetraining: async (body = {}) => acceptedSchema.parse((await post('/api/v1/pipelines/retraining', body)).body),
-    ended: (runId, timeoutMs = 120_000) => poll(() => pipeline(runId), ({ status }) => status !== 'running', timeoutMs),
+    ended: (runId, timeoutMs = 120_000) =>
+      poll(
+        () => pipeline(runId),
+        ({ status }) => status !== 'running',
+        timeoutMs,
+      ),
     reached: (runId, step, status = 'running', timeoutMs = 60_000) =>
       poll(
         () => pipeline(runId),
@@ -58,13 +64,12 @@ export function createApiClient(url: string): ApiClient {
 export async function poll<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const answer = await ask().catch((error: unknown) => ({ error }) as const);
-    if (!isFailed(answer) && holds(answer)) return answer;
+    const answer = await ask().then(
+      (value) => ({ value, error: null }),
+      (error: unknown) => ({ value: null, error: messageOf(error) }),
+    );
+    if (answer.value !== null && holds(answer.value)) return answer.value;
     if (Date.now() > deadline) throw new Error(`it never came true; the last answer was ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-function isFailed<T>(answer: T | { readonly error: unknown }): answer is { readonly error: unknown } {
-  return typeof answer === 'object' && answer !== null && Object.keys(answer).join() === 'error';
 }

@@ -45,12 +45,14 @@ export async function startStack(settings: Record<string, string> = {}): Promise
     REPLICA_URL: `http://127.0.0.1:${port}`,
     // Nothing listens there: the public photographs are out of reach, as on a machine without the net.
     PUBLIC_DATASET_URL: 'http://127.0.0.1:9',
-    LOG_LEVEL: 'warn',
+    // What goes wrong on purpose in a test would fill its output; TEST_LOG_LEVEL=info shows it.
+    LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
     SHUTDOWN_GRACE_MS: '4000',
     ...settings,
   };
   const running = new Map<ProcessName, ChildProcess>();
-  const start = async (name: ProcessName): Promise<void> => void running.set(name, await startProcess(name, environment));
+  const start = async (name: ProcessName): Promise<void> =>
+    void running.set(name, await startProcess(name, environment));
   await Promise.all([start('pipeline'), start('training'), start('api')]);
   return {
     apiUrl: environment['REPLICA_URL'] ?? '',
@@ -81,7 +83,9 @@ async function startProcess(name: ProcessName, environment: Record<string, strin
 function baseEnvironment(): Record<string, string> {
   const own = /^(DATABASE_|S3_|TEMPORAL_|DATASET_|PERENNIAL_|PORT$|MODEL_)/;
   return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value === undefined || own.test(name) ? [] : [[name, value]])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value === undefined || own.test(name) ? [] : [[name, value]],
+    ),
   );
 }
 
