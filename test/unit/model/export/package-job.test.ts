@@ -1,0 +1,153 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
+import { bundleFiles, driftReferenceSchema, preprocessingSchema, type Manifest } from '../../../../contracts/bundle.js';
+import { modelMetricsSchema, type Hyperparameters, type ModelMetrics } from '../../../../contracts/training.js';
+import { checkParity, runOnnxModel } from '../../../../model/export/parity.js';
+import { packageModel } from '../../../../model/export/package-job.js';
+import { runTfjsModel } from '../../../../model/export/tfjs-files.js';
+import { embedImages } from '../../../../model/features/embed.js';
+import { pixelBytes } from '../../../../model/images/decode.js';
+import type { PackageJob, TrainJob } from '../../../../model/jobs.js';
+import { createRandom } from '../../../../model/seeded-random.js';
+import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
+import { tf } from '../../../../model/tensorflow.js';
+import { trainModel } from '../../../../model/training/train-job.js';
+import { collectEvents, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+
+type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
+
+interface Bundle {
+  folder: string;
+  job: PackageJob;
+  manifest: Manifest;
+  metrics: ModelMetrics;
+}
+
+/** Trains and packages; fails when a tensor is left behind. */
+async function makeBundle(training: Training, folder: string): Promise<Bundle> {
+  const before = tf.memory().numTensors;
+  const events = collectEvents();
+  const trained = await trainModel(
+    { ...training, checkpointPath: null, outputFolder: join(folder, 'training') },
+    events,
+  );
+  const job: PackageJob = {
+    ...training,
+    kind: 'package',
+    modelName: 'flowers',
+    runId: 'run-1',
+    checkpointPath: trained.checkpointPath,
+    epochs: events.epochs.map(({ metrics }) => metrics),
+    dataset: 'meadow',
+    datasetVersion: 3,
+    datasetDigest: 'd'.repeat(64),
+    codeRevision: 'abc',
+    outputFolder: join(folder, 'bundle'),
+  };
+  const { manifest, metrics } = await packageModel(job, collectEvents());
+  expect(tf.memory().numTensors).toBe(before);
+  expect(manifest.weightsSha256).toBe(trained.weightsSha256);
+  return { folder: job.outputFolder, job, manifest, metrics };
+}
+
+async function trainTransfer(folder: string): Promise<Training> {
+  const training = await createPictureSet(folder, 10, { epochs: 8, batchSize: 8 });
+  const outputPath = join(folder, 'features.parquet');
+  await embedImages({ kind: 'embed', images: training.images, outputPath, batchSize: 8 }, collectEvents());
+  const held = training.examples.filter(({ side }) => side === 'test').map(({ sha256 }) => sha256);
+  return {
+    ...training,
+    featurePaths: [outputPath],
+    images: training.images.filter(({ sha256 }) => held.includes(sha256)),
+  };
+}
+
+async function readJson(folder: string, name: string): Promise<unknown> {
+  return JSON.parse(await readFile(join(folder, name), 'utf8'));
+}
+
+describe('the bundle of a classifier on the backbone', () => {
+  it('is complete, verified, small enough, and says what is in it', () =>
+    withFolder(async (root) => {
+      const { folder, manifest, metrics } = await makeBundle(await trainTransfer(root), root);
+      expect(await verifyBundle(folder)).toEqual(manifest);
+      expect(manifest.files.map(({ path }) => path).sort()).toEqual(
+        Object.values(bundleFiles)
+          .filter((path) => path !== bundleFiles.manifest)
+          .sort(),
+      );
+      expect((await stat(join(folder, bundleFiles.onnx))).size).toBeLessThan(15_000_000);
+      expect(manifest.parityMaxAbsoluteError).toBeLessThan(1e-3);
+      expect(modelMetricsSchema.parse(await readJson(folder, bundleFiles.metrics))).toEqual(metrics);
+      expect(metrics.test.images).toBe(2);
+      expect(metrics.crossValidation?.accuracies).toHaveLength(5);
+      expect(preprocessingSchema.parse(await readJson(folder, bundleFiles.preprocessing))).toMatchObject({
+        mean: 127,
+        std: 128,
+      });
+      const reference = driftReferenceSchema.parse(await readJson(folder, bundleFiles.driftReference));
+      expect(reference.images).toBe(20);
+      expect(reference.featureMean).toHaveLength(1280);
+      expect(Object.values(reference.classShares).reduce((sum, share) => sum + share, 0)).toBeCloseTo(1);
+      const card = await readFile(join(folder, bundleFiles.modelCard), 'utf8');
+      for (const part of ['# flowers', '## Limits', '## Licences', 'Apache-2.0', metrics.test.accuracy.toFixed(3)]) {
+        expect(card).toContain(part);
+      }
+    }));
+
+  it('holds an ONNX graph of any batch size that fails parity as soon as it is another model', () =>
+    withFolder(async (root) => {
+      const { folder } = await makeBundle(await trainTransfer(root), root);
+      const random = createRandom(1);
+      const pixels = Uint8Array.from({ length: 3 * pixelBytes }, () => random() * 256);
+      const session = await InferenceSession.create(join(folder, bundleFiles.onnx));
+      expect([session.inputNames, session.outputNames]).toEqual([['image'], ['probabilities', 'features']]);
+      await session.release();
+      const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), pixels, 3);
+      expect([probabilities.length, features.length]).toEqual([6, 3840]);
+      expect(await checkParity(folder, { pixels, count: 3, knownFeatures: [features.slice(0, 1280)] })).toBeLessThan(
+        1e-3,
+      );
+      const foreign = features.slice(0, 1280).map((value, index) => (index === 7 ? value + 1 : value));
+      const withForeign = checkParity(folder, { pixels, count: 3, knownFeatures: [foreign] });
+      await expect(withForeign).rejects.toMatchObject({ code: 'parity_failed' });
+      const weights = await readFile(join(folder, bundleFiles.tfjsWeights));
+      weights.writeFloatLE(9, weights.length - 4);
+      await writeFile(join(folder, bundleFiles.tfjsWeights), weights);
+      await expect(checkParity(folder, { pixels, count: 3, knownFeatures: [] })).rejects.toMatchObject({
+        code: 'parity_failed',
+      });
+    }));
+
+  it('is not begun with the checkpoint of another training', () =>
+    withFolder(async (root) => {
+      const { job } = await makeBundle(await trainTransfer(root), root);
+      const other = { ...job, hyperparameters: { ...job.hyperparameters, seed: 1 }, outputFolder: join(root, 'other') };
+      await expect(packageModel(other, collectEvents())).rejects.toMatchObject({ code: 'checkpoint_invalid' });
+      expect(await readdir(root)).not.toContain('other');
+    }));
+});
+
+describe('the bundle of a network trained on images', () => {
+  const networks: [string, Partial<Hyperparameters>, number][] = [
+    ['cnn', { architecture: 'cnn', filters: [4, 4, 8], epochs: 2, batchSize: 4 }, 8],
+    ['fine-tuned backbone', { fineTuneBlocks: 1, epochs: 1, batchSize: 4 }, 1280],
+  ];
+  it.each(networks)('holds the %s in both formats, in agreement', (_, hyperparameters, featureLength) =>
+    withFolder(async (root) => {
+      const training = await createPictureSet(root, 5, hyperparameters);
+      const { folder, metrics } = await makeBundle(training, root);
+      await verifyBundle(folder);
+      const random = createRandom(2);
+      const pixels = Uint8Array.from({ length: 2 * pixelBytes }, () => random() * 256);
+      const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), pixels, 2);
+      const expected = await runTfjsModel(folder, pixels, 2);
+      expected.forEach((value, index) => {
+        expect(probabilities[index]).toBeCloseTo(value, 4);
+      });
+      expect(features).toHaveLength(2 * featureLength);
+      expect(metrics.crossValidation).toBeNull();
+    }),
+  );
+});
