@@ -1,0 +1,65 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { claimDataFolder, openDataFolder, readLayout } from '../../../infra/local/data-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const folder = temporaryFolder();
+
+describe('a data folder', () => {
+  it('is made with the marker of its layout, and opened again', () => {
+    const home = join(folder, 'new', 'home');
+    openDataFolder(home);
+    openDataFolder(home);
+    expect(readLayout(home)).toBe(1);
+    expect(existsSync(join(home, 'logs'))).toBe(true);
+  });
+
+  it('of a newer layout is refused and left as it is', () => {
+    const home = join(folder, 'newer');
+    mkdirSync(home);
+    writeFileSync(join(home, 'layout.json'), '{"layout": 2}');
+    expect(() => openDataFolder(home)).toThrow(/newer Perennial \(layout 2; this one knows 1\)/);
+    expect(readLayout(home)).toBe(2);
+  });
+
+  it('of an older layout is upgraded step by step, and goes on after the step that failed', () => {
+    const home = join(folder, 'older');
+    mkdirSync(home);
+    writeFileSync(join(home, 'layout.json'), '{"layout": 1}');
+    const done: string[] = [];
+    const toTwo = (): void => void done.push('to 2');
+    const broken = (): void => {
+      throw new Error('disk full');
+    };
+    expect(() => openDataFolder(home, [toTwo, broken])).toThrow('disk full');
+    expect(readLayout(home)).toBe(2);
+    openDataFolder(home, [toTwo, () => done.push('to 3')]);
+    expect(done).toEqual(['to 2', 'to 3']);
+    expect(readLayout(home)).toBe(3);
+  });
+
+  it('that holds something else is refused, so that no reset can ever remove it', () => {
+    const home = join(folder, 'documents');
+    mkdirSync(home);
+    writeFileSync(join(home, 'thesis.txt'), 'mine');
+    expect(() => openDataFolder(home)).toThrow('holds other things (thesis.txt)');
+    expect(readFileSync(join(home, 'thesis.txt'), 'utf8')).toBe('mine');
+    expect(existsSync(join(home, 'layout.json'))).toBe(false);
+  });
+
+  it('with a damaged marker is refused by name', () => {
+    const home = join(folder, 'damaged');
+    mkdirSync(home);
+    writeFileSync(join(home, 'layout.json'), '{"layout": "two"}');
+    expect(() => openDataFolder(home)).toThrow('layout.json is damaged');
+  });
+
+  it('belongs to one stack at a time', () => {
+    const home = join(folder, 'claimed');
+    openDataFolder(home);
+    const release = claimDataFolder(home);
+    expect(() => claimDataFolder(home)).toThrow(`Perennial already runs on ${home} (process ${process.pid})`);
+    release();
+    claimDataFolder(home)();
+  });
+});
