@@ -1,0 +1,119 @@
+import { createDatasetStore, type DatasetStore } from '../../../stores/datasets.js';
+import { createFeatureStore } from '../../../stores/features.js';
+import { createOutboxStore } from '../../../stores/outbox.js';
+import { commitImages, factsOf } from '../../support/dataset-version.js';
+import { startRecords, type TestRecords } from '../../support/records.js';
+
+let records: TestRecords;
+let datasets: DatasetStore;
+beforeAll(async () => {
+  records = await startRecords();
+  datasets = createDatasetStore(records.db);
+});
+afterAll(() => records.stop());
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
+describe('datasets', () => {
+  it('are listed by name, page by page, with the figures of their current version', async () => {
+    for (const name of ['list-c', 'list-a', 'list-b']) await commitImages(records.db, name, { x: [1, 2], y: [3] });
+    const first = await datasets.list({ limit: 2 });
+    const second = await datasets.list({ limit: 2, pageToken: first.nextPageToken });
+    const items = [...first.items, ...second.items].filter(({ name }) => name.startsWith('list-'));
+    expect(items.map(({ name }) => name)).toEqual(['list-a', 'list-b', 'list-c']);
+    expect(items[0]).toMatchObject({ currentVersion: 1, versions: 1, images: 3, classes: { x: 2, y: 1 } });
+  });
+
+  it('tell their versions and sources', async () => {
+    await commitImages(records.db, 'told', { x: range(10, 14) }, '/one');
+    await commitImages(records.db, 'told', { y: range(14, 18) }, '/two');
+    const detail = await datasets.detail('told');
+    expect(detail?.history.map(({ version }) => version)).toEqual([2, 1]);
+    expect(detail?.sources.map(({ kind, locator }) => [kind, locator])).toEqual([
+      ['folder', '/one'],
+      ['folder', '/two'],
+    ]);
+    const { sources, statistics } = await datasets.version('told', 1);
+    expect(sources).toEqual([{ kind: 'folder', locator: '/one' }]);
+    expect(statistics.images).toBe(4);
+    expect(await datasets.detail('nobody')).toBeNull();
+    await expect(datasets.version('told', 3)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('keep the side of an image for ever, whatever comes and goes', async () => {
+    await commitImages(records.db, 'stable', { x: range(100, 120), y: range(120, 140) });
+    const sideOf = new Map((await datasets.examples('stable', 1)).map(({ sha256, side }) => [sha256, side]));
+    await commitImages(records.db, 'stable', { x: range(115, 160), y: range(130, 135) });
+    await commitImages(records.db, 'stable', { x: range(100, 120), y: range(100, 101) });
+    await commitImages(records.db, 'stable', { x: range(120, 140), y: range(100, 120) });
+    const latest = await datasets.latestVersion('stable');
+    const now = await datasets.examples('stable', latest?.version ?? 0);
+    expect(now).toHaveLength(40);
+    expect(now.every(({ sha256, side }) => sideOf.get(sha256) === side)).toBe(true);
+  });
+
+  it('give the facts of images that are known, in the order of their hashes', async () => {
+    await commitImages(records.db, 'facts', { x: [301, 300] });
+    const found = await datasets.imageFacts([301, 300, 999_999].map((number) => factsOf(number).sha256));
+    expect(found).toEqual([factsOf(300), factsOf(301)]);
+  });
+
+  it('make one version of each state when many sources are committed at once', async () => {
+    const committed = await Promise.all(
+      range(0, 8).map((index) =>
+        commitImages(
+          records.db,
+          'crowd',
+          { x: range(1000 + index * 10, 1010 + index * 10) },
+          `/source-${String(index)}`,
+        ),
+      ),
+    );
+    expect(committed.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect((await datasets.latestVersion('crowd'))?.statistics.images).toBe(80);
+  });
+});
+
+describe('features', () => {
+  it('are missing until they are added, once per image and backbone', async () => {
+    await commitImages(records.db, 'embedded', { x: [401, 402, 403] });
+    const features = createFeatureStore(records.db);
+    const [a = '', b = '', c = ''] = [401, 402, 403].map((number) => factsOf(number).sha256);
+    expect(await features.missing('bone', [c, a, b])).toEqual([c, a, b]);
+    const file = { backbone: 'bone', objectKey: 'features/1', sha256: '1'.repeat(64), images: [b, a], runId: 'r' };
+    await features.add(file);
+    await features.add(file);
+    expect(await features.missing('bone', [c, a, b])).toEqual([c]);
+    expect(await features.missing('other', [a])).toEqual([a]);
+    await features.add({ ...file, objectKey: 'features/2', sha256: '2'.repeat(64), images: [a, c] });
+    expect(await features.locate('bone', [a, b])).toEqual([{ objectKey: 'features/1', sha256: '1'.repeat(64) }]);
+    expect(await features.locate('bone', [a, b, c])).toHaveLength(2);
+  });
+});
+
+describe('the outbox', () => {
+  it('gives each message to one taker, again only when its lease has run out, and never once it is done', async () => {
+    const outbox = createOutboxStore(records.db);
+    for (const key of ['m1', 'm2', 'm3', 'm2']) await outbox.add('note', { key }, { key });
+    const [some, others] = await Promise.all([outbox.take(2), outbox.take(2)]);
+    expect([...some, ...others].map(({ payload }) => payload)).toHaveLength(3);
+    expect(await outbox.take(5)).toEqual([]);
+    await outbox.done(some[0]?.id ?? 0);
+    await records.db.query(`UPDATE outbox SET taken_until = now() - interval '1 second'`);
+    const again = await outbox.take(5);
+    expect(again).toHaveLength(2);
+    expect(again.every(({ attempts }) => attempts === 2)).toBe(true);
+  });
+
+  it('takes nothing from a transaction that is rolled back', async () => {
+    const outbox = createOutboxStore(records.db);
+    const failing = records.db.transaction(async (tx) => {
+      await outbox.add('lost', {}, { key: 'lost', tx });
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    expect((await outbox.take(10)).filter(({ kind }) => kind === 'lost')).toEqual([]);
+  });
+});
