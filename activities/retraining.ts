@@ -102,7 +102,11 @@ async function sendNotification(
   deps: RetrainingDependencies,
   { workflowId, result }: { workflowId: string; result: RetrainingResult },
 ): Promise<void> {
-  await deps.outbox.add(`retraining.${result.outcome}`, { workflow_id: workflowId, ...result }, { key: `notify-${result.runId}` });
+  await deps.outbox.add(
+    `retraining.${result.outcome}`,
+    { workflow_id: workflowId, ...result },
+    { key: `notify-${result.runId}` },
+  );
   deps.logger.info(
     { model_name: result.modelName, version: result.version, outcome: result.outcome },
     `retraining ended: ${result.summary}`,

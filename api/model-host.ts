@@ -33,6 +33,8 @@ export interface ModelHost {
   /** Why the newest generation is not the one that serves, if so. */
   fault(): string | null;
   start(): void;
+  /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
+  settled(): Promise<void>;
   /** Ends the poll, then drains and closes the engine. */
   stop(): Promise<void>;
 }
@@ -60,6 +62,10 @@ class Host implements ModelHost {
   private hinted = false;
   private endPause: () => void = () => undefined;
   private loop: Promise<void> = Promise.resolve();
+  private settle: () => void = () => undefined;
+  private readonly firstLook = new Promise<void>((resolve) => {
+    this.settle = resolve;
+  });
 
   constructor(private readonly options: ModelHostOptions) {}
 
@@ -73,6 +79,10 @@ class Host implements ModelHost {
 
   fault(): string | null {
     return this.failed?.message ?? null;
+  }
+
+  settled(): Promise<void> {
+    return this.firstLook;
   }
 
   start(): void {
@@ -123,6 +133,7 @@ class Host implements ModelHost {
       if (!this.reachable) this.options.logger.info('the record can be reached');
       this.reachable = true;
       if (this.isDue(state.generation)) this.loading = this.bringIntoEffect(state.generation, state.version);
+      if (!this.loading) this.settle();
       await this.report();
     } catch (error) {
       if (this.reachable) this.options.logger.warn({ error }, 'the record cannot be reached; the loaded model stays');
@@ -147,6 +158,7 @@ class Host implements ModelHost {
       logger.error({ generation, version: version?.version ?? null, error }, 'a generation cannot be served');
     } finally {
       this.loading = null;
+      this.settle();
       // Whoever waits for this replica should not wait for the next poll.
       this.wake();
     }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../contracts/errors.js';
 import { loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
@@ -7,6 +8,9 @@ import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './listen.js';
 import type { ModelHost } from './model-host.js';
 import { prepare } from './prepare.js';
+
+/** How long whoever started this process waits at most for the model in Production to be loaded. */
+const firstLoadMs = 30_000;
 
 /** Listens at once, so that liveness and clear answers are there from the start; work begins when the record is. */
 async function run(config: Config, logger: Logger): Promise<void> {
@@ -26,6 +30,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   api.health.setReady();
   api.metrics.setReady(true);
   if (!(await prepare('find the bucket', () => api.objects.ensureBucket(), logger, stopping.signal))) return;
+  await Promise.race([host.settled(), sleep(firstLoadMs, undefined, { ref: false })]);
   announceReady(url);
   logger.info({ url }, 'ready');
 }

@@ -71,10 +71,10 @@ export const configSchema = z.object({
     .number()
     .int()
     .min(1)
-    .default(256)
+    .default(64)
     .describe('predictions that may wait before requests are refused with 429'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
-  MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(100_000_000).describe('most pixels an image may have'),
+  MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('most pixels an image may have'),
   ALLOWED_SOURCE_ROOT: z
     .string()
     .optional()

@@ -1,9 +1,11 @@
 import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
 import type { PromotionResult, RetrainingInput, RetrainingResult, TrainingResult } from '../contracts/pipelines.js';
+import type { Source } from '../contracts/datasets.js';
 import type { Decision } from '../contracts/registry.js';
 import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
 import { recordOptions } from './activity-options.js';
+import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
 import { recordPipeline } from './pipeline-record.js';
 import { promoteModel } from './promote-model.js';
@@ -38,7 +40,7 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
       const data = await story.step(
         'prepare_training_data',
         () => prepareTrainingData(input),
-        ({ datasetVersion, images }) => `version ${datasetVersion} with ${images} images`,
+        ({ datasetVersion, images, notes }) => [`version ${datasetVersion} with ${images} images`, ...notes].join('; '),
       );
       const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
       const decision = await story.step(
@@ -92,16 +94,32 @@ function checkNewData(story: Story, { modelName, dataset }: RetrainingInput): Pr
 }
 
 /** Ingests the source that was asked for, or scans the folders the dataset knows again, and takes the newest version. */
-async function prepareTrainingData({ dataset, source, trigger, requestId }: RetrainingInput): Promise<TrainingData> {
+async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData & { notes: string[] }> {
   const { sourcesToRescan, selectTrainingData } = activitiesOf('prepare_training_data');
-  const sources = source ? [source] : await sourcesToRescan(dataset);
-  for (const [index, each] of sources.entries()) {
-    await executeChild(ingestDataset, {
-      ...childOf('prepare_training_data', `-${index}`),
-      args: [{ dataset, source: each, trigger, requestId }],
-    });
+  const sources = input.source ? [input.source] : await sourcesToRescan(input.dataset);
+  const notes: string[] = [];
+  for (const [index, source] of sources.entries()) {
+    const note = await ingest(input, source, `-${index}`);
+    if (note !== null) notes.push(note);
   }
-  return selectTrainingData(dataset);
+  return { ...(await selectTrainingData(input.dataset)), notes };
+}
+
+/** Gives what a person should know of the source. A known folder that is gone keeps its images: the run goes on. */
+async function ingest(
+  { dataset, trigger, requestId, source: asked }: RetrainingInput,
+  source: Source,
+  suffix: string,
+): Promise<string | null> {
+  try {
+    const args: Parameters<typeof ingestDataset> = [{ dataset, source, trigger, requestId }];
+    const { note } = await executeChild(ingestDataset, { ...childOf('prepare_training_data', suffix), args });
+    return note;
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    if (asked === null && code === 'source_not_found') return `${message} Its images stay in the dataset.`;
+    throw error;
+  }
 }
 
 function train(

@@ -9,7 +9,11 @@ import { printTable, seconds, timed, type Figure } from './table.js';
 const retraining = z.object({
   outcome: z.string(),
   version: z.number(),
-  test: z.object({ images: z.number(), accuracy: z.number(), intervals: z.object({ accuracy: z.tuple([z.number(), z.number()]) }) }),
+  test: z.object({
+    images: z.number(),
+    accuracy: z.number(),
+    intervals: z.object({ accuracy: z.tuple([z.number(), z.number()]) }),
+  }),
 });
 const predictions = 2_000;
 const warmUpPredictions = 300;
@@ -21,11 +25,14 @@ export async function benchMainPath(datasetDir: string, withCnn: boolean): Promi
   const memory = watchMemory(product.pid);
   try {
     const [, coldMs] = await timed(() => product.served());
-    const figures: Figure[] = [{ what: 'empty data folder to a served model', value: seconds(coldMs), target: 'under 60 s' }];
+    const figures: Figure[] = [
+      { what: 'empty data folder to a served model', value: seconds(coldMs), target: 'under 60 s' },
+    ];
     figures.push(...(await benchRetraining(product)));
     figures.push(...(await benchAccuracy(product, withCnn)));
     figures.push(...(await benchGrowth(product, memory, datasetDir)));
-    for (const [name, mb] of memory.peaks()) figures.push({ what: `peak memory, ${name}`, value: `${mb.toFixed(0)} MB` });
+    for (const [name, mb] of memory.peaks())
+      figures.push({ what: `peak memory, ${name}`, value: `${mb.toFixed(0)} MB` });
     printTable('The main path', figures);
   } finally {
     memory.stop();
@@ -36,7 +43,8 @@ export async function benchMainPath(datasetDir: string, withCnn: boolean): Promi
 async function retrain(product: RunningProduct, hyperparameters: object = {}): Promise<Pipeline> {
   const { run_id } = await product.api.startRetraining({ hyperparameters });
   const ended = await product.api.ended(run_id, 1_800_000);
-  if (ended.status !== 'completed') throw new Error(`a retraining ended as ${ended.status}: ${JSON.stringify(ended.error)}`);
+  if (ended.status !== 'completed')
+    throw new Error(`a retraining ended as ${ended.status}: ${JSON.stringify(ended.error)}`);
   return ended;
 }
 
@@ -54,10 +62,17 @@ async function benchAccuracy(product: RunningProduct, withCnn: boolean): Promise
     figures.push({ what: `test accuracy, transfer, seed ${seed}`, value: accuracyOf(test) });
   }
   const mean = accuracies.reduce((sum, each) => sum + each, 0) / accuracies.length;
-  figures.push({ what: 'test accuracy, transfer, mean of five seeds', value: mean.toFixed(3), target: 'at least 0.95' });
+  figures.push({
+    what: 'test accuracy, transfer, mean of five seeds',
+    value: mean.toFixed(3),
+    target: 'at least 0.95',
+  });
   if (withCnn) {
     const [ended, ms] = await timed(() => retrain(product, { architecture: 'cnn' }));
-    figures.push({ what: 'test accuracy, cnn', value: `${accuracyOf(retraining.parse(ended.result).test)}, ${seconds(ms)}` });
+    figures.push({
+      what: 'test accuracy, cnn',
+      value: `${accuracyOf(retraining.parse(ended.result).test)}, ${seconds(ms)}`,
+    });
   }
   return figures;
 }
@@ -78,8 +93,15 @@ async function benchGrowth(product: RunningProduct, memory: MemoryWatch, dataset
   for (let training = 0; training < 5; training++) await retrain(product, { seed: 100 + training });
   const afterTrainings = await memory.now();
   return [
-    { what: `${predictions} predictions over HTTP, ${predictionsAtOnce} at once`, value: `${((1000 * predictions) / ms).toFixed(0)} requests/s` },
-    { what: `api, growth over ${predictions} predictions`, value: growth('api', before, afterPredictions), target: 'below 5 %' },
+    {
+      what: `${predictions} predictions over HTTP, ${predictionsAtOnce} at once`,
+      value: `${((1000 * predictions) / ms).toFixed(0)} requests/s`,
+    },
+    {
+      what: `api, growth over ${predictions} predictions`,
+      value: growth('api', before, afterPredictions),
+      target: 'below 5 %',
+    },
     ...['api', 'pipeline worker', 'training worker'].map((name) => ({
       what: `${name}, growth over 5 trainings`,
       value: growth(name, afterPredictions, afterTrainings),

@@ -46,7 +46,7 @@ export function watchMemory(rootPid: number, everyMs = 250): MemoryWatch {
 function descendants(rows: Row[], rootPid: number): Row[] {
   const family = new Set([rootPid]);
   // Children come after their parents only mostly: go over the rows until nobody is added.
-  for (let size = 0; size !== family.size; ) {
+  for (let size = 0; size !== family.size;) {
     size = family.size;
     for (const { pid, parent } of rows) if (family.has(parent)) family.add(pid);
   }
@@ -57,6 +57,8 @@ async function listProcesses(): Promise<Row[]> {
   const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,rss=,args='], { maxBuffer: 10_000_000 });
   return stdout.split('\n').flatMap((line) => {
     const [pid, parent, rss, ...command] = line.trim().split(/\s+/);
-    return rss === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), residentMb: Number(rss) / 1024, command: command.join(' ') }];
+    return rss === undefined
+      ? []
+      : [{ pid: Number(pid), parent: Number(parent), residentMb: Number(rss) / 1024, command: command.join(' ') }];
   });
 }

@@ -3,7 +3,9 @@ import { benchThroughput } from './throughput.js';
 
 const datasetDir = process.env['DATASET_DIR'];
 if (!datasetDir) {
-  process.stderr.write('Set DATASET_DIR to a folder of class folders with photographs: these figures are about real ones.\n');
+  process.stderr.write(
+    'Set DATASET_DIR to a folder of class folders with photographs: these figures are about real ones.\n',
+  );
   process.exit(2);
 }
 const parts = process.argv.slice(2);

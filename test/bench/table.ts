@@ -9,7 +9,9 @@ export interface Figure {
 /** Prints figures as a table, under a line that says what machine and how busy it was. */
 export function printTable(title: string, figures: readonly Figure[]): void {
   const model = cpus()[0]?.model ?? 'unknown';
-  const load = loadavg().map((each) => each.toFixed(2)).join(' ');
+  const load = loadavg()
+    .map((each) => each.toFixed(2))
+    .join(' ');
   process.stdout.write(`\n## ${title}\n\n${cpus().length} × ${model}, Node ${process.versions.node}, load ${load}\n\n`);
   process.stdout.write('| figure | measured | target |\n| --- | --- | --- |\n');
   for (const { what, value, target } of figures) process.stdout.write(`| ${what} | ${value} | ${target ?? ''} |\n`);

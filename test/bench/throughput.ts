@@ -63,7 +63,10 @@ async function benchIngestion(stack: TestStack, dataset: string, folder: string)
   const api = createApiClient(stack.apiUrl);
   const memory = watchMemory(stack.pidOf('pipeline'));
   const [, ms] = await timed(async () => {
-    const { body } = await api.post('/api/v1/pipelines/ingestion', { dataset, source: { kind: 'folder', path: folder } });
+    const { body } = await api.post('/api/v1/pipelines/ingestion', {
+      dataset,
+      source: { kind: 'folder', path: folder },
+    });
     const { status, error } = await api.ended(acceptedSchema.parse(body).run_id, 600_000);
     if (status !== 'completed') throw new Error(JSON.stringify(error));
   });
@@ -83,16 +86,26 @@ async function benchEmbedding(paths: string[], folder: string): Promise<Figure[]
     outputPath: join(folder, 'features.parquet'),
     batchSize,
   };
-  const [, ms] = await timed(() => runModelJob(job, { signal: new AbortController().signal, logger: createLogger('bench', 'warn') }));
+  const [, ms] = await timed(() =>
+    runModelJob(job, { signal: new AbortController().signal, logger: createLogger('bench', 'warn') }),
+  );
   const limitMs = await timeBackbone(paths.slice(0, batchSize), Math.ceil(paths.length / batchSize));
   return [
-    { what: `embedding of ${paths.length} images, process start, decoding and Parquet included`, value: perSecond(paths.length, ms) },
-    { what: 'its limit: the backbone alone on decoded pixels', value: perSecond(Math.ceil(paths.length / batchSize) * batchSize, limitMs) },
+    {
+      what: `embedding of ${paths.length} images, process start, decoding and Parquet included`,
+      value: perSecond(paths.length, ms),
+    },
+    {
+      what: 'its limit: the backbone alone on decoded pixels',
+      value: perSecond(Math.ceil(paths.length / batchSize) * batchSize, limitMs),
+    },
   ];
 }
 
 async function timeBackbone(paths: string[], batches: number): Promise<number> {
-  const pixels = Buffer.concat(await Promise.all(paths.map(async (path) => decodePixels(await readFile(path), limits))));
+  const pixels = Buffer.concat(
+    await Promise.all(paths.map(async (path) => decodePixels(await readFile(path), limits))),
+  );
   const backbone = await loadBackbone();
   const tensors = createTensors(backbone.weights);
   computeEmbeddings(backbone, tensors, pixels, paths.length);

@@ -33,7 +33,11 @@ afterAll(async () => {
 });
 
 async function newestRunId(): Promise<string> {
-  const row = await database.row(z.object({ runId: z.string() }), 'SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1', []);
+  const row = await database.row(
+    z.object({ runId: z.string() }),
+    'SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1',
+    [],
+  );
   return row?.runId ?? '';
 }
 

@@ -25,11 +25,15 @@ describe('a service that is away for a minute in the middle of a run', () => {
     ['objects', 'train_new_model'],
     ['postgres', 'train_new_model'],
     ['temporal', 'train_new_model'],
-  ])('%s: the same run completes', async (name, step) => {
-    const { run_id } = await api.startRetraining({ source: { kind: 'synthetic' } });
-    await api.reached(run_id, step);
-    await awayForAMinute(name);
-    const ended = await api.ended(run_id, 180_000);
-    expect(ended).toMatchObject({ id: run_id, status: 'completed', error: null });
-  }, 300_000);
+  ])(
+    '%s: the same run completes',
+    async (name, step) => {
+      const { run_id } = await api.startRetraining({ source: { kind: 'synthetic' } });
+      await api.reached(run_id, step);
+      await awayForAMinute(name);
+      const ended = await api.ended(run_id, 180_000);
+      expect(ended).toMatchObject({ id: run_id, status: 'completed', error: null });
+    },
+    300_000,
+  );
 });

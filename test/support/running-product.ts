@@ -8,6 +8,7 @@ import { freePorts } from '../../infra/local/ports.js';
 import { packageRoot } from '../../platform/paths.js';
 import { createApiClient, poll, type ApiClient } from './api-client.js';
 
+const startTimeoutMs = 600_000;
 const health = z.object({ model_loaded: z.boolean() });
 
 /** The product as a user has it: `npm start` on a data folder of its own. */
@@ -18,6 +19,8 @@ export interface RunningProduct {
   home: string;
   /** Resolves when a model is served. */
   served(): Promise<void>;
+  /** Resolves when it has told everything about its start, addresses last. */
+  settled(): Promise<void>;
   /** What it printed. */
   output(): string;
   /** SIGTERM; gives the exit code. */
@@ -35,6 +38,13 @@ export async function startProduct(settings: Record<string, string> = {}, home?:
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
   const url = `http://127.0.0.1:${port}`;
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`npm start ended:\n${output}`);
+  });
+  ended.catch(() => undefined);
+  const beforeItEnds = async (what: Promise<unknown>): Promise<void> => {
+    await Promise.race([what, ended]);
+  };
   const api = createApiClient(url);
   return {
     api,
@@ -42,14 +52,22 @@ export async function startProduct(settings: Record<string, string> = {}, home?:
     pid: child.pid ?? 0,
     home: folder,
     output: () => output,
-    served: async () => {
-      await Promise.race([
-        poll(async () => health.parse((await api.get('/health')).body), ({ model_loaded }) => model_loaded, 600_000),
-        once(child, 'exit').then(() => {
-          throw new Error(`npm start ended:\n${output}`);
-        }),
-      ]);
-    },
+    served: () =>
+      beforeItEnds(
+        poll(
+          async () => health.parse((await api.get('/health')).body),
+          ({ model_loaded }) => model_loaded,
+          startTimeoutMs,
+        ),
+      ),
+    settled: () =>
+      beforeItEnds(
+        poll(
+          () => Promise.resolve(output),
+          (told) => /To stop\s+Ctrl-C/.test(told),
+          startTimeoutMs,
+        ),
+      ),
     stop: () => stopProduct(child, home === undefined ? folder : null),
   };
 }

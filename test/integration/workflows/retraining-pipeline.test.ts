@@ -28,12 +28,12 @@ function inputOf(modelName: string): RetrainingInput {
   };
 }
 
-function start(modelName: string): Promise<Handle> {
+function start(modelName: string, source: RetrainingInput['source'] = { kind: 'synthetic' }): Promise<Handle> {
   return server.client.workflow.start<typeof retrainingPipeline>('retrainingPipeline', {
     workflowId: retrainingWorkflowId(modelName),
     workflowIdConflictPolicy: 'USE_EXISTING',
     taskQueue: 'pipeline',
-    args: [inputOf(modelName)],
+    args: [{ ...inputOf(modelName), source }],
   });
 }
 
@@ -113,6 +113,28 @@ describe('retrainingPipeline', () => {
       { status: 'failed', error: { code: 'parity_failed', message: 'the graph differs by 0.2' } },
     ]);
     expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'parity_failed' } });
+  });
+
+  it('goes on with the images it has when a folder it knows is gone', async () => {
+    const gone = '/photographs is not there.';
+    const { activities, written } = createFakeActivities({
+      sourcesToRescan: () => Promise.resolve([{ kind: 'folder', path: '/photographs' }]),
+      resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable(gone, 'source_not_found')),
+    });
+    await server.withWorkers(activities, async () => {
+      await (await start(`model-${randomUUID()}`, null)).result();
+    });
+    const prepared = written.steps.find(
+      ({ name, status }) => name === 'prepare_training_data' && status === 'completed',
+    );
+    expect(prepared?.detail).toContain(gone);
+  });
+
+  it('fails when the source it was asked for is not there', async () => {
+    const written = await runToFailure({
+      resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable('it is not there', 'source_not_found')),
+    });
+    expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'source_not_found' } });
   });
 
   it('tries again what may pass later', async () => {
