@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { isErrorCode, PerennialError } from '../contracts/errors.js';
@@ -9,6 +10,7 @@ import {
   type JobProgress,
   type ModelJob,
   type ModelJobResults,
+  type TrainerMessage,
   type TrainerOrder,
 } from '../model/jobs.js';
 import { childEnvironment } from '../platform/config.js';
@@ -51,7 +53,8 @@ export async function runModelJob<Job extends ModelJob>(
     return parseJobResult(kind, result);
   } finally {
     options.signal.removeEventListener('abort', kill);
-    kill();
+    // Whoever called may now delete the files that the trainer wrote: it must be gone, not going.
+    if (child.kill('SIGKILL')) await once(child, 'exit');
   }
 }
 
@@ -72,21 +75,25 @@ function converse(
     });
     child.on('message', (received) => {
       const parsed = trainerMessageSchema.safeParse(received);
-      if (!parsed.success) return reject(parsed.error);
-      const message = parsed.data;
+      if (parsed.success) hear(parsed.data);
+      else reject(parsed.error);
+    });
+    const hear = (message: TrainerMessage): void => {
       switch (message.type) {
         case 'progress':
-          return onProgress?.(message);
-        case 'epoch': {
-          const { epoch } = message.metrics;
-          return void recordEpoch(message, onEpoch).then(() => order({ type: 'recorded', epoch }), reject);
-        }
+          onProgress?.(message);
+          break;
+        case 'epoch':
+          recordEpoch(message, onEpoch).then(() => order({ type: 'recorded', epoch: message.metrics.epoch }), reject);
+          break;
         case 'done':
-          return resolve(message.result);
+          resolve(message.result);
+          break;
         case 'failed':
-          return reject(new PerennialError(isErrorCode(message.code) ? message.code : 'internal', message.message));
+          reject(new PerennialError(isErrorCode(message.code) ? message.code : 'internal', message.message));
+          break;
       }
-    });
+    };
     order({ type: 'job', job });
   });
 }
