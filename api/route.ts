@@ -118,8 +118,9 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     if (response.headersSent) return;
     response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
     const body: unknown = definition.success.schema.parse(reply.body);
+    if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
     if (definition.success.contentType === 'application/json') response.json(body);
-    else response.type(definition.success.contentType).send(body);
+    else response.send(body);
   };
   return { ...documented, handlers: [...bodyHandlers(definition.body), answer] };
 }

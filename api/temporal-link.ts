@@ -19,11 +19,22 @@ export interface TemporalLink {
 
 const deadlineMs = 4_000;
 
+/** gRPC's own pauses grow to two minutes, and a server that is back for long would still be called away. */
+const reconnection = { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 };
+
 /** What gRPC says when a server is away, slow or shedding load: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED. */
 const awayCodes: readonly number[] = [14, 4, 1, 8];
 
 export function createTemporalLink({ address, namespace, apiKey, tls }: TemporalAddress): TemporalLink {
-  const connection = Connection.lazy({ address, tls, ...(apiKey !== undefined && { apiKey }) });
+  const connection = Connection.lazy({
+    address,
+    tls,
+    ...(apiKey !== undefined && { apiKey }),
+    // Clients of ours are told to come back, so nothing is tried again here: a retry still waiting when the
+    // connection is closed would throw where nobody can catch it.
+    interceptors: [],
+    channelArgs: reconnection,
+  });
   const client = new Client({ connection, namespace });
   const use = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
     try {

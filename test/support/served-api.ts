@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { composeApi, type Api } from '../../api/compose.js';
+import { listen } from '../../api/listen.js';
+import type { ModelHost } from '../../api/model-host.js';
+import { bundleFiles } from '../../contracts/bundle.js';
+import { problemSchema } from '../../contracts/http.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { modelMetricsSchema } from '../../contracts/training.js';
+import { loadConfig, type Config } from '../../platform/config.js';
+import { createLogger } from '../../platform/logging.js';
+import { publishBundle } from '../../stores/bundles.js';
+import { migrate } from '../../stores/migrate.js';
+import { createRegistryStore, type RegistryStore } from '../../stores/registry.js';
+import { poll } from './api-client.js';
+import { writeTinyBundle, type TinyBundleOptions } from './tiny-bundle.js';
+
+/** The API of this process, listening, on real services. */
+export interface ServedApi {
+  url: string;
+  config: Config;
+  api: Api;
+  host: ModelHost;
+  registry: RegistryStore;
+  /** Publishes and registers a model of a few kilobytes; it is in Staging. */
+  registerTiny(options?: TinyBundleOptions): Promise<ModelVersion>;
+  promote(version: ModelVersion): Promise<{ generation: number; idempotencyKey: string }>;
+  stop(): Promise<void>;
+}
+
+/** Starts the API as `api/server.ts` does, on the services that `environment` names. */
+export async function startApi(environment: Record<string, string>): Promise<ServedApi> {
+  const home = await mkdtemp(join(tmpdir(), 'perennial-test-api-'));
+  // Nothing listens on port 9: what a test does not start is away.
+  const away = { S3_ENDPOINT: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' };
+  const config = loadConfig({ ...away, ...environment, PERENNIAL_HOME: home, SERVING_THREADS: '1' });
+  const api = await composeApi(config, createLogger('api', 'silent'));
+  const listening = await listen(api.app, '127.0.0.1', 0);
+  const url = `http://127.0.0.1:${listening.port}`;
+  await migrate(api.database);
+  if (environment['S3_ENDPOINT'] !== undefined) await api.objects.ensureBucket();
+  const host = api.startServing(url);
+  api.health.setReady();
+  const registry = createRegistryStore(api.database);
+  return {
+    url,
+    config,
+    api,
+    host,
+    registry,
+    registerTiny: (options) => registerTiny(api, registry, options),
+    async promote({ modelName, version }) {
+      const idempotencyKey = randomUUID();
+      const words = { actor: 'test', reason: 'test', workflowId: 'test' };
+      const { generation } = await registry.promote({ modelName, version, idempotencyKey, ...words });
+      return { generation, idempotencyKey };
+    },
+    async stop() {
+      await listening.stop(1_000);
+      await host.stop();
+      await api.temporal.close();
+      api.objects.close();
+      await api.database.close();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function registerTiny(
+  { objects }: Api,
+  registry: RegistryStore,
+  options: TinyBundleOptions = {},
+): Promise<ModelVersion> {
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-test-bundle-'));
+  try {
+    const runId = randomUUID();
+    const manifest = await writeTinyBundle(folder, { ...options, runId });
+    const { test } = modelMetricsSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.metrics), 'utf8')));
+    return await registry.register({
+      ...(await publishBundle(objects, folder, manifest.modelName)),
+      modelName: manifest.modelName,
+      runId,
+      architecture: manifest.architecture,
+      labels: manifest.labels,
+      dataset: manifest.dataset,
+      datasetVersion: manifest.datasetVersion,
+      datasetDigest: manifest.datasetDigest,
+      sizeBytes: (await stat(join(folder, bundleFiles.onnx))).size,
+      evaluation: test,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A multipart body with one file. */
+export function formWith(field: string, bytes: Uint8Array, name = 'image.jpg'): FormData {
+  const form = new FormData();
+  form.append(field, new Blob([new Uint8Array(bytes)]), name);
+  return form;
+}
+
+/** A picture the tiny model calls a dandelion, because it is red. */
+export function redImage(width = 224, height = 224): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background: '#ff0000' } })
+    .png()
+    .toBuffer();
+}
+
+/** Waits until a version serves, or until none does. */
+export async function serves({ host }: ServedApi, version: ModelVersion | null): Promise<void> {
+  await poll(
+    () => Promise.resolve(host.current()?.version.version ?? 'none'),
+    (now) => now === (version?.version ?? 'none'),
+  );
+}
+
+/** Asserts that an answer is a problem, and gives what kind. */
+export async function problemOf(response: Response): Promise<{ status: number; code: string }> {
+  const { status, code } = problemSchema.parse(await response.json());
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  expect(response.status).toBe(status);
+  return { status, code };
+}
