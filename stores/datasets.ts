@@ -90,13 +90,16 @@ const summaryColumns = `d.name, d.created_at, d.current_version,
   (SELECT count(*) FROM dataset_versions v WHERE v.dataset = d.name) AS versions,
   coalesce((c.statistics ->> 'images')::bigint, 0) AS images, coalesce(c.statistics -> 'classes', '{}') AS classes`;
 const summaryTables = `datasets d LEFT JOIN dataset_versions c ON c.dataset = d.name AND c.version = d.current_version`;
+// A name that was only ever tried, without success, is no dataset.
+const isKnown = `(d.current_version IS NOT NULL
+  OR EXISTS (SELECT FROM ingestions i WHERE i.dataset = d.name AND i.status = 'running'))`;
 
 export function createDatasetStore(db: Database): DatasetStore {
   return {
     async list({ limit, pageToken }) {
       const rows = await db.rows(
         summaryRow,
-        `SELECT ${summaryColumns} FROM ${summaryTables} WHERE $1::text IS NULL OR d.name > $1 ORDER BY d.name LIMIT $2`,
+        `SELECT ${summaryColumns} FROM ${summaryTables} WHERE ($1::text IS NULL OR d.name > $1) AND ${isKnown} ORDER BY d.name LIMIT $2`,
         [pageToken ?? null, limit + 1],
       );
       const items = rows.slice(0, limit);
@@ -153,7 +156,11 @@ function rescanTarget({ kind, locator }: DatasetSource): Source[] {
 }
 
 async function readDetail(db: Queryable, name: string): Promise<DatasetDetail | null> {
-  const summary = await db.row(summaryRow, `SELECT ${summaryColumns} FROM ${summaryTables} WHERE d.name = $1`, [name]);
+  const summary = await db.row(
+    summaryRow,
+    `SELECT ${summaryColumns} FROM ${summaryTables} WHERE d.name = $1 AND ${isKnown}`,
+    [name],
+  );
   if (!summary) return null;
   const history = await db.rows(
     versionRow.pick({ version: true, digest: true, createdAt: true }),

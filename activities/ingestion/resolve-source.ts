@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Source } from '../../contracts/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import type { Config } from '../../platform/config.js';
+import { packageRoot } from '../../platform/paths.js';
 import type { SourceKind } from '../../stores/datasets.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
 import { isInside } from './is-inside.js';
@@ -77,10 +78,10 @@ async function syntheticSet(
   return { kind: 'synthetic', locator: folder, note };
 }
 
-/** The real path of a folder that exists and can be read. */
+/** The real path of a folder that exists and can be read. A relative one starts at the project's folder. */
 async function resolveFolder(path: string): Promise<string> {
   try {
-    const folder = await realpath(resolve(path));
+    const folder = await realpath(resolve(packageRoot, path));
     if ((await stat(folder)).isDirectory()) return folder;
   } catch (error) {
     throw new PerennialError(

@@ -1,4 +1,5 @@
 import { createDatasetStore, type DatasetStore } from '../../../stores/datasets.js';
+import { createIngestionStore } from '../../../stores/ingestions.js';
 import { createFeatureStore } from '../../../stores/features.js';
 import { createOutboxStore } from '../../../stores/outbox.js';
 import { commitImages, factsOf } from '../../support/dataset-version.js';
@@ -24,6 +25,23 @@ describe('datasets', () => {
     const items = [...first.items, ...second.items].filter(({ name }) => name.startsWith('list-'));
     expect(items.map(({ name }) => name)).toEqual(['list-a', 'list-b', 'list-c']);
     expect(items[0]).toMatchObject({ currentVersion: 1, versions: 1, images: 3, classes: { x: 2, y: 1 } });
+  });
+
+  it('are not shown for a name whose only ingestion was abandoned', async () => {
+    const ingestions = createIngestionStore(records.db);
+    const ingestion = {
+      id: 'i-1',
+      dataset: 'tried',
+      kind: 'folder',
+      locator: '/x',
+      isDefault: false,
+      note: null,
+    } as const;
+    await ingestions.open(ingestion);
+    expect(await datasets.detail('tried')).toMatchObject({ currentVersion: null, images: 0, classes: {}, history: [] });
+    await ingestions.abandon('i-1');
+    expect(await datasets.detail('tried')).toBeNull();
+    expect((await datasets.list({ limit: 100 })).items.map(({ name }) => name)).not.toContain('tried');
   });
 
   it('tell their versions and sources', async () => {
