@@ -7,7 +7,7 @@ export function writeModelCard(job: PackageJob, rows: LabelledRows, metrics: Mod
   return [
     `# ${job.modelName}`,
     '',
-    `Tells ${job.labels.map((label) => `"${label}"`).join(', ')} apart in photographs. ${describeArchitecture(job)}`,
+    `Tells ${job.labels.map((label) => `"${plain(label)}"`).join(', ')} apart in photographs. ${describeArchitecture(job)}`,
     '',
     '## How good it is',
     '',
@@ -73,7 +73,7 @@ function withInterval(value: number, [low, high]: Interval): string {
 function classTable({ perClass }: Evaluation): string[] {
   const rows = perClass.map(
     ({ label, precision, recall, f1, support }) =>
-      `| ${label} | ${precision.toFixed(3)} | ${recall.toFixed(3)} | ${f1.toFixed(3)} | ${support} |`,
+      `| ${plain(label)} | ${precision.toFixed(3)} | ${recall.toFixed(3)} | ${f1.toFixed(3)} | ${support} |`,
   );
   return ['| class | precision | recall | F1 | test images |', '| --- | --- | --- | --- | --- |', ...rows];
 }
@@ -84,6 +84,11 @@ function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {
   return [
     `Accuracy over ${folds} folds of the training and validation images: ${meanAccuracy.toFixed(3)} ± ${standardDeviation.toFixed(3)}.`,
   ];
+}
+
+/** A label as text: nothing in it is Markdown or HTML. */
+function plain(label: string): string {
+  return label.replace(/[\\`*_{}[\]<>()#|!&~]/g, '\\$&');
 }
 
 function limits({ test }: ModelMetrics): string[] {
