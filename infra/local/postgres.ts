@@ -13,7 +13,7 @@ export interface PostgresOptions {
   /** Folder for the data and the password. */
   folder: string;
   port: number;
-  /** For tests: faster, and the data may be lost when the machine fails. */
+  /** For tests: faster; the data outlives a killed server, not a failing machine. */
   isTemporary?: boolean;
 }
 
@@ -38,7 +38,7 @@ export async function localPostgres({ folder, port, isTemporary = false }: Postg
   if (!existsSync(data)) await initialise(folder, programs, account, isTemporary);
   refuseOtherMajor(data);
   const password = readFileSync(join(folder, 'password'), 'utf8').trim();
-  const quick = isTemporary ? ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'] : [];
+  const quick = isTemporary ? ['-c', 'fsync=off', '-c', 'full_page_writes=off'] : [];
   const settings = [
     '-h',
     '127.0.0.1',

@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { claimDataFolder, openDataFolder } from '../../../infra/local/data-folder.js';
+import { freePorts } from '../../../infra/local/ports.js';
+import { packageRoot } from '../../../platform/paths.js';
+import { startProgram, type Program } from '../../support/program.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const folder = temporaryFolder();
+const setupFolder = join(packageRoot, 'infra', 'setup');
+
+function startMain(environment: Record<string, string>): Program {
+  const entry = join(packageRoot, 'dist', 'infra', 'local', 'main.js');
+  return startProgram(['--input-type=module', '-e', `(await import(${JSON.stringify(entry)})).main()`], environment);
+}
+
+describe('npm start', () => {
+  it('names a taken port and what to set, and leaves nothing running', async () => {
+    const [port = 0] = await freePorts(1);
+    const server = createServer().listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    const program = startMain({ PERENNIAL_HOME: join(folder, 'port'), PORT: String(port) });
+    expect(await program.ended).toBe(1);
+    server.close();
+    expect(program.output()).toContain(`Port ${port}, which the API should have, is taken by another program.`);
+    expect(program.output()).toContain(`PORT=${port + 1} npm start`);
+    expect(program.output()).not.toContain('    at ');
+  });
+
+  it('refuses a data folder on which another stack runs, naming that process', async () => {
+    const home = join(folder, 'busy');
+    openDataFolder(home);
+    const release = claimDataFolder(home);
+    const program = startMain({ PERENNIAL_HOME: home, PORT: '0' });
+    expect(await program.ended).toBe(1);
+    release();
+    expect(program.output()).toContain(`already runs on ${home} (process ${process.pid})`);
+  });
+
+  it('names every wrong setting at once', async () => {
+    const program = startMain({ PERENNIAL_HOME: join(folder, 'wrong'), PORT: '99999', LOG_LEVEL: 'loud' });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toMatch(/PORT: .*LOG_LEVEL: /);
+  });
+});
+
+describe('two set-ups at once', () => {
+  it('run one after the other, and the second says whom it waits for', async () => {
+    const lock = join(folder, 'setup.lock');
+    const work = `
+      const { withLock } = await import(${JSON.stringify(join(setupFolder, 'lock.mjs'))});
+      await withLock(${JSON.stringify(lock)}, (holder) => console.log('waits for', holder.pid), async () => {
+        console.log('begins', Date.now());
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        console.log('ends', Date.now());
+      });`;
+    const first = startProgram(['--input-type=module', '-e', work]);
+    await first.line(/^begins/);
+    const second = startProgram(['--input-type=module', '-e', work]);
+    expect(await second.line(/^waits/)).toBe(`waits for ${first.process.pid ?? 0}`);
+    expect([await first.ended, await second.ended]).toEqual([0, 0]);
+    const timeOf = (text: string): number => Number(text.split(' ')[1]);
+    expect(timeOf(await second.line(/^begins/))).toBeGreaterThanOrEqual(timeOf(await first.line(/^ends/)));
+  });
+
+  it('do not wait for one that was killed', async () => {
+    const lock = join(folder, 'killed.lock');
+    const take = `
+      const { tryLock } = await import(${JSON.stringify(join(setupFolder, 'lock.mjs'))});
+      console.log('taken', tryLock(${JSON.stringify(lock)}).taken);
+      setInterval(() => {}, 1000);`;
+    const first = startProgram(['--input-type=module', '-e', take]);
+    await first.line(/^taken true/);
+    first.process.kill('SIGKILL');
+    await first.ended;
+    const second = startProgram(['--input-type=module', '-e', take]);
+    await second.line(/^taken true/);
+    second.process.kill('SIGKILL');
+  });
+});
+
+describe('npm run reset', () => {
+  const reset = join(setupFolder, 'reset.mjs');
+
+  it('asks nobody where nobody can answer, and removes nothing', async () => {
+    const home = join(folder, 'kept');
+    openDataFolder(home);
+    const program = startProgram([reset], { PERENNIAL_HOME: home });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toContain('-- --yes');
+    expect(readFileSync(join(home, 'layout.json'), 'utf8')).toContain('1');
+  });
+
+  it('empties a data folder of ours, and nothing that is not ours', async () => {
+    const home = join(folder, 'emptied');
+    openDataFolder(home);
+    mkdirSync(join(home, 'postgres', 'data'), { recursive: true });
+    writeFileSync(join(home, 'notes.txt'), 'mine');
+    const program = startProgram([reset, '--yes'], { PERENNIAL_HOME: home });
+    expect(await program.ended).toBe(0);
+    expect(readFileSync(join(home, 'notes.txt'), 'utf8')).toBe('mine');
+    expect(() => readFileSync(join(home, 'layout.json'))).toThrow('ENOENT');
+  });
+
+  it('refuses a folder that is not ours, and one in use', async () => {
+    const foreign = startProgram([reset, '--yes'], { PERENNIAL_HOME: folder });
+    expect(await foreign.ended).toBe(1);
+    expect(foreign.output()).toContain('no data folder of Perennial');
+    const home = join(folder, 'used');
+    openDataFolder(home);
+    const release = claimDataFolder(home);
+    const used = startProgram([reset, '--yes'], { PERENNIAL_HOME: home });
+    expect(await used.ended).toBe(1);
+    release();
+    expect(used.output()).toContain(`process ${process.pid}`);
+  });
+});

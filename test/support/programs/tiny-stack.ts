@@ -1,0 +1,46 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChildSpec } from '../../../infra/local/child-spec.js';
+import { clearLeftovers, createRunFile } from '../../../infra/local/run-file.js';
+import { onStopRequest } from '../../../infra/local/stop-request.js';
+import { createSupervisor } from '../../../infra/local/supervisor.js';
+
+/**
+ * A supervisor over two small processes, as a program of its own that tests may kill: `tiny-stack.js <folder>`. It
+ * writes `left <names>` for what it cleared and `up <pid> <pid>` when both are ready.
+ */
+const folder = process.argv[2] ?? '.';
+const runFile = join(folder, 'processes.json');
+mkdirSync(folder, { recursive: true });
+
+/** Says that it is ready, starts a child of its own that would live on, and ignores what the name says. */
+const programs = {
+  obedient: `require('child_process').spawn('sleep', ['600']); process.on('SIGTERM', () => process.exit(0));`,
+  stubborn: `require('child_process').spawn('sleep', ['600']); process.on('SIGTERM', () => {});`,
+};
+
+function spec(name: keyof typeof programs, stopOrder: number): ChildSpec {
+  return {
+    name,
+    command: process.execPath,
+    args: ['-e', `${programs[name]} process.send({ type: 'ready' }); setInterval(() => {}, 1000);`],
+    env: { PATH: process.env['PATH'] },
+    ready: 'message',
+    readyTimeoutMs: 10_000,
+    stopSignal: 'SIGTERM',
+    stopOrder,
+    graceMs: 300,
+  };
+}
+
+console.log(`left ${(await clearLeftovers(runFile)).join(' ')}`);
+const supervisor = createSupervisor({ logsFolder: folder, runFile: createRunFile(runFile), say: console.log });
+onStopRequest({
+  stop: async (reason) => {
+    console.log(`stopping ${reason}`);
+    await supervisor.stop();
+  },
+  kill: () => supervisor.kill(),
+});
+const children = await Promise.all([supervisor.start(spec('obedient', 1)), supervisor.start(spec('stubborn', 2))]);
+console.log(`up ${children.map(({ pid }) => pid).join(' ')}`);
