@@ -1,9 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../contracts/bundle.js';
 import { messageOf, PerennialError } from '../contracts/errors.js';
 import type { ObjectStore } from './object-store.js';
+
+/** Local copies that stay: Production, the candidate, what a rollback goes to, and some more. */
+const keptCopies = 6;
 
 export interface BundleAddress {
   /** Key prefix in the object store. */
@@ -34,7 +37,7 @@ export async function publishBundle(objects: ObjectStore, folder: string, modelN
  */
 export async function fetchBundle(objects: ObjectStore, address: BundleAddress, cacheFolder: string): Promise<string> {
   const folder = bundleFolder(address, cacheFolder);
-  if (await exists(join(folder, bundleFiles.manifest))) return folder;
+  if (await touch(folder)) return folder;
   const partial = `${folder}.${randomUUID()}.part`;
   try {
     await download(objects, address, partial);
@@ -42,8 +45,9 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
     await rename(partial, folder);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    if (!(await exists(join(folder, bundleFiles.manifest)))) throw error;
+    if (!(await touch(folder))) throw error;
   }
+  await forgetOldest(cacheFolder);
   return folder;
 }
 
@@ -93,9 +97,26 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
+/** Marks a bundle as used just now; false when it is not there. */
+function touch(folder: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(join(folder, bundleFiles.manifest), now, now).then(
     () => true,
     () => false,
+  );
+}
+
+/** Removes all local copies but those used last; a copy is read once, when its engine starts. */
+async function forgetOldest(cacheFolder: string): Promise<void> {
+  const names = (await readdir(cacheFolder)).filter((name) => !name.endsWith('.part'));
+  const copies = await Promise.all(names.map(async (name) => ({ name, usedAt: await usedAt(join(cacheFolder, name)) })));
+  copies.sort((a, b) => b.usedAt - a.usedAt);
+  for (const { name } of copies.slice(keptCopies)) await rm(join(cacheFolder, name), { recursive: true, force: true });
+}
+
+function usedAt(folder: string): Promise<number> {
+  return stat(join(folder, bundleFiles.manifest)).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
   );
 }

@@ -21,8 +21,17 @@ const faultCodes = new Set([
 const faultMessages =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|not queryable|connection error|client was closed/i;
 
-/** `database_unavailable` for what trying again can cure; every other failure unchanged. */
+/** Postgres' own code for text that its encoding cannot hold, which is the NUL character and nothing else. */
+const impossibleText = '22021';
+
+/**
+ * `database_unavailable` for what trying again can cure, `bad_request` for text that Postgres cannot hold; every
+ * other failure unchanged.
+ */
 export function toDatabaseError(error: unknown): unknown {
+  if (codeOf(error) === impossibleText) {
+    return new PerennialError('bad_request', 'A text holds a NUL character. Send it without.', { cause: error });
+  }
   if (!isConnectionFault(error)) return error;
   return new PerennialError(
     'database_unavailable',

@@ -3,6 +3,7 @@ import {
   datasetStatisticsSchema,
   exampleSchema,
   imageFactsSchema,
+  nameSchema,
   quarantineReasonSchema,
   type Example,
   type ImageFacts,
@@ -97,6 +98,7 @@ const isKnown = `(d.current_version IS NOT NULL
 export function createDatasetStore(db: Database): DatasetStore {
   return {
     async list({ limit, pageToken }) {
+      checkNameToken(pageToken);
       const rows = await db.rows(
         summaryRow,
         `SELECT ${summaryColumns} FROM ${summaryTables} WHERE ($1::text IS NULL OR d.name > $1) AND ${isKnown} ORDER BY d.name LIMIT $2`,
@@ -132,6 +134,12 @@ export function createDatasetStore(db: Database): DatasetStore {
       return sources.flatMap(rescanTarget);
     },
   };
+}
+
+/** The list goes by name, so that a name is where the next page begins. */
+function checkNameToken(token: string | null | undefined): void {
+  if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
+  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
 }
 
 function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {

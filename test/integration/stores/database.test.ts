@@ -37,6 +37,10 @@ describe('the database', () => {
     expect(await db.query('SELECT $1::text AS text', [text])).toEqual([{ text }]);
   });
 
+  it('says bad_request for text that it cannot hold', async () => {
+    await expect(db.query('SELECT $1::text', ['a\0b'])).rejects.toMatchObject({ code: 'bad_request' });
+  });
+
   it('rolls a transaction back whole when its work throws, and gives the connection back', async () => {
     for (let index = 0; index < 30; index += 1) {
       const failing = db.transaction(async (tx) => {

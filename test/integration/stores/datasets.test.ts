@@ -27,6 +27,10 @@ describe('datasets', () => {
     expect(items[0]).toMatchObject({ currentVersion: 1, versions: 1, images: 3, classes: { x: 2, y: 1 } });
   });
 
+  it('refuse a page token that is no name', async () => {
+    await expect(datasets.list({ limit: 2, pageToken: 'No Name' })).rejects.toMatchObject({ code: 'bad_request' });
+  });
+
   it('are not shown for a name whose only ingestion was abandoned', async () => {
     const ingestions = createIngestionStore(records.db);
     const ingestion = {
