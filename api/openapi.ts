@@ -2,7 +2,7 @@ import { OpenApiGeneratorV31, OpenAPIRegistry, type ResponseConfig } from '@aste
 import { errorTable, type ErrorCode } from '../contracts/errors.js';
 import { problemSchema } from '../contracts/http.js';
 import { groupBy } from './group-by.js';
-import type { Route } from './route.js';
+import { tags, type Route } from './route.js';
 
 /** The OpenAPI 3.1 document of a table of routes. Schemas with an id in their `meta` get a name of their own in it. */
 export function buildOpenApiDocument(routes: readonly Route[], version: string): object {
@@ -27,6 +27,7 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
   });
 }
 

@@ -7,7 +7,14 @@ import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf } from './request-context.js';
 
-export const tags = ['serving', 'pipelines', 'datasets', 'models', 'operation'] as const;
+/** Groups of routes, in the order in which the documentation shows them. */
+export const tags = {
+  serving: 'Predictions, and the model that makes them',
+  pipelines: 'What runs: ingestion, retraining',
+  datasets: 'Images and their versions',
+  models: 'Model versions and why they were promoted or refused',
+  operation: 'Health, metrics, documentation',
+} as const;
 
 /** What a route takes as body. Forms are read by the route itself, which knows where the files belong. */
 export interface BodyDefinition<B extends z.ZodType> {
@@ -30,7 +37,7 @@ export interface RouteDefinition<
   path: string;
   operationId: string;
   summary: string;
-  tag: (typeof tags)[number];
+  tag: keyof typeof tags;
   params: P;
   query: Q;
   body: BodyDefinition<B>;

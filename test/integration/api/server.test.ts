@@ -104,6 +104,36 @@ describe('the server process', () => {
     expect(await server.exited).toBe(0);
   });
 
+  it('logs a line for each request, and never what was sent', async () => {
+    const server = startServer({ PORT: '0' });
+    const { url } = z.object({ url: z.url() }).parse(await server.ready);
+    const headers = { 'content-type': 'application/json', 'x-request-id': 'request-1' };
+    await fetch(`${url}/invocations?secret=in-the-query`, { method: 'POST', headers, body: '{"secret": in-the-body' });
+    await poll(
+      () => Promise.resolve(server.log()),
+      (log) => log.includes('request-1'),
+    );
+    const line: unknown = JSON.parse(
+      server
+        .log()
+        .split('\n')
+        .find((each) => each.includes('request-1')) ?? '',
+    );
+    expect(line).toMatchObject({
+      level: 'warn',
+      module: 'api',
+      request_id: 'request-1',
+      method: 'POST',
+      path: '/invocations',
+      route: '/invocations',
+      status: 400,
+      problem: 'bad_request',
+    });
+    expect(server.log()).not.toMatch(/in-the-(query|body)/);
+    server.child.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+  });
+
   it('names PORT when the port is taken', async () => {
     const [port = 0] = await freePorts(1);
     const first = startServer({ PORT: String(port) });

@@ -155,6 +155,25 @@ describe('serving', () => {
     expect(await metric(`predictions_total{model_version="${first.version}",predicted_class="grass"}`)).toBe(0);
     expect(await metric('mlops_prediction_phase_seconds_count{phase="decode"}')).toBeGreaterThan(0);
   });
+
+  it('refuses with 429 what it has no room for, and answers the rest', async () => {
+    const narrow = await startApi({ ...postgres.environment, ...objectStore.environment, SERVING_QUEUE_LIMIT: '1' });
+    try {
+      await serves(narrow, first);
+      const form = (): FormData => formWith('file', dandelion);
+      const answers = await Promise.all(
+        Array.from({ length: 24 }, () => fetch(`${narrow.url}/predict`, { method: 'POST', body: form() })),
+      );
+      const refused = answers.filter(({ status }) => status === 429);
+      expect(refused.length).toBeGreaterThan(0);
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(answers.length - refused.length);
+      expect(refused[0]?.headers.get('retry-after')).toBe('1');
+      const exposed = await (await fetch(`${narrow.url}/metrics`)).text();
+      expect(exposed).toContain(`mlops_requests_shed_total{reason="queue_full"} ${refused.length}\n`);
+    } finally {
+      await narrow.stop();
+    }
+  });
 });
 
 /** Status of a GET with a header that `fetch` would not send alone. */

@@ -1,0 +1,194 @@
+import { createModelHost, type ModelHost, type ServedModel } from '../../../api/model-host.js';
+import type { ModelVersion } from '../../../contracts/registry.js';
+import type { Engine } from '../../../model/serving/engine.js';
+import { createLogger } from '../../../platform/logging.js';
+import type { Replica, ServingState } from '../../../stores/registry.js';
+import { poll } from '../../support/api-client.js';
+import { evaluationOf } from '../../support/figures.js';
+
+function version(number: number, bundleSha256 = String(number).repeat(64)): ModelVersion {
+  return {
+    modelName: 'a_model',
+    version: number,
+    stage: 'Production',
+    runId: `run-${number}`,
+    architecture: 'cnn',
+    labels: ['a', 'b'],
+    dataset: 'a_dataset',
+    datasetVersion: 1,
+    datasetDigest: '',
+    bundleKey: `models/a_model/${number}`,
+    bundleSha256,
+    sizeBytes: 1,
+    evaluation: evaluationOf(0.9),
+    decision: null,
+    createdAt: new Date(0).toISOString(),
+  };
+}
+
+/** An engine that only remembers whether it was closed. */
+function fakeEngine(): Engine & { closed: boolean } {
+  const never = (): never => {
+    throw new Error('nothing is predicted here');
+  };
+  return {
+    closed: false,
+    get manifest() {
+      return never();
+    },
+    labels: ['a', 'b'],
+    waiting: 0,
+    predictImage: never,
+    predictPixels: never,
+    close() {
+      this.closed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+describe('the model host', () => {
+  let state: ServingState;
+  let recordIsAway: boolean;
+  let loads: number[];
+  let engines: (Engine & { closed: boolean })[];
+  let failing: Set<number>;
+  let reports: Omit<Replica, 'seenAt'>[];
+  let changes: (ServedModel | null)[];
+  let hint: () => void;
+  let host: ModelHost;
+
+  function startHost(pollMs: number): void {
+    host = createModelHost({
+      modelName: 'a_model',
+      replica: { id: 'replica', url: 'http://here' },
+      registry: {
+        servingState: () => (recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve(state)),
+        reportReplica(replica) {
+          reports.push(replica);
+          return Promise.resolve();
+        },
+      },
+      subscribe(onHint) {
+        hint = onHint;
+        return Promise.resolve(() => Promise.resolve());
+      },
+      loadEngine({ version: number }) {
+        loads.push(number);
+        if (failing.has(number)) return Promise.reject(new Error(`version ${number} is damaged`));
+        const engine = fakeEngine();
+        engines.push(engine);
+        return Promise.resolve(engine);
+      },
+      onChange: (served) => changes.push(served),
+      logger: createLogger('test', 'silent'),
+      pollMs,
+    });
+    host.start();
+  }
+
+  beforeEach(() => {
+    state = { generation: 0, version: null };
+    recordIsAway = false;
+    loads = [];
+    engines = [];
+    failing = new Set();
+    reports = [];
+    changes = [];
+  });
+  afterEach(() => host.stop());
+
+  const serving = (number: number): Promise<unknown> =>
+    poll(
+      () => Promise.resolve(host.current()?.version.version ?? 'none'),
+      (now) => now === number,
+    );
+  const lastReport = (
+    holds: (report: Omit<Replica, 'seenAt'>) => boolean,
+  ): Promise<Omit<Replica, 'seenAt'> | undefined> =>
+    poll(
+      () => Promise.resolve(reports.at(-1)),
+      (report) => report !== undefined && holds(report),
+    );
+
+  it('puts a new generation in the place of the former, which is closed', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    state = { generation: 2, version: version(2) };
+    await serving(2);
+    expect(engines.map(({ closed }) => closed)).toEqual([true, false]);
+    expect(await lastReport(({ generation }) => generation === 2)).toMatchObject({ version: 2, error: null });
+    expect(changes.map((served) => served?.generation)).toEqual([1, 2]);
+  });
+
+  it('takes a hint before the poll is due', async () => {
+    startHost(3_600_000);
+    await lastReport(({ generation }) => generation === 0);
+    state = { generation: 1, version: version(1) };
+    hint();
+    await serving(1);
+    expect(await lastReport(({ generation }) => generation === 1)).toMatchObject({ version: 1 });
+  });
+
+  it('keeps the former model and says why when a generation cannot be loaded', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    failing.add(2);
+    state = { generation: 2, version: version(2) };
+    const report = await lastReport(({ error }) => error !== null);
+    expect(report).toMatchObject({ generation: 2, version: 1, error: 'version 2 is damaged' });
+    expect(host.current()?.version.version).toBe(1);
+    expect(engines[0]?.closed).toBe(false);
+
+    failing.delete(2);
+    await serving(2);
+    expect(await lastReport(({ error }) => error === null)).toMatchObject({ generation: 2, version: 2 });
+  });
+
+  it('does not wait for a damaged generation when a newer one is there', async () => {
+    startHost(10);
+    failing.add(1);
+    state = { generation: 1, version: version(1) };
+    await lastReport(({ error }) => error !== null);
+    const tries = loads.length;
+    state = { generation: 2, version: version(2) };
+    await serving(2);
+    expect(loads.slice(tries).at(-1)).toBe(2);
+  });
+
+  it('does not load a bundle again that it serves already', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    state = { generation: 2, version: version(2, version(1).bundleSha256) };
+    await serving(2);
+    expect(loads).toEqual([1]);
+    expect(engines[0]?.closed).toBe(false);
+  });
+
+  it('keeps its model while the record is away', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    recordIsAway = true;
+    await poll(
+      () => Promise.resolve(host.recordReachable()),
+      (reachable) => !reachable,
+    );
+    expect(host.current()?.version.version).toBe(1);
+    recordIsAway = false;
+    state = { generation: 2, version: version(2) };
+    await serving(2);
+  });
+
+  it('closes its engine when it stops', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    await host.stop();
+    expect(host.current()).toBeNull();
+    expect(engines.every(({ closed }) => closed)).toBe(true);
+  });
+});
