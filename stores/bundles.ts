@@ -109,7 +109,9 @@ function touch(folder: string): Promise<boolean> {
 /** Removes all local copies but those used last; a copy is read once, when its engine starts. */
 async function forgetOldest(cacheFolder: string): Promise<void> {
   const names = (await readdir(cacheFolder)).filter((name) => !name.endsWith('.part'));
-  const copies = await Promise.all(names.map(async (name) => ({ name, usedAt: await usedAt(join(cacheFolder, name)) })));
+  const copies = await Promise.all(
+    names.map(async (name) => ({ name, usedAt: await usedAt(join(cacheFolder, name)) })),
+  );
   copies.sort((a, b) => b.usedAt - a.usedAt);
   for (const { name } of copies.slice(keptCopies)) await rm(join(cacheFolder, name), { recursive: true, force: true });
 }
