@@ -32,7 +32,8 @@ function accountNamed(name: string): Account | null {
 
 /**
  * The command under that account. The project may lie below a folder that only root can enter, so on Linux the
- * process keeps the one right to pass such folders and no other.
+ * process keeps the one right to pass such folders and no other. (Without the secure bit, access(2), by which the
+ * programs find each other, would disregard that right.)
  */
 export function runAs(
   account: Account | null,
@@ -43,7 +44,7 @@ export function runAs(
   const { uid, gid } = account;
   if (process.platform !== 'linux')
     return { command: 'sudo', args: ['-u', `#${uid}`, '-g', `#${gid}`, command, ...args] };
-  const rights = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  const rights = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup'];
   return {
     command: 'setpriv',
     args: [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...rights, command, ...args],
