@@ -29,7 +29,7 @@ interface Graph {
  * Padding is TensorFlow's "same", which is SAME_UPPER.
  */
 export function encodeOnnx(operations: readonly Operation[], weights: Weights, classes: number): Uint8Array {
-  const graph: Graph = { nodes: [], initializers: createConstants() };
+  const graph: Graph = { nodes: [], initializers: createConstants(operations) };
   let current = addPreprocessing(graph);
   let features = 0;
   for (const operation of operations) {
@@ -57,13 +57,18 @@ export function encodeOnnx(operations: readonly Operation[], weights: Weights, c
   return onnx.ModelProto.encode(model).finish();
 }
 
-function createConstants(): onnxProto.onnx.ITensorProto[] {
+/** Only what the graph uses: ONNX Runtime complains about the rest. */
+function createConstants(operations: readonly Operation[]): onnxProto.onnx.ITensorProto[] {
+  const isClipped = operations.some((operation) => 'activation' in operation && operation.activation === 'relu6');
+  const bounds = [
+    floatTensor(constants.zero, [], Float32Array.of(0)),
+    floatTensor(constants.six, [], Float32Array.of(6)),
+  ];
   return [
     floatTensor(constants.mean, [], Float32Array.of(preprocessing.mean)),
     floatTensor(constants.std, [], Float32Array.of(preprocessing.std)),
-    floatTensor(constants.zero, [], Float32Array.of(0)),
-    floatTensor(constants.six, [], Float32Array.of(6)),
     integerTensor('constant/flat', [0, -1]),
+    ...(isClipped ? bounds : []),
   ];
 }
 
