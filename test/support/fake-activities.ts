@@ -25,7 +25,10 @@ export interface Written {
  * Activities that all succeed at once, so that a test replaces just the one whose failure it is about. Workflow
  * logic is tested on these against a real Temporal server; the real activities have tests of their own.
  */
-export function createFakeActivities(replaced: Partial<AllActivities> = {}): { activities: AllActivities; written: Written } {
+export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
+  activities: AllActivities;
+  written: Written;
+} {
   const written: Written = { opened: [], steps: [], ends: [], calls: [] };
   const succeed: AllActivities = {
     ...fakeRecords(written),
@@ -42,7 +45,8 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): { a
     failTraining: () => Promise.resolve(),
     validateCandidate: () => Promise.resolve(decisionOf('promote')),
     moveProduction: () => Promise.resolve({ formerVersion: null, generation: 1 }),
-    checkReplicas: () => Promise.resolve({ passed: true, replicas: ['http://127.0.0.1:1'], detail: 'one replica answers' }),
+    checkReplicas: () =>
+      Promise.resolve({ passed: true, replicas: ['http://127.0.0.1:1'], detail: 'one replica answers' }),
     moveProductionBack: () => Promise.resolve({ formerVersion: null, generation: 2 }),
   };
   return { activities: noteCalls({ ...succeed, ...replaced }, written), written };

@@ -22,7 +22,13 @@ export function evaluationOf(accuracy: number): Evaluation {
       [10, 0],
       [0, 10],
     ],
-    perClass: ['dandelion', 'grass'].map((label) => ({ label, precision: accuracy, recall: accuracy, f1: accuracy, support: 10 })),
+    perClass: ['dandelion', 'grass'].map((label) => ({
+      label,
+      precision: accuracy,
+      recall: accuracy,
+      f1: accuracy,
+      support: 10,
+    })),
     intervals: {
       loss: [0, 1],
       accuracy: interval,
