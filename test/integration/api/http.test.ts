@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createApp } from '../../../api/app.js';
 import { listen, type Listening } from '../../../api/listen.js';
+import { drainLimits } from '../../../api/middleware/drain.js';
 import { errorTable } from '../../../contracts/errors.js';
 import { problemSchema } from '../../../contracts/http.js';
 import { emptyDependencies } from '../../support/api-dependencies.js';
@@ -92,21 +93,16 @@ describe('the HTTP surface', () => {
       }
     });
 
+    it('lets a client read 413 that sends everything before it reads anything', async () => {
+      const { answer, sentBytes } = await sendBlindly(listening.port, tooMuch);
+      expect(answer).toMatch(/^HTTP\/1\.1 413 [^]*"code":"too_large"/);
+      expect(sentBytes).toBeGreaterThanOrEqual(tooMuch);
+    });
+
     it('cuts a client off that goes on sending', async () => {
-      const socket = connect(listening.port, '127.0.0.1');
-      const closed = new Promise<number>((resolve) => {
-        socket.on('error', () => undefined);
-        socket.on('close', () => resolve(socket.bytesWritten));
-      });
-      socket.write('POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n');
-      socket.write('Content-Length: 10000000000\r\n\r\n');
-      const block = Buffer.alloc(1_000_000);
-      const pump = (): void => {
-        while (!socket.destroyed && socket.write(block));
-      };
-      socket.on('drain', pump);
-      pump();
-      expect(await closed).toBeLessThan(300_000_000);
+      const { sentBytes } = await sendBlindly(listening.port, 10_000_000_000);
+      expect(sentBytes).toBeGreaterThan(drainLimits.bytes);
+      expect(sentBytes).toBeLessThan(3 * drainLimits.bytes);
     });
   });
 
@@ -217,3 +213,25 @@ describe('the HTTP surface', () => {
     expect(requests.some((line) => line.includes('nobody'))).toBe(false);
   });
 });
+
+/** Sends a body of that length over a bare socket, and reads only when all of it is sent or nobody takes it. */
+async function sendBlindly(port: number, length: number): Promise<{ answer: string; sentBytes: number }> {
+  const socket = connect(port, '127.0.0.1').pause();
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  socket.pause();
+  const closed = new Promise<void>((resolve) => {
+    socket.on('close', () => resolve());
+    socket.on('error', () => resolve());
+  });
+  const head = `POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+  socket.write(`${head}Content-Length: ${length}\r\n\r\n`);
+  const block = Buffer.alloc(1_000_000);
+  for (let sent = 0; sent < length && socket.writable; sent += block.length) {
+    const taken = new Promise<void>((resolve) => socket.write(block, () => resolve()));
+    await Promise.race([taken, closed]);
+  }
+  socket.resume();
+  await closed;
+  return { answer, sentBytes: socket.bytesWritten };
+}
