@@ -83,6 +83,19 @@ export const configSchema = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('least severe level that is logged'),
+  PERENNIAL_CACHE: z
+    .string()
+    .optional()
+    .describe("folder for what set-up downloads; default: perennial in the platform's folder for caches"),
+  TEMPORAL_BINARY: z.string().optional().describe('Temporal CLI that set-up uses instead of finding or fetching one'),
+  OBJECT_STORE_BINARY: z
+    .string()
+    .optional()
+    .describe('versitygw, minio or rclone program that set-up uses instead of finding or fetching one'),
+  LIBTENSORFLOW_DIR: z
+    .string()
+    .optional()
+    .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of fetching it'),
   CODE_REVISION: z.string().default('unknown').describe('revision of the code, kept with every run'),
   REPLICA_URL: z.url().optional().describe('address under which other processes reach this API'),
   SHUTDOWN_GRACE_MS: z.coerce

@@ -10,7 +10,11 @@ import { unpackWheel } from '../registries.mjs';
 /** @type {SetupStep} */
 export const libtensorflowStep = {
   name: 'libtensorflow',
-  isDone: (state) => state['libtensorflow'] !== undefined && isLibtensorflow(state['libtensorflow']),
+  isDone: (state) => {
+    const named = process.env['LIBTENSORFLOW_DIR'];
+    const remembered = state['libtensorflow'];
+    return remembered !== undefined && isLibtensorflow(remembered) && (!named || named === remembered);
+  },
   run: async (step) => {
     const named = process.env['LIBTENSORFLOW_DIR'];
     if (named) {

