@@ -33,8 +33,9 @@ export const bindingStep = {
         ...(compiles ? { npm_config_build_from_source: 'true' } : {}),
       });
     } catch (error) {
-      if (missing.length > 0)
-        throw new Error(`nothing prebuilt could be had, and to compile it, ${missing.join(' and ')} is missing`);
+      if (missing.length > 0) {
+        throw new Error(`nothing prebuilt could be had, and to compile it there is missing: ${missing.join(', ')}.`);
+      }
       throw error;
     }
     const binding = findBinding();
