@@ -59,11 +59,9 @@ async function ingestFile(
   const content = await read(path);
   if (!('bytes' in content)) return { path, ...content };
   const sha256 = createHash('sha256').update(content.bytes).digest('hex');
-  const arriving = images.get(sha256);
-  if (arriving) return outcomeOf(path, await arriving, false);
   if (await deps.ingestions.isKnown(sha256)) return { path, sha256, uploadedBytes: null };
-  const begunMeanwhile = images.get(sha256);
-  if (begunMeanwhile) return outcomeOf(path, await begunMeanwhile, false);
+  const begun = images.get(sha256);
+  if (begun) return outcomeOf(path, await begun, false);
   const arrival = takeIn(deps, content.bytes);
   images.set(sha256, arrival);
   return outcomeOf(path, await arrival, true);

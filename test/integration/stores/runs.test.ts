@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EpochMetrics, ModelMetrics } from '../../../contracts/training.js';
+import type { Database } from '../../../stores/database.js';
 import { createRunStore, type RunStore } from '../../../stores/runs.js';
 import { commitImages } from '../../support/dataset-version.js';
 import { evaluationOf, hyperparameters } from '../../support/figures.js';
@@ -87,15 +88,31 @@ describe('a training run', () => {
     expect((await runs.get(runId))?.status).toBe('running');
   });
 
-  it('commits an epoch to one of two attempts that race for it, never to both', async () => {
+  it('lets no other attempt take the run over between the check of the attempt and the commit', async () => {
     const runId = randomUUID();
     await open(runId);
-    const [first] = await Promise.allSettled([
-      runs.recordEpoch(runId, 1, metricsOf(0), checkpointOf(0, 1)),
-      open(runId).then(({ attempt }) => runs.recordEpoch(runId, attempt, metricsOf(0), checkpointOf(0, attempt))),
-    ]);
-    expect((await runs.latestCheckpoint(runId))?.objectKey).toBe(checkpointOf(0, 2).objectKey);
-    if (first.status === 'rejected') expect(first.reason).toMatchObject({ code: 'stale_attempt' });
+    const order: string[] = [];
+    let takeover = Promise.resolve();
+    const slow: Database = {
+      ...records.db,
+      transaction: (work) =>
+        records.db.transaction((tx) =>
+          work({
+            ...tx,
+            query: async (sql, parameters) => {
+              if (sql.includes('INSERT INTO checkpoints')) {
+                takeover = open(runId).then(({ attempt }) => void order.push(`attempt ${String(attempt)} opened`));
+                await new Promise((resolve) => setTimeout(resolve, 100));
+                order.push('epoch written');
+              }
+              return tx.query(sql, parameters);
+            },
+          }),
+        ),
+    };
+    await createRunStore(slow).recordEpoch(runId, 1, metricsOf(0), checkpointOf(0, 1));
+    await takeover;
+    expect(order).toEqual(['epoch written', 'attempt 2 opened']);
   });
 
   it('replaces an epoch that the same attempt repeats', async () => {
