@@ -1,4 +1,4 @@
-import { messageOf } from '../contracts/errors.js';
+import { errorCodeOf, messageOf, type ErrorCode } from '../contracts/errors.js';
 import type { ModelVersion } from '../contracts/registry.js';
 import type { Engine } from '../model/serving/engine.js';
 import type { Logger } from '../platform/logging.js';
@@ -16,7 +16,7 @@ export interface ServedModel {
 export interface ModelHostOptions {
   modelName: string;
   replica: { id: string; url: string };
-  registry: Pick<RegistryStore, 'servingState' | 'reportReplica'>;
+  registry: Pick<RegistryStore, 'servingState' | 'reportReplica' | 'removeReplica'>;
   /** Hints that there may be a new generation; gives the way to stop. The poll is what counts. */
   subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
   loadEngine: LoadEngine;
@@ -35,7 +35,9 @@ export interface ModelHost {
   start(): void;
   /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
   settled(): Promise<void>;
-  /** Ends the poll, then drains and closes the engine. */
+  /** Ends the poll and takes this replica out of the record, so that no promotion waits for it; it still predicts. */
+  leave(): Promise<void>;
+  /** Leaves, then drains and closes the engine. */
   stop(): Promise<void>;
 }
 
@@ -50,11 +52,19 @@ export function createModelHost(options: ModelHostOptions): ModelHost {
   return new Host(options);
 }
 
+interface Failure {
+  generation: number;
+  code: ErrorCode;
+  message: string;
+  tries: number;
+  retryAt: number;
+}
+
 class Host implements ModelHost {
   private served: ServedModel | null = null;
   /** The generation that was brought into effect last. */
   private generation = 0;
-  private failed: { generation: number; message: string; tries: number; retryAt: number } | null = null;
+  private failed: Failure | null = null;
   private reachable = false;
   private loading: Promise<void> | null = null;
   private readonly closing = new Set<Promise<void>>();
@@ -62,6 +72,7 @@ class Host implements ModelHost {
   private hinted = false;
   private endPause: () => void = () => undefined;
   private loop: Promise<void> = Promise.resolve();
+  private left: Promise<void> | null = null;
   private settle: () => void = () => undefined;
   private readonly firstLook = new Promise<void>((resolve) => {
     this.settle = resolve;
@@ -89,13 +100,28 @@ class Host implements ModelHost {
     this.loop = this.follow();
   }
 
+  leave(): Promise<void> {
+    this.left ??= this.endFollowing();
+    return this.left;
+  }
+
   async stop(): Promise<void> {
-    this.stopped = true;
-    this.wake();
-    await this.loop;
+    await this.leave();
     await this.loading;
     this.replace(null, this.generation);
     await Promise.all(this.closing);
+  }
+
+  private async endFollowing(): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    // The last look may report still; only what comes after it stays away.
+    await this.loop;
+    try {
+      await this.options.registry.removeReplica(this.options.replica.id);
+    } catch (error) {
+      this.options.logger.warn({ error }, 'this replica stays in the record until it is taken for gone');
+    }
   }
 
   private async follow(): Promise<void> {
@@ -154,7 +180,7 @@ class Host implements ModelHost {
       this.replace(version && engine && { engine, version, generation, loadedAt: new Date() }, generation);
       logger.info({ generation, version: version?.version ?? null }, 'serving');
     } catch (error) {
-      this.noteFailure(generation, messageOf(error));
+      this.noteFailure(generation, error);
       logger.error({ generation, version: version?.version ?? null, error }, 'a generation cannot be served');
     } finally {
       this.loading = null;
@@ -184,10 +210,11 @@ class Host implements ModelHost {
     this.closing.add(closed);
   }
 
-  private noteFailure(generation: number, message: string): void {
+  private noteFailure(generation: number, error: unknown): void {
     const tries = this.failed?.generation === generation ? this.failed.tries + 1 : 1;
     const waitMs = Math.min(retryMs.first * 2 ** (tries - 1), retryMs.most);
-    this.failed = { generation, message, tries, retryAt: Date.now() + waitMs };
+    const [code, message] = [errorCodeOf(error), messageOf(error)];
+    this.failed = { generation, code, message, tries, retryAt: Date.now() + waitMs };
   }
 
   private report(): Promise<void> {
@@ -199,6 +226,7 @@ class Host implements ModelHost {
       generation: this.failed?.generation ?? this.generation,
       version: this.served?.version.version ?? null,
       error: this.failed?.message ?? null,
+      errorCode: this.failed?.code ?? null,
     });
   }
 }

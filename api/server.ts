@@ -45,7 +45,7 @@ async function stop(
   api.health.setStopping();
   api.metrics.setReady(false);
   // Half of the time is for answers under way, so that the engine and the connections can end in order as well.
-  await listening.stop(graceMs / 2);
+  await Promise.all([host?.leave(), listening.stop(graceMs / 2)]);
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');

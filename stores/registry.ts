@@ -29,6 +29,8 @@ const replicaRow = z.object({
   generation: integerColumn,
   version: z.number().nullable(),
   error: z.string().nullable(),
+  /** Code of `error`, from the table of contracts/errors.ts. */
+  errorCode: z.string().nullable(),
   seenAt: timestampColumn,
 });
 export type Replica = z.output<typeof replicaRow>;
@@ -61,6 +63,8 @@ export interface RegistryStore {
   reportReplica(replica: Omit<Replica, 'seenAt'>): Promise<void>;
   /** Replicas that reported within the last `withinMs`. */
   liveReplicas(modelName: string, withinMs: number): Promise<Replica[]>;
+  /** Forgets a replica that ends, so that nobody waits for it. */
+  removeReplica(replicaId: string): Promise<void>;
 }
 
 export function createRegistryStore(db: Database): RegistryStore {
@@ -109,16 +113,17 @@ export function createRegistryStore(db: Database): RegistryStore {
   };
 }
 
-type ReplicaRecord = Pick<RegistryStore, 'reportReplica' | 'liveReplicas'>;
+type ReplicaRecord = Pick<RegistryStore, 'reportReplica' | 'liveReplicas' | 'removeReplica'>;
 
 function replicaRecord(db: Database): ReplicaRecord {
   return {
-    async reportReplica({ replicaId, url, modelName, generation, version, error }) {
+    async reportReplica({ replicaId, url, modelName, generation, version, error, errorCode }) {
       await db.query(
-        `INSERT INTO replicas (replica_id, model_name, url, generation, version, error) VALUES ($1, $2, $3, $4, $5, $6)
+        `INSERT INTO replicas (replica_id, model_name, url, generation, version, error, error_code)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (replica_id, model_name) DO UPDATE SET url = excluded.url, generation = excluded.generation,
-           version = excluded.version, error = excluded.error, seen_at = now()`,
-        [replicaId, modelName, url, generation, version, error],
+           version = excluded.version, error = excluded.error, error_code = excluded.error_code, seen_at = now()`,
+        [replicaId, modelName, url, generation, version, error, errorCode],
       );
     },
     liveReplicas: (modelName, withinMs) =>
@@ -128,6 +133,9 @@ function replicaRecord(db: Database): ReplicaRecord {
          ORDER BY replica_id`,
         [modelName, withinMs],
       ),
+    async removeReplica(replicaId) {
+      await db.query('DELETE FROM replicas WHERE replica_id = $1', [replicaId]);
+    },
   };
 }
 

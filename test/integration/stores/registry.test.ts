@@ -181,13 +181,21 @@ describe('promoting', () => {
 
 describe('replicas', () => {
   it('are alive as long as they report', async () => {
-    const report = { replicaId: 'r1', url: 'http://a', modelName: 'rose', generation: 3, version: 2, error: null };
+    const idle = { error: null, errorCode: null };
+    const failed = { error: 'a byte differs', errorCode: 'bundle_invalid' };
+    const report = { replicaId: 'r1', url: 'http://a', modelName: 'rose', generation: 3, version: 2, ...idle };
     await registry.reportReplica(report);
-    await registry.reportReplica({ ...report, generation: 4, error: 'bundle_invalid' });
-    expect(await registry.liveReplicas('rose', 10_000)).toMatchObject([
-      { ...report, generation: 4, error: 'bundle_invalid' },
-    ]);
+    await registry.reportReplica({ ...report, generation: 4, ...failed });
+    expect(await registry.liveReplicas('rose', 10_000)).toMatchObject([{ ...report, generation: 4, ...failed }]);
     await records.db.query(`UPDATE replicas SET seen_at = now() - interval '1 minute'`);
     expect(await registry.liveReplicas('rose', 10_000)).toEqual([]);
+  });
+
+  it('are forgotten when they leave', async () => {
+    const report = { url: 'http://a', modelName: 'tulip', generation: 3, version: 2, error: null, errorCode: null };
+    await registry.reportReplica({ ...report, replicaId: 'stays' });
+    await registry.reportReplica({ ...report, replicaId: 'leaves' });
+    await registry.removeReplica('leaves');
+    expect(await registry.liveReplicas('tulip', 10_000)).toMatchObject([{ replicaId: 'stays' }]);
   });
 });

@@ -1,4 +1,5 @@
 import { createModelHost, type ModelHost, type ServedModel } from '../../../api/model-host.js';
+import { PerennialError } from '../../../contracts/errors.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
 import type { Engine } from '../../../model/serving/engine.js';
 import { createLogger } from '../../../platform/logging.js';
@@ -54,6 +55,7 @@ describe('the model host', () => {
   let engines: (Engine & { closed: boolean })[];
   let failing: Set<number>;
   let reports: Omit<Replica, 'seenAt'>[];
+  let left: { replicaId: string; afterReports: number }[];
   let changes: (ServedModel | null)[];
   let hint: () => void;
   let host: ModelHost;
@@ -68,6 +70,10 @@ describe('the model host', () => {
           reports.push(replica);
           return Promise.resolve();
         },
+        removeReplica(replicaId) {
+          left.push({ replicaId, afterReports: reports.length });
+          return recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve();
+        },
       },
       subscribe(onHint) {
         hint = onHint;
@@ -75,7 +81,8 @@ describe('the model host', () => {
       },
       loadEngine({ version: number }) {
         loads.push(number);
-        if (failing.has(number)) return Promise.reject(new Error(`version ${number} is damaged`));
+        if (failing.has(number))
+          return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
         const engine = fakeEngine();
         engines.push(engine);
         return Promise.resolve(engine);
@@ -94,6 +101,7 @@ describe('the model host', () => {
     engines = [];
     failing = new Set();
     reports = [];
+    left = [];
     changes = [];
   });
   afterEach(() => host.stop());
@@ -138,13 +146,22 @@ describe('the model host', () => {
     failing.add(2);
     state = { generation: 2, version: version(2) };
     const report = await lastReport(({ error }) => error !== null);
-    expect(report).toMatchObject({ generation: 2, version: 1, error: 'version 2 is damaged' });
+    expect(report).toMatchObject({
+      generation: 2,
+      version: 1,
+      error: 'version 2 is damaged',
+      errorCode: 'bundle_invalid',
+    });
     expect(host.current()?.version.version).toBe(1);
     expect(engines[0]?.closed).toBe(false);
 
     failing.delete(2);
     await serving(2);
-    expect(await lastReport(({ error }) => error === null)).toMatchObject({ generation: 2, version: 2 });
+    expect(await lastReport(({ error }) => error === null)).toMatchObject({
+      generation: 2,
+      version: 2,
+      errorCode: null,
+    });
   });
 
   it('does not wait for a damaged generation when a newer one is there', async () => {
@@ -189,6 +206,27 @@ describe('the model host', () => {
     await serving(1);
     await host.stop();
     expect(host.current()).toBeNull();
+    expect(engines.every(({ closed }) => closed)).toBe(true);
+  });
+
+  it('leaves the record once, after its last report, and predicts until it is stopped', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    await host.leave();
+    expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
+    expect(host.current()?.version.version).toBe(1);
+    await host.stop();
+    expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
+  });
+
+  it('stops although the record it should leave is away', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    recordIsAway = true;
+    await host.stop();
+    expect(left).toHaveLength(1);
     expect(engines.every(({ closed }) => closed)).toBe(true);
   });
 });
