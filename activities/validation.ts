@@ -1,45 +1,32 @@
-import { Context } from '@temporalio/activity';
-import type { Manifest } from '../contracts/bundle.js';
 import type { Example } from '../contracts/datasets.js';
-import { messageOf } from '../contracts/errors.js';
+import { errorCodeOf, errorTable, messageOf } from '../contracts/errors.js';
 import type { ValidationInput } from '../contracts/pipelines.js';
 import type { Comparison, Decision, ModelVersion } from '../contracts/registry.js';
-import type { Evaluation } from '../contracts/training.js';
-import { decide } from '../domain/promotion-gate.js';
+import { decide, type GateInput } from '../domain/promotion-gate.js';
 import { compareOnSameImages } from '../model/evaluation/compare.js';
-import { evaluate } from '../model/evaluation/evaluate.js';
-import type { ImageLimits } from '../model/images/inspect.js';
-import { createEngine } from '../model/serving/engine.js';
-import { fetchBundle } from '../stores/bundles.js';
 import type { DatasetStore } from '../stores/datasets.js';
-import { rawImageKey } from '../stores/object-keys.js';
-import type { ObjectStore } from '../stores/object-store.js';
 import type { RegistryStore } from '../stores/registry.js';
-import { concurrently } from './concurrently.js';
 import { withHeartbeat } from './heartbeat.js';
+import { judgeParity, judgeSmokeTest } from './validation/judge.js';
+import { serveTestImages, type Served, type ServingDependencies } from './validation/serve-test-images.js';
 
-export interface ValidationDependencies {
+export interface ValidationDependencies extends ServingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
-  objects: ObjectStore;
-  bundleFolder: string;
   minAccuracy: number;
-  threads: number;
-  imageLimits: ImageLimits;
 }
 
 export interface ValidationActivities {
   validateCandidate(input: ValidationInput): Promise<Decision>;
 }
 
-/** How far the served accuracy may lie from the one measured at training: one image in two hundred. */
-const smokeTolerance = 0.005;
-const parityTolerance = 1e-3;
 const bootstrapSeed = 1;
 
 /** What decides whether a version may go to Production; runs on the pipeline worker, without TensorFlow. */
 export function createValidationActivities(deps: ValidationDependencies): ValidationActivities {
-  return { validateCandidate: (input) => withHeartbeat((report) => validateCandidate(deps, input, report)) };
+  return {
+    validateCandidate: (input) => withHeartbeat((report, signal) => validateCandidate(deps, input, report, signal)),
+  };
 }
 
 /**
@@ -50,109 +37,90 @@ async function validateCandidate(
   deps: ValidationDependencies,
   input: ValidationInput,
   report: (progress: unknown) => void,
+  signal: AbortSignal,
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
   const production = await deps.registry.production(input.modelName);
-  const testSet = (await deps.datasets.examples(candidate.dataset, candidate.datasetVersion)).filter(
-    ({ side }) => side === 'test',
-  );
-  const truths = testSet.map(({ label }) => candidate.labels.indexOf(label));
+  const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
+  const testSet = examples.filter(({ side }) => side === 'test');
   report({ evaluating: candidate.version, images: testSet.length });
-  const served = await predictAll(deps, candidate, testSet).catch((error: unknown) => ({ failure: messageOf(error) }));
-  const smokeTest =
-    'failure' in served
-      ? { passed: false, detail: served.failure }
-      : judgeSmokeTest(candidate, served.probabilities, truths);
-  const comparable = production !== null && sameLabels(candidate, production) && !('failure' in served);
+  const served = await attempt(() => serveTestImages(deps, candidate, testSet), signal);
   const decision = decide({
     candidate: candidate.evaluation,
     minAccuracy: deps.minAccuracy,
-    comparison: comparable
-      ? await compare(deps, { candidate: served.probabilities, production, testSet, truths })
-      : null,
+    ...(await compareWith(deps, { production, candidate, served, testSet }, signal)),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
     sameClasses: production === null || sameLabels(candidate, production),
-    smokeTest,
-    parity: 'failure' in served ? { passed: false, detail: served.failure } : judgeParity(served.manifest),
+    ...judge(candidate, served, testSet),
   });
   await deps.registry.recordDecision(candidate.modelName, candidate.version, decision);
   return decision;
 }
 
-async function compare(
-  deps: ValidationDependencies,
-  input: { candidate: number[][]; production: ModelVersion; testSet: readonly Example[]; truths: number[] },
-): Promise<Comparison> {
-  const { probabilities } = await predictAll(deps, input.production, input.testSet);
-  return {
-    productionVersion: input.production.version,
-    ...compareOnSameImages({
-      candidate: input.candidate,
-      production: probabilities,
-      truths: input.truths,
-      seed: bootstrapSeed,
-    }),
-  };
+/** What the model could not do, in words; what speaks of anything but the model is thrown and tried again. */
+interface Unserved {
+  failure: string;
 }
 
-async function predictAll(
-  deps: ValidationDependencies,
-  version: ModelVersion,
-  images: readonly Example[],
-): Promise<{ probabilities: number[][]; manifest: Manifest }> {
-  const folder = await fetchBundle(deps.objects, version, deps.bundleFolder);
-  const engine = await createEngine({
-    bundleFolder: folder,
-    threads: deps.threads,
-    queueLimit: deps.threads * 4,
-    limits: deps.imageLimits,
-  });
+async function attempt(work: () => Promise<Served>, signal: AbortSignal): Promise<Served | Unserved> {
   try {
-    const facts = await deps.datasets.imageFacts(images.map(({ sha256 }) => sha256));
-    const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
-    const predictOne = async ({ sha256 }: Example): Promise<number[]> => {
-      const bytes = await deps.objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
-      return (await engine.predictImage(bytes)).probabilities;
-    };
-    const signal = Context.current().cancellationSignal;
-    const probabilities = await concurrently(images, deps.threads * 2, predictOne, signal);
-    return { probabilities, manifest: engine.manifest };
-  } finally {
-    await engine.close();
+    return await work();
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (signal.aborted || (errorTable[code].retryable && code !== 'internal')) throw error;
+    return { failure: messageOf(error) };
   }
 }
 
-/** The engine must answer every test image with a distribution, and be as right as the training said. */
-function judgeSmokeTest(
+function judge(
   candidate: ModelVersion,
-  probabilities: number[][],
-  truths: number[],
-): { passed: boolean; detail: string } {
-  const broken = probabilities.filter(
-    (row) => Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) > 1e-3 || row.some((p) => !(p >= 0)),
-  );
-  const served: Evaluation = evaluate({ probabilities, truths, labels: candidate.labels, seed: bootstrapSeed });
-  const difference = Math.abs(served.accuracy - candidate.evaluation.accuracy);
+  served: Served | Unserved,
+  testSet: readonly Example[],
+): Pick<GateInput, 'smokeTest' | 'parity'> {
+  if ('failure' in served) {
+    const failed = { passed: false, detail: served.failure };
+    return { smokeTest: failed, parity: failed };
+  }
   return {
-    passed: broken.length === 0 && difference <= smokeTolerance,
-    detail:
-      `The serving engine answered ${probabilities.length} test images with an accuracy of ${percent(served.accuracy)} ` +
-      `(training measured ${percent(candidate.evaluation.accuracy)}); ${broken.length} answers were no distribution.`,
+    smokeTest: judgeSmokeTest(candidate, served.probabilities, truthsOf(testSet, candidate)),
+    parity: judgeParity(served.manifest),
   };
 }
 
-/** What packaging measured between TF.js and the exported graph, on real images. */
-function judgeParity({ parityMaxAbsoluteError: error }: Manifest): { passed: boolean; detail: string } {
-  return {
-    passed: error <= parityTolerance,
-    detail: `Probabilities of the exported graph differ by at most ${error.toExponential(1)} from TF.js; ${parityTolerance} is allowed.`,
+interface Contest {
+  production: ModelVersion | null;
+  candidate: ModelVersion;
+  served: Served | Unserved;
+  testSet: readonly Example[];
+}
+
+/** Compares on the same images, or says why that cannot be done; a damaged Production must not block its successor. */
+async function compareWith(
+  deps: ValidationDependencies,
+  { production, candidate, served, testSet }: Contest,
+  signal: AbortSignal,
+): Promise<Pick<GateInput, 'comparison' | 'notCompared'>> {
+  if (production === null) return { comparison: null, notCompared: 'there is no model in Production' };
+  if (!sameLabels(candidate, production)) return { comparison: null, notCompared: 'Production knows other classes' };
+  if ('failure' in served) return { comparison: null, notCompared: 'the candidate cannot be served' };
+  const former = await attempt(() => serveTestImages(deps, production, testSet), signal);
+  if ('failure' in former) return { comparison: null, notCompared: `Production cannot be served: ${former.failure}` };
+  const comparison: Comparison = {
+    productionVersion: production.version,
+    ...compareOnSameImages({
+      candidate: served.probabilities,
+      production: former.probabilities,
+      truths: truthsOf(testSet, candidate),
+      seed: bootstrapSeed,
+    }),
   };
+  return { comparison, notCompared: null };
+}
+
+function truthsOf(testSet: readonly Example[], { labels }: ModelVersion): number[] {
+  return testSet.map(({ label }) => labels.indexOf(label));
 }
 
 function sameLabels(a: ModelVersion, b: ModelVersion): boolean {
   return a.labels.length === b.labels.length && a.labels.every((label, index) => label === b.labels[index]);
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

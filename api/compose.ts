@@ -108,7 +108,6 @@ function createHost(
       limits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
       onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread died and is replaced'),
     },
-    logger,
   });
   return createModelHost({
     modelName: config.MODEL_NAME,

@@ -7,8 +7,10 @@ type Check = (typeof gateChecks)[number];
 export interface GateInput {
   candidate: Evaluation;
   minAccuracy: number;
-  /** Candidate and Production on the same images; null when there is no Production or it knows other classes. */
+  /** Candidate and Production on the same images; null when they could not be compared. */
   comparison: Comparison | null;
+  /** Why they could not, as half a sentence: "there is no model in Production". */
+  notCompared: string | null;
   sameDatasetVersion: boolean;
   sameClasses: boolean;
   smokeTest: { passed: boolean; detail: string };
@@ -42,8 +44,8 @@ export function decide(input: GateInput): Decision {
   return { outcome: 'promote', summary: promotionSummary(input, accuracy), reasons, comparison: input.comparison };
 }
 
-function promotionSummary({ comparison }: GateInput, accuracy: string): string {
-  if (!comparison) return `Promoted: ${accuracy}; there is no model in Production to compare with.`;
+function promotionSummary({ comparison, notCompared }: GateInput, accuracy: string): string {
+  if (!comparison) return `Promoted: ${accuracy}; not compared: ${notCompared ?? 'no reason given'}.`;
   return `Promoted: ${accuracy}; ${points(comparison.difference)} against version ${comparison.productionVersion} on the same ${comparison.images} images.`;
 }
 
@@ -57,12 +59,9 @@ function judgeAccuracy({ candidate, minAccuracy }: GateInput): Reason {
   );
 }
 
-function judgeComparison({ comparison, sameClasses }: GateInput): Reason {
+function judgeComparison({ comparison, notCompared }: GateInput): Reason {
   const check = 'not_worse_than_production';
-  if (!comparison) {
-    const why = sameClasses ? 'there is no model in Production' : 'Production knows other classes';
-    return reason(check, true, `Not compared: ${why}.`);
-  }
+  if (!comparison) return reason(check, true, `Not compared: ${notCompared ?? 'no reason given'}.`);
   const { difference, interval, productionVersion, images } = comparison;
   const [low, high] = interval;
   return reason(

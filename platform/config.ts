@@ -66,7 +66,7 @@ export const configSchema = z.object({
     .min(0)
     .max(64)
     .default(0)
-    .describe('inference threads of the API; 0 means one a core'),
+    .describe('inference threads of the API and of validation; 0 means one a core'),
   SERVING_QUEUE_LIMIT: z.coerce
     .number()
     .int()

@@ -37,15 +37,19 @@ export async function publishBundle(objects: ObjectStore, folder: string, modelN
  */
 export async function fetchBundle(objects: ObjectStore, address: BundleAddress, cacheFolder: string): Promise<string> {
   const folder = bundleFolder(address, cacheFolder);
-  if (await touch(folder)) return folder;
+  if (await isThere(address, folder)) return folder;
   const partial = `${folder}.${randomUUID()}.part`;
   try {
     await download(objects, address, partial);
-    await rm(folder, { recursive: true, force: true });
-    await rename(partial, folder);
+    // Another process may have been faster, and may be reading its copy now: that one stays.
+    if (!(await isThere(address, folder))) {
+      await rm(folder, { recursive: true, force: true });
+      await rename(partial, folder);
+    }
   } catch (error) {
+    if (!(await isThere(address, folder))) throw error;
+  } finally {
     await rm(partial, { recursive: true, force: true });
-    if (!(await touch(folder))) throw error;
   }
   await forgetOldest(cacheFolder);
   return folder;
@@ -97,13 +101,14 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Marks a bundle as used just now; false when it is not there. */
-function touch(folder: string): Promise<boolean> {
+/** Whether the registered manifest lies in the folder; if so, the copy counts as used just now. */
+async function isThere({ bundleSha256 }: BundleAddress, folder: string): Promise<boolean> {
+  const path = join(folder, bundleFiles.manifest);
+  const bytes = await readFile(path).catch(() => null);
+  if (bytes === null || sha256(bytes) !== bundleSha256) return false;
   const now = new Date();
-  return utimes(join(folder, bundleFiles.manifest), now, now).then(
-    () => true,
-    () => false,
-  );
+  await utimes(path, now, now).catch(() => undefined);
+  return true;
 }
 
 /** Removes all local copies but those used last; a copy is read once, when its engine starts. */

@@ -1,4 +1,4 @@
-import { cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createIngestionActivities } from '../activities/ingestion.js';
 import { createPromotionActivities } from '../activities/promotion.js';
@@ -25,7 +25,7 @@ await runWorker('pipeline-worker', ({ config, logger, deps }) => ({
       ...deps,
       bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
       minAccuracy: config.PROMOTION_MIN_ACCURACY,
-      threads: cpus().length,
+      threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
       imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
     }),
   },

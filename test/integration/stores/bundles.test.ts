@@ -7,7 +7,7 @@ import { fetchBundle, publishBundle, type BundleAddress } from '../../../stores/
 import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
 import { startObjectStore, type TestService } from '../../support/services.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { writeTinyBundle } from '../../support/tiny-bundle.js';
+import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
 
 const folder = temporaryFolder();
 let server: TestService & { endpoint: string };
@@ -43,6 +43,13 @@ describe('bundles in the object store', () => {
     const cache = join(folder, 'refused');
     await expect(fetchBundle(objects, address, cache)).rejects.toMatchObject({ code: 'bundle_invalid' });
     expect(await readdir(cache).catch(() => [])).toEqual([]);
+  });
+
+  it('are fetched again when the manifest of the local copy was changed', async () => {
+    const address = await publishNew(3);
+    const fetched = await fetchBundle(objects, address, join(folder, 'changed'));
+    await flipByte(fetched, bundleFiles.manifest);
+    await verifyBundle(await fetchBundle(objects, address, join(folder, 'changed')));
   });
 
   it('are fetched once by two that ask at the same time', async () => {

@@ -18,6 +18,7 @@ const good: GateInput = {
   candidate: evaluationOf(0.95),
   minAccuracy: 0.8,
   comparison,
+  notCompared: null,
   sameDatasetVersion: false,
   sameClasses: true,
   smokeTest: { passed: true, detail: 'It answers.' },
@@ -45,7 +46,7 @@ describe('the promotion gate', () => {
   });
 
   it('promotes the first model without a comparison', () => {
-    const decision = decide({ ...good, comparison: null });
+    const decision = decide({ ...good, comparison: null, notCompared: 'there is no model in Production' });
     expect(decision.outcome).toBe('promote');
     expect(decision.summary).toMatch(/no model in Production/);
   });

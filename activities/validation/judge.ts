@@ -1,0 +1,45 @@
+import type { Manifest } from '../../contracts/bundle.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { evaluate } from '../../model/evaluation/evaluate.js';
+
+export interface Judgement {
+  passed: boolean;
+  /** One sentence with the figure and its threshold. */
+  detail: string;
+}
+
+/** How far the served accuracy may lie from the one measured at training: one image in two hundred. */
+const smokeTolerance = 0.005;
+const parityTolerance = 1e-3;
+
+/** The engine must answer every test image with a distribution, and be as right as the training said. */
+export function judgeSmokeTest(
+  { labels, evaluation }: Pick<ModelVersion, 'labels' | 'evaluation'>,
+  probabilities: readonly (readonly number[])[],
+  truths: readonly number[],
+): Judgement {
+  const broken = probabilities.filter((row) => !isDistribution(row)).length;
+  const { accuracy } = evaluate({ probabilities, truths, labels, seed: 0 });
+  return {
+    passed: broken === 0 && Math.abs(accuracy - evaluation.accuracy) <= smokeTolerance,
+    detail:
+      `The serving engine answered ${probabilities.length} test images with an accuracy of ${percent(accuracy)} ` +
+      `(training measured ${percent(evaluation.accuracy)}); ${broken} answers were no distribution.`,
+  };
+}
+
+/** What packaging measured between TF.js and the exported graph, on real images. */
+export function judgeParity({ parityMaxAbsoluteError: error }: Manifest): Judgement {
+  return {
+    passed: error <= parityTolerance,
+    detail: `Probabilities of the exported graph differ by at most ${error.toExponential(1)} from TF.js; ${parityTolerance} is allowed.`,
+  };
+}
+
+function isDistribution(row: readonly number[]): boolean {
+  return row.every((p) => p >= 0) && Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) <= 1e-3;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

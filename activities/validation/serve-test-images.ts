@@ -1,0 +1,57 @@
+import { Context } from '@temporalio/activity';
+import type { Manifest } from '../../contracts/bundle.js';
+import type { Example } from '../../contracts/datasets.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import type { ImageLimits } from '../../model/images/inspect.js';
+import { loadEngine } from '../../model/serving/load-engine.js';
+import type { Engine } from '../../model/serving/engine.js';
+import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
+import type { DatasetStore } from '../../stores/datasets.js';
+import { rawImageKey } from '../../stores/object-keys.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import { concurrently } from '../concurrently.js';
+
+export interface ServingDependencies {
+  datasets: Pick<DatasetStore, 'imageFacts'>;
+  objects: ObjectStore;
+  /** Folder of local copies of bundles. */
+  bundleFolder: string;
+  threads: number;
+  imageLimits: ImageLimits;
+}
+
+/** What the serving engine answered, image by image. */
+export interface Served {
+  probabilities: number[][];
+  manifest: Manifest;
+}
+
+/** Runs a version through the serving engine over images of the dataset. */
+export async function serveTestImages(
+  deps: ServingDependencies,
+  version: ModelVersion,
+  images: readonly Example[],
+): Promise<Served> {
+  const engine = await openEngine(deps, version);
+  try {
+    const facts = await deps.datasets.imageFacts(images.map(({ sha256 }) => sha256));
+    const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
+    const predictOne = async ({ sha256 }: Example): Promise<number[]> => {
+      const bytes = await deps.objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
+      return (await engine.predictImage(bytes)).probabilities;
+    };
+    const signal = Context.current().cancellationSignal;
+    const probabilities = await concurrently(images, deps.threads * 2, predictOne, signal);
+    return { probabilities, manifest: engine.manifest };
+  } finally {
+    await engine.close();
+  }
+}
+
+function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<Engine> {
+  const { objects, bundleFolder, threads, imageLimits } = deps;
+  return loadEngine(
+    { fetch: () => fetchBundle(objects, version, bundleFolder), forget: () => forgetBundle(version, bundleFolder) },
+    { threads, queueLimit: threads * 4, limits: imageLimits },
+  );
+}
