@@ -1,7 +1,7 @@
 import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
 import type { ErrorCode } from '../contracts/errors.js';
 import type { BundleAddress } from '../stores/bundles.js';
-import type { TrainingDependencies } from './training/dependencies.js';
+import type { RegistrationDependencies, TrainingDependencies } from './training/dependencies.js';
 import { extractFeatures, type FeaturesInput, type FeaturesResult } from './training/features.js';
 import { fitModel, type FitResult } from './training/fit.js';
 import { packageModel } from './training/package.js';
@@ -11,6 +11,9 @@ export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
   fitModel(input: TrainingInput): Promise<FitResult>;
   packageModel(input: TrainingInput, fit: FitResult): Promise<BundleAddress>;
+}
+
+export interface RegistrationActivities {
   registerModel(input: TrainingInput, bundle: BundleAddress): Promise<Pick<TrainingResult, 'version' | 'test'>>;
   failTraining(
     runId: string,
@@ -24,6 +27,12 @@ export function createTrainingActivities(deps: TrainingDependencies): TrainingAc
     extractFeatures: (input) => extractFeatures(deps, input),
     fitModel: (input) => fitModel(deps, input),
     packageModel: (input, fit) => packageModel(deps, input, fit),
+  };
+}
+
+/** How a training ends in our record: light work of the pipeline worker. */
+export function createRegistrationActivities(deps: RegistrationDependencies): RegistrationActivities {
+  return {
     registerModel: (input, bundle) => registerModel(deps, input, bundle),
     failTraining: (runId, { status, error }) => deps.runs.fail(runId, status, error),
   };

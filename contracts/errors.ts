@@ -16,7 +16,7 @@ export const errorTable = {
   invalid_tensor: { status: 422, retryable: false, title: 'The tensor is out of range or has a wrong shape' },
   source_empty: { status: 422, retryable: false, title: 'The source holds no images' },
   source_not_found: { status: 422, retryable: false, title: 'The source does not exist or cannot be read' },
-  source_unreachable: { status: 503, retryable: true, title: 'The source cannot be reached' },
+  source_unreachable: { status: 503, retryable: false, title: 'The source cannot be reached' },
   dataset_too_small: { status: 422, retryable: false, title: 'The dataset is too small to train on' },
   no_model: { status: 503, retryable: true, title: 'No model is being served yet' },
   overloaded: { status: 429, retryable: true, title: 'Too many requests at once' },

@@ -4,6 +4,7 @@ import { createIngestionActivities } from '../activities/ingestion.js';
 import { createPromotionActivities } from '../activities/promotion.js';
 import { createRecordActivities } from '../activities/records.js';
 import { createRetrainingActivities } from '../activities/retraining.js';
+import { createRegistrationActivities } from '../activities/training.js';
 import { createValidationActivities } from '../activities/validation.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide } from '../model/images/inspect.js';
@@ -21,6 +22,7 @@ await runWorker('pipeline-worker', ({ config, logger, deps }) => ({
     ...createIngestionActivities({ ...deps, config, logger }),
     ...createRetrainingActivities({ ...deps, logger }),
     ...createPromotionActivities(deps),
+    ...createRegistrationActivities(deps),
     ...createValidationActivities({
       ...deps,
       bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),

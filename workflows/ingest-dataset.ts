@@ -9,10 +9,8 @@ import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { Story } from './story.js';
 
-const { scanSource, ingestBatch, commitDatasetVersion, discardUpload } =
+const { resolveSource, scanSource, ingestBatch, commitDatasetVersion, discardUpload } =
   proxyActivities<IngestionActivities>(storageOptions);
-// A set that has to be downloaded from a host that is away is given up after half an hour.
-const { resolveSource } = proxyActivities<IngestionActivities>({ ...storageOptions, scheduleToCloseTimeout: '30 min' });
 const { abandonIngestion } = proxyActivities<IngestionActivities>(recordOptions);
 
 const filesPerBatch = 250;

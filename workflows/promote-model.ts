@@ -1,15 +1,16 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, proxyActivities } from '@temporalio/workflow';
 import type { PromotionInput, PromotionResult } from '../contracts/pipelines.js';
-import type { PromotionActivities } from '../activities/promotion.js';
+import type { Move, PromotionActivities } from '../activities/promotion.js';
 import { recordOptions, storageOptions } from './activity-options.js';
+import { failureOf } from './failure.js';
 import { tellStory } from './story.js';
 
 const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
 
 /**
- * Unless the gate holds it back: makes a version Production in one transaction, waits until every live replica serves it and answers with it, and
- * puts the former version back when one does not.
+ * Unless the gate holds it back: makes a version Production in one transaction, waits until every live replica serves it
+ * and answers with it, and puts the former version back when one does not.
  */
 export async function promoteModel(input: PromotionInput): Promise<PromotionResult> {
   const story = tellStory(['deploy_new_model']);
@@ -22,16 +23,26 @@ export async function promoteModel(input: PromotionInput): Promise<PromotionResu
   return result;
 }
 
-async function promote(input: PromotionInput): Promise<PromotionResult> {
+function promote(input: PromotionInput): Promise<PromotionResult> {
   const stop = heldBack(input);
-  if (stop) return stop;
+  if (stop) return Promise.resolve(stop);
+  // From the move on there is no stopping half-way: a version is in Production and checked, or it is not.
+  return CancellationScope.nonCancellable(() => moveAndCheck(input));
+}
+
+async function moveAndCheck(input: PromotionInput): Promise<PromotionResult> {
   const { modelName, version, actor, idempotencyKey } = input;
   const { formerVersion, generation } = await moveProduction(input);
-  const check = await checkReplicas({ modelName, version, generation });
-  const { detail, replicas } = check;
-  if (check.passed) return { version, formerVersion, generation, replicas, outcome: 'promoted', detail };
-  const back = await moveProductionBack({ idempotencyKey, actor, reason: detail });
-  return { version, formerVersion, generation: back.generation, replicas, outcome: 'rolled_back', detail };
+  const moveBack = (reason: string): Promise<Move> => moveProductionBack({ idempotencyKey, actor, reason });
+  try {
+    const { passed, detail, replicas } = await checkReplicas({ modelName, version, generation });
+    if (passed) return { version, formerVersion, generation, replicas, outcome: 'promoted', detail };
+    const back = await moveBack(detail);
+    return { version, formerVersion, generation: back.generation, replicas, outcome: 'rolled_back', detail };
+  } catch (error) {
+    await moveBack(`The check of the replicas failed: ${failureOf(error).message}`);
+    throw error;
+  }
 }
 
 /** A version that the gate did not let through stays in Staging. */

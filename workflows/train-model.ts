@@ -1,13 +1,14 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import { trainingSteps } from '../contracts/names.js';
 import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
-import type { TrainingActivities } from '../activities/training.js';
-import { recordOptions, trainingOptions } from './activity-options.js';
+import type { RegistrationActivities, TrainingActivities } from '../activities/training.js';
+import { registrationOptions, trainingOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { tellStory } from './story.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
-const records = proxyActivities<TrainingActivities>({ ...recordOptions, taskQueue: trainingOptions.taskQueue });
+// On the pipeline's queue: a long training of another model must not hold these up.
+const records = proxyActivities<RegistrationActivities>(registrationOptions);
 
 /** Features, fit, package, register: from a dataset version to a model version in Staging. */
 export async function trainModel(input: TrainingInput): Promise<TrainingResult> {

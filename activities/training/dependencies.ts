@@ -17,3 +17,6 @@ export interface TrainingDependencies {
   codeRevision: string;
   logger: Logger;
 }
+
+/** What the end of a training needs: no scratch folder, no trainer. */
+export type RegistrationDependencies = Pick<TrainingDependencies, 'runs' | 'registry' | 'objects'>;

@@ -3,14 +3,14 @@ import type { TrainingInput, TrainingResult } from '../../contracts/pipelines.js
 import { modelMetricsSchema } from '../../contracts/training.js';
 import type { BundleAddress } from '../../stores/bundles.js';
 import type { ObjectStore } from '../../stores/object-store.js';
-import type { TrainingDependencies } from './dependencies.js';
+import type { RegistrationDependencies } from './dependencies.js';
 
 /**
  * Registers a packaged run as the next version of its model, in Staging, and removes its checkpoints. A run is
  * registered once, however often this is called.
  */
 export async function registerModel(
-  deps: TrainingDependencies,
+  deps: RegistrationDependencies,
   input: TrainingInput,
   bundle: BundleAddress,
 ): Promise<Pick<TrainingResult, 'version' | 'test'>> {

@@ -2,7 +2,7 @@ import type { IngestionActivities } from '../../activities/ingestion.js';
 import type { PromotionActivities } from '../../activities/promotion.js';
 import type { PipelineEnd, RecordActivities, StepEntry } from '../../activities/records.js';
 import type { RetrainingActivities } from '../../activities/retraining.js';
-import type { TrainingActivities } from '../../activities/training.js';
+import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
 import type { ValidationActivities } from '../../activities/validation.js';
 import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
 
@@ -11,7 +11,8 @@ export type AllActivities = RecordActivities &
   RetrainingActivities &
   ValidationActivities &
   PromotionActivities &
-  TrainingActivities;
+  TrainingActivities &
+  RegistrationActivities;
 
 /** What workflows wrote through the fake record activities. */
 export interface Written {
