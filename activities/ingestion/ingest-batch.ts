@@ -6,6 +6,7 @@ import type { FileOutcome, Ingestion } from '../../stores/ingestions.js';
 import { rawImageKey } from '../../stores/object-keys.js';
 import { concurrently } from '../concurrently.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
+import { createGate, type Gate } from './gate.js';
 import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
 
 export interface BatchResult {
@@ -19,7 +20,10 @@ export interface BatchResult {
 /** Outcomes written together: what a killed worker has to do again at most. */
 const filesPerCommit = 32;
 
-/** Gives an outcome to at most `limit` files that have none yet, as many at once as there are cores. */
+/** Files under way for each core: while one is decoded, another is read or on its way to the object store. */
+const filesPerCore = 2;
+
+/** Gives an outcome to at most `limit` files that have none yet, decoding as many at once as there are cores. */
 export async function ingestBatch(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -28,13 +32,14 @@ export async function ingestBatch(
   signal: AbortSignal,
 ): Promise<BatchResult> {
   const read = await sourceReader(deps, ingestion);
+  const decoding = createGate(availableParallelism());
   const files = await deps.ingestions.takePending(ingestion.id, limit);
   for (let from = 0; from < files.length; from += filesPerCommit) {
     const images = new Map<string, Promise<Arrival>>();
     const outcomes = await concurrently(
       files.slice(from, from + filesPerCommit),
-      availableParallelism(),
-      ({ path }) => ingestFile(deps, read, path, images),
+      availableParallelism() * filesPerCore,
+      ({ path }) => ingestFile({ ...deps, read, decoding }, path, images),
       signal,
     );
     const arrived = (await Promise.all(images.values())).flatMap((arrival) => ('md5' in arrival ? [arrival] : []));
@@ -50,19 +55,16 @@ export async function ingestBatch(
 type Arrival = ImageFacts | Refusal;
 type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
 
-async function ingestFile(
-  deps: IngestionDependencies,
-  read: ReadSource,
-  path: string,
-  images: Map<string, Promise<Arrival>>,
-): Promise<FileOutcome> {
-  const content = await read(path);
+type Tools = IngestionDependencies & { read: ReadSource; decoding: Gate };
+
+async function ingestFile(tools: Tools, path: string, images: Map<string, Promise<Arrival>>): Promise<FileOutcome> {
+  const content = await tools.read(path);
   if (!('bytes' in content)) return { path, ...content };
   const sha256 = createHash('sha256').update(content.bytes).digest('hex');
-  if (await deps.ingestions.isKnown(sha256)) return { path, sha256, uploadedBytes: null };
+  if (await tools.ingestions.isKnown(sha256)) return { path, sha256, uploadedBytes: null };
   const begun = images.get(sha256);
   if (begun) return outcomeOf(path, await begun, false);
-  const arrival = takeIn(deps, content.bytes);
+  const arrival = takeIn(tools, content.bytes);
   images.set(sha256, arrival);
   return outcomeOf(path, await arrival, true);
 }
@@ -73,12 +75,9 @@ function outcomeOf(path: string, arrival: Arrival, isFirst: boolean): FileOutcom
 }
 
 /** Checks an image and puts its bytes where DVC would, under their MD5. */
-async function takeIn({ config, ingestions, objects }: IngestionDependencies, bytes: Uint8Array): Promise<Arrival> {
-  const inspection = await inspectImage(bytes, {
-    maxPixels: config.MAX_IMAGE_PIXELS,
-    maxBytes: config.MAX_UPLOAD_BYTES,
-    minSide: minimumSide,
-  });
+async function takeIn({ config, decoding, ingestions, objects }: Tools, bytes: Uint8Array): Promise<Arrival> {
+  const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
+  const inspection = await decoding(() => inspectImage(bytes, limits));
   if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
   const { facts } = inspection;
   const holder = await ingestions.holderOfMd5(facts.md5);
