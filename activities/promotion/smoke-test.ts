@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { messageOf } from '../../contracts/errors.js';
+
+export type SmokeTest =
+  | { outcome: 'passed' }
+  /** The replica gave a wrong answer. */
+  | { outcome: 'failed'; detail: string }
+  /** It gave none, or asked to come back later: that says nothing about the model. */
+  | { outcome: 'unanswered'; detail: string };
+
+const timeoutMs = 10_000;
+const comeBackLater = [408, 429, 502, 503, 504];
+const answerSchema = z.object({ model_version: z.string(), confidence: z.number().min(0).max(1) });
+
+/** Asks a replica for one prediction, and looks whether it is `version` that answers. */
+export async function smokeTest(url: string, image: Uint8Array, version: number): Promise<SmokeTest> {
+  const form = new FormData();
+  form.append('file', new Blob([new Uint8Array(image)]), 'smoke-test');
+  let response: Response;
+  let text: string;
+  try {
+    const signal = AbortSignal.timeout(timeoutMs);
+    response = await fetch(new URL('/predict', url), { method: 'POST', body: form, signal });
+    text = await response.text();
+  } catch (error) {
+    return { outcome: 'unanswered', detail: `${url} does not answer: ${messageOf(error)}` };
+  }
+  if (comeBackLater.includes(response.status)) {
+    return { outcome: 'unanswered', detail: `${url} answers ${response.status}` };
+  }
+  if (!response.ok)
+    return { outcome: 'failed', detail: `${url} failed the smoke test: it answered ${response.status}: ${text}` };
+  return judge(url, text, version);
+}
+
+function judge(url: string, text: string, version: number): SmokeTest {
+  const answer = answerSchema.safeParse(parseJson(text));
+  if (!answer.success) return { outcome: 'failed', detail: `${url} failed the smoke test: ${text} is no prediction` };
+  const { model_version: answered } = answer.data;
+  if (answered === String(version)) return { outcome: 'passed' };
+  return {
+    outcome: 'failed',
+    detail: `${url} failed the smoke test: version ${answered} answered in place of ${version}`,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,99 @@
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { freePorts } from '../../../../infra/local/ports.js';
+import { checkReplicas, type ReplicaCheck } from '../../../../activities/promotion/check-replicas.js';
+import type { Replica } from '../../../../stores/registry.js';
+
+const question = { modelName: 'm', version: 2, generation: 7 };
+const patience = { deadlineMs: 400, noneLiveMs: 60, pollMs: 10 };
+interface Answer {
+  status: number;
+  body: object;
+}
+const right: Answer = { status: 200, body: { model_version: '2', confidence: 0.9 } };
+
+/** A replica's HTTP side with scripted answers: what is tested here is what follows from them. */
+let server: Server;
+let url: string;
+let script: Answer[];
+
+beforeAll(async () => {
+  const [port = 0] = await freePorts(1);
+  url = `http://127.0.0.1:${port}`;
+  server = createServer((request, response) => {
+    const { status, body } = (script.length > 1 ? script.shift() : script[0]) ?? right;
+    request.resume().on('end', () => response.writeHead(status).end(JSON.stringify(body)));
+  }).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterAll(() => server.close());
+
+interface Reported {
+  generation: number;
+  errorCode?: string | null;
+}
+
+/** `reports` is what the replica says at each look; the last one stays. */
+function check(reports: (Reported | null)[], answers: Answer[] = [right]): Promise<ReplicaCheck> {
+  script = answers;
+  let look = 0;
+  const liveReplicas = (): Promise<Replica[]> => {
+    const report = reports[Math.min(look++, reports.length - 1)];
+    return Promise.resolve(report ? [replicaOf(report)] : []);
+  };
+  const deps = { registry: { liveReplicas }, image: new Uint8Array([1]) };
+  return checkReplicas(deps, question, () => undefined, new AbortController().signal, patience);
+}
+
+function replicaOf({ generation, errorCode = null }: Reported): Replica {
+  const error = errorCode === null ? null : `it says ${errorCode}`;
+  return {
+    replicaId: 'r',
+    url,
+    modelName: 'm',
+    generation,
+    version: 2,
+    error,
+    errorCode,
+    seenAt: '2026-01-01T00:00:00Z',
+  };
+}
+
+describe('checkReplicas', () => {
+  it('passes when every replica has loaded the generation and answers with the version', async () => {
+    expect(await check([{ generation: 6 }, { generation: 7 }])).toMatchObject({ passed: true, replicas: [url] });
+  });
+
+  it('waits while a replica cannot load for a reason that may pass', async () => {
+    const away: Reported = { generation: 7, errorCode: 'object_store_unavailable' };
+    expect(await check([away, away, { generation: 7 }])).toMatchObject({ passed: true });
+  });
+
+  it('fails at once when the bundle is damaged', async () => {
+    const result = await check([{ generation: 7, errorCode: 'bundle_invalid' }, { generation: 7 }]);
+    expect(result.passed).toBe(false);
+    expect(result.detail).toContain('bundle_invalid');
+  });
+
+  it('asks again when a replica is busy', async () => {
+    expect(await check([{ generation: 7 }], [{ status: 429, body: {} }, right])).toMatchObject({ passed: true });
+  });
+
+  it('fails when another version answers, or something that is no prediction', async () => {
+    const other = { status: 200, body: { model_version: '1', confidence: 0.9 } };
+    expect(await check([{ generation: 7 }], [other])).toMatchObject({ passed: false });
+    expect(await check([{ generation: 7 }], [{ status: 200, body: {} }])).toMatchObject({ passed: false });
+    expect(await check([{ generation: 7 }], [{ status: 500, body: {} }])).toMatchObject({ passed: false });
+  });
+
+  it('fails at the deadline when a replica never gets there', async () => {
+    const result = await check([{ generation: 6 }]);
+    expect(result.passed).toBe(false);
+    expect(result.detail).toContain('in time');
+  });
+
+  it('concludes that no replica is live only after a while', async () => {
+    expect(await check([null, { generation: 6 }, { generation: 7 }])).toMatchObject({ passed: true, replicas: [url] });
+    expect(await check([null])).toMatchObject({ passed: true, replicas: [] });
+  });
+});
