@@ -1,7 +1,7 @@
 import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
-import type { ErrorCode } from '../contracts/errors.js';
 import type { BundleAddress } from '../stores/bundles.js';
 import type { RegistrationDependencies, TrainingDependencies } from './training/dependencies.js';
+import { failTraining, type TrainingFailure } from './training/fail.js';
 import { extractFeatures, type FeaturesInput, type FeaturesResult } from './training/features.js';
 import { fitModel, type FitResult } from './training/fit.js';
 import { packageModel } from './training/package.js';
@@ -10,15 +10,12 @@ import { registerModel } from './training/register.js';
 export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
   fitModel(input: TrainingInput): Promise<FitResult>;
-  packageModel(input: TrainingInput, fit: FitResult): Promise<BundleAddress>;
+  packageModel(input: TrainingInput): Promise<BundleAddress>;
 }
 
 export interface RegistrationActivities {
   registerModel(input: TrainingInput, bundle: BundleAddress): Promise<Pick<TrainingResult, 'version' | 'test'>>;
-  failTraining(
-    runId: string,
-    end: { status: 'failed' | 'cancelled'; error: { code: ErrorCode; message: string } },
-  ): Promise<void>;
+  failTraining(runId: string, failure: TrainingFailure): Promise<void>;
 }
 
 /** What the training worker does; TF.js itself runs in a child process of each activity. */
@@ -26,7 +23,7 @@ export function createTrainingActivities(deps: TrainingDependencies): TrainingAc
   return {
     extractFeatures: (input) => extractFeatures(deps, input),
     fitModel: (input) => fitModel(deps, input),
-    packageModel: (input, fit) => packageModel(deps, input, fit),
+    packageModel: (input) => packageModel(deps, input),
   };
 }
 
@@ -34,6 +31,6 @@ export function createTrainingActivities(deps: TrainingDependencies): TrainingAc
 export function createRegistrationActivities(deps: RegistrationDependencies): RegistrationActivities {
   return {
     registerModel: (input, bundle) => registerModel(deps, input, bundle),
-    failTraining: (runId, { status, error }) => deps.runs.fail(runId, status, error),
+    failTraining: (runId, failure) => failTraining(deps, runId, failure),
   };
 }

@@ -29,6 +29,7 @@ export const errorTable = {
   trainer_died: { status: 500, retryable: true, title: 'The trainer process ended before its work was done' },
   database_unavailable: { status: 503, retryable: true, title: 'The database cannot be reached' },
   object_store_unavailable: { status: 503, retryable: true, title: 'The object store cannot be reached' },
+  object_store_refused: { status: 503, retryable: false, title: 'The object store refuses our access keys' },
   temporal_unavailable: { status: 503, retryable: true, title: 'Temporal cannot be reached' },
   configuration_invalid: { status: 500, retryable: false, title: 'The configuration is not valid' },
   cancelled: { status: 409, retryable: false, title: 'The work was cancelled' },

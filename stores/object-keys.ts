@@ -10,8 +10,13 @@ export function featureFileKey(backboneDigest: string, fileSha256: string): stri
   return `features/${backboneDigest.slice(0, 12)}/${fileSha256}.parquet`;
 }
 
+/** Everything below it belongs to one run. */
+export function checkpointPrefix(runId: string): string {
+  return `checkpoints/${runId}/`;
+}
+
 export function checkpointKey(runId: string, epoch: number, attempt: number): string {
-  return `checkpoints/${runId}/${String(epoch).padStart(4, '0')}-${String(attempt)}.ckpt`;
+  return `${checkpointPrefix(runId)}${String(epoch).padStart(4, '0')}-${String(attempt)}.ckpt`;
 }
 
 export function runArtifactKey(runId: string, name: string): string {

@@ -5,6 +5,7 @@ import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
 import { promote, revertPromotion, type Move, type PromotionRequest, type ReversionRequest } from './promotions.js';
+import { finishRun, type RunOutcome } from './runs.js';
 
 const versionRow = modelVersionSchema.extend({ sizeBytes: integerColumn, createdAt: timestampColumn });
 
@@ -40,10 +41,16 @@ export interface ServingState {
   version: ModelVersion | null;
 }
 
+type NewVersion = Omit<ModelVersion, 'version' | 'stage' | 'createdAt' | 'decision'>;
+
 /** Model versions, their stages, what is served, and who serves it. */
 export interface RegistryStore {
-  /** Adds a version in Staging under the model's next number. A run that is registered already keeps its version. */
-  register(version: Omit<ModelVersion, 'version' | 'stage' | 'createdAt' | 'decision'>): Promise<ModelVersion>;
+  /**
+   * Adds a version in Staging under the model's next number, and with an outcome ends the run it came from in the
+   * same transaction: a run has completed when it has a version. A run that is registered already keeps its version.
+   * Throws `conflict` when the run failed or was cancelled.
+   */
+  register(version: NewVersion, outcome?: RunOutcome): Promise<ModelVersion>;
   /** Throws `not_found`. */
   get(modelName: string, version: number): Promise<ModelVersion>;
   /** Versions of a model, newest first. */
@@ -71,7 +78,12 @@ export function createRegistryStore(db: Database): RegistryStore {
   const production = (modelName: string): Promise<ModelVersion | null> =>
     db.row(versionRow, `SELECT * FROM model_versions WHERE model_name = $1 AND stage = 'Production'`, [modelName]);
   return {
-    register: (version) => db.transaction((tx) => register(tx, version)),
+    register: (version, outcome) =>
+      db.transaction(async (tx) => {
+        const registered = await register(tx, version);
+        if (outcome) await finishRun(tx, version.runId, outcome);
+        return registered;
+      }),
     async get(modelName, version) {
       const found = await getVersion(db, modelName, version);
       if (found) return found;
@@ -146,7 +158,7 @@ function getVersion(db: Queryable, modelName: string, version: number): Promise<
   ]);
 }
 
-async function register(tx: Queryable, model: Parameters<RegistryStore['register']>[0]): Promise<ModelVersion> {
+async function register(tx: Queryable, model: NewVersion): Promise<ModelVersion> {
   await tx.query('INSERT INTO models (name) VALUES ($1) ON CONFLICT DO NOTHING', [model.modelName]);
   await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [model.modelName]);
   const known = await tx.row(versionRow, 'SELECT * FROM model_versions WHERE run_id = $1', [model.runId]);

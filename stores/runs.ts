@@ -45,6 +45,13 @@ const artifactRow = z.object({
 });
 export type Artifact = z.output<typeof artifactRow>;
 
+/** What a run that went well leaves. */
+export interface RunOutcome {
+  weightsSha256: string;
+  bestEpoch: number;
+  metrics: ModelMetrics;
+}
+
 export interface NewRun {
   runId: string;
   modelName: string;
@@ -58,11 +65,12 @@ export interface NewRun {
 /** Training runs: parameters, metrics per epoch, checkpoints and artifacts. */
 export interface RunStore {
   /**
-   * Takes a run over: the first call begins it with attempt 1, each later one raises the attempt and so shuts out
-   * whoever holds an older one.
+   * Begins a run, or takes it over from earlier attempts, which from then on cannot commit. `attempt` is Temporal's
+   * number of the attempt that fits the model: it comes from outside, so that an old attempt that wakes up late
+   * stays older. Throws `stale_attempt` when a later attempt was here or the run has ended.
    */
-  open(run: NewRun): Promise<{ attempt: number }>;
-  /** Commits an epoch: its metrics and its checkpoint, or neither. Throws `stale_attempt`. */
+  open(run: NewRun, attempt: number): Promise<void>;
+  /** Commits an epoch: its metrics and its checkpoint, or neither. Throws `stale_attempt` as `open` does. */
   recordEpoch(
     runId: string,
     attempt: number,
@@ -72,34 +80,21 @@ export interface RunStore {
   latestCheckpoint(runId: string): Promise<Checkpoint | null>;
   /** Metrics of every committed epoch, in order. */
   epochs(runId: string): Promise<EpochMetrics[]>;
-  /** Ends a run well. Throws `stale_attempt`. */
-  finish(
-    runId: string,
-    attempt: number,
-    outcome: { weightsSha256: string; bestEpoch: number; metrics: ModelMetrics },
-  ): Promise<void>;
-  /** Ends a run that is still running. */
+  /** Ends a run that is still running; one that ends well does so as it is registered. */
   fail(runId: string, status: 'failed' | 'cancelled', error: { code: ErrorCode; message: string }): Promise<void>;
   addArtifact(runId: string, artifact: Artifact): Promise<void>;
   artifacts(runId: string): Promise<Artifact[]>;
   get(runId: string): Promise<RunRecord | null>;
-  /** Forgets all checkpoints but those of the last `keepLast` epochs; gives the object keys that may go. */
-  takeCheckpoints(runId: string, keepLast: number): Promise<string[]>;
+  /** Object keys of all checkpoints but those of the last `keepLast` epochs. */
+  olderCheckpoints(runId: string, keepLast: number): Promise<string[]>;
+  /** Forgets checkpoints whose objects are gone. */
+  forgetCheckpoints(runId: string, objectKeys: readonly string[]): Promise<void>;
 }
 
 export function createRunStore(db: Database): RunStore {
   return {
-    open: (run) => open(db, run),
+    open: (run, attempt) => open(db, run, attempt),
     epochs: (runId) => readEpochs(db, runId),
-    finish: (runId, attempt, { weightsSha256, bestEpoch, metrics }) =>
-      db.transaction(async (tx) => {
-        await holdAttempt(tx, runId, attempt);
-        await tx.query(
-          `UPDATE runs SET status = 'completed', weights_sha256 = $2, best_epoch = $3, metrics = $4,
-             error_code = NULL, error_message = NULL, ended_at = now() WHERE run_id = $1`,
-          [runId, weightsSha256, bestEpoch, jsonParameter(metrics)],
-        );
-      }),
     async fail(runId, status, error) {
       await db.query(
         `UPDATE runs SET status = $2, error_code = $3, error_message = $4, ended_at = now()
@@ -121,7 +116,7 @@ export function createRunStore(db: Database): RunStore {
   };
 }
 
-type CheckpointRecord = Pick<RunStore, 'recordEpoch' | 'latestCheckpoint' | 'takeCheckpoints'>;
+type CheckpointRecord = Pick<RunStore, 'recordEpoch' | 'latestCheckpoint' | 'olderCheckpoints' | 'forgetCheckpoints'>;
 
 function checkpointRecord(db: Database): CheckpointRecord {
   return {
@@ -143,29 +138,41 @@ function checkpointRecord(db: Database): CheckpointRecord {
         'SELECT epoch, object_key, sha256 FROM checkpoints WHERE run_id = $1 ORDER BY epoch DESC LIMIT 1',
         [runId],
       ),
-    async takeCheckpoints(runId, keepLast) {
-      const taken = await db.rows(
+    async olderCheckpoints(runId, keepLast) {
+      const older = await db.rows(
         z.object({ objectKey: z.string() }),
-        `DELETE FROM checkpoints WHERE run_id = $1 AND epoch NOT IN
-           (SELECT epoch FROM checkpoints WHERE run_id = $1 ORDER BY epoch DESC LIMIT $2)
-         RETURNING object_key`,
+        'SELECT object_key FROM checkpoints WHERE run_id = $1 ORDER BY epoch DESC OFFSET $2',
         [runId, keepLast],
       );
-      return taken.map(({ objectKey }) => objectKey);
+      return older.map(({ objectKey }) => objectKey);
+    },
+    async forgetCheckpoints(runId, objectKeys) {
+      await db.query('DELETE FROM checkpoints WHERE run_id = $1 AND object_key = ANY($2)', [runId, objectKeys]);
     },
   };
 }
 
-async function open(db: Queryable, run: NewRun): Promise<{ attempt: number }> {
-  const opened = await db.row(
-    z.object({ attempt: z.number() }),
-    `INSERT INTO runs (run_id, model_name, dataset, dataset_version, hyperparameters, workflow_id, code_revision)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)
-     ON CONFLICT (run_id) DO UPDATE SET attempt = runs.attempt + 1, code_revision = excluded.code_revision,
-       status = CASE WHEN runs.status = 'completed' THEN runs.status ELSE 'running' END,
-       ended_at = CASE WHEN runs.status = 'completed' THEN runs.ended_at END,
-       error_code = NULL, error_message = NULL
-     RETURNING attempt`,
+/** Ends a run well within the transaction that registers its model. Throws `conflict` when it ended otherwise. */
+export async function finishRun(tx: Queryable, runId: string, outcome: RunOutcome): Promise<void> {
+  const { status } = await lockRun(tx, runId);
+  if (status === 'completed') return;
+  if (status !== 'running') {
+    throw new PerennialError('conflict', `Run ${runId} has ${status}, so its model is not registered. Train again.`);
+  }
+  await tx.query(
+    `UPDATE runs SET status = 'completed', weights_sha256 = $2, best_epoch = $3, metrics = $4, ended_at = now()
+     WHERE run_id = $1`,
+    [runId, outcome.weightsSha256, outcome.bestEpoch, jsonParameter(outcome.metrics)],
+  );
+}
+
+async function open(db: Queryable, run: NewRun, attempt: number): Promise<void> {
+  const opened = await db.query(
+    `INSERT INTO runs (run_id, model_name, dataset, dataset_version, hyperparameters, workflow_id, code_revision, attempt)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (run_id) DO UPDATE SET attempt = excluded.attempt, code_revision = excluded.code_revision
+       WHERE runs.attempt <= excluded.attempt AND runs.status = 'running'
+     RETURNING run_id`,
     [
       run.runId,
       run.modelName,
@@ -174,22 +181,32 @@ async function open(db: Queryable, run: NewRun): Promise<{ attempt: number }> {
       jsonParameter(run.hyperparameters),
       run.workflowId,
       run.codeRevision,
+      attempt,
     ],
   );
-  if (!opened) throw new PerennialError('internal', `Run ${run.runId} could not be opened.`);
-  return opened;
+  if (opened.length === 0) throw staleAttempt(run.runId, attempt);
 }
 
-/** Locks the run for the rest of the transaction if `attempt` is still the newest. */
+/** Locks the run for the rest of the transaction if it is running and `attempt` is the newest. */
 async function holdAttempt(tx: Queryable, runId: string, attempt: number): Promise<void> {
-  const run = await tx.row(z.object({ attempt: z.number() }), 'SELECT attempt FROM runs WHERE run_id = $1 FOR UPDATE', [
-    runId,
-  ]);
-  if (!run) throw new PerennialError('not_found', `There is no run ${runId}.`);
-  if (run.attempt === attempt) return;
-  throw new PerennialError(
+  const run = await lockRun(tx, runId);
+  if (run.status !== 'running' || run.attempt !== attempt) throw staleAttempt(runId, attempt);
+}
+
+async function lockRun(tx: Queryable, runId: string): Promise<Pick<RunRecord, 'attempt' | 'status'>> {
+  const run = await tx.row(
+    z.object({ attempt: z.number(), status: z.enum(runStatuses) }),
+    'SELECT attempt, status FROM runs WHERE run_id = $1 FOR UPDATE',
+    [runId],
+  );
+  if (run) return run;
+  throw new PerennialError('not_found', `There is no run ${runId}.`);
+}
+
+function staleAttempt(runId: string, attempt: number): PerennialError {
+  return new PerennialError(
     'stale_attempt',
-    `Attempt ${attempt} of run ${runId} was overtaken by attempt ${run.attempt}, which goes on from the last checkpoint. Nothing needs to be done.`,
+    `Attempt ${attempt} may no longer write to run ${runId}: a later attempt goes on from the last checkpoint, or the run has ended. Nothing needs to be done.`,
   );
 }
 

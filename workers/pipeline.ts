@@ -22,7 +22,7 @@ await runWorker('pipeline-worker', ({ config, logger, deps }) => ({
     ...createIngestionActivities({ ...deps, config, logger }),
     ...createRetrainingActivities({ ...deps, logger }),
     ...createPromotionActivities(deps),
-    ...createRegistrationActivities(deps),
+    ...createRegistrationActivities({ ...deps, logger }),
     ...createValidationActivities({
       ...deps,
       bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),

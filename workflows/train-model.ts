@@ -27,7 +27,7 @@ export async function trainModel(input: TrainingInput): Promise<TrainingResult> 
       () => training.fitModel(input),
       (result) => `${result.epochs} epochs, the best was ${result.bestEpoch}`,
     );
-    const bundle = await story.step('package', () => training.packageModel(input, fit));
+    const bundle = await story.step('package', () => training.packageModel(input));
     const registered = await story.step(
       'register',
       () => records.registerModel(input, bundle),

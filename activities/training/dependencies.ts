@@ -19,4 +19,4 @@ export interface TrainingDependencies {
 }
 
 /** What the end of a training needs: no scratch folder, no trainer. */
-export type RegistrationDependencies = Pick<TrainingDependencies, 'runs' | 'registry' | 'objects'>;
+export type RegistrationDependencies = Pick<TrainingDependencies, 'runs' | 'registry' | 'objects' | 'logger'>;

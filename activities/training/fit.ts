@@ -4,17 +4,15 @@ import type { Example } from '../../contracts/datasets.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
 import type { Hyperparameters } from '../../contracts/training.js';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
-import type { EpochEvent, ImageFile } from '../../model/jobs.js';
-import { checkpointKey } from '../../stores/object-keys.js';
-import { sumOfFile } from '../file-sum.js';
+import type { ImageFile } from '../../model/jobs.js';
 import { withHeartbeat } from '../heartbeat.js';
 import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
+import { commitEpoch } from './checkpoints.js';
 import type { TrainingDependencies } from './dependencies.js';
 import { fetchFeatures, fetchImages } from './inputs.js';
 
 export interface FitResult {
-  attempt: number;
   bestEpoch: number;
   epochs: number;
   weightsSha256: string;
@@ -33,12 +31,11 @@ export interface TrainerInputs {
  * metrics and checkpoint become visible together; an attempt that another has overtaken cannot commit any more.
  */
 export async function fitModel(deps: TrainingDependencies, input: TrainingInput): Promise<FitResult> {
-  const { workflowExecution } = Context.current().info;
-  const { attempt } = await deps.runs.open({
-    ...input,
-    workflowId: workflowExecution?.workflowId ?? '',
-    codeRevision: deps.codeRevision,
-  });
+  const { workflowExecution, attempt } = Context.current().info;
+  await deps.runs.open(
+    { ...input, workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision },
+    attempt,
+  );
   return withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, async (folder) => {
       const inputs = await fetchTrainerInputs(deps, input, folder, signal);
@@ -57,7 +54,7 @@ export async function fitModel(deps: TrainingDependencies, input: TrainingInput)
           onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event),
         },
       );
-      return { attempt, bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
+      return { bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
     }),
   );
 }
@@ -102,16 +99,4 @@ export async function fetchLatestCheckpoint(
   const path = join(folder, 'resume.ckpt');
   await deps.objects.getToFile(latest.objectKey, path);
   return path;
-}
-
-async function commitEpoch(
-  deps: TrainingDependencies,
-  runId: string,
-  attempt: number,
-  event: EpochEvent,
-): Promise<void> {
-  const objectKey = checkpointKey(runId, event.metrics.epoch, attempt);
-  const { sha256, sizeBytes } = await sumOfFile(event.checkpointPath);
-  await deps.objects.putFile(objectKey, event.checkpointPath);
-  await deps.runs.recordEpoch(runId, attempt, event.metrics, { objectKey, sha256, sizeBytes });
 }

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+import { bundleFiles } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
-import type { ModelMetrics } from '../../contracts/training.js';
 import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
 import { runArtifactKey } from '../../stores/object-keys.js';
 import { sumOfFile } from '../file-sum.js';
@@ -11,7 +10,7 @@ import { withHeartbeat } from '../heartbeat.js';
 import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
-import { fetchLatestCheckpoint, fetchTrainerInputs, type FitResult, type TrainerInputs } from './fit.js';
+import { fetchLatestCheckpoint, fetchTrainerInputs, type TrainerInputs } from './fit.js';
 import { fetchImages } from './inputs.js';
 
 /** Files of the bundle that are kept with the run as well: what a person looks at. */
@@ -22,13 +21,10 @@ const parityImages = 16;
 
 /**
  * Turns a finished training into a bundle in the object store: calibrated, evaluated, exported, checked against its
- * source. The run is recorded as finished with its figures. Gives the bundle's address.
+ * source. Gives the bundle's address. It needs no fence of its own: the last attempt to fit shuts earlier ones out for
+ * good, a bundle's key comes from its content, and only registering completes the run.
  */
-export async function packageModel(
-  deps: TrainingDependencies,
-  input: TrainingInput,
-  fit: FitResult,
-): Promise<BundleAddress> {
+export async function packageModel(deps: TrainingDependencies, input: TrainingInput): Promise<BundleAddress> {
   const version = await deps.datasets.version(input.dataset, input.datasetVersion);
   return withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, async (folder) => {
@@ -40,7 +36,7 @@ export async function packageModel(
         );
       }
       const outputFolder = join(folder, 'bundle');
-      const { manifest, metrics } = await runModelJob(
+      await runModelJob(
         {
           kind: 'package',
           modelName: input.modelName,
@@ -57,7 +53,7 @@ export async function packageModel(
         },
         { signal, logger: deps.logger, onProgress: report },
       );
-      await recordOutcome(deps, input.runId, fit, outputFolder, { manifest, metrics });
+      await keepArtifacts(deps, input.runId, outputFolder);
       return publishBundle(deps.objects, outputFolder, input.modelName);
     }),
   );
@@ -77,21 +73,10 @@ async function fetchPackagingInputs(
   return { ...inputs, images: await fetchImages(deps, sha256s, join(folder, 'images'), signal) };
 }
 
-async function recordOutcome(
-  deps: TrainingDependencies,
-  runId: string,
-  fit: FitResult,
-  folder: string,
-  { manifest, metrics }: { manifest: Manifest; metrics: ModelMetrics },
-): Promise<void> {
+async function keepArtifacts(deps: TrainingDependencies, runId: string, folder: string): Promise<void> {
   for (const name of artifacts) {
     const objectKey = runArtifactKey(runId, name);
     await deps.objects.put(objectKey, await readFile(join(folder, name)));
     await deps.runs.addArtifact(runId, { name, objectKey, ...(await sumOfFile(join(folder, name))) });
   }
-  await deps.runs.finish(runId, fit.attempt, {
-    weightsSha256: manifest.weightsSha256,
-    bestEpoch: fit.bestEpoch,
-    metrics,
-  });
 }

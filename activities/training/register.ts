@@ -3,11 +3,12 @@ import type { TrainingInput, TrainingResult } from '../../contracts/pipelines.js
 import { modelMetricsSchema } from '../../contracts/training.js';
 import type { BundleAddress } from '../../stores/bundles.js';
 import type { ObjectStore } from '../../stores/object-store.js';
+import { removeCheckpoints } from './checkpoints.js';
 import type { RegistrationDependencies } from './dependencies.js';
 
 /**
- * Registers a packaged run as the next version of its model, in Staging, and removes its checkpoints. A run is
- * registered once, however often this is called.
+ * Registers a packaged run as the next version of its model, in Staging, which completes the run, and removes its
+ * checkpoints. A run is registered once, however often this is called. Throws `conflict` for a run that was cancelled.
  */
 export async function registerModel(
   deps: RegistrationDependencies,
@@ -16,19 +17,22 @@ export async function registerModel(
 ): Promise<Pick<TrainingResult, 'version' | 'test'>> {
   const manifest = manifestSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
   const metrics = modelMetricsSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
-  const { version } = await deps.registry.register({
-    ...bundle,
-    modelName: input.modelName,
-    runId: input.runId,
-    architecture: manifest.architecture,
-    labels: manifest.labels,
-    dataset: manifest.dataset,
-    datasetVersion: manifest.datasetVersion,
-    datasetDigest: manifest.datasetDigest,
-    sizeBytes: manifest.files.find((file) => file.path === bundleFiles.onnx)?.sizeBytes ?? 0,
-    evaluation: metrics.test,
-  });
-  for (const key of await deps.runs.takeCheckpoints(input.runId, 0)) await deps.objects.delete(key);
+  const { version } = await deps.registry.register(
+    {
+      ...bundle,
+      modelName: input.modelName,
+      runId: input.runId,
+      architecture: manifest.architecture,
+      labels: manifest.labels,
+      dataset: manifest.dataset,
+      datasetVersion: manifest.datasetVersion,
+      datasetDigest: manifest.datasetDigest,
+      sizeBytes: manifest.files.find((file) => file.path === bundleFiles.onnx)?.sizeBytes ?? 0,
+      evaluation: metrics.test,
+    },
+    { weightsSha256: manifest.weightsSha256, bestEpoch: metrics.bestEpoch, metrics },
+  );
+  await removeCheckpoints(deps, input.runId);
   return { version, test: metrics.test };
 }
 

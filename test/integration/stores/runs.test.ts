@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { EpochMetrics, ModelMetrics } from '../../../contracts/training.js';
+import type { ModelVersion } from '../../../contracts/registry.js';
 import type { Database } from '../../../stores/database.js';
+import { createRegistryStore } from '../../../stores/registry.js';
 import { createRunStore, type RunStore } from '../../../stores/runs.js';
 import { commitImages } from '../../support/dataset-version.js';
 import { evaluationOf, hyperparameters } from '../../support/figures.js';
@@ -15,16 +17,28 @@ beforeAll(async () => {
 });
 afterAll(() => records.stop());
 
-function open(runId: string): Promise<{ attempt: number }> {
-  return runs.open({
-    runId,
-    modelName: 'rose',
-    dataset: 'flowers',
-    datasetVersion: 1,
-    hyperparameters,
-    workflowId: 'train-rose',
-    codeRevision: 'abc',
-  });
+function open(runId: string, attempt = 1): Promise<void> {
+  const run = { runId, modelName: 'rose', dataset: 'flowers', datasetVersion: 1, hyperparameters };
+  return runs.open({ ...run, workflowId: 'train-rose', codeRevision: 'abc' }, attempt);
+}
+
+function register(runId: string): Promise<ModelVersion> {
+  return createRegistryStore(records.db).register(
+    {
+      modelName: 'rose',
+      runId,
+      architecture: 'cnn',
+      labels: ['a', 'b'],
+      dataset: 'flowers',
+      datasetVersion: 1,
+      datasetDigest: 'd',
+      bundleKey: 'models/x',
+      bundleSha256: '0'.repeat(64),
+      sizeBytes: 1,
+      evaluation: evaluationOf(0.95),
+    },
+    { weightsSha256: 'f'.repeat(64), bestEpoch: 4, metrics },
+  );
 }
 
 function metricsOf(epoch: number): EpochMetrics {
@@ -57,11 +71,21 @@ const metrics: ModelMetrics = {
 };
 
 describe('a training run', () => {
-  it('counts its attempts', async () => {
+  it('carries the number of the attempt that has it', async () => {
     const runId = randomUUID();
-    expect(await open(runId)).toEqual({ attempt: 1 });
-    expect(await open(runId)).toEqual({ attempt: 2 });
-    expect(await runs.get(runId)).toMatchObject({ attempt: 2, status: 'running', hyperparameters, metrics: null });
+    await open(runId, 2);
+    await open(runId, 2);
+    await open(runId, 5);
+    expect(await runs.get(runId)).toMatchObject({ attempt: 5, status: 'running', hyperparameters, metrics: null });
+  });
+
+  it('stays with the later attempt when an earlier one opens it late', async () => {
+    const runId = randomUUID();
+    await open(runId, 1);
+    await open(runId, 2);
+    await expect(open(runId, 1)).rejects.toMatchObject({ code: 'stale_attempt' });
+    await runs.recordEpoch(runId, 2, metricsOf(0), checkpointOf(0, 2));
+    expect(await runs.get(runId)).toMatchObject({ attempt: 2, status: 'running' });
   });
 
   it('gives every number of an epoch back exactly', async () => {
@@ -73,19 +97,15 @@ describe('a training run', () => {
     expect(await runs.latestCheckpoint(runId)).toEqual({ epoch: 2, objectKey, sha256 });
   });
 
-  it('lets a stale attempt commit neither metrics nor checkpoint nor its end', async () => {
+  it('lets a stale attempt commit neither metrics nor checkpoint', async () => {
     const runId = randomUUID();
     await open(runId);
     await runs.recordEpoch(runId, 1, metricsOf(0), checkpointOf(0, 1));
-    await open(runId);
-    const stale = { code: 'stale_attempt' };
-    await expect(runs.recordEpoch(runId, 1, metricsOf(1), checkpointOf(1, 1))).rejects.toMatchObject(stale);
-    await expect(runs.finish(runId, 1, { weightsSha256: 'f'.repeat(64), bestEpoch: 0, metrics })).rejects.toMatchObject(
-      stale,
-    );
+    await open(runId, 2);
+    const late = runs.recordEpoch(runId, 1, metricsOf(1), checkpointOf(1, 1));
+    await expect(late).rejects.toMatchObject({ code: 'stale_attempt' });
     expect(await runs.epochs(runId)).toEqual([metricsOf(0)]);
     expect((await runs.latestCheckpoint(runId))?.epoch).toBe(0);
-    expect((await runs.get(runId))?.status).toBe('running');
   });
 
   it('lets no other attempt take the run over between the check of the attempt and the commit', async () => {
@@ -101,7 +121,7 @@ describe('a training run', () => {
             ...tx,
             query: async (sql, parameters) => {
               if (sql.includes('INSERT INTO checkpoints')) {
-                takeover = open(runId).then(({ attempt }) => void order.push(`attempt ${String(attempt)} opened`));
+                takeover = open(runId, 2).then(() => void order.push('attempt 2 opened'));
                 await new Promise((resolve) => setTimeout(resolve, 100));
                 order.push('epoch written');
               }
@@ -123,32 +143,45 @@ describe('a training run', () => {
     expect(await runs.epochs(runId)).toEqual([{ ...metricsOf(0), trainLoss: 9 }]);
   });
 
-  it('ends with its metrics, and no later failure takes that back', async () => {
+  it('ends with its metrics as it is registered, and no later failure takes that back', async () => {
     const runId = randomUUID();
     await open(runId);
-    await runs.finish(runId, 1, { weightsSha256: 'f'.repeat(64), bestEpoch: 4, metrics });
+    const { version } = await register(runId);
     await runs.fail(runId, 'cancelled', { code: 'cancelled', message: 'too late' });
     expect(await runs.get(runId)).toMatchObject({ status: 'completed', bestEpoch: 4, metrics, error: null });
+    const { endedAt } = (await runs.get(runId)) ?? {};
+    expect((await register(runId)).version).toBe(version);
+    expect((await runs.get(runId))?.endedAt).toBe(endedAt);
   });
 
-  it('that failed is running again when it is taken up', async () => {
+  it('that was cancelled gets no version', async () => {
+    const runId = randomUUID();
+    await open(runId);
+    await runs.fail(runId, 'cancelled', { code: 'cancelled', message: 'no longer wanted' });
+    await expect(register(runId)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await records.db.query('SELECT FROM model_versions WHERE run_id = $1', [runId])).toEqual([]);
+    expect((await runs.get(runId))?.status).toBe('cancelled');
+  });
+
+  it('that failed is not taken up again by an attempt that wakes up late', async () => {
     const runId = randomUUID();
     await open(runId);
     await runs.fail(runId, 'failed', { code: 'trainer_died', message: 'gone' });
+    const stale = { code: 'stale_attempt' };
+    await expect(open(runId)).rejects.toMatchObject(stale);
+    await expect(runs.recordEpoch(runId, 1, metricsOf(0), checkpointOf(0, 1))).rejects.toMatchObject(stale);
     expect(await runs.get(runId)).toMatchObject({ status: 'failed', error: { code: 'trainer_died', message: 'gone' } });
-    await open(runId);
-    expect(await runs.get(runId)).toMatchObject({ status: 'running', endedAt: null, error: null });
   });
 
-  it('gives up all checkpoints but the last ones', async () => {
+  it('names the checkpoints before the last ones, and forgets those whose objects are gone', async () => {
     const runId = randomUUID();
     await open(runId);
     for (const epoch of [0, 1, 2, 10]) await runs.recordEpoch(runId, 1, metricsOf(epoch), checkpointOf(epoch, 1));
-    const taken = await runs.takeCheckpoints(runId, 1);
-    expect(taken.sort()).toEqual([0, 1, 2].map((epoch) => checkpointOf(epoch, 1).objectKey));
+    const older = await runs.olderCheckpoints(runId, 1);
+    expect(older).toEqual([2, 1, 0].map((epoch) => checkpointOf(epoch, 1).objectKey));
+    await runs.forgetCheckpoints(runId, older);
+    expect(await runs.olderCheckpoints(runId, 0)).toEqual([checkpointOf(10, 1).objectKey]);
     expect((await runs.latestCheckpoint(runId))?.epoch).toBe(10);
-    expect(await runs.takeCheckpoints(runId, 0)).toEqual([checkpointOf(10, 1).objectKey]);
-    expect(await runs.latestCheckpoint(runId)).toBeNull();
   });
 
   it('keeps its artifacts by name', async () => {

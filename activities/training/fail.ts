@@ -1,0 +1,24 @@
+import { errorCodeOf, errorTable, type ErrorCode } from '../../contracts/errors.js';
+import { removeCheckpoints } from './checkpoints.js';
+import type { TrainingDependencies } from './dependencies.js';
+
+export interface TrainingFailure {
+  status: 'failed' | 'cancelled';
+  error: { code: ErrorCode; message: string };
+}
+
+/** Ends a run that did not get to a version, and removes its checkpoints: no later attempt will resume it. */
+export async function failTraining(
+  deps: Pick<TrainingDependencies, 'runs' | 'objects' | 'logger'>,
+  runId: string,
+  { status, error }: TrainingFailure,
+): Promise<void> {
+  await deps.runs.fail(runId, status, error);
+  try {
+    await removeCheckpoints(deps, runId);
+  } catch (cause) {
+    if (errorTable[errorCodeOf(cause)].retryable) throw cause;
+    // An object store that refuses us may be why the run failed; that is what the user should read.
+    deps.logger.warn({ error: cause, run_id: runId }, 'checkpoints of a failed run could not be removed');
+  }
+}
