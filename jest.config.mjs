@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
+
 /** Tests run as plain Node modules from `dist/`: what is tested is what ships. See docs/decisions/0002. */
 export default {
   runner: 'jest-light-runner/child-process',
   testMatch: ['<rootDir>/dist/test/**/*.test.js'],
   testPathIgnorePatterns: ['/node_modules/'],
   transform: {},
+  // With one worker the runner would run every file in Jest's own process, where one open handle keeps Jest from ending.
+  maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
   testTimeout: 120_000,
 };

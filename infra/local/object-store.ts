@@ -67,7 +67,8 @@ function commandLine(
     case 'rclone':
       return {
         args: ['serve', 's3', '--addr', address, '--vfs-cache-mode', 'off', objects],
-        env: plainEnvironment({ RCLONE_AUTH_KEY: `${accessKeyId},${secretAccessKey}` }),
+        // One entry of a list, in which a comma would begin the next: hence the quotation marks.
+        env: plainEnvironment({ RCLONE_AUTH_KEY: `"${accessKeyId},${secretAccessKey}"` }),
       };
   }
 }
