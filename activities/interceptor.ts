@@ -28,8 +28,11 @@ export function createActivityInterceptor(context: Context, logger: Logger): Act
   };
 }
 
-/** A fault of our own code, or a trainer that dies each time, does not get better by endless trying. */
-const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 5, trainer_died: 10 };
+/**
+ * A fault of our own code, or a trainer that dies each time, does not get better by endless trying. All attempts count,
+ * also those that a service's absence cost, so the limits leave room for a minute of that (ten attempts).
+ */
+const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 30 };
 
 /** The Temporal form of a failure; Temporal's own failures (cancellation above all) pass unchanged. */
 export function toTemporalFailure(error: unknown, attempt: number): unknown {

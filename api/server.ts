@@ -7,7 +7,7 @@ import { migrate } from '../stores/migrate.js';
 import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './listen.js';
 import type { ModelHost } from './model-host.js';
-import { prepare } from './prepare.js';
+import { prepare } from '../platform/prepare.js';
 
 /** How long whoever started this process waits at most for the model in Production to be loaded. */
 const firstLoadMs = 30_000;

@@ -50,4 +50,5 @@ export function ingestionWorkflowId(dataset: string, sourceHash: string): string
 export const generationChannel = 'perennial_generation';
 
 /** Search attributes (all Keyword), registered when the namespace is set up. */
-export const searchAttributes = ['MlModel', 'MlDataset', 'MlTrigger', 'MlStage'] as const;
+export const stageAttribute = 'MlStage';
+export const searchAttributes = ['MlModel', 'MlDataset', 'MlTrigger', stageAttribute] as const;

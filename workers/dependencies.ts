@@ -2,6 +2,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { PerennialError, messageOf } from '../contracts/errors.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
+import { prepare } from '../platform/prepare.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createDatasetCommits, type DatasetCommits } from '../stores/dataset-commits.js';
@@ -14,6 +15,7 @@ import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js'
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
 import { createUploadStore, type UploadStore } from '../stores/uploads.js';
+import { registerSearchAttributes } from './search-attributes.js';
 
 /** Connections and stores that both workers are built on. */
 export interface WorkerDependencies {
@@ -32,14 +34,15 @@ export interface WorkerDependencies {
   close(): Promise<void>;
 }
 
-/** Connects to Postgres, the object store and Temporal, and brings the schema up to date. */
+/** Connects to Postgres, the object store and Temporal, waiting for those that are away, and brings the schema up to date. */
 export async function connect(config: Config, logger: Logger): Promise<WorkerDependencies> {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = required(config);
   const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
-  await migrate(database);
+  await untilPossible('bring the schema up to date', () => migrate(database), logger);
   const objects = createObjectStore({ ...config, S3_ENDPOINT });
-  await objects.ensureBucket();
-  const temporal = await connectTemporal(config, TEMPORAL_ADDRESS);
+  await untilPossible('find the bucket', () => objects.ensureBucket(), logger);
+  const temporal = await untilPossible('reach Temporal', () => connectTemporal(config, TEMPORAL_ADDRESS), logger);
+  await registerSearchAttributes(temporal, config.TEMPORAL_NAMESPACE, logger);
   return {
     database,
     objects,
@@ -59,6 +62,13 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
       await database.close();
     },
   };
+}
+
+/** Nothing has begun yet that a signal would have to stop in order. */
+function untilPossible<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
+  return new Promise((resolve, reject) => {
+    prepare(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
+  });
 }
 
 async function connectTemporal(config: Config, address: string): Promise<NativeConnection> {

@@ -1,16 +1,20 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import {
   CancellationScope,
   ContinueAsNew,
-  isCancellation,
   proxyActivities,
+  upsertSearchAttributes,
   workflowInfo,
   type ActivityOptions,
 } from '@temporalio/workflow';
-import type { StepName } from '../contracts/names.js';
+import { stageAttribute, type StepName } from '../contracts/names.js';
 import type { PipelineEnd, RecordActivities, StepEntry } from '../activities/records.js';
 import { recordOptions } from './activity-options.js';
-import { failureOf } from './failure.js';
+import { endingOf } from './failure.js';
 import { tellStory, type Story } from './story.js';
+
+/** Shows and finds runs by the step they are at, in the Temporal Web UI. */
+const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);
 
 const records = proxyActivities<RecordActivities>(recordOptions);
 
@@ -34,9 +38,18 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: Story) =
   const unwritten: StepEntry[] = [];
   const story = tellStory(opening.steps, async (entry) => {
     unwritten.push(entry);
-    if (entry.status === 'running') await records.enterSteps(runId, unwritten.splice(0));
+    if (entry.status !== 'running') return;
+    upsertSearchAttributes([{ key: stageKey, value: entry.name }]);
+    const batch = unwritten.splice(0);
+    try {
+      await records.enterSteps(runId, batch);
+    } catch (error) {
+      // What a cancelled write left unwritten is written when the record is closed.
+      unwritten.unshift(...batch);
+      throw error;
+    }
   });
-  const close = (end: PipelineEnd): Promise<void> => closeRecord(opening, runId, unwritten.splice(0), end);
+  const close = (end: PipelineEnd): Promise<void> => closeRecord(opening, runId, unwritten, end);
   try {
     await openRecord(opening, runId, unwritten);
     const result = await plot(story);
@@ -45,9 +58,9 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: Story) =
     return result;
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
-    const status = isCancellation(error) ? 'cancelled' : 'failed';
-    await close({ status, error: failureOf(error) });
-    story.end(status);
+    const ending = endingOf(error);
+    await close(ending);
+    story.end(ending.status);
     throw error;
   }
 }

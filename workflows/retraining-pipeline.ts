@@ -1,6 +1,7 @@
 import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
 import type { PromotionResult, RetrainingInput, RetrainingResult, TrainingResult } from '../contracts/pipelines.js';
+import type { ErrorCode } from '../contracts/errors.js';
 import type { Source } from '../contracts/datasets.js';
 import type { Decision } from '../contracts/registry.js';
 import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
@@ -105,6 +106,9 @@ async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData
   return { ...(await selectTrainingData(input.dataset)), notes };
 }
 
+/** What a folder that was known may be today: gone, or empty as a mount point without its disk is. */
+const absent: readonly ErrorCode[] = ['source_not_found', 'source_empty'];
+
 /** Gives what a person should know of the source. A known folder that is gone keeps its images: the run goes on. */
 async function ingest(
   { dataset, trigger, requestId, source: asked }: RetrainingInput,
@@ -117,7 +121,7 @@ async function ingest(
     return note;
   } catch (error) {
     const { code, message } = failureOf(error);
-    if (asked === null && code === 'source_not_found') return `${message} Its images stay in the dataset.`;
+    if (asked === null && absent.includes(code)) return `${message} Its images stay in the dataset.`;
     throw error;
   }
 }

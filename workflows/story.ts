@@ -1,8 +1,8 @@
-import { ContinueAsNew, defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { ContinueAsNew, defineQuery, setHandler, workflowInfo } from '@temporalio/workflow';
 import { progressQuery, type StepName } from '../contracts/names.js';
 import type { Progress, RunStatus } from '../contracts/pipelines.js';
 import type { StepEntry } from '../activities/records.js';
-import { failureOf } from './failure.js';
+import { endingOf } from './failure.js';
 
 export const progressOf = defineQuery<Progress>(progressQuery);
 
@@ -40,7 +40,8 @@ export function tellStory(steps: readonly StepName[], listen: Listener = () => P
       } catch (error) {
         // The next run goes on with this step.
         if (error instanceof ContinueAsNew) throw error;
-        await enter({ name, status: isCancellation(error) ? 'cancelled' : 'failed', detail: failureOf(error).message });
+        const { status, error: failure } = endingOf(error);
+        await enter({ name, status, detail: failure.message });
         throw error;
       }
     },

@@ -1,9 +1,9 @@
-import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, proxyActivities } from '@temporalio/workflow';
 import { trainingSteps } from '../contracts/names.js';
 import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
 import type { RegistrationActivities, TrainingActivities } from '../activities/training.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
-import { failureOf } from './failure.js';
+import { endingOf } from './failure.js';
 import { tellStory } from './story.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
@@ -37,11 +37,9 @@ export async function trainModel(input: TrainingInput): Promise<TrainingResult> 
     const { bestEpoch, epochs, weightsSha256 } = fit;
     return { runId: input.runId, bestEpoch, epochs, weightsSha256, newFeatures, ...registered };
   } catch (error) {
-    const status = isCancellation(error) ? 'cancelled' : 'failed';
-    await CancellationScope.nonCancellable(() =>
-      records.failTraining(input.runId, { status, error: failureOf(error) }),
-    );
-    story.end(status);
+    const ending = endingOf(error);
+    await CancellationScope.nonCancellable(() => records.failTraining(input.runId, ending));
+    story.end(ending.status);
     throw error;
   }
 }

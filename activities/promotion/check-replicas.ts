@@ -54,8 +54,7 @@ export async function checkReplicas(
     else if (now - lastSeenAt >= patience.noneLiveMs) {
       return { passed: true, replicas, detail: 'No replica is live; each loads the version when it starts.' };
     }
-    const look =
-      live.length > 0 ? await lookAt(live, question, deps.image) : { open: true, detail: 'no replica reports' };
+    const look = await lookAt(live, question, deps.image);
     if (!look.open) return { passed: look.passed, replicas, detail: look.detail };
     report({ replicas: live.length, waitingFor: look.detail });
     if (now - startedAt > patience.deadlineMs) {

@@ -8,7 +8,6 @@ import { printTable, seconds, timed, type Figure } from './table.js';
 
 const retraining = z.object({
   outcome: z.string(),
-  version: z.number(),
   test: z.object({
     images: z.number(),
     accuracy: z.number(),

@@ -92,6 +92,43 @@ describe('retrainingPipeline', () => {
     expect(written.calls).toContain('moveProductionBack');
   });
 
+  it('puts the former version back when the replicas cannot be checked at all', async () => {
+    const written = await runToFailure({
+      checkReplicas: () => Promise.reject(ApplicationFailure.nonRetryable('no test image', 'smoke_test_failed')),
+    });
+    expect(written.calls).toContain('moveProductionBack');
+    expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'smoke_test_failed' } });
+  });
+
+  it('finishes a promotion that was begun although the run is cancelled meanwhile', async () => {
+    let release: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (release = resolve));
+    const { activities, written } = createFakeActivities({
+      checkReplicas: async () => {
+        await asked;
+        return { passed: true, replicas: [], detail: 'they answer' };
+      },
+    });
+    await server.withWorkers(activities, async () => {
+      const handle = await start(`model-${randomUUID()}`);
+      await until(() => Promise.resolve(written.calls.includes('checkReplicas')));
+      await handle.cancel();
+      release();
+      await handle.result().catch(() => undefined);
+    });
+    expect(written.calls).not.toContain('moveProductionBack');
+    const deployed = written.steps.find(({ name, status }) => name === 'deploy_new_model' && status !== 'running');
+    expect(deployed).toMatchObject({ status: 'completed', detail: 'they answer' });
+    expect(written.ends.at(-1)).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('shows the step it is at as a search attribute', async () => {
+    const { handle } = await run();
+    const { typedSearchAttributes } = await handle.describe();
+    const stages = typedSearchAttributes.getAll().flatMap(({ key, value }) => (key.name === 'MlStage' ? [value] : []));
+    expect(stages).toEqual(['send_notification']);
+  });
+
   it('ends with the code and sentence of the activity that failed, and records them', async () => {
     const sentence = 'grass has 4 images, ten are needed; add photographs of it.';
     const written = await runToFailure({
@@ -115,20 +152,23 @@ describe('retrainingPipeline', () => {
     expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'parity_failed' } });
   });
 
-  it('goes on with the images it has when a folder it knows is gone', async () => {
-    const gone = '/photographs is not there.';
-    const { activities, written } = createFakeActivities({
-      sourcesToRescan: () => Promise.resolve([{ kind: 'folder', path: '/photographs' }]),
-      resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable(gone, 'source_not_found')),
-    });
-    await server.withWorkers(activities, async () => {
-      await (await start(`model-${randomUUID()}`, null)).result();
-    });
-    const prepared = written.steps.find(
-      ({ name, status }) => name === 'prepare_training_data' && status === 'completed',
-    );
-    expect(prepared?.detail).toContain(gone);
-  });
+  it.each(['source_not_found', 'source_empty'])(
+    'goes on with the images it has on %s of a known folder',
+    async (code) => {
+      const gone = '/photographs is not there.';
+      const { activities, written } = createFakeActivities({
+        sourcesToRescan: () => Promise.resolve([{ kind: 'folder', path: '/photographs' }]),
+        resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable(gone, code)),
+      });
+      await server.withWorkers(activities, async () => {
+        await (await start(`model-${randomUUID()}`, null)).result();
+      });
+      const prepared = written.steps.find(
+        ({ name, status }) => name === 'prepare_training_data' && status === 'completed',
+      );
+      expect(prepared?.detail).toContain(gone);
+    },
+  );
 
   it('fails when the source it was asked for is not there', async () => {
     const written = await runToFailure({
@@ -156,10 +196,9 @@ describe('retrainingPipeline', () => {
     const { activities, written } = createFakeActivities({ fitModel: () => beatUntilCancelled(stopped) });
     await server.withWorkers(activities, async () => {
       const handle = await start(`model-${randomUUID()}`);
-      await until(async () => {
-        const progress = await handle.query<Progress>('progress');
-        return progress.steps.some(({ name, status }) => name === 'train_new_model' && status === 'running');
-      });
+      await until(() => Promise.resolve(written.calls.includes('fitModel')));
+      const { steps } = await handle.query<Progress>('progress');
+      expect(steps.find(({ status }) => status === 'running')?.name).toBe('train_new_model');
       await handle.cancel();
       const failure: unknown = await handle.result().catch((error: unknown) => error);
       expect(failure instanceof WorkflowFailedError && failure.cause instanceof CancelledFailure).toBe(true);

@@ -12,12 +12,20 @@ describe('toTemporalFailure', () => {
   });
 
   it('lets a service that is away be tried again without an end', () => {
-    expect(toTemporalFailure(new PerennialError('database_unavailable', 'away'), 500)).toMatchObject({ nonRetryable: false });
+    expect(toTemporalFailure(new PerennialError('database_unavailable', 'away'), 500)).toMatchObject({
+      nonRetryable: false,
+    });
   });
 
-  it('gives a fault of our own code five attempts', () => {
-    expect(toTemporalFailure(new TypeError('x is undefined'), 4)).toMatchObject({ type: 'internal', nonRetryable: false });
-    expect(toTemporalFailure(new TypeError('x is undefined'), 5)).toMatchObject({ type: 'internal', nonRetryable: true });
+  it('gives a fault of our own code fifteen attempts', () => {
+    expect(toTemporalFailure(new TypeError('x is undefined'), 14)).toMatchObject({
+      type: 'internal',
+      nonRetryable: false,
+    });
+    expect(toTemporalFailure(new TypeError('x is undefined'), 15)).toMatchObject({
+      type: 'internal',
+      nonRetryable: true,
+    });
   });
 
   it("passes Temporal's own failures unchanged", () => {

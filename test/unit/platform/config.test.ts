@@ -12,7 +12,10 @@ function failureOfLoading(environment: Record<string, string>): unknown {
 
 describe('loadConfig', () => {
   it('takes an empty string for unset', () => {
-    expect(loadConfig({ PORT: '', MODEL_NAME: '' })).toMatchObject({ PORT: 3000, MODEL_NAME: 'dandelion_grass_classifier' });
+    expect(loadConfig({ PORT: '', MODEL_NAME: '' })).toMatchObject({
+      PORT: 3000,
+      MODEL_NAME: 'dandelion_grass_classifier',
+    });
   });
 
   it('reads "false" as false', () => {

@@ -1,9 +1,30 @@
-import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure, RetryState } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  RetryState,
+  TimeoutFailure,
+  TimeoutType,
+} from '@temporalio/common';
 import { failureOf } from '../../../workflows/failure.js';
 
 function wrapped(cause: Error): Error {
-  const activity = new ActivityFailure('Activity task failed', 'fitModel', '1', RetryState.NON_RETRYABLE_FAILURE, 'w', cause);
-  return new ChildWorkflowFailure('default', { workflowId: 'w', runId: 'r' }, 'trainModel', RetryState.NON_RETRYABLE_FAILURE, activity);
+  const activity = new ActivityFailure(
+    'Activity task failed',
+    'fitModel',
+    '1',
+    RetryState.NON_RETRYABLE_FAILURE,
+    'w',
+    cause,
+  );
+  return new ChildWorkflowFailure(
+    'default',
+    { workflowId: 'w', runId: 'r' },
+    'trainModel',
+    RetryState.NON_RETRYABLE_FAILURE,
+    activity,
+  );
 }
 
 describe('failureOf', () => {
@@ -16,6 +37,11 @@ describe('failureOf', () => {
 
   it('calls what has no code internal and keeps its sentence', () => {
     expect(failureOf(new Error('odd'))).toEqual({ code: 'internal', message: 'odd' });
+  });
+
+  it('tells the innermost sentence when nothing has a code, not that of a wrapping', () => {
+    const timeout = new TimeoutFailure('activity Heartbeat timeout', undefined, TimeoutType.HEARTBEAT);
+    expect(failureOf(wrapped(timeout))).toEqual({ code: 'internal', message: 'activity Heartbeat timeout' });
   });
 
   it('knows a cancellation inside a wrapping', () => {

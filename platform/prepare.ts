@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCodeOf, errorTable } from '../contracts/errors.js';
-import type { Logger } from '../platform/logging.js';
+import type { Logger } from './logging.js';
 
 const pauseMs = { first: 250, most: 5_000 };
 

@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ownScratchFolder } from '../../../platform/own-scratch-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const parent = temporaryFolder();
+/** Larger than any process id Linux or macOS gives. */
+const nobody = '99999999';
+
+describe('ownScratchFolder', () => {
+  it('removes what dead processes left, and leaves living ones theirs', async () => {
+    const living = String(process.ppid);
+    for (const name of [nobody, living, 'not-a-pid']) await mkdir(join(parent, name));
+    const folder = await ownScratchFolder(parent);
+    expect(folder).toBe(join(parent, String(process.pid)));
+    expect([nobody, living, 'not-a-pid'].map((name) => existsSync(join(parent, name)))).toEqual([false, true, false]);
+    expect(await ownScratchFolder(parent)).toBe(folder);
+  });
+});
