@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import sharp from 'sharp';
+import { createValidationActivities, type ValidationActivities } from '../../../activities/validation.js';
+import { bundleFiles } from '../../../contracts/bundle.js';
+import type { Decision, ModelVersion } from '../../../contracts/registry.js';
+import { fetchBundle, publishBundle } from '../../../stores/bundles.js';
+import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
+import { evaluationOf } from '../../support/figures.js';
+import { startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
+
+/** The tiny model tells red from green; with a great bias it calls everything red, which is right half of the time. */
+const labels = ['red', 'green'];
+const rightAlways = { bias: 0, accuracy: 1 };
+const alwaysRed = { bias: 100, accuracy: 0.5 };
+
+const folder = temporaryFolder();
+const bundleFolder = join(folder, 'bundles');
+let world: IngestionWorld;
+let registry: RegistryStore;
+let activities: ValidationActivities;
+
+beforeAll(async () => {
+  world = await startIngestionWorld();
+  await world.ingest({ kind: 'folder', path: world.folder(await pictures()) });
+  registry = createRegistryStore(world.records.db);
+  activities = createValidationActivities({
+    registry,
+    datasets: world.datasets,
+    objects: world.deps.objects,
+    bundleFolder,
+    minAccuracy: 0.4,
+    threads: 2,
+    imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
+  });
+}, 60_000);
+afterAll(() => world.stop());
+
+async function pictures(): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (let shade = 0; shade < 12; shade++) {
+    const strong = 140 + 8 * shade;
+    for (const [label, background] of [
+      ['red', { r: strong, g: 20, b: 20 }],
+      ['green', { r: 20, g: strong, b: 20 }],
+    ] as const) {
+      files[`${label}/${shade}.png`] = await sharp({ create: { width: 32, height: 32, channels: 3, background } })
+        .png()
+        .toBuffer();
+    }
+  }
+  return files;
+}
+
+async function register(modelName: string, { bias, accuracy }: typeof rightAlways): Promise<ModelVersion> {
+  const runId = randomUUID();
+  const source = join(folder, runId);
+  await writeTinyBundle(source, { labels, bias, modelName, runId });
+  const { digest } = await world.datasets.version('flowers', 1);
+  return registry.register({
+    ...(await publishBundle(world.deps.objects, source, modelName)),
+    modelName,
+    runId,
+    architecture: 'cnn',
+    labels,
+    dataset: 'flowers',
+    datasetVersion: 1,
+    datasetDigest: digest,
+    sizeBytes: 1,
+    evaluation: evaluationOf(accuracy),
+  });
+}
+
+function validate({ modelName, version }: ModelVersion): Promise<Decision> {
+  const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  return environment.run((input: { modelName: string; version: number }) => activities.validateCandidate(input), {
+    modelName,
+    version,
+  });
+}
+
+async function promote(version: ModelVersion): Promise<ModelVersion> {
+  const { modelName } = version;
+  await registry.promote({
+    modelName,
+    version: version.version,
+    actor: 'test',
+    reason: 'test',
+    idempotencyKey: randomUUID(),
+    workflowId: 'w',
+  });
+  return version;
+}
+
+describe('validateCandidate', () => {
+  it('promotes the first model that is good enough', async () => {
+    expect(await validate(await register('first', rightAlways))).toMatchObject({
+      outcome: 'promote',
+      comparison: null,
+    });
+  });
+
+  it('compares with Production on the same images, and refuses what is worse', async () => {
+    await promote(await register('worse', rightAlways));
+    const candidate = await register('worse', alwaysRed);
+    const decision = await validate(candidate);
+    expect(decision.outcome).toBe('refuse');
+    expect(decision.comparison).toMatchObject({ productionVersion: 1, candidateAccuracy: 0.5, productionAccuracy: 1 });
+    expect((await registry.get('worse', candidate.version)).decision).toEqual(decision);
+  });
+
+  it('promotes what is better', async () => {
+    await promote(await register('better', alwaysRed));
+    expect(await validate(await register('better', rightAlways))).toMatchObject({ outcome: 'promote' });
+  });
+
+  it('refuses a model that is not as right as its training said', async () => {
+    const decision = await validate(await register('boaster', { bias: 100, accuracy: 0.9 }));
+    expect(decision.outcome).toBe('refuse');
+    expect(decision.reasons.filter(({ passed }) => !passed).map(({ check }) => check)).toEqual(['smoke_test']);
+  });
+
+  it('refuses a candidate whose bundle is damaged in the store, and says which file', async () => {
+    const candidate = await register('damaged', rightAlways);
+    const key = `${candidate.bundleKey}/${bundleFiles.onnx}`;
+    const copy = join(folder, 'copy.onnx');
+    await writeFile(copy, await world.deps.objects.get(key));
+    await flipByte(folder, 'copy.onnx');
+    await world.deps.objects.putFile(key, copy);
+    const decision = await validate(candidate);
+    expect(decision.outcome).toBe('refuse');
+    expect(decision.summary).toContain(bundleFiles.onnx);
+  });
+
+  it('brings a damaged local copy of Production again', async () => {
+    const production = await promote(await register('healed', alwaysRed));
+    await flipByte(await fetchBundle(world.deps.objects, production, bundleFolder), bundleFiles.onnx);
+    const decision = await validate(await register('healed', rightAlways));
+    expect(decision.comparison).toMatchObject({ productionVersion: 1 });
+  });
+
+  it('lets a good candidate follow a Production that cannot be served any more', async () => {
+    const production = await promote(await register('lost', alwaysRed));
+    await world.deps.objects.delete(`${production.bundleKey}/${bundleFiles.onnx}`);
+    const decision = await validate(await register('lost', rightAlways));
+    expect(decision).toMatchObject({ outcome: 'promote', comparison: null });
+    expect(decision.summary).toContain('Production cannot be served');
+  });
+
+  it('decides nothing while the object store is away', async () => {
+    const candidate = await register('waiting', rightAlways);
+    await world.objectServer.pause();
+    await expect(validate(candidate)).rejects.toMatchObject({ code: 'object_store_unavailable' });
+    await world.objectServer.resume();
+    expect((await registry.get('waiting', candidate.version)).decision).toBeNull();
+    expect(await validate(candidate)).toMatchObject({ outcome: 'promote' });
+  });
+});
