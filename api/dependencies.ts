@@ -20,8 +20,8 @@ export interface ApiDependencies {
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
   registry: Pick<RegistryStore, 'list'>;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
-  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile'>;
-  objects: Pick<ObjectStore, 'putFile'>;
+  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'putFile' | 'delete'>;
   logger: Logger;
   settings: ApiSettings;
 }

@@ -30,8 +30,13 @@ export interface StartedRun {
   joined: boolean;
 }
 
-/** Starts workflows and ends them. A request for what is under way joins it. */
+/**
+ * Starts workflows and ends them. A request for what is under way joins it. A start that throws `temporal_unavailable`
+ * may have happened all the same; any other error means that it has not.
+ */
 export interface PipelineStarter {
+  /** Throws `temporal_unavailable` when nothing can be started now. */
+  reach(): Promise<void>;
   startIngestion(input: IngestionInput): Promise<StartedRun>;
   startRetraining(input: RetrainingInput): Promise<StartedRun>;
   /** Asks a run to cancel. Throws `conflict` when it has ended. */
@@ -52,11 +57,16 @@ interface StartRequest {
   modelName: string | null;
 }
 
-/** What a run keeps about the request that started it; those who join read it. */
-const memoSchema = z.object({ request_id: z.string(), trigger: triggerSchema, dataset: z.string() });
+/** What a run keeps about the request that started it; those who join read it. One that we did not start has none. */
+const memoSchema = z.object({
+  request_id: z.string().catch(''),
+  trigger: triggerSchema.catch('manual'),
+  dataset: z.string().nullable().catch(null),
+});
 
 export function createPipelineStarter(options: StarterOptions): PipelineStarter {
   return {
+    reach: () => options.temporal.probe(),
     startIngestion: (input) =>
       start(options, {
         workflow: workflowTypes.ingestDataset,
@@ -91,7 +101,7 @@ async function start({ temporal, pipelines, logger }: StarterOptions, request: S
       workflow: request.workflow,
       trigger: memo.trigger,
       modelName: request.modelName,
-      dataset: memo.dataset,
+      dataset: memo.dataset ?? request.input.dataset,
       steps: request.steps,
     });
   } catch (error) {
@@ -114,8 +124,24 @@ async function startOrJoin(
     memo,
     typedSearchAttributes: attributesOf(input, modelName),
   });
-  const described = await client.workflow.getHandle(workflowId, handle.firstExecutionRunId).describe();
-  return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo) };
+  const described = await describeStarted(client, workflowId, handle.firstExecutionRunId);
+  return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo ?? {}) };
+}
+
+async function describeStarted(
+  client: Client,
+  workflowId: string,
+  runId: string,
+): Promise<WorkflowExecutionDescription> {
+  try {
+    return await client.workflow.getHandle(workflowId, runId).describe();
+  } catch (error) {
+    throw new PerennialError(
+      'temporal_unavailable',
+      `The run ${runId} of ${workflowId} was started, but Temporal does not tell how it stands. Try again: you join it.`,
+      { cause: error },
+    );
+  }
 }
 
 const keys = {

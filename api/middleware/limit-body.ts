@@ -1,6 +1,5 @@
 import type { RequestHandler } from 'express';
 import { PerennialError } from '../../contracts/errors.js';
-import { sendProblem } from './answer-problems.js';
 
 /** Bytes of request bodies that may be in memory at the same time, over all requests. */
 export interface MemoryBudget {
@@ -32,30 +31,37 @@ export interface BodyLimit {
 }
 
 /**
- * Refuses a body that is too large before anything reads it, by Content-Length, or as soon as that many bytes of a
- * chunked body came; and any body while too many bytes are in memory already.
+ * Refuses what need not be read: a body whose Content-Length is too large, a compressed one, whose real size nobody
+ * knows, and any body while too many bytes are in memory already. A body of unknown length takes the most it may have
+ * from the budget, and is cut off by whoever reads it. Nothing is read here: a stream that flows before its reader
+ * listens loses what came meanwhile.
  */
 export function limitBody({ maxBytes, budget, onShed }: BodyLimit): RequestHandler {
-  const tooLarge = (): PerennialError =>
-    new PerennialError('too_large', `The body is larger than the ${maxBytes} bytes this route accepts. Send less.`);
   return (request, response, next) => {
-    const header = request.get('content-length');
-    const declared = header === undefined ? null : Number(header);
-    const isChunked = request.get('transfer-encoding') !== undefined;
-    if (declared !== null && declared > maxBytes) throw tooLarge();
-    const giveBack = budget?.take(declared ?? (isChunked ? maxBytes : 0));
+    const encoding = request.get('content-encoding') ?? 'identity';
+    if (encoding.toLowerCase() !== 'identity') {
+      throw new PerennialError(
+        'unsupported_type',
+        `Bodies are taken as they are, not with Content-Encoding ${encoding}. Send it uncompressed.`,
+      );
+    }
+    const declared = request.get('content-length');
+    if (declared !== undefined && Number(declared) > maxBytes) throw bodyTooLarge(maxBytes);
+    const mostBytes = request.get('transfer-encoding') === undefined ? Number(declared ?? 0) : maxBytes;
+    const giveBack = budget?.take(mostBytes);
     if (giveBack === null) {
       onShed?.();
       throw new PerennialError('overloaded', 'Too many large requests are being read at once. Try again in a moment.');
     }
     response.once('close', () => giveBack?.());
-    if (isChunked) {
-      let received = 0;
-      request.on('data', (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > maxBytes) sendProblem(request, response, tooLarge());
-      });
-    }
     next();
   };
+}
+
+/** What a body gets that has more bytes than its route accepts. */
+export function bodyTooLarge(maxBytes: number): PerennialError {
+  return new PerennialError(
+    'too_large',
+    `The body is larger than the ${maxBytes} bytes this route accepts. Send less.`,
+  );
 }

@@ -1,31 +1,70 @@
+import type { Writable } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
+import { sendProblem } from './answer-problems.js';
+import { bodyTooLarge } from './limit-body.js';
+
+export interface FormOptions {
+  /** Of the whole body, whatever length was declared. */
+  maxBytes: number;
+  storage: multer.StorageEngine;
+  limits?: multer.Options['limits'];
+}
 
 /**
- * Runs one of multer's middlewares and maps what goes wrong to errors of our table:
- * `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a malformed form.
+ * Receives a form with multer: `pick` tells which files are expected. Nothing of the body may have been read before.
+ * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
+ * malformed form. Files that came before the error are removed.
  */
-export async function receiveForm(request: Request, response: Response, receive: RequestHandler): Promise<void> {
+export async function receiveForm(
+  request: Request,
+  response: Response,
+  { maxBytes, ...options }: FormOptions,
+  pick: (upload: multer.Multer) => RequestHandler,
+): Promise<void> {
   if (request.is('multipart/form-data') === false) {
     throw new PerennialError(
       'unsupported_type',
       `Send multipart/form-data, not ${request.get('content-type') ?? 'a body without a content type'}.`,
     );
   }
+  const feeding = {
+    ...options,
+    defParamCharset: 'utf8',
+    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, maxBytes),
+  };
   await new Promise<void>((resolve, reject) => {
-    void receive(request, response, (error: unknown) => {
+    void pick(multer(feeding))(request, response, (error: unknown) => {
       if (error === undefined || error === null) resolve();
       else reject(formError(error));
     });
   });
 }
 
+/**
+ * Feeds a body to the parser of the form, up to `maxBytes`. What is larger is answered at once, because multer tells of
+ * errors only when the client has sent everything; the parser's error makes multer remove what it has stored.
+ */
+function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
+  let received = 0;
+  const count = (chunk: Buffer): void => {
+    received += chunk.length;
+    if (received <= maxBytes) return;
+    request.off('data', count).unpipe(parser);
+    const error = bodyTooLarge(maxBytes);
+    sendProblem(request, response, error);
+    parser.destroy(error);
+  };
+  request.on('data', count).pipe(parser);
+}
+
 const multerErrorSchema = z.object({ code: z.string(), field: z.string().optional(), message: z.string() });
 const systemErrorSchema = z.object({ syscall: z.string() });
 
 function formError(error: unknown): Error {
+  if (error instanceof PerennialError) return error;
   if (error instanceof multer.MulterError) return limitError(multerErrorSchema.parse(error));
   if (!(error instanceof Error)) return new Error(String(error));
   // A full or read-only disk is our fault; everything else busboy reports is a malformed form.

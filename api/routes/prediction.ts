@@ -22,7 +22,8 @@ export function predictionRoutes(
   { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
   budget: MemoryBudget,
 ): Route[] {
-  const receiveImage = imageReceiver(settings.maxUploadBytes);
+  const maxBytes = settings.maxUploadBytes + formOverheadBytes;
+  const receiveImage = imageReceiver(settings.maxUploadBytes, maxBytes);
   return [
     defineRoute({
       ...nothing,
@@ -32,7 +33,7 @@ export function predictionRoutes(
       summary: 'Classify one image',
       tag: 'serving',
       body: formBody(predictionForm, {
-        maxBytes: settings.maxUploadBytes + formOverheadBytes,
+        maxBytes,
         budget,
         onShed: () => metrics.countShed('memory'),
       }),
@@ -100,11 +101,14 @@ async function predict(
   };
 }
 
-function imageReceiver(maxBytes: number): (request: Request, response: Response) => Promise<Uint8Array> {
-  const limits = { fileSize: maxBytes, files: 1, fields: 16, fieldSize: 1024, parts: 20 };
-  const upload = multer({ storage: multer.memoryStorage(), limits }).single('file');
+function imageReceiver(
+  fileSize: number,
+  maxBytes: number,
+): (request: Request, response: Response) => Promise<Uint8Array> {
+  const limits = { fileSize, files: 1, fields: 16, fieldSize: 1024, parts: 20 };
+  const options = { maxBytes, storage: multer.memoryStorage(), limits };
   return async (request, response) => {
-    await receiveForm(request, response, upload);
+    await receiveForm(request, response, options, (upload) => upload.single('file'));
     const { file } = request;
     if (file === undefined || file.size === 0) {
       throw new PerennialError(

@@ -5,16 +5,17 @@ import type { Request, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
 import { labelSchema, nameSchema } from '../../contracts/datasets.js';
-import { PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/http-records.js';
-import { uploadKey } from '../../stores/object-keys.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { discardUpload, keepUpload, type ReceivedFile } from '../keep-upload.js';
 import { receiveForm } from '../middleware/multipart.js';
+import type { StartedRun } from '../pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../problems.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../route.js';
 import { accepted } from './pipelines.js';
 
-type Dependencies = Pick<ApiDependencies, 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings'>;
+type Dependencies = Pick<ApiDependencies, 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'>;
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
@@ -27,12 +28,6 @@ const uploadForm = z.object({
     .max(maxFiles)
     .describe('JPEG, PNG or WebP images; what cannot be used is reported by the ingestion'),
 });
-
-interface ReceivedFile {
-  name: string;
-  path: string;
-  sizeBytes: number;
-}
 
 /** Images into a dataset over HTTP: to disk, to the object store, then judged by an ingestion. */
 export function uploadRoutes(dependencies: Dependencies): Route[] {
@@ -61,14 +56,10 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         const folder = join(settings.scratchFolder, `upload-${randomUUID()}`);
         try {
           const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
-          const uploadId = await store(dependencies, dataset, label, files);
-          const run = await starter.startIngestion({
-            dataset,
-            source: { kind: 'upload', uploadId },
-            label,
-            trigger: 'manual',
-            requestId: randomUUID(),
-          });
+          // Found out before anything is stored: a start that may have happened keeps its images.
+          await starter.reach();
+          const uploadId = await keepUpload(dependencies, dataset, label, files);
+          const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);
           const reply = accepted(run, temporalUrl);
           const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
           return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
@@ -80,20 +71,46 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
+async function startIngestion(
+  dependencies: Dependencies,
+  dataset: string,
+  label: string,
+  uploadId: string,
+  files: number,
+): Promise<StartedRun> {
+  try {
+    return await dependencies.starter.startIngestion({
+      dataset,
+      source: { kind: 'upload', uploadId },
+      label,
+      trigger: 'manual',
+      requestId: randomUUID(),
+    });
+  } catch (error) {
+    if (errorCodeOf(error) !== 'temporal_unavailable') await discardUpload(dependencies, uploadId, files);
+    throw error;
+  }
+}
+
 async function receiveImages(
   request: Request,
   response: Response,
   folder: string,
-  maxBytes: number,
+  maxFileBytes: number,
 ): Promise<{ label: string; files: ReceivedFile[] }> {
-  await mkdir(folder, { recursive: true });
   const storage = multer.diskStorage({
-    destination: folder,
+    destination: (_request, _file, done) => {
+      mkdir(folder, { recursive: true }).then(
+        () => done(null, folder),
+        (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), folder),
+      );
+    },
     // A name of ours: the client's may hold anything, and two files may share one.
     filename: (_request, _file, done) => done(null, randomUUID()),
   });
-  const limits = { fileSize: maxBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
-  await receiveForm(request, response, multer({ storage, limits, defParamCharset: 'utf8' }).array('files', maxFiles));
+  const limits = { fileSize: maxFileBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
+  const options = { maxBytes: maxRequestBytes, storage, limits };
+  await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
   const received = z.array(receivedFileSchema).parse(request.files ?? []);
   if (received.length === 0) {
     throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
@@ -106,18 +123,3 @@ async function receiveImages(
 const receivedFileSchema = z
   .object({ originalname: z.string(), path: z.string(), size: z.number() })
   .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size }));
-
-async function store(
-  { uploads, objects }: Dependencies,
-  dataset: string,
-  label: string,
-  files: readonly ReceivedFile[],
-): Promise<string> {
-  const uploadId = await uploads.createUpload({ dataset, label });
-  for (const [position, { name, path, sizeBytes }] of files.entries()) {
-    const key = uploadKey(uploadId, position);
-    await objects.putFile(key, path);
-    await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
-  }
-  return uploadId;
-}

@@ -25,7 +25,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       readiness: () => ({ status: 'ready' }),
     },
     metrics: createApiMetrics(() => 0),
-    starter: { startIngestion: nothing, startRetraining: nothing, cancel: nothing },
+    starter: { reach: nothing, startIngestion: nothing, startRetraining: nothing, cancel: nothing },
     temporalUrl: createTemporalUrl('http://127.0.0.1:8233', 'default'),
     pipelines: {
       get: () => Promise.resolve(null),
@@ -37,8 +37,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       detail: () => Promise.resolve(null),
       versionDetail: nothing,
     },
-    uploads: { createUpload: nothing, addUploadFile: nothing },
-    objects: { putFile: nothing },
+    uploads: { createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
+    objects: { putFile: nothing, delete: nothing },
     logger: createLogger('api', 'silent'),
     settings: {
       version: '0.0.0',

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { acceptedSchema, pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
 import { datasetSummaryViewSchema, pipelineViewSchema, uploadAcceptedSchema } from '../../../contracts/http-records.js';
 import { ingestionInputSchema } from '../../../contracts/pipelines.js';
-import { ingestionSteps, retrainingSteps, searchAttributes } from '../../../contracts/names.js';
+import {
+  ingestionSteps,
+  retrainingSteps,
+  searchAttributes,
+  taskQueues,
+  workflowTypes,
+} from '../../../contracts/names.js';
 import { uploadKey } from '../../../stores/object-keys.js';
 import { createPipelineStore } from '../../../stores/pipelines.js';
 import { createUploadStore } from '../../../stores/uploads.js';
@@ -49,6 +55,22 @@ describe('pipelines', () => {
     expect(new Set(accepted.map(({ run_id }) => run_id)).size).toBe(1);
     expect(accepted.filter(({ joined }) => !joined)).toHaveLength(1);
     expect(accepted[0]?.workflow_id).toBe(`retrain-${served.config.MODEL_NAME}`);
+  });
+
+  it('joins a run that was started by other means than this API', async () => {
+    const workflowId = 'retrain-started_elsewhere';
+    const runId = await served.api.temporal.use(async (client) => {
+      const options = { taskQueue: taskQueues.pipeline, workflowId, args: [], memo: { trigger: 7 } };
+      return (await client.workflow.start(workflowTypes.retrainingPipeline, options)).firstExecutionRunId;
+    });
+    const answer = await post('/api/v1/pipelines/retraining', { model_name: 'started_elsewhere' });
+    expect(answer.status).toBe(202);
+    const accepted = acceptedSchema.parse(answer.body);
+    expect(accepted).toMatchObject({ run_id: runId, joined: true });
+    expect(pipelineSchema.parse((await ask(accepted.status_url)).body)).toMatchObject({
+      trigger: 'manual',
+      dataset: served.config.DATASET_NAME,
+    });
   });
 
   it('answers with where the run can be looked at, here and in Temporal', async () => {

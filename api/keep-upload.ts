@@ -1,0 +1,47 @@
+import { uploadKey } from '../stores/object-keys.js';
+import type { ApiDependencies } from './dependencies.js';
+
+/** A file of a form, on this machine's disk. */
+export interface ReceivedFile {
+  name: string;
+  path: string;
+  sizeBytes: number;
+}
+
+type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
+
+/** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
+export async function keepUpload(
+  stores: Stores,
+  dataset: string,
+  label: string,
+  files: readonly ReceivedFile[],
+): Promise<string> {
+  const uploadId = await stores.uploads.createUpload({ dataset, label });
+  for (const [position, { name, path, sizeBytes }] of files.entries()) {
+    try {
+      const key = uploadKey(uploadId, position);
+      await stores.objects.putFile(key, path);
+      await stores.uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
+    } catch (error) {
+      // A put that failed may have stored its object all the same.
+      await discardUpload(stores, uploadId, position + 1);
+      throw error;
+    }
+  }
+  return uploadId;
+}
+
+/** Removes the first `files` objects of an upload that nothing will ingest. What stands in the way is only logged. */
+export async function discardUpload(
+  { uploads, objects, logger }: Stores,
+  uploadId: string,
+  files: number,
+): Promise<void> {
+  try {
+    for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
+    await uploads.markDiscarded(uploadId);
+  } catch (error) {
+    logger.warn({ error, upload_id: uploadId }, 'images of a failed upload stay in the object store');
+  }
+}
