@@ -32,10 +32,11 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
 }
 
 function requestBody(route: Route): object {
-  const { kind, documented, isRequired } = route.body;
+  const { kind, documented, isRequired, limit } = route.body;
   if (documented === null) return {};
   const contentType = kind === 'form' ? 'multipart/form-data' : 'application/json';
-  return { body: { required: isRequired, content: { [contentType]: { schema: documented } } } };
+  const description = `At most ${limit.maxBytes} bytes, sent as they are: a Content-Encoding is refused with 415.`;
+  return { body: { description, required: isRequired, content: { [contentType]: { schema: documented } } } };
 }
 
 function responsesOf(route: Route): Record<string, ResponseConfig> {

@@ -26,10 +26,6 @@ const parserCodes: Readonly<Record<string, { code: ErrorCode; detail: string }>>
   'entity.too.large': { code: 'too_large', detail: 'The body is larger than this route accepts. Send less at once.' },
   'request.size.invalid': { code: 'bad_request', detail: 'The body is not as long as Content-Length says.' },
   'request.aborted': { code: 'bad_request', detail: 'The request ended before its body was complete.' },
-  'encoding.unsupported': {
-    code: 'unsupported_type',
-    detail: 'Content-Encoding must be identity, gzip, deflate or br.',
-  },
   'charset.unsupported': { code: 'unsupported_type', detail: 'JSON must be UTF-8.' },
 };
 

@@ -114,14 +114,9 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
   definition: RouteDefinition<P, Q, B, S>,
 ): Route {
   const { handle, ...documented } = definition;
-  const answer: RequestHandler = async (request, response) => {
-    const reply = await handle({
-      params: parse(definition.params, request.params, 'path'),
-      query: parse(definition.query, request.query, 'query'),
-      body: parse(definition.body.schema, definition.body.kind === 'json' ? (bodyOf(request) ?? {}) : undefined, '#'),
-      request,
-      response,
-    });
+  const answer = async (input: RouteInput<P, Q, B>): Promise<void> => {
+    const { response } = input;
+    const reply = await handle(input);
     if (response.headersSent) return;
     response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
     const body: unknown = definition.success.schema.parse(reply.body);
@@ -129,7 +124,16 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     if (definition.success.contentType === 'application/json') response.json(body);
     else response.send(body);
   };
-  return { ...documented, handlers: [...bodyHandlers(definition.body), answer] };
+  // Not async, so that nothing holds on to the unparsed body while the answer is on its way.
+  const handleParsed: RequestHandler = (request, response) =>
+    answer({
+      params: parse(definition.params, request.params, 'path'),
+      query: parse(definition.query, request.query, 'query'),
+      body: parse(definition.body.schema, definition.body.kind === 'json' ? (takeBody(request) ?? {}) : undefined, '#'),
+      request,
+      response,
+    });
+  return { ...documented, handlers: [...bodyHandlers(definition.body), handleParsed] };
 }
 
 /** Puts routes into an application; a path's other methods are answered with 405 and `Allow`. */
@@ -168,6 +172,9 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, prefix: string): 
   return parsed.data;
 }
 
-function bodyOf(request: Request): unknown {
-  return request.body;
+/** The body as Express parsed it, which the request lets go of: it can be many times larger than what was sent. */
+function takeBody(request: Request): unknown {
+  const body: unknown = request.body;
+  request.body = undefined;
+  return body;
 }

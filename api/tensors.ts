@@ -4,11 +4,16 @@ import { inputSize } from '../contracts/training.js';
 const rowBytes = inputSize * 3;
 const imageBytes = inputSize * rowBytes;
 
+/** More than fit into the largest body; without it, a body of empty lists would ask for terabytes of pixels. */
+export const mostImages = 100;
+
 /**
  * Pixels of images sent as nested lists: `inputs[image][row][column][channel]`, 224×224×3, RGB from 0 to 255, rounded
  * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
  */
 export function parseImageTensors(inputs: readonly unknown[]): Uint8Array {
+  if (inputs.length > mostImages)
+    throw fault('#/inputs', `expected at most ${mostImages} images, got ${inputs.length}`);
   const pixels = new Uint8Array(inputs.length * imageBytes);
   for (const [image, rows] of inputs.entries()) {
     const at = `#/inputs/${image}`;

@@ -5,15 +5,26 @@ import { inputSize } from '../../contracts/training.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../route.js';
-import { parseImageTensors } from '../tensors.js';
+import { mostImages, parseImageTensors } from '../tensors.js';
 import { countingShed, modelOf } from './prediction.js';
 
 const maxJsonBytes = 32_000_000;
 
 const channel = z.number().min(0).max(255);
 const tensor = z.array(z.array(z.array(channel).length(3)).length(inputSize)).length(inputSize);
+/**
+ * Parsed JSON takes about ten times the memory of its text, pixels a quarter: the lists are gone before anything is
+ * waited for, so that there is one such tree at a time, however many requests there are.
+ */
+const tensorBody = invocationsRequestSchema.transform(({ inputs }) => ({
+  pixels: parseImageTensors(inputs),
+  count: inputs.length,
+}));
+
 /** What the documentation shows; checked by hand, because a schema takes far too long over 150,000 numbers an image. */
-const documentedRequest = z.object({ inputs: z.array(tensor).min(1).describe('RGB images, 224×224×3, 0 to 255') });
+const documentedRequest = z.object({
+  inputs: z.array(tensor).min(1).max(mostImages).describe('RGB images, 224×224×3, 0 to 255'),
+});
 
 /** The scoring protocol of MLflow and SageMaker: tensors in, rows of probabilities out. */
 export function invocationRoutes(
@@ -27,7 +38,7 @@ function invokeRoute(
   { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
   budget: MemoryBudget,
 ): Route {
-  const body = jsonBody(invocationsRequestSchema, {
+  const body = jsonBody(tensorBody, {
     maxBytes: maxJsonBytes,
     budget,
     onShed: () => metrics.countShed('memory'),
@@ -42,10 +53,9 @@ function invokeRoute(
     body: { ...body, documented: documentedRequest, isRequired: true },
     success: json(invocationsResponseSchema, 'Calibrated probabilities, a row an image, in the order of the labels'),
     problems: ['bad_request', 'too_large', 'unsupported_type', 'invalid_tensor', 'overloaded', 'no_model'],
-    async handle({ body: { inputs } }) {
-      const pixels = parseImageTensors(inputs);
+    async handle({ body: { pixels, count } }) {
       const { engine, version } = modelOf(host.current(), settings.modelName);
-      const predictions = await countingShed(metrics, engine.predictPixels(pixels, inputs.length));
+      const predictions = await countingShed(metrics, engine.predictPixels(pixels, count));
       metrics.countTensorPredictions(String(version.version), engine.labels, predictions);
       return { body: { predictions } };
     },

@@ -1,58 +1,15 @@
 import { createModelHost, type ModelHost, type ServedModel } from '../../../api/model-host.js';
 import { PerennialError } from '../../../contracts/errors.js';
-import type { ModelVersion } from '../../../contracts/registry.js';
-import type { Engine } from '../../../model/serving/engine.js';
 import { createLogger } from '../../../platform/logging.js';
 import type { Replica, ServingState } from '../../../stores/registry.js';
 import { poll } from '../../support/api-client.js';
-import { evaluationOf } from '../../support/figures.js';
-
-function version(number: number, bundleSha256 = String(number).repeat(64)): ModelVersion {
-  return {
-    modelName: 'a_model',
-    version: number,
-    stage: 'Production',
-    runId: `run-${number}`,
-    architecture: 'cnn',
-    labels: ['a', 'b'],
-    dataset: 'a_dataset',
-    datasetVersion: 1,
-    datasetDigest: '',
-    bundleKey: `models/a_model/${number}`,
-    bundleSha256,
-    sizeBytes: 1,
-    evaluation: evaluationOf(0.9),
-    decision: null,
-    createdAt: new Date(0).toISOString(),
-  };
-}
-
-/** An engine that only remembers whether it was closed. */
-function fakeEngine(): Engine & { closed: boolean } {
-  const never = (): never => {
-    throw new Error('nothing is predicted here');
-  };
-  return {
-    closed: false,
-    get manifest() {
-      return never();
-    },
-    labels: ['a', 'b'],
-    waiting: 0,
-    predictImage: never,
-    predictPixels: never,
-    close() {
-      this.closed = true;
-      return Promise.resolve();
-    },
-  };
-}
+import { fakeEngine, versionOf as version, type FakeEngine } from '../../support/fake-model.js';
 
 describe('the model host', () => {
   let state: ServingState;
   let recordIsAway: boolean;
   let loads: number[];
-  let engines: (Engine & { closed: boolean })[];
+  let engines: FakeEngine[];
   let failing: Set<number>;
   let reports: Omit<Replica, 'seenAt'>[];
   let left: { replicaId: string; afterReports: number }[];

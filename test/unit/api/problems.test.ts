@@ -45,7 +45,7 @@ describe('toPerennialError', () => {
   it.each([
     ['entity.parse.failed', 'bad_request'],
     ['entity.too.large', 'too_large'],
-    ['encoding.unsupported', 'unsupported_type'],
+    ['charset.unsupported', 'unsupported_type'],
   ])('knows the body parser’s %s', (type, code) => {
     const thrown = Object.assign(new Error('parser'), { type, status: 400, body: 'secret body' });
     const error = toPerennialError(thrown);
