@@ -7,9 +7,12 @@ export interface Listening {
   stop(graceMs: number): Promise<void>;
 }
 
+/** Node's own five minutes would cut off a large upload over a slow line with a bare 408; headers have no such excuse. */
+const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000 };
+
 /** Listens for HTTP. Throws `configuration_invalid` when the port is taken or may not be used. */
 export async function listen(handler: RequestListener, host: string, port: number): Promise<Listening> {
-  const server = createServer(handler);
+  const server = createServer(timeouts, handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, resolve);

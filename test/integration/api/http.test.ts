@@ -1,24 +1,20 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Server } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { createApp } from '../../../api/app.js';
 import { listen, type Listening } from '../../../api/listen.js';
 import { drainLimits } from '../../../api/middleware/drain.js';
 import { errorTable } from '../../../contracts/errors.js';
 import { problemSchema } from '../../../contracts/http.js';
 import { emptyDependencies } from '../../support/api-dependencies.js';
+import { multipartHeaders, postRaw, type RawAnswer } from '../../support/raw-request.js';
 
 const tooMuch = 25_000_000;
-
-interface Answer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  body: string;
-}
 
 /** HTTP itself: what every client gets, whatever it sends. Nothing is behind this API. */
 describe('the HTTP surface', () => {
@@ -35,31 +31,13 @@ describe('the HTTP surface', () => {
     await rm(folder, { recursive: true });
   });
 
-  /** Node's raw client, which sends its whole body whatever the server says meanwhile. */
-  const send = (path: string, headers: Record<string, string>, chunks: Iterable<Uint8Array>): Promise<Answer> =>
-    new Promise((resolve, reject) => {
-      const request = httpRequest(url + path, { method: 'POST', headers, agent: false }, (response) => {
-        const parts: Buffer[] = [];
-        response.on('data', (part: Buffer) => parts.push(part));
-        response.on('error', reject);
-        response.on('end', () => {
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(parts).toString(),
-          });
-        });
-      });
-      request.on('error', reject);
-      for (const chunk of chunks) request.write(chunk);
-      request.end();
-    });
+  const send = (path: string, headers: Record<string, string>, chunks: Iterable<Uint8Array>): Promise<RawAnswer> =>
+    postRaw(url + path, headers, chunks);
   const megabytes = (count: number): Uint8Array[] => Array.from({ length: count }, () => new Uint8Array(1_000_000));
-  const multipart = { 'content-type': 'multipart/form-data; boundary=b' };
 
   describe('with a body that is too large', () => {
     it.each([
-      ['a form with a Content-Length', '/predict', { ...multipart, 'content-length': String(tooMuch) }, 25],
+      ['a form with a Content-Length', '/predict', { ...multipartHeaders, 'content-length': String(tooMuch) }, 25],
       ['JSON in chunks', '/invocations', { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }, 40],
     ])('lets Node’s client read 413 after %s', async (_name, path, headers, count) => {
       const answer = await send(path, headers, megabytes(count));
@@ -211,6 +189,24 @@ describe('the HTTP surface', () => {
     expect(requests.some((line) => line.includes('route="/problems/{code}"'))).toBe(true);
     expect(requests.some((line) => line.includes('route="unmatched",status="404"'))).toBe(true);
     expect(requests.some((line) => line.includes('nobody'))).toBe(false);
+  });
+});
+
+describe('listen', () => {
+  it('gives a slow upload an hour, and the headers of a request a minute', async () => {
+    let times: unknown = null;
+    const timed = await listen(
+      ({ socket }, response) => {
+        const { server } = z.object({ server: z.instanceof(Server) }).parse(socket);
+        times = { request: server.requestTimeout, headers: server.headersTimeout };
+        response.end();
+      },
+      '127.0.0.1',
+      0,
+    );
+    await fetch(`http://127.0.0.1:${timed.port}`);
+    await timed.stop(1_000);
+    expect(times).toEqual({ request: 3_600_000, headers: 60_000 });
   });
 });
 
