@@ -9,6 +9,7 @@ import { generationChannel } from '../contracts/names.js';
 import { minimumSide } from '../model/images/header.js';
 import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
+import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { packageRoot } from '../platform/paths.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore } from '../stores/datasets.js';
@@ -39,7 +40,7 @@ export interface Api {
 
 const pollMs = 1_000;
 
-/** Builds everything of the API on the configuration. Nothing is connected yet. */
+/** Builds everything of the API on the configuration, once in a process. Nothing is connected yet. */
 export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
   const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
@@ -58,6 +59,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     object_store: () => objects.head('health'),
     temporal: () => temporal.probe(),
   };
+  const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const pipelines = createPipelineStore(database);
   const app = createApp({
@@ -72,7 +74,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     uploads: createUploadStore(database),
     objects,
     logger,
-    settings: settingsOf(config, await packageVersion()),
+    settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
     host = createHost(config, logger, { database, objects, metrics }, replicaUrl);
@@ -82,13 +84,13 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   return { app, database, objects, temporal, health, metrics, startServing };
 }
 
-function settingsOf(config: Config, version: string): ApiSettings {
+function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {
   return {
     version,
     modelName: config.MODEL_NAME,
     datasetName: config.DATASET_NAME,
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
-    scratchFolder: scratchFolder(config),
+    uploadFolder,
     sourceRoot: config.ALLOWED_SOURCE_ROOT ?? null,
   };
 }

@@ -32,7 +32,7 @@ export interface ApiSettings {
   datasetName: string;
   maxUploadBytes: number;
   /** Folder for uploads on their way to the object store. */
-  scratchFolder: string;
+  uploadFolder: string;
   /** Folder that sources named over HTTP must lie in; null when any may be read. */
   sourceRoot: string | null;
 }

@@ -53,7 +53,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         'database_unavailable',
       ],
       async handle({ params: { name: dataset }, request, response }) {
-        const folder = join(settings.scratchFolder, `upload-${randomUUID()}`);
+        const folder = join(settings.uploadFolder, randomUUID());
         try {
           const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
           // Found out before anything is stored: a start that may have happened keeps its images.

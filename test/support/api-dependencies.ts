@@ -45,7 +45,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       modelName: 'a_model',
       datasetName: 'a_dataset',
       maxUploadBytes: 20_000_000,
-      scratchFolder: join(tmpdir(), 'perennial-test-scratch'),
+      uploadFolder: join(tmpdir(), 'perennial-test-uploads'),
       sourceRoot: null,
     },
     ...replaced,

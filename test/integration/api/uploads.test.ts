@@ -36,7 +36,7 @@ describe('an upload', () => {
     const empty = emptyDependencies();
     const app = createApp({
       ...empty,
-      settings: { ...empty.settings, scratchFolder: folder },
+      settings: { ...empty.settings, uploadFolder: folder },
       uploads: {
         createUpload: () => Promise.resolve(uploadId),
         async addUploadFile(_id, position, name) {
