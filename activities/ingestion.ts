@@ -29,8 +29,8 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
     resolveSource: ({ ingestionId, dataset, source }) =>
       withHeartbeat(async (report, signal) => {
         const resolved = await resolveSource(deps, { dataset, source }, report, signal);
-        await ingestions.open({ id: ingestionId, dataset, ...resolved });
-        return resolved;
+        const { kind, locator, isDefault, note } = await ingestions.open({ id: ingestionId, dataset, ...resolved });
+        return { kind, locator, isDefault, note };
       }),
     scanSource: ({ ingestionId }) =>
       withHeartbeat(async (report, signal) => scanSource(deps, await ingestions.get(ingestionId), report, signal)),

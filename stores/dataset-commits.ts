@@ -51,8 +51,10 @@ type LockedIngestion = z.output<typeof ingestionRow>;
 export interface DatasetCommits {
   /**
    * In one transaction, one at a time for each dataset: makes what the ingestion found its source's members, lets
-   * `plan` say what the dataset now is, and records that as a version or finds the version that is the same.
-   * A repeated call gives what the first one gave. Throws `conflict` for an abandoned ingestion.
+   * `plan` say what the dataset now is, and records that as a version or finds the version that is the same. What was
+   * found is dropped when a later scan of the source is committed already: it knows better.
+   * A repeated call gives what the first one gave. Throws `conflict` for an ingestion that was abandoned or has files
+   * without an outcome.
    */
   commit(ingestionId: string, plan: (state: CommitState) => CommitPlan): Promise<Committed>;
   /** The images of a version, with what their manifests tell. */
@@ -113,7 +115,7 @@ async function commit(
     ingestionId,
     jsonParameter(committed),
   ]);
-  await forgetFormerMembers(tx, dataset);
+  await forgetFormerMembers(tx, ingestion);
   return committed;
 }
 
@@ -123,18 +125,34 @@ async function lockIngestion(tx: Queryable, id: string): Promise<LockedIngestion
   if (ingestion.status === 'abandoned') {
     throw new PerennialError('conflict', `Ingestion ${id} was abandoned. Start a new one.`);
   }
+  const pending = await tx.query(
+    `SELECT FROM ingestion_files WHERE ingestion_id = $1 AND outcome = 'pending' LIMIT 1`,
+    [id],
+  );
+  if (pending.length > 0) {
+    throw new PerennialError('conflict', `Ingestion ${id} has files that were not looked at yet. Start a new one.`);
+  }
   return ingestion;
 }
 
-/** Only one source at a time stands for `default`: photographs take the place of the synthetic set, not join it. */
+/**
+ * Only one source at a time stands for `default`: photographs take the place of the synthetic set, not join it. There
+ * is nothing to adopt when a scan that began later has spoken for the source, or for the default, already.
+ */
 async function adoptMembers(tx: Queryable, ingestionId: string): Promise<void> {
-  await tx.query(
+  const adopted = await tx.query(
     `INSERT INTO dataset_sources AS source (dataset, kind, locator, is_default, current_ingestion_id)
-     SELECT dataset, kind, locator, is_default, id FROM ingestions WHERE id = $1
+     SELECT dataset, kind, locator, is_default, id FROM ingestions i
+     WHERE id = $1 AND NOT EXISTS (
+       SELECT FROM dataset_sources s JOIN ingestions later ON later.id = s.current_ingestion_id
+       WHERE later.dataset = i.dataset AND later.scan > i.scan
+         AND ((later.kind, later.locator) = (i.kind, i.locator) OR (later.is_default AND i.is_default)))
      ON CONFLICT (dataset, kind, locator) DO UPDATE SET current_ingestion_id = excluded.current_ingestion_id,
-       is_default = source.is_default OR excluded.is_default, scanned_at = now()`,
+       is_default = source.is_default OR excluded.is_default, scanned_at = now()
+     RETURNING id`,
     [ingestionId],
   );
+  if (adopted.length === 0) return;
   await tx.query(
     `UPDATE dataset_sources source SET is_default = false, current_ingestion_id = NULL
      FROM ingestions i
@@ -217,11 +235,12 @@ async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, pl
   return version;
 }
 
-async function forgetFormerMembers(tx: Queryable, dataset: string): Promise<void> {
+/** The ingestion itself keeps its files, so that a repeated commit can count them. */
+async function forgetFormerMembers(tx: Queryable, { id, dataset }: LockedIngestion): Promise<void> {
   await tx.query(
     `DELETE FROM ingestion_files WHERE ingestion_id IN (
-       SELECT i.id FROM ingestions i WHERE i.dataset = $1 AND i.status = 'committed'
+       SELECT i.id FROM ingestions i WHERE i.dataset = $1 AND i.id <> $2 AND i.status = 'committed'
          AND NOT EXISTS (SELECT FROM dataset_sources s WHERE s.current_ingestion_id = i.id))`,
-    [dataset],
+    [dataset, id],
   );
 }

@@ -44,6 +44,7 @@ export type IngestionCounts = z.output<typeof countsRow> & {
 
 /** The state of ingestions under way. Every write may be repeated. */
 export interface IngestionStore {
+  /** Begins an ingestion and gives it as it is recorded: what the first call said about its source holds. */
   open(ingestion: {
     id: string;
     dataset: string;
@@ -51,12 +52,16 @@ export interface IngestionStore {
     locator: string;
     isDefault: boolean;
     note: string | null;
-  }): Promise<void>;
+  }): Promise<Ingestion>;
   /** Throws `not_found`. */
   get(id: string): Promise<Ingestion>;
-  /** Forgets the files of an earlier, unfinished scan. */
-  restartScan(id: string): Promise<void>;
-  addFiles(id: string, files: readonly FoundFile[]): Promise<void>;
+  /**
+   * Begins the scan, or begins it anew without the files of earlier attempts, which from then on add none. `attempt`
+   * is Temporal's number. Throws `stale_attempt` when a later one was here or the ingestion has ended.
+   */
+  restartScan(id: string, attempt: number): Promise<void>;
+  /** Throws `stale_attempt` unless this attempt began the scan last. */
+  addFiles(id: string, attempt: number, files: readonly FoundFile[]): Promise<void>;
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
   /** Whether these bytes are in the object store and their facts recorded. */
@@ -71,24 +76,24 @@ export interface IngestionStore {
 }
 
 export function createIngestionStore(db: Database): IngestionStore {
+  const get = async (id: string): Promise<Ingestion> => {
+    const found = await db.row(ingestionRow, 'SELECT * FROM ingestions WHERE id = $1', [id]);
+    if (found) return found;
+    throw new PerennialError('not_found', `There is no ingestion ${id}.`);
+  };
   return {
     async open({ id, dataset, kind, locator, isDefault, note }) {
       await db.query('INSERT INTO datasets (name) VALUES ($1) ON CONFLICT DO NOTHING', [dataset]);
       await db.query(
         `INSERT INTO ingestions (id, dataset, kind, locator, is_default, note) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, locator = excluded.locator, note = excluded.note`,
+         ON CONFLICT (id) DO NOTHING`,
         [id, dataset, kind, locator, isDefault, note],
       );
+      return get(id);
     },
-    async get(id) {
-      const found = await db.row(ingestionRow, 'SELECT * FROM ingestions WHERE id = $1', [id]);
-      if (found) return found;
-      throw new PerennialError('not_found', `There is no ingestion ${id}.`);
-    },
-    async restartScan(id) {
-      await db.query('DELETE FROM ingestion_files WHERE ingestion_id = $1', [id]);
-    },
-    addFiles: (id, files) => addFiles(db, id, files),
+    get,
+    restartScan: (id, attempt) => db.transaction((tx) => restartScan(tx, id, attempt)),
+    addFiles: (id, attempt, files) => db.transaction((tx) => addFiles(tx, id, attempt, files)),
     takePending: (id, limit) =>
       db.rows(
         z.object({ path: z.string(), label: z.string() }),
@@ -121,8 +126,23 @@ export function createIngestionStore(db: Database): IngestionStore {
   };
 }
 
-async function addFiles(db: Queryable, id: string, files: readonly FoundFile[]): Promise<void> {
-  await db.query(
+async function restartScan(tx: Queryable, id: string, attempt: number): Promise<void> {
+  const begun = await tx.query(
+    `UPDATE ingestions SET scan_attempt = $2, scan = nextval('ingestion_scans')
+     WHERE id = $1 AND scan_attempt <= $2 AND status = 'running' RETURNING id`,
+    [id, attempt],
+  );
+  if (begun.length === 0) throw staleScan(id, attempt);
+  await tx.query('DELETE FROM ingestion_files WHERE ingestion_id = $1', [id]);
+}
+
+async function addFiles(tx: Queryable, id: string, attempt: number, files: readonly FoundFile[]): Promise<void> {
+  const held = await tx.query(
+    `SELECT FROM ingestions WHERE id = $1 AND scan_attempt = $2 AND status = 'running' FOR UPDATE`,
+    [id, attempt],
+  );
+  if (held.length === 0) throw staleScan(id, attempt);
+  await tx.query(
     `INSERT INTO ingestion_files (ingestion_id, path, label, outcome, reason, detail)
      SELECT $1, path, label, CASE WHEN reason IS NULL THEN 'pending' ELSE 'quarantined' END, reason, detail
      FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS file (path, label, reason, detail)
@@ -134,6 +154,13 @@ async function addFiles(db: Queryable, id: string, files: readonly FoundFile[]):
       files.map(({ refusal }) => refusal?.reason ?? null),
       files.map(({ refusal }) => refusal?.detail ?? null),
     ],
+  );
+}
+
+function staleScan(id: string, attempt: number): PerennialError {
+  return new PerennialError(
+    'stale_attempt',
+    `Attempt ${attempt} may no longer scan for ingestion ${id}: a later attempt does, or the ingestion has ended. Nothing needs to be done.`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { PerennialError } from '../../contracts/errors.js';
 import type { FoundFile, Ingestion } from '../../stores/ingestions.js';
 import type { UploadFile } from '../../stores/uploads.js';
@@ -19,11 +20,12 @@ export async function scanSource(
   report: Report,
   signal: AbortSignal,
 ): Promise<ScanResult> {
-  await deps.ingestions.restartScan(ingestion.id);
+  const { attempt } = Context.current().info;
+  await deps.ingestions.restartScan(ingestion.id, attempt);
   const result = { files: 0, refused: 0 };
   let chunk: FoundFile[] = [];
   const flush = async (): Promise<void> => {
-    await deps.ingestions.addFiles(ingestion.id, chunk);
+    await deps.ingestions.addFiles(ingestion.id, attempt, chunk);
     chunk = [];
     report({ found: result.files });
     signal.throwIfAborted();

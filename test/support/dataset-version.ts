@@ -31,7 +31,8 @@ export async function commitImages(
     numbers.map((number) => ({ path: `${label}/${String(number)}.jpg`, label, facts: factsOf(number) })),
   );
   await ingestions.open({ id, dataset, kind: 'folder', locator, isDefault: false, note: null });
-  await ingestions.addFiles(id, files);
+  await ingestions.restartScan(id, 1);
+  await ingestions.addFiles(id, 1, files);
   await ingestions.settle(
     id,
     files.map(({ path, facts }) => ({ path, sha256: facts.sha256, uploadedBytes: facts.sizeBytes })),

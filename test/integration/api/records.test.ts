@@ -75,7 +75,8 @@ describe('the record over HTTP', () => {
     const files = good.map(({ number, label }) => ({ path: `${label}/${number}.jpg`, label, facts: factsOf(number) }));
     const twins = ['A daisy', 'grass'].map((label) => ({ path: `${label}/twin.jpg`, label, facts: factsOf(99) }));
     const all = [...files, ...twins];
-    await ingestions.addFiles(id, [...all, { path: 'grass/notes.jpg', label: 'grass' }]);
+    await ingestions.restartScan(id, 1);
+    await ingestions.addFiles(id, 1, [...all, { path: 'grass/notes.jpg', label: 'grass' }]);
     await ingestions.settle(
       id,
       [
