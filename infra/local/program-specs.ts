@@ -64,6 +64,8 @@ function programEnvironment(
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     // Images are decoded in libuv's pool, which has four threads however many cores there are.
     UV_THREADPOOL_SIZE: environment['UV_THREADPOOL_SIZE'] ?? String(Math.max(4, cores)),
+    // glibc keeps an arena for each thread and gives little of it back: with two, memory stays at half of that.
+    MALLOC_ARENA_MAX: environment['MALLOC_ARENA_MAX'] ?? '2',
     ...(temporalUiUrl === null ? {} : { TEMPORAL_UI_URL: temporalUiUrl }),
     ...(dataset ? { DATASET_DIR: resolve(dataset) } : {}),
   };

@@ -18,6 +18,7 @@ const names: [string, string][] = [
   ['postgres', 'postgres'],
   ['versitygw', 's3 server'],
   ['temporal', 'temporal'],
+  ['typescript/bin/tsc', 'set-up (tsc)'],
   ['infra/', 'supervisor'],
 ];
 

@@ -1,6 +1,3 @@
-import { benchMainPath } from './main-path.js';
-import { benchThroughput } from './throughput.js';
-
 const datasetDir = process.env['DATASET_DIR'];
 if (!datasetDir) {
   process.stderr.write(
@@ -8,7 +5,17 @@ if (!datasetDir) {
   );
   process.exit(2);
 }
-const parts = process.argv.slice(2);
-const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
-if (wanted('throughput')) await benchThroughput(datasetDir);
-if (wanted('main-path')) await benchMainPath(datasetDir, wanted('cnn'));
+// TensorFlow, which some parts load into this process, tells nothing but errors then.
+process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
+
+/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy main-path cnn`. */
+const parts: Record<string, (wanted: string[]) => Promise<void>> = {
+  throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
+  accuracy: async () => (await import('./accuracy.js')).benchAccuracy(datasetDir),
+  'main-path': async (wanted) => (await import('./main-path.js')).benchMainPath(datasetDir, wanted.includes('cnn')),
+};
+const asked = process.argv.slice(2);
+const wanted = asked.length > 0 ? asked : [...Object.keys(parts), 'cnn'];
+for (const [name, bench] of Object.entries(parts)) if (wanted.includes(name)) await bench(wanted);
+
+export {};

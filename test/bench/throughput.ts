@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +13,7 @@ import { drawSyntheticImage, syntheticLabels } from '../../model/images/syntheti
 import { createLogger } from '../../platform/logging.js';
 import { startStack, type TestStack } from '../support/stack.js';
 import { createApiClient } from '../support/api-client.js';
+import { imagesBelow } from './images-below.js';
 import { watchMemory } from './processes.js';
 import { perSecond, printTable, timed, type Figure } from './table.js';
 
@@ -36,12 +36,6 @@ export async function benchThroughput(datasetDir: string): Promise<void> {
     await stack.stop();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function imagesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.jpg'))
-    .map((path) => join(folder, path));
 }
 
 async function drawMany(folder: string): Promise<string> {
