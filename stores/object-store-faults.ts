@@ -19,7 +19,14 @@ const networkNames = new Set([
   'InternalError',
   'AbortError',
 ]);
-const refusals = new Set(['AccessDenied', 'InvalidAccessKeyId', 'SignatureDoesNotMatch', 'Forbidden']);
+const refusals = new Set([
+  'AccessDenied',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'Forbidden',
+  // versitygw's word for an access key that nobody has, with status 404.
+  'XAdminUserNotFound',
+]);
 
 /** A failure of the S3 client in our own codes; `what` is the key or bucket it was about. */
 export function toObjectStoreError(error: unknown, what: string): unknown {
@@ -36,9 +43,9 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
       { cause: error },
     );
   }
-  if (refusals.has(error.name) || statusOf(error) === 403) {
+  if (refusals.has(error.name) || statusOf(error) === 401 || statusOf(error) === 403) {
     return new PerennialError(
-      'object_store_unavailable',
+      'object_store_refused',
       `The S3 server refused access to ${what} (${error.name}). Check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and the bucket's permissions.`,
       { cause: error },
     );
@@ -48,9 +55,8 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
 
 /** Whether an S3 failure says that the key or bucket does not exist. */
 export function isMissing(error: unknown): boolean {
-  return (
-    error instanceof Error && (statusOf(error) === 404 || error.name === 'NoSuchKey' || error.name === 'NoSuchBucket')
-  );
+  if (!(error instanceof Error) || refusals.has(error.name)) return false;
+  return statusOf(error) === 404 || error.name === 'NoSuchKey' || error.name === 'NoSuchBucket';
 }
 
 function isNetworkFault(error: Error): boolean {

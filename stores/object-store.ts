@@ -23,7 +23,8 @@ export interface StoredObject {
 
 /**
  * Bytes by key in one bucket. Nothing here depends on conditional writes, copies, versioning or lifecycle rules:
- * what must happen once is decided in Postgres. Throws `object_store_unavailable`, and `not_found` for a missing key.
+ * what must happen once is decided in Postgres. Throws `object_store_unavailable`, `object_store_refused`, and
+ * `not_found` for a missing key.
  */
 export interface ObjectStore {
   /** Creates the bucket unless it is there. */
@@ -63,7 +64,13 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
     putFile: (key, path, contentType) =>
       told(key, async () => {
         const { size } = await stat(path);
-        await put(client, { bucket, key, body: createReadStream(path), contentType, sizeBytes: size });
+        const body = createReadStream(path);
+        try {
+          await put(client, { bucket, key, body, contentType, sizeBytes: size });
+        } finally {
+          // A request that failed before it began to read leaves the file open.
+          body.destroy();
+        }
       }),
     get: (key) =>
       told(key, async () => {

@@ -1,7 +1,17 @@
 import { createServer, type Server } from 'node:http';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync, readdirSync } from 'node:fs';
+import {
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorTable } from '../../../contracts/errors.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
 import { startObjectStore, type TestService } from '../../support/services.js';
@@ -76,12 +86,29 @@ describe('the object store', () => {
     expect(readdirSync(folder).filter((name) => name.startsWith('missing'))).toEqual([]);
   });
 
-  it('says object_store_unavailable for wrong keys, and names what to set', async () => {
-    const stranger = storeAt(server.endpoint, { S3_SECRET_ACCESS_KEY: 'wrong-secret' });
-    const refused = stranger.get('plain/a.bin');
-    await expect(refused).rejects.toMatchObject({ code: 'object_store_unavailable' });
-    await expect(refused).rejects.toThrow(/S3_SECRET_ACCESS_KEY/);
-    stranger.close();
+  it('says object_store_refused for wrong keys, which no further try makes right, and names what to set', async () => {
+    for (const wrong of [{ S3_SECRET_ACCESS_KEY: 'wrong-secret' }, { S3_ACCESS_KEY_ID: 'nobody' }]) {
+      const stranger = storeAt(server.endpoint, wrong);
+      const refused = { code: 'object_store_refused' };
+      const read = stranger.get('plain/a.bin');
+      await expect(read).rejects.toMatchObject(refused);
+      await expect(read).rejects.toThrow(/S3_ACCESS_KEY_ID.*S3_SECRET_ACCESS_KEY/);
+      await expect(stranger.ensureBucket()).rejects.toMatchObject(refused);
+      stranger.close();
+    }
+    expect(errorTable.object_store_refused.retryable).toBe(false);
+  });
+
+  it('keeps no file open whose upload failed before it was read', async () => {
+    const nobody = await listen(createServer());
+    await new Promise((resolve) => nobody.server.close(resolve));
+    const store = storeAt(nobody.url);
+    const path = join(folder, 'unread');
+    writeFileSync(path, 'content');
+    await expect(store.putFile('any', path)).rejects.toMatchObject({ code: 'object_store_unavailable' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(openFilesAt(path)).toBe(0);
+    store.close();
   });
 
   it('says object_store_unavailable while the server is away, and works again afterwards', async () => {
@@ -113,6 +140,19 @@ describe('the object store', () => {
     broken.server.close();
   });
 });
+
+/** Descriptors of this process that lead to the file. */
+function openFilesAt(path: string): number {
+  const { ino, dev } = statSync(path);
+  return readdirSync('/dev/fd').filter((name) => {
+    try {
+      const open = fstatSync(Number(name));
+      return open.ino === ino && open.dev === dev;
+    } catch {
+      return false;
+    }
+  }).length;
+}
 
 async function listen(httpServer: Server): Promise<{ server: Server; url: string }> {
   await new Promise<void>((resolve) => httpServer.listen(0, '127.0.0.1', resolve));
