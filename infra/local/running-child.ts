@@ -26,6 +26,7 @@ export interface RunningChild {
 const readyMessage = z.object({ type: z.literal('ready'), url: z.string().optional() });
 const keptLines = 20;
 const probeEveryMs = 50;
+const outputGraceMs = 1_000;
 
 export interface StartOptions {
   /** Gets every line the process writes. */
@@ -68,11 +69,18 @@ export async function startChild(spec: ChildSpec, options: StartOptions = {}): P
   throw new Error([`${spec.name} ${outcome.fault}`, ...lastLines.map((line) => `    ${line}`)].join('\n'));
 }
 
-/** The end of a process is also that of its group: children it left behind are killed. */
+/**
+ * The end of a process is also that of its group: children it left behind are killed. What it wrote last is waited for,
+ * but not for ever: a process of another group may have inherited its output.
+ */
 function waitForExit(child: ChildProcess, pid: number, lastLines: string[]): Promise<ExitInfo> {
-  child.once('exit', () => signalProcess(-pid, 'SIGKILL'));
   return new Promise((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, lastLines }));
+    child.once('exit', (code, signal) => {
+      signalProcess(-pid, 'SIGKILL');
+      const end = (): void => resolve({ code, signal, lastLines });
+      child.once('close', end);
+      setTimeout(end, outputGraceMs).unref();
+    });
   });
 }
 

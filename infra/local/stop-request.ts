@@ -6,19 +6,22 @@ export interface StopActions {
 }
 
 const watchParentMs = 500;
+/** One Ctrl-C comes twice: from the terminal, and passed on by npm. Only a later one is another request. */
+const sameRequestMs = 1_000;
 
 /**
  * Stops on Ctrl-C, SIGTERM, a closed terminal, or when the npm that started this process is gone: a killed npm
  * passes nothing on.
  */
 export function onStopRequest({ stop, kill }: StopActions): void {
-  let isStopping = false;
+  let requestedMs: number | null = null;
   const request = (reason: string): void => {
-    if (isStopping) {
+    if (requestedMs !== null) {
+      if (Date.now() - requestedMs < sameRequestMs) return;
       kill();
       process.exit(130);
     }
-    isStopping = true;
+    requestedMs = Date.now();
     stop(reason).then(
       () => process.exit(0),
       () => {

@@ -20,8 +20,11 @@ function survivors(pids: readonly number[]): string[] {
   });
 }
 
-async function startTinyStack(home: string): Promise<{ program: Program; pids: number[]; left: string }> {
-  const program = startProgram([tinyStack, home], { npm_lifecycle_event: undefined });
+async function startTinyStack(
+  home: string,
+  graceMs = 300,
+): Promise<{ program: Program; pids: number[]; left: string }> {
+  const program = startProgram([tinyStack, home, String(graceMs)], { npm_lifecycle_event: undefined });
   const left = await program.line(/^left/);
   const pids = (await program.line(/^up/)).split(' ').slice(1).map(Number);
   return { program, pids, left: left.slice('left '.length) };
@@ -41,10 +44,20 @@ describe('a supervisor', () => {
     expect(existsSync(join(folder, signal, 'processes.json'))).toBe(false);
   });
 
-  it('ends everything at once when it is asked twice', async () => {
-    const { program, pids } = await startTinyStack(join(folder, 'twice'));
+  it('takes two signals in a row for one: npm passes on the Ctrl-C that the terminal sent as well', async () => {
+    const { program, pids } = await startTinyStack(join(folder, 'doubled'));
     program.process.kill('SIGINT');
     await program.line(/^stopping/);
+    program.process.kill('SIGINT');
+    expect(await program.ended).toBe(0);
+    expect(survivors(pids)).toEqual([]);
+  });
+
+  it('ends everything at once when it is asked again', async () => {
+    const { program, pids } = await startTinyStack(join(folder, 'twice'), 60_000);
+    program.process.kill('SIGINT');
+    await program.line(/^stopping/);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
     program.process.kill('SIGINT');
     expect(await program.ended).toBe(130);
     await untilGone(pids);

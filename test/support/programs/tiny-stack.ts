@@ -6,10 +6,11 @@ import { onStopRequest } from '../../../infra/local/stop-request.js';
 import { createSupervisor } from '../../../infra/local/supervisor.js';
 
 /**
- * A supervisor over two small processes, as a program of its own that tests may kill: `tiny-stack.js <folder>`. It
+ * A supervisor over two small processes, as a program of its own that tests may kill: `tiny-stack.js <folder>
+ * [<grace in ms>]`. It
  * writes `left <names>` for what it cleared and `up <pid> <pid>` when both are ready.
  */
-const folder = process.argv[2] ?? '.';
+const [folder = '.', graceMs = '300'] = process.argv.slice(2);
 const runFile = join(folder, 'processes.json');
 mkdirSync(folder, { recursive: true });
 
@@ -29,7 +30,7 @@ function spec(name: keyof typeof programs, stopOrder: number): ChildSpec {
     readyTimeoutMs: 10_000,
     stopSignal: 'SIGTERM',
     stopOrder,
-    graceMs: 300,
+    graceMs: Number(graceMs),
   };
 }
 
