@@ -1,29 +1,5 @@
-import type { RunStatus } from '../contracts/pipelines.js';
-import type { StepName } from '../contracts/names.js';
-import type { ErrorCode } from '../contracts/errors.js';
+import type { PipelineEnd, PipelineOpening, StepEntry } from '../contracts/pipelines.js';
 import type { PipelineStore } from '../stores/pipelines.js';
-
-export interface PipelineOpening {
-  runId: string;
-  workflowId: string;
-  workflow: string;
-  trigger: string;
-  modelName: string | null;
-  dataset: string | null;
-  steps: readonly StepName[];
-}
-
-export interface StepEntry {
-  name: StepName;
-  status: RunStatus;
-  detail?: string | null;
-}
-
-export interface PipelineEnd {
-  status: RunStatus;
-  result?: unknown;
-  error?: { code: ErrorCode; message: string };
-}
 
 export interface RecordActivities {
   openPipeline(opening: PipelineOpening): Promise<void>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { datasetStatisticsSchema, nameSchema, sourceSchema } from './datasets.js';
 import { evaluationSchema, hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
 import { decisionSchema, type Decision } from './registry.js';
+import type { ErrorCode } from './errors.js';
 import type { StepName } from './names.js';
 
 export const triggers = ['manual', 'first_run', 'schedule', 'new_data', 'performance', 'drift'] as const;
@@ -114,4 +115,28 @@ export interface Progress {
   workflow: string;
   status: RunStatus;
   steps: StepProgress[];
+}
+
+/** What the record of a workflow run begins with. `runId` is the first run's, also after continue-as-new. */
+export interface PipelineOpening {
+  runId: string;
+  workflowId: string;
+  workflow: string;
+  trigger: string;
+  modelName: string | null;
+  dataset: string | null;
+  steps: readonly StepName[];
+}
+
+/** Where a step stands. */
+export interface StepEntry {
+  name: StepName;
+  status: RunStatus;
+  detail?: string | null;
+}
+
+export interface PipelineEnd {
+  status: RunStatus;
+  result?: unknown;
+  error?: { code: ErrorCode; message: string };
 }

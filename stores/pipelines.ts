@@ -1,7 +1,11 @@
 import { z } from 'zod';
-import type { ErrorCode } from '../contracts/errors.js';
-import type { StepName } from '../contracts/names.js';
-import { runStatuses, type RunStatus } from '../contracts/pipelines.js';
+import {
+  runStatuses,
+  type PipelineEnd,
+  type PipelineOpening,
+  type RunStatus,
+  type StepEntry,
+} from '../contracts/pipelines.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
@@ -62,22 +66,11 @@ export interface PipelineStore {
    * Begins the record of a run. A former run of the same workflow that never said how it ended is closed as
    * cancelled: Temporal lets only one run of an id be open.
    */
-  open(run: {
-    runId: string;
-    workflowId: string;
-    workflow: string;
-    trigger: string;
-    modelName: string | null;
-    dataset: string | null;
-    steps: readonly StepName[];
-  }): Promise<void>;
+  open(run: PipelineOpening): Promise<void>;
   /** Tells where a step stands. A step that ended stays ended, whatever a late retry says. */
-  enterStep(runId: string, step: { name: StepName; status: RunStatus; detail?: string | null }): Promise<void>;
+  enterStep(runId: string, step: StepEntry): Promise<void>;
   /** Ends a running record, and its steps still running with it. */
-  close(
-    runId: string,
-    end: { status: RunStatus; result?: unknown; error?: { code: ErrorCode; message: string } },
-  ): Promise<void>;
+  close(runId: string, end: PipelineEnd): Promise<void>;
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
   list(query: PipelineQuery): Promise<Page<PipelineRecord>>;
@@ -125,7 +118,7 @@ export function createPipelineStore(db: Database): PipelineStore {
   };
 }
 
-async function open(tx: Queryable, run: Parameters<PipelineStore['open']>[0]): Promise<void> {
+async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
   const opened = await tx.query(
     `INSERT INTO pipelines (run_id, workflow_id, workflow, trigger, model_name, dataset)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id) DO NOTHING RETURNING run_id`,

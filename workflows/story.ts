@@ -1,7 +1,6 @@
 import { ContinueAsNew, defineQuery, setHandler, workflowInfo } from '@temporalio/workflow';
 import { progressQuery, type StepName } from '../contracts/names.js';
-import type { Progress, RunStatus } from '../contracts/pipelines.js';
-import type { StepEntry } from '../activities/records.js';
+import type { Progress, RunStatus, StepEntry } from '../contracts/pipelines.js';
 import { endingOf } from './failure.js';
 
 export const progressOf = defineQuery<Progress>(progressQuery);

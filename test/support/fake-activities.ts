@@ -1,6 +1,7 @@
 import type { IngestionActivities } from '../../activities/ingestion.js';
 import type { PromotionActivities } from '../../activities/promotion.js';
-import type { PipelineEnd, RecordActivities, StepEntry } from '../../activities/records.js';
+import type { RecordActivities } from '../../activities/records.js';
+import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
 import type { RetrainingActivities } from '../../activities/retraining.js';
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
 import type { ValidationActivities } from '../../activities/validation.js';
