@@ -33,7 +33,7 @@ function beginStep(label, output) {
   const isTerminal = output.isTTY === true;
   const startedMs = Date.now();
   const erase = eraseLine(output);
-  const fit = (/** @type {string} */ text) => text.slice(0, (output.columns ?? 80) - 1);
+  const fit = (/** @type {string} */ text) => text.slice(0, (output.columns || 80) - 1);
   let toldPercent = 0;
   return {
     start: () => {
