@@ -2,6 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Source } from '../../contracts/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { maxPathBytes } from '../../domain/shorten-path.js';
 import type { Config } from '../../platform/config.js';
 import { packageRoot } from '../../platform/paths.js';
 import type { SourceKind } from '../../stores/datasets.js';
@@ -82,6 +83,7 @@ async function syntheticSet(
 async function resolveFolder(path: string): Promise<string> {
   try {
     const folder = await realpath(resolve(packageRoot, path));
+    if (Buffer.byteLength(folder) > maxPathBytes) throw new Error(`its path has more than ${maxPathBytes} bytes`);
     if ((await stat(folder)).isDirectory()) return folder;
   } catch (error) {
     throw new PerennialError(

@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { PerennialError } from '../../contracts/errors.js';
+import { shortenPath } from '../../domain/shorten-path.js';
 import type { FoundFile, Ingestion } from '../../stores/ingestions.js';
 import type { UploadFile } from '../../stores/uploads.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
@@ -55,5 +56,5 @@ async function* uploadedFiles({ uploads }: IngestionDependencies, uploadId: stri
 
 /** Name of an uploaded file that is unique within its upload, and still tells people which one it is. */
 export function uploadPath({ position, name }: Pick<UploadFile, 'position' | 'name'>): string {
-  return `${String(position).padStart(6, '0')}-${name}`;
+  return shortenPath(`${String(position).padStart(6, '0')}-${name}`);
 }

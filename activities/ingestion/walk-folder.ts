@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { labelSchema } from '../../contracts/datasets.js';
 import { messageOf } from '../../contracts/errors.js';
+import { maxPathBytes, shortenPath } from '../../domain/shorten-path.js';
 import type { FoundFile } from '../../stores/ingestions.js';
 import { isInside } from './is-inside.js';
 
@@ -35,7 +36,7 @@ export async function* walkFolder(root: string): AsyncGenerator<FoundFile> {
       const found = 'failure' in entry ? entry.failure : await look(root, folder, entry);
       if (found.kind === 'folder') folders.push(found.folder);
       else if (found.kind === 'linked folder') links.push(found.folder);
-      else yield found.file;
+      else yield withShortPath(found.file);
     }
   }
 }
@@ -76,6 +77,14 @@ async function look(root: string, parent: Folder, entry: Dirent): Promise<Found>
   } catch (error) {
     return refused({ reason: 'unreadable', detail: `The link leads nowhere: ${messageOf(error)}` });
   }
+}
+
+/** No file whose path is too long to be recorded is read: it could not be found again under a shorter one. */
+function withShortPath(file: FoundFile): FoundFile {
+  const path = shortenPath(file.path);
+  if (path === file.path) return file;
+  const detail = `The path has more than ${maxPathBytes} bytes. Move the file into a folder that is less deep.`;
+  return { path, label: null, refusal: file.refusal ?? { reason: 'unreadable', detail } };
 }
 
 function labelled(path: string, { className }: Folder): FoundFile {
