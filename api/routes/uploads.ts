@@ -50,6 +50,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         'unsupported_type',
         'temporal_unavailable',
         'object_store_unavailable',
+        'object_store_refused',
         'database_unavailable',
       ],
       async handle({ params: { name: dataset }, request, response }) {
