@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
@@ -45,9 +46,12 @@ export interface PipelineStarter {
 
 export interface StarterOptions {
   temporal: TemporalLink;
-  pipelines: Pick<PipelineStore, 'open'>;
+  pipelines: Pick<PipelineStore, 'open' | 'get'>;
   logger: Logger;
 }
+
+/** How long a run is waited for that is over by our record and open by Temporal's. */
+const closing = { tries: 40, pauseMs: 50 };
 
 interface StartRequest {
   workflow: string;
@@ -90,7 +94,24 @@ export function createPipelineStarter(options: StarterOptions): PipelineStarter 
   };
 }
 
-async function start({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
+/**
+ * A run writes its end into our record moments before Temporal closes it. A request that comes in between would join a
+ * run that is over: it waits for the close and starts a new one.
+ */
+async function start(options: StarterOptions, request: StartRequest): Promise<StartedRun> {
+  for (let tries = 1; ; tries += 1) {
+    const run = await startOnce(options, request);
+    if (!run.joined || tries === closing.tries || !(await isOver(options, run.runId))) return run;
+    await sleep(closing.pauseMs);
+  }
+}
+
+async function isOver({ pipelines }: StarterOptions, runId: string): Promise<boolean> {
+  const record = await pipelines.get(runId).catch(() => null);
+  return record !== null && record.status !== 'running';
+}
+
+async function startOnce({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
   const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
   const joined = memo.request_id !== request.input.requestId;
   try {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash } from 'node:crypto';
 import { acceptedSchema, pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
 import { datasetSummaryViewSchema, pipelineViewSchema, uploadAcceptedSchema } from '../../../contracts/http-records.js';
@@ -13,6 +14,7 @@ import { uploadKey } from '../../../stores/object-keys.js';
 import { createPipelineStore } from '../../../stores/pipelines.js';
 import { createUploadStore } from '../../../stores/uploads.js';
 import { poll } from '../../support/api-client.js';
+import { createPipelineStore } from '../../../stores/pipelines.js';
 import { startApi, type ServedApi } from '../../support/served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from '../../support/services.js';
 
@@ -55,6 +57,17 @@ describe('pipelines', () => {
     expect(new Set(accepted.map(({ run_id }) => run_id)).size).toBe(1);
     expect(accepted.filter(({ joined }) => !joined)).toHaveLength(1);
     expect(accepted[0]?.workflow_id).toBe(`retrain-${served.config.MODEL_NAME}`);
+  });
+
+  it('starts a new run when the one under way is over by our record and about to close', async () => {
+    const first = acceptedSchema.parse((await post('/api/v1/pipelines/retraining', { model_name: 'closing' })).body);
+    await createPipelineStore(served.api.database).close(first.run_id, { status: 'completed' });
+    const second = post('/api/v1/pipelines/retraining', { model_name: 'closing' });
+    await sleep(200);
+    await served.api.temporal.use((client) => client.workflow.getHandle(first.workflow_id).terminate());
+    const accepted = acceptedSchema.parse((await second).body);
+    expect(accepted.joined).toBe(false);
+    expect(accepted.run_id).not.toBe(first.run_id);
   });
 
   it('joins a run that was started by other means than this API', async () => {
