@@ -66,9 +66,9 @@ async function startService(
   environment: Record<string, string>,
 ): Promise<TestService> {
   let child: RunningChild = await startChild(spec);
-  // A test that dies must not leave a server behind.
   const killNow = (): void => signalProcess(-child.pid, 'SIGKILL');
   process.on('exit', killNow);
+  endOrderly();
   return {
     environment,
     pid: () => child.pid,
@@ -82,6 +82,17 @@ async function startService(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+let endsOrderly = false;
+
+/** A test run that is told to stop, or whose Jest is gone, must not leave a server behind: exit handlers have to run. */
+function endOrderly(): void {
+  if (endsOrderly) return;
+  endsOrderly = true;
+  process.once('SIGTERM', () => process.exit(143));
+  process.once('SIGINT', () => process.exit(130));
+  process.once('disconnect', () => process.exit(1));
 }
 
 function temporaryFolder(what: string): string {
