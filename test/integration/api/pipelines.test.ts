@@ -14,7 +14,6 @@ import { uploadKey } from '../../../stores/object-keys.js';
 import { createPipelineStore } from '../../../stores/pipelines.js';
 import { createUploadStore } from '../../../stores/uploads.js';
 import { poll } from '../../support/api-client.js';
-import { createPipelineStore } from '../../../stores/pipelines.js';
 import { startApi, type ServedApi } from '../../support/served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from '../../support/services.js';
 
