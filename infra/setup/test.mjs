@@ -7,6 +7,7 @@ import { createStory } from './story.mjs';
 
 /** `npm test [-- jest arguments]`: set-up, build, Jest, and the sum of it in one plain line. */
 
+const timeLimitMs = 45 * 60_000;
 const minioFlag = '--object-store=minio';
 const args = process.argv.slice(2);
 const withMinio = args.includes(minioFlag);
@@ -20,6 +21,8 @@ const chosen = withMinio ? [...args.filter((arg) => arg !== minioFlag), 'object-
 const { status } = spawnSync(process.execPath, [jest, ...chosen, '--json', `--outputFile=${resultsFile}`], {
   cwd: packageRoot,
   stdio: ['inherit', 'inherit', 'inherit'],
+  // The runner has no time limit of its own: one test that waits for ever must not hold a CI machine for ever.
+  timeout: timeLimitMs,
   env: { ...process.env, ...(withMinio ? { PERENNIAL_TEST_OBJECT_STORE: 'minio' } : {}) },
 });
 console.log(`\n${summary()}`);
