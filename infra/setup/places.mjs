@@ -36,7 +36,17 @@ export function cacheFolder(environment = process.env, platform = process.platfo
 }
 
 /** What may lie in a data folder: `npm run reset` removes these and nothing else. */
-export const dataFolderEntries = ['layout.json', 'postgres', 's3', 'temporal', 'bundles', 'datasets', 'scratch', 'logs', 'run'];
+export const dataFolderEntries = [
+  'layout.json',
+  'postgres',
+  's3',
+  'temporal',
+  'bundles',
+  'datasets',
+  'scratch',
+  'logs',
+  'run',
+];
 
 /**
  * The folder with all state of the local stack, as platform/config.ts resolves it.
