@@ -69,8 +69,8 @@ function accuracyOf({ images, accuracy, intervals }: z.infer<typeof retraining>[
 
 async function benchGrowth(product: RunningProduct, memory: MemoryWatch, datasetDir: string): Promise<Figure[]> {
   const images = imagesBelow(datasetDir);
-  await predictMany(product, images, warmUpPredictions);
   for (let training = 0; training < warmUpTrainings; training++) await retrain(product, { seed: 50 + training });
+  await predictMany(product, images, warmUpPredictions);
   const before = await memory.now();
   const [, ms] = await timed(() => predictMany(product, images, predictions));
   const afterPredictions = await memory.now();
