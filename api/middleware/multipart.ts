@@ -16,7 +16,7 @@ export interface FormOptions {
 /**
  * Receives a form with multer: `pick` tells which files are expected. Nothing of the body may have been read before.
  * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
- * malformed form. Files that came before the error are removed.
+ * malformed form. Files that came before the error are the caller's to remove: one may still be closing.
  */
 export async function receiveForm(
   request: Request,
@@ -45,7 +45,7 @@ export async function receiveForm(
 
 /**
  * Feeds a body to the parser of the form, up to `maxBytes`. What is larger is answered at once, because multer tells of
- * errors only when the client has sent everything; the parser's error makes multer remove what it has stored.
+ * errors only when the client has sent everything.
  */
 function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
   let received = 0;
