@@ -1,5 +1,5 @@
 import type { Example } from '../contracts/datasets.js';
-import { errorCodeOf, errorTable, messageOf } from '../contracts/errors.js';
+import { errorCodeOf, messageOf, type ErrorCode } from '../contracts/errors.js';
 import type { ValidationInput } from '../contracts/pipelines.js';
 import type { Comparison, Decision, ModelVersion } from '../contracts/registry.js';
 import { decide, type GateInput } from '../domain/promotion-gate.js';
@@ -57,7 +57,10 @@ async function validateCandidate(
   return decision;
 }
 
-/** What the model could not do, in words; what speaks of anything but the model is thrown and tried again. */
+/** A bundle that is damaged or gone, or an engine that fails on it: what speaks of the model and of nothing else. */
+const faultsOfModels: readonly ErrorCode[] = ['bundle_invalid', 'not_found', 'internal'];
+
+/** What the model could not do, in words; every other failure is thrown and decides nothing. */
 interface Unserved {
   failure: string;
 }
@@ -67,7 +70,7 @@ async function attempt(work: () => Promise<Served>, signal: AbortSignal): Promis
     return await work();
   } catch (error) {
     const code = errorCodeOf(error);
-    if (signal.aborted || (errorTable[code].retryable && code !== 'internal')) throw error;
+    if (signal.aborted || !faultsOfModels.includes(code)) throw error;
     return { failure: messageOf(error) };
   }
 }

@@ -1,22 +1,8 @@
 import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
+import { networkFaults } from './network-faults.js';
 
 /** What the driver or the system says when the server cannot be reached or ends the connection. */
-const faultCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENOENT',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53300',
-  '25006',
-]);
+const faultCodes = new Set<string>([...networkFaults, 'ENOENT', '57P01', '57P02', '57P03', '53300', '25006']);
 
 const faultMessages =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|not queryable|connection error|client was closed/i;

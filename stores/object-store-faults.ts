@@ -1,16 +1,7 @@
 import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
+import { networkFaults } from './network-faults.js';
 
-const networkCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ERR_STREAM_PREMATURE_CLOSE',
-]);
+const networkCodes = new Set<string>([...networkFaults, 'ERR_STREAM_PREMATURE_CLOSE']);
 const networkNames = new Set([
   'TimeoutError',
   'RequestTimeout',

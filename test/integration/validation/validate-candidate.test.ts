@@ -4,10 +4,16 @@ import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import sharp from 'sharp';
-import { createValidationActivities, type ValidationActivities } from '../../../activities/validation.js';
+import {
+  createValidationActivities,
+  type ValidationActivities,
+  type ValidationDependencies,
+} from '../../../activities/validation.js';
 import { bundleFiles } from '../../../contracts/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry.js';
+import { loadConfig } from '../../../platform/config.js';
 import { fetchBundle, publishBundle } from '../../../stores/bundles.js';
+import { createObjectStore } from '../../../stores/object-store.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
 import { evaluationOf } from '../../support/figures.js';
 import { startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
@@ -29,7 +35,12 @@ beforeAll(async () => {
   world = await startIngestionWorld();
   await world.ingest({ kind: 'folder', path: world.folder(await pictures()) });
   registry = createRegistryStore(world.records.db);
-  activities = createValidationActivities({
+  activities = createValidationActivities(dependencies());
+}, 60_000);
+afterAll(() => world.stop());
+
+function dependencies(): ValidationDependencies {
+  return {
     registry,
     datasets: world.datasets,
     objects: world.deps.objects,
@@ -37,9 +48,8 @@ beforeAll(async () => {
     minAccuracy: 0.4,
     threads: 2,
     imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
-  });
-}, 60_000);
-afterAll(() => world.stop());
+  };
+}
 
 async function pictures(): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
@@ -76,9 +86,9 @@ async function register(modelName: string, { bias, accuracy }: typeof rightAlway
   });
 }
 
-function validate({ modelName, version }: ModelVersion): Promise<Decision> {
+function validate({ modelName, version }: ModelVersion, by = activities): Promise<Decision> {
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-  return environment.run((input: { modelName: string; version: number }) => activities.validateCandidate(input), {
+  return environment.run((input: { modelName: string; version: number }) => by.validateCandidate(input), {
     modelName,
     version,
   });
@@ -150,6 +160,17 @@ describe('validateCandidate', () => {
     const decision = await validate(await register('lost', rightAlways));
     expect(decision).toMatchObject({ outcome: 'promote', comparison: null });
     expect(decision.summary).toContain('Production cannot be served');
+  });
+
+  it('decides nothing when the object store refuses its keys', async () => {
+    const candidate = await register('refused', rightAlways);
+    const environment = { ...world.objectServer.environment, S3_SECRET_ACCESS_KEY: 'not-the-secret' };
+    const config = loadConfig(environment);
+    const objects = createObjectStore({ ...config, S3_ENDPOINT: config.S3_ENDPOINT ?? '' });
+    const locked = createValidationActivities({ ...dependencies(), objects, bundleFolder: join(folder, 'locked') });
+    await expect(validate(candidate, locked)).rejects.toMatchObject({ code: 'object_store_refused' });
+    objects.close();
+    expect((await registry.get('refused', candidate.version)).decision).toBeNull();
   });
 
   it('decides nothing while the object store is away', async () => {

@@ -1,0 +1,11 @@
+/** What the system says when a server cannot be reached or has closed the connection. */
+export const networkFaults = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+] as const;
