@@ -11,10 +11,12 @@ import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { packageRoot } from '../platform/paths.js';
+import { createAuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore } from '../stores/datasets.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createPipelineStore } from '../stores/pipelines.js';
+import { createPolicyStore } from '../stores/policies.js';
 import { createRegistryStore } from '../stores/registry.js';
 import { createUploadStore } from '../stores/uploads.js';
 import { createApp } from './app.js';
@@ -70,6 +72,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     pipelines,
     registry: createRegistryStore(database),
+    policies: createPolicyStore(database),
+    audit: createAuditStore(database),
     datasets: createDatasetStore(database),
     uploads: createUploadStore(database),
     objects,

@@ -1,7 +1,9 @@
 import type { Logger } from '../platform/logging.js';
+import type { AuditStore } from '../stores/audit.js';
 import type { DatasetStore } from '../stores/datasets.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PipelineStore } from '../stores/pipelines.js';
+import type { PolicyStore } from '../stores/policies.js';
 import type { RegistryStore } from '../stores/registry.js';
 import type { UploadStore } from '../stores/uploads.js';
 import type { HealthReporter } from './health.js';
@@ -19,6 +21,8 @@ export interface ApiDependencies {
   temporalUrl: TemporalUrl;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
   registry: Pick<RegistryStore, 'list'>;
+  policies: PolicyStore;
+  audit: AuditStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
   objects: Pick<ObjectStore, 'putFile' | 'delete'>;

@@ -13,6 +13,11 @@ export const tags = {
   pipelines: 'What runs: ingestion, retraining',
   datasets: 'Images and their versions',
   models: 'Model versions and why they were promoted or refused',
+  experiments: 'Training runs: parameters, metrics, artefacts, comparison',
+  retraining: 'When a model is trained again, and why it was or was not',
+  predictions: 'What was predicted, what was right, and where it came from',
+  schedules: 'What starts by itself, and when',
+  administration: 'Who did what, messages sent, erasure',
   operation: 'Health, metrics, documentation',
 } as const;
 
@@ -32,7 +37,7 @@ export interface RouteDefinition<
   B extends z.ZodType,
   S extends z.ZodType,
 > {
-  method: 'get' | 'post';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** Template in OpenAPI's spelling, `/datasets/{name}`. */
   path: string;
   operationId: string;

@@ -3,6 +3,7 @@ import { PerennialError, messageOf } from '../contracts/errors.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { prepare } from '../platform/prepare.js';
+import { createAuditStore, type AuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createDatasetCommits, type DatasetCommits } from '../stores/dataset-commits.js';
@@ -12,6 +13,7 @@ import { migrate } from '../stores/migrate.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
+import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
 import { createUploadStore, type UploadStore } from '../stores/uploads.js';
@@ -22,12 +24,14 @@ export interface WorkerDependencies {
   database: Database;
   objects: ObjectStore;
   temporal: NativeConnection;
+  audit: AuditStore;
   commits: DatasetCommits;
   datasets: DatasetStore;
   features: FeatureStore;
   ingestions: IngestionStore;
   outbox: OutboxStore;
   pipelines: PipelineStore;
+  policies: PolicyStore;
   registry: RegistryStore;
   runs: RunStore;
   uploads: UploadStore;
@@ -47,12 +51,14 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     database,
     objects,
     temporal,
+    audit: createAuditStore(database),
     commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
     features: createFeatureStore(database),
     ingestions: createIngestionStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
+    policies: createPolicyStore(database),
     registry: createRegistryStore(database),
     runs: createRunStore(database),
     uploads: createUploadStore(database),

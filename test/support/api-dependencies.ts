@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiDependencies } from '../../api/dependencies.js';
 import { createApiMetrics } from '../../api/metrics.js';
+import { modelPolicySchema } from '../../contracts/policy.js';
 import { createTemporalUrl } from '../../api/views/pipeline.js';
 import { createLogger } from '../../platform/logging.js';
 
@@ -31,6 +32,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       get: () => Promise.resolve(null),
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
     },
+    policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
+    audit: { add: () => Promise.resolve(), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     registry: { list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     datasets: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
