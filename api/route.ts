@@ -49,6 +49,8 @@ export interface RouteDefinition<
   success: { status: number; description: string; schema: S; contentType: string };
   /** Problems this route is known for; every route may answer with any. */
   problems: readonly ErrorCode[];
+  /** What the audit log calls the change this route makes, `noun.verb`; null when it makes none, as with every GET. */
+  audit?: string | null;
   handle(input: RouteInput<P, Q, B>): Promise<Reply<z.input<S>>> | Reply<z.input<S>>;
 }
 
