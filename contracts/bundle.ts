@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { architectureSchema, hyperparametersSchema } from './training.js';
+import { versionArchitectures } from './registry.js';
+import { hyperparametersSchema } from './training.js';
 
 /** Files of a model bundle. Every one of them is listed in `manifest.json` except the manifest itself. */
 export const bundleFiles = {
@@ -21,14 +22,17 @@ export const onnxNames = { image: 'image', probabilities: 'probabilities', featu
 
 export const labelsSchema = z.array(z.string()).min(2);
 
+/** One number for all channels, or one each for red, green and blue. */
+const channelsSchema = z.union([z.number(), z.tuple([z.number(), z.number(), z.number()])]);
+
 export const preprocessingSchema = z.object({
   width: z.number().int(),
   height: z.number().int(),
   colour: z.literal('RGB'),
   layout: z.literal('NHWC'),
   resize: z.literal('fill'),
-  mean: z.number(),
-  std: z.number(),
+  mean: channelsSchema,
+  std: channelsSchema,
 });
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
@@ -45,15 +49,18 @@ export const manifestSchema = z.object({
   format: z.literal('perennial-bundle/1'),
   modelName: z.string(),
   runId: z.string(),
-  architecture: architectureSchema,
-  hyperparameters: hyperparametersSchema,
+  architecture: z.enum(versionArchitectures),
+  hyperparameters: hyperparametersSchema.nullable().describe('null for a model from elsewhere'),
   labels: labelsSchema,
   dataset: z.string(),
   datasetVersion: z.number().int(),
   datasetDigest: z.string(),
   weightsSha256: z.string().length(64),
   codeRevision: z.string(),
-  parityMaxAbsoluteError: z.number().describe('largest difference of a probability between TF.js and ONNX Runtime'),
+  parityMaxAbsoluteError: z
+    .number()
+    .nullable()
+    .describe('largest difference of a probability between TF.js and ONNX Runtime; null when ONNX is the source'),
   files: z.array(bundleEntrySchema),
 });
 export type Manifest = z.infer<typeof manifestSchema>;

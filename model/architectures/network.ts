@@ -22,7 +22,7 @@ export interface WeightTensor {
 export type Weights = ReadonlyMap<string, WeightTensor>;
 
 /** How every network here sees an image: RGB 0–255 becomes (value - mean) / std as its first step. */
-export const preprocessing: Preprocessing = {
+export const preprocessing = {
   width: inputSize,
   height: inputSize,
   colour: 'RGB',
@@ -30,7 +30,7 @@ export const preprocessing: Preprocessing = {
   resize: 'fill',
   mean: 127,
   std: 128,
-};
+} as const satisfies Preprocessing;
 
 /** Name of the step that turns features into logits, in every architecture. */
 export const classifierName = 'classifier';
