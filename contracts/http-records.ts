@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
 import { retrainingResultSchema } from './pipelines.js';
-import { gateReasonSchema, outcomes, stages } from './registry.js';
-import { architectures } from './training.js';
+import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry.js';
 
 /** The record as HTTP shows it: the shapes of `registry.ts`, `training.ts` and `datasets.ts` in snake case. */
 
@@ -68,16 +67,22 @@ export const modelVersionViewSchema = z
   .object({
     model_name: z.string(),
     version: z.string(),
+    semantic_version: z.string(),
     stage: z.enum(stages),
+    description: z.string(),
+    tags: z.record(z.string(), z.string()),
+    origin: z.enum(origins),
     run_id: z.string(),
-    architecture: z.enum(architectures),
+    architecture: z.enum(versionArchitectures),
     labels: z.array(z.string()),
     dataset: z.string(),
     dataset_version: z.number().int(),
+    dataset_digest: z.string(),
     bundle_sha256: z.string(),
     size_bytes: z.number().int(),
     metrics: evaluationViewSchema,
     decision: decisionViewSchema.nullable(),
+    verified_at: z.iso.datetime().nullable().describe('when the bundle was last checked'),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'ModelVersion' });

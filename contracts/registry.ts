@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { architectureSchema, evaluationSchema } from './training.js';
+import { nameSchema } from './datasets.js';
+import { architectures, evaluationSchema } from './training.js';
+
+/** Words that stand where a model's name stands in other routes. */
+const reservedModelNames: readonly string[] = ['register', 'promote', 'export'];
+
+export const modelNameSchema = nameSchema.refine(
+  (name) => !reservedModelNames.includes(name),
+  `${reservedModelNames.join(', ')} are parts of routes and no names of models`,
+);
 
 export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
 export const stageSchema = z.enum(stages);
@@ -40,15 +49,41 @@ export const decisionSchema = z.object({
   summary: z.string(),
   reasons: z.array(gateReasonSchema),
   comparison: comparisonSchema.nullable(),
+  generation: z.number().int().optional().describe('serving generation that the candidate was compared with'),
+  meanConfidence: z.number().optional().describe('mean confidence of the candidate on the test images, as served'),
 });
 export type Decision = z.infer<typeof decisionSchema>;
+
+/** How the wait for a person's approval stands or ended. */
+export const approvalOutcomes = ['waiting', 'approved', 'rejected', 'expired', 'cancelled'] as const;
+export type ApprovalOutcome = (typeof approvalOutcomes)[number];
+
+/** Networks a version can be: those we train, and what was made elsewhere, of which only the graph is known. */
+export const versionArchitectures = [...architectures, 'external'] as const;
+
+export const origins = ['trained', 'uploaded'] as const;
+
+const semanticVersionPattern = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+export const semanticVersionSchema = z
+  .string()
+  .regex(semanticVersionPattern, 'three numbers as in 1.4.0, without a suffix');
+
+export const descriptionSchema = z.string().max(5000);
+
+const tagKeySchema = z.string().regex(/^[\w./-]{1,100}$/, 'letters, digits, _ . / and -, at most 100 characters');
+const tagValueSchema = z.string().max(1000);
+const maxTags = 100;
+export const tagsSchema = z
+  .record(tagKeySchema, tagValueSchema)
+  .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
+export type Tags = z.infer<typeof tagsSchema>;
 
 export const modelVersionSchema = z.object({
   modelName: z.string(),
   version: z.number().int().positive(),
   stage: stageSchema,
   runId: z.string(),
-  architecture: architectureSchema,
+  architecture: z.enum(versionArchitectures),
   labels: z.array(z.string()),
   dataset: z.string(),
   datasetVersion: z.number().int(),
@@ -58,6 +93,15 @@ export const modelVersionSchema = z.object({
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
   decision: decisionSchema.nullable(),
+  semanticVersion: semanticVersionSchema.describe('unique per model; the rule is in domain/semantic-version.ts'),
+  description: descriptionSchema,
+  tags: tagsSchema,
+  origin: z.enum(origins),
+  verifiedAt: z.iso.datetime().nullable().describe('when the bundle was last checked; null when it never was'),
+  revision: z.number().int().positive().describe('grows with every change of the version'),
   createdAt: z.iso.datetime(),
 });
 export type ModelVersion = z.infer<typeof modelVersionSchema>;
+
+/** What tells how a version differs from the one before: the network, its classes, the data it was made from. */
+export type Lineage = Pick<ModelVersion, 'architecture' | 'labels' | 'dataset' | 'datasetDigest'>;

@@ -1,6 +1,7 @@
 import { bundleFiles, manifestSchema } from '../../contracts/bundle.js';
 import type { TrainingInput, TrainingResult } from '../../contracts/pipelines.js';
 import { modelMetricsSchema } from '../../contracts/training.js';
+import { nextSemanticVersion } from '../../domain/semantic-version.js';
 import type { BundleAddress } from '../../stores/bundles.js';
 import type { ObjectStore } from '../../stores/object-store.js';
 import { removeCheckpoints } from './checkpoints.js';
@@ -29,6 +30,7 @@ export async function registerModel(
       datasetDigest: manifest.datasetDigest,
       sizeBytes: manifest.files.find((file) => file.path === bundleFiles.onnx)?.sizeBytes ?? 0,
       evaluation: metrics.test,
+      semanticVersion: nextSemanticVersion,
     },
     { weightsSha256: manifest.weightsSha256, bestEpoch: metrics.bestEpoch, metrics },
   );

@@ -21,16 +21,22 @@ export function modelVersionView(version: ModelVersion): ModelVersionView {
   return {
     model_name: version.modelName,
     version: String(version.version),
+    semantic_version: version.semanticVersion,
     stage: version.stage,
+    description: version.description,
+    tags: version.tags,
+    origin: version.origin,
     run_id: version.runId,
     architecture: version.architecture,
     labels: version.labels,
     dataset: version.dataset,
     dataset_version: version.datasetVersion,
+    dataset_digest: version.datasetDigest,
     bundle_sha256: version.bundleSha256,
     size_bytes: version.sizeBytes,
     metrics: evaluationView(version.evaluation),
     decision: version.decision && decisionView(version.decision),
+    verified_at: version.verifiedAt,
     created_at: version.createdAt,
   };
 }

@@ -19,6 +19,12 @@ export function versionOf(number: number, bundleSha256 = String(number).repeat(6
     sizeBytes: 1,
     evaluation: evaluationOf(0.9),
     decision: null,
+    semanticVersion: `1.0.${number}`,
+    description: '',
+    tags: {},
+    origin: 'trained',
+    verifiedAt: new Date(0).toISOString(),
+    revision: 1,
     createdAt: new Date(0).toISOString(),
   };
 }
