@@ -7,10 +7,15 @@ export const workflowTypes = {
   trainModel: 'trainModel',
   validateModel: 'validateModel',
   promoteModel: 'promoteModel',
+  guardPromotion: 'guardPromotion',
   retrainingPipeline: 'retrainingPipeline',
 } as const;
 
 export const progressQuery = 'progress';
+
+/** Updates of `promoteModel` by which a person answers. */
+export const approveUpdate = 'approve';
+export const rejectUpdate = 'reject';
 
 /** The steps of `retrainingPipeline`, in order; each is also the Temporal summary of what carries it out. */
 export const retrainingSteps = [
@@ -34,7 +39,12 @@ export type IngestionStep = (typeof ingestionSteps)[number];
 export const trainingSteps = ['extract_features', 'fit', 'package', 'register'] as const;
 export type TrainingStep = (typeof trainingSteps)[number];
 
-export type StepName = RetrainingStep | IngestionStep | TrainingStep;
+/** The steps of `promoteModel`, when it does not run within a retraining, and of its guard. */
+export const promotionSteps = ['deploy_new_model'] as const;
+export const validationSteps = ['validate_new_model'] as const;
+export const guardSteps = ['guard_promotion'] as const;
+
+export type StepName = (typeof guardSteps)[number] | RetrainingStep | IngestionStep | TrainingStep;
 
 /** One retraining per model at a time: a second request joins the run with this id. */
 export function retrainingWorkflowId(modelName: string): string {
@@ -46,8 +56,16 @@ export function ingestionWorkflowId(dataset: string, sourceHash: string): string
   return `ingest-${dataset}-${sourceHash}`;
 }
 
+/** One watch over each change of Production. */
+export function guardWorkflowId(modelName: string, generation: number): string {
+  return `guard-${modelName}-${generation}`;
+}
+
 /** Channel of Postgres LISTEN/NOTIFY that hints at a new serving generation. */
 export const generationChannel = 'perennial_generation';
+
+/** Channel of Postgres LISTEN/NOTIFY that hints at messages to send. */
+export const outboxChannel = 'perennial_outbox';
 
 /** Search attributes (all Keyword), registered when the namespace is set up. */
 export const stageAttribute = 'MlStage';

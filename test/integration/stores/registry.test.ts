@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { generationChannel } from '../../../contracts/names.js';
-import { createOutboxStore } from '../../../stores/outbox.js';
+import { createNotificationStore } from '../../../stores/notifications.js';
 import type { Move } from '../../../stores/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
-import { decisionOf, evaluationOf } from '../../support/figures.js';
+import { decisionOf, evaluationOf, tester, unfenced } from '../../support/figures.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
 
 let records: TestRecords;
@@ -32,7 +32,7 @@ function register(modelName: string, runId: string = randomUUID()): Promise<Mode
 }
 
 function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<Move> {
-  return registry.promote({ modelName, version, actor: 'test', reason: 'better', idempotencyKey, workflowId: 'w' });
+  return registry.promote({ modelName, version, reason: 'better', idempotencyKey, ...unfenced });
 }
 
 describe('registering', () => {
@@ -58,7 +58,11 @@ describe('registering', () => {
       decision: null,
     });
     await registry.recordDecision('whole', 1, decisionOf('refuse'));
-    expect(await registry.get('whole', 1)).toEqual({ ...registered, decision: decisionOf('refuse') });
+    expect(await registry.get('whole', 1)).toEqual({
+      ...registered,
+      decision: decisionOf('refuse'),
+      revision: 2,
+    });
     await expect(registry.get('whole', 2)).rejects.toMatchObject({ code: 'not_found' });
   });
 
@@ -127,7 +131,7 @@ describe('promoting', () => {
     await register('reverted');
     await promote('reverted', 1);
     await promote('reverted', 2, 'bad-move');
-    const request = { idempotencyKey: 'bad-move', actor: 'test', reason: 'smoke test failed' };
+    const request = { idempotencyKey: 'bad-move', by: tester, reason: 'smoke test failed' };
     expect(await registry.revertPromotion(request)).toEqual({ formerVersion: 1, generation: 3, repeated: false });
     expect(await registry.revertPromotion(request)).toEqual({ formerVersion: 1, generation: 3, repeated: true });
     expect((await registry.production('reverted'))?.version).toBe(1);
@@ -138,7 +142,7 @@ describe('promoting', () => {
   it('of the first version, taken back, leaves nothing to serve', async () => {
     await register('lonely');
     await promote('lonely', 1, 'lonely-move');
-    await registry.revertPromotion({ idempotencyKey: 'lonely-move', actor: 'test', reason: 'broken' });
+    await registry.revertPromotion({ idempotencyKey: 'lonely-move', by: tester, reason: 'broken' });
     expect(await registry.servingState('lonely')).toEqual({ generation: 2, version: null });
   });
 
@@ -147,7 +151,7 @@ describe('promoting', () => {
     await register('followed');
     await promote('followed', 1, 'followed-1');
     await promote('followed', 2);
-    const late = registry.revertPromotion({ idempotencyKey: 'followed-1', actor: 'test', reason: 'late' });
+    const late = registry.revertPromotion({ idempotencyKey: 'followed-1', by: tester, reason: 'late' });
     await expect(late).rejects.toMatchObject({ code: 'conflict' });
     expect((await registry.production('followed'))?.version).toBe(2);
   });
@@ -171,9 +175,8 @@ describe('promoting', () => {
     while (!heard.includes('last')) await new Promise((resolve) => setTimeout(resolve, 5));
     await stop();
     expect(heard).toContain(JSON.stringify({ modelName: 'told', generation: 1 }));
-    const outbox = createOutboxStore(records.db);
-    const messages = await outbox.take(1000);
-    expect(messages.filter(({ payload }) => JSON.stringify(payload).includes('"told"'))).toMatchObject([
+    const messages = await createNotificationStore(records.db).list({ limit: 200 });
+    expect(messages.items.filter(({ payload }) => JSON.stringify(payload).includes('"told"'))).toMatchObject([
       { kind: 'model.promotion' },
     ]);
   });
