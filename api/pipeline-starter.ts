@@ -1,190 +1,27 @@
-import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  WorkflowIdConflictPolicy,
-  WorkflowIdReusePolicy,
-  WorkflowNotFoundError,
-  type Client,
-  type WorkflowExecutionDescription,
-} from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
-import { z } from 'zod';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { PerennialError } from '../contracts/errors.js';
-import {
-  ingestionSteps,
-  ingestionWorkflowId,
-  retrainingSteps,
-  retrainingWorkflowId,
-  taskQueues,
-  workflowTypes,
-  type StepName,
-} from '../contracts/names.js';
-import { triggerSchema, type IngestionInput, type RetrainingInput } from '../contracts/pipelines.js';
-import type { Logger } from '../platform/logging.js';
-import type { PipelineStore } from '../stores/pipelines.js';
+import { createRunStarter, firstRunOf, type RunStarter, type StarterOptions } from '../platform/run-starter.js';
 import type { TemporalLink } from './temporal-link.js';
 
-export interface StartedRun {
-  workflowId: string;
-  runId: string;
-  /** Whether a run of this id was under way already, so that this request joined it. */
-  joined: boolean;
-}
+export type { StartedRun } from '../platform/run-starter.js';
 
-/**
- * Starts workflows and ends them. A request for what is under way joins it. A start that throws `temporal_unavailable`
- * may have happened all the same; any other error means that it has not.
- */
-export interface PipelineStarter {
+/** Starts workflows and ends them. */
+export interface PipelineStarter extends RunStarter {
   /** Throws `temporal_unavailable` when nothing can be started now. */
   reach(): Promise<void>;
-  startIngestion(input: IngestionInput): Promise<StartedRun>;
-  startRetraining(input: RetrainingInput): Promise<StartedRun>;
   /** Asks a run to cancel. Throws `conflict` when it has ended. */
   cancel(run: { workflowId: string; runId: string }): Promise<void>;
 }
 
-export interface StarterOptions {
-  temporal: TemporalLink;
-  pipelines: Pick<PipelineStore, 'open' | 'get'>;
-  logger: Logger;
-}
-
-/** How long a run is waited for that is over by our record and open by Temporal's. */
-const closing = { tries: 40, pauseMs: 50 };
-
-interface StartRequest {
-  workflow: string;
-  workflowId: string;
-  steps: readonly StepName[];
-  input: IngestionInput | RetrainingInput;
-  modelName: string | null;
-}
-
-/** What a run keeps about the request that started it; those who join read it. One that we did not start has none. */
-const memoSchema = z.object({
-  request_id: z.string().catch(''),
-  trigger: triggerSchema.catch('manual'),
-  dataset: z.string().nullable().catch(null),
-});
-
-export function createPipelineStarter(options: StarterOptions): PipelineStarter {
+export function createPipelineStarter(options: StarterOptions & { temporal: TemporalLink }): PipelineStarter {
   return {
+    ...createRunStarter(options),
     reach: () => options.temporal.probe(),
-    startIngestion: (input) =>
-      start(options, {
-        workflow: workflowTypes.ingestDataset,
-        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
-        steps: ingestionSteps,
-        input,
-        modelName: null,
-      }),
-    startRetraining: (input) =>
-      start(options, {
-        workflow: workflowTypes.retrainingPipeline,
-        workflowId: retrainingWorkflowId(input.modelName),
-        steps: retrainingSteps,
-        input,
-        modelName: input.modelName,
-      }),
     cancel: ({ workflowId, runId }) =>
       options.temporal.use(async (client) => {
         await requestCancel(client, workflowId, runId);
       }),
   };
-}
-
-/**
- * A run writes its end into our record moments before Temporal closes it. A request that comes in between would join a
- * run that is over: it waits for the close and starts a new one.
- */
-async function start(options: StarterOptions, request: StartRequest): Promise<StartedRun> {
-  for (let tries = 1; ; tries += 1) {
-    const run = await startOnce(options, request);
-    if (!run.joined || tries === closing.tries || !(await isOver(options, run.runId))) return run;
-    await sleep(closing.pauseMs);
-  }
-}
-
-async function isOver({ pipelines }: StarterOptions, runId: string): Promise<boolean> {
-  const record = await pipelines.get(runId).catch(() => null);
-  return record !== null && record.status !== 'running';
-}
-
-async function startOnce({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
-  const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
-  const joined = memo.request_id !== request.input.requestId;
-  try {
-    // The workflow opens its record itself when a worker takes it up; a client that asks sooner must find it too.
-    await pipelines.open({
-      runId,
-      workflowId: request.workflowId,
-      workflow: request.workflow,
-      trigger: memo.trigger,
-      modelName: request.modelName,
-      dataset: memo.dataset ?? request.input.dataset,
-      steps: request.steps,
-    });
-  } catch (error) {
-    logger.warn({ error, run_id: runId }, 'the run was started; its record will be opened by the worker');
-  }
-  return { workflowId: request.workflowId, runId, joined };
-}
-
-async function startOrJoin(
-  client: Client,
-  { workflow, workflowId, input, modelName }: StartRequest,
-): Promise<{ runId: string; memo: z.output<typeof memoSchema> }> {
-  const memo = { request_id: input.requestId, trigger: input.trigger, dataset: input.dataset };
-  const handle = await client.workflow.start(workflow, {
-    taskQueue: taskQueues.pipeline,
-    workflowId,
-    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-    args: [input],
-    memo,
-    typedSearchAttributes: attributesOf(input, modelName),
-  });
-  const described = await describeStarted(client, workflowId, handle.firstExecutionRunId);
-  return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo ?? {}) };
-}
-
-async function describeStarted(
-  client: Client,
-  workflowId: string,
-  runId: string,
-): Promise<WorkflowExecutionDescription> {
-  try {
-    return await client.workflow.getHandle(workflowId, runId).describe();
-  } catch (error) {
-    throw new PerennialError(
-      'temporal_unavailable',
-      `The run ${runId} of ${workflowId} was started, but Temporal does not tell how it stands. Try again: you join it.`,
-      { cause: error },
-    );
-  }
-}
-
-const keys = {
-  model: defineSearchAttributeKey('MlModel', SearchAttributeType.KEYWORD),
-  dataset: defineSearchAttributeKey('MlDataset', SearchAttributeType.KEYWORD),
-  trigger: defineSearchAttributeKey('MlTrigger', SearchAttributeType.KEYWORD),
-  stage: defineSearchAttributeKey('MlStage', SearchAttributeType.KEYWORD),
-};
-
-function attributesOf(input: IngestionInput | RetrainingInput, modelName: string | null): SearchAttributePair[] {
-  return [
-    { key: keys.dataset, value: input.dataset },
-    { key: keys.trigger, value: input.trigger },
-    { key: keys.stage, value: 'start' },
-    ...(modelName === null ? [] : [{ key: keys.model, value: modelName }]),
-  ];
-}
-
-/** A run that continued as new keeps the id of its first run in our record. */
-function firstRunOf({ runId, raw }: WorkflowExecutionDescription): string {
-  const first = raw.workflowExecutionInfo?.firstRunId;
-  return first === undefined || first === null || first === '' ? runId : first;
 }
 
 async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {
@@ -198,8 +35,4 @@ async function requestCancel(client: Client, workflowId: string, runId: string):
     // Either it ended between both calls, or Temporal has forgotten it already.
     throw error instanceof WorkflowNotFoundError ? ended : error;
   }
-}
-
-function hashOf(value: object): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 }
