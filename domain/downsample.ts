@@ -1,0 +1,31 @@
+/** A value of a metric at a step. */
+export interface Point {
+  step: number;
+  value: number;
+}
+
+/**
+ * At most about `maxPoints` of the points, which are in order: the least and the greatest of each stretch, and the first
+ * and last of all, so that a curve keeps its spikes. Fewer points than that stay as they are.
+ */
+export function downsample<P extends Point>(points: readonly P[], maxPoints: number): P[] {
+  if (points.length <= maxPoints) return [...points];
+  const stretches = Math.max(1, Math.floor((maxPoints - 2) / 2));
+  const kept = new Set<P>([...points.slice(0, 1), ...points.slice(-1)]);
+  for (let index = 0; index < stretches; index += 1) {
+    const from = Math.floor((index * points.length) / stretches);
+    const stretch = points.slice(from, Math.floor(((index + 1) * points.length) / stretches));
+    for (const point of extremesOf(stretch)) kept.add(point);
+  }
+  return points.filter((point) => kept.has(point));
+}
+
+function extremesOf<P extends Point>(points: readonly P[]): P[] {
+  let [least] = points;
+  let greatest = least;
+  for (const point of points) {
+    if (least === undefined || point.value < least.value) least = point;
+    if (greatest === undefined || point.value > greatest.value) greatest = point;
+  }
+  return least && greatest ? [least, greatest] : [];
+}

@@ -1,0 +1,90 @@
+import { runKinds } from '../contracts/experiments.js';
+import { runStatuses } from '../contracts/pipelines.js';
+
+/** What a value of a field can be; parameters are of any kind. */
+export type FieldType = 'number' | 'text' | 'time' | 'any';
+
+/** Fields that every run has, and what they are. */
+export const runFields = {
+  run_id: 'text',
+  name: 'text',
+  kind: 'text',
+  status: 'text',
+  model_name: 'text',
+  dataset: 'text',
+  dataset_version: 'number',
+  workflow_id: 'text',
+  parent_run_id: 'text',
+  code_revision: 'text',
+  error_code: 'text',
+  started_at: 'time',
+  ended_at: 'time',
+  duration_seconds: 'number',
+} as const satisfies Record<string, FieldType>;
+export type RunField = keyof typeof runFields;
+
+/** Groups of fields that each run has its own of. */
+export const fieldGroups = { metrics: 'number', params: 'any', tags: 'text' } as const satisfies Record<
+  string,
+  FieldType
+>;
+export type FieldGroup = keyof typeof fieldGroups;
+
+/** What a filter or an order speaks of: a field of every run, or one of a group by its name. */
+export type Field = { group: 'run'; name: RunField } | { group: FieldGroup; name: string };
+
+/** The values that fields of a closed set can have. */
+const closedSets: Partial<Record<RunField, readonly string[]>> = { kind: runKinds, status: runStatuses };
+
+const maxNameCharacters = 250;
+const timePattern = /^(?!0000)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
+
+/** The field of that name, or the reason why there is none. */
+export function findField(group: string | null, name: string): Field | string {
+  if (group === null) {
+    if (isRunField(name)) return { group: 'run', name };
+    return `there is no field ${name}; fields are ${Object.keys(runFields).join(', ')}, metrics.…, params.… and tags.…`;
+  }
+  if (!isFieldGroup(group)) return `there is no group ${group}; groups are ${Object.keys(fieldGroups).join(', ')}`;
+  if (name.length > maxNameCharacters) return `a name has at most ${maxNameCharacters} characters`;
+  return { group, name };
+}
+
+export function typeOf(field: Field): FieldType {
+  return field.group === 'run' ? runFields[field.name] : fieldGroups[field.group];
+}
+
+/** Why `value` is no value of the field; null when it is one. */
+export function refuseValue(field: Field, value: string | number | boolean): string | null {
+  const type = typeOf(field);
+  if (type === 'any') return null;
+  if (type === 'number') return typeof value === 'number' ? null : 'this field is a number';
+  if (typeof value !== 'string') return "this field is text, which is written in '…'";
+  if (type === 'time') return isTime(value) ? null : "a time is written '2026-01-31' or '2026-01-31T12:00:00Z'";
+  const allowed = field.group === 'run' ? closedSets[field.name] : undefined;
+  return allowed && !allowed.includes(value) ? `${field.name} is one of ${allowed.join(', ')}` : null;
+}
+
+/** A moment in ISO form of what a filter calls a time; what names no zone is UTC. */
+export function momentOf(time: string): string {
+  const hasZone = /(?:Z|[+-]\d\d:\d\d)$/.test(time.slice(10));
+  return new Date(time.length === 10 || hasZone ? time.replace(' ', 'T') : `${time.replace(' ', 'T')}Z`).toISOString();
+}
+
+function isTime(text: string): boolean {
+  if (!timePattern.test(text)) return false;
+  try {
+    // 31 February is moved to March by JavaScript; nobody means that.
+    return momentOf(text.slice(0, 10)).startsWith(text.slice(0, 10)) && momentOf(text).length === 24;
+  } catch {
+    return false;
+  }
+}
+
+function isRunField(name: string): name is RunField {
+  return Object.hasOwn(runFields, name);
+}
+
+function isFieldGroup(name: string): name is FieldGroup {
+  return Object.hasOwn(fieldGroups, name);
+}
