@@ -7,6 +7,7 @@ import {
   modelMetricsSchema,
   type ModelMetrics,
 } from '../contracts/training.js';
+import { trialProgressSchema, type TrialProgress } from '../contracts/tuning.js';
 
 /** A file that holds the bytes of one image. */
 export const imageFileSchema = z.object({ sha256: z.string(), path: z.string() });
@@ -38,6 +39,18 @@ export const trainJobSchema = z.object({
   outputFolder: z.string(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
+/** What decides a training, wherever it goes on. */
+export type TrainableJob = Omit<TrainJob, 'kind' | 'checkpointPath'>;
+
+export const trialJobSchema = z.object({
+  kind: z.literal('trial'),
+  ...trainerInputs,
+  /** Epochs the trial has had, over all its jobs, when this one is done. */
+  pauseAfter: z.number().int().min(1),
+  /** Where the trial's state stays between its jobs; without it the trial is trained from the start. */
+  outputFolder: z.string(),
+});
+export type TrialJob = z.infer<typeof trialJobSchema>;
 
 export const packageJobSchema = z.object({
   kind: z.literal('package'),
@@ -56,12 +69,18 @@ export const packageJobSchema = z.object({
 export type PackageJob = z.infer<typeof packageJobSchema>;
 
 /** What a trainer process can be asked to do: files in, files and numbers out. */
-export const modelJobSchema = z.discriminatedUnion('kind', [embedJobSchema, trainJobSchema, packageJobSchema]);
+export const modelJobSchema = z.discriminatedUnion('kind', [
+  embedJobSchema,
+  trainJobSchema,
+  trialJobSchema,
+  packageJobSchema,
+]);
 export type ModelJob = z.infer<typeof modelJobSchema>;
 
 export interface ModelJobResults {
   embed: { images: number; dimensions: number };
   train: { bestEpoch: number; epochs: number; weightsSha256: string; checkpointPath: string };
+  trial: TrialProgress;
   package: { manifest: Manifest; metrics: ModelMetrics };
 }
 
@@ -73,6 +92,7 @@ const resultSchemas: { [Kind in ModelJob['kind']]: z.ZodType<ModelJobResults[Kin
     weightsSha256: z.string(),
     checkpointPath: z.string(),
   }),
+  trial: trialProgressSchema,
   package: z.object({ manifest: manifestSchema, metrics: modelMetricsSchema }),
 };
 
@@ -107,7 +127,7 @@ export const trainerMessageSchema = z.discriminatedUnion('type', [
 ]);
 export type TrainerMessage = z.infer<typeof trainerMessageSchema>;
 
-/** What a trainer process is told: one job, then a word after each epoch that was recorded. */
+/** What a trainer process is told: a job, a word after each epoch that was recorded, and when it is done the next job. */
 export const trainerOrderSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), job: modelJobSchema }),
   z.object({ type: z.literal('recorded'), epoch: z.number().int() }),

@@ -1,13 +1,14 @@
 import { errorCodeOf, messageOf } from '../contracts/errors.js';
 import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
-import { runJob } from '../model/run-job.js';
+import { createJobRunner } from '../model/run-job.js';
 
 /**
- * A trainer: a forked process that does one job and ends. A process of its own, because TensorFlow computes on the
- * main thread, can be loaded once a process, and keeps the memory it once took. When its channel closes, nobody waits
- * for it any more: it ends at the next batch.
+ * A trainer: a forked process that does one job after another until its parent ends it. A process of its own, because
+ * TensorFlow computes on the main thread, can be loaded once a process, and keeps the memory it once took. When its
+ * channel closes, nobody waits for it any more: it ends at the next batch.
  */
+const runJob = createJobRunner();
 const recorded = new Map<number, () => void>();
 
 process.on('disconnect', () => process.exit(1));
@@ -41,7 +42,6 @@ async function work(job: ModelJob): Promise<void> {
   } catch (error) {
     await tell({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) });
   }
-  process.exit(0);
 }
 
 function tell(message: TrainerMessage): Promise<void> {

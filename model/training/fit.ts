@@ -22,6 +22,8 @@ export interface FitPlan {
   /** Where to go on; null starts anew. */
   checkpointPath: string | null;
   outputFolder: string;
+  /** Epochs after which to pause, although the training is not finished; left away, it goes on to its end. */
+  pauseAfter?: number;
   /** Awaited before the next epoch begins. */
   onEpoch(event: EpochEvent): Promise<void>;
 }
@@ -39,7 +41,7 @@ export interface Fitted {
  */
 export async function fit(plan: FitPlan): Promise<Fitted> {
   const resumed = plan.checkpointPath === null ? null : await resume(plan, plan.checkpointPath);
-  if (resumed?.isFinished && plan.checkpointPath !== null) {
+  if (resumed && plan.checkpointPath !== null && endsHere(plan, resumed)) {
     return { checkpoint: resumed, checkpointPath: plan.checkpointPath };
   }
   const adam = createAdam(plan.trainable.variables, plan.hyperparameters, resumed?.adam ?? null);
@@ -62,8 +64,12 @@ async function runEpochs(plan: FitPlan, adam: Adam, resumed: Checkpoint | null):
     await plan.onEpoch({ type: 'epoch', metrics, checkpointPath, isLast: checkpoint.isFinished });
     if (formerPath !== null) await rm(formerPath, { force: true });
     formerPath = checkpointPath;
-    if (checkpoint.isFinished) return { checkpoint, checkpointPath };
+    if (endsHere(plan, checkpoint)) return { checkpoint, checkpointPath };
   }
+}
+
+function endsHere({ pauseAfter = Infinity }: FitPlan, { isFinished, epoch }: Checkpoint): boolean {
+  return isFinished || epoch + 1 >= pauseAfter;
 }
 
 async function runEpoch(
@@ -132,7 +138,8 @@ function readVariables({ variables }: Trainable): Weights {
   return new Map(variables.map(({ name, variable }) => [name, readTensor(variable)]));
 }
 
-function writeVariables({ variables }: Trainable, weights: Weights): void {
+/** Puts weights into a model that is trained. */
+export function writeVariables({ variables }: Trainable, weights: Weights): void {
   tf.tidy(() => {
     for (const { name, variable } of variables) {
       const { values, shape } = weightOf(weights, name);

@@ -9,7 +9,7 @@ import { createTensors, disposeTensors, type NetworkTensors } from '../architect
 import { runNetwork, scaleImages } from '../architectures/run-network.js';
 import { createClassifierWeights, createCnnWeights } from '../architectures/starting-weights.js';
 import { pixelBytes } from '../images/decode.js';
-import type { ImageFile, TrainJob } from '../jobs.js';
+import type { ImageFile, TrainableJob } from '../jobs.js';
 import { combineSeeds } from '../seeded-random.js';
 import { tf } from '../tensorflow.js';
 import { augment } from './augment.js';
@@ -29,7 +29,7 @@ interface PartlyTrained {
 }
 
 /** The three-block network, trained from nothing. */
-export function createCnn({ hyperparameters, labels }: TrainJob): PartlyTrained {
+export function createCnn({ hyperparameters, labels }: TrainableJob): PartlyTrained {
   const weights = createCnnWeights(hyperparameters.filters, labels.length, hyperparameters.seed);
   return {
     frozen: [],
@@ -40,7 +40,7 @@ export function createCnn({ hyperparameters, labels }: TrainJob): PartlyTrained 
 }
 
 /** The backbone with its last `fineTuneBlocks` blocks and what follows them trained further, under a new classifier. */
-export async function createFineTuned({ hyperparameters, labels }: TrainJob): Promise<PartlyTrained> {
+export async function createFineTuned({ hyperparameters, labels }: TrainableJob): Promise<PartlyTrained> {
   const { operations, blockStarts, weights } = await loadBackbone();
   const firstTrained = blockStarts.at(-hyperparameters.fineTuneBlocks) ?? '';
   const cut = operations.findIndex(({ name }) => name === firstTrained);
@@ -58,7 +58,7 @@ export async function createFineTuned({ hyperparameters, labels }: TrainJob): Pr
 
 /** Makes a network trainable on the job's images, which are decoded once into a file of the output folder. */
 export async function createImageTrainable(
-  job: TrainJob,
+  job: TrainableJob,
   sha256s: readonly string[],
   network: PartlyTrained,
 ): Promise<Trainable> {

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { readFeatures } from '../features/feature-file.js';
-import type { JobEvents, ModelJobResults, TrainJob } from '../jobs.js';
+import type { JobEvents, ModelJobResults, TrainableJob, TrainJob } from '../jobs.js';
 import { weightsDigest } from './checkpoint.js';
 import { fingerprintOf } from './fingerprint.js';
 import { fit } from './fit.js';
@@ -14,7 +14,7 @@ export async function trainModel(job: TrainJob, events: JobEvents): Promise<Mode
   await mkdir(job.outputFolder, { recursive: true });
   const rows = orderExamples(job.examples, job.labels);
   const counts = countLabels(rows.truths, rows.sides.train, job.labels.length);
-  const trainable = await createTrainable(job, rows);
+  const trainable = await createTrainable(job, rows, readFeatures);
   try {
     const { checkpoint, checkpointPath } = await fit({
       trainable,
@@ -37,9 +37,14 @@ export async function trainModel(job: TrainJob, events: JobEvents): Promise<Mode
   }
 }
 
-async function createTrainable(job: TrainJob, { sha256s }: LabelledRows): Promise<Trainable> {
+/** The model that the hyperparameters name, ready to be trained. The caller disposes of it. */
+export async function createTrainable(
+  job: TrainableJob,
+  { sha256s }: LabelledRows,
+  read: typeof readFeatures,
+): Promise<Trainable> {
   const { architecture, fineTuneBlocks, seed } = job.hyperparameters;
   if (architecture === 'cnn') return createImageTrainable(job, sha256s, createCnn(job));
   if (fineTuneBlocks > 0) return createImageTrainable(job, sha256s, await createFineTuned(job));
-  return createHead(await readFeatures(job.featurePaths, sha256s), job.labels.length, seed);
+  return createHead(await read(job.featurePaths, sha256s), job.labels.length, seed);
 }

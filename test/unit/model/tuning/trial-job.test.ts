@@ -1,0 +1,175 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Hyperparameters } from '../../../../contracts/training.js';
+import { searchBudgetSchema, searchSpaceSchema, type TrialProgress } from '../../../../contracts/tuning.js';
+import { rungs, sampleTrials, survivors, type Standing } from '../../../../domain/successive-halving.js';
+import { readFeatures } from '../../../../model/features/feature-file.js';
+import type { TrainJob } from '../../../../model/jobs.js';
+import { tf } from '../../../../model/tensorflow.js';
+import { readCheckpoint } from '../../../../model/training/checkpoint.js';
+import { trainModel } from '../../../../model/training/train-job.js';
+import { rememberLast } from '../../../../model/tuning/remember-last.js';
+import { runTrial } from '../../../../model/tuning/trial-job.js';
+import { errorCodeOf } from '../../../../contracts/errors.js';
+import { collectEvents, createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+
+type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
+
+/** Takes a trial to a rung, in this process; fails when a tensor is left behind. */
+async function climb(training: Training, outputFolder: string, pauseAfter: number): Promise<TrialProgress> {
+  const before = tf.memory().numTensors;
+  try {
+    return await runTrial({ ...training, kind: 'trial', outputFolder, pauseAfter }, readFeatures);
+  } finally {
+    expect(tf.memory().numTensors).toBe(before);
+  }
+}
+
+const timeless = ({ trained, durationMs, ...score }: TrialProgress): object => ({
+  ...score,
+  losses: trained.map(({ validationLoss }) => validationLoss),
+  isTimed: durationMs > 0,
+});
+
+describe('a trial', () => {
+  it('goes on from the rung before, and ends as one that was trained at a stretch', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
+      const first = await climb(training, join(folder, 'steps'), 3);
+      expect(first.trained.map(({ epoch }) => epoch)).toEqual([0, 1, 2]);
+      const second = await climb(training, join(folder, 'steps'), 7);
+      expect(second.trained.map(({ epoch }) => epoch)).toEqual([3, 4, 5, 6]);
+      const anew = await climb(training, join(folder, 'anew'), 7);
+      expect(anew.trained).toHaveLength(7);
+      expect({ ...timeless(anew), losses: [] }).toEqual({ ...timeless(second), losses: [] });
+      expect(await readdir(join(folder, 'steps'))).toEqual(['epoch-0006.ckpt']);
+    }));
+
+  it('gives the same again when its rung is asked for twice', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
+      const first = await climb(training, join(folder, 'out'), 3);
+      const again = await climb(training, join(folder, 'out'), 3);
+      expect(again).toMatchObject({ epochs: 3, loss: first.loss, accuracy: first.accuracy, trained: [] });
+    }));
+
+  it('has, when it is through, the weights that a training with its hyper-parameters ends with', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { epochs: 6 } });
+      await climb(training, join(folder, 'trial'), 2);
+      await climb(training, join(folder, 'trial'), 6);
+      const checkpointPath = null;
+      const whole = await trainModel(
+        { ...training, checkpointPath, outputFolder: join(folder, 'whole') },
+        collectEvents(),
+      );
+      const [trial, full] = [
+        await readCheckpoint(join(folder, 'trial', 'epoch-0005.ckpt')),
+        await readCheckpoint(whole.checkpointPath),
+      ];
+      expect(trial).toEqual(full);
+    }));
+
+  it('is scored by a loss that weighs every image the same, whatever it is trained with', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { epochs: 1 } });
+      const plain = { ...training, hyperparameters: { ...training.hyperparameters, classWeights: false } };
+      const [epoch] = (await climb(plain, join(folder, 'plain'), 1)).trained;
+      expect((await climb(plain, join(folder, 'plain'), 1)).loss).toBeCloseTo(epoch?.validationLoss ?? NaN, 6);
+      const rare = training.examples.filter(
+        ({ label, side }, index) => label === 'grass' || side === 'test' || index % 4 === 0,
+      );
+      const weighted = await climb({ ...training, examples: rare }, join(folder, 'weighted'), 1);
+      expect(weighted.trained[0]?.validationLoss).not.toBeCloseTo(weighted.loss, 3);
+    }));
+
+  it('never looks at the test side', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { epochs: 2 } });
+      const swapped = {
+        ...training,
+        examples: training.examples.map((example) =>
+          example.side === 'test' ? { ...example, label: example.label === 'grass' ? 'dandelion' : 'grass' } : example,
+        ),
+      };
+      const honest = await climb(training, join(folder, 'honest'), 2);
+      expect(timeless(await climb(swapped, join(folder, 'swapped'), 2))).toEqual(timeless(honest));
+    }));
+
+  it('that diverges says so and leaves no tensor behind', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { hyperparameters: { learningRate: 1, epochs: 5 } });
+      const poisoned = async (...asked: Parameters<typeof readFeatures>): Promise<Float32Array> =>
+        (await readFeatures(...asked)).map((value) => value * 1e38);
+      const before = tf.memory().numTensors;
+      const job = { ...training, kind: 'trial' as const, outputFolder: join(folder, 'out'), pauseAfter: 5 };
+      await expect(runTrial(job, poisoned)).rejects.toMatchObject({ code: 'training_diverged' });
+      expect(tf.memory().numTensors).toBe(before);
+    }));
+
+  it('trains a network on images as well', () =>
+    withFolder(async (folder) => {
+      const small = { architecture: 'cnn', filters: [2, 2, 2], epochs: 2 } satisfies Partial<Hyperparameters>;
+      const training = await createPictureSet(folder, 8, small);
+      await climb(training, join(folder, 'out'), 1);
+      const ended = await climb(training, join(folder, 'out'), 2);
+      expect(ended.trained).toHaveLength(1);
+      expect(await readdir(join(folder, 'out'))).toEqual(['epoch-0001.ckpt']);
+    }));
+});
+
+describe('a search', () => {
+  const space = searchSpaceSchema.parse({ learningRate: { min: 0.0001, max: 1 } });
+  const budget = searchBudgetSchema.parse({ trials: 9, minEpochs: 1, maxEpochs: 9 });
+
+  /** All rungs of a search, one trial after another. */
+  async function search(training: Training, folder: string): Promise<Standing[][]> {
+    const read = rememberLast(readFeatures);
+    const table: Standing[][] = [];
+    let contenders = sampleTrials(space, 9, budget);
+    for (const rung of rungs(contenders.length, budget.reductionFactor, budget.minEpochs, budget.maxEpochs)) {
+      const standings: Standing[] = [];
+      for (const { number, hyperparameters } of contenders) {
+        const outputFolder = join(folder, String(number));
+        const job = { ...training, hyperparameters, kind: 'trial' as const, outputFolder, pauseAfter: rung.epochs };
+        const loss = await runTrial(job, read).then(
+          ({ loss: reached }) => reached,
+          (error: unknown) => {
+            expect(errorCodeOf(error)).toBe('training_diverged');
+            return null;
+          },
+        );
+        standings.push({ trial: number, loss });
+      }
+      table.push(standings);
+      const through = survivors(standings, budget.reductionFactor);
+      contenders = contenders.filter(({ number }) => through.includes(number));
+    }
+    return table;
+  }
+
+  it('repeats itself to the last digit with the same seed', () =>
+    withFolder(async (folder) => {
+      const training = await createFeatureSet(folder, { perClass: 20, distance: 0.2 });
+      const before = tf.memory().numTensors;
+      const first = await search(training, join(folder, 'first'));
+      expect(first.map((rung) => rung.length)).toEqual([9, 3, 1]);
+      expect(await search(training, join(folder, 'second'))).toEqual(first);
+      expect(tf.memory().numTensors).toBe(before);
+    }));
+});
+
+describe('remembering', () => {
+  it('reads what is asked again once, and what is asked anew anew', async () => {
+    const asked: string[][] = [];
+    const read = rememberLast((paths) => {
+      asked.push([...paths]);
+      return asked.length === 1 ? Promise.reject(new Error('away')) : Promise.resolve(new Float32Array(1));
+    });
+    await expect(read(['a'], ['1'])).rejects.toThrow('away');
+    await read(['a'], ['1']);
+    await read(['a'], ['1']);
+    await read(['a'], ['2']);
+    expect(asked).toEqual([['a'], ['a'], ['a']]);
+  });
+});
