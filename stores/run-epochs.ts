@@ -75,7 +75,8 @@ export function measuresOf(evaluation: Evaluation): Record<string, number> {
   return { loss, accuracy, precision, recall, f1, roc_auc: rocAuc, calibration_error: calibrationError };
 }
 
-async function writeMetrics(tx: Queryable, runId: string, { epoch, ...values }: EpochMetrics): Promise<void> {
+/** Writes the metrics of an epoch within a transaction that holds the run. */
+export async function writeMetrics(tx: Queryable, runId: string, { epoch, ...values }: EpochMetrics): Promise<void> {
   await tx.query(
     `INSERT INTO run_metrics (run_id, step, name, value)
      SELECT $1, $2, name, value FROM unnest($3::text[], $4::double precision[]) AS metric (name, value)

@@ -101,7 +101,7 @@ export interface RunStore extends EpochRecord {
 
 export function createRunStore(db: Database): RunStore {
   return {
-    open: (run, attempt) => open(db, run, attempt),
+    open: (run, attempt) => openRun(db, run, attempt),
     complete: (runId, outcome) => db.transaction((tx) => finishRun(tx, runId, outcome)),
     async fail(runId, status, error) {
       await db.query(
@@ -146,7 +146,8 @@ export async function finishRun(tx: Queryable, runId: string, outcome: RunOutcom
   );
 }
 
-async function open(db: Queryable, run: NewRun, attempt: number): Promise<void> {
+/** `RunStore.open` within a transaction. */
+export async function openRun(db: Queryable, run: NewRun, attempt: number): Promise<void> {
   const kind = run.kind ?? 'training';
   const opened = await db.query(
     `WITH experiment AS (
