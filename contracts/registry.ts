@@ -71,12 +71,33 @@ export const semanticVersionSchema = z
 export const descriptionSchema = z.string().max(5000);
 
 const tagKeySchema = z.string().regex(/^[\w./-]{1,100}$/, 'letters, digits, _ . / and -, at most 100 characters');
-const tagValueSchema = z.string().max(1000);
+const tagValueSchema = z
+  .string()
+  .max(1000)
+  .refine((value) => !value.includes('\u0000'), 'a tag holds no NUL character');
 const maxTags = 100;
 export const tagsSchema = z
   .record(tagKeySchema, tagValueSchema)
   .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
 export type Tags = z.infer<typeof tagsSchema>;
+
+/** A change of tags: what is null is removed, what is not named stays. */
+export const tagChangesSchema = z
+  .record(tagKeySchema, tagValueSchema.nullable())
+  .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
+
+/** Aliases that follow the record by themselves and cannot be set. */
+export const computedAliases = ['production', 'latest'] as const;
+
+const aliasPattern = /^[a-z][a-z0-9_-]{0,62}$/;
+export const aliasSchema = z
+  .string()
+  .regex(aliasPattern, 'a lower-case letter, then letters, digits, _ and -, at most 63 characters');
+
+/** A version by its number, or as `@alias`. */
+export const versionReferenceSchema = z
+  .string()
+  .regex(/^([1-9]\d{0,8}|@[a-z][a-z0-9_-]{0,62})$/, 'the number of a version, or @ and an alias');
 
 export const modelVersionSchema = z.object({
   modelName: z.string(),

@@ -55,6 +55,15 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
   return folder;
 }
 
+/**
+ * Removes a bundle from the object store, the manifest first, so that what is left of an interrupted removal is no
+ * bundle any more. Removing one that is gone changes nothing.
+ */
+export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
+  await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
+  for await (const { key } of objects.list(`${bundleKey}/`)) await objects.delete(key);
+}
+
 /** Removes a local copy, for instance one that turned out to be damaged. */
 export async function forgetBundle(address: BundleAddress, cacheFolder: string): Promise<void> {
   await rm(bundleFolder(address, cacheFolder), { recursive: true, force: true });

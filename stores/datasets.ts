@@ -3,7 +3,6 @@ import {
   datasetStatisticsSchema,
   exampleSchema,
   imageFactsSchema,
-  nameSchema,
   quarantineReasonSchema,
   type Example,
   type ImageFacts,
@@ -12,7 +11,7 @@ import {
 import { PerennialError } from '../contracts/errors.js';
 import { integerColumn, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
-import type { Page } from './page.js';
+import { checkNameToken, type Page } from './page.js';
 
 const sourceKinds = ['folder', 'public', 'synthetic', 'upload'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
@@ -134,12 +133,6 @@ export function createDatasetStore(db: Database): DatasetStore {
       return sources.flatMap(rescanTarget);
     },
   };
-}
-
-/** The list goes by name, so that a name is where the next page begins. */
-function checkNameToken(token: string | null | undefined): void {
-  if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
-  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
 }
 
 function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {

@@ -1,3 +1,4 @@
+import { nameSchema } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 
 export interface Page<T> {
@@ -22,4 +23,10 @@ export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], li
     items: shown.map(({ item }) => item),
     nextPageToken: rows.length > limit && last ? String(last.sequence) : null,
   };
+}
+
+/** The list goes by name, so that a name is where the next page begins. */
+export function checkNameToken(token: string | null | undefined): void {
+  if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
+  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
 }

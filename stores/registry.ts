@@ -1,14 +1,18 @@
 import { z } from 'zod';
 import type { Actor } from '../contracts/audit.js';
-import type { Decision, ModelVersion } from '../contracts/registry.js';
+import type { Decision, ModelVersion, Stage } from '../contracts/registry.js';
 import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
-import { pageOfRows, sequenceOfToken, type Page } from './page.js';
+import { checkNameToken, pageOfRows, sequenceOfToken, type Page } from './page.js';
 import { promote, type Move, type PromotionRequest } from './promotions.js';
 import { revertPromotion, rollBack, type ReversionRequest, type Rollback, type RollbackRequest } from './rollbacks.js';
+import { createAliasRecord, type AliasRecord } from './registry-aliases.js';
+import { createVersionEdits, type VersionEdits } from './registry-edits.js';
+import { createProductionHistory, type ProductionHistory } from './registry-history.js';
 import { register, type NewVersion } from './registry-registration.js';
 import { createReplicaRecord, type ReplicaRecord } from './registry-replicas.js';
-import { readVersion, versionOfRun, versionRow } from './registry-rows.js';
+import { createVersionRetention, type VersionRetention } from './registry-retention.js';
+import { readVersion, resolveVersion, versionOfRun, versionRow } from './registry-rows.js';
 import { finishRun, type RunOutcome } from './runs.js';
 
 const historyRow = z.object({
@@ -32,8 +36,26 @@ export interface ServingState {
   version: ModelVersion | null;
 }
 
+export interface VersionQuery {
+  limit: number;
+  pageToken?: string | null;
+  stage?: Stage | undefined;
+  /** A tag that the version must have, whatever its value or with this one. */
+  tag?: { key: string; value: string | null } | undefined;
+}
+
+const summaryRow = z.object({
+  name: z.string(),
+  versions: integerColumn,
+  latestVersion: z.number().nullable(),
+  production: z.number().nullable(),
+  productionSince: timestampColumn.nullable(),
+  createdAt: timestampColumn,
+});
+export type ModelSummary = z.output<typeof summaryRow>;
+
 /** Model versions, their stages, what is served, and who serves it. */
-export interface RegistryStore extends ReplicaRecord {
+export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHistory, VersionRetention, ReplicaRecord {
   /**
    * Adds a version in Staging under the model's next number, and with an outcome ends the run it came from in the
    * same transaction: a run has completed when it has a version. A run that is registered already keeps its version.
@@ -44,10 +66,14 @@ export interface RegistryStore extends ReplicaRecord {
   get(modelName: string, version: number): Promise<ModelVersion>;
   /** The version a run ended in, deleted or not; null when it has none. */
   ofRun(runId: string): Promise<ModelVersion | null>;
-  /** Versions of a model, newest first. */
-  list(modelName: string, query: { limit: number; pageToken?: string | null }): Promise<Page<ModelVersion>>;
+  /** A version by its number, or by `@alias`. Throws `not_found`. */
+  resolve(modelName: string, reference: string): Promise<ModelVersion>;
+  /** Versions of a model that are there, newest first; no such model has none. */
+  list(modelName: string, query: VersionQuery): Promise<Page<ModelVersion>>;
   /** Names of all models, in order. */
   models(): Promise<string[]>;
+  /** Models with what is in Production, by name. */
+  summaries(query: { limit: number; pageToken?: string | null }): Promise<Page<ModelSummary>>;
   production(modelName: string): Promise<ModelVersion | null>;
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the former one. Throws `not_found`, `conflict` or `stale_promotion`. */
@@ -74,18 +100,9 @@ export function createRegistryStore(db: Database): RegistryStore {
       }),
     get: (modelName, version) => readVersion(db, modelName, version),
     ofRun: (runId) => versionOfRun(db, runId),
-    async list(modelName, { limit, pageToken }) {
-      const rows = await db.rows(
-        versionRow,
-        `SELECT * FROM model_versions WHERE model_name = $1 AND ($2::bigint IS NULL OR version < $2)
-         ORDER BY version DESC LIMIT $3`,
-        [modelName, sequenceOfToken(pageToken), limit + 1],
-      );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.version, item })),
-        limit,
-      );
-    },
+    resolve: (modelName, reference) => resolveVersion(db, modelName, reference),
+    list: (modelName, query) => listVersions(db, modelName, query),
+    summaries: (query) => listModels(db, query),
     async models() {
       const rows = await db.rows(z.object({ name: z.string() }), 'SELECT name FROM models ORDER BY name');
       return rows.map(({ name }) => name);
@@ -107,8 +124,50 @@ export function createRegistryStore(db: Database): RegistryStore {
         limit,
       ]),
     servingState: (modelName) => servingState(db, modelName),
+    ...createVersionEdits(db),
+    ...createAliasRecord(db),
+    ...createProductionHistory(db),
+    ...createVersionRetention(db),
     ...createReplicaRecord(db),
   };
+}
+
+async function listVersions(
+  db: Queryable,
+  modelName: string,
+  { limit, pageToken, stage, tag }: VersionQuery,
+): Promise<Page<ModelVersion>> {
+  const rows = await db.rows(
+    versionRow,
+    `SELECT * FROM model_versions
+     WHERE model_name = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR version < $2)
+       AND ($4::text IS NULL OR stage = $4) AND ($5::text IS NULL OR (tags ? $5 AND coalesce(tags ->> $5 = $6, true)))
+     ORDER BY version DESC LIMIT $3`,
+    [modelName, sequenceOfToken(pageToken), limit + 1, stage ?? null, tag?.key ?? null, tag?.value ?? null],
+  );
+  return pageOfRows(
+    rows.map((item) => ({ sequence: item.version, item })),
+    limit,
+  );
+}
+
+async function listModels(
+  db: Queryable,
+  { limit, pageToken }: { limit: number; pageToken?: string | null },
+): Promise<Page<ModelSummary>> {
+  checkNameToken(pageToken);
+  const rows = await db.rows(
+    summaryRow,
+    `SELECT m.name, m.created_at, v.versions, v.latest_version, s.version AS production,
+       CASE WHEN s.version IS NOT NULL THEN s.changed_at END AS production_since
+     FROM models m LEFT JOIN serving_state s ON s.model_name = m.name
+       CROSS JOIN LATERAL (SELECT count(*) AS versions, max(version) AS latest_version FROM model_versions
+         WHERE model_name = m.name AND deleted_at IS NULL) v
+     WHERE $1::text IS NULL OR m.name > $1 ORDER BY m.name LIMIT $2`,
+    [pageToken ?? null, limit + 1],
+  );
+  const items = rows.slice(0, limit);
+  return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.name ?? null) : null };
 }
 
 async function servingState(db: Queryable, modelName: string): Promise<ServingState> {

@@ -1,0 +1,48 @@
+/** What is known of a version when it is asked whether it may go. */
+export interface RetainedVersion {
+  version: number;
+  /** What refers to it, each as half a sentence: "it is in Production". */
+  references: readonly string[];
+  /** When it was last in Production; null when it never was. */
+  lastServedAt: Date | null;
+}
+
+export interface RetentionRule {
+  /** Newest versions that are kept in any case; never fewer than ten. */
+  keep: number;
+  now: Date;
+}
+
+export interface RetentionPlan {
+  /** Versions that may be deleted, oldest first. */
+  retire: number[];
+  /** The others, newest first, each with why it stays. */
+  kept: { version: number; reason: string }[];
+}
+
+const leastKept = 10;
+const servedDays = 90;
+const dayMs = 86_400_000;
+
+/**
+ * Which versions of a model are kept: the newest ones, what anything refers to, and what was in Production within the
+ * last 90 days, since an incident of that time is looked into with the model that answered.
+ */
+export function planRetention(versions: readonly RetainedVersion[], { keep, now }: RetentionRule): RetentionPlan {
+  const newest = Math.max(leastKept, keep);
+  const newestFirst = [...versions].sort((a, b) => b.version - a.version);
+  const judged = newestFirst.map((version, index) => ({
+    version: version.version,
+    reason: index < newest ? `it is among the newest ${newest}` : reasonToKeep(version, now),
+  }));
+  return {
+    retire: judged.flatMap(({ version, reason }) => (reason === null ? [version] : [])).reverse(),
+    kept: judged.flatMap(({ version, reason }) => (reason === null ? [] : [{ version, reason }])),
+  };
+}
+
+function reasonToKeep({ references, lastServedAt }: RetainedVersion, now: Date): string | null {
+  if (references.length > 0) return references.join('; ');
+  const servedAgo = lastServedAt === null ? Infinity : now.getTime() - lastServedAt.getTime();
+  return servedAgo < servedDays * dayMs ? `it was in Production within the last ${servedDays} days` : null;
+}

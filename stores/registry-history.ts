@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { integerColumn, timestampColumn } from './columns.js';
+import type { Database } from './database.js';
+import { pageOfRows, sequenceOfToken, type Page } from './page.js';
+import { requireModel } from './registry-rows.js';
+
+const moveRow = z.object({
+  id: integerColumn,
+  kind: z.enum(['promotion', 'rollback']),
+  /** What was in Production from then on; null when a rollback left nothing. */
+  version: z.number().nullable(),
+  insteadOf: z.number().nullable(),
+  generation: integerColumn,
+  actor: z.string(),
+  approver: z.string().nullable(),
+  reason: z.string(),
+  workflowId: z.string().nullable(),
+  at: timestampColumn,
+  /** When something else took its place; null while it is in Production. */
+  until: timestampColumn.nullable(),
+});
+export type ProductionMove = z.output<typeof moveRow>;
+
+// A rollback's row names the version it took out and, as the former one, the version that serves again.
+const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id, created_at AS at,
+    CASE kind WHEN 'promotion' THEN version ELSE former_version END AS version,
+    CASE kind WHEN 'promotion' THEN former_version ELSE version END AS instead_of,
+    (SELECT later.created_at FROM promotions later
+     WHERE later.model_name = p.model_name AND later.id > p.id ORDER BY later.id LIMIT 1) AS until
+  FROM promotions p WHERE model_name = $1`;
+
+/** What was in Production when, by whom, why, and instead of what. */
+export interface ProductionHistory {
+  /** Every change of Production, newest first. Throws `not_found`. */
+  productionMoves(
+    modelName: string,
+    query: { limit: number; pageToken?: string | null },
+  ): Promise<Page<ProductionMove>>;
+  /** The change that made Production what it was at `time`; null when nothing had been promoted. Throws `not_found`. */
+  productionAt(modelName: string, time: Date): Promise<ProductionMove | null>;
+}
+
+export function createProductionHistory(db: Database): ProductionHistory {
+  return {
+    async productionMoves(modelName, { limit, pageToken }) {
+      const before = sequenceOfToken(pageToken);
+      await requireModel(db, modelName);
+      const rows = await db.rows(moveRow, `${moves} AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, [
+        modelName,
+        before,
+        limit + 1,
+      ]);
+      return pageOfRows(
+        rows.map((item) => ({ sequence: item.id, item })),
+        limit,
+      );
+    },
+    async productionAt(modelName, time) {
+      await requireModel(db, modelName);
+      return db.row(moveRow, `${moves} AND created_at <= $2 ORDER BY id DESC LIMIT 1`, [modelName, time]);
+    },
+  };
+}

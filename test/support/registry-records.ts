@@ -1,0 +1,26 @@
+import { randomUUID } from 'node:crypto';
+import type { Actor } from '../../contracts/audit.js';
+import type { NewVersion } from '../../stores/registry-registration.js';
+import { evaluationOf } from './figures.js';
+
+/** Whoever changes things in a test. */
+export const curator: Actor = { name: 'curator', via: 'rest', from: '192.0.2.1', requestId: 'request-1' };
+
+/** A version to register, of which a test says only what it is about. */
+export function newVersionOf(modelName: string, given: Partial<NewVersion> = {}): NewVersion {
+  const runId = randomUUID();
+  return {
+    modelName,
+    runId,
+    architecture: 'cnn',
+    labels: ['dandelion', 'grass'],
+    dataset: 'flowers',
+    datasetVersion: 1,
+    datasetDigest: 'd',
+    bundleKey: `models/${modelName}/${runId}`,
+    bundleSha256: '0'.repeat(64),
+    sizeBytes: 10,
+    evaluation: evaluationOf(0.9),
+    ...given,
+  };
+}
