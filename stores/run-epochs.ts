@@ -33,7 +33,7 @@ export function createEpochRecord(db: Database): EpochRecord {
     recordEpoch: (runId, attempt, metrics, checkpoint) =>
       db.transaction(async (tx) => {
         await holdAttempt(tx, runId, attempt);
-        await writeMetrics(tx, runId, metrics);
+        await writeMetrics(tx, runId, [metrics]);
         if (checkpoint === null) return;
         await tx.query(
           `INSERT INTO checkpoints (run_id, epoch, attempt, object_key, sha256, size_bytes)
@@ -75,16 +75,24 @@ export function measuresOf(evaluation: Evaluation): Record<string, number> {
   return { loss, accuracy, precision, recall, f1, roc_auc: rocAuc, calibration_error: calibrationError };
 }
 
-/** Writes the metrics of an epoch within a transaction that holds the run. */
-export async function writeMetrics(tx: Queryable, runId: string, { epoch, ...values }: EpochMetrics): Promise<void> {
+/** Writes the metrics of epochs, in their order, within a transaction that holds the run. */
+export async function writeMetrics(tx: Queryable, runId: string, epochs: readonly EpochMetrics[]): Promise<void> {
+  const points = epochs.flatMap(({ epoch, ...values }) =>
+    Object.entries(values).map(([name, value]) => ({ epoch, name, value })),
+  );
   await tx.query(
     `INSERT INTO run_metrics (run_id, step, name, value)
-     SELECT $1, $2, name, value FROM unnest($3::text[], $4::double precision[]) AS metric (name, value)
+     SELECT $1, step, name, value
+     FROM unnest($2::integer[], $3::text[], $4::double precision[]) AS metric (step, name, value)
      ON CONFLICT (run_id, step, name) DO UPDATE SET value = excluded.value`,
-    [runId, epoch, Object.keys(values), Object.values(values)],
+    [runId, points.map(({ epoch }) => epoch), points.map(({ name }) => name), points.map(({ value }) => value)],
   );
-  const last = Object.fromEntries(Object.entries(values).map(([name, value]) => [publicName(name), value]));
-  await tx.query('UPDATE runs SET final_metrics = final_metrics || $2 WHERE run_id = $1', [runId, jsonParameter(last)]);
+  const newest = epochs.at(-1)?.epoch;
+  const last = points.filter(({ epoch }) => epoch === newest).map(({ name, value }) => [publicName(name), value]);
+  await tx.query('UPDATE runs SET final_metrics = final_metrics || $2 WHERE run_id = $1', [
+    runId,
+    jsonParameter(Object.fromEntries(last)),
+  ]);
 }
 
 async function readEpochs(db: Queryable, runId: string): Promise<EpochMetrics[]> {
