@@ -2,9 +2,12 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { nameSchema } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
+import { kindPatternSchema } from '../contracts/notifications.js';
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
+const httpUrl = z.url({ protocol: /^https?$/, error: 'is no address that begins with http:// or https://' });
+const commaList = z.string().transform((list) => list.split(',').map((item) => item.trim()));
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
 /**
@@ -98,6 +101,30 @@ export const configSchema = z.object({
     .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of fetching it'),
   CODE_REVISION: z.string().default('unknown').describe('revision of the code, kept with every run'),
   REPLICA_URL: z.url().optional().describe('address under which other processes reach this API'),
+  PUBLIC_URL: httpUrl.optional().describe('address under which people reach the API, for links in messages'),
+  NOTIFY_KINDS: commaList
+    .prefault('*')
+    .pipe(z.array(kindPatternSchema).min(1))
+    .describe('messages that go to webhook, e-mail and Slack: kinds or groups like `model.*`, comma-separated'),
+  NOTIFY_WEBHOOK_URL: httpUrl.optional().describe('where messages are posted as signed JSON'),
+  NOTIFY_WEBHOOK_SECRET: z.string().min(16).optional().describe('key of those signatures, 16 characters or more'),
+  SMTP_URL: z
+    .url({ protocol: /^smtps?$/, error: 'is no address that begins with smtp:// or smtps://' })
+    .optional()
+    .describe('mail server for messages: smtp[s]://user:password@host:port'),
+  NOTIFY_EMAIL_FROM: z.string().includes('@').optional().describe('sender of those mails'),
+  NOTIFY_EMAIL_TO: commaList
+    .pipe(z.array(z.string().regex(/^\S+@\S+$/, 'is no list of addresses')).min(1))
+    .optional()
+    .describe('their recipients, comma-separated'),
+  NOTIFY_SLACK_WEBHOOK_URL: httpUrl.optional().describe('incoming webhook of a Slack channel'),
+  NOTIFY_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(120_000)
+    .default(10_000)
+    .describe('time a receiver of messages gets to answer, in ms'),
   SHUTDOWN_GRACE_MS: z.coerce
     .number()
     .int()
@@ -108,14 +135,26 @@ export const configSchema = z.object({
 
 export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
 
+/** Settings that are of no use without another one. */
+const companions = [
+  ['NOTIFY_WEBHOOK_URL', 'NOTIFY_WEBHOOK_SECRET'],
+  ['SMTP_URL', 'NOTIFY_EMAIL_FROM'],
+  ['SMTP_URL', 'NOTIFY_EMAIL_TO'],
+] as const;
+
 /** Reads the configuration. Throws `configuration_invalid` that names every wrong setting at once. */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
   const parsed = configSchema.safeParse(present);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const problems = [
+    ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []),
+    ...companions
+      .filter(([name, needed]) => Object.hasOwn(present, name) && !Object.hasOwn(present, needed))
+      .map(([name, needed]) => `${needed}: is needed with ${name}`),
+  ];
+  if (!parsed.success || problems.length > 0) {
     throw new PerennialError(
       'configuration_invalid',
       `Set these environment variables right and start again: ${problems.join('; ')}`,

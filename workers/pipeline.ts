@@ -1,34 +1,50 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { createApprovalActivities } from '../activities/approval.js';
+import { createGuardActivities } from '../activities/guard.js';
 import { createIngestionActivities } from '../activities/ingestion.js';
 import { createPromotionActivities } from '../activities/promotion.js';
 import { createRecordActivities } from '../activities/records.js';
+import { createRequestActivities } from '../activities/request-retraining.js';
 import { createRetrainingActivities } from '../activities/retraining.js';
 import { createRegistrationActivities } from '../activities/training.js';
 import { createValidationActivities } from '../activities/validation.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide } from '../model/images/inspect.js';
+import { createRunStarter } from '../platform/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
+import { startNotifications } from './notifications.js';
 import { runWorker } from './run-worker.js';
 
 /** The pipeline worker: every workflow, and the activities that need no TensorFlow. */
-await runWorker('pipeline-worker', ({ config, logger, deps }) => ({
-  taskQueue: taskQueues.pipeline,
-  workflowBundle: { codePath: bundlePath },
-  maxCachedWorkflows: 100,
-  maxConcurrentActivityTaskExecutions: 20,
-  activities: {
-    ...createRecordActivities(deps),
-    ...createIngestionActivities({ ...deps, config, logger }),
-    ...createRetrainingActivities({ ...deps, logger }),
-    ...createPromotionActivities(deps),
-    ...createRegistrationActivities({ ...deps, logger }),
-    ...createValidationActivities({
-      ...deps,
-      bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
-      minAccuracy: config.PROMOTION_MIN_ACCURACY,
-      threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
-      imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
-    }),
-  },
-}));
+await runWorker(
+  'pipeline-worker',
+  ({ config, logger, deps }) => ({
+    taskQueue: taskQueues.pipeline,
+    workflowBundle: { codePath: bundlePath },
+    maxCachedWorkflows: 100,
+    maxConcurrentActivityTaskExecutions: 20,
+    activities: {
+      ...createRecordActivities(deps),
+      ...createIngestionActivities({ ...deps, config, logger }),
+      ...createRetrainingActivities({ ...deps, logger }),
+      ...createRequestActivities({
+        ...deps,
+        starter: createRunStarter({ temporal: deps.temporalClient, pipelines: deps.pipelines, logger }),
+        datasetName: config.DATASET_NAME,
+      }),
+      ...createPromotionActivities(deps),
+      ...createApprovalActivities(deps),
+      ...createGuardActivities(deps),
+      ...createRegistrationActivities({ ...deps, logger }),
+      ...createValidationActivities({
+        ...deps,
+        bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
+        minAccuracy: config.PROMOTION_MIN_ACCURACY,
+        threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
+        imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
+      }),
+    },
+  }),
+  startNotifications,
+);

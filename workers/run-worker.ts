@@ -12,6 +12,12 @@ export interface Wiring {
   deps: WorkerDependencies;
 }
 
+/** What a worker does beside the work of its queue. */
+export interface Background {
+  /** Ends it within about `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
 /**
  * The life of a worker process: connects, polls its queue until it is told to stop, lets running activities end
  * within the grace time, and disconnects.
@@ -19,6 +25,7 @@ export interface Wiring {
 export async function runWorker(
   name: string,
   wire: (wiring: Wiring) => Promise<WorkerOptions> | WorkerOptions,
+  startBackground?: (wiring: Wiring) => Promise<Background>,
 ): Promise<void> {
   const config = loadConfig();
   const logger = createLogger(name, config.LOG_LEVEL);
@@ -34,10 +41,12 @@ export async function runWorker(
       interceptors: { activity: [(context) => ({ inbound: createActivityInterceptor(context, logger) })] },
       ...(await wire({ config, logger, deps })),
     });
+    const background = await startBackground?.({ config, logger, deps });
     const finished = worker.run();
     onShutdown(logger, config.SHUTDOWN_GRACE_MS, async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await finished;
+      await background?.stop(config.SHUTDOWN_GRACE_MS / 4);
       await deps.close();
     });
     announceReady();

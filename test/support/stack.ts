@@ -81,7 +81,7 @@ async function startProcess(name: ProcessName, environment: Record<string, strin
 
 /** The test's own environment, less the settings that would lead to somebody else's services or photographs. */
 function baseEnvironment(): Record<string, string> {
-  const own = /^(DATABASE_|S3_|TEMPORAL_|DATASET_|PERENNIAL_|PORT$|MODEL_)/;
+  const own = /^(DATABASE_|S3_|TEMPORAL_|DATASET_|PERENNIAL_|PORT$|MODEL_|NOTIFY_|SMTP_)/;
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
       value === undefined || own.test(name) ? [] : [[name, value]],

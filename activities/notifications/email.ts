@@ -1,0 +1,54 @@
+import { createTransport } from 'nodemailer';
+import { messageOf } from '../../contracts/errors.js';
+import { DeliveryFailure, type Channel, type OutgoingMessage } from './channel.js';
+
+export interface EmailOptions {
+  smtpUrl: string;
+  from: string;
+  to: readonly string[];
+  kinds: readonly string[];
+  timeoutMs: number;
+}
+
+/** Sends each message as a mail to all recipients; those that were refused are tried again alone. */
+export function createEmailChannel(options: EmailOptions): Channel {
+  const { smtpUrl, timeoutMs } = options;
+  const transport = createTransport({
+    url: smtpUrl,
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    dnsTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+  });
+  return {
+    name: 'email',
+    kinds: options.kinds,
+    async send(message, signal) {
+      const missing = options.to.filter((address) => !message.reached.includes(address));
+      // Recipients may have been taken out of the configuration since.
+      if (missing.length === 0) return;
+      const mail = { ...mailOf(message, options), envelope: { from: options.from, to: missing }, signal };
+      const { accepted, rejectedErrors = [] } = await transport.sendMail(mail).catch((error: unknown) => {
+        throw new DeliveryFailure(`The mail server did not take it: ${messageOf(error)}`);
+      });
+      const refused = missing.filter((address) => !accepted.includes(address));
+      if (refused.length === 0) return;
+      const reasons = rejectedErrors.map(messageOf).join('; ');
+      throw new DeliveryFailure(`The mail server refused ${refused.join(', ')}: ${reasons}`, { reached: accepted });
+    },
+  };
+}
+
+function mailOf({ deliveryId, kind, subject, text, link }: OutgoingMessage, { from, to }: EmailOptions): object {
+  return {
+    from,
+    to: [...to],
+    subject: `[Perennial] ${subject}`,
+    text: link === null ? text : `${text}\n\n${link}`,
+    messageId: `<${deliveryId}@perennial>`,
+    // No out-of-office answers, and something to sort by.
+    headers: { 'Auto-Submitted': 'auto-generated', 'X-Perennial-Kind': kind },
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
+}

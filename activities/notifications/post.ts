@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { messageOf } from '../../contracts/errors.js';
+import { DeliveryFailure } from './channel.js';
+
+export interface Post {
+  url: string;
+  body: string;
+  headers?: Readonly<Record<string, string>>;
+}
+
+const maxRedirects = 3;
+const shownBytes = 300;
+
+/**
+ * Posts JSON. Throws `DeliveryFailure` unless the answer is 2xx. Follows redirects that keep the method, on the same
+ * host only: whoever answers there could otherwise send our messages anywhere.
+ */
+export async function postJson({ url, body, headers }: Post, signal: AbortSignal): Promise<void> {
+  let target = new URL(url);
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await ask(target, { body, ...(headers && { headers }) }, signal);
+    if (response.ok) {
+      await response.body?.cancel();
+      return;
+    }
+    const next = redirects < maxRedirects ? redirectOf(response, target) : null;
+    if (next === null) throw await refusal(response);
+    await response.body?.cancel();
+    target = next;
+  }
+}
+
+async function ask(target: URL, { body, headers }: Omit<Post, 'url'>, signal: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(target, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { 'Content-Type': 'application/json', 'User-Agent': 'Perennial', ...headers },
+      body,
+      signal,
+    });
+  } catch (error) {
+    // The message of fetch is always the same; what happened is in its cause.
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    throw new DeliveryFailure(`The receiver cannot be reached: ${reasonOf(cause)}.`);
+  }
+}
+
+/** A host with several addresses fails once for each, and says nothing itself. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join('; ');
+  return messageOf(cause);
+}
+
+function redirectOf(response: Response, from: URL): URL | null {
+  const location = response.headers.get('location');
+  if ((response.status !== 307 && response.status !== 308) || location === null) return null;
+  const target = URL.canParse(location, from.href) ? new URL(location, from) : null;
+  return target?.origin === from.origin ? target : null;
+}
+
+async function refusal(response: Response): Promise<DeliveryFailure> {
+  const said = await beginningOf(response).catch(() => '');
+  const redirected = response.status >= 300 && response.status < 400;
+  const why = redirected ? ' with a redirect that is not followed: it leads elsewhere, or in a circle' : '';
+  return new DeliveryFailure(`The receiver answered ${response.status}${why}${said === '' ? '.' : `: ${said}`}`, {
+    retryAfterMs: retryAfterMs(response.headers.get('retry-after')),
+  });
+}
+
+function retryAfterMs(header: string | null): number {
+  if (header === null) return 0;
+  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+}
+
+/** No more is read: an answer may have no end. */
+async function beginningOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    const part = z.instanceof(Uint8Array).parse(chunk);
+    chunks.push(part);
+    bytes += part.length;
+    if (bytes >= shownBytes) break;
+  }
+  return Buffer.concat(chunks).toString('utf8').slice(0, shownBytes).trim();
+}
