@@ -9,6 +9,7 @@ export const workflowTypes = {
   promoteModel: 'promoteModel',
   guardPromotion: 'guardPromotion',
   retrainingPipeline: 'retrainingPipeline',
+  requestRetraining: 'requestRetraining',
 } as const;
 
 export const progressQuery = 'progress';
@@ -44,7 +45,11 @@ export const promotionSteps = ['deploy_new_model'] as const;
 export const validationSteps = ['validate_new_model'] as const;
 export const guardSteps = ['guard_promotion'] as const;
 
-export type StepName = (typeof guardSteps)[number] | RetrainingStep | IngestionStep | TrainingStep;
+/** The steps of `requestRetraining`, in order. */
+export const requestSteps = ['look_for_new_files', 'decide', 'start_retraining'] as const;
+
+export type StepName =
+  (typeof guardSteps)[number] | (typeof requestSteps)[number] | RetrainingStep | IngestionStep | TrainingStep;
 
 /** One retraining per model at a time: a second request joins the run with this id. */
 export function retrainingWorkflowId(modelName: string): string {

@@ -3,6 +3,7 @@ import type { Actor } from './audit.js';
 import type { DatasetStatistics } from './datasets.js';
 import type { triggerSchema } from './pipelines.js';
 import type { RetrainingPolicy } from './policy.js';
+import type { Hyperparameters } from './training.js';
 
 /** What asks for a retraining, which decides by which rules it is judged. The last two are schedules. */
 export const retrainingKinds = ['manual', 'mlops_retraining_pipeline', 'continuous_training'] as const;
@@ -11,7 +12,8 @@ export type RetrainingKind = (typeof retrainingKinds)[number];
 /** Input of `requestRetraining`. */
 export interface RetrainingRequest {
   modelName: string;
-  dataset: string;
+  /** Null means the one that the model in Production was trained on. */
+  dataset: string | null;
   kind: RetrainingKind;
   trigger: z.infer<typeof triggerSchema>;
   /** The same id gets the same decision; null makes the id of the run that asks the one. */
@@ -21,11 +23,19 @@ export interface RetrainingRequest {
 /** What a model and its data say about the need of a retraining. */
 export interface RetrainingFacts {
   policy: RetrainingPolicy;
-  production: { version: number; testAccuracy: number } | null;
+  dataset: string;
+  /** `hyperparameters` are those it was trained with; null when it was trained elsewhere. */
+  production: { version: number; testAccuracy: number; hyperparameters: Hyperparameters | null } | null;
   /** Labelled predictions of the version in Production; accuracy and interval are null where there are none. */
   feedback: { labelled: number; accuracy: number | null; interval: readonly [number, number] | null };
   /** The newest version of the dataset; null when it has none. */
-  data: { datasetVersion: number; newImages: number; newShare: number; statistics: DatasetStatistics } | null;
+  data: {
+    datasetVersion: number;
+    images: number;
+    newImages: number;
+    newShare: number;
+    statistics: DatasetStatistics;
+  } | null;
 }
 
 /** What goes on, and what went on last, as it is read under the lock that the decision is made under. */
@@ -86,8 +96,11 @@ export const retrainingMetricsSchema = z.object({
 export type RetrainingMetrics = z.infer<typeof retrainingMetricsSchema>;
 
 /** A request as it is kept with its decision. */
-export interface DecisionRequest extends Omit<RetrainingRequest, 'requestId'> {
+export interface DecisionRequest {
   requestId: string;
+  modelName: string;
+  dataset: string;
+  kind: RetrainingKind;
   by: Actor;
   /** The time a schedule meant, which may be long past when it is made up for. */
   scheduledFor: string | null;

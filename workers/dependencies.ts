@@ -1,32 +1,42 @@
 import { NativeConnection } from '@temporalio/worker';
 import { PerennialError, messageOf } from '../contracts/errors.js';
+import { wilsonInterval } from '../domain/wilson-interval.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { prepare } from '../platform/prepare.js';
+import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createDatasetCommits, type DatasetCommits } from '../stores/dataset-commits.js';
 import { createFeatureStore, type FeatureStore } from '../stores/features.js';
 import { createIngestionStore, type IngestionStore } from '../stores/ingestions.js';
+import { createFeedbackStore } from '../stores/feedback.js';
 import { migrate } from '../stores/migrate.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
 import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
+import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining-decisions.js';
+import { createRetrainingFacts, type RetrainingFactStore } from '../stores/retraining-facts.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
 import { createUploadStore, type UploadStore } from '../stores/uploads.js';
 import { registerSearchAttributes } from './search-attributes.js';
+import { createTemporalClient, type TemporalClient } from './temporal-client.js';
 
 /** Connections and stores that both workers are built on. */
 export interface WorkerDependencies {
   database: Database;
   objects: ObjectStore;
   temporal: NativeConnection;
+  temporalClient: TemporalClient;
+  approvals: ApprovalStore;
   audit: AuditStore;
   commits: DatasetCommits;
   datasets: DatasetStore;
+  decisions: RetrainingDecisions;
+  facts: RetrainingFactStore;
   features: FeatureStore;
   ingestions: IngestionStore;
   outbox: OutboxStore;
@@ -51,9 +61,16 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     database,
     objects,
     temporal,
+    temporalClient: createTemporalClient(temporal, config.TEMPORAL_NAMESPACE, TEMPORAL_ADDRESS),
+    approvals: createApprovalStore(database),
     audit: createAuditStore(database),
     commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
+    decisions: createRetrainingDecisions(database),
+    facts: createRetrainingFacts(database, {
+      policies: createPolicyStore(database),
+      feedback: createFeedbackStore(database, wilsonInterval),
+    }),
     features: createFeatureStore(database),
     ingestions: createIngestionStore(database),
     outbox: createOutboxStore(database),

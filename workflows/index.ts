@@ -1,6 +1,8 @@
 /** Everything the pipeline worker runs; the entry of the workflow bundle. */
+export { guardPromotion } from './guard-promotion.js';
 export { ingestDataset } from './ingest-dataset.js';
 export { promoteModel } from './promote-model.js';
+export { requestRetraining } from './request-retraining.js';
 export { retrainingPipeline } from './retraining-pipeline.js';
 export { trainModel } from './train-model.js';
 export { validateModel } from './validate-model.js';

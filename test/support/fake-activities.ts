@@ -1,7 +1,10 @@
 import type { IngestionActivities } from '../../activities/ingestion.js';
+import type { ApprovalActivities } from '../../activities/approval.js';
+import type { GuardActivities } from '../../activities/guard.js';
 import type { PromotionActivities } from '../../activities/promotion.js';
 import type { RecordActivities } from '../../activities/records.js';
 import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
+import type { RequestActivities } from '../../activities/request-retraining.js';
 import type { RetrainingActivities } from '../../activities/retraining.js';
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
 import type { ValidationActivities } from '../../activities/validation.js';
@@ -10,8 +13,11 @@ import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
 export type AllActivities = RecordActivities &
   IngestionActivities &
   RetrainingActivities &
+  RequestActivities &
   ValidationActivities &
   PromotionActivities &
+  ApprovalActivities &
+  GuardActivities &
   TrainingActivities &
   RegistrationActivities;
 
@@ -35,6 +41,7 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
   const succeed: AllActivities = {
     ...fakeRecords(written),
     ...fakeIngestion(),
+    ...fakeRequests(),
     checkModelPerformance: () => Promise.resolve({ version: null, accuracy: null, detail: 'none yet' }),
     checkNewData: () => Promise.resolve({ newImages: 100, newShare: 1, detail: 'all new' }),
     sourcesToRescan: () => Promise.resolve([]),
@@ -49,6 +56,9 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
     moveProduction: () => Promise.resolve({ formerVersion: null, generation: 1 }),
     checkReplicas: () =>
       Promise.resolve({ passed: true, replicas: ['http://127.0.0.1:1'], detail: 'one replica answers' }),
+    openApproval: () => Promise.resolve({ onExpiry: 'reject', waitMs: 60_000 }),
+    closeApproval: () => Promise.resolve(),
+    watchPromotion: () => Promise.resolve({ outcome: 'passed', detail: 'nothing wrong' }),
     moveProductionBack: () => Promise.resolve({ formerVersion: null, generation: 2 }),
   };
   return { activities: noteCalls({ ...succeed, ...replaced }, written), written };
@@ -59,6 +69,15 @@ function fakeRecords(written: Written): RecordActivities {
     openPipeline: ({ workflow }) => Promise.resolve(void written.opened.push(workflow)),
     enterSteps: (_runId, steps) => Promise.resolve(void written.steps.push(...steps)),
     closePipeline: (_runId, end) => Promise.resolve(void written.ends.push(end)),
+  };
+}
+
+function fakeRequests(): RequestActivities {
+  return {
+    foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [] }),
+    decideOnRetraining: () => Promise.resolve({ decision: 'retrain', reason: 'there are new images' }),
+    startDecidedRetraining: () => Promise.resolve({ workflowId: 'retrain-m', runId: 'run', joined: false }),
+    noteUnstartedRetraining: () => Promise.resolve(),
   };
 }
 

@@ -1,16 +1,17 @@
 import { retrainingPolicySchema } from '../../../contracts/policy.js';
 import type { RetrainingFacts, RetrainingStanding, RetrainingVerdict } from '../../../contracts/retraining.js';
 import { decideRetraining, metricsOf, type DecisionInput } from '../../../domain/retraining-decision.js';
-import { statistics } from '../../support/figures.js';
+import { hyperparameters, statistics } from '../../support/figures.js';
 
 const idle: RetrainingStanding = { running: null, awaitingApproval: false, lastAutomatic: null };
 
 /** A good model with nothing new about it. */
 const calm: RetrainingFacts = {
   policy: retrainingPolicySchema.parse({}),
-  production: { version: 3, testAccuracy: 0.95 },
+  dataset: 'flowers',
+  production: { version: 3, testAccuracy: 0.95, hyperparameters },
   feedback: { labelled: 100, accuracy: 0.95, interval: [0.89, 0.98] },
-  data: { datasetVersion: 7, newImages: 0, newShare: 0, statistics },
+  data: { datasetVersion: 7, images: 100, newImages: 0, newShare: 0, statistics },
 };
 
 function decideOn(
@@ -27,7 +28,7 @@ function fired({ reasons }: RetrainingVerdict): string[] {
 }
 
 const worse = { feedback: { labelled: 100, accuracy: 0.7, interval: [0.6, 0.78] } } as const;
-const grown = { data: { datasetVersion: 8, newImages: 60, newShare: 0.2, statistics } };
+const grown = { data: { datasetVersion: 8, images: 100, newImages: 60, newShare: 0.2, statistics } };
 
 describe('continuous training', () => {
   it('does nothing while accuracy and data are as they were, and says so with every figure', () => {
@@ -78,9 +79,9 @@ describe('continuous training', () => {
     const verdict = decideOn('continuous_training', grown);
     expect(verdict).toMatchObject({ decision: 'retrain', trigger: 'new_data' });
     expect(fired(verdict)).toEqual(['new_images', 'new_share']);
-    const many = { data: { datasetVersion: 8, newImages: 50, newShare: 0.01, statistics } };
+    const many = { data: { datasetVersion: 8, images: 100, newImages: 50, newShare: 0.01, statistics } };
     expect(fired(decideOn('continuous_training', many))).toEqual(['new_images']);
-    const large = { data: { datasetVersion: 8, newImages: 5, newShare: 0.1, statistics } };
+    const large = { data: { datasetVersion: 8, images: 100, newImages: 5, newShare: 0.1, statistics } };
     expect(fired(decideOn('continuous_training', large))).toEqual(['new_share']);
   });
 
@@ -126,7 +127,9 @@ describe('what holds an automatic retraining back', () => {
   it.each(kinds)('is a lack of data, for %s', (kind) => {
     expect(decideOn(kind, { data: null }).skippedBecause).toBe('no_data');
     const tiny = { ...statistics, classes: { dandelion: 3, grass: 50 } };
-    const verdict = decideOn(kind, { data: { datasetVersion: 1, newImages: 53, newShare: 1, statistics: tiny } });
+    const verdict = decideOn(kind, {
+      data: { datasetVersion: 1, images: 100, newImages: 53, newShare: 1, statistics: tiny },
+    });
     expect(verdict.skippedBecause).toBe('no_data');
     expect(verdict.reason).toContain('dandelion has 3');
   });

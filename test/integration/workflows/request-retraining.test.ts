@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import { WorkflowFailedError } from '@temporalio/client';
+import type { AskedRequest } from '../../../activities/request-retraining.js';
+import type { RetrainingRequest } from '../../../contracts/retraining.js';
+import type { requestRetraining, RequestResult } from '../../../workflows/request-retraining.js';
+import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
+import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
+
+let server: WorkflowServer;
+beforeAll(async () => {
+  server = await startWorkflowServer();
+});
+afterAll(() => server.stop());
+
+const request: RetrainingRequest = {
+  modelName: 'm',
+  dataset: null,
+  kind: 'continuous_training',
+  trigger: 'schedule',
+  requestId: null,
+};
+
+function run(
+  replaced: Partial<AllActivities> = {},
+  changes: Partial<RetrainingRequest> = {},
+): Promise<{ result: RequestResult; written: Written; runId: string }> {
+  const { activities, written } = createFakeActivities(replaced);
+  return server.withWorkers(activities, async () => {
+    const handle = await server.client.workflow.start<typeof requestRetraining>('requestRetraining', {
+      workflowId: `request-${randomUUID()}`,
+      taskQueue: 'pipeline',
+      args: [{ ...request, ...changes }],
+    });
+    return { result: await handle.result(), written, runId: handle.firstExecutionRunId };
+  });
+}
+
+const folder = { kind: 'folder', path: '/photographs' } as const;
+
+describe('requestRetraining', () => {
+  it('looks for new files, decides, and starts what was decided, under the id of its own run', async () => {
+    const asked: AskedRequest[] = [];
+    const { result, written, runId } = await run({
+      foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [folder] }),
+      decideOnRetraining: (each) => {
+        asked.push(each);
+        return Promise.resolve({ decision: 'retrain', reason: 'there are new images' });
+      },
+    });
+    expect(result).toEqual({ decision: 'retrain', reason: 'there are new images', runId: 'run' });
+    expect(asked).toMatchObject([{ requestId: runId, scheduledFor: null, notes: [] }]);
+    const order = ['foldersToRescan', 'commitDatasetVersion', 'decideOnRetraining', 'startDecidedRetraining'];
+    expect(written.calls.filter((call) => order.includes(call))).toEqual(order);
+  });
+
+  it('starts nothing when it decided so', async () => {
+    const { result, written } = await run({
+      decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
+    });
+    expect(result).toEqual({ decision: 'skip', reason: 'Skipped: nothing changed', runId: null });
+    expect(written.calls).not.toContain('startDecidedRetraining');
+  });
+
+  it('leaves the looking to the pipeline when it is the weekly one', async () => {
+    const { written } = await run({}, { kind: 'mlops_retraining_pipeline', requestId: 'given' });
+    expect(written.calls).not.toContain('foldersToRescan');
+  });
+
+  it.each(['source_not_found', 'source_unreachable'])('decides on what is known on %s of a folder', async (code) => {
+    const asked: AskedRequest[] = [];
+    const { result } = await run({
+      foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [folder] }),
+      resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable('/photographs is not there.', code)),
+      decideOnRetraining: (each) => {
+        asked.push(each);
+        return Promise.resolve({ decision: 'skip', reason: 'Skipped' });
+      },
+    });
+    expect(result.decision).toBe('skip');
+    expect(asked[0]?.notes).toEqual(['/photographs is not there. Its images stay in the dataset.']);
+  });
+
+  it('notes in the decision that nothing could be started', async () => {
+    const noted: unknown[] = [];
+    const failed = run({
+      startDecidedRetraining: () => Promise.reject(ApplicationFailure.nonRetryable('Temporal refused', 'bad_request')),
+      noteUnstartedRetraining: (note) => Promise.resolve(void noted.push(note)),
+    });
+    await expect(failed).rejects.toThrow(WorkflowFailedError);
+    expect(noted).toMatchObject([{ message: 'Temporal refused' }]);
+  });
+});

@@ -1,0 +1,103 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import {
+  CancellationScope,
+  executeChild,
+  ParentClosePolicy,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { requestSteps } from '../contracts/names.js';
+import type { Source } from '../contracts/datasets.js';
+import type { RetrainingRequest } from '../contracts/retraining.js';
+import type { Decided, RequestActivities } from '../activities/request-retraining.js';
+import { recordOptions } from './activity-options.js';
+import { failureOf } from './failure.js';
+import { ingestDataset } from './ingest-dataset.js';
+import { tellStory } from './story.js';
+
+const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
+  proxyActivities<RequestActivities>(recordOptions);
+
+/** Set by Temporal on what a schedule starts: the time the schedule meant. */
+const scheduledTimeKey = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME);
+
+export interface RequestResult extends Decided {
+  /** The run that was started or joined; null when the request was skipped. */
+  runId: string | null;
+}
+
+/**
+ * What every schedule starts: looks for new files if that is what it is about, decides, and starts the retraining or
+ * leaves the reason why not. The retraining itself is another workflow, one at a time for each model.
+ */
+export async function requestRetraining(request: RetrainingRequest): Promise<RequestResult> {
+  const { workflowId, firstExecutionRunId, typedSearchAttributes } = workflowInfo();
+  const requestId = request.requestId ?? firstExecutionRunId;
+  const scheduledFor = typedSearchAttributes.get(scheduledTimeKey)?.toISOString() ?? null;
+  const story = tellStory(requestSteps);
+  const notes = await story.step('look_for_new_files', () => lookForNewFiles(request), tellNotes);
+  const { decision, reason } = await story.step(
+    'decide',
+    () => decideOnRetraining({ ...request, requestId, workflowId, scheduledFor, notes }),
+    (decided) => decided.reason,
+  );
+  const runId =
+    decision === 'retrain'
+      ? await story.step(
+          'start_retraining',
+          () => startNoting(requestId),
+          (run) => `run ${run}`,
+        )
+      : null;
+  story.end('completed');
+  return { decision, reason, runId };
+}
+
+async function startNoting(requestId: string): Promise<string> {
+  try {
+    return (await startDecidedRetraining({ requestId })).runId;
+  } catch (error) {
+    const { message } = failureOf(error);
+    await CancellationScope.nonCancellable(() => noteUnstartedRetraining({ requestId, message }));
+    throw error;
+  }
+}
+
+/** Scans known folders again, so that files that were added there count. Gives what a person should know of them. */
+async function lookForNewFiles({ modelName, dataset: asked, kind, trigger }: RetrainingRequest): Promise<string[]> {
+  if (kind !== 'continuous_training') return [];
+  const { dataset, sources } = await foldersToRescan({ modelName, dataset: asked });
+  const notes: string[] = [];
+  for (const [index, source] of sources.entries()) {
+    const note = await ingest(dataset, source, trigger, index);
+    if (note !== null) notes.push(note);
+  }
+  return notes;
+}
+
+/** A folder that cannot be looked at keeps its images: the decision is made on what is known, and says so. */
+async function ingest(
+  dataset: string,
+  source: Source,
+  trigger: RetrainingRequest['trigger'],
+  index: number,
+): Promise<string | null> {
+  const { workflowId, firstExecutionRunId } = workflowInfo();
+  const args: Parameters<typeof ingestDataset> = [{ dataset, source, trigger, requestId: firstExecutionRunId }];
+  try {
+    const { note } = await executeChild(ingestDataset, {
+      workflowId: `${workflowId}-${firstExecutionRunId}-look_for_new_files-${index}`,
+      staticSummary: 'look_for_new_files',
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      args,
+    });
+    return note;
+  } catch (error) {
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return `${failureOf(error).message} Its images stay in the dataset.`;
+  }
+}
+
+function tellNotes(notes: readonly string[]): string {
+  return notes.length === 0 ? 'nothing to report' : notes.join(' ');
+}
