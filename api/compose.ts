@@ -26,6 +26,7 @@ import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
 import { createModelHost, type ModelHost } from './model-host.js';
 import { createPipelineStarter } from './pipeline-starter.js';
+import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
 import { createTemporalLink, type TemporalLink } from './temporal-link.js';
 import { createTemporalUrl } from './views/pipeline.js';
 
@@ -36,6 +37,7 @@ export interface Api {
   temporal: TemporalLink;
   health: HealthReporter;
   metrics: ApiMetrics;
+  keeping: PredictionKeeping;
   /** Makes the host of the model, once the address of this replica is known. */
   startServing(replicaUrl: string): ModelHost;
 }
@@ -64,6 +66,9 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const pipelines = createPipelineStore(database);
+  const replica = `${hostname()}-${randomUUID()}`;
+  const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
+  const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });
   const app = createApp({
     host: serving,
     health,
@@ -76,16 +81,17 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     audit: createAuditStore(database),
     datasets: createDatasetStore(database),
     uploads: createUploadStore(database),
+    ...keeping,
     objects,
     logger,
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
-    host = createHost(config, logger, { database, objects, metrics }, replicaUrl);
+    host = createHost(config, logger, { database, objects, metrics }, { id: replica, url: replicaUrl });
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, health, metrics, startServing };
+  return { app, database, objects, temporal, health, metrics, keeping, startServing };
 }
 
 function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {
@@ -103,7 +109,7 @@ function createHost(
   config: Config,
   logger: Logger,
   { database, objects, metrics }: Pick<Api, 'database' | 'objects' | 'metrics'>,
-  replicaUrl: string,
+  replica: { id: string; url: string },
 ): ModelHost {
   const loadEngine = createEngineLoader({
     objects,
@@ -117,7 +123,7 @@ function createHost(
   });
   return createModelHost({
     modelName: config.MODEL_NAME,
-    replica: { id: `${hostname()}-${randomUUID()}`, url: replicaUrl },
+    replica,
     registry: createRegistryStore(database),
     subscribe: (onHint) => database.listen(generationChannel, onHint),
     loadEngine,

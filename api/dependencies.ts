@@ -1,15 +1,18 @@
 import type { Logger } from '../platform/logging.js';
 import type { AuditStore } from '../stores/audit.js';
 import type { DatasetStore } from '../stores/datasets.js';
+import type { FeedbackStore } from '../stores/feedback.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PipelineStore } from '../stores/pipelines.js';
 import type { PolicyStore } from '../stores/policies.js';
+import type { PredictionStore } from '../stores/predictions.js';
 import type { RegistryStore } from '../stores/registry.js';
 import type { UploadStore } from '../stores/uploads.js';
 import type { HealthReporter } from './health.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
 import type { PipelineStarter } from './pipeline-starter.js';
+import type { PredictionLog } from './prediction-log.js';
 import type { TemporalUrl } from './views/pipeline.js';
 
 /** What the routes are built on. Tests hand in what they like. */
@@ -22,6 +25,9 @@ export interface ApiDependencies {
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
   registry: Pick<RegistryStore, 'list'>;
   policies: PolicyStore;
+  predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;
+  predictions: Pick<PredictionStore, 'get' | 'list'>;
+  feedback: FeedbackStore;
   audit: AuditStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;

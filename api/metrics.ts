@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../contracts/errors.js';
 import type { Prediction } from '../model/serving/engine.js';
+import { createFeedbackMetrics, type FeedbackMetrics } from './feedback-metrics.js';
 import type { ServedModel } from './model-host.js';
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -30,7 +31,7 @@ export interface RequestFacts {
   seconds: number;
 }
 
-export interface ApiMetrics {
+export interface ApiMetrics extends FeedbackMetrics {
   countRequest(facts: RequestFacts): void;
   countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
   /** Predictions on tensors: they are not decoded and come many at a time. */
@@ -51,6 +52,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
   const showFacts = createModelMetrics(registry, queueLength);
   return {
     ...createRequestMetrics(registry),
+    ...createFeedbackMetrics(registry),
     ...predictions,
     showModel(served) {
       showFacts(served);

@@ -4,11 +4,13 @@ import { buildOpenApiDocument } from './openapi.js';
 import type { Route } from './route.js';
 import { datasetRoutes } from './routes/datasets.js';
 import { documentationRoutes } from './routes/documentation.js';
+import { feedbackRoutes } from './routes/feedback.js';
 import { healthRoutes } from './routes/health.js';
 import { invocationRoutes } from './routes/invocations.js';
 import { modelRoutes } from './routes/models.js';
 import { pipelineRoutes } from './routes/pipelines.js';
 import { predictionRoutes } from './routes/prediction.js';
+import { predictionHistoryRoutes } from './routes/predictions.js';
 import { uploadRoutes } from './routes/uploads.js';
 
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
@@ -24,6 +26,8 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...predictionRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
     ...modelRoutes(dependencies),
+    ...predictionHistoryRoutes(dependencies),
+    ...feedbackRoutes(dependencies),
     ...pipelineRoutes(dependencies),
     ...datasetRoutes(dependencies),
     ...uploadRoutes(dependencies),

@@ -7,6 +7,7 @@ import { migrate } from '../stores/migrate.js';
 import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './listen.js';
 import type { ModelHost } from './model-host.js';
+import { startPredictionChores } from './prediction-keeping.js';
 import { prepare } from '../platform/prepare.js';
 
 /** How long whoever started this process waits at most for the model in Production to be loaded. */
@@ -18,14 +19,17 @@ async function run(config: Config, logger: Logger): Promise<void> {
   const listening = await listen(api.app, config.HOST, config.PORT);
   const stopping = new AbortController();
   let host: ModelHost | null = null;
+  let endChores = (): void => undefined;
   onShutdown(logger, config.SHUTDOWN_GRACE_MS, async () => {
     stopping.abort();
+    endChores();
     await stop(api, listening, host, logger, config.SHUTDOWN_GRACE_MS);
   });
 
   const url = ownUrl(config, listening.port);
   logger.info({ url }, 'listening');
   if (!(await prepare('bring the schema up to date', () => migrate(api.database), logger, stopping.signal))) return;
+  endChores = startPredictionChores(api.keeping, logger);
   host = api.startServing(config.REPLICA_URL ?? url);
   api.health.setReady();
   api.metrics.setReady(true);
@@ -49,6 +53,8 @@ async function stop(
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');
+  await api.keeping.predictionLog.stop();
+  logger.info('predictions written');
   await api.temporal.close();
   api.objects.close();
   await api.database.close();

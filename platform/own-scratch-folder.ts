@@ -18,7 +18,7 @@ export async function ownScratchFolder(parent: string): Promise<string> {
 }
 
 /** Whether a process with this id exists; one of another user counts as well. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);

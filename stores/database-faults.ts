@@ -26,6 +26,11 @@ export function toDatabaseError(error: unknown): unknown {
   );
 }
 
+/** Whether Postgres refused the data itself, so that the same statement can never succeed. */
+export function isRefusedData(error: unknown): boolean {
+  return errorCodeOf(error) === 'bad_request' || /^2[23]/.test(codeOf(error));
+}
+
 function isConnectionFault(error: unknown): boolean {
   if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return false;
   const code = codeOf(error);

@@ -26,18 +26,17 @@ const documentedRequest = z.object({
   inputs: z.array(tensor).min(1).max(mostImages).describe('RGB images, 224×224×3, 0 to 255'),
 });
 
+/** Names the rows' predictions, in their order; MLflow's body has no room for them. */
+const idsHeader = 'X-Prediction-Ids';
+
+type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictionLog' | 'settings'>;
+
 /** The scoring protocol of MLflow and SageMaker: tensors in, rows of probabilities out. */
-export function invocationRoutes(
-  { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
-  budget: MemoryBudget,
-): Route[] {
-  return [invokeRoute({ host, metrics, settings }, budget), ...probeRoutes({ host, settings })];
+export function invocationRoutes(deps: Needed, budget: MemoryBudget): Route[] {
+  return [invokeRoute(deps, budget), ...probeRoutes(deps)];
 }
 
-function invokeRoute(
-  { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
-  budget: MemoryBudget,
-): Route {
+function invokeRoute({ host, metrics, predictionLog, settings }: Needed, budget: MemoryBudget): Route {
   const body = jsonBody(tensorBody, {
     maxBytes: maxJsonBytes,
     budget,
@@ -51,13 +50,20 @@ function invokeRoute(
     summary: 'Classify images given as tensors',
     tag: 'serving',
     body: { ...body, documented: documentedRequest, isRequired: true },
-    success: json(invocationsResponseSchema, 'Calibrated probabilities, a row an image, in the order of the labels'),
+    success: json(
+      invocationsResponseSchema,
+      `Calibrated probabilities, a row an image, in the order of the labels; ${idsHeader} names the predictions`,
+    ),
     problems: ['bad_request', 'too_large', 'unsupported_type', 'invalid_tensor', 'overloaded', 'no_model'],
     async handle({ body: { pixels, count } }) {
-      const { engine, version } = modelOf(host.current(), settings.modelName);
+      const served = modelOf(host.current(), settings.modelName);
+      const { engine, version } = served;
+      const startedAt = performance.now();
       const predictions = await countingShed(metrics, engine.predictPixels(pixels, count));
       metrics.countTensorPredictions(String(version.version), engine.labels, predictions);
-      return { body: { predictions } };
+      const same = { imageSha256: null, latencyMs: performance.now() - startedAt, route: 'invocations' } as const;
+      const ids = predictions.map((probabilities) => predictionLog.keep(served, { ...same, probabilities }));
+      return { body: { predictions }, headers: { [idsHeader]: ids.join(',') } };
     },
   });
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import type { Request, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
@@ -19,7 +19,7 @@ const formOverheadBytes = 64 * 1024;
 
 /** Predictions on uploaded images. */
 export function predictionRoutes(
-  { host, metrics, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'settings'>,
+  { host, metrics, predictionLog, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'predictionLog' | 'settings'>,
   budget: MemoryBudget,
 ): Route[] {
   const maxBytes = settings.maxUploadBytes + formOverheadBytes;
@@ -53,7 +53,7 @@ export function predictionRoutes(
         modelOf(host.current(), settings.modelName);
         const image = await receiveImage(request, response);
         const served = modelOf(host.current(), settings.modelName);
-        return { body: await predict(served, image, metrics) };
+        return { body: await predict(served, image, { metrics, predictionLog }) };
       },
     }),
   ];
@@ -82,13 +82,19 @@ export async function countingShed<T>(
 }
 
 async function predict(
-  { engine, version }: ServedModel,
+  served: ServedModel,
   image: Uint8Array,
-  metrics: ApiDependencies['metrics'],
+  { metrics, predictionLog }: Pick<ApiDependencies, 'metrics' | 'predictionLog'>,
 ): Promise<z.input<typeof predictionSchema>> {
+  const { engine, version } = served;
   const startedAt = performance.now();
-  const prediction = await countingShed(metrics, engine.predictImage(image));
-  metrics.countPrediction(String(version.version), prediction, (performance.now() - startedAt) / 1000);
+  const [imageSha256, prediction] = await Promise.all([
+    sha256Of(image),
+    countingShed(metrics, engine.predictImage(image)),
+  ]);
+  const latencyMs = performance.now() - startedAt;
+  metrics.countPrediction(String(version.version), prediction, latencyMs / 1000);
+  const facts = { probabilities: prediction.probabilities, imageSha256, latencyMs, route: 'predict' } as const;
   const probabilities = engine.labels.map((label, index) => [label, prediction.probabilities[index] ?? 0] as const);
   return {
     prediction: prediction.label,
@@ -97,8 +103,13 @@ async function predict(
     model_name: version.modelName,
     model_version: String(version.version),
     timestamp: new Date().toISOString(),
-    prediction_id: randomUUID(),
+    prediction_id: predictionLog.keep(served, facts),
   };
+}
+
+/** Off the event loop, beside the inference: a large image takes longer to sum than to answer. */
+async function sha256Of(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
 }
 
 function imageReceiver(

@@ -33,6 +33,9 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
     },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
+    predictionLog: { keep: nothing, flush: () => Promise.resolve() },
+    predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
+    feedback: { add: nothing, history: nothing, confusion: nothing, productionAccuracy: nothing },
     audit: { add: () => Promise.resolve(), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     registry: { list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     datasets: {

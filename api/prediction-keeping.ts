@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { wilsonInterval } from '../domain/wilson-interval.js';
+import type { Logger } from '../platform/logging.js';
+import type { Database } from '../stores/database.js';
+import { createFeedbackStore, type FeedbackStore } from '../stores/feedback.js';
+import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
+import type { ApiMetrics } from './metrics.js';
+import type { ModelHost } from './model-host.js';
+import { createPredictionJournal } from './prediction-journal.js';
+import { createPredictionLog, type PredictionLog } from './prediction-log.js';
+
+/** What is kept of predictions, for the routes. */
+export interface PredictionKeeping {
+  predictionLog: PredictionLog;
+  predictions: PredictionStore;
+  feedback: FeedbackStore;
+}
+
+export interface PredictionKeepingOptions {
+  database: Database;
+  /** Folder of the journal. */
+  spoolFolder: string;
+  /** Id of this process in the record. */
+  replica: string;
+  host: Pick<ModelHost, 'current'>;
+  metrics: ApiMetrics;
+  logger: Logger;
+}
+
+/** Chores are done at the start and then every hour. */
+const choresEveryMs = 3_600_000;
+
+/** Wires the log of predictions to its journal, to Postgres and to the metrics. */
+export function createPredictionKeeping(options: PredictionKeepingOptions): PredictionKeeping {
+  const { database, spoolFolder, replica, host, metrics, logger } = options;
+  const predictions = createPredictionStore(database);
+  const feedback = createFeedbackStore(database, wilsonInterval);
+  const predictionLog = createPredictionLog({
+    replica,
+    predictions,
+    journal: createPredictionJournal(join(spoolFolder, 'predictions')),
+    onDrop: (rows) => metrics.countDroppedPredictions(rows),
+    logger,
+  });
+  metrics.watchPredictions({
+    waiting: () => predictionLog.waiting(),
+    async accuracy() {
+      const served = host.current();
+      if (!served) return null;
+      const { modelName, version } = served.version;
+      return { modelName, version, accuracy: await feedback.productionAccuracy(modelName, { version }) };
+    },
+  });
+  return { predictionLog, predictions, feedback };
+}
+
+/** Makes partitions ahead of time and takes over journals of killed processes, now and every hour. Gives the way to stop. */
+export function startPredictionChores({ predictions, predictionLog }: PredictionKeeping, logger: Logger): () => void {
+  const work = async (): Promise<void> => {
+    await predictions.makePartitions();
+    await predictionLog.adopt();
+  };
+  const attempt = (): void => {
+    work().catch((error: unknown) => logger.warn({ error }, 'chores of the prediction log are done in an hour'));
+  };
+  attempt();
+  const timer = setInterval(attempt, choresEveryMs);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,70 @@
+import type { FeedbackView, ProductionAccuracyView, StoredPredictionView } from '../../contracts/http-predictions.js';
+import { accuracyOf, type ConfusionCount, type Feedback, type Interval } from '../../stores/feedback.js';
+import type { StoredPrediction } from '../../stores/predictions.js';
+import { groupBy } from '../group-by.js';
+
+/** A prediction as it was kept, in the spelling of HTTP. */
+export function storedPredictionView(prediction: StoredPrediction): StoredPredictionView {
+  return {
+    prediction_id: prediction.id,
+    created_at: prediction.createdAt,
+    model_name: prediction.modelName,
+    model_version: String(prediction.version),
+    generation: prediction.generation,
+    replica: prediction.replica,
+    bundle_sha256: prediction.bundleSha256,
+    prediction: prediction.predicted,
+    confidence: prediction.confidence,
+    probabilities: prediction.probabilities,
+    image_sha256: prediction.imageSha256,
+    latency_ms: prediction.latencyMs,
+    route: prediction.route,
+    label: prediction.label,
+    erased_at: prediction.erasedAt,
+  };
+}
+
+/** A label somebody gave, in the spelling of HTTP. */
+export function feedbackView(feedback: Feedback): FeedbackView {
+  return {
+    feedback_id: String(feedback.id),
+    prediction_id: feedback.predictionId,
+    model_name: feedback.modelName,
+    model_version: String(feedback.version),
+    predicted: feedback.predicted,
+    label: feedback.label,
+    correct: feedback.label === feedback.predicted,
+    contradicts: feedback.contradicts,
+    actor: feedback.actor,
+    comment: feedback.comment,
+    created_at: feedback.createdAt,
+  };
+}
+
+/** Accuracy over all versions and of each. */
+export function productionAccuracyView(
+  modelName: string,
+  counts: readonly ConfusionCount[],
+  interval: Interval,
+): ProductionAccuracyView {
+  const versions = [...groupBy(counts, ({ version }) => String(version))];
+  return {
+    model_name: modelName,
+    ...accuracyOf(counts, interval),
+    versions: versions.map(([version, ofVersion]) => ({
+      version,
+      ...accuracyOf(ofVersion, interval),
+      confusion: confusionOf(ofVersion),
+    })),
+  };
+}
+
+function confusionOf(counts: readonly ConfusionCount[]): Record<string, Record<string, number>> {
+  const rows = [...groupBy(counts, ({ label }) => label)];
+  return Object.fromEntries(
+    rows.map(([label, row]) => [
+      label,
+      Object.fromEntries(row.map(({ predicted, predictions }) => [predicted, predictions])),
+    ]),
+  );
+}

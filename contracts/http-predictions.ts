@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { labelSchema, nameSchema } from './datasets.js';
+import { predictionRoutes } from './predictions.js';
+
+/** Predictions, what was right, and where they came from, as HTTP shows them. */
+
+export const feedbackViewSchema = z
+  .object({
+    feedback_id: z.string(),
+    prediction_id: z.uuid(),
+    model_name: z.string(),
+    model_version: z.string(),
+    predicted: z.string(),
+    label: z.string(),
+    correct: z.boolean(),
+    contradicts: z.boolean().describe('the newest label before it was another one'),
+    actor: z.string().nullable().describe('null once it was erased'),
+    comment: z.string().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Feedback' });
+export type FeedbackView = z.infer<typeof feedbackViewSchema>;
+
+export const giveFeedbackSchema = z
+  .strictObject({
+    prediction_id: z.uuid(),
+    label: labelSchema.describe('the true class, one of the model’s'),
+    comment: z.string().max(2000).optional(),
+  })
+  .meta({ id: 'GiveFeedback' });
+
+export const storedPredictionViewSchema = z
+  .object({
+    prediction_id: z.uuid(),
+    created_at: z.iso.datetime(),
+    model_name: z.string(),
+    model_version: z.string(),
+    generation: z.number().int(),
+    replica: z.string(),
+    bundle_sha256: z.string(),
+    prediction: z.string(),
+    confidence: z.number(),
+    probabilities: z.record(z.string(), z.number()).nullable().describe('null once it was erased'),
+    image_sha256: z.string().nullable().describe('of the uploaded file; null for tensors, and once it was erased'),
+    latency_ms: z.number(),
+    route: z.enum(predictionRoutes),
+    label: z.string().nullable().describe('the true class as far as it is known'),
+    erased_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'StoredPrediction' });
+export type StoredPredictionView = z.infer<typeof storedPredictionViewSchema>;
+
+export const predictionDetailViewSchema = storedPredictionViewSchema
+  .extend({ feedback: z.array(feedbackViewSchema).describe('newest first; the newest counts') })
+  .meta({ id: 'PredictionDetail' });
+
+const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+/** The part of a list that lies between two moments. */
+export const periodQuery = z.object({
+  from: moment.optional().describe('predictions made from then on'),
+  to: moment.optional().describe('predictions made before'),
+});
+
+export const versionNumber = z.coerce.number().int().min(1).max(2_147_483_647);
+
+export const predictionQuery = periodQuery.extend({
+  model: nameSchema.optional(),
+  version: versionNumber.optional(),
+  label: labelSchema.optional().describe('the predicted class'),
+  has_feedback: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .optional(),
+});
+
+const accuracyShape = {
+  labelled: z.number().int(),
+  correct: z.number().int(),
+  accuracy: z.number().nullable().describe('null without labels'),
+  interval: z.tuple([z.number(), z.number()]).nullable().describe('95 % Wilson interval'),
+};
+
+export const productionAccuracyViewSchema = z
+  .object({
+    model_name: z.string(),
+    ...accuracyShape,
+    versions: z.array(
+      z.object({
+        version: z.string(),
+        ...accuracyShape,
+        confusion: z
+          .record(z.string(), z.record(z.string(), z.number().int()))
+          .describe('predictions by true class, then by predicted class'),
+      }),
+    ),
+  })
+  .meta({ id: 'ProductionAccuracy' });
+export type ProductionAccuracyView = z.infer<typeof productionAccuracyViewSchema>;
