@@ -1,43 +1,20 @@
 import { runKinds } from '../contracts/experiments.js';
 import { runStatuses } from '../contracts/pipelines.js';
-
-/** What a value of a field can be; parameters are of any kind. */
-export type FieldType = 'number' | 'text' | 'time' | 'any';
-
-/** Fields that every run has, and what they are. */
-export const runFields = {
-  run_id: 'text',
-  name: 'text',
-  kind: 'text',
-  status: 'text',
-  model_name: 'text',
-  dataset: 'text',
-  dataset_version: 'number',
-  workflow_id: 'text',
-  parent_run_id: 'text',
-  code_revision: 'text',
-  error_code: 'text',
-  started_at: 'time',
-  ended_at: 'time',
-  duration_seconds: 'number',
-} as const satisfies Record<string, FieldType>;
-export type RunField = keyof typeof runFields;
-
-/** Groups of fields that each run has its own of. */
-export const fieldGroups = { metrics: 'number', params: 'any', tags: 'text' } as const satisfies Record<
-  string,
-  FieldType
->;
-export type FieldGroup = keyof typeof fieldGroups;
-
-/** What a filter or an order speaks of: a field of every run, or one of a group by its name. */
-export type Field = { group: 'run'; name: RunField } | { group: FieldGroup; name: string };
+import {
+  fieldGroups,
+  runFields,
+  type Field,
+  type FieldGroup,
+  type FieldType,
+  type FilterValue,
+  type RunField,
+} from '../contracts/run-filter.js';
 
 /** The values that fields of a closed set can have. */
 const closedSets: Partial<Record<RunField, readonly string[]>> = { kind: runKinds, status: runStatuses };
 
 const maxNameCharacters = 250;
-const timePattern = /^(?!0000)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
+const timePattern = /^[1-9]\d{3}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 
 /** The field of that name, or the reason why there is none. */
 export function findField(group: string | null, name: string): Field | string {
@@ -50,12 +27,16 @@ export function findField(group: string | null, name: string): Field | string {
   return { group, name };
 }
 
-export function typeOf(field: Field): FieldType {
+export function isTimeField(field: Field): boolean {
+  return typeOf(field) === 'time';
+}
+
+function typeOf(field: Field): FieldType {
   return field.group === 'run' ? runFields[field.name] : fieldGroups[field.group];
 }
 
 /** Why `value` is no value of the field; null when it is one. */
-export function refuseValue(field: Field, value: string | number | boolean): string | null {
+export function refuseValue(field: Field, value: FilterValue): string | null {
   const type = typeOf(field);
   if (type === 'any') return null;
   if (type === 'number') return typeof value === 'number' ? null : 'this field is a number';

@@ -1,22 +1,6 @@
-import { findField, refuseValue, type Field } from './filter-fields.js';
+import { operators, type Field, type Filter, type FilterValue, type SortKey } from '../contracts/run-filter.js';
+import { findField, isTimeField, momentOf, refuseValue } from './filter-fields.js';
 import { filterError, tokenize, type Token } from './filter-tokens.js';
-
-export const operators = ['=', '!=', '<', '<=', '>', '>='] as const;
-export type Operator = (typeof operators)[number];
-export type FilterValue = string | number | boolean;
-
-/** A condition on runs. Each comparison holds or does not: a run that lacks the field is unequal to every value. */
-export type Filter =
-  | { kind: 'and' | 'or'; operands: readonly Filter[] }
-  | { kind: 'not'; operand: Filter }
-  | { kind: 'compare'; field: Field; operator: Operator; value: FilterValue }
-  | { kind: 'in'; field: Field; values: readonly FilterValue[] };
-
-/** A field to sort by. Runs that lack it come last in both directions. */
-export interface SortKey {
-  field: Field;
-  descending: boolean;
-}
 
 const maxDepth = 32;
 const maxComparisons = 100;
@@ -184,7 +168,7 @@ function parseValue(cursor: Cursor, field: Field, after: string): FilterValue {
   if (token.kind !== 'value') throw filterError(token.at, `expected a value after ${after}${foundOf(token)}`);
   const refusal = refuseValue(field, token.value);
   if (refusal !== null) throw filterError(token.at, refusal);
-  return token.value;
+  return typeof token.value === 'string' && isTimeField(field) ? momentOf(token.value) : token.value;
 }
 
 function expectSymbol(cursor: Cursor, symbol: string): void {
@@ -193,8 +177,4 @@ function expectSymbol(cursor: Cursor, symbol: string): void {
 
 function foundOf({ text }: Token): string {
   return text === '' ? '' : `, found ${text}`;
-}
-
-function isTimeField(field: Field): boolean {
-  return field.group === 'run' && (field.name === 'started_at' || field.name === 'ended_at');
 }

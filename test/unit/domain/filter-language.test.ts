@@ -1,6 +1,14 @@
 import fc from 'fast-check';
-import { fieldGroups, runFields, type Field, type FieldGroup, type RunField } from '../../../domain/filter-fields.js';
-import { operators, parseFilter, parseOrder, printFilter, type Filter } from '../../../domain/filter-language.js';
+import {
+  fieldGroups,
+  operators,
+  runFields,
+  type Field,
+  type FieldGroup,
+  type Filter,
+  type RunField,
+} from '../../../contracts/run-filter.js';
+import { parseFilter, parseOrder, printFilter } from '../../../domain/filter-language.js';
 
 const numberFields: RunField[] = ['dataset_version', 'duration_seconds'];
 const textFields: RunField[] = ['run_id', 'name', 'model_name', 'dataset', 'workflow_id', 'error_code'];
@@ -99,7 +107,7 @@ describe('the filter language', () => {
     const text = `metrics.accuracy >= 0.9 and params.architecture = 'cnn' and tags.team != 'x''s'
       and status not in ('completed', 'failed') and started_at > '2026-01-01' and params.class_weights = true`;
     expect(printFilter(parseFilter(text))).toBe(
-      "metrics.`accuracy` >= 0.9 and params.`architecture` = 'cnn' and tags.`team` != 'x''s' and not status in ('completed', 'failed') and started_at > '2026-01-01' and params.`class_weights` = true",
+      "metrics.`accuracy` >= 0.9 and params.`architecture` = 'cnn' and tags.`team` != 'x''s' and not status in ('completed', 'failed') and started_at > '2026-01-01T00:00:00.000Z' and params.`class_weights` = true",
     );
   });
 
@@ -150,6 +158,17 @@ describe('the filter language', () => {
       const known = name === 'status' ? "'failed'" : name === 'kind' ? "'trial'" : value;
       expect(parseFilter(`${field} = ${known}`)).toMatchObject({ kind: 'compare' });
     }
+  });
+});
+
+describe('a time', () => {
+  it.each([
+    ['2026-01-31', '2026-01-31T00:00:00.000Z'],
+    ['2026-01-31 10:00', '2026-01-31T10:00:00.000Z'],
+    ['2026-01-31T10:00:00.25+05:30', '2026-01-31T04:30:00.250Z'],
+    ['2024-02-29T23:59:59Z', '2024-02-29T23:59:59.000Z'],
+  ])('%s is the moment %s', (text, value) => {
+    expect(parseFilter(`ended_at <= '${text}'`)).toMatchObject({ value });
   });
 });
 
