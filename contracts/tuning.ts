@@ -93,6 +93,9 @@ export const trialProgressSchema = trialScoreSchema.extend({
 });
 export type TrialProgress = z.infer<typeof trialProgressSchema>;
 
+/** Files that a search leaves. */
+export const searchArtifacts = { chart: 'search.svg', table: 'search.md', data: 'search.json' } as const;
+
 export const trialStatuses = ['running', 'stopped', 'failed', 'finished'] as const;
 export type TrialStatus = (typeof trialStatuses)[number];
 

@@ -111,13 +111,15 @@ export function races(trials: readonly Trial[], budget: SearchBudget): Trial[][]
 
 /** The numbers of the one in `eta` with the lowest loss, best first; of equal ones the earlier goes on, and never one that failed. */
 export function survivors(standings: readonly Standing[], eta: number): number[] {
-  return ranked(standings).slice(0, Math.ceil(standings.length / eta));
-}
-
-/** The numbers of all that did not fail, best first. */
-export function ranked(standings: readonly Standing[]): number[] {
   return standings
     .flatMap(({ trial, loss }) => (loss === null || !Number.isFinite(loss) ? [] : [{ trial, loss }]))
     .sort((a, b) => a.loss - b.loss || a.trial - b.trial)
+    .slice(0, Math.ceil(standings.length / eta))
     .map(({ trial }) => trial);
+}
+
+/** The trial with the lowest loss of those that got furthest; null when none got anywhere. */
+export function bestOf(reached: readonly { trial: number; rung: Rung; loss: number }[]): number | null {
+  const ordered = [...reached].sort((a, b) => b.rung.epochs - a.rung.epochs || a.loss - b.loss || a.trial - b.trial);
+  return ordered[0]?.trial ?? null;
 }

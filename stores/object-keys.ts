@@ -23,6 +23,10 @@ export function runArtifactKey(runId: string, name: string): string {
   return `runs/${runId}/${name}`;
 }
 
+export function searchArtifactKey(searchId: string, name: string): string {
+  return `searches/${searchId}/${name}`;
+}
+
 export function uploadKey(uploadId: string, position: number): string {
   return `uploads/${uploadId}/${String(position)}`;
 }

@@ -62,7 +62,7 @@ export async function fitModel(deps: TrainingDependencies, input: TrainingInput)
 /** Brings a dataset version into `folder` in the form the architecture trains on: embeddings, or the images. */
 export async function fetchTrainerInputs(
   deps: TrainingDependencies,
-  input: TrainingInput,
+  input: Pick<TrainingInput, 'dataset' | 'datasetVersion' | 'hyperparameters'>,
   folder: string,
   signal: AbortSignal,
 ): Promise<TrainerInputs> {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { hyperparametersSchema } from '../../../contracts/training.js';
 import { searchBudgetSchema, searchSpaceSchema, type SearchSpace } from '../../../contracts/tuning.js';
-import { races, ranked, rungs, sampleTrials, survivors, type Standing } from '../../../domain/successive-halving.js';
+import { bestOf, races, rungs, sampleTrials, survivors, type Standing } from '../../../domain/successive-halving.js';
 
 const budget = searchBudgetSchema.parse({});
 const wide = searchSpaceSchema.parse({
@@ -116,12 +116,27 @@ describe('survivors', () => {
   it('are the third with the lowest loss; of equal ones the earlier', () => {
     expect(survivors(standings, 3)).toEqual([3, 1]);
     expect(survivors([...standings].reverse(), 3)).toEqual([3, 1]);
-    expect(ranked(standings)).toEqual([3, 1, 4]);
   });
 
   it('are never trials that failed', () => {
     expect(survivors([{ trial: 1, loss: null }], 3)).toEqual([]);
     expect(survivors([...standings.slice(0, 2), { trial: 6, loss: null }], 2)).toEqual([1]);
+  });
+});
+
+describe('bestOf', () => {
+  it('is the lowest loss of those that got furthest', () => {
+    const [first, second] = rungs(9, 3, 1, 9);
+    if (!first || !second) throw new Error('there are three rungs');
+    const reached = [
+      { trial: 1, rung: first, loss: 0.1 },
+      { trial: 2, rung: second, loss: 0.4 },
+      { trial: 4, rung: second, loss: 0.3 },
+      { trial: 3, rung: second, loss: 0.3 },
+    ];
+    expect(bestOf(reached)).toBe(3);
+    expect(bestOf(reached.slice(0, 1))).toBe(1);
+    expect(bestOf([])).toBeNull();
   });
 });
 

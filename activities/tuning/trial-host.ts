@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCodeOf } from '../../contracts/errors.js';
+import type { TrialInput, TrialProgress } from '../../contracts/tuning.js';
+import { startTrainer, type Trainer } from '../model-process.js';
+import type { TrainingDependencies } from '../training/dependencies.js';
+import { fetchTrainerInputs, trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../training/fit.js';
+
+/** How long a trainer waits for the next trial of its search: longer than a search takes between two rungs. */
+const defaultIdleMs = 20_000;
+
+/**
+ * Runs trials one at a time in a trainer process that stays for the next trial of the same search, with the images or
+ * features it has: starting one takes longer than a trial.
+ */
+export interface TrialHost {
+  /** Trains a trial on to its rung. Fails as `Trainer.run` does. */
+  run(input: TrialInput, signal: AbortSignal): Promise<TrialProgress>;
+  /** Ends the trainer, if there is one, after the trial under way; it also ends by itself when it is idle. */
+  close(): Promise<void>;
+}
+
+/** A trainer with the inputs of one search, in a folder that is gone with it. */
+interface Warm {
+  searchId: string;
+  folder: string;
+  trainer: Trainer;
+  /** By what they are made of: trials on images need other inputs than those on features. */
+  inputs: Map<string, TrainerInputs>;
+}
+
+export function createTrialHost(deps: TrainingDependencies, idleMs = defaultIdleMs): TrialHost {
+  let warm: Warm | null = null;
+  let idle: NodeJS.Timeout | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+  const cool = async (): Promise<void> => {
+    const former = warm;
+    warm = null;
+    if (former) await dispose(former);
+  };
+  const work = async (input: TrialInput, signal: AbortSignal): Promise<TrialProgress> => {
+    clearTimeout(idle);
+    try {
+      if (warm?.searchId !== input.searchId || !warm.trainer.isAlive()) {
+        await cool();
+        warm = await heat(deps, input.searchId);
+      }
+      return await train(deps, warm, input, signal);
+    } catch (error) {
+      // A trial that diverges is itself to blame; after anything else the next one had better start afresh.
+      if (errorCodeOf(error) !== 'training_diverged') await cool();
+      throw error;
+    } finally {
+      idle = setTimeout(() => void inTurn(cool), idleMs).unref();
+    }
+  };
+  return {
+    run: (input, signal) => inTurn(() => work(input, signal)),
+    close() {
+      clearTimeout(idle);
+      return inTurn(cool);
+    },
+  };
+}
+
+async function heat({ scratchFolder, logger }: TrainingDependencies, searchId: string): Promise<Warm> {
+  const folder = join(scratchFolder, `search-${randomUUID()}`);
+  await mkdir(folder, { recursive: true });
+  return { searchId, folder, trainer: startTrainer(logger), inputs: new Map() };
+}
+
+async function dispose({ trainer, folder }: Warm): Promise<void> {
+  await trainer.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function train(
+  deps: TrainingDependencies,
+  { folder, trainer, inputs: known }: Warm,
+  { trial: { number, hyperparameters }, epochs, dataset, datasetVersion }: TrialInput,
+  signal: AbortSignal,
+): Promise<TrialProgress> {
+  const kind = `${trainsOnFeatures(hyperparameters)} ${trainsOnImages(hyperparameters)}`;
+  const inputs =
+    known.get(kind) ?? (await fetchTrainerInputs(deps, { dataset, datasetVersion, hyperparameters }, folder, signal));
+  known.set(kind, inputs);
+  const outputFolder = join(folder, `trial-${number}`);
+  return trainer.run({ kind: 'trial', hyperparameters, ...inputs, pauseAfter: epochs, outputFolder }, { signal });
+}
