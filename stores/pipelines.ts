@@ -8,6 +8,7 @@ import {
 } from '../contracts/pipelines.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
+import { addToOutbox } from './outbox.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
 
 const stepSchema = z.object({
@@ -69,7 +70,7 @@ export interface PipelineStore {
   open(run: PipelineOpening): Promise<void>;
   /** Tells where a step stands. A step that ended stays ended, whatever a late retry says. */
   enterStep(runId: string, step: StepEntry): Promise<void>;
-  /** Ends a running record, and its steps still running with it. */
+  /** Ends a running record, and its steps still running with it. A failure is told to people once: `pipeline.failed`. */
   close(runId: string, end: PipelineEnd): Promise<void>;
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
@@ -98,7 +99,9 @@ export function createPipelineStore(db: Database): PipelineStore {
            WHERE run_id = $1 AND status = 'running' RETURNING run_id`,
           [runId, end.status, jsonParameter(end.result), end.error?.code ?? null, end.error?.message ?? null],
         );
-        if (closed.length > 0) await endSteps(tx, runId, end.status);
+        if (closed.length === 0) return;
+        if (end.status === 'failed') await tellFailure(tx, runId);
+        await endSteps(tx, runId, end.status);
       }),
     async get(runId) {
       const row = await db.row(pipelineRow, 'SELECT * FROM pipelines WHERE run_id = $1', [runId]);
@@ -138,6 +141,40 @@ async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
     [run.workflowId, run.runId],
   );
   for (const orphan of orphans) await endSteps(tx, orphan.runId, 'cancelled');
+}
+
+const failureRow = z.object({
+  workflowId: z.string(),
+  workflow: z.string(),
+  modelName: z.string().nullable(),
+  dataset: z.string().nullable(),
+  step: z.string().nullable(),
+  code: z.string(),
+  message: z.string(),
+  productionVersion: z.number().nullable(),
+});
+
+/** Has people told which step of a run failed, why, and which version is in Production all the same. */
+async function tellFailure(tx: Queryable, runId: string): Promise<void> {
+  const failure = await tx.row(
+    failureRow,
+    `SELECT workflow_id, workflow, pipelines.model_name, pipelines.dataset,
+       (SELECT name FROM pipeline_steps WHERE run_id = $1 AND status IN ('failed', 'running')
+        ORDER BY status, position LIMIT 1) AS step,
+       coalesce(error_code, 'internal') AS code, coalesce(error_message, 'Nobody said why.') AS message,
+       model_versions.version AS production_version
+     FROM pipelines LEFT JOIN model_versions
+       ON model_versions.model_name = pipelines.model_name AND model_versions.stage = 'Production'
+     WHERE pipelines.run_id = $1 AND NOT EXISTS (
+       SELECT FROM pipelines AS parent
+       WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`,
+    [runId],
+  );
+  // Of a child the parent tells, if it fails of it.
+  if (!failure) return;
+  const { code, message, ...told } = failure;
+  const payload = { runId, ...told, error: { code, message } };
+  await addToOutbox(tx, { key: `pipeline-failed-${runId}`, kind: 'pipeline.failed', payload });
 }
 
 async function endSteps(tx: Queryable, runId: string, status: RunStatus): Promise<void> {

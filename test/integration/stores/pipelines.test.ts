@@ -93,6 +93,58 @@ describe('the record of a pipeline', () => {
   });
 });
 
+describe('a pipeline that fails', () => {
+  const error = { code: 'source_empty', message: 'nothing there' } as const;
+  const told = async (runId: string): Promise<unknown[]> =>
+    records.db.query(`SELECT kind, payload FROM outbox WHERE key = 'pipeline-failed-' || $1`, [runId]);
+
+  it('has people told once of its step, its error, and what is in Production all the same', async () => {
+    await records.db.query(
+      `INSERT INTO models (name) VALUES ('lily');
+       INSERT INTO model_versions (model_name, version, stage, run_id, architecture, labels, dataset, dataset_version,
+         dataset_digest, bundle_key, bundle_sha256, size_bytes, evaluation, semantic_version)
+       VALUES ('lily', 7, 'Production', 'x', 'cnn', '[]', 'flowers', 1, 'd', 'k', repeat('0', 64), 1, '{}', '1.0.0')`,
+    );
+    const runId = await open({ modelName: 'lily', workflowId: 'ingest-lily' });
+    await pipelines.enterStep(runId, { name: 'resolve_source', status: 'completed' });
+    await pipelines.enterStep(runId, { name: 'scan', status: 'failed', detail: 'nothing there' });
+    for (let attempt = 0; attempt < 2; attempt += 1) await pipelines.close(runId, { status: 'failed', error });
+    expect(await told(runId)).toEqual([
+      {
+        kind: 'pipeline.failed',
+        payload: {
+          runId,
+          workflowId: 'ingest-lily',
+          workflow: 'ingestDataset',
+          modelName: 'lily',
+          dataset: 'flowers',
+          step: 'scan',
+          error,
+          productionVersion: 7,
+        },
+      },
+    ]);
+  });
+
+  it('says so without a model or a step as well', async () => {
+    const runId = await open();
+    await pipelines.close(runId, { status: 'failed', error });
+    expect(await told(runId)).toMatchObject([{ payload: { step: null, modelName: null, productionVersion: null } }]);
+  });
+
+  it('is told of by its parent when it is a child, and not at all when it was completed or cancelled', async () => {
+    const parent = await open({ workflowId: 'retrain-parent' });
+    const child = await open({ workflowId: `retrain-parent-${parent}-prepare_training_data-0` });
+    await pipelines.close(child, { status: 'failed', error });
+    expect(await told(child)).toEqual([]);
+    for (const status of ['completed', 'cancelled'] as const) {
+      const runId = await open();
+      await pipelines.close(runId, { status });
+      expect(await told(runId)).toEqual([]);
+    }
+  });
+});
+
 describe('the list of pipelines', () => {
   it('gives every record once, newest first, page by page, while others are added', async () => {
     const ids: string[] = [];
