@@ -1,12 +1,17 @@
 import type { Logger } from '../platform/logging.js';
 import type { AuditStore } from '../stores/audit.js';
 import type { DatasetStore } from '../stores/datasets.js';
+import type { DeletionStores } from '../stores/delete-version.js';
 import type { FeedbackStore } from '../stores/feedback.js';
+import type { LineageStore } from '../stores/lineage.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PipelineStore } from '../stores/pipelines.js';
 import type { PolicyStore } from '../stores/policies.js';
 import type { PredictionStore } from '../stores/predictions.js';
 import type { RegistryStore } from '../stores/registry.js';
+import type { AliasRecord } from '../stores/registry-aliases.js';
+import type { VersionEdits } from '../stores/registry-edits.js';
+import type { ProductionHistory } from '../stores/registry-history.js';
 import type { UploadStore } from '../stores/uploads.js';
 import type { HealthReporter } from './health.js';
 import type { ApiMetrics } from './metrics.js';
@@ -14,6 +19,15 @@ import type { ModelHost } from './model-host.js';
 import type { PipelineStarter } from './pipeline-starter.js';
 import type { PredictionLog } from './prediction-log.js';
 import type { TemporalUrl } from './views/pipeline.js';
+
+type RegistryUses =
+  | 'list'
+  | 'resolve'
+  | 'summaries'
+  | keyof VersionEdits
+  | keyof AliasRecord
+  | keyof ProductionHistory
+  | keyof DeletionStores['registry'];
 
 /** What the routes are built on. Tests hand in what they like. */
 export interface ApiDependencies {
@@ -23,15 +37,16 @@ export interface ApiDependencies {
   starter: PipelineStarter;
   temporalUrl: TemporalUrl;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
-  registry: Pick<RegistryStore, 'list'>;
+  registry: Pick<RegistryStore, RegistryUses>;
   policies: PolicyStore;
   predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;
   predictions: Pick<PredictionStore, 'get' | 'list'>;
   feedback: FeedbackStore;
+  lineage: LineageStore;
   audit: AuditStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
-  objects: Pick<ObjectStore, 'putFile' | 'delete'>;
+  objects: Pick<ObjectStore, 'get' | 'list' | 'sum' | 'putFile' | 'delete'>;
   logger: Logger;
   settings: ApiSettings;
 }

@@ -7,6 +7,9 @@ import { documentationRoutes } from './routes/documentation.js';
 import { feedbackRoutes } from './routes/feedback.js';
 import { healthRoutes } from './routes/health.js';
 import { invocationRoutes } from './routes/invocations.js';
+import { modelRegistryRoutes } from './routes/model-registry.js';
+import { modelVersionRoutes } from './routes/model-versions.js';
+import { lineageRoutes } from './routes/lineage.js';
 import { modelRoutes } from './routes/models.js';
 import { pipelineRoutes } from './routes/pipelines.js';
 import { predictionRoutes } from './routes/prediction.js';
@@ -26,8 +29,11 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...predictionRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
     ...modelRoutes(dependencies),
+    ...modelRegistryRoutes(dependencies),
+    ...modelVersionRoutes(dependencies),
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
+    ...lineageRoutes(dependencies),
     ...pipelineRoutes(dependencies),
     ...datasetRoutes(dependencies),
     ...uploadRoutes(dependencies),

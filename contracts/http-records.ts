@@ -41,7 +41,7 @@ export const evaluationViewSchema = z
   .meta({ id: 'Evaluation' });
 export type EvaluationView = z.infer<typeof evaluationViewSchema>;
 
-const comparisonViewSchema = z.object({
+export const comparisonViewSchema = z.object({
   production_version: z.string(),
   images: z.number().int(),
   candidate_accuracy: z.number(),
@@ -52,6 +52,7 @@ const comparisonViewSchema = z.object({
   only_production_right: z.number().int(),
   mcnemar_p_value: z.number(),
 });
+export type ComparisonView = z.infer<typeof comparisonViewSchema>;
 
 export const decisionViewSchema = z
   .object({

@@ -78,8 +78,8 @@ async function edit(tx: Queryable, current: ModelVersion, change: VersionChange,
   );
   const edited = await readVersion(tx, modelName, version);
   if (edited.revision === current.revision) return current;
-  const before = { description: current.description, tags: current.tags, semanticVersion: current.semanticVersion };
-  const after = { description, tags, semanticVersion };
+  const before = { description: current.description, tags: current.tags, semantic_version: current.semanticVersion };
+  const after = { description, tags, semantic_version: semanticVersion };
   await writeAudit(tx, { by, action: 'version.edit', subject: subjectOf(modelName, version), before, after });
   return edited;
 }

@@ -22,7 +22,7 @@ export type NewVersion = Omit<ModelVersion, Assigned | keyof Given> &
   };
 
 /** Within a transaction: see `RegistryStore.register`. */
-export async function register(tx: Queryable, model: NewVersion, by: Actor = trainerOf(model)): Promise<ModelVersion> {
+export async function register(tx: Queryable, model: NewVersion, by?: Actor): Promise<ModelVersion> {
   await tx.query('INSERT INTO models (name) VALUES ($1) ON CONFLICT DO NOTHING', [model.modelName]);
   await lockModel(tx, model.modelName);
   const known = await versionOfRun(tx, model.runId);
@@ -30,19 +30,34 @@ export async function register(tx: Queryable, model: NewVersion, by: Actor = tra
   const semanticVersion = await numberOf(tx, model);
   const registered = await insert(tx, { ...model, semanticVersion });
   if (!registered) throw new PerennialError('internal', `Run ${model.runId} could not be registered.`);
-  const { version, runId, origin, bundleSha256 } = registered;
   await writeAudit(tx, {
-    by,
-    action: 'model.register',
-    subject: subjectOf(model.modelName, version),
-    after: { semanticVersion, runId, origin, bundleSha256 },
+    by: by ?? (await trainerOf(tx, model)),
+    action: 'version.register',
+    subject: subjectOf(model.modelName, registered.version),
+    after: descriptionOf(registered),
   });
   return registered;
 }
 
+function descriptionOf(version: ModelVersion): unknown {
+  return {
+    run_id: version.runId,
+    semantic_version: version.semanticVersion,
+    stage: version.stage,
+    architecture: version.architecture,
+    dataset: version.dataset,
+    dataset_version: version.datasetVersion,
+    origin: version.origin,
+    bundle_sha256: version.bundleSha256,
+  };
+}
+
 /** Without another actor it is the training that registers what it has trained. */
-function trainerOf({ runId }: NewVersion): Actor {
-  return { name: 'trainModel', via: 'workflow', from: runId, requestId: null };
+async function trainerOf(tx: Queryable, { runId }: NewVersion): Promise<Actor> {
+  const run = await tx.row(z.object({ workflowId: z.string() }), 'SELECT workflow_id FROM runs WHERE run_id = $1', [
+    runId,
+  ]);
+  return { name: 'trainModel', via: 'workflow', from: run?.workflowId ?? runId, requestId: null };
 }
 
 function insert(tx: Queryable, model: NewVersion & { semanticVersion: string }): Promise<ModelVersion | null> {

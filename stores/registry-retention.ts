@@ -102,7 +102,7 @@ async function markDeleted(
     by,
     action: 'version.delete',
     subject: subjectOf(modelName, version),
-    before: { stage, semanticVersion, runId, bundleSha256 },
+    before: { stage, semantic_version: semanticVersion, run_id: runId, bundle_sha256: bundleSha256 },
     after: { reason },
   });
   const deleted = await tx.row(tombstoneRow, `${tombstones} AND model_name = $1 AND version = $2`, [

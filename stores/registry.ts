@@ -12,7 +12,7 @@ import { createProductionHistory, type ProductionHistory } from './registry-hist
 import { register, type NewVersion } from './registry-registration.js';
 import { createReplicaRecord, type ReplicaRecord } from './registry-replicas.js';
 import { createVersionRetention, type VersionRetention } from './registry-retention.js';
-import { readVersion, resolveVersion, versionOfRun, versionRow } from './registry-rows.js';
+import { readVersion, requireModel, resolveVersion, versionOfRun, versionRow } from './registry-rows.js';
 import { finishRun, type RunOutcome } from './runs.js';
 
 const historyRow = z.object({
@@ -68,7 +68,7 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   ofRun(runId: string): Promise<ModelVersion | null>;
   /** A version by its number, or by `@alias`. Throws `not_found`. */
   resolve(modelName: string, reference: string): Promise<ModelVersion>;
-  /** Versions of a model that are there, newest first; no such model has none. */
+  /** Versions of a model that are there, newest first. Throws `not_found` for a model that never had one. */
   list(modelName: string, query: VersionQuery): Promise<Page<ModelVersion>>;
   /** Names of all models, in order. */
   models(): Promise<string[]>;
@@ -145,6 +145,7 @@ async function listVersions(
      ORDER BY version DESC LIMIT $3`,
     [modelName, sequenceOfToken(pageToken), limit + 1, stage ?? null, tag?.key ?? null, tag?.value ?? null],
   );
+  if (rows.length === 0) await requireModel(db, modelName);
   return pageOfRows(
     rows.map((item) => ({ sequence: item.version, item })),
     limit,

@@ -1,5 +1,5 @@
-import type { DecisionView, EvaluationView, ModelVersionView } from '../../contracts/http-records.js';
-import type { Decision, ModelVersion } from '../../contracts/registry.js';
+import type { ComparisonView, DecisionView, EvaluationView, ModelVersionView } from '../../contracts/http-records.js';
+import type { Comparison, Decision, ModelVersion } from '../../contracts/registry.js';
 import type { Evaluation } from '../../contracts/training.js';
 
 /** An evaluation in the spelling of HTTP. */
@@ -47,16 +47,21 @@ export function decisionView({ outcome, summary, reasons, comparison }: Decision
     outcome,
     summary,
     reasons,
-    comparison: comparison && {
-      production_version: String(comparison.productionVersion),
-      images: comparison.images,
-      candidate_accuracy: comparison.candidateAccuracy,
-      production_accuracy: comparison.productionAccuracy,
-      difference: comparison.difference,
-      interval: comparison.interval,
-      only_candidate_right: comparison.onlyCandidateRight,
-      only_production_right: comparison.onlyProductionRight,
-      mcnemar_p_value: comparison.mcnemarPValue,
-    },
+    comparison: comparison && comparisonView(comparison),
+  };
+}
+
+/** A paired comparison in the spelling of HTTP. */
+export function comparisonView(comparison: Comparison): ComparisonView {
+  return {
+    production_version: String(comparison.productionVersion),
+    images: comparison.images,
+    candidate_accuracy: comparison.candidateAccuracy,
+    production_accuracy: comparison.productionAccuracy,
+    difference: comparison.difference,
+    interval: comparison.interval,
+    only_candidate_right: comparison.onlyCandidateRight,
+    only_production_right: comparison.onlyProductionRight,
+    mcnemar_p_value: comparison.mcnemarPValue,
   };
 }

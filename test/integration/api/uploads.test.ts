@@ -48,6 +48,7 @@ describe('an upload', () => {
         },
       },
       objects: {
+        ...empty.objects,
         async putFile(key, path) {
           stored.set(key, digest(await readFile(path)));
           if (key === uploadKey(uploadId, 1)) passing('put');

@@ -62,13 +62,13 @@ describe('editing', () => {
     await register('edited', { description: 'first', tags: { camera: 'phone', season: 'spring' } });
     const edited = await registry.edit('edited', 1, { tags: { season: null, place: 'Bern' } }, any);
     expect(edited).toMatchObject({ description: 'first', tags: { camera: 'phone', place: 'Bern' }, revision: 2 });
-    expect(await auditOf('models/edited/versions/1')).toEqual(['model.register', 'version.edit']);
+    expect(await auditOf('models/edited/versions/1')).toEqual(['version.register', 'version.edit']);
   });
 
   it('that changes nothing leaves no trace', async () => {
     const registered = await register('same', { description: 'as it is' });
     expect(await registry.edit('same', 1, { description: 'as it is' }, any)).toEqual(registered);
-    expect(await auditOf('models/same/versions/1')).toEqual(['model.register']);
+    expect(await auditOf('models/same/versions/1')).toEqual(['version.register']);
   });
 
   it('by two at once for the same revision is done once', async () => {
@@ -81,7 +81,7 @@ describe('editing', () => {
     expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
       reason: { code: 'precondition_failed' },
     });
-    expect(await auditOf('models/contested/versions/1')).toEqual(['model.register', 'version.edit']);
+    expect(await auditOf('models/contested/versions/1')).toEqual(['version.register', 'version.edit']);
   });
 
   it('sees a promotion as a change', async () => {
@@ -107,7 +107,7 @@ describe('stages', () => {
       { formerStage: 'Staging', stage: 'Archived', actor: 'curator', reason: 'worse' },
       { formerStage: 'Archived', stage: 'Staging', actor: 'curator', reason: 'it was not' },
     ]);
-    expect(await auditOf('models/staged/versions/1')).toEqual(['model.register', 'version.stage', 'version.stage']);
+    expect(await auditOf('models/staged/versions/1')).toEqual(['version.register', 'version.stage', 'version.stage']);
     const change = records.db.query(`DELETE FROM stage_changes WHERE model_name = 'staged'`);
     await expect(change).rejects.toThrow(/append-only/);
   });
