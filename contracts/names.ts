@@ -9,6 +9,8 @@ export const workflowTypes = {
   promoteModel: 'promoteModel',
   guardPromotion: 'guardPromotion',
   retrainingPipeline: 'retrainingPipeline',
+  tuneModel: 'tuneModel',
+  runTrial: 'runTrial',
   requestRetraining: 'requestRetraining',
 } as const;
 
@@ -48,8 +50,26 @@ export const guardSteps = ['guard_promotion'] as const;
 /** The steps of `requestRetraining`, in order. */
 export const requestSteps = ['look_for_new_files', 'decide', 'start_retraining'] as const;
 
+/** The steps of `tuneModel`, in order, and of each of its trials. */
+export const tuningSteps = [
+  'start',
+  'prepare_training_data',
+  'extract_features',
+  'search',
+  'train_best',
+  'end',
+] as const;
+export type TuningStep = (typeof tuningSteps)[number];
+export const trialSteps = ['run_trial'] as const;
+
 export type StepName =
-  (typeof guardSteps)[number] | (typeof requestSteps)[number] | RetrainingStep | IngestionStep | TrainingStep;
+  | (typeof guardSteps)[number]
+  | (typeof requestSteps)[number]
+  | RetrainingStep
+  | IngestionStep
+  | TrainingStep
+  | TuningStep
+  | (typeof trialSteps)[number];
 
 /** One retraining per model at a time: a second request joins the run with this id. */
 export function retrainingWorkflowId(modelName: string): string {
@@ -59,6 +79,11 @@ export function retrainingWorkflowId(modelName: string): string {
 /** One ingestion per dataset and source at a time. `sourceHash` is a hash of the source and its options. */
 export function ingestionWorkflowId(dataset: string, sourceHash: string): string {
   return `ingest-${dataset}-${sourceHash}`;
+}
+
+/** One search per model at a time: a second request joins the run with this id. */
+export function tuningWorkflowId(modelName: string): string {
+  return `tune-${modelName}`;
 }
 
 /** One watch over each change of Production. */

@@ -4,5 +4,7 @@ export { ingestDataset } from './ingest-dataset.js';
 export { promoteModel } from './promote-model.js';
 export { requestRetraining } from './request-retraining.js';
 export { retrainingPipeline } from './retraining-pipeline.js';
+export { runTrial } from './run-trial.js';
 export { trainModel } from './train-model.js';
+export { tuneModel } from './tune-model.js';
 export { validateModel } from './validate-model.js';

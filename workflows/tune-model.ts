@@ -1,0 +1,144 @@
+import {
+  CancellationScope,
+  executeChild,
+  ParentClosePolicy,
+  proxyActivities,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { tuningSteps, type TuningStep } from '../contracts/names.js';
+import type { TrainingResult } from '../contracts/pipelines.js';
+import type { TuningInput, TuningResult } from '../contracts/tuning.js';
+import { sampleTrials } from '../domain/successive-halving.js';
+import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
+import type { TrainingActivities } from '../activities/training.js';
+import type { SearchActivities } from '../activities/tuning.js';
+import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
+import { recordPipeline } from './pipeline-record.js';
+import { searchTrials, type Found } from './search-trials.js';
+import type { Story } from './story.js';
+import { trainModel } from './train-model.js';
+
+/** Trials of a search that says neither how many nor how long; one by time has as many as it gets to. */
+const usualTrials = 50;
+const mostTrials = 500;
+
+/** The step's activities on the pipeline's queue, shown under the step's name in the Temporal Web UI. */
+function searchOf(step: TuningStep): SearchActivities {
+  return proxyActivities<SearchActivities>({ ...registrationOptions, summary: step });
+}
+
+/**
+ * Searches for good hyper-parameters: many short trials as children, fewer longer ones, then a full training with the
+ * best, registered in Staging as any other. The test images have no part in the choice.
+ */
+export async function tuneModel(input: TuningInput): Promise<TuningResult> {
+  const { modelName, dataset, trigger } = input;
+  const searchId = workflowInfo().firstExecutionRunId;
+  const opening = { trigger, modelName, dataset, steps: tuningSteps, first: 'start', last: 'end' } as const;
+  return recordPipeline(opening, async (story) => {
+    try {
+      const { datasetVersion } = await story.step(
+        'prepare_training_data',
+        () => prepare(input, searchId),
+        (data) => `version ${data.datasetVersion} with ${data.images} images`,
+      );
+      await story.step('extract_features', () => extractFeatures(input, datasetVersion, searchId), tellFeatures);
+      const found = await story.step('search', () => search(input, datasetVersion, searchId, story), tellFound);
+      const trained = await story.step('train_best', () => trainBest(input, datasetVersion, found), tellTrained);
+      await searchOf('train_best').closeSearch({ searchId, trained });
+      return resultOf(input, datasetVersion, found, trained);
+    } catch (error) {
+      await CancellationScope.nonCancellable(() => searchOf('search').closeSearch({ searchId, trained: null }));
+      throw error;
+    }
+  });
+}
+
+async function prepare({ dataset, space, budget }: TuningInput, runId: string): Promise<TrainingData> {
+  const { selectTrainingData } = proxyActivities<RetrainingActivities>({
+    ...recordOptions,
+    summary: 'prepare_training_data',
+  });
+  const data = await selectTrainingData(dataset);
+  const plannedTrials = sampleTrials(space, trialsOf(budget), budget).length;
+  const { datasetVersion } = data;
+  await searchOf('prepare_training_data').openSearch({ runId, datasetVersion, space, budget, plannedTrials });
+  return data;
+}
+
+function trialsOf({ trials, minutes }: TuningInput['budget']): number {
+  return trials ?? (minutes === undefined ? usualTrials : mostTrials);
+}
+
+type Features = Awaited<ReturnType<TrainingActivities['extractFeatures']>>;
+
+/** Once, before all trials that train upon them. */
+function extractFeatures(
+  { dataset, space }: TuningInput,
+  datasetVersion: number,
+  runId: string,
+): Promise<Features | null> {
+  if (!space.architecture.includes('efficientnet-lite0')) return Promise.resolve(null);
+  const activities = proxyActivities<TrainingActivities>({ ...trainingOptions, summary: 'extract_features' });
+  return activities.extractFeatures({ dataset, datasetVersion, runId });
+}
+
+function tellFeatures(features: Features | null): string {
+  if (!features) return 'no architecture trains on features';
+  return `${features.newFeatures} of ${features.images} embeddings were new`;
+}
+
+function search(
+  { modelName, dataset, space, budget }: TuningInput,
+  datasetVersion: number,
+  searchId: string,
+  story: Story,
+): Promise<Found> {
+  return searchTrials({
+    searchId,
+    modelName,
+    dataset,
+    datasetVersion,
+    trials: sampleTrials(space, trialsOf(budget), budget),
+    budget,
+    endRung: (end) => searchOf('search').endRung(end),
+    tell: (detail) => story.note('search', detail),
+  });
+}
+
+function tellFound({ best, trials, failed }: Found): string {
+  const score = `validation loss ${best.loss.toFixed(4)}, accuracy ${best.accuracy.toFixed(3)}`;
+  return `trial ${best.number} of ${trials} is the best: ${score}${failed === 0 ? '' : `; ${failed} failed`}`;
+}
+
+function trainBest(
+  { modelName, dataset }: TuningInput,
+  datasetVersion: number,
+  { best: { hyperparameters } }: Found,
+): Promise<TrainingResult> {
+  const { workflowId, firstExecutionRunId } = workflowInfo();
+  return executeChild(trainModel, {
+    workflowId: `${workflowId}-${firstExecutionRunId}-train_best`,
+    staticSummary: 'train_best',
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    args: [{ modelName, dataset, datasetVersion, hyperparameters, runId: uuid4() }],
+  });
+}
+
+function tellTrained({ version, epochs, test }: TrainingResult): string {
+  return `version ${version}: test accuracy ${test.accuracy.toFixed(3)} after ${epochs} epochs`;
+}
+
+function resultOf(
+  { modelName, dataset }: TuningInput,
+  datasetVersion: number,
+  { best, trials, failed }: Found,
+  trained: TrainingResult,
+): TuningResult {
+  const { number, hyperparameters, loss, accuracy } = best;
+  const { version, runId, test } = trained;
+  const summary = `${tellFound({ best, trials, failed })}; trained in full it is ${tellTrained(trained)}`;
+  const figures = { trials, failed, best: { number, hyperparameters, loss, accuracy }, version, runId, test };
+  return { summary, modelName, dataset, datasetVersion, ...figures };
+}
