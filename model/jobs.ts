@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { manifestSchema, type Manifest } from '../contracts/bundle.js';
 import { exampleSchema } from '../contracts/datasets.js';
+import { importFormats, importLabelsSchema, importOutputs, scalingSchema } from '../contracts/import.js';
 import {
   epochMetricsSchema,
   hyperparametersSchema,
@@ -68,12 +69,38 @@ export const packageJobSchema = z.object({
 });
 export type PackageJob = z.infer<typeof packageJobSchema>;
 
+export const importJobSchema = z.object({
+  kind: z.literal('import'),
+  format: z.enum(importFormats),
+  /** What was uploaded, under the sender's names and at paths of ours. */
+  files: z.array(z.object({ name: z.string(), path: z.string() })),
+  /** In the order of the model's outputs. */
+  labels: importLabelsSchema,
+  scaling: scalingSchema.nullable(),
+  output: z.enum(importOutputs),
+  /** Photographs to try the model on. */
+  images: z.array(imageFileSchema),
+  /** Where the graph that is served goes. */
+  outputPath: z.string(),
+});
+export type ImportJob = z.infer<typeof importJobSchema>;
+
+const importedModelSchema = z.object({
+  labels: importLabelsSchema.describe('in the order of the probabilities: sorted, as those of models trained here'),
+  sha256: z.string(),
+  sizeBytes: z.number().int(),
+  parityMaxAbsoluteError: z.number().nullable().describe('against TF.js; null when the upload was ONNX itself'),
+  notes: z.array(z.string()),
+});
+export type ImportedModel = z.infer<typeof importedModelSchema>;
+
 /** What a trainer process can be asked to do: files in, files and numbers out. */
 export const modelJobSchema = z.discriminatedUnion('kind', [
   embedJobSchema,
   trainJobSchema,
   trialJobSchema,
   packageJobSchema,
+  importJobSchema,
 ]);
 export type ModelJob = z.infer<typeof modelJobSchema>;
 
@@ -82,6 +109,7 @@ export interface ModelJobResults {
   train: { bestEpoch: number; epochs: number; weightsSha256: string; checkpointPath: string };
   trial: TrialProgress;
   package: { manifest: Manifest; metrics: ModelMetrics };
+  import: ImportedModel;
 }
 
 const resultSchemas: { [Kind in ModelJob['kind']]: z.ZodType<ModelJobResults[Kind]> } = {
@@ -94,6 +122,7 @@ const resultSchemas: { [Kind in ModelJob['kind']]: z.ZodType<ModelJobResults[Kin
   }),
   trial: trialProgressSchema,
   package: z.object({ manifest: manifestSchema, metrics: modelMetricsSchema }),
+  import: importedModelSchema,
 };
 
 /** Reads the result of a job of that kind. */

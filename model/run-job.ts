@@ -1,26 +1,27 @@
-import { embedImages } from './features/embed.js';
 import { readFeatures } from './features/feature-file.js';
 import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
-import { packageModel } from './export/package-job.js';
-import { trainModel } from './training/train-job.js';
 import { rememberLast } from './tuning/remember-last.js';
-import { runTrial } from './tuning/trial-job.js';
 
 export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobResults[ModelJob['kind']]>;
 
-/** Does jobs in this process, which loads TensorFlow and is busy until a job is done. */
+/**
+ * Does jobs in this process, which is busy until a job is done. Only the code of a job is loaded for it: an ONNX file is
+ * imported without TensorFlow.
+ */
 export function createJobRunner(): JobRunner {
   const readOnce = rememberLast(readFeatures);
-  return (job, events) => {
+  return async (job, events) => {
     switch (job.kind) {
       case 'embed':
-        return embedImages(job, events);
+        return (await import('./features/embed.js')).embedImages(job, events);
       case 'train':
-        return trainModel(job, events);
+        return (await import('./training/train-job.js')).trainModel(job, events);
       case 'trial':
-        return runTrial(job, readOnce);
+        return (await import('./tuning/trial-job.js')).runTrial(job, readOnce);
       case 'package':
-        return packageModel(job, events);
+        return (await import('./export/package-job.js')).packageModel(job, events);
+      case 'import':
+        return (await import('./import/import-job.js')).importModel(job);
     }
   };
 }

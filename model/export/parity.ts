@@ -3,10 +3,8 @@ import { join } from 'node:path';
 import { bundleFiles, onnxNames } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training.js';
+import { largestDifference, parityTolerance } from './difference.js';
 import { runTfjsModel } from './tfjs-files.js';
-
-/** Largest difference of a probability, and of a feature vector relative to its length, that passes as the same. */
-const tolerance = 1e-3;
 
 export interface ParitySample {
   /** RGB 0–255, image after image. */
@@ -25,11 +23,11 @@ export async function checkParity(folder: string, sample: ParitySample): Promise
   const expected = await runTfjsModel(folder, sample.pixels, sample.count);
   const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), sample.pixels, sample.count);
   const difference = largestDifference(expected, probabilities);
-  if (!(difference <= tolerance)) throw parityFailed(`probabilities by up to ${difference.toExponential(2)}`);
+  if (!(difference <= parityTolerance)) throw parityFailed(`probabilities by up to ${difference.toExponential(2)}`);
   const width = features.length / sample.count;
   sample.knownFeatures.forEach((known, index) => {
     const error = relativeError(known, features.subarray(index * width, (index + 1) * width));
-    if (!(error <= tolerance))
+    if (!(error <= parityTolerance))
       throw parityFailed(`features of image ${index + 1} by ${error.toExponential(2)} of their length`);
   });
   return difference;
@@ -62,15 +60,6 @@ function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: string): Flo
   return output.data;
 }
 
-function largestDifference(expected: Float32Array, found: Float32Array): number {
-  if (expected.length !== found.length) return Infinity;
-  return expected.reduce((largest, value, index) => {
-    const difference = Math.abs(value - (found[index] ?? NaN));
-    // Not a number must never pass as no difference.
-    return Number.isNaN(difference) ? Infinity : Math.max(largest, difference);
-  }, 0);
-}
-
 /** Length of the difference of two vectors, relative to that of the first. */
 export function relativeError(expected: Float32Array, found: Float32Array): number {
   const square = (total: number, value: number): number => total + value * value;
@@ -82,6 +71,6 @@ export function relativeError(expected: Float32Array, found: Float32Array): numb
 function parityFailed(what: string): PerennialError {
   return new PerennialError(
     'parity_failed',
-    `TF.js and ONNX Runtime disagree about the ${what}, more than ${tolerance} allows; the bundle was not finished. Train again, and report it if it stays.`,
+    `TF.js and ONNX Runtime disagree about the ${what}, more than ${parityTolerance} allows; the bundle was not finished. Train again, and report it if it stays.`,
   );
 }

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { largeModelBytes } from '../../contracts/import.js';
+import { largestDifference, parityTolerance } from '../export/difference.js';
+import { decodeBatches } from '../features/decode-batches.js';
+import { pixelBytes } from '../images/decode.js';
+import type { ImportedModel, ImportJob } from '../jobs.js';
+import { createRandom } from '../seeded-random.js';
+import { findEnds, type GraphEnds } from './graph-ends.js';
+import { readOnnx, type PlainModel } from './read-onnx.js';
+import { layersRefusal, refusal } from './refusal.js';
+import { tryOnnx } from './try-onnx.js';
+import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
+
+/**
+ * Checks an uploaded model and writes the graph that is served: read and judged before anything of it runs, then tried
+ * on photographs and noise; one from TF.js must agree with TF.js.
+ * @throws PerennialError bundle_invalid, which says what is wrong and what to do; parity_failed
+ */
+export async function importModel(job: ImportJob): Promise<ImportedModel> {
+  const source = await readSource(job);
+  const labels = [...job.labels].sort();
+  const order = labels.map((label) => job.labels.indexOf(label));
+  const ends = findEnds(source.model.graph, labels.length);
+  const wrapping: Wrapping = { ends, scaling: job.scaling, output: job.output, order };
+  const bytes = wrapOnnx(source.model, wrapping);
+  const sample = await drawSample(job);
+  const probabilities = await tryOnnx(bytes, sample.pixels, sample.count, labels.length);
+  const parityMaxAbsoluteError = await source.compare(probabilities, sample, order);
+  await writeFile(job.outputPath, bytes);
+  return {
+    labels,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sizeBytes: bytes.length,
+    parityMaxAbsoluteError,
+    notes: describe(job, ends, bytes.length),
+  };
+}
+
+interface Sample {
+  /** RGB 0–255, image after image. */
+  pixels: Uint8Array;
+  count: number;
+}
+
+interface Source {
+  model: PlainModel;
+  /** The largest difference of a probability from that of the model's own runtime; null where there is none. */
+  compare(probabilities: Float32Array, sample: Sample, order: readonly number[]): Promise<number | null>;
+}
+
+async function readSource(job: ImportJob): Promise<Source> {
+  if (job.format === 'tfjs') return readLayers(job);
+  const [file] = job.files;
+  if (!file || job.files.length > 1) throw refusal('An ONNX model is one file.', 'Send it alone.');
+  return { model: readOnnx(await readFile(file.path)), compare: () => Promise.resolve(null) };
+}
+
+const modelFileName = 'model.json';
+const maxModelFileBytes = 20_000_000;
+
+async function readLayers({ files, scaling, output }: ImportJob): Promise<Source> {
+  // TensorFlow is loaded for those models only that need it.
+  const [{ readLayersModelFile }, { readWeights }, { convertLayers }, { runLayers }] = await Promise.all([
+    import('./layers-model-file.js'),
+    import('./read-weights.js'),
+    import('./convert-layers.js'),
+    import('./run-layers.js'),
+  ]);
+  const pathOf = new Map(files.map(({ name, path }) => [name, path]));
+  const text = await readFile(pathOf.get(modelFileName) ?? '', 'utf8');
+  if (text.length > maxModelFileBytes) throw layersRefusal('The model.json is larger than 20 MB.');
+  const file = readLayersModelFile(text);
+  const { model, weights } = convertLayers(file.layers, await readWeights(file, pathOf));
+  return {
+    model,
+    async compare(probabilities, { pixels, count }, order) {
+      const run = { layers: file.layers, weights, scaling, output, order };
+      const difference = largestDifference(await runLayers(run, pixels, count), probabilities);
+      if (difference <= parityTolerance) return difference;
+      throw layersRefusal(
+        `The converted model differs from TF.js by up to ${difference.toExponential(2)}, more than ${parityTolerance} allows.`,
+      );
+    },
+  };
+}
+
+const noises = 4;
+const seed = 4;
+
+/** The job's photographs and some noise. */
+async function drawSample({ images }: ImportJob): Promise<Sample> {
+  const count = images.length + noises;
+  const pixels = new Uint8Array(count * pixelBytes);
+  for await (const batch of decodeBatches(images, Math.max(1, images.length))) pixels.set(batch.pixels);
+  const random = createRandom(seed);
+  for (let at = images.length * pixelBytes; at < pixels.length; at++) pixels[at] = Math.floor(random() * 256);
+  return { pixels, count };
+}
+
+function describe({ format, scaling, output }: ImportJob, { input, features }: GraphEnds, sizeBytes: number): string[] {
+  const megabytes = (sizeBytes / 1e6).toFixed(1);
+  return [
+    ...(format === 'tfjs' ? ['The TF.js layers model was converted to ONNX.'] : []),
+    ...(format === 'onnx' && input.channelsFirst
+      ? ['The graph takes channels first: a transposition was put before it.']
+      : []),
+    ...(scaling
+      ? [`Pixels are scaled by (pixel - ${String(scaling.mean)}) / ${String(scaling.std)} within the graph.`]
+      : []),
+    ...(output === 'logits' ? ['A softmax was put behind its logits.'] : []),
+    ...(features === null ? ['The graph shows no features: only its answers can be watched for drift.'] : []),
+    ...(sizeBytes > largeModelBytes ? [`The served file has ${megabytes} MB; predictions may be slow.`] : []),
+  ];
+}

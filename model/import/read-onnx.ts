@@ -1,0 +1,108 @@
+import onnxProto from 'onnx-proto';
+import { messageOf } from '../../contracts/errors.js';
+import { allowedOperators } from './operators.js';
+import { refusal } from './refusal.js';
+
+const { onnx } = onnxProto;
+type Graph = onnxProto.onnx.IGraphProto;
+type Node = onnxProto.onnx.INodeProto;
+type Tensor = onnxProto.onnx.ITensorProto;
+type Attribute = onnxProto.onnx.IAttributeProto;
+
+/** A graph that holds nothing but known operators and its own numbers. */
+export interface PlainModel {
+  graph: Graph;
+  irVersion: number;
+  /** Versions of the domains that the nodes use; the standard's is the empty one. */
+  opsets: ReadonlyMap<string, number>;
+}
+
+/** Older operators than these take their numbers in another way. */
+const oldestOpset = 7;
+const exportAgain = 'Export the model again, as one self-contained .onnx file.';
+
+/**
+ * Reads an ONNX file and refuses whatever is no plain graph: files beside it, functions and operators of its own, inner
+ * graphs, numbers that are none. Nothing of it has been run when this returns.
+ * @throws PerennialError bundle_invalid
+ */
+export function readOnnx(bytes: Uint8Array): PlainModel {
+  const model = decode(bytes);
+  const graph = model.graph;
+  if (!graph?.node || graph.node.length === 0) {
+    throw refusal('The file is no ONNX model: it holds no graph.', exportAgain);
+  }
+  if (model.functions.length > 0) {
+    throw refusal('The graph brings functions of its own.', 'Inline them (onnx.inliner.inline_local_functions).');
+  }
+  if ((graph.sparseInitializer ?? []).length > 0) throw refusal('The graph holds sparse tensors.', exportAgain);
+  for (const tensor of graph.initializer ?? []) checkTensor(tensor, tensor.name ?? '');
+  const opsets = readOpsets(model);
+  for (const node of graph.node) checkNode(node, opsets);
+  return { graph, irVersion: Number(model.irVersion), opsets };
+}
+
+function decode(bytes: Uint8Array): onnxProto.onnx.ModelProto {
+  try {
+    return onnx.ModelProto.decode(bytes);
+  } catch (error) {
+    throw refusal(`The file is no ONNX model, or only a part of one (${messageOf(error)}).`, exportAgain, error);
+  }
+}
+
+function readOpsets(model: onnxProto.onnx.IModelProto): Map<string, number> {
+  const opsets = new Map<string, number>();
+  for (const { domain, version } of model.opsetImport ?? []) opsets.set(plainDomain(domain), Number(version ?? 0));
+  const standard = opsets.get('') ?? 0;
+  if (standard < oldestOpset) {
+    throw refusal(`The graph is of opset ${standard}.`, `Export the model again with opset ${oldestOpset} or newer.`);
+  }
+  return opsets;
+}
+
+/** The standard's domain has two spellings. */
+export function plainDomain(domain: string | null | undefined): string {
+  return domain === 'ai.onnx' ? '' : (domain ?? '');
+}
+
+function checkNode(node: Node, opsets: ReadonlyMap<string, number>): void {
+  const domain = plainDomain(node.domain);
+  const opType = node.opType ?? '';
+  const shown = `${domain === '' ? '' : `${domain}.`}${opType}`;
+  if (allowedOperators.get(domain)?.has(opType) !== true) {
+    const kind = allowedOperators.has(domain) ? 'that is not allowed here' : 'of its own, which would need custom code';
+    throw refusal(
+      `The graph uses an operator ${kind}: ${shown}.`,
+      'Export the model with standard operators, without control flow and random numbers.',
+    );
+  }
+  if (!opsets.has(domain)) throw refusal(`The graph uses ${shown} without importing its domain.`, exportAgain);
+  for (const attribute of node.attribute ?? []) checkAttribute(attribute, shown);
+}
+
+function checkAttribute(attribute: Attribute, where: string): void {
+  if (attribute.g || (attribute.graphs ?? []).length > 0) {
+    throw refusal(`${where} holds an inner graph.`, 'Export the model without control flow.');
+  }
+  if (attribute.sparseTensor || (attribute.sparseTensors ?? []).length > 0) {
+    throw refusal(`${where} holds a sparse tensor.`, exportAgain);
+  }
+  for (const tensor of [attribute.t, ...(attribute.tensors ?? [])]) if (tensor) checkTensor(tensor, where);
+}
+
+function checkTensor(tensor: Tensor, where: string): void {
+  const isElsewhere = tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
+  if (isElsewhere || (tensor.externalData ?? []).length > 0) {
+    throw refusal(`The weights ${where} lie in another file, which is never read.`, exportAgain);
+  }
+  if (holdsNaN(tensor)) throw refusal(`The weights ${where} hold NaN.`, 'Train the model again; it has diverged.');
+}
+
+function holdsNaN({ dataType, floatData, rawData }: Tensor): boolean {
+  if (dataType !== onnx.TensorProto.DataType.FLOAT) return false;
+  if ((floatData ?? []).some((value) => Number.isNaN(value))) return true;
+  if (!rawData || rawData.byteLength === 0) return false;
+  // A copy: the bytes of a file begin anywhere, floats at a multiple of four.
+  const whole = rawData.byteLength - (rawData.byteLength % Float32Array.BYTES_PER_ELEMENT);
+  return new Float32Array(Uint8Array.from(rawData.subarray(0, whole)).buffer).some((value) => Number.isNaN(value));
+}

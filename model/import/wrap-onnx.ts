@@ -1,0 +1,130 @@
+import onnxProto from 'onnx-proto';
+import type { z } from 'zod';
+import { onnxNames } from '../../contracts/bundle.js';
+import type { scalingSchema } from '../../contracts/import.js';
+import { inputSize } from '../../contracts/training.js';
+import { attributes, floatTensor, integerTensor, node, valueInfo } from '../export/onnx-parts.js';
+import type { GraphEnds } from './graph-ends.js';
+import { plainDomain, type PlainModel } from './read-onnx.js';
+import { refusal } from './refusal.js';
+
+const { onnx } = onnxProto;
+type Graph = onnxProto.onnx.IGraphProto;
+type Node = onnxProto.onnx.INodeProto;
+export type Scaling = z.infer<typeof scalingSchema>;
+
+export interface Wrapping {
+  ends: GraphEnds;
+  /** Set when the graph expects scaled pixels: they become (pixel - mean) / std before it. */
+  scaling: Scaling | null;
+  output: 'probabilities' | 'logits';
+  /** For each class of the result the place it has in the graph's output. */
+  order: readonly number[];
+}
+
+/** Everything that came from outside is named below this, so that no name of ours can be taken. */
+const uploaded = 'uploaded/';
+const oldestIrVersion = 8;
+
+/**
+ * Gives a graph the ends that every bundle's model has: `image` is uint8 [N,224,224,3] RGB, `probabilities` have one
+ * row an image. What its maker left to the caller (layout, type, scaling, softmax) becomes part of the graph.
+ */
+export function wrapOnnx({ graph, irVersion, opsets }: PlainModel, wrapping: Wrapping): Uint8Array {
+  const { ends, order } = wrapping;
+  const before = adaptInput(wrapping);
+  const after = adaptOutput(wrapping);
+  const { UINT8, FLOAT } = onnx.TensorProto.DataType;
+  const model = onnx.ModelProto.create({
+    irVersion: Math.max(irVersion, oldestIrVersion),
+    opsetImport: [...opsets]
+      .filter(([domain]) => isUsed(graph, domain))
+      .map(([domain, version]) => ({ domain, version })),
+    producerName: 'perennial',
+    graph: {
+      name: 'perennial',
+      node: [...before.nodes, ...(graph.node ?? []).map(renameNode), ...after.nodes],
+      initializer: [
+        ...(graph.initializer ?? []).map((tensor) => ({ ...tensor, name: rename(tensor.name ?? '') })),
+        ...before.constants,
+        ...after.constants,
+      ],
+      input: [valueInfo(onnxNames.image, UINT8, ['N', inputSize, inputSize, 3])],
+      output: [
+        valueInfo(onnxNames.probabilities, FLOAT, ['N', order.length]),
+        ...(ends.features === null ? [] : [valueInfo(onnxNames.features, FLOAT, ['N', 'F'])]),
+      ],
+    },
+  });
+  return onnx.ModelProto.encode(model).finish();
+}
+
+/** The empty name stands for an input that is left away. */
+function rename(name: string): string {
+  return name === '' ? '' : `${uploaded}${name}`;
+}
+
+function renameNode(original: Node): Node {
+  const { input, output, opType, attribute } = original;
+  return {
+    opType: opType ?? '',
+    attribute: attribute ?? [],
+    domain: plainDomain(original.domain),
+    input: (input ?? []).map(rename),
+    output: (output ?? []).map(rename),
+  };
+}
+
+function isUsed(graph: Graph, domain: string): boolean {
+  return domain === '' || (graph.node ?? []).some((each) => plainDomain(each.domain) === domain);
+}
+
+interface Part {
+  nodes: Node[];
+  constants: onnxProto.onnx.ITensorProto[];
+}
+
+function adaptInput({ ends: { input }, scaling }: Wrapping): Part {
+  const part: Part = { nodes: [], constants: [] };
+  let current: string = onnxNames.image;
+  const add = (opType: string, extra: string[] = [], attribute: Node['attribute'] = []): void => {
+    const next = `adapted/${opType}`;
+    part.nodes.push(node(opType, [current, ...extra], next, attribute ?? []));
+    current = next;
+  };
+  // Moving bytes is cheaper than moving floats: the layout changes before the type.
+  if (input.channelsFirst) add('Transpose', [], attributes({ perm: [0, 3, 1, 2] }));
+  if (input.isFloat) add('Cast', [], attributes({ to: onnx.TensorProto.DataType.FLOAT }));
+  if (scaling) {
+    if (!input.isFloat) {
+      throw refusal('The graph takes uint8, which cannot be scaled before it.', 'Leave the preprocessing away.');
+    }
+    part.constants.push(perChannel('adapted/mean', scaling.mean, input), perChannel('adapted/std', scaling.std, input));
+    add('Sub', ['adapted/mean']);
+    add('Div', ['adapted/std']);
+  }
+  part.nodes.push(node('Identity', [current], rename(input.name)));
+  return part;
+}
+
+function perChannel(
+  name: string,
+  value: Scaling['mean'],
+  { channelsFirst }: GraphEnds['input'],
+): onnxProto.onnx.ITensorProto {
+  if (typeof value === 'number') return floatTensor(name, [], Float32Array.of(value));
+  return floatTensor(name, channelsFirst ? [1, 3, 1, 1] : [1, 1, 1, 3], Float32Array.from(value));
+}
+
+function adaptOutput({ ends: { scores, features }, output, order }: Wrapping): Part {
+  const part: Part = { nodes: [], constants: [integerTensor('adapted/order', [...order])] };
+  const ordered = 'adapted/ordered';
+  part.nodes.push(node('Gather', [rename(scores), 'adapted/order'], ordered, attributes({ axis: 1 })));
+  part.nodes.push(
+    output === 'logits'
+      ? node('Softmax', [ordered], onnxNames.probabilities, attributes({ axis: 1 }))
+      : node('Identity', [ordered], onnxNames.probabilities),
+  );
+  if (features !== null) part.nodes.push(node('Identity', [rename(features)], onnxNames.features));
+  return part;
+}

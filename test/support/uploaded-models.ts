@@ -1,0 +1,73 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ImportJob } from '../../model/jobs.js';
+import { tf } from '../../model/tensorflow.js';
+
+export type UploadedFiles = ImportJob['files'];
+
+/** Writes what a sender would upload into `folder`, under names of ours as an import does. */
+export async function writeUploads(
+  folder: string,
+  contents: Readonly<Record<string, string | Uint8Array>>,
+): Promise<UploadedFiles> {
+  await mkdir(folder, { recursive: true });
+  const entries = Object.entries(contents).map(([name, content], index) => ({
+    name,
+    path: join(folder, String(index)),
+    content,
+  }));
+  for (const { path, content } of entries) await writeFile(path, content);
+  return entries.map(({ name, path }) => ({ name, path }));
+}
+
+/** An import of these files, with three labels that are not in order. */
+export function importJobOf(files: UploadedFiles, folder: string): ImportJob {
+  return {
+    kind: 'import',
+    format: files.some(({ name }) => name === 'model.json') ? 'tfjs' : 'onnx',
+    files,
+    labels: ['rose', 'dandelion', 'grass'],
+    scaling: null,
+    output: 'probabilities',
+    images: [],
+    outputPath: join(folder, 'model.onnx'),
+  };
+}
+
+/** Saves a layers model as TF.js does, its weights in two shards; `edit` is given the text of the model.json. */
+export async function saveLayers(
+  model: tf.LayersModel,
+  folder: string,
+  { quantise = false, edit = (json) => json }: { quantise?: boolean; edit?: (json: string) => string } = {},
+): Promise<UploadedFiles> {
+  let contents: Record<string, string | Uint8Array> = {};
+  await model.save(
+    tf.io.withSaveHandler(({ modelTopology, weightSpecs, weightData }) => {
+      const bytes = new Uint8Array(tf.io.CompositeArrayBuffer.join(weightData));
+      const weights = quantise ? weightSpecs?.map((spec) => ({ ...spec, quantization })) : weightSpecs;
+      const data = quantise ? bytesOf(bytes) : bytes;
+      const half = Math.floor(data.length / 2);
+      contents = {
+        'model.json': edit(
+          JSON.stringify({
+            format: 'layers-model',
+            modelTopology,
+            weightsManifest: [{ paths: ['group1-shard1of2.bin', 'group1-shard2of2.bin'], weights }],
+          }),
+        ),
+        'group1-shard1of2.bin': data.subarray(0, half),
+        'group1-shard2of2.bin': data.subarray(half),
+      };
+      return Promise.resolve({ modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } });
+    }),
+  );
+  return writeUploads(folder, contents);
+}
+
+const quantization = { dtype: 'uint8', scale: 1 / 128, min: -0.75 };
+
+/** Every float as the byte that stands for it. */
+function bytesOf(data: Uint8Array): Uint8Array {
+  const floats = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
+  return Uint8Array.from(floats, (value) => Math.min(255, Math.max(0, Math.round((value + 0.75) * 128))));
+}
