@@ -5,6 +5,7 @@ import type { Comparison, Decision, ModelVersion } from '../contracts/registry.j
 import { decide, type GateInput } from '../domain/promotion-gate.js';
 import { compareOnSameImages } from '../model/evaluation/compare.js';
 import type { DatasetStore } from '../stores/datasets.js';
+import type { PolicyStore } from '../stores/policies.js';
 import type { RegistryStore } from '../stores/registry.js';
 import { withHeartbeat } from './heartbeat.js';
 import { judgeParity, judgeSmokeTest } from './validation/judge.js';
@@ -13,6 +14,7 @@ import { serveTestImages, type Served, type ServingDependencies } from './valida
 export interface ValidationDependencies extends ServingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
+  policies: PolicyStore;
   minAccuracy: number;
 }
 
@@ -40,12 +42,16 @@ async function validateCandidate(
   signal: AbortSignal,
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
+  // Before the comparison: what it was made against is what the promotion is fenced with.
+  const { generation } = await deps.registry.servingState(input.modelName);
   const production = await deps.registry.production(input.modelName);
+  const { approval } = await deps.policies.get(input.modelName);
   const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
   const testSet = examples.filter(({ side }) => side === 'test');
   report({ evaluating: candidate.version, images: testSet.length });
   const served = await attempt(() => serveTestImages(deps, candidate, testSet), signal);
-  const decision = decide({
+  const decided = decide({
+    approval,
     candidate: candidate.evaluation,
     minAccuracy: deps.minAccuracy,
     ...(await compareWith(deps, { production, candidate, served, testSet }, signal)),
@@ -53,6 +59,7 @@ async function validateCandidate(
     sameClasses: production === null || sameLabels(candidate, production),
     ...judge(candidate, served, testSet),
   });
+  const decision: Decision = { ...decided, generation, ...confidenceOf(served) };
   await deps.registry.recordDecision(candidate.modelName, candidate.version, decision);
   return decision;
 }
@@ -88,6 +95,12 @@ function judge(
     smokeTest: judgeSmokeTest(candidate, served.probabilities, truthsOf(testSet, candidate)),
     parity: judgeParity(served.manifest),
   };
+}
+
+function confidenceOf(served: Served | Unserved): Pick<Decision, 'meanConfidence'> {
+  if ('failure' in served || served.probabilities.length === 0) return {};
+  const total = served.probabilities.reduce((sum, row) => sum + Math.max(...row), 0);
+  return { meanConfidence: total / served.probabilities.length };
 }
 
 interface Contest {

@@ -1,8 +1,10 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../contracts/errors.js';
+import type { LiveFigures } from '../contracts/live-figures.js';
 import type { ModelVersion } from '../contracts/registry.js';
 import type { Engine } from '../model/serving/engine.js';
 import type { Logger } from '../platform/logging.js';
 import type { RegistryStore } from '../stores/registry.js';
+import { countPredictions } from './live-figures.js';
 import type { LoadEngine } from './load-engine.js';
 
 /** A model that answers requests. */
@@ -44,9 +46,10 @@ export interface ModelHost {
 const retryMs = { first: 1_000, most: 30_000 };
 
 /**
- * Serves what the record calls Production. Each new generation is loaded and warmed up beside the one that serves,
- * then takes its place in one assignment; the former answers what it has accepted and is closed. A generation that
- * cannot be loaded changes nothing but the report of this replica, and is tried again with growing pauses.
+ * Serves what the record calls Production. Each new generation is loaded, warmed up and asked its probe beside the one
+ * that serves, then takes its place in one assignment. The former stays loaded, so that a rollback is a matter of
+ * milliseconds; the one before that answers what it has accepted and is closed. A generation that cannot be loaded
+ * changes nothing but the report of this replica, and is tried again with growing pauses.
  */
 export function createModelHost(options: ModelHostOptions): ModelHost {
   return new Host(options);
@@ -60,8 +63,19 @@ interface Failure {
   retryAt: number;
 }
 
+/** An engine as it was loaded, and the bundle it was loaded from. */
+interface Loaded {
+  engine: Engine;
+  bundleSha256: string;
+}
+
 class Host implements ModelHost {
   private served: ServedModel | null = null;
+  /** What `served` counts its predictions on. */
+  private loaded: Loaded | null = null;
+  private fallback: Loaded | null = null;
+  private figures: () => LiveFigures | null = () => null;
+  private formerFigures: LiveFigures | null = null;
   /** The generation that was brought into effect last. */
   private generation = 0;
   private failed: Failure | null = null;
@@ -108,7 +122,9 @@ class Host implements ModelHost {
   async stop(): Promise<void> {
     await this.leave();
     await this.loading;
-    this.replace(null, this.generation);
+    this.replace(null, null, this.generation);
+    this.retire(this.fallback);
+    this.fallback = null;
     await Promise.all(this.closing);
   }
 
@@ -175,9 +191,9 @@ class Host implements ModelHost {
   private async bringIntoEffect(generation: number, version: ModelVersion | null): Promise<void> {
     const { logger } = this.options;
     try {
-      const engine = version && (await this.engineOf(version));
+      const loaded = version && (await this.load(version));
       this.failed = null;
-      this.replace(version && engine && { engine, version, generation, loadedAt: new Date() }, generation);
+      this.replace(loaded, version, generation);
       logger.info({ generation, version: version?.version ?? null }, 'serving');
     } catch (error) {
       this.noteFailure(generation, error);
@@ -190,20 +206,31 @@ class Host implements ModelHost {
     }
   }
 
-  /** The engine that serves already when the bundle is the same, for instance after a promotion was reverted twice. */
-  private async engineOf(version: ModelVersion): Promise<Engine> {
-    const served = this.served;
-    if (served?.version.bundleSha256 === version.bundleSha256) return served.engine;
-    return this.options.loadEngine(version);
+  /** The engine that serves or served last when the bundle is the same: after a rollback, or a promotion taken back. */
+  private async load(version: ModelVersion): Promise<Loaded> {
+    const { bundleSha256 } = version;
+    const known = [this.loaded, this.fallback].find((each) => each?.bundleSha256 === bundleSha256);
+    return known ?? { engine: await this.options.loadEngine(version), bundleSha256 };
   }
 
-  private replace(next: ServedModel | null, generation: number): void {
-    const former = this.served;
-    this.served = next;
+  private replace(next: Loaded | null, version: ModelVersion | null, generation: number): void {
+    this.formerFigures = this.figures();
+    const counting = next && version && countPredictions(next.engine, { generation, version: version.version });
+    this.figures = counting ? counting.figures : () => null;
+    this.served = counting && version ? { engine: counting.engine, version, generation, loadedAt: new Date() } : null;
     this.generation = generation;
-    this.options.onChange(next);
-    if (!former || former.engine === next?.engine) return;
-    const closed: Promise<void> = former.engine
+    this.options.onChange(this.served);
+    const [former, older] = [this.loaded, this.fallback];
+    this.loaded = next;
+    if (former === null || former === next) return;
+    this.fallback = former;
+    if (older !== next) this.retire(older);
+  }
+
+  /** Lets an engine answer what it has accepted, and ends it. */
+  private retire(loaded: Loaded | null): void {
+    if (loaded === null) return;
+    const closed: Promise<void> = loaded.engine
       .close()
       .catch((error: unknown) => this.options.logger.error({ error }, 'a former engine could not be closed'))
       .finally(() => this.closing.delete(closed));
@@ -227,6 +254,7 @@ class Host implements ModelHost {
       version: this.served?.version.version ?? null,
       error: this.failed?.message ?? null,
       errorCode: this.failed?.code ?? null,
+      figures: { current: this.figures(), former: this.formerFigures },
     });
   }
 }

@@ -10,6 +10,7 @@ export const bundleFiles = {
   preprocessing: 'preprocessing.json',
   metrics: 'metrics.json',
   driftReference: 'drift-reference.json',
+  probe: 'probe.json',
   modelCard: 'model-card.md',
   tfjsModel: 'tfjs/model.json',
   tfjsWeights: 'tfjs/weights.bin',

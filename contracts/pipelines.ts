@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { datasetStatisticsSchema, nameSchema, sourceSchema } from './datasets.js';
 import { evaluationSchema, hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
 import { decisionSchema, type Decision } from './registry.js';
+import type { Actor } from './audit.js';
 import type { ErrorCode } from './errors.js';
 import type { StepName } from './names.js';
 
@@ -76,6 +77,10 @@ export interface PromotionInput {
   idempotencyKey: string;
   /** What the gate decided; null when a person promotes past it. */
   decision: Decision | null;
+  /** Who asks, when it is not a pipeline; `actor` is this one's name. */
+  by?: Actor;
+  /** The generation the promotion was decided on, when it is not that of `decision`. */
+  expectedGeneration?: number;
 }
 
 export interface PromotionResult {
@@ -84,12 +89,44 @@ export interface PromotionResult {
   /** Serving generation after the move; null when nothing was moved. */
   generation: number | null;
   replicas: string[];
-  outcome: 'promoted' | 'rolled_back' | 'refused' | 'needs_approval';
+  outcome: PromotionOutcome;
   detail: string;
 }
 
+/** `needs_approval` is how runs ended before promotions could wait; `stale` asks for another validation. */
+export const promotionOutcomes = [
+  'promoted',
+  'refused',
+  'rolled_back',
+  'rejected',
+  'expired',
+  'stale',
+  'needs_approval',
+] as const;
+export type PromotionOutcome = (typeof promotionOutcomes)[number];
+
+/** What a promoted version is watched for during its first minutes. */
+export interface GuardInput {
+  modelName: string;
+  version: number;
+  generation: number;
+  /** Key of the promotion, which is taken back when the guard finds a fault. */
+  idempotencyKey: string;
+}
+
+export interface GuardResult {
+  outcome: 'passed' | 'rolled_back' | 'superseded';
+  detail: string;
+}
+
+/** What a person says to a promotion that waits. */
+export interface Verdict {
+  by: Actor;
+  comment: string | null;
+}
+
 export const retrainingResultSchema = z.object({
-  outcome: z.enum(['promoted', 'refused', 'rolled_back', 'needs_approval']),
+  outcome: z.enum(promotionOutcomes),
   summary: z.string(),
   modelName: z.string(),
   version: z.number().int(),

@@ -1,3 +1,4 @@
+import type { ApprovalPolicy } from '../contracts/policy.js';
 import type { Comparison, Decision, gateChecks } from '../contracts/registry.js';
 import type { Evaluation } from '../contracts/training.js';
 
@@ -13,13 +14,15 @@ export interface GateInput {
   notCompared: string | null;
   sameDatasetVersion: boolean;
   sameClasses: boolean;
+  /** When the model's policy asks for a person. */
+  approval: ApprovalPolicy;
   smokeTest: { passed: boolean; detail: string };
   parity: { passed: boolean; detail: string };
 }
 
 /**
  * Decides whether a candidate may go to Production, with a reason for each check. Another class set is no fault: it
- * asks for a person's approval. Any other check that fails refuses the candidate.
+ * may ask for a person's approval. Any other check that fails refuses the candidate.
  */
 export function decide(input: GateInput): Decision {
   const reasons = [
@@ -37,11 +40,27 @@ export function decide(input: GateInput): Decision {
     return { outcome: 'refuse', summary, reasons, comparison: input.comparison };
   }
   const accuracy = `test accuracy ${percent(input.candidate.accuracy)}`;
-  if (failed.length > 0) {
-    const summary = `Needs approval: the classes differ from those of Production (${accuracy}).`;
+  const question = approvalQuestion({ reasons, comparison: input.comparison }, input.approval);
+  if (question !== null) {
+    const summary = `Needs approval: ${question} (${accuracy}).`;
     return { outcome: 'needs_approval', summary, reasons, comparison: input.comparison };
   }
   return { outcome: 'promote', summary: promotionSummary(input, accuracy), reasons, comparison: input.comparison };
+}
+
+/** Why a person is to be asked before a version that passed its checks is promoted; null when nobody is. */
+export function approvalQuestion(
+  { reasons, comparison }: Pick<Decision, 'reasons' | 'comparison'>,
+  { mode, minGain }: ApprovalPolicy,
+): string | null {
+  if (mode === 'never') return null;
+  if (reasons.some(({ check, passed }) => check === 'same_classes' && !passed)) {
+    return 'the classes differ from those of Production';
+  }
+  if (comparison && comparison.difference < minGain) {
+    return `the gain of ${points(comparison.difference)} is below the ${points(minGain)} from which nobody is asked`;
+  }
+  return mode === 'always' ? 'the policy of the model asks for it every time' : null;
 }
 
 function promotionSummary({ comparison, notCompared }: GateInput, accuracy: string): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { integerColumn, timestampColumn } from './columns.js';
+import { replicaFiguresSchema } from '../contracts/live-figures.js';
+import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database } from './database.js';
 
 const replicaRow = z.object({
@@ -11,6 +12,8 @@ const replicaRow = z.object({
   error: z.string().nullable(),
   /** Code of `error`, from the table of contracts/errors.ts. */
   errorCode: z.string().nullable(),
+  /** What it saw of its predictions; null when it does not say. */
+  figures: replicaFiguresSchema.nullable(),
   seenAt: timestampColumn,
 });
 export type Replica = z.output<typeof replicaRow>;
@@ -26,13 +29,14 @@ export interface ReplicaRecord {
 
 export function createReplicaRecord(db: Database): ReplicaRecord {
   return {
-    async reportReplica({ replicaId, url, modelName, generation, version, error, errorCode }) {
+    async reportReplica({ replicaId, url, modelName, generation, version, error, errorCode, figures }) {
       await db.query(
-        `INSERT INTO replicas (replica_id, model_name, url, generation, version, error, error_code)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        `INSERT INTO replicas (replica_id, model_name, url, generation, version, error, error_code, figures)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (replica_id, model_name) DO UPDATE SET url = excluded.url, generation = excluded.generation,
-           version = excluded.version, error = excluded.error, error_code = excluded.error_code, seen_at = now()`,
-        [replicaId, modelName, url, generation, version, error, errorCode],
+           version = excluded.version, error = excluded.error, error_code = excluded.error_code,
+           figures = excluded.figures, seen_at = now()`,
+        [replicaId, modelName, url, generation, version, error, errorCode, jsonParameter(figures)],
       );
     },
     liveReplicas: (modelName, withinMs) =>

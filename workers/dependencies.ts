@@ -21,6 +21,8 @@ import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining-decisions.js';
 import { createRetrainingFacts, type RetrainingFactStore } from '../stores/retraining-facts.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
+import { createSearchStore, type SearchStore } from '../stores/searches.js';
+import { createTrialStore, type TrialStore } from '../stores/trials.js';
 import { createUploadStore, type UploadStore } from '../stores/uploads.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import { createTemporalClient, type TemporalClient } from './temporal-client.js';
@@ -44,6 +46,8 @@ export interface WorkerDependencies {
   policies: PolicyStore;
   registry: RegistryStore;
   runs: RunStore;
+  searches: SearchStore;
+  trials: TrialStore;
   uploads: UploadStore;
   close(): Promise<void>;
 }
@@ -78,6 +82,8 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     policies: createPolicyStore(database),
     registry: createRegistryStore(database),
     runs: createRunStore(database),
+    searches: createSearchStore(database),
+    trials: createTrialStore(database),
     uploads: createUploadStore(database),
     async close() {
       await temporal.close();

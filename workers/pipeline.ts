@@ -8,6 +8,7 @@ import { createRecordActivities } from '../activities/records.js';
 import { createRequestActivities } from '../activities/request-retraining.js';
 import { createRetrainingActivities } from '../activities/retraining.js';
 import { createRegistrationActivities } from '../activities/training.js';
+import { createSearchActivities } from '../activities/tuning.js';
 import { createValidationActivities } from '../activities/validation.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide } from '../model/images/inspect.js';
@@ -37,6 +38,7 @@ await runWorker(
       ...createApprovalActivities(deps),
       ...createGuardActivities(deps),
       ...createRegistrationActivities({ ...deps, logger }),
+      ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
       ...createValidationActivities({
         ...deps,
         bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),

@@ -39,3 +39,6 @@ export const trainingOptions = {
   scheduleToCloseTimeout: '30 days',
   heartbeatTimeout: '10 s',
 } satisfies ActivityOptions;
+
+/** A look at replicas every second over the first minutes of a version, a day at most by its policy. */
+export const guardOptions = { ...storageOptions, startToCloseTimeout: '25 h' } satisfies ActivityOptions;

@@ -66,6 +66,17 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: Story) =
   }
 }
 
+/**
+ * Tells the story of a workflow that is a step of another run, or a run of its own: then it has a record of its own.
+ */
+export async function tellAlone<T>(opening: Omit<Opening, 'dataset'>, plot: (story: Story) => Promise<T>): Promise<T> {
+  if (workflowInfo().parent === undefined) return recordPipeline({ ...opening, dataset: null }, plot);
+  const story = tellStory(opening.steps);
+  const result = await plot(story);
+  story.end('completed');
+  return result;
+}
+
 async function openRecord({ first, ...opening }: Opening, runId: string, unwritten: StepEntry[]): Promise<void> {
   const { workflowId, workflowType } = workflowInfo();
   const { trigger, modelName, dataset, steps } = opening;

@@ -1,53 +1,87 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
-import type { PromotionInput, PromotionResult } from '../contracts/pipelines.js';
+import { CancellationScope, ParentClosePolicy, patched, proxyActivities, startChild } from '@temporalio/workflow';
+import { guardWorkflowId, promotionSteps } from '../contracts/names.js';
+import type { PromotionInput, PromotionOutcome, PromotionResult } from '../contracts/pipelines.js';
 import type { Move, PromotionActivities } from '../activities/promotion.js';
 import { recordOptions, storageOptions } from './activity-options.js';
+import { createApproval, type Approval } from './approval.js';
 import { failureOf } from './failure.js';
-import { tellStory } from './story.js';
+import { guardPromotion } from './guard-promotion.js';
+import { tellAlone } from './pipeline-record.js';
 
 const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
 
 /**
- * Unless the gate holds it back: makes a version Production in one transaction, waits until every live replica serves it
- * and answers with it, and puts the former version back when one does not.
+ * Unless the gate or a person holds it back: makes a version Production in one transaction, waits until every live
+ * replica serves it and answers with it, puts the former version back when one does not, and leaves a guard behind.
  */
 export async function promoteModel(input: PromotionInput): Promise<PromotionResult> {
-  const story = tellStory(['deploy_new_model']);
-  const result = await story.step(
-    'deploy_new_model',
-    () => promote(input),
-    ({ detail }) => detail,
+  // Its updates must be known before anything is waited for.
+  const approval = createApproval(input);
+  return tellAlone({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (story) =>
+    story.step(
+      'deploy_new_model',
+      () => promote(input, approval),
+      ({ detail }) => detail,
+    ),
   );
-  story.end('completed');
-  return result;
 }
 
-function promote(input: PromotionInput): Promise<PromotionResult> {
-  const stop = heldBack(input);
-  if (stop) return Promise.resolve(stop);
+async function promote(input: PromotionInput, approval: Approval): Promise<PromotionResult> {
+  const { decision } = input;
+  if (decision?.outcome === 'refuse') return heldBack(input, 'refused', decision.summary);
+  if (decision?.outcome === 'needs_approval') {
+    // Runs that began before promotions could wait end here, as they did then.
+    if (!patched('wait-for-approval')) return heldBack(input, 'needs_approval', decision.summary);
+    const answer = await approval.wait();
+    if (!answer.isApproved) return heldBack(input, answer.outcome, answer.detail);
+  }
   // From the move on there is no stopping half-way: a version is in Production and checked, or it is not.
-  return CancellationScope.nonCancellable(() => moveAndCheck(input));
+  return CancellationScope.nonCancellable(() => moveAndCheck(input, approval.approver()));
 }
 
-async function moveAndCheck(input: PromotionInput): Promise<PromotionResult> {
+async function moveAndCheck(input: PromotionInput, approver: string | null): Promise<PromotionResult> {
   const { modelName, version, actor, idempotencyKey } = input;
-  const { formerVersion, generation } = await moveProduction(input);
+  const move = await moveUnlessStale(input, approver);
+  if ('stale' in move) return heldBack(input, 'stale', move.stale);
+  const { formerVersion, generation } = move;
   const moveBack = (reason: string): Promise<Move> => moveProductionBack({ idempotencyKey, actor, reason });
   try {
     const { passed, detail, replicas } = await checkReplicas({ modelName, version, generation });
-    if (passed) return { version, formerVersion, generation, replicas, outcome: 'promoted', detail };
-    const back = await moveBack(detail);
-    return { version, formerVersion, generation: back.generation, replicas, outcome: 'rolled_back', detail };
+    const moved = { version, formerVersion, replicas, detail };
+    if (!passed) {
+      const back = await moveBack(detail);
+      return { ...moved, generation: back.generation, outcome: 'rolled_back' };
+    }
+    if ((move.guardMinutes ?? 0) > 0) await leaveGuard(input, generation);
+    return { ...moved, generation, outcome: 'promoted' };
   } catch (error) {
     await moveBack(`The check of the replicas failed: ${failureOf(error).message}`);
     throw error;
   }
 }
 
-/** A version that the gate did not let through stays in Staging. */
-function heldBack({ version, decision }: PromotionInput): PromotionResult | null {
-  if (decision === null || decision.outcome === 'promote') return null;
-  const outcome = decision.outcome === 'refuse' ? 'refused' : decision.outcome;
-  return { version, formerVersion: null, generation: null, replicas: [], outcome, detail: decision.summary };
+async function moveUnlessStale(input: PromotionInput, approver: string | null): Promise<Move | { stale: string }> {
+  try {
+    return await (approver === null ? moveProduction(input) : moveProduction(input, approver));
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    if (code === 'stale_promotion') return { stale: message };
+    throw error;
+  }
+}
+
+/** The guard outlives the promotion and the retraining that it belongs to. */
+async function leaveGuard({ modelName, version, idempotencyKey }: PromotionInput, generation: number): Promise<void> {
+  await startChild(guardPromotion, {
+    workflowId: guardWorkflowId(modelName, generation),
+    staticSummary: `watch over version ${version}`,
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    args: [{ modelName, version, generation, idempotencyKey }],
+  });
+}
+
+/** A version that is held back stays where it is. */
+function heldBack({ version }: PromotionInput, outcome: PromotionOutcome, detail: string): PromotionResult {
+  return { version, formerVersion: null, generation: null, replicas: [], outcome, detail };
 }

@@ -8,6 +8,7 @@ import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../archi
 import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
 import { drawCurves } from '../charts/curves.js';
 import type { JobEvents, ModelJobResults, PackageJob } from '../jobs.js';
+import { probeImages, probePixels, writeProbe } from '../serving/probe.js';
 import { readCheckpoint, weightsDigest, type Checkpoint } from '../training/checkpoint.js';
 import { fingerprintOf } from '../training/fingerprint.js';
 import { orderExamples, type LabelledRows } from '../training/labelled-rows.js';
@@ -19,7 +20,7 @@ import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
 import { checkParity } from './parity.js';
 import { scoreExamples, type Scores } from './score.js';
-import { writeTfjsModel } from './tfjs-files.js';
+import { runTfjsModel, writeTfjsModel } from './tfjs-files.js';
 
 /**
  * Makes a bundle of a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
@@ -36,6 +37,7 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   await writeDescriptions(job, rows, scores, metrics);
   await writeModels(job, calibrateNetwork(network, metrics.temperature));
   const parityMaxAbsoluteError = await checkParity(job.outputFolder, await drawParitySample(job, rows, scores));
+  await writeProbe(job.outputFolder, await answersToProbe(job));
   const manifest = await writeManifest(job.outputFolder, {
     modelName: job.modelName,
     runId: job.runId,
@@ -50,6 +52,14 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
     parityMaxAbsoluteError,
   });
   return { manifest, metrics };
+}
+
+/** What the source model itself says: the engine that serves the export must say the same, wherever it runs. */
+async function answersToProbe({ outputFolder, labels }: PackageJob): Promise<number[][]> {
+  const answers = [...(await runTfjsModel(outputFolder, probePixels(), probeImages))];
+  return Array.from({ length: probeImages }, (_, image) =>
+    answers.slice(image * labels.length, (image + 1) * labels.length),
+  );
 }
 
 async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {

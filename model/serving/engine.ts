@@ -5,6 +5,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import type { ImageLimits } from '../images/header.js';
 import type { Job } from './messages.js';
+import { checkProbe } from './probe.js';
 import { ThreadPool } from './thread-pool.js';
 import { startThread } from './thread.js';
 import { verifyBundle } from './verify-bundle.js';
@@ -51,8 +52,8 @@ export interface Engine {
 const batchSize = 4;
 
 /**
- * Verifies a bundle, then loads and warms it up in threads of its own.
- * @throws PerennialError bundle_invalid when a file is damaged or missing or the model does not run
+ * Verifies a bundle, loads and warms it up in threads of its own, and lets it answer its probe.
+ * @throws PerennialError bundle_invalid when a file is damaged or missing, or the model does not run or answers wrong
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const manifest = await verifyBundle(options.bundleFolder);
@@ -63,6 +64,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     start: () => startThread({ model, limits: options.limits }),
     onDeath: options.onThreadDeath ?? (() => undefined),
   });
+  try {
+    await checkProbe(options.bundleFolder, manifest, (pixels, count) => predictPixels(pool, pixels, count));
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
   return {
     manifest,
     labels: manifest.labels,

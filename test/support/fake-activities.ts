@@ -7,6 +7,7 @@ import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
 import type { RequestActivities } from '../../activities/request-retraining.js';
 import type { RetrainingActivities } from '../../activities/retraining.js';
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
+import type { SearchActivities, TrialActivities } from '../../activities/tuning.js';
 import type { ValidationActivities } from '../../activities/validation.js';
 import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
 
@@ -19,7 +20,9 @@ export type AllActivities = RecordActivities &
   ApprovalActivities &
   GuardActivities &
   TrainingActivities &
-  RegistrationActivities;
+  RegistrationActivities &
+  SearchActivities &
+  TrialActivities;
 
 /** What workflows wrote through the fake record activities. */
 export interface Written {
@@ -52,6 +55,12 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
     packageModel: () => Promise.resolve({ bundleKey: 'models/m/aaaa', bundleSha256: 'b'.repeat(64) }),
     registerModel: () => Promise.resolve({ version: 1, test: evaluationOf(0.95) }),
     failTraining: () => Promise.resolve(),
+    openSearch: () => Promise.resolve(),
+    // The later a trial comes, the better it does.
+    runTrialRung: ({ trial, epochs }) =>
+      Promise.resolve({ epochs, bestEpoch: epochs - 1, loss: 1 / (trial.number + epochs), accuracy: 0.9 }),
+    endRung: () => Promise.resolve(),
+    closeSearch: () => Promise.resolve(),
     validateCandidate: () => Promise.resolve(decisionOf('promote')),
     moveProduction: () => Promise.resolve({ formerVersion: null, generation: 1 }),
     checkReplicas: () =>

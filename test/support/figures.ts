@@ -1,3 +1,4 @@
+import type { Actor } from '../../contracts/audit.js';
 import type { DatasetStatistics } from '../../contracts/datasets.js';
 import type { IngestionResult } from '../../contracts/pipelines.js';
 import type { Decision } from '../../contracts/registry.js';
@@ -79,3 +80,8 @@ export function ingestionResultOf(dataset: string): IngestionResult {
     note: null,
   };
 }
+
+export const tester: Actor = { name: 'test', via: 'system', from: 'a test', requestId: null };
+
+/** What a promotion is asked with that nothing holds back. */
+export const unfenced = { by: tester, workflowId: 'w', expectedGeneration: null, approver: null };

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { composeApi, type Api } from '../../api/compose.js';
 import { listen } from '../../api/listen.js';
 import type { ModelHost } from '../../api/model-host.js';
+import { startPredictionChores } from '../../api/prediction-keeping.js';
 import { bundleFiles } from '../../contracts/bundle.js';
 import { problemSchema } from '../../contracts/http.js';
 import type { ModelVersion } from '../../contracts/registry.js';
@@ -16,6 +17,7 @@ import { publishBundle } from '../../stores/bundles.js';
 import { migrate } from '../../stores/migrate.js';
 import { createRegistryStore, type RegistryStore } from '../../stores/registry.js';
 import { poll } from './api-client.js';
+import { unfenced } from './figures.js';
 import { writeTinyBundle, type TinyBundleOptions } from './tiny-bundle.js';
 
 /** The API of this process, listening, on real services. */
@@ -42,6 +44,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
   const url = `http://127.0.0.1:${listening.port}`;
   await migrate(api.database);
   if (environment['S3_ENDPOINT'] !== undefined) await api.objects.ensureBucket();
+  const endChores = startPredictionChores(api.keeping, createLogger('api', 'silent'));
   const host = api.startServing(url);
   api.health.setReady();
   const registry = createRegistryStore(api.database);
@@ -54,13 +57,20 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
     registerTiny: (options) => registerTiny(api, registry, options),
     async promote({ modelName, version }) {
       const idempotencyKey = randomUUID();
-      const words = { actor: 'test', reason: 'test', workflowId: 'test' };
-      const { generation } = await registry.promote({ modelName, version, idempotencyKey, ...words });
+      const { generation } = await registry.promote({
+        modelName,
+        version,
+        idempotencyKey,
+        reason: 'test',
+        ...unfenced,
+      });
       return { generation, idempotencyKey };
     },
     async stop() {
       await listening.stop(1_000);
+      endChores();
       await host.stop();
+      await api.keeping.predictionLog.stop();
       await api.temporal.close();
       api.objects.close();
       await api.database.close();

@@ -1,3 +1,4 @@
+import { tester } from '../../support/figures.js';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../../contracts/bundle.js';
@@ -91,7 +92,7 @@ describe('a change of the model', () => {
     const cached = join(served.config.PERENNIAL_HOME, 'bundles', former.bundleSha256.slice(0, 16));
     expect(await readdir(cached)).toContain(bundleFiles.onnx);
     await writeFile(join(cached, bundleFiles.onnx), 'rotten');
-    await served.registry.revertPromotion({ idempotencyKey, actor: 'test', reason: 'test' });
+    await served.registry.revertPromotion({ idempotencyKey, by: tester, reason: 'test' });
     await serves(served, former);
     expect((await predict()).status).toBe(200);
   });
@@ -128,7 +129,7 @@ describe('a change of the model', () => {
       const version = await alone.registerTiny({ modelName: 'another_model' });
       const { idempotencyKey } = await alone.promote(version);
       await serves(alone, version);
-      await alone.registry.revertPromotion({ idempotencyKey, actor: 'test', reason: 'test' });
+      await alone.registry.revertPromotion({ idempotencyKey, by: tester, reason: 'test' });
       await serves(alone, null);
       const response = await fetch(`${alone.url}/predict`, { method: 'POST', body: formWith('file', image) });
       expect(await problemOf(response)).toEqual({ status: 503, code: 'no_model' });

@@ -14,8 +14,9 @@ import type { Decision, ModelVersion } from '../../../contracts/registry.js';
 import { loadConfig } from '../../../platform/config.js';
 import { fetchBundle, publishBundle } from '../../../stores/bundles.js';
 import { createObjectStore } from '../../../stores/object-store.js';
+import { createPolicyStore } from '../../../stores/policies.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
-import { evaluationOf } from '../../support/figures.js';
+import { evaluationOf, unfenced } from '../../support/figures.js';
 import { startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
@@ -45,6 +46,7 @@ function dependencies(): ValidationDependencies {
     datasets: world.datasets,
     objects: world.deps.objects,
     bundleFolder,
+    policies: createPolicyStore(world.records.db),
     minAccuracy: 0.4,
     threads: 2,
     imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
@@ -99,10 +101,9 @@ async function promote(version: ModelVersion): Promise<ModelVersion> {
   await registry.promote({
     modelName,
     version: version.version,
-    actor: 'test',
     reason: 'test',
     idempotencyKey: randomUUID(),
-    workflowId: 'w',
+    ...unfenced,
   });
   return version;
 }

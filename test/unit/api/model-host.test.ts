@@ -40,7 +40,14 @@ describe('the model host', () => {
         loads.push(number);
         if (failing.has(number))
           return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
-        const engine = fakeEngine();
+        const engine = fakeEngine({
+          predictPixels: () =>
+            Promise.resolve([
+              [0.9, 0.1],
+              [0.2, 0.8],
+            ]),
+          predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
+        });
         engines.push(engine);
         return Promise.resolve(engine);
       },
@@ -76,15 +83,49 @@ describe('the model host', () => {
       (report) => report !== undefined && holds(report),
     );
 
-  it('puts a new generation in the place of the former, which is closed', async () => {
+  async function serve(generation: number, number: number): Promise<void> {
+    state = { generation, version: version(number) };
+    await poll(
+      () => Promise.resolve(host.current()?.generation ?? 0),
+      (now) => now === generation,
+    );
+  }
+
+  it('puts a new generation in the place of the former, and closes the one before that', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
-    await serving(1);
-    state = { generation: 2, version: version(2) };
-    await serving(2);
-    expect(engines.map(({ closed }) => closed)).toEqual([true, false]);
-    expect(await lastReport(({ generation }) => generation === 2)).toMatchObject({ version: 2, error: null });
-    expect(changes.map((served) => served?.generation)).toEqual([1, 2]);
+    await serve(1, 1);
+    await serve(2, 2);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+    await serve(3, 3);
+    expect(engines.map(({ closed }) => closed)).toEqual([true, false, false]);
+    expect(await lastReport(({ generation }) => generation === 3)).toMatchObject({ version: 3, error: null });
+    expect(changes.map((served) => served?.generation)).toEqual([1, 2, 3]);
+  });
+
+  it('goes back to the former version without loading it, any number of times', async () => {
+    startHost(10);
+    await serve(1, 1);
+    await serve(2, 2);
+    await serve(3, 1);
+    await serve(4, 2);
+    await serve(5, 1);
+    expect(loads).toEqual([1, 2]);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+  });
+
+  it('reports what it predicted with the version it serves, and with the one before', async () => {
+    startHost(10);
+    await serve(1, 1);
+    const { engine } = host.current() ?? {};
+    await engine?.predictPixels(new Uint8Array(1), 2);
+    await serve(2, 2);
+    await expect(host.current()?.engine.predictImage(new Uint8Array(1))).rejects.toThrow('broke');
+    const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
+    expect(figures).toMatchObject({
+      current: { generation: 2, version: 2, predictions: 0, errors: 1 },
+      former: { generation: 1, version: 1, predictions: 2, errors: 0, classes: { a: 1, b: 1 }, p95Ms: null },
+    });
+    expect(figures?.former?.confidenceSum).toBeCloseTo(1.7);
   });
 
   it('takes a hint before the poll is due', async () => {

@@ -1,4 +1,5 @@
 import type { Comparison } from '../../../contracts/registry.js';
+import { approvalPolicySchema } from '../../../contracts/policy.js';
 import { decide, type GateInput } from '../../../domain/promotion-gate.js';
 import { evaluationOf } from '../../support/figures.js';
 
@@ -21,6 +22,7 @@ const good: GateInput = {
   notCompared: null,
   sameDatasetVersion: false,
   sameClasses: true,
+  approval: approvalPolicySchema.parse({}),
   smokeTest: { passed: true, detail: 'It answers.' },
   parity: { passed: true, detail: 'It agrees.' },
 };

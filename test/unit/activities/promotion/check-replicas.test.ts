@@ -55,6 +55,7 @@ function replicaOf({ generation, errorCode = null }: Reported): Replica {
     version: 2,
     error,
     errorCode,
+    figures: null,
     seenAt: '2026-01-01T00:00:00Z',
   };
 }

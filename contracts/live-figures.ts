@@ -1,0 +1,20 @@
+import { z } from 'zod';
+
+/** What a replica saw of its predictions since it serves a generation. */
+export const liveFiguresSchema = z.object({
+  generation: z.number().int(),
+  version: z.number().int(),
+  predictions: z.number().int(),
+  errors: z.number().int().describe('predictions that failed inside; what a client did wrong does not count'),
+  p95Ms: z.number().nullable().describe('of the latest predictions'),
+  confidenceSum: z.number(),
+  classes: z.record(z.string(), z.number().int()),
+});
+export type LiveFigures = z.infer<typeof liveFiguresSchema>;
+
+/** What a replica reports of the version it serves, and of the one it served before. */
+export const replicaFiguresSchema = z.object({
+  current: liveFiguresSchema.nullable(),
+  former: liveFiguresSchema.nullable(),
+});
+export type ReplicaFigures = z.infer<typeof replicaFiguresSchema>;

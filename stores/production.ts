@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { PerennialError } from '../contracts/errors.js';
+import { generationChannel } from '../contracts/names.js';
+import type { Stage } from '../contracts/registry.js';
+import { integerColumn } from './columns.js';
+import type { Queryable } from './database.js';
+
+/** Which version of a model is where; every function runs within a transaction that holds the model's lock. */
+
+/** Holds the model for the rest of the transaction. Throws `not_found`. */
+export async function lockModel(tx: Queryable, modelName: string): Promise<void> {
+  const locked = await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
+  if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
+}
+
+/** Throws `not_found`, and `conflict` for a version whose bundle was erased. */
+export async function stageOf(tx: Queryable, modelName: string, version: number): Promise<string> {
+  const row = await tx.row(
+    z.object({ stage: z.string(), isErased: z.boolean() }),
+    `SELECT stage, erased_at IS NOT NULL AS is_erased FROM model_versions
+     WHERE model_name = $1 AND version = $2 AND deleted_at IS NULL`,
+    [modelName, version],
+  );
+  if (row?.isErased === true) {
+    throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it can never serve again.`);
+  }
+  if (!row) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
+  return row.stage;
+}
+
+export async function productionOf(tx: Queryable, modelName: string): Promise<number | null> {
+  const row = await tx.row(
+    z.object({ version: z.number() }),
+    `SELECT version FROM model_versions WHERE model_name = $1 AND stage = 'Production'`,
+    [modelName],
+  );
+  return row?.version ?? null;
+}
+
+export async function setStage(tx: Queryable, modelName: string, version: number, stage: Stage): Promise<void> {
+  await tx.query('UPDATE model_versions SET stage = $3 WHERE model_name = $1 AND version = $2', [
+    modelName,
+    version,
+    stage,
+  ]);
+}
+
+/** What replicas must serve at present; generation 0 before the first promotion. */
+export async function servedNow(
+  tx: Queryable,
+  modelName: string,
+): Promise<{ generation: number; version: number | null }> {
+  const state = await tx.row(
+    z.object({ generation: integerColumn, version: z.number().nullable() }),
+    'SELECT generation, version FROM serving_state WHERE model_name = $1',
+    [modelName],
+  );
+  return state ?? { generation: 0, version: null };
+}
+
+/** Makes `version` what replicas must serve; gives the new generation. */
+export async function serve(tx: Queryable, modelName: string, version: number | null): Promise<number> {
+  const [state] = await tx.rows(
+    z.object({ generation: integerColumn }),
+    `INSERT INTO serving_state (model_name, generation, version) VALUES ($1, 1, $2)
+     ON CONFLICT (model_name) DO UPDATE SET generation = serving_state.generation + 1, version = excluded.version,
+       changed_at = now()
+     RETURNING generation`,
+    [modelName, version],
+  );
+  if (!state) throw new PerennialError('internal', `The serving state of ${modelName} could not be written.`);
+  await tx.query('SELECT pg_notify($1, $2)', [
+    generationChannel,
+    JSON.stringify({ modelName, generation: state.generation }),
+  ]);
+  return state.generation;
+}

@@ -1,0 +1,37 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { GuardActivities } from '../activities/guard.js';
+import type { PromotionActivities } from '../activities/promotion.js';
+import { guardSteps } from '../contracts/names.js';
+import type { GuardInput, GuardResult } from '../contracts/pipelines.js';
+import { guardOptions, recordOptions } from './activity-options.js';
+import { failureOf } from './failure.js';
+import { tellStory } from './story.js';
+
+const { watchPromotion } = proxyActivities<GuardActivities>(guardOptions);
+const { moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
+
+/** Watches a promoted version during its first minutes, and puts the former one back when it does badly. */
+export async function guardPromotion(input: GuardInput): Promise<GuardResult> {
+  const story = tellStory(guardSteps);
+  const result = await story.step(
+    'guard_promotion',
+    () => guard(input),
+    ({ detail }) => detail,
+  );
+  story.end('completed');
+  return result;
+}
+
+async function guard(input: GuardInput): Promise<GuardResult> {
+  const { outcome, detail } = await watchPromotion(input);
+  if (outcome !== 'breach') return { outcome, detail };
+  try {
+    await moveProductionBack({ idempotencyKey: input.idempotencyKey, actor: 'guard', reason: detail });
+    return { outcome: 'rolled_back', detail };
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    // Somebody was faster: another version was promoted, or this one rolled back.
+    if (code === 'conflict') return { outcome: 'superseded', detail: message };
+    throw error;
+  }
+}
