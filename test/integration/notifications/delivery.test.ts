@@ -1,0 +1,266 @@
+import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { createLogChannel } from '../../../activities/notifications/log.js';
+import { createSlackChannel } from '../../../activities/notifications/slack.js';
+import { createWebhookChannel } from '../../../activities/notifications/webhook.js';
+import type { Channel } from '../../../activities/notifications/channel.js';
+import { packageRoot } from '../../../platform/paths.js';
+import { createDeliveryStore } from '../../../stores/deliveries.js';
+import { createNotificationStore } from '../../../stores/notifications.js';
+import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
+import { poll } from '../../support/api-client.js';
+import { startProgram } from '../../support/program.js';
+import { startReceiver, type Answer, type Received, type Receiver } from '../../support/receivers.js';
+
+const secret = 'a secret of tests';
+const bodySchema = z.object({
+  id: z.string(),
+  kind: z.string(),
+  created_at: z.iso.datetime(),
+  text: z.string(),
+  payload: z.object({ run_number: z.number() }),
+});
+const numberIn = ({ body }: Received): number => bodySchema.parse(JSON.parse(body)).payload.run_number;
+const numbersIn = ({ received }: Receiver): number[] => received.map(numberIn).sort((a, b) => a - b);
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+const by = { name: 'tester', via: 'system', from: 'test', requestId: null } as const;
+
+let world: NotificationWorld;
+const receivers: Receiver[] = [];
+beforeAll(async () => {
+  world = await startNotificationWorld();
+});
+afterEach(async () => {
+  await world.clear();
+  await Promise.all(receivers.splice(0).map((receiver) => receiver.stop()));
+});
+afterAll(() => world.stop());
+
+async function receiver(answer?: (request: Received, number: number) => Answer): Promise<Receiver> {
+  const started = await startReceiver(answer);
+  receivers.push(started);
+  return started;
+}
+
+const webhookTo = ({ url }: Receiver, kinds = ['*']): Channel => createWebhookChannel({ url, secret, kinds });
+const slackTo = ({ url }: Receiver): Channel => createSlackChannel({ url, kinds: ['*'] });
+
+describe('a webhook', () => {
+  it('gets a signed message, after three failures under the same delivery id', async () => {
+    const hook = await receiver((_, number) => ({ status: number <= 3 ? 500 : 200 }));
+    await world.dispatch([webhookTo(hook)]);
+    await world.add(1);
+    const [message] = await world.until(allAre('sent'));
+    expect(message?.doneAt).not.toBeNull();
+    expect(message?.deliveries).toMatchObject([{ channel: 'webhook', attempts: 4, lastError: null }]);
+    expect(hook.received).toHaveLength(4);
+    expect(new Set(hook.received.map(({ headers }) => headers['x-perennial-delivery']))).toEqual(
+      new Set([message?.deliveries[0]?.deliveryId]),
+    );
+    for (const { headers, body } of hook.received) {
+      const [, at = '', digest = ''] =
+        /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['x-perennial-signature'])) ?? [];
+      expect(createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')).toBe(digest);
+      expect(Math.abs(Date.now() / 1000 - Number(at))).toBeLessThan(10);
+      expect(bodySchema.parse(JSON.parse(body))).toMatchObject({ id: String(message?.id), kind: 'note.made' });
+    }
+  });
+
+  it('is not followed to another host, and is to another path of its own', async () => {
+    const elsewhere = await receiver();
+    const hook = await receiver(({ path }) =>
+      path === '/hook' ? { status: 308, headers: { location: '/moved' } } : { status: 200 },
+    );
+    const leaving = await receiver(() => ({ status: 307, headers: { location: elsewhere.url } }));
+    await world.dispatch([webhookTo(hook), slackTo(leaving)]);
+    await world.add(1);
+    const [message] = await world.until(
+      ([first]) => first?.deliveries.some(({ lastError }) => lastError !== null) === true,
+    );
+    expect(message?.deliveries.find(({ channel }) => channel === 'slack')?.lastError).toMatch(/307.*not followed/);
+    await poll(
+      () => Promise.resolve(hook.received),
+      ({ length }) => length === 2,
+    );
+    expect(hook.received.map(({ path }) => path)).toEqual(['/hook', '/moved']);
+    expect(elsewhere.received).toEqual([]);
+  });
+});
+
+describe('Slack', () => {
+  it('gets text and blocks in which nothing of ours is markup', async () => {
+    const slack = await receiver();
+    await world.dispatch([slackTo(slack)]);
+    await world.records.db.query(
+      `INSERT INTO outbox (key, kind, payload) VALUES ('s', 'model.promotion',
+         '{"modelName": "roses", "version": 2, "formerVersion": 1, "actor": "ada", "reason": "<!channel> & more"}')`,
+    );
+    await world.until(allAre('sent'));
+    const body = slack.received[0]?.body ?? '';
+    expect(JSON.parse(body)).toMatchObject({ blocks: [{ type: 'section' }, { type: 'context' }] });
+    expect(body).toContain('"text":"roses: version 2 is in Production');
+    expect(body).toContain('&lt;!channel&gt; &amp; more');
+    expect(body).toContain('<https://perennial.example/api/v1/mlops/models/roses/versions>');
+  });
+});
+
+describe('a receiver that is away', () => {
+  it('delays neither other channels nor later messages of its own', async () => {
+    const hook = await receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
+    const slack = await receiver();
+    await world.dispatch([webhookTo(hook), slackTo(slack)]);
+    await world.add(12);
+    await poll(
+      () => Promise.resolve([slack.received.length, new Set(hook.received.map(numberIn)).size]),
+      ([toSlack = 0, toHook = 0]) => toSlack === 12 && toHook === 12,
+      8_000,
+    );
+    const [first, ...others] = await world.until(([one]) => (one?.deliveries[1]?.attempts ?? 0) > 1);
+    expect(first?.deliveries).toMatchObject([
+      { channel: 'slack', status: 'sent', attempts: 1 },
+      { channel: 'webhook', status: 'waiting', lastError: 'There was no answer within 400 ms.' },
+    ]);
+    expect(first?.doneAt).toBeNull();
+    expect(allAre('sent')(others)).toBe(true);
+  });
+
+  it('is given up after a while, is counted, and gets the message when it is sent again', async () => {
+    let status = 503;
+    const hook = await receiver(() => ({ status, body: 'out to lunch' }));
+    const store = createNotificationStore(world.records.db);
+    const logged: string[] = [];
+    await world.dispatch(
+      [webhookTo(hook), createLogChannel(pino({ messageKey: 'message' }, { write: (line) => void logged.push(line) }))],
+      {
+        giveUpAfterMs: 300,
+      },
+    );
+    await world.add(1);
+    const [dead] = await world.until(([one]) => one?.deliveries[1]?.status === 'dead');
+    expect(dead?.doneAt).not.toBeNull();
+    expect(dead?.deliveries[1]).toMatchObject({ lastError: 'The receiver answered 503: out to lunch' });
+    expect(await store.counts()).toEqual([
+      { channel: 'log', waiting: 0, dead: 0 },
+      { channel: 'webhook', waiting: 0, dead: 1 },
+    ]);
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toMatch(/"kind":"note\.made".*"message":"note\.made/);
+    status = 200;
+    const tries = hook.received.length;
+    expect(tries).toBeGreaterThan(1);
+    await store.resend(dead?.id ?? 0, null, by);
+    const [sent] = await world.until(allAre('sent'));
+    expect(sent?.doneAt).not.toBeNull();
+    expect(hook.received).toHaveLength(tries + 1);
+    expect(logged).toHaveLength(1);
+  });
+});
+
+describe('channels', () => {
+  it('that come later get only later messages, of the kinds they ask for', async () => {
+    const hook = await receiver();
+    const slack = await receiver();
+    const first = await world.dispatch([slackTo(slack)]);
+    await world.add(1);
+    await world.until(allAre('sent'));
+    await first.stop(100);
+    await world.add(1);
+    await world.dispatch([slackTo(slack), webhookTo(hook, ['model.*', 'approval.requested'])]);
+    for (const kind of ['model.promotion', 'models.other', 'approval.requested', 'approval.expired'])
+      await world.add(1, kind);
+    const messages = await world.until((all) => all.length === 6 && allAre('sent')(all));
+    const kinds = messages.filter(({ deliveries }) => deliveries.length === 2).map(({ kind }) => kind);
+    expect(kinds).toEqual(['model.promotion', 'approval.requested']);
+    expect(slack.received).toHaveLength(6);
+    expect(hook.received).toHaveLength(2);
+  });
+
+  it('that nobody has configured any more do not keep messages waiting for ever', async () => {
+    const hook = await receiver();
+    const silent = await receiver(() => ({ status: 500 }));
+    const first = await world.dispatch([webhookTo(hook), slackTo(silent)]);
+    await world.add(1);
+    await world.until(([one]) => one?.deliveries[0]?.lastError !== null);
+    await first.stop(100);
+    await world.records.db.query(
+      `UPDATE notification_channels SET seen_at = now() - interval '1 hour' WHERE name = 'slack'`,
+    );
+    await world.dispatch([webhookTo(hook)], { giveUpAfterMs: 1 });
+    const [message] = await world.until(([one]) => one?.deliveries[0]?.status === 'dead');
+    expect(message?.deliveries[0]?.lastError).toMatch(/No worker has this channel.*500/);
+    expect(message?.doneAt).not.toBeNull();
+  });
+});
+
+describe('several dispatchers', () => {
+  it('send each of fifty messages once', async () => {
+    const hook = await receiver();
+    await Promise.all([world.dispatch([webhookTo(hook)]), world.dispatch([webhookTo(hook)])]);
+    await world.add(50);
+    await world.until((messages) => messages.length === 50 && allAre('sent')(messages));
+    expect(numbersIn(hook)).toEqual(upTo(50));
+  });
+
+  it('send what one of them had taken when it was killed once more, under the same id, when its lease is over', async () => {
+    const hook = await receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
+    const program = startProgram([
+      join(packageRoot, 'dist/test/support/programs/dispatcher.js'),
+      world.records.url,
+      hook.url,
+    ]);
+    await program.line(/^up$/);
+    await poll(
+      () => world.records.db.query('SELECT FROM notification_channels'),
+      ({ length }) => length === 1,
+    );
+    await world.add(3);
+    await poll(
+      () => Promise.resolve(hook.received),
+      ({ length }) => length === 3,
+    );
+    program.process.kill('SIGKILL');
+    await program.ended;
+    await world.dispatch([webhookTo(hook)]);
+    await world.add(1);
+    const messages = await world.until(allAre('sent'));
+    expect(messages.map(({ deliveries }) => deliveries[0]?.attempts)).toEqual([2, 2, 2, 1]);
+    const ids = hook.received.map(({ headers }) => String(headers['x-perennial-delivery']));
+    expect(ids).toHaveLength(7);
+    expect(new Set(ids)).toEqual(new Set(messages.map(({ deliveries }) => deliveries[0]?.deliveryId)));
+  });
+
+  it('give back what they were sending when they stop, and a late failure changes nothing', async () => {
+    const deliveries = createDeliveryStore(world.records.db);
+    let answer: Answer = 'silence';
+    const hook = await receiver(() => answer);
+    const first = await world.dispatch([webhookTo(hook)], { timeoutMs: 30_000, leaseMs: 60_000 });
+    await world.add(1);
+    await poll(
+      () => Promise.resolve(hook.received),
+      ({ length }) => length === 1,
+    );
+    await first.stop(50);
+    const [late] = await deliveries.take('webhook', 1, 1);
+    if (!late) throw new Error('nothing was given back');
+    answer = { status: 200 };
+    await world.dispatch([webhookTo(hook)]);
+    await world.until(allAre('sent'));
+    const failure = { error: 'late', retryInMs: 1, giveUpAfterMs: 0, reached: [] };
+    expect(await deliveries.markFailed(late, failure)).toEqual({ isDead: false });
+    expect(allAre('sent')(await world.messages())).toBe(true);
+  });
+});
+
+describe('a dispatcher whose database is away', () => {
+  it('goes on when it is back', async () => {
+    const hook = await receiver();
+    await world.dispatch([webhookTo(hook)]);
+    await world.records.postgres.pause();
+    await world.records.postgres.resume();
+    await world.add(2);
+    await world.until((messages) => messages.length === 2 && allAre('sent')(messages));
+    expect(numbersIn(hook)).toEqual([1, 2]);
+  });
+});

@@ -1,0 +1,93 @@
+import type { Channel } from '../../activities/notifications/channel.js';
+import { startDispatcher, type Dispatcher, type DispatchTiming } from '../../activities/notifications/dispatcher.js';
+import { outboxChannel } from '../../contracts/names.js';
+import { createLogger } from '../../platform/logging.js';
+import { createDeliveryStore } from '../../stores/deliveries.js';
+import { createNotificationStore, type NotificationRecord } from '../../stores/notifications.js';
+import { createOutboxStore } from '../../stores/outbox.js';
+import { poll } from './api-client.js';
+import { startRecords, type TestRecords } from './records.js';
+
+/** Times that let a test see in a second what takes a worker a week. */
+export const fastTiming: DispatchTiming = {
+  timeoutMs: 400,
+  pollMs: 50,
+  leaseMs: 1_000,
+  retryMs: { first: 20, most: 100 },
+  giveUpAfterMs: 60_000,
+  announceMs: 60_000,
+};
+
+/** Messages, and dispatchers that send them, on a real Postgres. */
+export interface NotificationWorld {
+  records: TestRecords;
+  /** Starts a dispatcher; resolves when its channels are announced, so that what is added now goes to them. */
+  dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
+  /** Adds messages with the numbers 1 to `count` in their payloads. */
+  add(count: number, kind?: string): Promise<void>;
+  /** Oldest first. */
+  messages(): Promise<NotificationRecord[]>;
+  /** Waits until the messages satisfy `holds`. */
+  until(holds: (messages: NotificationRecord[]) => boolean): Promise<NotificationRecord[]>;
+  /** Stops what runs and empties the record, for the next test. */
+  clear(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startNotificationWorld(): Promise<NotificationWorld> {
+  const records = await startRecords();
+  const { db } = records;
+  const dispatchers = new Set<Dispatcher>();
+  const outbox = createOutboxStore(db);
+  let added = 0;
+  const messages = async (): Promise<NotificationRecord[]> =>
+    (await createNotificationStore(db).list({ limit: 200 })).items.reverse();
+  const clear = async (): Promise<void> => {
+    await Promise.all([...dispatchers].map((dispatcher) => dispatcher.stop(0)));
+    dispatchers.clear();
+    await db.query('TRUNCATE outbox, deliveries, notification_channels RESTART IDENTITY');
+  };
+  // The log, which every installation has from the beginning.
+  await clear();
+  return {
+    records,
+    async dispatch(channels, timing = {}) {
+      const dispatcher = await startDispatcher({
+        deliveries: createDeliveryStore(db),
+        channels,
+        subscribe: (onHint) => db.listen(outboxChannel, onHint),
+        publicUrl: 'https://perennial.example/',
+        logger: createLogger('test', process.env['TEST_LOG_LEVEL'] ?? 'silent'),
+        timing: { ...fastTiming, ...timing },
+      });
+      dispatchers.add(dispatcher);
+      const names = channels.map(({ name }) => name);
+      await poll(
+        () => db.query('SELECT FROM notification_channels WHERE name = ANY ($1)', [names]),
+        (found) => found.length === names.length,
+      );
+      return dispatcher;
+    },
+    async add(count, kind = 'note.made') {
+      for (let number = 1; number <= count; number += 1) {
+        await outbox.add(kind, { runNumber: number }, { key: `message-${(added += 1)}` });
+      }
+    },
+    messages,
+    until: (holds) => poll(messages, holds, 8_000),
+    clear,
+    async stop() {
+      await clear();
+      await records.stop();
+    },
+  };
+}
+
+/** Whether every delivery of every message has that status, and there are deliveries. */
+export function allAre(status: string): (messages: NotificationRecord[]) => boolean {
+  return (messages) =>
+    messages.length > 0 &&
+    messages.every(
+      ({ deliveries }) => deliveries.length > 0 && deliveries.every((delivery) => delivery.status === status),
+    );
+}
