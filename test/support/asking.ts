@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { problemOf } from './served-api.js';
+
+export interface Asked {
+  method?: string;
+  body?: unknown;
+  ifMatch?: string;
+}
+
+/** Requests to an API of a test, in the name of Ada. */
+export interface Asking {
+  ask(path: string, asked?: Asked): Promise<Response>;
+  /** The body of a 200 as the contract parses it. */
+  answer<S extends z.ZodType>(schema: S, path: string, asked?: Asked): Promise<z.output<S>>;
+  /** Asserts that the answer is a problem, and gives what kind. */
+  problem(path: string, asked?: Asked): Promise<{ status: number; code: string; detail: string }>;
+}
+
+const detailSchema = z.object({ detail: z.string() });
+
+/** `url` is asked for at each request, so that the API may start later. */
+export function createAsking(url: () => string): Asking {
+  const ask: Asking['ask'] = (path, { method = 'GET', body, ifMatch } = {}) =>
+    fetch(url() + path, {
+      method,
+      headers: {
+        'X-Actor': 'ada',
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        ...(ifMatch !== undefined && { 'If-Match': ifMatch }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  return {
+    ask,
+    async answer(schema, path, asked) {
+      const response = await ask(path, asked);
+      const body: unknown = await response.json();
+      expect({ status: response.status, body }).toMatchObject({ status: 200 });
+      return schema.parse(body);
+    },
+    async problem(path, asked) {
+      const response = await ask(path, asked);
+      const { detail } = detailSchema.parse(await response.clone().json());
+      return { ...(await problemOf(response)), detail };
+    },
+  };
+}
