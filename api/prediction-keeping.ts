@@ -3,6 +3,7 @@ import { wilsonInterval } from '../domain/wilson-interval.js';
 import type { Logger } from '../platform/logging.js';
 import type { Database } from '../stores/database.js';
 import { createFeedbackStore, type FeedbackStore } from '../stores/feedback.js';
+import { createLineageStore, type LineageStore } from '../stores/lineage.js';
 import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
@@ -14,6 +15,7 @@ export interface PredictionKeeping {
   predictionLog: PredictionLog;
   predictions: PredictionStore;
   feedback: FeedbackStore;
+  lineage: LineageStore;
 }
 
 export interface PredictionKeepingOptions {
@@ -51,7 +53,7 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
       return { modelName, version, accuracy: await feedback.productionAccuracy(modelName, { version }) };
     },
   });
-  return { predictionLog, predictions, feedback };
+  return { predictionLog, predictions, feedback, lineage: createLineageStore(database) };
 }
 
 /** Makes partitions ahead of time and takes over journals of killed processes, now and every hour. Gives the way to stop. */

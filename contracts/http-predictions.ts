@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { labelSchema, nameSchema } from './datasets.js';
+import { labelSchema, nameSchema, sides } from './datasets.js';
 import { predictionRoutes } from './predictions.js';
 
 /** Predictions, what was right, and where they came from, as HTTP shows them. */
@@ -97,3 +97,66 @@ export const productionAccuracyViewSchema = z
   })
   .meta({ id: 'ProductionAccuracy' });
 export type ProductionAccuracyView = z.infer<typeof productionAccuracyViewSchema>;
+
+export const lineageKinds = [
+  'prediction',
+  'model_version',
+  'bundle',
+  'training_run',
+  'workflow',
+  'code',
+  'dataset_version',
+  'images',
+  'feature_file',
+  'promotion',
+  'approval',
+] as const;
+
+/** `recorded`: the record names it; nobody looked. `failed`: it is gone, or not what the record says. */
+export const edgeStates = ['recorded', 'verified', 'failed', 'erased'] as const;
+
+export const lineageNodeSchema = z.object({
+  id: z.string(),
+  kind: z.enum(lineageKinds),
+  name: z.string(),
+  erased: z.boolean(),
+  attributes: z.record(z.string(), z.unknown()),
+});
+export type LineageNode = z.infer<typeof lineageNodeSchema>;
+
+export const lineageEdgeSchema = z.object({
+  from: z.string(),
+  to: z.string(),
+  relation: z.string(),
+  state: z.enum(edgeStates),
+  detail: z.string().nullable(),
+  figures: z.record(z.string(), z.number()).describe('how much was looked at, and how much of it failed'),
+});
+export type LineageEdge = z.infer<typeof lineageEdgeSchema>;
+
+export const lineageViewSchema = z
+  .object({
+    prediction_id: z.uuid(),
+    verified: z.boolean().describe('whether the edges were verified now, and none failed'),
+    nodes: z.array(lineageNodeSchema),
+    edges: z.array(lineageEdgeSchema),
+  })
+  .meta({ id: 'Lineage' });
+export type LineageView = z.infer<typeof lineageViewSchema>;
+
+export const lineageQuery = z.object({
+  verify: z
+    .enum(['false', 'true', 'full'])
+    .default('false')
+    .describe('true checks every edge, of the images a sample; full checks all images'),
+});
+
+export const lineageImageViewSchema = z
+  .object({
+    sha256: z.string(),
+    label: z.string(),
+    side: z.enum(sides),
+    object_key: z.string(),
+    erased_at: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'LineageImage' });

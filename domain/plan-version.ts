@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { DatasetStatistics, Example, ImageFacts, QuarantineReason, Side } from '../contracts/datasets.js';
 import { assignSplit } from './assign-split.js';
+import { datasetDigest } from './dataset-digest.js';
 import { describeVersion } from './describe-version.js';
 import { dvcDirectory, type DvcDirectory } from './dvc-directory.js';
 
@@ -30,7 +30,7 @@ export interface VersionPlan {
   /** Those of the examples that had no side before. */
   newExamples: Example[];
   conflicts: Conflict[];
-  /** SHA-256 over what makes the version what it is: each image with its label and its side. */
+  /** See `datasetDigest`. */
   digest: string;
   dvc: DvcDirectory;
   statistics: DatasetStatistics;
@@ -54,7 +54,7 @@ export function planVersion({ members, sides, quarantined }: DatasetState): Vers
     examples,
     newExamples,
     conflicts,
-    digest: digestOf(examples),
+    digest: datasetDigest(examples),
     dvc: dvcDirectory(images),
     statistics: describeVersion({ images, examples, conflicts: conflicts.length, quarantined, members }),
   };
@@ -80,10 +80,4 @@ function conflictOf(group: readonly Member[]): Conflict {
     labels: labelsOf(group),
     paths: group.map(({ where }) => where).sort(),
   };
-}
-
-function digestOf(examples: readonly Example[]): string {
-  const hash = createHash('sha256');
-  for (const { sha256, label, side } of examples) hash.update(`${JSON.stringify([sha256, label, side])}\n`);
-  return hash.digest('hex');
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../contracts/bundle.js';
-import { messageOf, PerennialError } from '../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
 import type { ObjectStore } from './object-store.js';
 
 /** Local copies that stay: Production, the candidate, what a rollback goes to, and some more. */
@@ -62,6 +62,45 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
 export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
   await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
   for await (const { key } of objects.list(`${bundleKey}/`)) await objects.delete(key);
+}
+
+export interface BundleCheck {
+  /** Null when it is not the one that was registered, or cannot be read. */
+  manifest: Manifest | null;
+  /** Files that were held against the manifest. */
+  files: number;
+  bytes: number;
+  /** What is missing or has other bytes, the manifest included. */
+  failed: string[];
+}
+
+/** Holds a stored bundle against its registered sum: the manifest, and every file the manifest names. */
+export async function checkBundle(
+  objects: Pick<ObjectStore, 'get' | 'sum'>,
+  { bundleKey, bundleSha256 }: BundleAddress,
+): Promise<BundleCheck> {
+  const manifestBytes = await unlessMissing(objects.get(`${bundleKey}/${bundleFiles.manifest}`));
+  if (manifestBytes === null || sha256(manifestBytes) !== bundleSha256) {
+    return { manifest: null, files: 0, bytes: 0, failed: [bundleFiles.manifest] };
+  }
+  const manifest = parseManifest(manifestBytes, bundleKey);
+  const failed: string[] = [];
+  for (const file of manifest.files) {
+    const found = await unlessMissing(objects.sum(`${bundleKey}/${file.path}`));
+    if (found?.sha256 !== file.sha256 || found.sizeBytes !== file.sizeBytes) failed.push(file.path);
+  }
+  const bytes = manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { manifest, files: manifest.files.length, bytes, failed };
+}
+
+/** What an object holds; null when there is no such object. */
+export async function unlessMissing<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (error) {
+    if (errorCodeOf(error) === 'not_found') return null;
+    throw error;
+  }
 }
 
 /** Removes a local copy, for instance one that turned out to be damaged. */

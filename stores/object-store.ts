@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -33,8 +34,12 @@ export interface ObjectStore {
   /** Uploads a file as a stream. */
   putFile(key: string, path: string, contentType?: string): Promise<void>;
   get(key: string): Promise<Uint8Array>;
+  /** The bytes of an object as they arrive; whoever takes them reads them to the end or destroys the stream. */
+  open(key: string): Promise<Readable>;
   /** Downloads to `path`, which is complete or not there at all. */
   getToFile(key: string, path: string): Promise<void>;
+  /** SHA-256 and size of an object, read as a stream. */
+  sum(key: string): Promise<{ sha256: string; sizeBytes: number }>;
   /** Size of an object, or null when there is none. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
   list(prefix: string): AsyncIterable<StoredObject>;
@@ -77,7 +82,9 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
         return Body ? await Body.transformToByteArray() : new Uint8Array();
       }),
+    open: (key) => told(key, () => open(client, bucket, key)),
     getToFile: (key, path) => told(key, () => getToFile(client, bucket, key, path)),
+    sum: (key) => told(key, () => sum(client, bucket, key)),
     head: (key) => told(key, () => head(client, bucket, key)),
     list: (prefix) => list(client, bucket, prefix),
     delete: (key) =>
@@ -130,17 +137,34 @@ async function ensureBucket(client: S3Client, bucket: string): Promise<void> {
   }
 }
 
-async function getToFile(client: S3Client, bucket: string, key: string, path: string): Promise<void> {
+async function open(client: S3Client, bucket: string, key: string): Promise<Readable> {
   const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
   if (!(Body instanceof Readable)) throw new PerennialError('internal', `The object ${key} came without a stream.`);
+  return Body;
+}
+
+async function getToFile(client: S3Client, bucket: string, key: string, path: string): Promise<void> {
+  const body = await open(client, bucket, key);
   const partial = `${path}.${String(process.pid)}.partial`;
   try {
-    await pipeline(Body, createWriteStream(partial));
+    await pipeline(body, createWriteStream(partial));
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
   }
+}
+
+async function sum(client: S3Client, bucket: string, key: string): Promise<{ sha256: string; sizeBytes: number }> {
+  const body = await open(client, bucket, key);
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) continue;
+    hash.update(chunk);
+    sizeBytes += chunk.byteLength;
+  }
+  return { sha256: hash.digest('hex'), sizeBytes };
 }
 
 async function head(client: S3Client, bucket: string, key: string): Promise<{ sizeBytes: number } | null> {

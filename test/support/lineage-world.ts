@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/bundle.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { hyperparametersSchema, modelMetricsSchema } from '../../contracts/training.js';
+import { publishBundle } from '../../stores/bundles.js';
+import { createFeatureStore } from '../../stores/features.js';
+import { featureFileKey } from '../../stores/object-keys.js';
+import { createRunStore } from '../../stores/runs.js';
+import { classFolders, startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { serves, startApi, type ServedApi } from './served-api.js';
+import { writeTinyBundle } from './tiny-bundle.js';
+import { sha256Of } from './training-fixtures.js';
+
+/** An API that serves a version of which everything is in the record: images, embeddings, run, bundle, promotion. */
+export interface LineageWorld {
+  world: IngestionWorld;
+  served: ServedApi;
+  /** Ingests, records a run, and puts its version in Production. */
+  train(dataset: string, images: Readonly<Record<string, number>>, firstImage?: number): Promise<ModelVersion>;
+  /** As `train`, on the newest version of a dataset that is there. */
+  trainOn(dataset: string): Promise<ModelVersion>;
+  stop(): Promise<void>;
+}
+
+export async function startLineageWorld(): Promise<LineageWorld> {
+  const world = await startIngestionWorld();
+  const served = await startApi({ ...world.records.postgres.environment, ...world.objectServer.environment });
+  const trainOn = async (dataset: string): Promise<ModelVersion> => {
+    const version = await registerTrained(world, served, dataset);
+    await served.promote(version);
+    await serves(served, version);
+    return version;
+  };
+  return {
+    world,
+    served,
+    trainOn,
+    async train(dataset, images, firstImage) {
+      await world.ingest({ kind: 'folder', path: world.folder(await classFolders(images, firstImage)) }, dataset);
+      return trainOn(dataset);
+    },
+    async stop() {
+      await served.stop();
+      await world.stop();
+    },
+  };
+}
+
+async function registerTrained(world: IngestionWorld, served: ServedApi, dataset: string): Promise<ModelVersion> {
+  const { db } = world.records;
+  const data = await world.datasets.latestVersion(dataset);
+  if (!data) throw new Error(`${dataset} has no version`);
+  const runId = randomUUID();
+  const run = { runId, modelName: 'dandelion_grass_classifier', dataset, datasetVersion: data.version };
+  const runs = createRunStore(db);
+  const hyperparameters = hyperparametersSchema.parse({});
+  await runs.open({ ...run, hyperparameters, workflowId: `train-${runId}`, codeRevision: 'abc123' }, 1);
+  await db.query(
+    `INSERT INTO activity_attempts (workflow_id, run_id, activity_id, attempt, activity_type, task_queue, worker, status, started_at)
+     VALUES ($1, $2, '1', 1, 'fit', 'training', 'w', 'completed', now())`,
+    [`train-${runId}`, `temporal-${runId}`],
+  );
+  await embed(world, dataset, data.version, runId);
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-test-bundle-'));
+  try {
+    const manifest = await writeBundle(folder, {
+      runId,
+      dataset,
+      datasetVersion: data.version,
+      datasetDigest: data.digest,
+      architecture: 'efficientnet-lite0',
+      codeRevision: 'abc123',
+    });
+    const metrics = modelMetricsSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.metrics), 'utf8')));
+    return await served.registry.register(
+      {
+        ...(await publishBundle(served.api.objects, folder, manifest.modelName)),
+        ...run,
+        architecture: manifest.architecture,
+        labels: manifest.labels,
+        datasetDigest: data.digest,
+        sizeBytes: 1,
+        evaluation: metrics.test,
+      },
+      { weightsSha256: manifest.weightsSha256, bestEpoch: metrics.bestEpoch, metrics },
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Embeddings of the images that have none, in a file that nobody reads here. */
+async function embed(world: IngestionWorld, dataset: string, version: number, runId: string): Promise<void> {
+  const features = createFeatureStore(world.records.db);
+  const examples = await world.datasets.examples(dataset, version);
+  const backbone = 'b'.repeat(64);
+  const images = await features.missing(
+    backbone,
+    examples.map(({ sha256 }) => sha256),
+  );
+  if (images.length === 0) return;
+  const bytes = Buffer.from(`embeddings of ${images.join(' ')}`);
+  const objectKey = featureFileKey(backbone, sha256Of(bytes));
+  await world.deps.objects.put(objectKey, bytes);
+  await features.add({ backbone, objectKey, sha256: sha256Of(bytes), images, runId });
+}
+
+async function writeBundle(folder: string, changes: Partial<Manifest>): Promise<Manifest> {
+  const manifest = manifestSchema.parse({ ...(await writeTinyBundle(folder)), ...changes });
+  await writeFile(join(folder, bundleFiles.manifest), JSON.stringify(manifest));
+  return manifest;
+}
