@@ -1,21 +1,18 @@
 import { join } from 'node:path';
 import { createTrainingActivities } from '../activities/training.js';
+import { createTrialActivities } from '../activities/tuning.js';
 import { taskQueues } from '../contracts/names.js';
 import { scratchFolder } from '../platform/config.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { runWorker } from './run-worker.js';
 
-/** The training worker: one activity at a time, each with TF.js in a child process of its own. */
+/** The training worker: one activity at a time, each with TF.js in a child process; only trials share one. */
 await runWorker('training-worker', async ({ config, logger, deps }) => {
-  const folder = await ownScratchFolder(join(scratchFolder(config), 'training'));
+  const scratch = await ownScratchFolder(join(scratchFolder(config), 'training'));
+  const training = { ...deps, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
   return {
     taskQueue: taskQueues.training,
     maxConcurrentActivityTaskExecutions: 1,
-    activities: createTrainingActivities({
-      ...deps,
-      scratchFolder: folder,
-      codeRevision: config.CODE_REVISION,
-      logger,
-    }),
+    activities: { ...createTrainingActivities(training), ...createTrialActivities(training) },
   };
 });
