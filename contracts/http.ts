@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { nameSchema, sourceSchema } from './datasets.js';
 import { hyperparametersSchema } from './training.js';
 import { runStatuses } from './pipelines.js';
+import { modelNameSchema } from './registry.js';
 
 /** RFC 9457 problem details. `type` is stable for each kind of problem: `/problems/<code>`. */
 export const problemSchema = z
@@ -84,7 +85,7 @@ export const startIngestionSchema = z
 
 export const startRetrainingSchema = z
   .strictObject({
-    model_name: nameSchema.optional(),
+    model_name: modelNameSchema.optional(),
     dataset: nameSchema.optional(),
     source: sourceSchema.optional(),
     trigger: z.enum(['manual', 'first_run']).default('manual'),

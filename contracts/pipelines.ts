@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { datasetStatisticsSchema, nameSchema, sourceSchema } from './datasets.js';
 import { evaluationSchema, hyperparametersSchema, type Evaluation, type Hyperparameters } from './training.js';
-import { decisionSchema, type Decision } from './registry.js';
+import { decisionSchema, modelNameSchema, type Decision } from './registry.js';
 import type { Actor } from './audit.js';
 import type { ErrorCode } from './errors.js';
 import type { StepName } from './names.js';
 
 export const triggers = ['manual', 'first_run', 'schedule', 'new_data', 'performance', 'drift'] as const;
 export const triggerSchema = z.enum(triggers);
+export type Trigger = z.infer<typeof triggerSchema>;
 
 export const ingestionInputSchema = z.object({
   dataset: nameSchema,
@@ -35,7 +36,7 @@ export const ingestionResultSchema = z.object({
 export type IngestionResult = z.infer<typeof ingestionResultSchema>;
 
 export const retrainingInputSchema = z.object({
-  modelName: nameSchema,
+  modelName: modelNameSchema,
   dataset: nameSchema,
   trigger: triggerSchema,
   requestId: z.string(),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nameSchema } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 import { kindPatternSchema } from '../contracts/notifications.js';
+import { modelNameSchema } from '../contracts/registry.js';
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -41,7 +42,7 @@ export const configSchema = z.object({
   S3_PORT: port.default(0).describe('port of the local S3 server; 0 takes a free one'),
   TEMPORAL_PORT: port.default(0).describe('port of the local Temporal; 0 takes a free one'),
   TEMPORAL_UI_PORT: port.default(0).describe('port of the local Temporal Web UI; 0 takes a free one'),
-  MODEL_NAME: nameSchema.default('dandelion_grass_classifier').describe('model that is trained and served'),
+  MODEL_NAME: modelNameSchema.default('dandelion_grass_classifier').describe('model that is trained and served'),
   DATASET_NAME: nameSchema.default('dandelion_grass').describe('dataset the model is trained on'),
   DATASET_DIR: z
     .string()

@@ -131,7 +131,7 @@ function deleteRoute(dependencies: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'delete',
-    path: `/api/v1/mlops/models/{name}/versions/{version}`,
+    path: versionPath,
     operationId: 'deleteModelVersion',
     summary: 'Deletes a version that nothing refers to, with its bundle',
     tag: 'models',
