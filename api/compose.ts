@@ -14,10 +14,14 @@ import { packageRoot } from '../platform/paths.js';
 import { createAuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore } from '../stores/datasets.js';
+import { createExperimentStore } from '../stores/experiments.js';
+import { createNotificationStore } from '../stores/notifications.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createPipelineStore } from '../stores/pipelines.js';
 import { createPolicyStore } from '../stores/policies.js';
 import { createRegistryStore } from '../stores/registry.js';
+import { createRunDetailStore } from '../stores/run-details.js';
+import { createRunStore } from '../stores/runs.js';
 import { createUploadStore } from '../stores/uploads.js';
 import { createApp } from './app.js';
 import type { ApiSettings } from './dependencies.js';
@@ -25,6 +29,7 @@ import { createHealthReporter, type HealthReporter } from './health.js';
 import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
 import { createModelHost, type ModelHost } from './model-host.js';
+import { notificationSeries } from './notification-metrics.js';
 import { createPipelineStarter } from './pipeline-starter.js';
 import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
 import { createTemporalLink, type TemporalLink } from './temporal-link.js';
@@ -65,7 +70,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   };
   const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
-  const pipelines = createPipelineStore(database);
+  const stores = createStores(database);
+  metrics.addSeries(notificationSeries(stores.notifications));
   const replica = `${hostname()}-${randomUUID()}`;
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
   const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });
@@ -73,14 +79,9 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     host: serving,
     health,
     metrics,
-    starter: createPipelineStarter({ temporal, pipelines, logger }),
+    starter: createPipelineStarter({ temporal, pipelines: stores.pipelines, logger }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
-    pipelines,
-    registry: createRegistryStore(database),
-    policies: createPolicyStore(database),
-    audit: createAuditStore(database),
-    datasets: createDatasetStore(database),
-    uploads: createUploadStore(database),
+    ...stores,
     ...keeping,
     objects,
     logger,
@@ -94,12 +95,29 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   return { app, database, objects, temporal, health, metrics, keeping, startServing };
 }
 
+/** The stores that need nothing but the database. */
+function createStores(database: Database) {
+  return {
+    pipelines: createPipelineStore(database),
+    experiments: createExperimentStore(database),
+    runDetails: createRunDetailStore(database),
+    runs: createRunStore(database),
+    registry: createRegistryStore(database),
+    policies: createPolicyStore(database),
+    audit: createAuditStore(database),
+    notifications: createNotificationStore(database),
+    datasets: createDatasetStore(database),
+    uploads: createUploadStore(database),
+  };
+}
+
 function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {
   return {
     version,
     modelName: config.MODEL_NAME,
     datasetName: config.DATASET_NAME,
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
+    publicUrl: config.PUBLIC_URL ?? null,
     uploadFolder,
     sourceRoot: config.ALLOWED_SOURCE_ROOT ?? null,
   };

@@ -2,8 +2,10 @@ import type { Logger } from '../platform/logging.js';
 import type { AuditStore } from '../stores/audit.js';
 import type { DatasetStore } from '../stores/datasets.js';
 import type { DeletionStores } from '../stores/delete-version.js';
+import type { ExperimentStore } from '../stores/experiments.js';
 import type { FeedbackStore } from '../stores/feedback.js';
 import type { LineageStore } from '../stores/lineage.js';
+import type { NotificationStore } from '../stores/notifications.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PipelineStore } from '../stores/pipelines.js';
 import type { PolicyStore } from '../stores/policies.js';
@@ -12,6 +14,8 @@ import type { RegistryStore } from '../stores/registry.js';
 import type { AliasRecord } from '../stores/registry-aliases.js';
 import type { VersionEdits } from '../stores/registry-edits.js';
 import type { ProductionHistory } from '../stores/registry-history.js';
+import type { RunDetailStore } from '../stores/run-details.js';
+import type { RunStore } from '../stores/runs.js';
 import type { UploadStore } from '../stores/uploads.js';
 import type { HealthReporter } from './health.js';
 import type { ApiMetrics } from './metrics.js';
@@ -37,6 +41,9 @@ export interface ApiDependencies {
   starter: PipelineStarter;
   temporalUrl: TemporalUrl;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  experiments: ExperimentStore;
+  runDetails: RunDetailStore;
+  runs: Pick<RunStore, 'artifacts'>;
   registry: Pick<RegistryStore, RegistryUses>;
   policies: PolicyStore;
   predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;
@@ -44,9 +51,10 @@ export interface ApiDependencies {
   feedback: FeedbackStore;
   lineage: LineageStore;
   audit: AuditStore;
+  notifications: NotificationStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
-  objects: Pick<ObjectStore, 'get' | 'list' | 'sum' | 'putFile' | 'delete'>;
+  objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
   logger: Logger;
   settings: ApiSettings;
 }
@@ -56,6 +64,8 @@ export interface ApiSettings {
   modelName: string;
   datasetName: string;
   maxUploadBytes: number;
+  /** Where people reach the API, for links; null when nobody said. */
+  publicUrl: string | null;
   /** Folder for uploads on their way to the object store. */
   uploadFolder: string;
   /** Folder that sources named over HTTP must lie in; null when any may be read. */

@@ -40,6 +40,8 @@ export interface ApiMetrics extends FeedbackMetrics {
   countShed(reason: (typeof shedReasons)[number]): void;
   showModel(served: ServedModel | null): void;
   setReady(isReady: boolean): void;
+  /** Adds series of what is made later than the metrics. */
+  addSeries(add: (registry: Registry) => void): void;
   /** The text exposition format, and its content type. */
   expose(): Promise<{ contentType: string; text: string }>;
 }
@@ -58,6 +60,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
       showFacts(served);
       if (served) startSeries(String(served.version.version), served.engine.labels);
     },
+    addSeries: (add) => add(registry),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

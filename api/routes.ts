@@ -2,8 +2,11 @@ import type { ApiDependencies } from './dependencies.js';
 import { createMemoryBudget } from './middleware/limit-body.js';
 import { buildOpenApiDocument } from './openapi.js';
 import type { Route } from './route.js';
+import { auditRoutes } from './routes/audit.js';
 import { datasetRoutes } from './routes/datasets.js';
 import { documentationRoutes } from './routes/documentation.js';
+import { experimentRunRoutes } from './routes/experiment-runs.js';
+import { experimentRoutes } from './routes/experiments.js';
 import { feedbackRoutes } from './routes/feedback.js';
 import { healthRoutes } from './routes/health.js';
 import { invocationRoutes } from './routes/invocations.js';
@@ -11,9 +14,11 @@ import { modelRegistryRoutes } from './routes/model-registry.js';
 import { modelVersionRoutes } from './routes/model-versions.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { modelRoutes } from './routes/models.js';
+import { notificationRoutes } from './routes/notifications.js';
 import { pipelineRoutes } from './routes/pipelines.js';
 import { predictionRoutes } from './routes/prediction.js';
 import { predictionHistoryRoutes } from './routes/predictions.js';
+import { runArtifactRoutes } from './routes/run-artifacts.js';
 import { uploadRoutes } from './routes/uploads.js';
 
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
@@ -34,9 +39,14 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
     ...lineageRoutes(dependencies),
+    ...experimentRoutes(dependencies),
+    ...experimentRunRoutes(dependencies),
+    ...runArtifactRoutes(dependencies),
     ...pipelineRoutes(dependencies),
     ...datasetRoutes(dependencies),
     ...uploadRoutes(dependencies),
+    ...notificationRoutes(dependencies),
+    ...auditRoutes(dependencies),
   ];
   document = buildOpenApiDocument(routes, dependencies.settings.version);
   return { routes, document };

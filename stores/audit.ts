@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { auditChannels, type AuditEntry } from '../contracts/audit.js';
+import { auditChannels, type AuditChannel, type AuditEntry } from '../contracts/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
@@ -21,10 +21,15 @@ export type AuditRecord = z.output<typeof auditRow>;
 export interface AuditQuery {
   limit: number;
   pageToken?: string | null;
-  action?: string;
-  actor?: string;
+  action?: string | undefined;
+  actor?: string | undefined;
   /** A subject, or the beginning of one that ends before a slash. */
-  subject?: string;
+  subject?: string | undefined;
+  via?: AuditChannel | undefined;
+  requestId?: string | undefined;
+  /** Times in ISO text: the first that counts, and the first that no longer does. */
+  from?: string | undefined;
+  to?: string | undefined;
 }
 
 /** Who did what; rows are added and read, never changed. */
@@ -38,14 +43,16 @@ export interface AuditStore {
 export function createAuditStore(db: Database): AuditStore {
   return {
     add: (entry) => writeAudit(db, entry),
-    async list({ limit, pageToken, action, actor, subject }) {
+    async list({ limit, pageToken, action, actor, subject, via, requestId, from, to }) {
       const rows = await db.rows(
         auditRow,
         `SELECT * FROM audit_log
          WHERE ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR actor = $4)
            AND ($5::text IS NULL OR subject = $5 OR starts_with(subject, $5 || '/'))
+           AND ($6::text IS NULL OR via = $6) AND ($7::text IS NULL OR request_id = $7)
+           AND ($8::timestamptz IS NULL OR at >= $8) AND ($9::timestamptz IS NULL OR at < $9)
          ORDER BY id DESC LIMIT $1`,
-        [limit + 1, sequenceOfToken(pageToken), action ?? null, actor ?? null, subject ?? null],
+        [limit + 1, sequenceOfToken(pageToken), ...[action, actor, subject, via, requestId, from, to].map(orNull)],
       );
       return pageOfRows(
         rows.map((item) => ({ sequence: item.id, item })),
@@ -53,6 +60,10 @@ export function createAuditStore(db: Database): AuditStore {
       );
     },
   };
+}
+
+function orNull(filter: string | undefined): string | null {
+  return filter ?? null;
 }
 
 /** Writes an entry within the transaction of the change it speaks of. */
