@@ -47,7 +47,8 @@ async function validateCandidate(
   const production = await deps.registry.production(input.modelName);
   const { approval } = await deps.policies.get(input.modelName);
   const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
-  const testSet = examples.filter(({ side }) => side === 'test');
+  // A model from elsewhere may know fewer classes than the dataset has; it is judged on those it knows.
+  const testSet = examples.filter(({ side, label }) => side === 'test' && candidate.labels.includes(label));
   report({ evaluating: candidate.version, images: testSet.length });
   const served = await attempt(() => serveTestImages(deps, candidate, testSet), signal);
   const decided = decide({
@@ -56,7 +57,7 @@ async function validateCandidate(
     minAccuracy: deps.minAccuracy,
     ...(await compareWith(deps, { production, candidate, served, testSet }, signal)),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
-    sameClasses: production === null || sameLabels(candidate, production),
+    sameClasses: (production === null || sameLabels(candidate, production)) && knowsItsClasses(candidate, examples),
     ...judge(candidate, served, testSet),
   });
   const decision: Decision = { ...decided, generation, ...confidenceOf(served) };
@@ -139,4 +140,10 @@ function truthsOf(testSet: readonly Example[], { labels }: ModelVersion): number
 
 function sameLabels(a: ModelVersion, b: ModelVersion): boolean {
   return a.labels.length === b.labels.length && a.labels.every((label, index) => label === b.labels[index]);
+}
+
+/** Whether a model tells apart exactly the classes of its dataset, as every model does that was trained here. */
+function knowsItsClasses({ labels }: ModelVersion, examples: readonly Example[]): boolean {
+  const classes = new Set(examples.map(({ label }) => label));
+  return classes.size === labels.length && labels.every((label) => classes.has(label));
 }

@@ -55,7 +55,7 @@ export function approvalQuestion(
 ): string | null {
   if (mode === 'never') return null;
   if (reasons.some(({ check, passed }) => check === 'same_classes' && !passed)) {
-    return 'the classes differ from those of Production';
+    return 'the classes differ from those of Production or of the dataset';
   }
   if (comparison && comparison.difference < minGain) {
     return `the gain of ${points(comparison.difference)} is below the ${points(minGain)} from which nobody is asked`;
@@ -108,7 +108,7 @@ function judgeClasses({ sameClasses }: GateInput): Reason {
     sameClasses,
     sameClasses
       ? 'The classes are those of Production, or there is no model in Production.'
-      : 'The classes differ from those of Production, so their accuracies cannot be compared.',
+      : 'The classes differ from those of Production or of the dataset: the accuracy speaks of other classes.',
   );
 }
 

@@ -82,10 +82,12 @@ export const importJobSchema = z.object({
   images: z.array(imageFileSchema),
   /** Where the graph that is served goes. */
   outputPath: z.string(),
+  /** The process ends when it takes more. */
+  limits: z.object({ memoryBytes: z.number().positive(), timeMs: z.number().positive() }),
 });
 export type ImportJob = z.infer<typeof importJobSchema>;
 
-const importedModelSchema = z.object({
+export const importedModelSchema = z.object({
   labels: importLabelsSchema.describe('in the order of the probabilities: sorted, as those of models trained here'),
   sha256: z.string(),
   sizeBytes: z.number().int(),

@@ -31,6 +31,21 @@ export function uploadKey(uploadId: string, position: number): string {
   return `uploads/${uploadId}/${String(position)}`;
 }
 
+/** Everything below it belongs to one upload. */
+export function uploadPrefix(uploadId: string): string {
+  return `uploads/${uploadId}/`;
+}
+
+/** What was said about an uploaded model. */
+export function importOrderKey(uploadId: string): string {
+  return `${uploadPrefix(uploadId)}order.json`;
+}
+
+/** What the check of an uploaded model leaves for the steps after it. */
+export function checkedModelKey(uploadId: string, name: string): string {
+  return `${uploadPrefix(uploadId)}checked/${name}`;
+}
+
 export function sideManifestKey(side: Side, dataset: string, version: number): string {
   return `${side}/${dataset}/${String(version)}.json`;
 }

@@ -34,18 +34,25 @@ export async function serveTestImages(
 ): Promise<Served> {
   const engine = await openEngine(deps, version);
   try {
-    const facts = await deps.datasets.imageFacts(images.map(({ sha256 }) => sha256));
-    const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
-    const predictOne = async ({ sha256 }: Example): Promise<number[]> => {
-      const bytes = await deps.objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
-      return (await engine.predictImage(bytes)).probabilities;
-    };
-    const signal = Context.current().cancellationSignal;
-    const probabilities = await concurrently(images, deps.threads * 2, predictOne, signal);
-    return { probabilities, manifest: engine.manifest };
+    return { probabilities: await predictExamples(deps, engine, images), manifest: engine.manifest };
   } finally {
     await engine.close();
   }
+}
+
+/** What an engine makes of images of the dataset, one row each. */
+export async function predictExamples(
+  deps: Pick<ServingDependencies, 'datasets' | 'objects' | 'threads'>,
+  engine: Engine,
+  images: readonly Example[],
+): Promise<number[][]> {
+  const facts = await deps.datasets.imageFacts(images.map(({ sha256 }) => sha256));
+  const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
+  const predictOne = async ({ sha256 }: Example): Promise<number[]> => {
+    const bytes = await deps.objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
+    return (await engine.predictImage(bytes)).probabilities;
+  };
+  return concurrently(images, deps.threads * 2, predictOne, Context.current().cancellationSignal);
 }
 
 function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<Engine> {

@@ -3,11 +3,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
 
+const allFiles = Object.values(bundleFiles).filter((path) => path !== bundleFiles.manifest);
+
 /** Writes the manifest of a bundle whose other files are all there: from now on the folder is a bundle. */
-export async function writeManifest(folder: string, facts: Omit<Manifest, 'format' | 'files'>): Promise<Manifest> {
-  const paths = Object.values(bundleFiles).filter((path) => path !== bundleFiles.manifest);
+export async function writeManifest(
+  folder: string,
+  facts: Omit<Manifest, 'format' | 'files'>,
+  paths: readonly string[] = allFiles,
+): Promise<Manifest> {
   const files = await Promise.all(
-    paths.sort().map(async (path) => {
+    [...paths].sort().map(async (path) => {
       const bytes = await readFile(join(folder, path));
       return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     }),

@@ -58,7 +58,8 @@ function describeArchitecture({ hyperparameters }: PackageJob): string {
     : `EfficientNet-Lite0 with ImageNet weights, its last ${tuned} blocks trained further, and a new classifier.`;
 }
 
-function measuresTable({ test, validation }: ModelMetrics): string[] {
+/** The measures of a model as a table, those of the test side with their intervals. */
+export function measuresTable({ test, validation }: ModelMetrics): string[] {
   const names = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'loss', 'calibrationError'] as const;
   const rows = names.map(
     (name) => `| ${name} | ${withInterval(test[name], test.intervals[name])} | ${validation[name].toFixed(3)} |`,
@@ -70,7 +71,8 @@ function withInterval(value: number, [low, high]: Interval): string {
   return `${value.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
 }
 
-function classTable({ perClass }: Evaluation): string[] {
+/** The measures of each class as a table. */
+export function classTable({ perClass }: Evaluation): string[] {
   const rows = perClass.map(
     ({ label, precision, recall, f1, support }) =>
       `| ${plain(label)} | ${precision.toFixed(3)} | ${recall.toFixed(3)} | ${f1.toFixed(3)} | ${support} |`,
@@ -86,8 +88,8 @@ function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {
   ];
 }
 
-/** A label as text: nothing in it is Markdown or HTML. */
-function plain(label: string): string {
+/** Somebody's words as text: nothing in them is Markdown or HTML. */
+export function plain(label: string): string {
   return label.replace(/[\\`*_{}[\]<>()#|!&~]/g, '\\$&');
 }
 

@@ -7,6 +7,7 @@ import { pixelBytes } from '../images/decode.js';
 import type { ImportedModel, ImportJob } from '../jobs.js';
 import { createRandom } from '../seeded-random.js';
 import { findEnds, type GraphEnds } from './graph-ends.js';
+import { guardProcess } from './guard.js';
 import { readOnnx, type PlainModel } from './read-onnx.js';
 import { layersRefusal, refusal } from './refusal.js';
 import { tryOnnx } from './try-onnx.js';
@@ -18,6 +19,15 @@ import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
  * @throws PerennialError bundle_invalid, which says what is wrong and what to do; parity_failed
  */
 export async function importModel(job: ImportJob): Promise<ImportedModel> {
+  const lift = guardProcess(job.limits);
+  try {
+    return await checkModel(job);
+  } finally {
+    await lift();
+  }
+}
+
+async function checkModel(job: ImportJob): Promise<ImportedModel> {
   const source = await readSource(job);
   const labels = [...job.labels].sort();
   const order = labels.map((label) => job.labels.indexOf(label));

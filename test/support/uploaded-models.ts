@@ -31,6 +31,7 @@ export function importJobOf(files: UploadedFiles, folder: string): ImportJob {
     output: 'probabilities',
     images: [],
     outputPath: join(folder, 'model.onnx'),
+    limits: { memoryBytes: 8e9, timeMs: 60_000 },
   };
 }
 

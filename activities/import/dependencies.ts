@@ -1,0 +1,21 @@
+import type { Logger } from '../../platform/logging.js';
+import type { DatasetStore } from '../../stores/datasets.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import type { RegistryStore } from '../../stores/registry.js';
+import type { RunStore } from '../../stores/runs.js';
+import type { ServingDependencies } from '../validation/serve-test-images.js';
+
+/** What trying an uploaded model needs, on either worker. */
+export interface CheckDependencies {
+  datasets: DatasetStore;
+  objects: ObjectStore;
+  /** Folder for files of a job; whatever is in it may be lost. */
+  scratchFolder: string;
+  logger: Logger;
+}
+
+export interface ImportDependencies extends CheckDependencies, Omit<ServingDependencies, 'datasets' | 'bundleFolder'> {
+  registry: Pick<RegistryStore, 'get' | 'ofRun' | 'register'>;
+  runs: Pick<RunStore, 'open' | 'get' | 'fail'>;
+  codeRevision: string;
+}

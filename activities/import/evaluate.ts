@@ -1,0 +1,164 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleFiles, type driftReferenceSchema, type Manifest, type Preprocessing } from '../../contracts/bundle.js';
+import type { z } from 'zod';
+import type { Example } from '../../contracts/datasets.js';
+import type { ImportInput, ImportOrder } from '../../contracts/import.js';
+import { inputSize, type Evaluation, type ModelMetrics } from '../../contracts/training.js';
+import { drawConfusionMatrix } from '../../model/charts/confusion-matrix.js';
+import { evaluate } from '../../model/evaluation/evaluate.js';
+import { writeManifest } from '../../model/export/manifest.js';
+import { writeImportCard } from '../../model/import/model-card.js';
+import { createEngine } from '../../model/serving/engine.js';
+import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
+import { checkedModelKey } from '../../stores/object-keys.js';
+import { withHeartbeat } from '../heartbeat.js';
+import { withScratchFolder } from '../scratch.js';
+import { predictExamples } from '../validation/serve-test-images.js';
+import type { ImportDependencies } from './dependencies.js';
+import { checkedGraphName, judgedImages, readChecked, readOrder, type Checked } from './upload.js';
+
+export interface EvaluateResult {
+  bundle: BundleAddress;
+  images: number;
+  accuracy: number;
+}
+
+/** What serving needs of a bundle; the rest describes it. */
+const servedFiles = [bundleFiles.onnx, bundleFiles.labels, bundleFiles.preprocessing];
+const describingFiles = [
+  bundleFiles.metrics,
+  bundleFiles.driftReference,
+  bundleFiles.modelCard,
+  bundleFiles.confusionMatrix,
+];
+
+/**
+ * Measures a checked model through the serving engine and makes a bundle of it, in the object store. Its key comes from
+ * its content, so that another attempt changes nothing.
+ */
+export function evaluateUpload(
+  deps: ImportDependencies,
+  input: ImportInput & { runId: string },
+): Promise<EvaluateResult> {
+  return withHeartbeat((report) =>
+    withScratchFolder(deps.scratchFolder, async (scratch) => {
+      const order = await readOrder(deps.objects, input);
+      const checked = await readChecked(deps.objects, input);
+      const folder = join(scratch, 'bundle');
+      await mkdir(folder);
+      await deps.objects.getToFile(checkedModelKey(input.uploadId, checkedGraphName), join(folder, bundleFiles.onnx));
+      await write(folder, bundleFiles.labels, checked.labels);
+      await write(folder, bundleFiles.preprocessing, preprocessingOf(order));
+      const { digest } = await deps.datasets.version(order.dataset, checked.datasetVersion);
+      const facts = factsOf(input.runId, order, checked, digest, deps.codeRevision);
+      await writeManifest(folder, facts, servedFiles);
+      report({ evaluating: order.modelName });
+      const { test, validation, shares, images } = await measure(deps, folder, order, checked);
+      const metrics = metricsOf(test, validation);
+      await write(folder, bundleFiles.metrics, metrics);
+      await write(folder, bundleFiles.driftReference, { ...noFeatures, images, classShares: shares });
+      await writeFile(join(folder, bundleFiles.modelCard), writeImportCard({ order, checked, metrics, digest }));
+      const chart = drawConfusionMatrix(test.confusionMatrix, checked.labels);
+      await writeFile(join(folder, bundleFiles.confusionMatrix), chart);
+      await writeManifest(folder, facts, [...servedFiles, ...describingFiles]);
+      const bundle = await publishBundle(deps.objects, folder, order.modelName);
+      return { bundle, images: test.images, accuracy: test.accuracy };
+    }),
+  );
+}
+
+function write(folder: string, name: string, value: unknown): Promise<void> {
+  return writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function factsOf(
+  runId: string,
+  order: ImportOrder,
+  checked: Checked,
+  datasetDigest: string,
+  codeRevision: string,
+): Omit<Manifest, 'format' | 'files'> {
+  return {
+    modelName: order.modelName,
+    runId,
+    architecture: 'external',
+    hyperparameters: null,
+    labels: checked.labels,
+    dataset: order.dataset,
+    datasetVersion: checked.datasetVersion,
+    datasetDigest,
+    weightsSha256: checked.sha256,
+    codeRevision,
+    parityMaxAbsoluteError: checked.parityMaxAbsoluteError,
+  };
+}
+
+/** A graph that was not told how to scale its pixels does so itself. */
+function preprocessingOf({ scaling }: ImportOrder): Preprocessing {
+  const { mean, std } = scaling ?? { mean: 0, std: 1 };
+  return { width: inputSize, height: inputSize, colour: 'RGB', layout: 'NHWC', resize: 'fill', mean, std };
+}
+
+/** The engine gives no features, so that later ones cannot be compared with any. */
+const noFeatures: Pick<z.infer<typeof driftReferenceSchema>, 'featureMean' | 'featureStandardDeviation'> = {
+  featureMean: [],
+  featureStandardDeviation: [],
+};
+
+interface Measured {
+  test: Evaluation;
+  validation: Evaluation | null;
+  /** Share of each class among the answers, and how many there were. */
+  shares: Record<string, number>;
+  images: number;
+}
+
+/** Both held-out sides through the engine as it would serve them. Which of them the model has seen, nobody knows. */
+async function measure(
+  deps: ImportDependencies,
+  bundleFolder: string,
+  { dataset }: ImportOrder,
+  { labels, datasetVersion }: Checked,
+): Promise<Measured> {
+  const { threads, imageLimits: limits } = deps;
+  const examples = await deps.datasets.examples(dataset, datasetVersion);
+  const sides = [judgedImages(examples, 'test', labels), judgedImages(examples, 'validation', labels)] as const;
+  const engine = await createEngine({ bundleFolder, threads, queueLimit: threads * 4, limits });
+  try {
+    const [testRows, validationRows] = [
+      await predictExamples(deps, engine, sides[0]),
+      await predictExamples(deps, engine, sides[1]),
+    ];
+    const predicted = [...testRows, ...validationRows].map((row) => row.indexOf(Math.max(...row)));
+    return {
+      test: judge(testRows, sides[0], labels),
+      validation: sides[1].length === 0 ? null : judge(validationRows, sides[1], labels),
+      images: predicted.length,
+      shares: Object.fromEntries(
+        labels.map((label, at) => [label, predicted.filter((one) => one === at).length / predicted.length]),
+      ),
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+const seed = 1;
+
+function judge(probabilities: number[][], images: readonly Example[], labels: readonly string[]): Evaluation {
+  return evaluate({ probabilities, truths: images.map(({ label }) => labels.indexOf(label)), labels, seed });
+}
+
+/** Answers are taken as they are: temperature 1. */
+function metricsOf(test: Evaluation, validation: Evaluation | null): ModelMetrics {
+  return {
+    temperature: 1,
+    validation: validation ?? test,
+    test,
+    uncalibratedTestCalibrationError: test.calibrationError,
+    crossValidation: null,
+    epochs: [],
+    bestEpoch: 0,
+  };
+}

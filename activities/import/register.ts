@@ -1,0 +1,118 @@
+import { Context } from '@temporalio/activity';
+import { bundleFiles, manifestSchema } from '../../contracts/bundle.js';
+import { errorCodeOf, errorTable, messageOf } from '../../contracts/errors.js';
+import type { ImportInput, ImportResult } from '../../contracts/import.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { modelMetricsSchema } from '../../contracts/training.js';
+import { nextSemanticVersion } from '../../domain/semantic-version.js';
+import type { BundleAddress } from '../../stores/bundles.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import type { ImportDependencies } from './dependencies.js';
+import { readChecked, readOrder } from './upload.js';
+
+export interface FoundImport {
+  /** Id of the run that this upload is, or will be, in our record. */
+  runId: string;
+  /** The version that the same upload has made before; null when it is to be made. */
+  known: ImportResult | null;
+}
+
+/** Looks whether the very same upload is a version already. One that was deleted, or failed to register, may come again. */
+export async function findImported(
+  { registry, runs }: Pick<ImportDependencies, 'registry' | 'runs'>,
+  { contentId }: ImportInput,
+): Promise<FoundImport> {
+  for (let time = 1; ; time += 1) {
+    const runId = time === 1 ? `upload-${contentId}` : `upload-${contentId}-${time}`;
+    const version = await registry.ofRun(runId);
+    if (version === null) {
+      const run = await runs.get(runId);
+      if (run === null || run.status === 'running') return { runId, known: null };
+    } else if (await isThere(registry, version)) {
+      return { runId, known: { ...resultOf(version), isNewVersion: false, notes: ['Uploaded before.'] } };
+    }
+  }
+}
+
+async function isThere(registry: ImportDependencies['registry'], version: ModelVersion): Promise<boolean> {
+  try {
+    await registry.get(version.modelName, version.version);
+    return true;
+  } catch (error) {
+    if (errorCodeOf(error) === 'not_found') return false;
+    throw error;
+  }
+}
+
+/** Registers the bundle of an upload as the next version of its model, in Staging; once, however often this is called. */
+export async function registerUpload(
+  deps: ImportDependencies,
+  input: ImportInput & { runId: string },
+  bundle: BundleAddress,
+): Promise<ImportResult> {
+  const order = await readOrder(deps.objects, input);
+  const { notes, datasetVersion } = await readChecked(deps.objects, input);
+  const known = await deps.registry.ofRun(input.runId);
+  if (known) return { ...resultOf(known), isNewVersion: true, notes };
+  const { info } = Context.current();
+  await deps.runs.open(
+    {
+      runId: input.runId,
+      modelName: order.modelName,
+      dataset: order.dataset,
+      datasetVersion,
+      hyperparameters: null,
+      workflowId: info.workflowExecution?.workflowId ?? '',
+      codeRevision: deps.codeRevision,
+      kind: 'import',
+    },
+    info.attempt,
+  );
+  try {
+    return { ...resultOf(await register(deps, input, bundle)), isNewVersion: true, notes };
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (!errorTable[code].retryable) await deps.runs.fail(input.runId, 'failed', { code, message: messageOf(error) });
+    throw error;
+  }
+}
+
+async function register(
+  { registry, objects }: ImportDependencies,
+  input: ImportInput & { runId: string },
+  bundle: BundleAddress,
+): Promise<ModelVersion> {
+  const { modelName, description, tags, semanticVersion, by } = await readOrder(objects, input);
+  const manifest = manifestSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
+  const { test } = modelMetricsSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
+  const { architecture, labels, dataset, datasetVersion, datasetDigest, weightsSha256 } = manifest;
+  return registry.register(
+    {
+      ...bundle,
+      modelName,
+      runId: input.runId,
+      architecture,
+      labels,
+      dataset,
+      datasetVersion,
+      datasetDigest,
+      sizeBytes: manifest.files.find(({ path }) => path === bundleFiles.onnx)?.sizeBytes ?? 0,
+      evaluation: test,
+      origin: 'uploaded',
+      description,
+      tags,
+      semanticVersion: semanticVersion ?? nextSemanticVersion,
+    },
+    { weightsSha256, bestEpoch: null, metrics: null, test },
+    by,
+  );
+}
+
+function resultOf(version: ModelVersion): Omit<ImportResult, 'isNewVersion' | 'notes'> {
+  const { modelName, version: number, runId, dataset, datasetVersion, evaluation } = version;
+  return { modelName, version: number, runId, dataset, datasetVersion, test: evaluation };
+}
+
+async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
+  return JSON.parse(Buffer.from(await objects.get(key)).toString('utf8'));
+}

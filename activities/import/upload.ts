@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import type { Example } from '../../contracts/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { importOrderSchema, type ImportInput, type ImportOrder } from '../../contracts/import.js';
+import { importedModelSchema } from '../../model/jobs.js';
+import { checkedModelKey, importOrderKey, uploadPrefix } from '../../stores/object-keys.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+
+/** What the check of an upload has found, for the steps after it. */
+export const checkedSchema = importedModelSchema.extend({ datasetVersion: z.number().int() });
+export type Checked = z.infer<typeof checkedSchema>;
+
+const checkedName = 'checked.json';
+/** The graph that is served, in the object store between two steps. */
+export const checkedGraphName = 'model.onnx';
+
+/** What was said about an upload. Throws `not_found` when it is gone. */
+export async function readOrder(objects: ObjectStore, { uploadId }: ImportInput): Promise<ImportOrder> {
+  return importOrderSchema.parse(await readJson(objects, importOrderKey(uploadId)));
+}
+
+export async function readChecked(objects: ObjectStore, { uploadId }: ImportInput): Promise<Checked> {
+  return checkedSchema.parse(await readJson(objects, checkedModelKey(uploadId, checkedName)));
+}
+
+export async function writeChecked(objects: ObjectStore, { uploadId }: ImportInput, checked: Checked): Promise<void> {
+  await objects.put(checkedModelKey(uploadId, checkedName), Buffer.from(JSON.stringify(checked)), 'application/json');
+}
+
+async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
+  try {
+    return JSON.parse(Buffer.from(await objects.get(key)).toString('utf8'));
+  } catch (error) {
+    if (errorCodeOf(error) !== 'not_found') throw error;
+    throw new PerennialError('not_found', 'The uploaded files are gone. Upload the model again.', { cause: error });
+  }
+}
+
+/** Removes everything of an upload from the object store. */
+export async function discardModelUpload(objects: ObjectStore, uploadId: string): Promise<void> {
+  for await (const { key } of objects.list(uploadPrefix(uploadId))) await objects.delete(key);
+}
+
+/** The images of one side that a model can be judged on: those of a class it knows. */
+export function judgedImages(
+  examples: readonly Example[],
+  side: Example['side'],
+  labels: readonly string[],
+): Example[] {
+  const known = new Set(labels);
+  return examples.filter((example) => example.side === side && known.has(example.label));
+}
