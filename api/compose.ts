@@ -24,7 +24,7 @@ import { createRunDetailStore } from '../stores/run-details.js';
 import { createRunStore } from '../stores/runs.js';
 import { createUploadStore } from '../stores/uploads.js';
 import { createApp } from './app.js';
-import type { ApiSettings } from './dependencies.js';
+import type { ApiDependencies, ApiSettings } from './dependencies.js';
 import { createHealthReporter, type HealthReporter } from './health.js';
 import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
@@ -106,6 +106,25 @@ function createStores(database: Database) {
     policies: createPolicyStore(database),
     audit: createAuditStore(database),
     notifications: createNotificationStore(database),
+    datasets: createDatasetStore(database),
+    uploads: createUploadStore(database),
+  };
+}
+
+type Stores = Pick<
+  ApiDependencies,
+  'experiments' | 'runDetails' | 'runs' | 'registry' | 'policies' | 'audit' | 'datasets' | 'uploads'
+>;
+
+/** The stores that need nothing but the database. */
+function storesOn(database: Database): Stores {
+  return {
+    experiments: createExperimentStore(database),
+    runDetails: createRunDetailStore(database),
+    runs: createRunStore(database),
+    registry: createRegistryStore(database),
+    policies: createPolicyStore(database),
+    audit: createAuditStore(database),
     datasets: createDatasetStore(database),
     uploads: createUploadStore(database),
   };

@@ -1,4 +1,5 @@
 import type { Logger } from '../platform/logging.js';
+import type { ApprovalStore } from '../stores/approvals.js';
 import type { AuditStore } from '../stores/audit.js';
 import type { DatasetStore } from '../stores/datasets.js';
 import type { DeletionStores } from '../stores/delete-version.js';
@@ -22,11 +23,16 @@ import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
 import type { PipelineStarter } from './pipeline-starter.js';
 import type { PredictionLog } from './prediction-log.js';
+import type { Promoter } from './promoter.js';
 import type { TemporalUrl } from './views/pipeline.js';
 
 type RegistryUses =
   | 'list'
+  | 'get'
   | 'resolve'
+  | 'servingState'
+  | 'liveReplicas'
+  | 'rollBack'
   | 'summaries'
   | keyof VersionEdits
   | keyof AliasRecord
@@ -46,6 +52,8 @@ export interface ApiDependencies {
   runs: Pick<RunStore, 'artifacts'>;
   registry: Pick<RegistryStore, RegistryUses>;
   policies: PolicyStore;
+  approvals: Pick<ApprovalStore, 'list' | 'latestIn'>;
+  promoter: Promoter;
   predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;
   predictions: Pick<PredictionStore, 'get' | 'list'>;
   feedback: FeedbackStore;

@@ -3,6 +3,7 @@ import { createMemoryBudget } from './middleware/limit-body.js';
 import { buildOpenApiDocument } from './openapi.js';
 import type { Route } from './route.js';
 import { auditRoutes } from './routes/audit.js';
+import { approvalRoutes } from './routes/approvals.js';
 import { datasetRoutes } from './routes/datasets.js';
 import { documentationRoutes } from './routes/documentation.js';
 import { experimentRunRoutes } from './routes/experiment-runs.js';
@@ -16,9 +17,11 @@ import { lineageRoutes } from './routes/lineage.js';
 import { modelRoutes } from './routes/models.js';
 import { notificationRoutes } from './routes/notifications.js';
 import { pipelineRoutes } from './routes/pipelines.js';
+import { policyRoutes } from './routes/policies.js';
 import { predictionRoutes } from './routes/prediction.js';
 import { predictionHistoryRoutes } from './routes/predictions.js';
 import { runArtifactRoutes } from './routes/run-artifacts.js';
+import { promotionRoutes } from './routes/promotions.js';
 import { uploadRoutes } from './routes/uploads.js';
 
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
@@ -35,6 +38,9 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...invocationRoutes(dependencies, budget),
     ...modelRoutes(dependencies),
     ...modelRegistryRoutes(dependencies),
+    ...promotionRoutes(dependencies),
+    ...approvalRoutes(dependencies),
+    ...policyRoutes(dependencies),
     ...modelVersionRoutes(dependencies),
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),

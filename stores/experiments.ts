@@ -3,6 +3,7 @@ import type { Actor } from '../contracts/audit.js';
 import { PerennialError } from '../contracts/errors.js';
 import type { Filter, SortKey } from '../contracts/run-filter.js';
 import { writeAudit } from './audit.js';
+import { changedTags, type TagChanges } from './changed-tags.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
@@ -41,6 +42,11 @@ export const runSummarySelect = `runs.run_id, runs.name, runs.kind, runs.parent_
 export const runSummaryFrom = `runs JOIN experiments ON experiments.id = runs.experiment_id
   LEFT JOIN model_versions ON model_versions.run_id = runs.run_id`;
 
+export interface ExperimentChanges {
+  description?: string | undefined;
+  tags?: TagChanges | undefined;
+}
+
 export interface RunSearch {
   /** Null searches all experiments. */
   experiment: string | null;
@@ -55,8 +61,8 @@ export interface RunSearch {
 export interface ExperimentStore {
   /** Throws `conflict` when the name is taken. */
   create(experiment: Pick<Experiment, 'name' | 'description' | 'tags'>, by: Actor): Promise<Experiment>;
-  /** Replaces what is given. Throws `not_found`. */
-  update(name: string, changes: Partial<Pick<Experiment, 'description' | 'tags'>>, by: Actor): Promise<Experiment>;
+  /** Changes what is given; a tag that is null is removed. Throws `not_found`. */
+  update(name: string, changes: ExperimentChanges, by: Actor): Promise<Experiment>;
   get(name: string): Promise<Experiment | null>;
   /** Newest first. */
   list(query: { limit: number; pageToken?: string | null }): Promise<Page<Experiment>>;
@@ -109,16 +115,11 @@ async function create(
   return existing(await getExperiment(tx, name), name);
 }
 
-async function update(
-  tx: Queryable,
-  name: string,
-  changes: Partial<Pick<Experiment, 'description' | 'tags'>>,
-  by: Actor,
-): Promise<Experiment> {
+async function update(tx: Queryable, name: string, changes: ExperimentChanges, by: Actor): Promise<Experiment> {
   await tx.query('SELECT FROM experiments WHERE name = $1 FOR UPDATE', [name]);
   const { description, tags } = existing(await getExperiment(tx, name), name);
   const before = { description, tags };
-  const after = { ...before, ...changes };
+  const after = { description: changes.description ?? description, tags: changedTags(tags, changes.tags ?? {}) };
   await tx.query('UPDATE experiments SET description = $2, tags = $3 WHERE name = $1', [
     name,
     after.description,

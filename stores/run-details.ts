@@ -3,6 +3,7 @@ import type { Actor } from '../contracts/audit.js';
 import { PerennialError } from '../contracts/errors.js';
 import { modelMetricsSchema } from '../contracts/training.js';
 import { writeAudit } from './audit.js';
+import { changedTags, type TagChanges } from './changed-tags.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { runSummaryColumns, runSummaryFrom, runSummarySelect } from './experiments.js';
@@ -39,6 +40,11 @@ export interface CurveQuery {
   pageToken?: string | null;
 }
 
+export interface RunChanges {
+  name?: string | undefined;
+  tags?: TagChanges | undefined;
+}
+
 /** Single runs as people look at them and tidy them up. Runs that were deleted are not there. */
 export interface RunDetailStore {
   detail(runId: string): Promise<RunDetail | null>;
@@ -46,8 +52,8 @@ export interface RunDetailStore {
   curves(runId: string, query: CurveQuery): Promise<Page<MetricCurve>>;
   /** Public names of the metrics that the runs have per step, in order. */
   metricNames(runIds: readonly string[]): Promise<string[]>;
-  /** Replaces what is given. Throws `not_found`. */
-  update(runId: string, changes: { name?: string; tags?: Record<string, string> }, by: Actor): Promise<void>;
+  /** Changes what is given; a tag that is null is removed. Throws `not_found`. */
+  update(runId: string, changes: RunChanges, by: Actor): Promise<void>;
   /**
    * Takes a run out of sight; what it left stays where it is. Throws `not_found`, `conflict` for one that is running, and
    * `referenced` when a model version came from it or it is a search that has trials.
@@ -118,14 +124,9 @@ async function curves(
   };
 }
 
-async function update(
-  tx: Queryable,
-  runId: string,
-  changes: { name?: string; tags?: Record<string, string> },
-  by: Actor,
-): Promise<void> {
+async function update(tx: Queryable, runId: string, changes: RunChanges, by: Actor): Promise<void> {
   const before = await visible(tx, runId);
-  const after = { ...before, ...changes };
+  const after = { name: changes.name ?? before.name, tags: changedTags(before.tags, changes.tags ?? {}) };
   await tx.query('UPDATE runs SET name = $2, tags = $3 WHERE run_id = $1', [
     runId,
     after.name,

@@ -45,7 +45,7 @@ describe('an experiment', () => {
     await experiments.create({ name: 'made', description: 'why', tags: { a: '1' } }, by);
     const again = experiments.create({ name: 'made', description: null, tags: {} }, by);
     await expect(again).rejects.toMatchObject({ code: 'conflict' });
-    expect(await experiments.update('made', { tags: { b: '2' } }, by)).toMatchObject({
+    expect(await experiments.update('made', { tags: { a: null, b: '2' } }, by)).toMatchObject({
       description: 'why',
       tags: { b: '2' },
     });
@@ -129,7 +129,7 @@ describe('a run', () => {
   it('takes a new name and tags, is deleted when nothing came from it, and both are audited', async () => {
     const runId = await makeRun({ name: 'first', experiment: 'tidied', tags: { a: '1' } });
     await details.update(runId, { name: 'second' }, by);
-    await details.update(runId, { tags: { b: '2' } }, by);
+    await details.update(runId, { tags: { a: null, b: '2' } }, by);
     await expect(details.remove(runId, by)).rejects.toMatchObject({ code: 'conflict' });
     await runs.fail(runId, 'failed', { code: 'internal', message: 'x' });
     expect(await find('tidied', null)).toEqual(['second']);
