@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { planRetention } from '../../../domain/version-retention.js';
 import { deleteVersion, finishDeletions, type DeletionStores } from '../../../stores/delete-version.js';
+import { lockModel, setStage } from '../../../stores/production.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
 import { curator, newVersionOf } from '../../support/registry-records.js';
@@ -127,6 +128,19 @@ describe('deleting', () => {
     expect(objects.keys.size).toBe(1);
     await deleteVersion({ registry, objects }, { modelName: 'shared', version: 2, by: curator, reason: 'twice' });
     expect(objects.keys.size).toBe(0);
+  });
+
+  it('waits for a promotion under way, and then finds what it has done', async () => {
+    await register('waiting', 1);
+    let deletion: Promise<unknown> = Promise.resolve();
+    await records.db.transaction(async (tx) => {
+      await lockModel(tx, 'waiting');
+      deletion = registry.markDeleted('waiting', 1, wish);
+      deletion.catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await setStage(tx, 'waiting', 1, 'Production');
+    });
+    await expect(deletion).rejects.toMatchObject({ code: 'referenced' });
   });
 
   it('and promoting at once end with one of the two, and never with a served tombstone', async () => {
