@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Request } from 'express';
 import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
@@ -7,20 +8,22 @@ import { acceptedSchema, pageOf, startIngestionSchema, startRetrainingSchema } f
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/pipelines.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
+import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { noteChange } from '../note-change.js';
 import { pageQuery } from '../page-query.js';
 import type { StartedRun } from '../pipeline-starter.js';
 import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../route.js';
 import { checkSource } from '../sources.js';
 import { pipelineView, type TemporalUrl } from '../views/pipeline.js';
 
-type Dependencies = Pick<ApiDependencies, 'starter' | 'pipelines' | 'temporalUrl' | 'settings'>;
+type Dependencies = Pick<ApiDependencies, 'starter' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'>;
 
 const limit = { maxBytes: 100_000 };
 const runParams = z.object({ run_id: z.string().max(200) });
 const listQuery = pageQuery.extend({
   status: z.enum(runStatuses).optional(),
-  workflow: z.enum([workflowTypes.ingestDataset, workflowTypes.retrainingPipeline]).optional(),
+  workflow: z.enum([workflowTypes.ingestDataset, workflowTypes.retrainingPipeline, workflowTypes.tuneModel]).optional(),
   model: nameSchema.optional(),
 });
 
@@ -44,7 +47,8 @@ export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.inp
   };
 }
 
-function startRoutes({ starter, temporalUrl, settings }: Dependencies): Route[] {
+function startRoutes(dependencies: Dependencies): Route[] {
+  const { starter, temporalUrl, settings } = dependencies;
   return [
     defineRoute({
       ...nothing,
@@ -53,17 +57,15 @@ function startRoutes({ starter, temporalUrl, settings }: Dependencies): Route[] 
       operationId: 'startIngestion',
       summary: 'Ingest images into a dataset',
       tag: 'pipelines',
+      audit: 'pipeline.start',
       body: jsonBody(startIngestionSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
       problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable'],
-      async handle({ body: { dataset, source } }) {
+      async handle({ body: { dataset, source }, request }) {
         await checkSource(source, settings.sourceRoot);
-        const run = await starter.startIngestion({
-          dataset: dataset ?? settings.datasetName,
-          source,
-          trigger: 'manual',
-          requestId: randomUUID(),
-        });
+        const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
+        const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
+        await noteStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);
       },
     }),
@@ -74,23 +76,41 @@ function startRoutes({ starter, temporalUrl, settings }: Dependencies): Route[] 
       operationId: 'startRetraining',
       summary: 'Retrain a model, and promote it if it is better',
       tag: 'pipelines',
+      audit: 'pipeline.start',
       body: jsonBody(startRetrainingSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
       problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable'],
-      async handle({ body }) {
+      async handle({ body, request }) {
         if (body.source) await checkSource(body.source, settings.sourceRoot);
-        const run = await starter.startRetraining({
+        const input = {
           modelName: body.model_name ?? settings.modelName,
           dataset: body.dataset ?? settings.datasetName,
           trigger: body.trigger,
-          requestId: randomUUID(),
           source: body.source ?? null,
           hyperparameters: hyperparametersOf(body.hyperparameters),
-        });
+        };
+        const run = await starter.startRetraining({ ...input, requestId: randomUUID() });
+        await noteStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);
       },
     }),
   ];
+}
+
+/** Who joins a run that is under way changes nothing. */
+async function noteStart(
+  dependencies: Dependencies,
+  request: Request,
+  { runId, workflowId, joined }: StartedRun,
+  input: object,
+): Promise<void> {
+  if (joined) return;
+  await noteChange(dependencies, {
+    by: actorOf(request),
+    action: 'pipeline.start',
+    subject: `pipelines/${runId}`,
+    after: { workflowId, ...input },
+  });
 }
 
 function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
@@ -135,7 +155,8 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
   ];
 }
 
-function cancelRoute({ starter, pipelines, temporalUrl }: Dependencies): Route {
+function cancelRoute(dependencies: Dependencies): Route {
+  const { starter, pipelines, temporalUrl } = dependencies;
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -143,15 +164,23 @@ function cancelRoute({ starter, pipelines, temporalUrl }: Dependencies): Route {
     operationId: 'cancelPipeline',
     summary: 'Ask a run to stop; it cleans up first',
     tag: 'pipelines',
+    audit: 'pipeline.cancel',
     params: runParams,
     success: json(pipelineViewSchema, 'The run was asked to stop', 202),
     problems: ['not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
-    async handle({ params }) {
+    async handle({ params, request }) {
       const record = await runOf(pipelines, params.run_id);
       if (record.status !== 'running') {
         throw new PerennialError('conflict', `The run has ended (${record.status}), so there is nothing to cancel.`);
       }
       await starter.cancel({ workflowId: record.workflowId, runId: record.id });
+      await noteChange(dependencies, {
+        by: actorOf(request),
+        action: 'pipeline.cancel',
+        subject: `pipelines/${record.id}`,
+        before: { status: record.status },
+        after: { asked: 'cancel' },
+      });
       return { body: pipelineView(record, temporalUrl) };
     },
   });
@@ -165,7 +194,8 @@ async function runOf(pipelines: Dependencies['pipelines'], runId: string): Promi
 
 type HyperparametersBody = z.output<typeof startRetrainingSchema>['hyperparameters'];
 
-function hyperparametersOf(
+/** Hyperparameters as a body spells them. */
+export function hyperparametersOf(
   body: HyperparametersBody,
 ): Parameters<ApiDependencies['starter']['startRetraining']>[0]['hyperparameters'] {
   return {

@@ -7,15 +7,20 @@ import { z } from 'zod';
 import { labelSchema, nameSchema } from '../../contracts/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/http-records.js';
+import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { discardUpload, keepUpload, type ReceivedFile } from '../keep-upload.js';
 import { receiveForm } from '../middleware/multipart.js';
+import { noteChange } from '../note-change.js';
 import type { StartedRun } from '../pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../problems.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../route.js';
 import { accepted } from './pipelines.js';
 
-type Dependencies = Pick<ApiDependencies, 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
+>;
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
@@ -40,6 +45,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
       operationId: 'uploadImages',
       summary: 'Add images of one class to a dataset',
       tag: 'datasets',
+      audit: 'dataset.upload',
       params: z.object({ name: nameSchema }),
       body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
       success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
@@ -63,6 +69,12 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
           const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);
           const reply = accepted(run, temporalUrl);
           const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+          await noteChange(dependencies, {
+            by: actorOf(request),
+            action: 'dataset.upload',
+            subject: `datasets/${dataset}`,
+            after: { uploadId, label, files: files.length, bytes, runId: run.runId },
+          });
           return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
         } finally {
           await rm(folder, { recursive: true, force: true });

@@ -1,0 +1,17 @@
+import type { AuditEntry } from '../contracts/audit.js';
+import type { ApiDependencies } from './dependencies.js';
+
+/**
+ * Notes a change that was made outside Postgres, and so cannot share a transaction with its entry. It is made whether
+ * or not this works: when it does not, the entry is in the log.
+ */
+export async function noteChange(
+  { audit, logger }: Pick<ApiDependencies, 'audit' | 'logger'>,
+  entry: AuditEntry,
+): Promise<void> {
+  try {
+    await audit.add(entry);
+  } catch (error) {
+    logger.error({ error, audit: entry }, 'a change could not be written to the audit log');
+  }
+}
