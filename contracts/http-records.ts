@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
+import { tuningResultViewSchema } from './http-tuning.js';
 import { retrainingResultSchema } from './pipelines.js';
 import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry.js';
 
@@ -176,7 +177,9 @@ export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
 
 /** A run of a workflow with the result its workflow gives. */
 export const pipelineViewSchema = pipelineSchema
-  .extend({ result: z.union([retrainingResultViewSchema, ingestionResultViewSchema]).nullable() })
+  .extend({
+    result: z.union([retrainingResultViewSchema, ingestionResultViewSchema, tuningResultViewSchema]).nullable(),
+  })
   .meta({ id: 'Pipeline' });
 
 /** Answer to an upload: what was taken in, and the ingestion that judges it. */

@@ -7,9 +7,12 @@ import {
   type IngestionResult,
   type RetrainingResult,
 } from '../../contracts/pipelines.js';
+import { tuningResultSchema } from '../../contracts/tuning.js';
+import type { TuningResultView } from '../../contracts/http-tuning.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
 import { statisticsView } from './dataset.js';
 import { decisionView, evaluationView } from './model-version.js';
+import { tuningView } from './search.js';
 
 /** Address of a run in the Temporal Web UI, or null when no UI is known. */
 export type TemporalUrl = (workflowId: string, runId: string) => string | null;
@@ -47,10 +50,17 @@ export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): 
 }
 
 /** The result in the spelling of HTTP; null while there is none, and for one that another release wrote. */
-function resultView({ workflow, result }: PipelineRecord): RetrainingResultView | IngestionResultView | null {
+function resultView({
+  workflow,
+  result,
+}: PipelineRecord): RetrainingResultView | IngestionResultView | TuningResultView | null {
   if (workflow === workflowTypes.retrainingPipeline) {
     const retraining = retrainingResultSchema.safeParse(result);
     return retraining.success ? retrainingView(retraining.data) : null;
+  }
+  if (workflow === workflowTypes.tuneModel) {
+    const tuning = tuningResultSchema.safeParse(result);
+    return tuning.success ? tuningView(tuning.data) : null;
   }
   const ingestion = ingestionResultSchema.safeParse(result);
   return ingestion.success ? ingestionView(ingestion.data) : null;
