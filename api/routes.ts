@@ -22,6 +22,9 @@ import { predictionRoutes } from './routes/prediction.js';
 import { predictionHistoryRoutes } from './routes/predictions.js';
 import { runArtifactRoutes } from './routes/run-artifacts.js';
 import { promotionRoutes } from './routes/promotions.js';
+import { retrainingRoutes } from './routes/retraining.js';
+import { scheduleRoutes } from './routes/schedules.js';
+import { tuningRoutes } from './routes/tuning.js';
 import { uploadRoutes } from './routes/uploads.js';
 
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
@@ -49,6 +52,9 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...experimentRunRoutes(dependencies),
     ...runArtifactRoutes(dependencies),
     ...pipelineRoutes(dependencies),
+    ...tuningRoutes(dependencies),
+    ...retrainingRoutes(dependencies),
+    ...scheduleRoutes(dependencies),
     ...datasetRoutes(dependencies),
     ...uploadRoutes(dependencies),
     ...notificationRoutes(dependencies),
