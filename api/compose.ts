@@ -11,20 +11,12 @@ import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { packageRoot } from '../platform/paths.js';
-import { createAuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
-import { createDatasetStore } from '../stores/datasets.js';
-import { createExperimentStore } from '../stores/experiments.js';
-import { createNotificationStore } from '../stores/notifications.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
-import { createPipelineStore } from '../stores/pipelines.js';
-import { createPolicyStore } from '../stores/policies.js';
 import { createRegistryStore } from '../stores/registry.js';
-import { createRunDetailStore } from '../stores/run-details.js';
-import { createRunStore } from '../stores/runs.js';
-import { createUploadStore } from '../stores/uploads.js';
 import { createApp } from './app.js';
-import type { ApiDependencies, ApiSettings } from './dependencies.js';
+import { createAutomation, type Automation } from './automation.js';
+import type { ApiSettings } from './dependencies.js';
 import { createHealthReporter, type HealthReporter } from './health.js';
 import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
@@ -32,6 +24,8 @@ import { createModelHost, type ModelHost } from './model-host.js';
 import { notificationSeries } from './notification-metrics.js';
 import { createPipelineStarter } from './pipeline-starter.js';
 import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
+import { createPromoter } from './promoter.js';
+import { createStores } from './stores.js';
 import { createTemporalLink, type TemporalLink } from './temporal-link.js';
 import { createTemporalUrl } from './views/pipeline.js';
 
@@ -43,6 +37,7 @@ export interface Api {
   health: HealthReporter;
   metrics: ApiMetrics;
   keeping: PredictionKeeping;
+  automation: Automation;
   /** Makes the host of the model, once the address of this replica is known. */
   startServing(replicaUrl: string): ModelHost;
 }
@@ -75,14 +70,18 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const replica = `${hostname()}-${randomUUID()}`;
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
   const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });
+  const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
+  const automation = createAutomation({ config, database, temporal, starter, metrics });
   const app = createApp({
     host: serving,
     health,
     metrics,
-    starter: createPipelineStarter({ temporal, pipelines: stores.pipelines, logger }),
+    starter,
+    promoter: createPromoter({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
     ...keeping,
+    ...automation,
     objects,
     logger,
     settings: settingsOf(config, await packageVersion(), uploadFolder),
@@ -92,42 +91,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, health, metrics, keeping, startServing };
-}
-
-/** The stores that need nothing but the database. */
-function createStores(database: Database) {
-  return {
-    pipelines: createPipelineStore(database),
-    experiments: createExperimentStore(database),
-    runDetails: createRunDetailStore(database),
-    runs: createRunStore(database),
-    registry: createRegistryStore(database),
-    policies: createPolicyStore(database),
-    audit: createAuditStore(database),
-    notifications: createNotificationStore(database),
-    datasets: createDatasetStore(database),
-    uploads: createUploadStore(database),
-  };
-}
-
-type Stores = Pick<
-  ApiDependencies,
-  'experiments' | 'runDetails' | 'runs' | 'registry' | 'policies' | 'audit' | 'datasets' | 'uploads'
->;
-
-/** The stores that need nothing but the database. */
-function storesOn(database: Database): Stores {
-  return {
-    experiments: createExperimentStore(database),
-    runDetails: createRunDetailStore(database),
-    runs: createRunStore(database),
-    registry: createRegistryStore(database),
-    policies: createPolicyStore(database),
-    audit: createAuditStore(database),
-    datasets: createDatasetStore(database),
-    uploads: createUploadStore(database),
-  };
+  return { app, database, objects, temporal, health, metrics, keeping, automation, startServing };
 }
 
 function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {

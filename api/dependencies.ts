@@ -16,7 +16,9 @@ import type { AliasRecord } from '../stores/registry-aliases.js';
 import type { VersionEdits } from '../stores/registry-edits.js';
 import type { ProductionHistory } from '../stores/registry-history.js';
 import type { RunDetailStore } from '../stores/run-details.js';
+import type { RetrainingDecisions } from '../stores/retraining-decisions.js';
 import type { RunStore } from '../stores/runs.js';
+import type { SearchStore } from '../stores/searches.js';
 import type { UploadStore } from '../stores/uploads.js';
 import type { HealthReporter } from './health.js';
 import type { ApiMetrics } from './metrics.js';
@@ -24,6 +26,8 @@ import type { ModelHost } from './model-host.js';
 import type { PipelineStarter } from './pipeline-starter.js';
 import type { PredictionLog } from './prediction-log.js';
 import type { Promoter } from './promoter.js';
+import type { Retrainer } from './retrainer.js';
+import type { Schedules } from './schedules/schedules.js';
 import type { TemporalUrl } from './views/pipeline.js';
 
 type RegistryUses =
@@ -50,8 +54,12 @@ export interface ApiDependencies {
   experiments: ExperimentStore;
   runDetails: RunDetailStore;
   runs: Pick<RunStore, 'artifacts'>;
+  searches: Pick<SearchStore, 'get' | 'list' | 'trials'>;
   registry: Pick<RegistryStore, RegistryUses>;
   policies: PolicyStore;
+  decisions: Pick<RetrainingDecisions, 'list' | 'ofRequests'>;
+  retrainer: Retrainer;
+  schedules: Schedules;
   approvals: Pick<ApprovalStore, 'list' | 'latestIn'>;
   promoter: Promoter;
   predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;

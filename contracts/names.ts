@@ -12,6 +12,8 @@ export const workflowTypes = {
   tuneModel: 'tuneModel',
   runTrial: 'runTrial',
   requestRetraining: 'requestRetraining',
+  importModel: 'importModel',
+  applyRetention: 'applyRetention',
 } as const;
 
 export const progressQuery = 'progress';
@@ -62,7 +64,24 @@ export const tuningSteps = [
 export type TuningStep = (typeof tuningSteps)[number];
 export const trialSteps = ['run_trial'] as const;
 
+/** The steps of `applyRetention`, in order; each removes one kind of thing. */
+export const retentionSteps = [
+  'retire_model_versions',
+  'remove_predictions',
+  'remove_messages',
+  'remove_checkpoints',
+  'remove_ingestion_files',
+  'remove_uploads',
+  'remove_attempts',
+] as const;
+export type RetentionStep = (typeof retentionSteps)[number];
+
+/** The steps of `importModel`, in order. */
+export const importSteps = ['check_bundle', 'evaluate', 'register'] as const;
+
 export type StepName =
+  | (typeof importSteps)[number]
+  | RetentionStep
   | (typeof guardSteps)[number]
   | (typeof requestSteps)[number]
   | RetrainingStep
@@ -84,6 +103,21 @@ export function ingestionWorkflowId(dataset: string, sourceHash: string): string
 /** One search per model at a time: a second request joins the run with this id. */
 export function tuningWorkflowId(modelName: string): string {
   return `tune-${modelName}`;
+}
+
+/** One import at a time of the same upload; its content is what `contentId` is the hash of. */
+export function importWorkflowId(modelName: string, contentId: string): string {
+  return `import-${modelName}-${contentId}`;
+}
+
+/** One promotion by hand for each idempotency key, whose hash this is. */
+export function promotionWorkflowId(modelName: string, keyHash: string): string {
+  return `promote-${modelName}-${keyHash}`;
+}
+
+/** One validation by hand of a version at a time. */
+export function validationWorkflowId(modelName: string, version: number): string {
+  return `validate-${modelName}-${version}`;
 }
 
 /** One watch over each change of Production. */

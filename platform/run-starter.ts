@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  WorkflowExecutionAlreadyStartedError,
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
   type Client,
@@ -9,12 +10,21 @@ import {
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.js';
+import type { ImportInput } from '../contracts/import.js';
 import {
+  importSteps,
+  importWorkflowId,
   ingestionSteps,
   ingestionWorkflowId,
+  promotionSteps,
+  promotionWorkflowId,
   retrainingSteps,
   retrainingWorkflowId,
   taskQueues,
+  tuningSteps,
+  tuningWorkflowId,
+  validationSteps,
+  validationWorkflowId,
   workflowTypes,
   type StepName,
 } from '../contracts/names.js';
@@ -22,9 +32,13 @@ import {
   triggerSchema,
   type IngestionInput,
   type PipelineOpening,
+  type PromotionInput,
   type RetrainingInput,
   type RunStatus,
+  type Trigger,
+  type ValidationInput,
 } from '../contracts/pipelines.js';
+import type { TuningInput } from '../contracts/tuning.js';
 import type { Logger } from './logging.js';
 
 export interface StartedRun {
@@ -41,6 +55,11 @@ export interface StartedRun {
 export interface RunStarter {
   startIngestion(input: IngestionInput): Promise<StartedRun>;
   startRetraining(input: RetrainingInput): Promise<StartedRun>;
+  startTuning(input: TuningInput): Promise<StartedRun>;
+  /** Starts a promotion once for its idempotency key; a repetition finds the run there was. */
+  startPromotion(input: PromotionInput): Promise<StartedRun>;
+  startValidation(input: ValidationInput): Promise<StartedRun>;
+  startImport(input: ImportInput): Promise<StartedRun>;
 }
 
 /** Where runs are recorded. */
@@ -63,8 +82,13 @@ interface StartRequest {
   workflow: string;
   workflowId: string;
   steps: readonly StepName[];
-  input: IngestionInput | RetrainingInput;
+  input: object;
+  requestId: string;
+  trigger: Trigger;
   modelName: string | null;
+  dataset: string | null;
+  /** Whether the id is used for one run only, for ever. */
+  once?: boolean;
 }
 
 /** What a run keeps about the request that started it; those who join read it. One that we did not start has none. */
@@ -79,21 +103,60 @@ export function createRunStarter(options: StarterOptions): RunStarter {
   return {
     startIngestion: (input) =>
       start(options, {
+        ...input,
         workflow: workflowTypes.ingestDataset,
         workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
         steps: ingestionSteps,
         input,
         modelName: null,
       }),
+    startImport: (input) =>
+      start(options, {
+        ...input,
+        workflow: workflowTypes.importModel,
+        workflowId: importWorkflowId(input.modelName, input.contentId),
+        steps: importSteps,
+        input,
+      }),
     startRetraining: (input) =>
       start(options, {
+        ...input,
         workflow: workflowTypes.retrainingPipeline,
         workflowId: retrainingWorkflowId(input.modelName),
         steps: retrainingSteps,
         input,
-        modelName: input.modelName,
+      }),
+    startTuning: (input) =>
+      start(options, {
+        ...input,
+        workflow: workflowTypes.tuneModel,
+        workflowId: tuningWorkflowId(input.modelName),
+        steps: tuningSteps,
+        input,
+      }),
+    startPromotion: (input) =>
+      startOnce(options, {
+        ...byHand(input),
+        workflow: workflowTypes.promoteModel,
+        workflowId: promotionWorkflowId(input.modelName, hashOf({ key: input.idempotencyKey })),
+        steps: promotionSteps,
+        once: true,
+      }),
+    startValidation: (input) =>
+      start(options, {
+        ...byHand(input),
+        workflow: workflowTypes.validateModel,
+        workflowId: validationWorkflowId(input.modelName, input.version),
+        steps: validationSteps,
       }),
   };
+}
+
+/** A person asks, and no dataset is named. */
+function byHand<T extends { modelName: string }>(
+  input: T,
+): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
+  return { input, modelName: input.modelName, requestId: randomUUID(), trigger: 'manual', dataset: null };
 }
 
 /**
@@ -115,7 +178,7 @@ async function isOver({ pipelines }: StarterOptions, runId: string): Promise<boo
 
 async function startOnce({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
   const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
-  const joined = memo.request_id !== request.input.requestId;
+  const joined = memo.request_id !== request.requestId;
   try {
     // The workflow opens its record itself when a worker takes it up; a client that asks sooner must find it too.
     await pipelines.open({
@@ -124,7 +187,7 @@ async function startOnce({ temporal, pipelines, logger }: StarterOptions, reques
       workflow: request.workflow,
       trigger: memo.trigger,
       modelName: request.modelName,
-      dataset: memo.dataset ?? request.input.dataset,
+      dataset: memo.dataset ?? request.dataset,
       steps: request.steps,
     });
   } catch (error) {
@@ -135,33 +198,48 @@ async function startOnce({ temporal, pipelines, logger }: StarterOptions, reques
 
 async function startOrJoin(
   client: Client,
-  { workflow, workflowId, input, modelName }: StartRequest,
+  request: StartRequest,
 ): Promise<{ runId: string; memo: z.output<typeof memoSchema> }> {
-  const memo = { request_id: input.requestId, trigger: input.trigger, dataset: input.dataset };
-  const handle = await client.workflow.start(workflow, {
-    taskQueue: taskQueues.pipeline,
-    workflowId,
-    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-    args: [input],
-    memo,
-    typedSearchAttributes: attributesOf(input, modelName),
-  });
-  const described = await describeStarted(client, workflowId, handle.firstExecutionRunId);
+  const { workflowId, requestId, trigger, dataset } = request;
+  const runId = await startWorkflow(client, request, { request_id: requestId, trigger, dataset });
+  const described = await describeStarted(client, workflowId, runId);
   return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo ?? {}) };
+}
+
+/** Gives the id of the run; none for one that is over and was found by its workflow's id. */
+async function startWorkflow(
+  client: Client,
+  { workflow, workflowId, input, trigger, dataset, modelName, once = false }: StartRequest,
+  memo: Record<string, unknown>,
+): Promise<string | undefined> {
+  try {
+    const handle = await client.workflow.start(workflow, {
+      taskQueue: taskQueues.pipeline,
+      workflowId,
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      workflowIdReusePolicy: once ? WorkflowIdReusePolicy.REJECT_DUPLICATE : WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+      args: [input],
+      memo,
+      typedSearchAttributes: attributesOf({ dataset, trigger }, modelName),
+    });
+    return handle.firstExecutionRunId;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
+    throw error;
+  }
 }
 
 async function describeStarted(
   client: Client,
   workflowId: string,
-  runId: string,
+  runId: string | undefined,
 ): Promise<WorkflowExecutionDescription> {
   try {
     return await client.workflow.getHandle(workflowId, runId).describe();
   } catch (error) {
     throw new PerennialError(
       'temporal_unavailable',
-      `The run ${runId} of ${workflowId} was started, but Temporal does not tell how it stands. Try again: you join it.`,
+      `A run of ${workflowId} was started, but Temporal does not tell how it stands. Try again: you join it.`,
       { cause: error },
     );
   }
@@ -176,11 +254,11 @@ const keys = {
 
 /** The search attributes by which a run is found. */
 export function attributesOf(
-  input: { dataset: string; trigger: string },
+  input: { dataset: string | null; trigger: string },
   modelName: string | null,
 ): SearchAttributePair[] {
   return [
-    { key: keys.dataset, value: input.dataset },
+    ...(input.dataset === null ? [] : [{ key: keys.dataset, value: input.dataset }]),
     { key: keys.trigger, value: input.trigger },
     { key: keys.stage, value: 'start' },
     ...(modelName === null ? [] : [{ key: keys.model, value: modelName }]),

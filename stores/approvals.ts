@@ -58,6 +58,8 @@ export interface ApprovalStore {
   close(answer: ApprovalAnswer): Promise<void>;
   /** What waits in a run of our record; null when nothing does. */
   waitingIn(pipelineRunId: string): Promise<ApprovalRecord | null>;
+  /** The last approval that was asked for in a run; null when none was. */
+  latestIn(pipelineRunId: string): Promise<ApprovalRecord | null>;
   /** Whether a promotion of the model waits. */
   isWaiting(modelName: string): Promise<boolean>;
   /** Newest first. */
@@ -75,6 +77,10 @@ export function createApprovalStore(db: Database): ApprovalStore {
     close: (answer) => db.transaction((tx) => close(tx, answer)),
     waitingIn: (pipelineRunId) =>
       db.row(approvalRow, `SELECT * FROM approvals WHERE pipeline_run_id = $1 AND outcome = 'waiting'`, [
+        pipelineRunId,
+      ]),
+    latestIn: (pipelineRunId) =>
+      db.row(approvalRow, 'SELECT * FROM approvals WHERE pipeline_run_id = $1 ORDER BY id DESC LIMIT 1', [
         pipelineRunId,
       ]),
     async isWaiting(modelName) {

@@ -46,16 +46,12 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
       const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
       const decision = await story.step(
         'validate_new_model',
-        () =>
-          executeChild(validateModel, {
-            ...childOf('validate_new_model'),
-            args: [{ modelName, version: trained.version }],
-          }),
+        () => validate(modelName, trained),
         ({ summary }) => summary,
       );
       const deployed = await story.step(
         'deploy_new_model',
-        () => deploy(input, trained, decision),
+        () => deployUnlessOvertaken(input, trained, decision),
         ({ detail }) => detail,
       );
       const result: RetrainingResult = {
@@ -67,7 +63,7 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
         dataset,
         datasetVersion: data.datasetVersion,
         test: trained.test,
-        decision,
+        decision: deployed.decision,
       };
       await story.step('send_notification', () =>
         activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }),
@@ -139,14 +135,38 @@ function tellTraining({ version, epochs, newFeatures, test }: TrainingResult): s
   return `version ${version}: test accuracy ${test.accuracy.toFixed(3)} (${low} to ${high}) after ${epochs} epochs, ${newFeatures} new embeddings`;
 }
 
+/** Validations of one version, each against what is in Production by then. */
+const mostValidations = 3;
+
+function validate(modelName: string, { version }: TrainingResult, suffix = ''): Promise<Decision> {
+  return executeChild(validateModel, { ...childOf('validate_new_model', suffix), args: [{ modelName, version }] });
+}
+
+/** While this version was validated another may have been promoted: then it is held against that one. */
+async function deployUnlessOvertaken(
+  input: RetrainingInput,
+  trained: TrainingResult,
+  first: Decision,
+): Promise<PromotionResult & { decision: Decision }> {
+  let decision = first;
+  for (let round = 1; ; round += 1) {
+    const suffix = round === 1 ? '' : `-${round}`;
+    const result = await deploy(input, trained, decision, suffix);
+    if (result.outcome !== 'stale' || round === mostValidations) return { ...result, decision };
+    decision = await validate(input.modelName, trained, `-${round + 1}`);
+  }
+}
+
 function deploy(
   { modelName, trigger }: RetrainingInput,
   { version, runId }: TrainingResult,
   decision: Decision,
+  suffix: string,
 ): Promise<PromotionResult> {
   const actor = `pipeline (${trigger})`;
+  const idempotencyKey = `run-${runId}${suffix}`;
   return executeChild(promoteModel, {
-    ...childOf('deploy_new_model'),
-    args: [{ modelName, version, actor, reason: decision.summary, idempotencyKey: `run-${runId}`, decision }],
+    ...childOf('deploy_new_model', suffix),
+    args: [{ modelName, version, actor, reason: decision.summary, idempotencyKey, decision }],
   });
 }

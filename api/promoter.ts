@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { z } from 'zod';
+import { isErrorCode, PerennialError } from '../contracts/errors.js';
+import { approveUpdate, rejectUpdate } from '../contracts/names.js';
+import { promotionOutcomes, type PromotionInput, type Verdict } from '../contracts/pipelines.js';
+import type { RunStarter, StartedRun } from '../platform/run-starter.js';
+import type { ApprovalStore } from '../stores/approvals.js';
+import type { PipelineStore } from '../stores/pipelines.js';
+import type { TemporalLink } from './temporal-link.js';
+
+const resultSchema = z.object({
+  outcome: z.enum(promotionOutcomes),
+  detail: z.string(),
+  version: z.number(),
+  formerVersion: z.number().nullable(),
+  generation: z.number().nullable(),
+  replicas: z.array(z.string()),
+});
+
+export interface StartedPromotion {
+  run: StartedRun;
+  /** Null while it goes on. */
+  result: z.output<typeof resultSchema> | null;
+  /** Whether it waits for a person. */
+  isWaiting: boolean;
+}
+
+/** Promotions by hand, and the answers of people to those that wait. */
+export interface Promoter {
+  /** Starts a promotion, once for its key, and gives its result if there is one soon. Throws why it failed. */
+  promote(input: PromotionInput): Promise<StartedPromotion>;
+  /** Throws `conflict` when the promotion does not wait, or not any more. */
+  answer(workflowId: string, isApproved: boolean, verdict: Verdict): Promise<void>;
+}
+
+export interface PromoterOptions {
+  temporal: TemporalLink;
+  starter: Pick<RunStarter, 'startPromotion'>;
+  pipelines: Pick<PipelineStore, 'get'>;
+  approvals: Pick<ApprovalStore, 'waitingIn'>;
+}
+
+/** How long a request waits for the end of the promotion that it started. */
+const patience = { totalMs: 20_000, pollMs: 50 };
+
+export function createPromoter({ temporal, starter, pipelines, approvals }: PromoterOptions): Promoter {
+  return {
+    async promote(input) {
+      const run = await starter.startPromotion(input);
+      const deadline = Date.now() + patience.totalMs;
+      for (;;) {
+        const record = await pipelines.get(run.runId);
+        if (record && record.status !== 'running') {
+          return { run, result: resultOf(record), isWaiting: false };
+        }
+        const isWaiting = (await approvals.waitingIn(run.runId)) !== null;
+        if (isWaiting || Date.now() > deadline) return { run, result: null, isWaiting };
+        await sleep(patience.pollMs);
+      }
+    },
+    answer: (workflowId, isApproved, verdict) =>
+      temporal.use(async (client) => {
+        const update = isApproved ? approveUpdate : rejectUpdate;
+        try {
+          await client.workflow.getHandle(workflowId).executeUpdate(update, { args: [verdict] });
+        } catch (error) {
+          throw refusalOf(error) ?? error;
+        }
+      }),
+  };
+}
+
+function resultOf({
+  result,
+  error,
+}: NonNullable<Awaited<ReturnType<PipelineStore['get']>>>): StartedPromotion['result'] {
+  if (error) throw new PerennialError(isErrorCode(error.code) ? error.code : 'internal', error.message);
+  return resultSchema.parse(result);
+}
+
+/** What the workflow's validator said, or that there is no such workflow any more. */
+function refusalOf(error: unknown): PerennialError | null {
+  if (error instanceof WorkflowNotFoundError) {
+    return new PerennialError('conflict', 'This promotion has ended, so there is nothing to answer.');
+  }
+  if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return null;
+  const { type, message } = error.cause;
+  return new PerennialError(isErrorCode(type) ? type : 'conflict', message);
+}
