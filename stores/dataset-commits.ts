@@ -11,6 +11,7 @@ import {
   type Side,
 } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
+import { writeAudit } from './audit.js';
 import { integerColumn, jsonParameter } from './columns.js';
 import type { Database, Queryable } from './database.js';
 
@@ -98,13 +99,17 @@ async function commit(
   const ingestion = await lockIngestion(tx, ingestionId);
   if (ingestion.result) return ingestion.result;
   const { dataset } = ingestion;
-  await tx.query('SELECT FROM datasets WHERE name = $1 FOR UPDATE', [dataset]);
+  const former = await tx.row(
+    z.object({ version: z.number().nullable() }),
+    'SELECT current_version AS version FROM datasets WHERE name = $1 FOR UPDATE',
+    [dataset],
+  );
   await adoptMembers(tx, ingestionId);
   const planned = plan(await readState(tx, dataset));
   await settleSides(tx, dataset, planned.newExamples);
   const known = await tx.row(
     z.object({ version: z.number() }),
-    'SELECT version FROM dataset_versions WHERE dataset = $1 AND digest = $2',
+    'SELECT version FROM dataset_versions WHERE dataset = $1 AND digest = $2 AND erased_at IS NULL',
     [dataset, planned.digest],
   );
   const version = known?.version ?? (await recordVersion(tx, ingestion, planned));
@@ -116,7 +121,23 @@ async function commit(
     jsonParameter(committed),
   ]);
   await forgetFormerMembers(tx, ingestion);
+  if (former?.version !== version) await noteVersion(tx, ingestion, former?.version ?? null, committed);
   return committed;
+}
+
+async function noteVersion(
+  tx: Queryable,
+  { id, dataset }: LockedIngestion,
+  former: number | null,
+  { version, digest, isNewVersion }: Committed,
+): Promise<void> {
+  await writeAudit(tx, {
+    by: { name: 'ingestDataset', via: 'workflow', from: id, requestId: null },
+    action: 'dataset.commit',
+    subject: `datasets/${dataset}/versions/${version}`,
+    before: { currentVersion: former },
+    after: { currentVersion: version, digest, isNewVersion },
+  });
 }
 
 async function lockIngestion(tx: Queryable, id: string): Promise<LockedIngestion> {
@@ -170,7 +191,7 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
     imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), where: z.string() }),
     `SELECT i.*, member.label, member.where FROM images i JOIN (
        SELECT f.sha256, f.label, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
-     ) member USING (sha256) ORDER BY sha256, "where"`,
+     ) member USING (sha256) WHERE i.erased_at IS NULL ORDER BY sha256, "where"`,
     [dataset],
   );
   const sides = await tx.rows(
@@ -201,11 +222,13 @@ async function settleSides(tx: Queryable, dataset: string, examples: readonly Ex
 async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, plan: CommitPlan): Promise<number> {
   const recorded = await tx.row(
     z.object({ version: z.number() }),
-    `INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
-     SELECT $1, coalesce((SELECT max(version) FROM dataset_versions WHERE dataset = $1), 0) + 1, $2, $3, $4,
+    `WITH counted AS (
+       UPDATE datasets SET latest_version = latest_version + 1 WHERE name = $1 RETURNING latest_version)
+     INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
+     SELECT $1, latest_version, $2, $3, $4,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'locator', locator) ORDER BY id), '[]')
         FROM dataset_sources WHERE dataset = $1 AND current_ingestion_id IS NOT NULL), $5
-     RETURNING version`,
+     FROM counted RETURNING version`,
     [dataset, plan.digest, plan.dvc.md5, jsonParameter(plan.statistics), id],
   );
   if (!recorded) throw new PerennialError('internal', `A version of ${dataset} could not be recorded.`);
