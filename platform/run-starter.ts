@@ -134,6 +134,12 @@ export function createRunStarter(options: StarterOptions): RunStarter {
         steps: tuningSteps,
         input,
       }),
+    ...startersByHand(options),
+  };
+}
+
+function startersByHand(options: StarterOptions): Pick<RunStarter, 'startPromotion' | 'startValidation'> {
+  return {
     startPromotion: (input) =>
       startOnce(options, {
         ...byHand(input),
@@ -153,9 +159,9 @@ export function createRunStarter(options: StarterOptions): RunStarter {
 }
 
 /** A person asks, and no dataset is named. */
-function byHand<T extends { modelName: string }>(
-  input: T,
-): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
+function byHand(input: {
+  modelName: string;
+}): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
   return { input, modelName: input.modelName, requestId: randomUUID(), trigger: 'manual', dataset: null };
 }
 

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createApprovalActivities } from '../activities/approval.js';
 import { createGuardActivities } from '../activities/guard.js';
+import { createCheckActivities, createImportActivities } from '../activities/import.js';
 import { createIngestionActivities } from '../activities/ingestion.js';
 import { createPromotionActivities } from '../activities/promotion.js';
 import { createRecordActivities } from '../activities/records.js';
@@ -11,7 +12,9 @@ import { createRegistrationActivities } from '../activities/training.js';
 import { createSearchActivities } from '../activities/tuning.js';
 import { createValidationActivities } from '../activities/validation.js';
 import { taskQueues } from '../contracts/names.js';
-import { minimumSide } from '../model/images/inspect.js';
+import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
+import { scratchFolder, type Config } from '../platform/config.js';
+import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { createRunStarter } from '../platform/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
 import { startNotifications } from './notifications.js';
@@ -20,33 +23,47 @@ import { runWorker } from './run-worker.js';
 /** The pipeline worker: every workflow, and the activities that need no TensorFlow. */
 await runWorker(
   'pipeline-worker',
-  ({ config, logger, deps }) => ({
-    taskQueue: taskQueues.pipeline,
-    workflowBundle: { codePath: bundlePath },
-    maxCachedWorkflows: 100,
-    maxConcurrentActivityTaskExecutions: 20,
-    activities: {
-      ...createRecordActivities(deps),
-      ...createIngestionActivities({ ...deps, config, logger }),
-      ...createRetrainingActivities({ ...deps, logger }),
-      ...createRequestActivities({
-        ...deps,
-        starter: createRunStarter({ temporal: deps.temporalClient, pipelines: deps.pipelines, logger }),
-        datasetName: config.DATASET_NAME,
-      }),
-      ...createPromotionActivities(deps),
-      ...createApprovalActivities(deps),
-      ...createGuardActivities(deps),
-      ...createRegistrationActivities({ ...deps, logger }),
-      ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
-      ...createValidationActivities({
-        ...deps,
-        bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
-        minAccuracy: config.PROMOTION_MIN_ACCURACY,
-        threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
-        imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
-      }),
-    },
-  }),
+  async ({ config, logger, deps }) => {
+    const serving = servingOf(config);
+    const scratch = await ownScratchFolder(join(scratchFolder(config), 'import'));
+    const imports = { ...deps, ...serving, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
+    return {
+      taskQueue: taskQueues.pipeline,
+      workflowBundle: { codePath: bundlePath },
+      maxCachedWorkflows: 100,
+      maxConcurrentActivityTaskExecutions: 20,
+      activities: {
+        ...createRecordActivities(deps),
+        ...createIngestionActivities({ ...deps, config, logger }),
+        ...createRetrainingActivities({ ...deps, logger }),
+        ...createRequestActivities({
+          ...deps,
+          starter: createRunStarter({ temporal: deps.temporalClient, pipelines: deps.pipelines, logger }),
+          datasetName: config.DATASET_NAME,
+        }),
+        ...createPromotionActivities(deps),
+        ...createApprovalActivities(deps),
+        ...createGuardActivities(deps),
+        ...createRegistrationActivities({ ...deps, logger }),
+        ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
+        ...createValidationActivities({
+          ...deps,
+          bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
+          minAccuracy: config.PROMOTION_MIN_ACCURACY,
+          ...serving,
+        }),
+        ...createCheckActivities(imports),
+        ...createImportActivities(imports),
+      },
+    };
+  },
   startNotifications,
 );
+
+/** How models are run that are judged here. */
+function servingOf(config: Config): { threads: number; imageLimits: ImageLimits } {
+  return {
+    threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
+    imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
+  };
+}

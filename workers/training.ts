@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { createCheckActivities } from '../activities/import.js';
 import { createTrainingActivities } from '../activities/training.js';
 import { createTrialActivities } from '../activities/tuning.js';
 import { taskQueues } from '../contracts/names.js';
@@ -13,6 +14,10 @@ await runWorker('training-worker', async ({ config, logger, deps }) => {
   return {
     taskQueue: taskQueues.training,
     maxConcurrentActivityTaskExecutions: 1,
-    activities: { ...createTrainingActivities(training), ...createTrialActivities(training) },
+    activities: {
+      ...createTrainingActivities(training),
+      ...createTrialActivities(training),
+      ...createCheckActivities(training),
+    },
   };
 });

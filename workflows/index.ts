@@ -1,5 +1,6 @@
 /** Everything the pipeline worker runs; the entry of the workflow bundle. */
 export { guardPromotion } from './guard-promotion.js';
+export { importModel } from './import-model.js';
 export { ingestDataset } from './ingest-dataset.js';
 export { promoteModel } from './promote-model.js';
 export { requestRetraining } from './request-retraining.js';

@@ -2,6 +2,7 @@ import type { IngestionActivities } from '../../activities/ingestion.js';
 import type { ApprovalActivities } from '../../activities/approval.js';
 import type { GuardActivities } from '../../activities/guard.js';
 import type { PromotionActivities } from '../../activities/promotion.js';
+import type { CheckActivities, ImportActivities } from '../../activities/import.js';
 import type { RecordActivities } from '../../activities/records.js';
 import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
 import type { RequestActivities } from '../../activities/request-retraining.js';
@@ -19,6 +20,8 @@ export type AllActivities = RecordActivities &
   PromotionActivities &
   ApprovalActivities &
   GuardActivities &
+  CheckActivities &
+  ImportActivities &
   TrainingActivities &
   RegistrationActivities &
   SearchActivities &
@@ -45,6 +48,7 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
     ...fakeRecords(written),
     ...fakeIngestion(),
     ...fakeRequests(),
+    ...fakeImport(),
     checkModelPerformance: () => Promise.resolve({ version: null, accuracy: null, detail: 'none yet' }),
     checkNewData: () => Promise.resolve({ newImages: 100, newShare: 1, detail: 'all new' }),
     sourcesToRescan: () => Promise.resolve([]),
@@ -98,6 +102,22 @@ function fakeIngestion(): IngestionActivities {
     commitDatasetVersion: () => Promise.resolve(ingestionResultOf('flowers')),
     discardUpload: () => Promise.resolve(),
     abandonIngestion: () => Promise.resolve(),
+  };
+}
+
+function fakeImport(): CheckActivities & ImportActivities {
+  const result = { modelName: 'm', version: 1, dataset: 'd', datasetVersion: 1, test: evaluationOf(0.9), notes: [] };
+  return {
+    findImported: ({ contentId }) => Promise.resolve({ runId: `upload-${contentId}`, known: null }),
+    checkModelUpload: () => Promise.resolve({ datasetVersion: 1, notes: ['A softmax was put behind its logits.'] }),
+    evaluateModelUpload: () =>
+      Promise.resolve({
+        bundle: { bundleKey: 'models/m/cccc', bundleSha256: 'c'.repeat(64) },
+        images: 100,
+        accuracy: 0.9,
+      }),
+    registerModelUpload: ({ runId }) => Promise.resolve({ ...result, runId, isNewVersion: true }),
+    discardModelUpload: () => Promise.resolve(),
   };
 }
 
