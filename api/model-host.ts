@@ -215,9 +215,13 @@ class Host implements ModelHost {
 
   private replace(next: Loaded | null, version: ModelVersion | null, generation: number): void {
     this.formerFigures = this.figures();
-    const counting = next && version && countPredictions(next.engine, { generation, version: version.version });
-    this.figures = counting ? counting.figures : () => null;
-    this.served = counting && version ? { engine: counting.engine, version, generation, loadedAt: new Date() } : null;
+    this.served = null;
+    this.figures = () => null;
+    if (next && version) {
+      const { engine, figures } = countPredictions(next.engine, { generation, version: version.version });
+      this.served = { engine, version, generation, loadedAt: new Date() };
+      this.figures = figures;
+    }
     this.generation = generation;
     this.options.onChange(this.served);
     const [former, older] = [this.loaded, this.fallback];

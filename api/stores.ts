@@ -1,19 +1,34 @@
-import { createApprovalStore } from '../stores/approvals.js';
-import { createAuditStore } from '../stores/audit.js';
-import { createDatasetStore } from '../stores/datasets.js';
-import { createExperimentStore } from '../stores/experiments.js';
-import { createNotificationStore } from '../stores/notifications.js';
-import { createPipelineStore } from '../stores/pipelines.js';
-import { createPolicyStore } from '../stores/policies.js';
-import { createRegistryStore } from '../stores/registry.js';
-import { createRunDetailStore } from '../stores/run-details.js';
-import { createRunStore } from '../stores/runs.js';
-import { createSearchStore } from '../stores/searches.js';
-import { createUploadStore } from '../stores/uploads.js';
+import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
+import { createAuditStore, type AuditStore } from '../stores/audit.js';
+import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
+import { createExperimentStore, type ExperimentStore } from '../stores/experiments.js';
+import { createNotificationStore, type NotificationStore } from '../stores/notifications.js';
+import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
+import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
+import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
+import { createRunDetailStore, type RunDetailStore } from '../stores/run-details.js';
+import { createRunStore, type RunStore } from '../stores/runs.js';
+import { createSearchStore, type SearchStore } from '../stores/searches.js';
+import { createUploadStore, type UploadStore } from '../stores/uploads.js';
 import type { Database } from '../stores/database.js';
 
 /** The stores of the API that need nothing but the database. */
-export function createStores(database: Database) {
+export interface Stores {
+  pipelines: PipelineStore;
+  experiments: ExperimentStore;
+  runDetails: RunDetailStore;
+  runs: RunStore;
+  searches: SearchStore;
+  registry: RegistryStore;
+  policies: PolicyStore;
+  approvals: ApprovalStore;
+  audit: AuditStore;
+  notifications: NotificationStore;
+  datasets: DatasetStore;
+  uploads: UploadStore;
+}
+
+export function createStores(database: Database): Stores {
   return {
     pipelines: createPipelineStore(database),
     experiments: createExperimentStore(database),
