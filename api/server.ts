@@ -37,6 +37,16 @@ async function run(config: Config, logger: Logger): Promise<void> {
   await Promise.race([host.settled(), sleep(firstLoadMs, undefined, { ref: false })]);
   announceReady(url);
   logger.info({ url }, 'ready');
+  await createSchedules(api, config.MODEL_NAME, logger, stopping.signal);
+}
+
+/** Temporal may come later than we do, or let others make schedules only: the rest goes on without them. */
+async function createSchedules(api: Api, modelName: string, logger: Logger, signal: AbortSignal): Promise<void> {
+  try {
+    await prepare('create the schedules', () => api.automation.schedules.ensure(modelName), logger, signal);
+  } catch (error) {
+    logger.error({ error }, `schedules could not be created: ${messageOf(error)}`);
+  }
 }
 
 async function stop(

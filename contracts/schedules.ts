@@ -17,6 +17,16 @@ export const hourWindowSchema = z
   .refine(({ from, to }) => from !== to % 24, 'an hour window has a beginning and another end, such as 2 to 4');
 export type HourWindow = z.infer<typeof hourWindowSchema>;
 
+/** An hour window as one writes it: `2-4`. */
+export const hourRangeSchema = z
+  .string()
+  .refine((text) => hourWindowSchema.safeParse(hourWindowOf(text)).success, 'two hours of the day, such as 2-4');
+
+export function hourWindowOf(range: string): HourWindow {
+  const [from = Number.NaN, to = Number.NaN] = range.split('-').map(Number);
+  return { from, to };
+}
+
 /** A name of the IANA time zone database, in its spelling. */
 export const timeZoneSchema = z
   .string()

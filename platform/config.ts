@@ -4,6 +4,7 @@ import { nameSchema } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 import { kindPatternSchema } from '../contracts/notifications.js';
 import { modelNameSchema } from '../contracts/registry.js';
+import { hourRangeSchema, timeZoneSchema } from '../contracts/schedules.js';
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -58,6 +59,8 @@ export const configSchema = z.object({
     .min(1)
     .default(200)
     .describe('photographs of each class to download from there'),
+  SCHEDULE_TIME_ZONE: timeZoneSchema.default('UTC').describe('time zone of schedules, unless one is given its own'),
+  RETRAINING_HOURS: hourRangeSchema.default('2-4').describe('hours in which the weekly retraining begins'),
   PROMOTION_MIN_ACCURACY: z.coerce
     .number()
     .min(0)

@@ -98,7 +98,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
 }
 
 /** Who joins a run that is under way changes nothing. */
-async function noteStart(
+export async function noteStart(
   dependencies: Dependencies,
   request: Request,
   { runId, workflowId, joined }: StartedRun,

@@ -34,7 +34,6 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       startPromotion: nothing,
       startImport: nothing,
       startValidation: nothing,
-      startImport: nothing,
       cancel: nothing,
     },
     promoter: { promote: nothing, answer: nothing },
@@ -66,6 +65,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
     predictionLog: { keep: nothing, flush: () => Promise.resolve() },
     predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
+    erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
+    deletion: { withdraw: nothing, remove: nothing },
     feedback: { add: nothing, history: nothing, confusion: nothing, productionAccuracy: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),

@@ -1,0 +1,48 @@
+import { hourWindowOf } from '../contracts/schedules.js';
+import { wilsonInterval } from '../domain/wilson-interval.js';
+import type { Config } from '../platform/config.js';
+import { createAuditStore } from '../stores/audit.js';
+import type { Database } from '../stores/database.js';
+import { createFeedbackStore } from '../stores/feedback.js';
+import { createPolicyStore } from '../stores/policies.js';
+import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining-decisions.js';
+import { createRetrainingFacts } from '../stores/retraining-facts.js';
+import { retrainingSeries, scheduleSeries } from './automation-metrics.js';
+import type { ApiMetrics } from './metrics.js';
+import type { PipelineStarter } from './pipeline-starter.js';
+import { createRetrainer, type Retrainer } from './retrainer.js';
+import { createSchedules, type Schedules } from './schedules/schedules.js';
+import type { TemporalLink } from './temporal-link.js';
+
+export interface AutomationOptions {
+  config: Config;
+  database: Database;
+  temporal: TemporalLink;
+  starter: PipelineStarter;
+  metrics: ApiMetrics;
+}
+
+/** What happens by itself: decisions on retrainings, and schedules. */
+export interface Automation {
+  decisions: RetrainingDecisions;
+  retrainer: Retrainer;
+  schedules: Schedules;
+}
+
+export function createAutomation({ config, database, temporal, starter, metrics }: AutomationOptions): Automation {
+  const decisions = createRetrainingDecisions(database);
+  const facts = createRetrainingFacts(database, {
+    policies: createPolicyStore(database),
+    feedback: createFeedbackStore(database, wilsonInterval),
+  });
+  const schedules = createSchedules({
+    temporal,
+    audit: createAuditStore(database),
+    defaults: { timeZone: config.SCHEDULE_TIME_ZONE, retrainingHours: hourWindowOf(config.RETRAINING_HOURS) },
+    namespace: config.TEMPORAL_NAMESPACE,
+  });
+  metrics.addSeries(retrainingSeries(decisions));
+  metrics.addSeries(scheduleSeries(schedules));
+  const { MODEL_NAME: modelName, DATASET_NAME: datasetName } = config;
+  return { decisions, retrainer: createRetrainer({ decisions, facts, starter, modelName, datasetName }), schedules };
+}
