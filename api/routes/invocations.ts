@@ -49,6 +49,7 @@ function invokeRoute({ host, metrics, predictionLog, settings }: Needed, budget:
     operationId: 'invoke',
     summary: 'Classify images given as tensors',
     tag: 'serving',
+    audit: null,
     body: { ...body, documented: documentedRequest, isRequired: true },
     success: json(
       invocationsResponseSchema,

@@ -32,6 +32,7 @@ export function predictionRoutes(
       operationId: 'predict',
       summary: 'Classify one image',
       tag: 'serving',
+      audit: null,
       body: formBody(predictionForm, {
         maxBytes,
         budget,
