@@ -1,9 +1,12 @@
 import type { Logger } from '../platform/logging.js';
 import type { ApprovalStore } from '../stores/approvals.js';
+import type { AttemptStore } from '../stores/attempts.js';
 import type { AuditStore } from '../stores/audit.js';
+import type { DatasetDeletion } from '../stores/dataset-deletion.js';
 import type { DatasetStore } from '../stores/datasets.js';
 import type { DeletionStores } from '../stores/delete-version.js';
 import type { ExperimentStore } from '../stores/experiments.js';
+import type { ErasureStore } from '../stores/erasures.js';
 import type { FeedbackStore } from '../stores/feedback.js';
 import type { LineageStore } from '../stores/lineage.js';
 import type { NotificationStore } from '../stores/notifications.js';
@@ -51,6 +54,7 @@ export interface ApiDependencies {
   starter: PipelineStarter;
   temporalUrl: TemporalUrl;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  attempts: Pick<AttemptStore, 'list'>;
   experiments: ExperimentStore;
   runDetails: RunDetailStore;
   runs: Pick<RunStore, 'artifacts'>;
@@ -66,6 +70,8 @@ export interface ApiDependencies {
   predictions: Pick<PredictionStore, 'get' | 'list'>;
   feedback: FeedbackStore;
   lineage: LineageStore;
+  erasures: ErasureStore;
+  deletion: DatasetDeletion;
   audit: AuditStore;
   notifications: NotificationStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;

@@ -8,6 +8,7 @@ import { datasetRoutes } from './routes/datasets.js';
 import { documentationRoutes } from './routes/documentation.js';
 import { experimentRunRoutes } from './routes/experiment-runs.js';
 import { experimentRoutes } from './routes/experiments.js';
+import { erasureRoutes } from './routes/erasures.js';
 import { feedbackRoutes } from './routes/feedback.js';
 import { healthRoutes } from './routes/health.js';
 import { invocationRoutes } from './routes/invocations.js';
@@ -48,11 +49,13 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
     ...lineageRoutes(dependencies),
+    ...erasureRoutes(dependencies),
     ...experimentRoutes(dependencies),
     ...experimentRunRoutes(dependencies),
     ...runArtifactRoutes(dependencies),
-    ...pipelineRoutes(dependencies),
+    // Before the runs themselves: `tuning` would be taken for the id of one.
     ...tuningRoutes(dependencies),
+    ...pipelineRoutes(dependencies),
     ...retrainingRoutes(dependencies),
     ...scheduleRoutes(dependencies),
     ...datasetRoutes(dependencies),

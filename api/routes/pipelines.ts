@@ -99,7 +99,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
 
 /** Who joins a run that is under way changes nothing. */
 export async function noteStart(
-  dependencies: Dependencies,
+  dependencies: Pick<Dependencies, 'audit' | 'logger'>,
   request: Request,
   { runId, workflowId, joined }: StartedRun,
   input: object,

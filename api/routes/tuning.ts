@@ -7,14 +7,16 @@ import { acceptedSchema, pageOf } from '../../contracts/http.js';
 import { searchArtifacts, type SearchBudget, type SearchSpace } from '../../contracts/tuning.js';
 import { searchArtifactKey } from '../../stores/object-keys.js';
 import type { SearchRecord } from '../../stores/searches.js';
-import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../page-query.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../route.js';
 import { searchSummaryView, searchView } from '../views/search.js';
-import { accepted } from './pipelines.js';
+import { accepted, noteStart } from './pipelines.js';
 
-type Dependencies = Pick<ApiDependencies, 'starter' | 'searches' | 'objects' | 'audit' | 'temporalUrl' | 'settings'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'starter' | 'searches' | 'objects' | 'audit' | 'temporalUrl' | 'settings' | 'logger'
+>;
 
 const limit = { maxBytes: 100_000 };
 const path = '/api/v1/searches/{run_id}';
@@ -44,7 +46,8 @@ export function tuningRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-function startRoute({ starter, audit, temporalUrl, settings }: Dependencies): Route {
+function startRoute(dependencies: Dependencies): Route {
+  const { starter, temporalUrl, settings } = dependencies;
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -52,19 +55,20 @@ function startRoute({ starter, audit, temporalUrl, settings }: Dependencies): Ro
     operationId: 'startTuning',
     summary: 'Search for better hyper-parameters, and train a version with the best',
     tag: 'pipelines',
-    audit: 'search.start',
+    audit: 'pipeline.start',
     body: jsonBody(startTuningSchema, limit),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
     problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
     async handle({ body, request }) {
-      const modelName = body.model_name ?? settings.modelName;
-      const dataset = body.dataset ?? settings.datasetName;
-      const search = { dataset, space: spaceOf(body.space), budget: budgetOf(body.budget) };
-      const run = await starter.startTuning({ ...search, modelName, trigger: 'manual', requestId: randomUUID() });
-      if (!run.joined) {
-        const subject = `pipelines/${run.runId}`;
-        await audit.add({ by: actorOf(request), action: 'search.start', subject, after: { modelName, ...search } });
-      }
+      const input = {
+        modelName: body.model_name ?? settings.modelName,
+        dataset: body.dataset ?? settings.datasetName,
+        trigger: 'manual',
+        space: spaceOf(body.space),
+        budget: budgetOf(body.budget),
+      } as const;
+      const run = await starter.startTuning({ ...input, requestId: randomUUID() });
+      await noteStart(dependencies, request, run, input);
       return accepted(run, temporalUrl);
     },
   });

@@ -263,9 +263,9 @@ describe('tuneModel', () => {
   });
 
   it('has so few events a trial that 500 trials stay far below the size at which Temporal wants a new history', async () => {
-    await withSearch({ trials: 60, parallel: 4 }, {}, async ({ handle, begun }) => {
+    await withSearch({ trials: 30, parallel: 4 }, {}, async ({ handle, begun }) => {
       await handle.result();
-      expect(begun).toHaveLength(60 + 20 + 7);
+      expect(begun).toHaveLength(30 + 10 + 4);
       const { historyLength } = await handle.describe();
       expect(historyLength / begun.length).toBeLessThan(10);
     });
