@@ -17,12 +17,14 @@ import { modelVersionRoutes } from './routes/model-versions.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { modelRoutes } from './routes/models.js';
 import { notificationRoutes } from './routes/notifications.js';
+import { pipelineAttemptRoutes } from './routes/pipeline-attempts.js';
 import { pipelineRoutes } from './routes/pipelines.js';
 import { policyRoutes } from './routes/policies.js';
 import { predictionRoutes } from './routes/prediction.js';
 import { predictionHistoryRoutes } from './routes/predictions.js';
 import { runArtifactRoutes } from './routes/run-artifacts.js';
 import { promotionRoutes } from './routes/promotions.js';
+import { registerRoutes } from './routes/register.js';
 import { retrainingRoutes } from './routes/retraining.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import { tuningRoutes } from './routes/tuning.js';
@@ -41,6 +43,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...predictionRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
     ...modelRoutes(dependencies),
+    ...registerRoutes(dependencies),
     ...modelRegistryRoutes(dependencies),
     ...promotionRoutes(dependencies),
     ...approvalRoutes(dependencies),
@@ -56,6 +59,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     // Before the runs themselves: `tuning` would be taken for the id of one.
     ...tuningRoutes(dependencies),
     ...pipelineRoutes(dependencies),
+    ...pipelineAttemptRoutes(dependencies),
     ...retrainingRoutes(dependencies),
     ...scheduleRoutes(dependencies),
     ...datasetRoutes(dependencies),

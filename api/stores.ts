@@ -1,4 +1,5 @@
 import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
+import { createAttemptStore, type AttemptStore } from '../stores/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createExperimentStore, type ExperimentStore } from '../stores/experiments.js';
@@ -15,6 +16,7 @@ import type { Database } from '../stores/database.js';
 /** The stores of the API that need nothing but the database. */
 export interface Stores {
   pipelines: PipelineStore;
+  attempts: AttemptStore;
   experiments: ExperimentStore;
   runDetails: RunDetailStore;
   runs: RunStore;
@@ -31,6 +33,7 @@ export interface Stores {
 export function createStores(database: Database): Stores {
   return {
     pipelines: createPipelineStore(database),
+    attempts: createAttemptStore(database),
     experiments: createExperimentStore(database),
     runDetails: createRunDetailStore(database),
     runs: createRunStore(database),

@@ -1,9 +1,12 @@
+import { hostname } from 'node:os';
 import { Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import { createAttemptRecorder } from '../activities/attempt-recorder.js';
 import { createActivityInterceptor } from '../activities/interceptor.js';
 import { messageOf } from '../contracts/errors.js';
 import { loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { announceReady, onShutdown } from '../platform/process.js';
+import { createAttemptStore } from '../stores/attempts.js';
 import { connect, type WorkerDependencies } from './dependencies.js';
 
 export interface Wiring {
@@ -32,13 +35,17 @@ export async function runWorker(
   logTemporalThrough(logger);
   try {
     const deps = await connect(config, logger);
+    const recording = {
+      attempts: createAttemptRecorder(createAttemptStore(deps.database), logger),
+      worker: `${name} ${process.pid} on ${hostname()}`,
+    };
     const worker = await Worker.create({
       connection: deps.temporal,
       namespace: config.TEMPORAL_NAMESPACE,
       shutdownGraceTime: config.SHUTDOWN_GRACE_MS / 2,
       maxHeartbeatThrottleInterval: '2s',
       defaultHeartbeatThrottleInterval: '2s',
-      interceptors: { activity: [(context) => ({ inbound: createActivityInterceptor(context, logger) })] },
+      interceptors: { activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, recording) })] },
       ...(await wire({ config, logger, deps })),
     });
     const background = await startBackground?.({ config, logger, deps });

@@ -1,0 +1,40 @@
+/** What is known of an activity that a pipeline or one of its children ran. */
+export interface RanActivity {
+  workflowId: string;
+  activityType: string;
+}
+
+/** Activities that carry out a step of another name. */
+const stepsOf: Readonly<Record<string, readonly string[]>> = {
+  scanSource: ['scan'],
+  ingestBatch: ['ingest_images'],
+  commitDatasetVersion: ['commit_version'],
+  sourcesToRescan: ['prepare_training_data'],
+  selectTrainingData: ['prepare_training_data'],
+  validateCandidate: ['validate_new_model'],
+  openPipeline: ['start'],
+  closePipeline: ['end'],
+};
+
+/**
+ * The step of a pipeline that an activity belongs to: of a child the step that its workflow id ends with, of the
+ * pipeline's own the one it is named for. Null for activities that belong to none, as those that write the record do.
+ */
+export function stepOfActivity(
+  pipeline: { id: string; workflowId: string; steps: readonly { name: string }[] },
+  { workflowId, activityType }: RanActivity,
+): string | null {
+  const names = pipeline.steps.map(({ name }) => name);
+  const prefix = `${pipeline.workflowId}-${pipeline.id}-`;
+  if (workflowId.startsWith(prefix)) {
+    const suffix = workflowId.slice(prefix.length);
+    return names.find((name) => suffix === name || suffix.startsWith(`${name}-`)) ?? null;
+  }
+  if (names.length === 1) return names[0] ?? null;
+  const candidates = stepsOf[activityType] ?? [snakeCase(activityType)];
+  return candidates.find((candidate) => names.includes(candidate)) ?? null;
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
