@@ -37,6 +37,7 @@ type RegistryUses =
   | 'list'
   | 'get'
   | 'resolve'
+  | 'ofRun'
   | 'servingState'
   | 'liveReplicas'
   | 'rollBack'
@@ -57,7 +58,7 @@ export interface ApiDependencies {
   attempts: Pick<AttemptStore, 'list'>;
   experiments: ExperimentStore;
   runDetails: RunDetailStore;
-  runs: Pick<RunStore, 'artifacts'>;
+  runs: Pick<RunStore, 'artifacts' | 'get'>;
   searches: Pick<SearchStore, 'get' | 'list' | 'trials'>;
   registry: Pick<RegistryStore, RegistryUses>;
   policies: PolicyStore;

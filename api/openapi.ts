@@ -32,11 +32,12 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
 }
 
 function requestBody(route: Route): object {
-  const { kind, documented, isRequired, limit } = route.body;
+  const { kind, documented, documentedJson, isRequired, limit } = route.body;
   if (documented === null) return {};
-  const contentType = kind === 'form' ? 'multipart/form-data' : 'application/json';
+  const contentType = kind === 'json' ? 'application/json' : 'multipart/form-data';
+  const json = documentedJson === undefined ? {} : { 'application/json': { schema: documentedJson } };
   const description = `At most ${limit.maxBytes} bytes, sent as they are: a Content-Encoding is refused with 415.`;
-  return { body: { description, required: isRequired, content: { [contentType]: { schema: documented } } } };
+  return { body: { description, required: isRequired, content: { [contentType]: { schema: documented }, ...json } } };
 }
 
 function responsesOf(route: Route): Record<string, ResponseConfig> {

@@ -23,10 +23,12 @@ export const tags = {
 
 /** What a route takes as body. Forms are read by the route itself, which knows where the files belong. */
 export interface BodyDefinition<B extends z.ZodType> {
-  kind: 'none' | 'json' | 'form';
+  kind: 'none' | 'json' | 'form' | 'form_or_json';
   schema: B;
   /** Shown in the documentation; for forms it is the only description. */
   documented: z.ZodType | null;
+  /** The JSON that may be sent instead of a form. */
+  documentedJson?: z.ZodType;
   isRequired: boolean;
   limit: BodyLimit;
 }
@@ -95,6 +97,22 @@ export function formBody(documented: z.ZodObject, limit: BodyLimit): BodyDefinit
   return { kind: 'form', schema: z.unknown(), documented, isRequired: true, limit };
 }
 
+/** A multipart body as `formBody`, or JSON that is parsed by `schema`; for a form the parsed body is undefined. */
+export function formOrJsonBody<B extends z.ZodType>(
+  documented: z.ZodObject,
+  schema: B,
+  limit: BodyLimit,
+): BodyDefinition<z.ZodOptional<B>> {
+  return {
+    kind: 'form_or_json',
+    schema: schema.optional(),
+    documented,
+    documentedJson: schema,
+    isRequired: true,
+    limit,
+  };
+}
+
 /** A successful answer in JSON. */
 export function json<S extends z.ZodType>(
   schema: S,
@@ -136,7 +154,11 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     answer({
       params: parse(definition.params, request.params, 'path'),
       query: parse(definition.query, request.query, 'query'),
-      body: parse(definition.body.schema, definition.body.kind === 'json' ? (takeBody(request) ?? {}) : undefined, '#'),
+      body: parse(
+        definition.body.schema,
+        isJson(definition.body, request) ? (takeBody(request) ?? {}) : undefined,
+        '#',
+      ),
       request,
       response,
     });
@@ -161,7 +183,15 @@ function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
   if (body.kind === 'none') return [];
   const limit = limitBody(body.limit);
   if (body.kind === 'form') return [limit];
+  if (body.kind === 'form_or_json') return [limit, express.json({ limit: maxJsonBytes, strict: false })];
   return [limit, requireJson, express.json({ limit: body.limit.maxBytes, strict: false })];
+}
+
+/** JSON beside a form is no place for files. */
+const maxJsonBytes = 100_000;
+
+function isJson({ kind }: BodyDefinition<z.ZodType>, request: Request): boolean {
+  return kind === 'json' || (kind === 'form_or_json' && request.is('application/json') !== false);
 }
 
 /** Express's parser skips what is not JSON; a client that sends something else is told so. */

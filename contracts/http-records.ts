@@ -175,10 +175,27 @@ export const ingestionResultViewSchema = z
   .meta({ id: 'IngestionResult' });
 export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
 
+/** `result` of an import that was completed. */
+const importResultViewSchema = z
+  .object({
+    model_name: z.string(),
+    version: z.string(),
+    is_new_version: z.boolean(),
+    run_id: z.string(),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    test: evaluationViewSchema,
+    notes: z.array(z.string()).describe('what was adapted, and what to know'),
+  })
+  .meta({ id: 'ImportResult' });
+export type ImportResultView = z.infer<typeof importResultViewSchema>;
+
 /** A run of a workflow with the result its workflow gives. */
 export const pipelineViewSchema = pipelineSchema
   .extend({
-    result: z.union([retrainingResultViewSchema, ingestionResultViewSchema, tuningResultViewSchema]).nullable(),
+    result: z
+      .union([retrainingResultViewSchema, ingestionResultViewSchema, tuningResultViewSchema, importResultViewSchema])
+      .nullable(),
   })
   .meta({ id: 'Pipeline' });
 

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
-import { PerennialError } from '../../contracts/errors.js';
+import { messageOf, PerennialError } from '../../contracts/errors.js';
 import { sendProblem } from './answer-problems.js';
 import { bodyTooLarge } from './limit-body.js';
 
@@ -59,6 +61,27 @@ function feed(request: Request, response: Response, parser: Writable, maxBytes: 
   };
   request.on('data', count).pipe(parser);
 }
+
+/** Takes files into `folder`, which is made for the first of them. */
+export function storeIn(folder: string): multer.StorageEngine {
+  return multer.diskStorage({
+    destination: (_request, _file, done) => {
+      mkdir(folder, { recursive: true }).then(
+        () => done(null, folder),
+        (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), folder),
+      );
+    },
+    // A name of ours: the client's may hold anything, and two files may share one.
+    filename: (_request, _file, done) => done(null, randomUUID()),
+  });
+}
+
+/** Files of a form that were stored: the client's name for them, and where they are. */
+export const receivedFilesSchema = z.array(
+  z
+    .object({ originalname: z.string(), path: z.string(), size: z.number() })
+    .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size })),
+);
 
 const multerErrorSchema = z.object({ code: z.string(), field: z.string().optional(), message: z.string() });
 const systemErrorSchema = z.object({ syscall: z.string() });

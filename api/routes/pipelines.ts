@@ -23,7 +23,14 @@ const limit = { maxBytes: 100_000 };
 const runParams = z.object({ run_id: z.string().max(200) });
 const listQuery = pageQuery.extend({
   status: z.enum(runStatuses).optional(),
-  workflow: z.enum([workflowTypes.ingestDataset, workflowTypes.retrainingPipeline, workflowTypes.tuneModel]).optional(),
+  workflow: z
+    .enum([
+      workflowTypes.ingestDataset,
+      workflowTypes.retrainingPipeline,
+      workflowTypes.tuneModel,
+      workflowTypes.importModel,
+    ])
+    .optional(),
   model: nameSchema.optional(),
 });
 

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Request, Response } from 'express';
-import multer from 'multer';
 import { z } from 'zod';
 import { labelSchema, nameSchema } from '../../contracts/datasets.js';
-import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/http-records.js';
 import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { discardUpload, keepUpload, type ReceivedFile } from '../keep-upload.js';
-import { receiveForm } from '../middleware/multipart.js';
+import { receiveForm, receivedFilesSchema, storeIn } from '../middleware/multipart.js';
 import { noteChange } from '../note-change.js';
 import type { StartedRun } from '../pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../problems.js';
@@ -111,20 +110,11 @@ async function receiveImages(
   folder: string,
   maxFileBytes: number,
 ): Promise<{ label: string; files: ReceivedFile[] }> {
-  const storage = multer.diskStorage({
-    destination: (_request, _file, done) => {
-      mkdir(folder, { recursive: true }).then(
-        () => done(null, folder),
-        (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), folder),
-      );
-    },
-    // A name of ours: the client's may hold anything, and two files may share one.
-    filename: (_request, _file, done) => done(null, randomUUID()),
-  });
+  const storage = storeIn(folder);
   const limits = { fileSize: maxFileBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
   const options = { maxBytes: maxRequestBytes, storage, limits };
   await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
-  const received = z.array(receivedFileSchema).parse(request.files ?? []);
+  const received = receivedFilesSchema.parse(request.files ?? []);
   if (received.length === 0) {
     throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
   }
@@ -132,7 +122,3 @@ async function receiveImages(
   if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
   return { label: form.data.label, files: received };
 }
-
-const receivedFileSchema = z
-  .object({ originalname: z.string(), path: z.string(), size: z.number() })
-  .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size }));

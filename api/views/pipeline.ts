@@ -1,5 +1,11 @@
 import type { z } from 'zod';
-import type { IngestionResultView, pipelineViewSchema, RetrainingResultView } from '../../contracts/http-records.js';
+import type {
+  ImportResultView,
+  IngestionResultView,
+  pipelineViewSchema,
+  RetrainingResultView,
+} from '../../contracts/http-records.js';
+import { importResultSchema, type ImportResult } from '../../contracts/import.js';
 import { workflowTypes } from '../../contracts/names.js';
 import {
   ingestionResultSchema,
@@ -53,7 +59,7 @@ export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): 
 function resultView({
   workflow,
   result,
-}: PipelineRecord): RetrainingResultView | IngestionResultView | TuningResultView | null {
+}: PipelineRecord): RetrainingResultView | IngestionResultView | TuningResultView | ImportResultView | null {
   if (workflow === workflowTypes.retrainingPipeline) {
     const retraining = retrainingResultSchema.safeParse(result);
     return retraining.success ? retrainingView(retraining.data) : null;
@@ -61,6 +67,10 @@ function resultView({
   if (workflow === workflowTypes.tuneModel) {
     const tuning = tuningResultSchema.safeParse(result);
     return tuning.success ? tuningView(tuning.data) : null;
+  }
+  if (workflow === workflowTypes.importModel) {
+    const imported = importResultSchema.safeParse(result);
+    return imported.success ? importView(imported.data) : null;
   }
   const ingestion = ingestionResultSchema.safeParse(result);
   return ingestion.success ? ingestionView(ingestion.data) : null;
@@ -76,6 +86,19 @@ function retrainingView(result: RetrainingResult): RetrainingResultView {
     dataset_version: datasetVersion,
     test: evaluationView(test),
     decision: decisionView(decision),
+  };
+}
+
+function importView(result: ImportResult): ImportResultView {
+  const { modelName, version, isNewVersion, runId, datasetVersion, test, ...same } = result;
+  return {
+    ...same,
+    model_name: modelName,
+    version: String(version),
+    is_new_version: isNewVersion,
+    run_id: runId,
+    dataset_version: datasetVersion,
+    test: evaluationView(test),
   };
 }
 

@@ -1,0 +1,72 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { ImportForm, ImportInput, ImportOrder } from '../contracts/import.js';
+import { importOrderKey, uploadKey } from '../stores/object-keys.js';
+import type { ApiDependencies } from './dependencies.js';
+import type { ReceivedFile } from './keep-upload.js';
+
+type Stores = Pick<ApiDependencies, 'objects' | 'logger'>;
+
+export interface ModelUpload {
+  form: ImportForm;
+  format: ImportOrder['format'];
+  files: readonly ReceivedFile[];
+  by: ImportOrder['by'];
+  /** Where the files are, and room for another one. */
+  folder: string;
+}
+
+/**
+ * Puts an uploaded model where its import finds it, what was said about it last. Gives what the import is started with.
+ * Leaves nothing behind when that fails.
+ */
+export async function keepModelUpload(stores: Stores, upload: ModelUpload): Promise<ImportInput> {
+  const { form, format, by, folder } = upload;
+  const uploadId = randomUUID();
+  const files: ImportOrder['files'] = [];
+  try {
+    for (const [position, { name, path, sizeBytes }] of upload.files.entries()) {
+      const key = uploadKey(uploadId, position);
+      files.push({ name, key, sizeBytes, sha256: await digestOf(path) });
+      await stores.objects.putFile(key, path);
+    }
+    const orderPath = join(folder, 'order.json');
+    await writeFile(orderPath, JSON.stringify({ ...form, format, files, by } satisfies ImportOrder));
+    await stores.objects.putFile(importOrderKey(uploadId), orderPath, 'application/json');
+  } catch (error) {
+    await discardModelUpload(stores, uploadId, files.length);
+    throw error;
+  }
+  const { modelName, dataset } = form;
+  const contentId = contentOf(form, format, files);
+  return { modelName, dataset, uploadId, contentId, format, trigger: 'manual', requestId: randomUUID() };
+}
+
+/** Removes an upload that nothing will import. What stands in the way is only logged. */
+export async function discardModelUpload({ objects, logger }: Stores, uploadId: string, files: number): Promise<void> {
+  try {
+    for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
+    await objects.delete(importOrderKey(uploadId));
+  } catch (error) {
+    logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
+  }
+}
+
+/** Hash of the files and of all that decides what becomes of them; what is only said about a model does not count. */
+function contentOf(form: ImportForm, format: ImportOrder['format'], files: ImportOrder['files']): string {
+  const { modelName, dataset, labels, scaling, output } = form;
+  const sums = files
+    .map(({ name, sha256 }) => (format === 'onnx' ? sha256 : `${name} ${sha256}`))
+    .sort((a, b) => (a < b ? -1 : 1));
+  const content = JSON.stringify({ modelName, dataset, labels, scaling, output, format, sums });
+  return createHash('sha256').update(content).digest('hex').slice(0, 32);
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
