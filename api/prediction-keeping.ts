@@ -2,8 +2,12 @@ import { join } from 'node:path';
 import { wilsonInterval } from '../domain/wilson-interval.js';
 import type { Logger } from '../platform/logging.js';
 import type { Database } from '../stores/database.js';
+import { createDatasetDeletion, type DatasetDeletion } from '../stores/dataset-deletion.js';
+import { finishErasures } from '../stores/erase.js';
+import { createErasureStore, type ErasureStore } from '../stores/erasures.js';
 import { createFeedbackStore, type FeedbackStore } from '../stores/feedback.js';
 import { createLineageStore, type LineageStore } from '../stores/lineage.js';
+import type { ObjectStore } from '../stores/object-store.js';
 import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
@@ -16,6 +20,8 @@ export interface PredictionKeeping {
   predictions: PredictionStore;
   feedback: FeedbackStore;
   lineage: LineageStore;
+  erasures: ErasureStore;
+  deletion: DatasetDeletion;
 }
 
 export interface PredictionKeepingOptions {
@@ -53,17 +59,32 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
       return { modelName, version, accuracy: await feedback.productionAccuracy(modelName, { version }) };
     },
   });
-  return { predictionLog, predictions, feedback, lineage: createLineageStore(database) };
+  return {
+    predictionLog,
+    predictions,
+    feedback,
+    lineage: createLineageStore(database),
+    erasures: createErasureStore(database),
+    deletion: createDatasetDeletion(database),
+  };
 }
 
-/** Makes partitions ahead of time and takes over journals of killed processes, now and every hour. Gives the way to stop. */
-export function startPredictionChores({ predictions, predictionLog }: PredictionKeeping, logger: Logger): () => void {
+/**
+ * Makes partitions ahead of time, takes over journals of killed processes and finishes erasures that were cut off, now
+ * and every hour. Gives the way to stop.
+ */
+export function startPredictionChores(
+  { predictions, predictionLog, erasures }: PredictionKeeping,
+  objects: ObjectStore,
+  logger: Logger,
+): () => void {
   const work = async (): Promise<void> => {
     await predictions.makePartitions();
     await predictionLog.adopt();
+    await finishErasures({ erasures, objects });
   };
   const attempt = (): void => {
-    work().catch((error: unknown) => logger.warn({ error }, 'chores of the prediction log are done in an hour'));
+    work().catch((error: unknown) => logger.warn({ error }, 'chores of what is kept are done in an hour'));
   };
   attempt();
   const timer = setInterval(attempt, choresEveryMs);

@@ -33,6 +33,7 @@ export const quarantineReasons = [
   'unreadable',
   'link_outside_source',
   'bad_label',
+  'erased',
 ] as const;
 export const quarantineReasonSchema = z.enum(quarantineReasons);
 export type QuarantineReason = z.infer<typeof quarantineReasonSchema>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { labelSchema, nameSchema, sides } from './datasets.js';
-import { predictionRoutes } from './predictions.js';
+import { erasureKinds, predictionRoutes } from './predictions.js';
 
 /** Predictions, what was right, and where they came from, as HTTP shows them. */
 
@@ -160,3 +160,33 @@ export const lineageImageViewSchema = z
     erased_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'LineageImage' });
+
+const erasureReason = z.string().trim().min(1).max(1000).describe('kept with the tombstone');
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hexadecimal digits');
+
+export const requestErasureSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('prediction'), id: z.uuid().toLowerCase(), reason: erasureReason }),
+    z.strictObject({ kind: z.literal('image'), id: sha256Hex, reason: erasureReason }),
+    z.strictObject({ kind: z.literal('dataset'), id: nameSchema, reason: erasureReason }),
+    z.strictObject({ kind: z.literal('model'), id: nameSchema, reason: erasureReason }),
+  ])
+  .meta({ id: 'RequestErasure' });
+
+export const erasureViewSchema = z
+  .object({
+    erasure_id: z.string(),
+    kind: z.enum(erasureKinds),
+    id: z.string(),
+    reason: z.string(),
+    actor: z.string(),
+    counts: z.record(z.string(), z.number().int()).describe('what was erased'),
+    status: z.enum(['pending', 'done']),
+    pending_objects: z.number().int().describe('still to be deleted in the object store'),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Erasure' });
+
+export const deletedDatasetVersionSchema = z
+  .object({ dataset: z.string(), version: z.number().int(), digest: z.string() })
+  .meta({ id: 'DeletedDatasetVersion' });

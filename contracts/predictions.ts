@@ -21,3 +21,7 @@ export const predictionRecordSchema = z.object({
   route: z.enum(predictionRoutes),
 });
 export type PredictionRecord = z.infer<typeof predictionRecordSchema>;
+
+/** What can be erased on request. */
+export const erasureKinds = ['prediction', 'image', 'dataset', 'model'] as const;
+export type ErasureKind = (typeof erasureKinds)[number];

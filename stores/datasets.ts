@@ -77,7 +77,7 @@ export interface DatasetStore {
   versionDetail(name: string, version: number): Promise<DatasetVersionDetail>;
   /** What the sources held at the last ingestion; null for a dataset without a version. */
   latestVersion(name: string): Promise<DatasetVersion | null>;
-  /** Every image of a version with its label and side, in the order of their hashes. */
+  /** Every image of a version that was not erased since, with its label and side, in the order of their hashes. */
   examples(name: string, version: number): Promise<Example[]>;
   /** Facts of the images that are known, in the order of their hashes. */
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
@@ -87,7 +87,7 @@ export interface DatasetStore {
 
 const shownFindings = 1_000;
 const summaryColumns = `d.name, d.created_at, d.current_version,
-  (SELECT count(*) FROM dataset_versions v WHERE v.dataset = d.name) AS versions,
+  (SELECT count(*) FROM dataset_versions v WHERE v.dataset = d.name AND v.erased_at IS NULL) AS versions,
   coalesce((c.statistics ->> 'images')::bigint, 0) AS images, coalesce(c.statistics -> 'classes', '{}') AS classes`;
 const summaryTables = `datasets d LEFT JOIN dataset_versions c ON c.dataset = d.name AND c.version = d.current_version`;
 // A name that was only ever tried, without success, is no dataset.
@@ -119,7 +119,8 @@ export function createDatasetStore(db: Database): DatasetStore {
     examples: (name, version) =>
       db.rows(
         exampleSchema,
-        'SELECT sha256, label, side FROM dataset_examples WHERE dataset = $1 AND version = $2 ORDER BY sha256',
+        `SELECT e.sha256, e.label, e.side FROM dataset_examples e JOIN images i USING (sha256)
+         WHERE e.dataset = $1 AND e.version = $2 AND i.erased_at IS NULL ORDER BY e.sha256`,
         [name, version],
       ),
     imageFacts: (sha256s) =>
@@ -165,19 +166,22 @@ async function readDetail(db: Queryable, name: string): Promise<DatasetDetail | 
   if (!summary) return null;
   const history = await db.rows(
     versionRow.pick({ version: true, digest: true, createdAt: true }),
-    'SELECT version, digest, created_at FROM dataset_versions WHERE dataset = $1 ORDER BY version DESC',
+    `SELECT version, digest, created_at FROM dataset_versions WHERE dataset = $1 AND erased_at IS NULL
+     ORDER BY version DESC`,
     [name],
   );
   return { ...summary, history, sources: await readSources(db, name) };
 }
 
 async function readVersion(db: Queryable, name: string, version: number): Promise<DatasetVersion> {
-  const found = await db.row(versionRow, 'SELECT * FROM dataset_versions WHERE dataset = $1 AND version = $2', [
-    name,
-    version,
-  ]);
-  if (found) return found;
-  throw new PerennialError('not_found', `There is no version ${version} of dataset ${name}.`);
+  const found = await db.row(
+    versionRow.extend({ erasedAt: timestampColumn.nullable() }),
+    'SELECT * FROM dataset_versions WHERE dataset = $1 AND version = $2',
+    [name, version],
+  );
+  if (found?.erasedAt === null) return found;
+  const why = found ? `was erased on request at ${found.erasedAt}` : 'does not exist';
+  throw new PerennialError('not_found', `Version ${version} of dataset ${name} ${why}.`);
 }
 
 async function readVersionDetail(db: Queryable, name: string, version: number): Promise<DatasetVersionDetail> {

@@ -38,7 +38,7 @@ export function createFeatureStore(db: Database): FeatureStore {
       await db.query(
         `WITH file AS (
            INSERT INTO feature_files (backbone_digest, object_key, sha256, run_id) VALUES ($1, $2, $3, $4)
-           ON CONFLICT (object_key) DO UPDATE SET sha256 = excluded.sha256 RETURNING id)
+           ON CONFLICT (object_key) DO UPDATE SET sha256 = excluded.sha256, erased_at = NULL RETURNING id)
          INSERT INTO features (backbone_digest, sha256, file_id, position)
          SELECT $1, image.sha256, file.id, image.position - 1
          FROM file, unnest($5::text[]) WITH ORDINALITY AS image (sha256, position)

@@ -64,8 +64,8 @@ export interface IngestionStore {
   addFiles(id: string, attempt: number, files: readonly FoundFile[]): Promise<void>;
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
-  /** Whether these bytes are in the object store and their facts recorded. */
-  isKnown(sha256: string): Promise<boolean>;
+  /** `known`: these bytes are in the object store and their facts recorded. `erased`: they may not come back. */
+  standing(sha256: string): Promise<'new' | 'known' | 'erased'>;
   /** SHA-256 of the recorded image with this MD5, which names its object; null when there is none. */
   holderOfMd5(md5: string): Promise<string | null>;
   /** Records images whose bytes are uploaded, and outcomes of files, in one transaction. */
@@ -100,9 +100,7 @@ export function createIngestionStore(db: Database): IngestionStore {
         `SELECT path, label FROM ingestion_files WHERE ingestion_id = $1 AND outcome = 'pending' ORDER BY path LIMIT $2`,
         [id, limit],
       ),
-    async isKnown(sha256) {
-      return (await db.query('SELECT FROM images WHERE sha256 = $1', [sha256])).length > 0;
-    },
+    standing: (sha256) => standingOf(db, sha256),
     async holderOfMd5(md5) {
       const holder = await db.row(z.object({ sha256: z.string() }), 'SELECT sha256 FROM images WHERE md5 = $1', [md5]);
       return holder?.sha256 ?? null;
@@ -124,6 +122,16 @@ export function createIngestionStore(db: Database): IngestionStore {
       );
     },
   };
+}
+
+async function standingOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
+  const image = await db.row(
+    z.object({ isErased: z.boolean() }),
+    'SELECT erased_at IS NOT NULL AS is_erased FROM images WHERE sha256 = $1',
+    [sha256],
+  );
+  if (!image) return 'new';
+  return image.isErased ? 'erased' : 'known';
 }
 
 async function restartScan(tx: Queryable, id: string, attempt: number): Promise<void> {

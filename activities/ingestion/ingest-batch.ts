@@ -61,7 +61,9 @@ async function ingestFile(tools: Tools, path: string, images: Map<string, Promis
   const content = await tools.read(path);
   if (!('bytes' in content)) return { path, ...content };
   const sha256 = createHash('sha256').update(content.bytes).digest('hex');
-  if (await tools.ingestions.isKnown(sha256)) return { path, sha256, uploadedBytes: null };
+  const standing = await tools.ingestions.standing(sha256);
+  if (standing === 'known') return { path, sha256, uploadedBytes: null };
+  if (standing === 'erased') return { path, reason: 'erased', detail: 'This image was erased on request.' };
   const begun = images.get(sha256);
   if (begun) return outcomeOf(path, await begun, false);
   const arrival = takeIn(tools, content.bytes);

@@ -64,4 +64,5 @@ const errorCodes = {
   unreadable: 'undecodable_image',
   link_outside_source: 'undecodable_image',
   bad_label: 'bad_request',
+  erased: 'not_found',
 } as const satisfies Record<QuarantineReason, ErrorCode>;
