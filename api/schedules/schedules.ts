@@ -44,7 +44,7 @@ export interface Schedules {
   get(id: string): Promise<ScheduleState>;
   pause(id: string, reason: string, by: Actor): Promise<ScheduleState>;
   resume(id: string, reason: string, by: Actor): Promise<ScheduleState>;
-  /** Lets it act now, also when it is paused. */
+  /** Lets it act now, also when it is paused; after the run that goes on, if there is one. */
   trigger(id: string, by: Actor): Promise<ScheduleState>;
   /** Changes when it acts; what is not named stays. Throws `bad_request` for times that cannot be. */
   update(id: string, changes: ScheduleChanges, by: Actor): Promise<ScheduleState>;
@@ -86,7 +86,7 @@ export function createSchedules(options: ScheduleOptions): Schedules {
     get: (id) => temporal.use((client) => described(client, known(id, defaults))),
     pause: (id, reason, by) => change(id, { action: 'schedule.pause', by }, (handle) => handle.pause(reason)),
     resume: (id, reason, by) => change(id, { action: 'schedule.resume', by }, (handle) => handle.unpause(reason)),
-    trigger: (id, by) => change(id, { action: 'schedule.trigger', by }, (handle) => handle.trigger()),
+    trigger: (id, by) => change(id, { action: 'schedule.trigger', by }, (handle) => handle.trigger('BUFFER_ONE')),
     update: (id, changes, by) =>
       change(id, { action: 'schedule.update', by }, (handle, definition) =>
         handle.update((previous) => changed(previous, definition, changes, by)),

@@ -1,0 +1,195 @@
+import type { z } from 'zod';
+import {
+  decisionViewOfRetrainingSchema,
+  retrainingCheckSchema,
+  triggeredRetrainingSchema,
+} from '../../../contracts/http-retraining.js';
+import { scheduleViewSchema } from '../../../contracts/http-schedules.js';
+import { pageOf, problemSchema } from '../../../contracts/http.js';
+import { createAuditStore } from '../../../stores/audit.js';
+import { poll } from '../../support/api-client.js';
+import { createAsking } from '../../support/asking.js';
+import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
+
+let world: AutomationWorld;
+beforeAll(async () => {
+  world = await startAutomationWorld();
+  await world.addDataset('dandelion_grass', 80);
+});
+afterAll(() => world.stop());
+
+const { answer, problem, ask } = createAsking(() => world.served.url);
+const path = '/api/v1/mlops/retraining';
+const historySchema = pageOf(decisionViewOfRetrainingSchema);
+const history = (model: string): Promise<z.output<typeof historySchema>> =>
+  answer(historySchema, `${path}/history?model=${model}`);
+
+async function trigger(
+  model: string,
+  body: object = {},
+  headers: Record<string, string> = {},
+): Promise<z.output<typeof triggeredRetrainingSchema>> {
+  const response = await fetch(`${world.served.url}${path}/trigger/${model}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  expect(response.status).toBe(202);
+  const accepted = triggeredRetrainingSchema.parse(await response.json());
+  expect(response.headers.get('location')).toBe(`/api/v1/pipelines/${accepted.run_id}`);
+  return accepted;
+}
+
+async function knownModel(name: string): Promise<string> {
+  await world.served.api.database.query('INSERT INTO models (name) VALUES ($1)', [name]);
+  return name;
+}
+
+describe('a check', () => {
+  it('says what would be decided, with every figure and threshold, and writes nothing', async () => {
+    const body = { model_name: 'dandelion_grass_classifier' };
+    const check = await answer(retrainingCheckSchema, `${path}/check`, { method: 'POST', body });
+    expect(check).toMatchObject({
+      decision: 'retrain',
+      should_retrain: true,
+      dataset: 'dandelion_grass',
+      metrics: { new_images: 80, new_share: 1, production_version: null },
+    });
+    expect(check.reasons.find(({ check: name }) => name === 'new_images')).toMatchObject({
+      fired: true,
+      figure: 80,
+      threshold: 50,
+    });
+    expect((await history('dandelion_grass_classifier')).items).toEqual([]);
+  });
+
+  it('knows no model that nobody knows', async () => {
+    const asked = { method: 'POST', body: { model_name: 'unheard_of' } };
+    expect(await problem(`${path}/check`, asked)).toMatchObject({ status: 404, code: 'not_found' });
+    expect(await problem(`${path}/trigger/unheard_of`, { method: 'POST', body: {} })).toMatchObject({ status: 404 });
+    expect(
+      await problem(`${path}/schedule`, { method: 'POST', body: { model_name: 'unheard_of', every_days: 7 } }),
+    ).toMatchObject({ status: 404 });
+  });
+});
+
+describe('a trigger by hand', () => {
+  it('starts a run with what was asked for, keeps why, and leaves one audit row', async () => {
+    const model = await knownModel('by_hand');
+    const accepted = await trigger(model, { hyperparameters: { epochs: 3 } }, { 'x-actor': 'ada' });
+    expect(accepted).toMatchObject({ workflow_id: 'retrain-by_hand', joined: false });
+    expect((await history(model)).items).toMatchObject([
+      {
+        id: accepted.decision_id,
+        kind: 'manual',
+        requested_by: 'ada',
+        decision: 'retrain',
+        run: { run_id: accepted.run_id, joined: false, status: 'running', outcome: null },
+      },
+    ]);
+    const audit = createAuditStore(world.served.api.database);
+    const { items } = await audit.list({ limit: 10, subject: `models/${model}/retraining` });
+    expect(items).toMatchObject([{ action: 'retraining.trigger', actor: 'ada', via: 'rest' }]);
+  });
+
+  it('joins the run under way, and gives a repeated request the run it had', async () => {
+    const model = await knownModel('twice');
+    const first = await trigger(model, {}, { 'idempotency-key': 'one' });
+    const repeated = await trigger(model, {}, { 'idempotency-key': 'one' });
+    const second = await trigger(model, {});
+    expect(repeated).toMatchObject({ run_id: first.run_id, decision_id: first.decision_id, joined: true });
+    expect(second).toMatchObject({ run_id: first.run_id, joined: true });
+    expect((await history(model)).items.map(({ decision }) => decision)).toEqual(['retrain', 'retrain']);
+  });
+
+  it('is 409 with the reason when it is not forced and something speaks against it', async () => {
+    const model = await knownModel('unforced');
+    await trigger(model);
+    const refused = await problem(`${path}/trigger/${model}`, { method: 'POST', body: { force: false } });
+    expect(refused).toMatchObject({ status: 409, code: 'conflict' });
+    expect(refused.detail).toMatch(/^Skipped: run .* is under way\. Send force: true/);
+    const skipped = 'mlops_retraining_skipped_total{reason="already_running"} 1';
+    const figures = await poll(
+      async () => (await ask('/metrics')).text(),
+      (text) => text.includes(skipped),
+    );
+    expect(figures).toContain('mlops_retraining_skipped_total{reason="cool_down"} 0');
+    expect(figures).toContain('retraining_runs_total{outcome="promoted"} 0');
+  });
+});
+
+describe('the schedule of a model', () => {
+  const set = (body: object) => answer(scheduleViewSchema, `${path}/schedule`, { method: 'POST', body });
+
+  it('is set, and resumed if asked for, also for a model that had none', async () => {
+    const model = await knownModel('scheduled');
+    expect(
+      await set({ model_name: model, every_days: 2, hour_window: { from: 1, to: 3 }, time_zone: 'Asia/Tokyo' }),
+    ).toMatchObject({
+      id: `mlops_retraining_pipeline-${model}`,
+      paused: true,
+      schedule: 'every 2 days between 01:00 and 03:00, Asia/Tokyo',
+    });
+    expect(await set({ model_name: model, interval_seconds: 86_400, paused: false })).toMatchObject({ paused: false });
+    expect(await set({ model_name: model, paused: true })).toMatchObject({ paused: true });
+  });
+
+  it('is never every 0 seconds, nor in a zone that does not exist', async () => {
+    for (const body of [{ interval_seconds: 0 }, { every_days: 7, time_zone: 'Atlantis/Capital' }]) {
+      expect(await problem(`${path}/schedule`, { method: 'POST', body })).toMatchObject({ status: 400 });
+    }
+  });
+});
+
+describe('automatic retrainings', () => {
+  it('are one when both schedules act in the same second, and the other says why not', async () => {
+    const model = await knownModel('raced');
+    const { schedules } = world.served.api.automation;
+    await schedules.ensure(model);
+    const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;
+    const ids = [`continuous_training-${model}`, `mlops_retraining_pipeline-${model}`];
+    await world.withWorkers(async () => {
+      await Promise.all(ids.map((id) => schedules.trigger(id, by)));
+      const { items } = await poll(
+        () => history(model),
+        (page) => page.items.length === 2 && page.items.some(({ run }) => run?.outcome === 'promoted'),
+      );
+      const [retrained] = items.filter(({ decision }) => decision === 'retrain');
+      const [skipped] = items.filter(({ decision }) => decision === 'skip');
+      expect(['new_data', 'schedule']).toContain(retrained?.trigger);
+      expect(['already_running', 'cool_down']).toContain(skipped?.skipped_because);
+      expect(retrained?.run).toMatchObject({ status: 'completed', outcome: 'promoted' });
+    });
+    const runs = await world.served.api.database.query(
+      `SELECT FROM pipelines WHERE model_name = 'raced' AND workflow = 'retrainingPipeline'`,
+    );
+    expect(runs).toHaveLength(1);
+  });
+
+  it('are not held back for ever by a run that was terminated from outside', async () => {
+    const model = await knownModel('orphaned');
+    const { run_id: runId } = await trigger(model);
+    await world.served.api.temporal.use((client) => client.workflow.getHandle(`retrain-${model}`, runId).terminate());
+    expect((await history(model)).items[0]?.run?.status).toBe('running');
+    const { schedules } = world.served.api.automation;
+    await schedules.ensure(model);
+    await world.withWorkers(async () => {
+      const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;
+      await schedules.trigger(`continuous_training-${model}`, by);
+      const { items } = await poll(
+        () => history(model),
+        (page) => page.items[0]?.run?.status === 'completed',
+      );
+      expect(items[1]?.run).toMatchObject({ run_id: runId, status: 'cancelled' });
+    });
+  });
+});
+
+describe('the history', () => {
+  it('is read page by page', async () => {
+    const first = await answer(historySchema, `${path}/history?limit=1`);
+    const second = await answer(historySchema, `${path}/history?limit=1&page_token=${first.next_page_token ?? ''}`);
+    expect(Number(first.items[0]?.id)).toBeGreaterThan(Number(second.items[0]?.id));
+    expect(problemSchema.parse(await (await ask(`${path}/history?page_token=x`)).json()).status).toBe(400);
+  });
+});

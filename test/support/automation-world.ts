@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createRecordActivities } from '../../activities/records.js';
+import { createRequestActivities } from '../../activities/request-retraining.js';
+import { taskQueues } from '../../contracts/names.js';
+import { wilsonInterval } from '../../domain/wilson-interval.js';
+import { createLogger } from '../../platform/logging.js';
+import { createRunStarter } from '../../platform/run-starter.js';
+import { createDatasetStore } from '../../stores/datasets.js';
+import { createFeedbackStore } from '../../stores/feedback.js';
+import { createPipelineStore } from '../../stores/pipelines.js';
+import { createPolicyStore } from '../../stores/policies.js';
+import { createRetrainingDecisions } from '../../stores/retraining-decisions.js';
+import { createRetrainingFacts } from '../../stores/retraining-facts.js';
+import { bundlePath } from '../../workflows/bundle/path.js';
+import { createTemporalClient } from '../../workers/temporal-client.js';
+import { createFakeActivities, type AllActivities } from './fake-activities.js';
+import { statistics } from './figures.js';
+import { startApi, type ServedApi } from './served-api.js';
+import { startPostgres, startTemporal, type TestService } from './services.js';
+
+/** The API on a real Postgres and Temporal, with workers that really decide and record, and only seem to train. */
+export interface AutomationWorld {
+  served: ServedApi;
+  postgres: TestService;
+  temporal: TestService;
+  /** Runs `work` while workers poll both queues. */
+  withWorkers<T>(work: () => Promise<T>, replaced?: Partial<AllActivities>): Promise<T>;
+  /** Gives a dataset its first version: a hundred images by its statistics, this many by its rows. */
+  addDataset(name: string, images: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startAutomationWorld(environment: Record<string, string> = {}): Promise<AutomationWorld> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const [postgres, temporal] = await Promise.all([startPostgres(), startTemporal()]);
+  const served = await startApi({ ...postgres.environment, ...temporal.environment, ...environment });
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  return {
+    served,
+    postgres,
+    temporal,
+    async withWorkers(work, replaced = {}) {
+      const { activities } = createFakeActivities({
+        ...realActivities(served, connection, temporal.address),
+        ...replaced,
+      });
+      const shared = { connection, activities };
+      const workflowBundle = { codePath: bundlePath };
+      const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
+      const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
+      return pipeline.runUntil(() => training.runUntil(work));
+    },
+    addDataset: (name, images) => addDataset(served, name, images),
+    async stop() {
+      await served.stop();
+      await connection.close();
+      await Promise.all([postgres.stop(), temporal.stop()]);
+    },
+  };
+}
+
+function realActivities(
+  { api, config }: ServedApi,
+  connection: NativeConnection,
+  address: string,
+): Partial<AllActivities> {
+  const { database } = api;
+  const logger = createLogger('test', 'silent');
+  const temporalClient = createTemporalClient(connection, config.TEMPORAL_NAMESPACE, address);
+  const pipelines = createPipelineStore(database);
+  return {
+    ...createRecordActivities({ pipelines }),
+    ...createRequestActivities({
+      datasets: createDatasetStore(database),
+      decisions: createRetrainingDecisions(database),
+      facts: createRetrainingFacts(database, {
+        policies: createPolicyStore(database),
+        feedback: createFeedbackStore(database, wilsonInterval),
+      }),
+      pipelines,
+      starter: createRunStarter({ temporal: temporalClient, pipelines, logger }),
+      temporalClient,
+      datasetName: config.DATASET_NAME,
+    }),
+  };
+}
+
+async function addDataset({ api: { database } }: ServedApi, name: string, images: number): Promise<void> {
+  const ingestion = randomUUID();
+  await database.query('INSERT INTO datasets (name, current_version) VALUES ($1, 1)', [name]);
+  await database.query(
+    `INSERT INTO ingestions (id, dataset, kind, locator, is_default, status) VALUES ($1, $2, 'folder', '/f', false, 'committed')`,
+    [ingestion, name],
+  );
+  await database.query(
+    `INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
+     VALUES ($1, 1, 'd', 'm', $2, '[]', $3)`,
+    [name, JSON.stringify(statistics), ingestion],
+  );
+  await database.query(
+    `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key)
+     SELECT lpad(n::text, 64, '0'), lpad(n::text, 32, '0'), 1, 'png', 1, 1, 'k' FROM generate_series(1, $1) n
+     ON CONFLICT DO NOTHING`,
+    [images],
+  );
+  await database.query(
+    `INSERT INTO dataset_examples (dataset, version, sha256, label, side)
+     SELECT $1, 1, lpad(n::text, 64, '0'), 'grass', 'train' FROM generate_series(1, $2) n`,
+    [name, images],
+  );
+}
