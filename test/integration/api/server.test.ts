@@ -1,22 +1,12 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { freePorts } from '../../../infra/local/ports.js';
-import { packageRoot } from '../../../platform/paths.js';
 import { poll } from '../../support/api-client.js';
 import { formWith, redImage, startApi } from '../../support/served-api.js';
+import { startServerProcess, type ServerProcess } from '../../support/server-process.js';
 import { startObjectStore, startPostgres, type TestService } from '../../support/services.js';
-
-interface ServerProcess {
-  child: ChildProcess;
-  /** Everything it wrote so far. */
-  log(): string;
-  ready: Promise<unknown>;
-  exited: Promise<number | null>;
-}
 
 describe('the server process', () => {
   let postgres: TestService;
@@ -43,17 +33,7 @@ describe('the server process', () => {
   });
 
   function startServer(settings: Record<string, string>): ServerProcess {
-    const env = { PATH: process.env['PATH'] ?? '', ...environment, ...settings };
-    const child = fork(join(packageRoot, 'dist/api/server.js'), { env, silent: true, execArgv: [] });
-    let log = '';
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
-    const exited = once(child, 'exit').then(([code]) => z.number().nullable().parse(code));
-    const server = {
-      child,
-      log: () => log,
-      ready: once(child, 'message').then(([message]: unknown[]) => message),
-      exited,
-    };
+    const server = startServerProcess({ ...environment, ...settings });
     started.push(server);
     return server;
   }
