@@ -36,7 +36,7 @@ export function dispatchTiming(timeoutMs: number): DispatchTiming {
   return {
     timeoutMs,
     pollMs: 1_000,
-    leaseMs: timeoutMs + 20_000,
+    leaseMs: timeoutMs + 10_000,
     retryMs: { first: 1_000, most: 600_000 },
     giveUpAfterMs: 7 * 24 * 3_600_000,
     announceMs: 60_000,
