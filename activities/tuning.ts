@@ -4,6 +4,7 @@ import type { SearchOpening } from '../stores/searches.js';
 import type { TrialStore } from '../stores/trials.js';
 import { withHeartbeat } from './heartbeat.js';
 import type { TrainingDependencies } from './training/dependencies.js';
+import { fetchTrainerInputs } from './training/fit.js';
 import { closeSearch, endRung, type RungEnd, type SearchDependencies, type SearchEnd } from './tuning/search-record.js';
 import { createTrialHost } from './tuning/trial-host.js';
 
@@ -19,7 +20,12 @@ export interface SearchActivities {
 
 /** What the training worker does for a search: one trial at a time, in a trainer that stays warm between them. */
 export function createTrialActivities(deps: TrainingDependencies & { trials: TrialStore }): TrialActivities {
-  const host = createTrialHost(deps);
+  const host = createTrialHost({
+    ...deps,
+    fetchInputs({ trial: { hyperparameters }, ...data }, folder, signal) {
+      return fetchTrainerInputs(deps, { ...data, hyperparameters }, folder, signal);
+    },
+  });
   return {
     async runTrialRung(input) {
       const { workflowExecution, attempt } = Context.current().info;

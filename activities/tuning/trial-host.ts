@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrialInput, TrialProgress } from '../../contracts/tuning.js';
 import { startTrainer, type Trainer } from '../model-process.js';
-import type { TrainingDependencies } from '../training/dependencies.js';
-import { fetchTrainerInputs, trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../training/fit.js';
+import { trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../training/fit.js';
+import type { Logger } from '../../platform/logging.js';
+
+export interface TrialHostOptions {
+  scratchFolder: string;
+  logger: Logger;
+  /** Brings what a trial trains on into the folder. */
+  fetchInputs(input: TrialInput, folder: string, signal: AbortSignal): Promise<TrainerInputs>;
+  idleMs?: number;
+}
 
 /** How long a trainer waits for the next trial of its search: longer than a search takes between two rungs. */
 const defaultIdleMs = 20_000;
@@ -30,7 +38,8 @@ interface Warm {
   inputs: Map<string, TrainerInputs>;
 }
 
-export function createTrialHost(deps: TrainingDependencies, idleMs = defaultIdleMs): TrialHost {
+export function createTrialHost(options: TrialHostOptions): TrialHost {
+  const { idleMs = defaultIdleMs } = options;
   let warm: Warm | null = null;
   let idle: NodeJS.Timeout | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -49,9 +58,9 @@ export function createTrialHost(deps: TrainingDependencies, idleMs = defaultIdle
     try {
       if (warm?.searchId !== input.searchId || !warm.trainer.isAlive()) {
         await cool();
-        warm = await heat(deps, input.searchId);
+        warm = await heat(options, input.searchId);
       }
-      return await train(deps, warm, input, signal);
+      return await train(options, warm, input, signal);
     } catch (error) {
       // A trial that diverges is itself to blame; after anything else the next one had better start afresh.
       if (errorCodeOf(error) !== 'training_diverged') await cool();
@@ -69,7 +78,7 @@ export function createTrialHost(deps: TrainingDependencies, idleMs = defaultIdle
   };
 }
 
-async function heat({ scratchFolder, logger }: TrainingDependencies, searchId: string): Promise<Warm> {
+async function heat({ scratchFolder, logger }: TrialHostOptions, searchId: string): Promise<Warm> {
   const folder = join(scratchFolder, `search-${randomUUID()}`);
   await mkdir(folder, { recursive: true });
   return { searchId, folder, trainer: startTrainer(logger), inputs: new Map() };
@@ -81,15 +90,16 @@ async function dispose({ trainer, folder }: Warm): Promise<void> {
 }
 
 async function train(
-  deps: TrainingDependencies,
+  { fetchInputs }: TrialHostOptions,
   { folder, trainer, inputs: known }: Warm,
-  { trial: { number, hyperparameters }, epochs, dataset, datasetVersion }: TrialInput,
+  input: TrialInput,
   signal: AbortSignal,
 ): Promise<TrialProgress> {
+  const { number, hyperparameters } = input.trial;
   const kind = `${trainsOnFeatures(hyperparameters)} ${trainsOnImages(hyperparameters)}`;
-  const inputs =
-    known.get(kind) ?? (await fetchTrainerInputs(deps, { dataset, datasetVersion, hyperparameters }, folder, signal));
+  const inputs = known.get(kind) ?? (await fetchInputs(input, folder, signal));
   known.set(kind, inputs);
   const outputFolder = join(folder, `trial-${number}`);
-  return trainer.run({ kind: 'trial', hyperparameters, ...inputs, pauseAfter: epochs, outputFolder }, { signal });
+  const job = { kind: 'trial', hyperparameters, ...inputs, pauseAfter: input.epochs, outputFolder } as const;
+  return trainer.run(job, { signal });
 }

@@ -1,8 +1,10 @@
-import { drawing, element, escapeText, line, palette, text } from '../charts/svg.js';
+import { drawing, element, escapeText, line, palette, shorten, text } from '../charts/svg.js';
 import { roundTicks } from '../charts/ticks.js';
 import { describeSearch, type ShownSearch, type ShownTrial } from './search-table.js';
 
 const size = { width: 880, height: 420 };
+/** Characters of a model's name beside which the legend still has room. */
+const longestName = 40;
 const frame = { left: 70, right: 860, top: 84, bottom: 364 };
 
 interface Axes {
@@ -25,7 +27,7 @@ export function drawSearch(search: ShownSearch & { rungEpochs: readonly number[]
   const others = search.trials.filter((trial) => trial !== best);
   const ordered = [...others.filter(isGrey), ...others.filter((trial) => !isGrey(trial)), ...(best ? [best] : [])];
   return drawing(size, `Search for ${search.modelName}`, summary, [
-    text(`Search for ${search.modelName}`, 16, 28, { 'font-size': 17, 'font-weight': 600 }),
+    text(`Search for ${shorten(search.modelName, longestName)}`, 16, 28, { 'font-size': 17, 'font-weight': 600 }),
     text(summary, 16, 48, { fill: palette.faintInk }),
     drawLegend(),
     ...axes.lossTicks.map((tick) => drawLossTick(axes.y(tick), String(tick))),
