@@ -63,7 +63,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const wakeSenders = (): void => {
     for (const { loop } of senders) loop.wake();
   };
-  const handOut = startHandOut(options, wakeSenders);
+  const handOut = await startHandOut(options, wakeSenders);
   const unsubscribe = await options.subscribe(() => {
     handOut.wake();
     // Also messages sent again by hand, which are handed out already.
@@ -78,19 +78,29 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   };
 }
 
-/** What a pass handed out is sent by loops of every process; those of this one are woken. */
-function startHandOut({ deliveries, channels, timing, logger }: DispatcherOptions, onHandedOut: () => void): Loop {
+/**
+ * What a pass handed out is sent by loops of every process; those of this one are woken. Resolves when the first try
+ * to announce the channels has ended: what is added after that goes to them.
+ */
+async function startHandOut(
+  { deliveries, channels, timing, logger }: DispatcherOptions,
+  onHandedOut: () => void,
+): Promise<Loop> {
   let announcedAt = -Infinity;
+  const announce = async (): Promise<void> => {
+    if (performance.now() - announcedAt <= timing.announceMs) return;
+    await deliveries.announce(channels);
+    await deliveries.buryForgotten(timing.giveUpAfterMs);
+    announcedAt = performance.now();
+  };
+  // Its failure is told by the loop, which tries again at once.
+  await announce().catch(() => undefined);
   return startLoop({
     what: 'handing out messages',
     pauseMs: timing.pollMs,
     logger,
     async pass() {
-      if (performance.now() - announcedAt > timing.announceMs) {
-        await deliveries.announce(channels);
-        await deliveries.buryForgotten(timing.giveUpAfterMs);
-        announcedAt = performance.now();
-      }
+      await announce();
       while ((await deliveries.handOut()) > 0) onHandedOut();
     },
   });

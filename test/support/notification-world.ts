@@ -21,7 +21,6 @@ export const fastTiming: DispatchTiming = {
 /** Messages, and dispatchers that send them, on a real Postgres. */
 export interface NotificationWorld {
   records: TestRecords;
-  /** Starts a dispatcher; resolves when its channels are announced, so that what is added now goes to them. */
   dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
   /** Adds messages with the numbers 1 to `count` in their payloads. */
   add(count: number, kind?: string): Promise<void>;
@@ -61,11 +60,6 @@ export async function startNotificationWorld(): Promise<NotificationWorld> {
         timing: { ...fastTiming, ...timing },
       });
       dispatchers.add(dispatcher);
-      const names = channels.map(({ name }) => name);
-      await poll(
-        () => db.query('SELECT FROM notification_channels WHERE name = ANY ($1)', [names]),
-        (found) => found.length === names.length,
-      );
       return dispatcher;
     },
     async add(count, kind = 'note.made') {
