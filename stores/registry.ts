@@ -15,20 +15,6 @@ import { createVersionRetention, type VersionRetention } from './registry-retent
 import { readVersion, requireModel, resolveVersion, versionOfRun, versionRow } from './registry-rows.js';
 import { finishRun, type RunOutcome } from './runs.js';
 
-const historyRow = z.object({
-  id: integerColumn,
-  modelName: z.string(),
-  kind: z.enum(['promotion', 'rollback']),
-  version: z.number(),
-  formerVersion: z.number().nullable(),
-  generation: integerColumn,
-  actor: z.string(),
-  reason: z.string(),
-  workflowId: z.string().nullable(),
-  createdAt: timestampColumn,
-});
-export type PromotionRecord = z.output<typeof historyRow>;
-
 export type { Replica } from './registry-replicas.js';
 
 export interface ServingState {
@@ -82,8 +68,6 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   revertPromotion(request: ReversionRequest): Promise<Move>;
   /** Puts a version that has served before back in Production. Throws `not_found`, or `conflict` when there is none. */
   rollBack(request: RollbackRequest): Promise<Rollback>;
-  /** Promotions and rollbacks of a model, newest first. */
-  history(modelName: string, limit?: number): Promise<PromotionRecord[]>;
   /** What replicas of this model must serve; generation 0 before the first promotion. */
   servingState(modelName: string): Promise<ServingState>;
 }
@@ -118,11 +102,6 @@ export function createRegistryStore(db: Database): RegistryStore {
     promote: (request) => db.transaction((tx) => promote(tx, request)),
     revertPromotion: (request) => db.transaction((tx) => revertPromotion(tx, request)),
     rollBack: (request) => db.transaction((tx) => rollBack(tx, request)),
-    history: (modelName, limit = 100) =>
-      db.rows(historyRow, 'SELECT * FROM promotions WHERE model_name = $1 ORDER BY id DESC LIMIT $2', [
-        modelName,
-        limit,
-      ]),
     servingState: (modelName) => servingState(db, modelName),
     ...createVersionEdits(db),
     ...createAliasRecord(db),

@@ -26,6 +26,9 @@ export function writeModelCard(job: PackageJob, rows: LabelledRows, metrics: Mod
     '',
     `Dataset \`${job.dataset}\`, version ${job.datasetVersion} (digest \`${job.datasetDigest}\`):`,
     `${rows.sides.train.length} images for training, ${rows.sides.validation.length} for validation, ${rows.sides.test.length} for the test.`,
+    '',
+    ...imagesTable(job, rows),
+    '',
     'Labels are as the dataset gives them; wrong labels in it show up as errors here.',
     '',
     '## Training',
@@ -78,6 +81,16 @@ export function classTable({ perClass }: Evaluation): string[] {
       `| ${plain(label)} | ${precision.toFixed(3)} | ${recall.toFixed(3)} | ${f1.toFixed(3)} | ${support} |`,
   );
   return ['| class | precision | recall | F1 | test images |', '| --- | --- | --- | --- | --- |', ...rows];
+}
+
+function imagesTable({ labels }: PackageJob, { sides, truths }: LabelledRows): string[] {
+  const count = (members: readonly number[], label: number): number =>
+    members.filter((row) => truths[row] === label).length;
+  const rows = labels.map(
+    (name, label) =>
+      `| ${plain(name)} | ${count(sides.train, label)} | ${count(sides.validation, label)} | ${count(sides.test, label)} |`,
+  );
+  return ['| class | training | validation | test |', '| --- | --- | --- | --- |', ...rows];
 }
 
 function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {

@@ -50,7 +50,12 @@ describe('promoting', () => {
       generation: 2,
       version: { version: 2, stage: 'Production' },
     });
-    expect((await registry.history('moved')).map(({ version, formerVersion }) => [version, formerVersion])).toEqual([
+    expect(
+      (await registry.productionMoves('moved', { limit: 10 })).items.map(({ version, insteadOf }) => [
+        version,
+        insteadOf,
+      ]),
+    ).toEqual([
       [2, 1],
       [1, null],
     ]);
@@ -75,7 +80,7 @@ describe('promoting', () => {
     const moves = await Promise.all(Array.from({ length: 20 }, () => promote('keyed', 1, 'the-key')));
     expect(moves.filter(({ repeated }) => !repeated)).toHaveLength(1);
     expect(new Set(moves.map(({ generation }) => generation))).toEqual(new Set([1]));
-    expect(await registry.history('keyed')).toHaveLength(1);
+    expect((await registry.productionMoves('keyed', { limit: 10 })).items).toHaveLength(1);
   });
 
   it('refuses what is not in Staging, what does not exist, and a key that was used for something else', async () => {
@@ -99,7 +104,9 @@ describe('promoting', () => {
     expect(await registry.revertPromotion(request)).toEqual({ formerVersion: 1, generation: 3, repeated: true });
     expect((await registry.production('reverted'))?.version).toBe(1);
     expect((await registry.get('reverted', 2)).stage).toBe('Archived');
-    expect((await registry.history('reverted'))[0]).toMatchObject({ kind: 'rollback', version: 2, formerVersion: 1 });
+    expect((await registry.productionMoves('reverted', { limit: 1 })).items).toMatchObject([
+      { kind: 'rollback', version: 1, insteadOf: 2 },
+    ]);
   });
 
   it('of the first version, taken back, leaves nothing to serve', async () => {
@@ -195,7 +202,7 @@ describe('a promotion that was decided on another Production', () => {
     );
     expect(moves.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await registry.servingState('raced')).toMatchObject({ generation: 1 });
-    expect(await registry.history('raced')).toHaveLength(1);
+    expect((await registry.productionMoves('raced', { limit: 10 })).items).toHaveLength(1);
     expect(await messagesOf('raced')).toEqual(['model.promotion']);
   });
 });
@@ -209,7 +216,9 @@ describe('rolling back', () => {
     expect(await rollBack('back')).toEqual({ version: 1, formerVersion: 2, generation: 3, repeated: false });
     expect((await registry.production('back'))?.version).toBe(1);
     expect((await registry.get('back', 2)).stage).toBe('Archived');
-    expect((await registry.history('back'))[0]).toMatchObject({ kind: 'rollback', version: 2, formerVersion: 1 });
+    expect((await registry.productionMoves('back', { limit: 1 })).items).toMatchObject([
+      { kind: 'rollback', version: 1, insteadOf: 2 },
+    ]);
     expect(await messagesOf('back')).toEqual(['model.promotion', 'model.promotion', 'model.rollback']);
     const audit = await createAuditStore(records.db).list({ limit: 1, subject: 'models/back' });
     expect(audit.items[0]).toMatchObject({

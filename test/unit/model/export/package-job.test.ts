@@ -91,6 +91,7 @@ describe('the bundle of a classifier on the backbone', () => {
       expect(reference.featureMean).toHaveLength(1280);
       expect(Object.values(reference.classShares).reduce((sum, share) => sum + share, 0)).toBeCloseTo(1);
       const card = await readFile(join(folder, bundleFiles.modelCard), 'utf8');
+      expect(card).toMatch(/\| class \| training \| validation \| test \|\n.*\n(\| .* \| \d+ \| \d+ \| 1 \|\n){2}/);
       for (const part of ['# flowers', '## Limits', '## Licences', 'Apache-2.0', metrics.test.accuracy.toFixed(3)]) {
         expect(card).toContain(part);
       }
