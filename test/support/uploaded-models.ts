@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCodeOf, messageOf } from '../../contracts/errors.js';
 import type { ImportJob } from '../../model/jobs.js';
 import { tf } from '../../model/tensorflow.js';
 
@@ -71,4 +72,12 @@ const quantization = { dtype: 'uint8', scale: 1 / 128, min: -0.75 };
 function bytesOf(data: Uint8Array): Uint8Array {
   const floats = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
   return Uint8Array.from(floats, (value) => Math.min(255, Math.max(0, Math.round((value + 0.75) * 128))));
+}
+
+/** How work failed that must fail. */
+export async function refusalOf(work: Promise<unknown>): Promise<{ code: string; message: string }> {
+  return work.then(
+    () => ({ code: 'none', message: 'it did not fail' }),
+    (error: unknown) => ({ code: errorCodeOf(error), message: messageOf(error) }),
+  );
 }
