@@ -2,6 +2,7 @@ import { hourWindowOf } from '../contracts/schedules.js';
 import { wilsonInterval } from '../domain/wilson-interval.js';
 import type { Config } from '../platform/config.js';
 import { createAuditStore } from '../stores/audit.js';
+import type { Logger } from '../platform/logging.js';
 import type { Database } from '../stores/database.js';
 import { createFeedbackStore } from '../stores/feedback.js';
 import { createPolicyStore } from '../stores/policies.js';
@@ -20,6 +21,7 @@ export interface AutomationOptions {
   temporal: TemporalLink;
   starter: PipelineStarter;
   metrics: ApiMetrics;
+  logger: Logger;
 }
 
 /** What happens by itself: decisions on retrainings, and schedules. */
@@ -29,7 +31,14 @@ export interface Automation {
   schedules: Schedules;
 }
 
-export function createAutomation({ config, database, temporal, starter, metrics }: AutomationOptions): Automation {
+export function createAutomation({
+  config,
+  database,
+  temporal,
+  starter,
+  metrics,
+  logger,
+}: AutomationOptions): Automation {
   const decisions = createRetrainingDecisions(database);
   const facts = createRetrainingFacts(database, {
     policies: createPolicyStore(database),
@@ -38,6 +47,7 @@ export function createAutomation({ config, database, temporal, starter, metrics 
   const schedules = createSchedules({
     temporal,
     audit: createAuditStore(database),
+    logger,
     defaults: { timeZone: config.SCHEDULE_TIME_ZONE, retrainingHours: hourWindowOf(config.RETRAINING_HOURS) },
     namespace: config.TEMPORAL_NAMESPACE,
   });

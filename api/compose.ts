@@ -71,7 +71,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
   const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
-  const automation = createAutomation({ config, database, temporal, starter, metrics });
+  const automation = createAutomation({ config, database, temporal, starter, metrics, logger });
   const app = createApp({
     host: serving,
     health,

@@ -1,12 +1,13 @@
 import type { AuditEntry } from '../contracts/audit.js';
-import type { ApiDependencies } from './dependencies.js';
+import type { Logger } from '../platform/logging.js';
+import type { AuditStore } from '../stores/audit.js';
 
 /**
  * Notes a change that was made outside Postgres, and so cannot share a transaction with its entry. It is made whether
  * or not this works: when it does not, the entry is in the log.
  */
 export async function noteChange(
-  { audit, logger }: Pick<ApiDependencies, 'audit' | 'logger'>,
+  { audit, logger }: { audit: Pick<AuditStore, 'add'>; logger: Logger },
   entry: AuditEntry,
 ): Promise<void> {
   try {

@@ -55,6 +55,13 @@ export interface RetentionInput {
   trigger: 'schedule' | 'manual';
 }
 
+/** How much of each kind went, or would go. */
+export const retentionResultSchema = z.object({
+  dryRun: z.boolean(),
+  removed: z.record(z.string(), z.number().int()).describe('by step'),
+});
+export type RetentionResult = z.infer<typeof retentionResultSchema>;
+
 function knownTimeZone(name: string): string | null {
   // Offsets such as +01:00 are no names, and the scheduler would not know them.
   if (!/^[a-z]/i.test(name)) return null;

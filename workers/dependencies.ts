@@ -5,6 +5,7 @@ import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { prepare } from '../platform/prepare.js';
 import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
+import { createAttemptStore, type AttemptStore } from '../stores/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
@@ -17,7 +18,9 @@ import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
 import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
+import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
+import { createRetentionStore, type RetentionStore } from '../stores/retention.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining-decisions.js';
 import { createRetrainingFacts, type RetrainingFactStore } from '../stores/retraining-facts.js';
 import { createRunStore, type RunStore } from '../stores/runs.js';
@@ -34,6 +37,7 @@ export interface WorkerDependencies {
   temporal: NativeConnection;
   temporalClient: TemporalClient;
   approvals: ApprovalStore;
+  attempts: AttemptStore;
   audit: AuditStore;
   commits: DatasetCommits;
   datasets: DatasetStore;
@@ -44,7 +48,9 @@ export interface WorkerDependencies {
   outbox: OutboxStore;
   pipelines: PipelineStore;
   policies: PolicyStore;
+  predictions: PredictionStore;
   registry: RegistryStore;
+  retention: RetentionStore;
   runs: RunStore;
   searches: SearchStore;
   trials: TrialStore;
@@ -67,6 +73,7 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     temporal,
     temporalClient: createTemporalClient(temporal, config.TEMPORAL_NAMESPACE, TEMPORAL_ADDRESS),
     approvals: createApprovalStore(database),
+    attempts: createAttemptStore(database),
     audit: createAuditStore(database),
     commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
@@ -80,7 +87,9 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
     policies: createPolicyStore(database),
+    predictions: createPredictionStore(database),
     registry: createRegistryStore(database),
+    retention: createRetentionStore(database),
     runs: createRunStore(database),
     searches: createSearchStore(database),
     trials: createTrialStore(database),

@@ -7,6 +7,7 @@ import { createIngestionActivities } from '../activities/ingestion.js';
 import { createPromotionActivities } from '../activities/promotion.js';
 import { createRecordActivities } from '../activities/records.js';
 import { createRequestActivities } from '../activities/request-retraining.js';
+import { createRetentionActivities } from '../activities/retention.js';
 import { createRetrainingActivities } from '../activities/retraining.js';
 import { createRegistrationActivities } from '../activities/training.js';
 import { createSearchActivities } from '../activities/tuning.js';
@@ -41,6 +42,7 @@ await runWorker(
           starter: createRunStarter({ temporal: deps.temporalClient, pipelines: deps.pipelines, logger }),
           datasetName: config.DATASET_NAME,
         }),
+        ...createRetentionActivities(deps),
         ...createPromotionActivities(deps),
         ...createApprovalActivities(deps),
         ...createGuardActivities(deps),

@@ -1,4 +1,5 @@
 /** Everything the pipeline worker runs; the entry of the workflow bundle. */
+export { applyRetention } from './apply-retention.js';
 export { guardPromotion } from './guard-promotion.js';
 export { importModel } from './import-model.js';
 export { ingestDataset } from './ingest-dataset.js';

@@ -5,11 +5,13 @@ import {
   type ScheduleDescription,
   type ScheduleHandle,
 } from '@temporalio/client';
-import type { Actor } from '../../contracts/audit.js';
+import type { Actor, AuditEntry } from '../../contracts/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { ScheduleSetting } from '../../contracts/schedules.js';
 import { specOf } from '../../domain/schedules.js';
+import type { Logger } from '../../platform/logging.js';
 import type { AuditStore } from '../../stores/audit.js';
+import { noteChange } from '../note-change.js';
 import type { TemporalLink } from '../temporal-link.js';
 import {
   actionOf,
@@ -54,7 +56,8 @@ export interface Schedules {
 
 export interface ScheduleOptions {
   temporal: TemporalLink;
-  audit: Pick<AuditStore, 'add'>;
+  audit: AuditStore;
+  logger: Logger;
   defaults: ScheduleDefaults;
   namespace: string;
 }
@@ -70,7 +73,7 @@ export function createSchedules(options: ScheduleOptions): Schedules {
     async ensure(modelName) {
       for (const definition of [...definitionsOf(modelName, defaults), retention(defaults)]) {
         const isNew = await temporal.use((client) => ensure(client, definition));
-        if (isNew) await options.audit.add(creation(definition));
+        if (isNew) await noteChange(options, creation(definition));
       }
     },
     list: () =>
@@ -132,7 +135,8 @@ type Change = (
 ) => Promise<ScheduleState>;
 
 /** A change of a schedule with its audit row, which tells how it stood before and after. */
-function createChanges({ temporal, audit, defaults }: ScheduleOptions): Change {
+function createChanges(options: ScheduleOptions): Change {
+  const { temporal, defaults } = options;
   return async (id, { action, by, after }, work) => {
     const definition = known(id, defaults);
     const [former, state] = await temporal.use(async (client) => {
@@ -141,7 +145,13 @@ function createChanges({ temporal, audit, defaults }: ScheduleOptions): Change {
       return [before, await described(client, definition)];
     });
     const subject = `schedules/${id}`;
-    await audit.add({ by, action, subject, before: summaryOf(former), after: { ...summaryOf(state), ...after } });
+    await noteChange(options, {
+      by,
+      action,
+      subject,
+      before: summaryOf(former),
+      after: { ...summaryOf(state), ...after },
+    });
     return state;
   };
 }
@@ -150,7 +160,7 @@ function summaryOf({ isPaused, note, words, setting }: ScheduleState): object {
   return { paused: isPaused, note, schedule: words, setting };
 }
 
-function creation({ id, setting }: ScheduleDefinition): Parameters<AuditStore['add']>[0] {
+function creation({ id, setting }: ScheduleDefinition): AuditEntry {
   const by: Actor = { name: 'perennial', via: 'system', from: 'api', requestId: null };
   return { by, action: 'schedule.create', subject: `schedules/${id}`, after: { paused: true, setting } };
 }

@@ -6,6 +6,7 @@ import type { CheckActivities, ImportActivities } from '../../activities/import.
 import type { RecordActivities } from '../../activities/records.js';
 import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
 import type { RequestActivities } from '../../activities/request-retraining.js';
+import type { RetentionActivities } from '../../activities/retention.js';
 import type { RetrainingActivities } from '../../activities/retraining.js';
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
 import type { SearchActivities, TrialActivities } from '../../activities/tuning.js';
@@ -16,6 +17,7 @@ export type AllActivities = RecordActivities &
   IngestionActivities &
   RetrainingActivities &
   RequestActivities &
+  RetentionActivities &
   ValidationActivities &
   PromotionActivities &
   ApprovalActivities &
@@ -85,12 +87,14 @@ function fakeRecords(written: Written): RecordActivities {
   };
 }
 
-function fakeRequests(): RequestActivities {
+function fakeRequests(): RequestActivities & RetentionActivities {
   return {
     foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [] }),
     decideOnRetraining: () => Promise.resolve({ decision: 'retrain', reason: 'there are new images' }),
     startDecidedRetraining: () => Promise.resolve({ workflowId: 'retrain-m', runId: 'run', joined: false }),
     noteUnstartedRetraining: () => Promise.resolve(),
+    removeExpired: () => Promise.resolve(3),
+    noteRetention: () => Promise.resolve(),
   };
 }
 

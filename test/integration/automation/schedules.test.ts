@@ -1,6 +1,7 @@
 import { backfillViewSchema, scheduleViewSchema, type ScheduleView } from '../../../contracts/http-schedules.js';
 import { pageOf } from '../../../contracts/http.js';
 import { createSchedules, type Schedules } from '../../../api/schedules/schedules.js';
+import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
@@ -68,6 +69,7 @@ describe('schedules', () => {
     const other = createSchedules({
       temporal: world.served.api.temporal,
       audit: createAuditStore(world.served.api.database),
+      logger: createLogger('test', 'silent'),
       defaults: { timeZone: 'Asia/Tokyo', retrainingHours: { from: 2, to: 4 } },
       namespace: 'default',
     });

@@ -1,0 +1,45 @@
+import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { retentionSteps, type RetentionStep } from '../contracts/names.js';
+import type { Actor } from '../contracts/audit.js';
+import type { RetentionInput, RetentionResult } from '../contracts/schedules.js';
+import type { RetentionActivities } from '../activities/retention.js';
+import { recordOptions, storageOptions } from './activity-options.js';
+import { recordPipeline } from './pipeline-record.js';
+import type { Story } from './story.js';
+
+const { noteRetention } = proxyActivities<RetentionActivities>(recordOptions);
+
+/** Removes what has become useless with time, kind after kind; a kind that fails does not keep the others from going. */
+export async function applyRetention({ dryRun, trigger }: RetentionInput): Promise<RetentionResult> {
+  const { workflowId } = workflowInfo();
+  const by: Actor = {
+    name: 'retention',
+    via: trigger === 'schedule' ? 'schedule' : 'workflow',
+    from: workflowId,
+    requestId: null,
+  };
+  return recordPipeline({ trigger, modelName: null, dataset: null, steps: retentionSteps }, async (story) => {
+    const removed: RetentionResult['removed'] = {};
+    const failures: unknown[] = [];
+    for (const step of retentionSteps) {
+      try {
+        removed[step] = await carryOut(story, { step, dryRun, by });
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    const result = { dryRun, removed };
+    if (!dryRun) await noteRetention({ by, result });
+    if (failures.length > 0) throw failures[0];
+    return result;
+  });
+}
+
+function carryOut(story: Story, order: { step: RetentionStep; dryRun: boolean; by: Actor }): Promise<number> {
+  const { removeExpired } = proxyActivities<RetentionActivities>({ ...storageOptions, summary: order.step });
+  return story.step(
+    order.step,
+    () => removeExpired(order),
+    (count) => (order.dryRun ? `${count} would go` : `${count} removed`),
+  );
+}
