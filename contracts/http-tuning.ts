@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from './datasets.js';
+import { modelNameSchema } from './registry.js';
 import { runStatuses } from './pipelines.js';
 import { architectureSchema } from './training.js';
 import { searchBudgetSchema, searchSpaceSchema, trialStatuses } from './tuning.js';
@@ -32,7 +33,7 @@ const budgetViewSchema = z.strictObject({
 
 export const startTuningSchema = z
   .strictObject({
-    model_name: nameSchema.optional(),
+    model_name: modelNameSchema.optional(),
     dataset: nameSchema.optional(),
     space: spaceViewSchema.prefault({}).describe('what may be chosen from; ranges are tried evenly by their logarithm'),
     budget: budgetViewSchema
