@@ -48,8 +48,8 @@ const batch = 1_000;
 type Remove = (deps: RetentionDependencies, order: RemovalOrder) => Promise<number>;
 
 const steps: Record<RetentionStep, Remove> = {
-  retire_model_versions: retireVersions,
   remove_predictions: removePredictions,
+  retire_model_versions: retireVersions,
   remove_messages: ({ retention }, { dryRun }) => {
     const before = ago(days.messages);
     return dryRun ? retention.countMessages(before) : untilNone(() => retention.removeMessages(before, batch));

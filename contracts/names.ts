@@ -64,10 +64,10 @@ export const tuningSteps = [
 export type TuningStep = (typeof tuningSteps)[number];
 export const trialSteps = ['run_trial'] as const;
 
-/** The steps of `applyRetention`, in order; each removes one kind of thing. */
+/** The steps of `applyRetention`, in order; each removes one kind of thing. Predictions keep their versions. */
 export const retentionSteps = [
-  'retire_model_versions',
   'remove_predictions',
+  'retire_model_versions',
   'remove_messages',
   'remove_checkpoints',
   'remove_ingestion_files',

@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import { WorkflowFailedError } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createRetentionActivities, type RemovalOrder } from '../../../activities/retention.js';
+import { retentionSteps, type RetentionStep } from '../../../contracts/names.js';
+import type { RetentionInput, RetentionResult } from '../../../contracts/schedules.js';
+import { loadConfig } from '../../../platform/config.js';
+import { createAttemptStore } from '../../../stores/attempts.js';
+import { createAuditStore } from '../../../stores/audit.js';
+import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
+import { checkpointKey, uploadKey } from '../../../stores/object-keys.js';
+import { createPolicyStore } from '../../../stores/policies.js';
+import { createPredictionStore } from '../../../stores/predictions.js';
+import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
+import { createRetentionStore } from '../../../stores/retention.js';
+import { createRunStore } from '../../../stores/runs.js';
+import { createUploadStore } from '../../../stores/uploads.js';
+import type { applyRetention } from '../../../workflows/apply-retention.js';
+import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
+import { unfenced } from '../../support/figures.js';
+import { startRecords, type TestRecords } from '../../support/records.js';
+import { newVersionOf } from '../../support/registry-records.js';
+import { startObjectStore, type TestService } from '../../support/services.js';
+import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
+
+const by = { name: 'retention', via: 'schedule', from: 'w', requestId: null } as const;
+
+describe('the steps of retention', () => {
+  let records: TestRecords;
+  let service: TestService;
+  let objects: ObjectStore;
+  let registry: RegistryStore;
+  let remove: (step: RetentionStep, dryRun?: boolean) => Promise<number>;
+
+  beforeAll(async () => {
+    const [startedRecords, store] = await Promise.all([startRecords(), startObjectStore()]);
+    records = startedRecords;
+    service = store;
+    objects = createObjectStore({ ...loadConfig(store.environment), S3_ENDPOINT: store.endpoint });
+    await objects.ensureBucket();
+    const { db } = records;
+    registry = createRegistryStore(db);
+    const { removeExpired } = createRetentionActivities({
+      attempts: createAttemptStore(db),
+      audit: createAuditStore(db),
+      objects,
+      policies: createPolicyStore(db),
+      predictions: createPredictionStore(db),
+      registry,
+      retention: createRetentionStore(db),
+      runs: createRunStore(db),
+      uploads: createUploadStore(db),
+    });
+    const order = (step: RetentionStep, dryRun: boolean): RemovalOrder => ({ step, dryRun, by });
+    remove = (step, dryRun = false) => new MockActivityEnvironment().run(removeExpired, order(step, dryRun));
+  });
+  afterAll(async () => {
+    objects.close();
+    await Promise.all([records.stop(), service.stop()]);
+  });
+
+  /** Counts first, which changes nothing; then removes as many; then finds nothing more. */
+  const expectRemoved = async (step: RetentionStep, count: number): Promise<void> => {
+    expect(await remove(step, true)).toBe(count);
+    expect(await remove(step, true)).toBe(count);
+    expect(await remove(step)).toBe(count);
+    expect(await remove(step)).toBe(0);
+  };
+  const count = async (from: string): Promise<number> => (await records.db.query(`SELECT FROM ${from}`)).length;
+
+  it('keep the newest versions and what is referenced, and delete the others with their bundles', async () => {
+    for (let version = 1; version <= 13; version += 1) {
+      const { bundleKey } = await registry.register(newVersionOf('kept', { bundleKey: `models/kept/${version}` }));
+      await objects.put(`${bundleKey}/model.onnx`, new Uint8Array(3));
+    }
+    await registry.promote({ modelName: 'kept', version: 2, idempotencyKey: 'k', reason: 'test', ...unfenced });
+    await expectRemoved('retire_model_versions', 2);
+    const left = await registry.list('kept', { limit: 50 });
+    expect(left.items.map(({ version }) => version)).toEqual([13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 2]);
+    expect(await objects.head('models/kept/1/model.onnx')).toBeNull();
+    expect(await objects.head('models/kept/2/model.onnx')).not.toBeNull();
+    const { items } = await createAuditStore(records.db).list({ limit: 10, action: 'version.delete' });
+    expect(items.map(({ subject, actor }) => [subject, actor])).toEqual([
+      ['models/kept/versions/3', 'retention'],
+      ['models/kept/versions/1', 'retention'],
+    ]);
+  });
+
+  it('remove predictions that are older than the policy of their model says', async () => {
+    const policies = createPolicyStore(records.db);
+    const policy = await policies.get('kept');
+    await policies.set('kept', { ...policy, retention: { ...policy.retention, predictionDays: 10 } }, by);
+    await records.db.query(
+      `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted, confidence,
+         probabilities, latency_ms, route)
+       SELECT gen_random_uuid(), now() - n * interval '1 day', 'kept', 2, 1, 'r', 'b', 'grass', 1, '{}', 1, 'predict'
+       FROM generate_series(0, 19) n`,
+    );
+    await expectRemoved('remove_predictions', 10);
+    expect(await count('predictions')).toBe(10);
+  });
+
+  it('remove messages that were sent long ago, and none that waits', async () => {
+    await records.db.query(
+      `INSERT INTO outbox (key, kind, payload, done_at, created_at) VALUES
+         ('old', 'test', '{}', now() - interval '31 days', now() - interval '40 days'),
+         ('new', 'test', '{}', now(), now()), ('waiting', 'test', '{}', NULL, now() - interval '40 days')`,
+    );
+    await expectRemoved('remove_messages', 1);
+    expect(await count(`outbox WHERE key IN ('new', 'waiting')`)).toBe(2);
+  });
+
+  it('remove checkpoints of runs that ended, and of runs that are not there, and none of a run under way', async () => {
+    await dataset(records);
+    const [ended, running, unknown] = [randomUUID(), randomUUID(), randomUUID()];
+    await run(records, ended, `'failed', now() - interval '2 hours'`);
+    await run(records, running, `'running', NULL`);
+    for (const runId of [ended, running, unknown]) await objects.put(checkpointKey(runId, 1, 1), new Uint8Array(3));
+    await expectRemoved('remove_checkpoints', 2);
+    expect(await objects.head(checkpointKey(ended, 1, 1))).toBeNull();
+    expect(await objects.head(checkpointKey(running, 1, 1))).not.toBeNull();
+    expect(await count('checkpoints')).toBe(1);
+  });
+
+  it('remove files of ingestions that are over, and none of what a source holds now', async () => {
+    await ingestion(records, 'former', `'committed', now() - interval '8 days'`);
+    await ingestion(records, 'current', `'committed', now() - interval '8 days'`);
+    await ingestion(records, 'young', `'abandoned', now() - interval '6 days'`);
+    await ingestion(records, 'going', `'running', NULL`);
+    await records.db.query(
+      `INSERT INTO dataset_sources (dataset, kind, locator, is_default, current_ingestion_id)
+       VALUES ('flowers', 'folder', '/current', false, 'current')`,
+    );
+    await expectRemoved('remove_ingestion_files', 1);
+    expect(await count('ingestion_files')).toBe(3);
+  });
+
+  it('remove uploads that nobody ingests', async () => {
+    const [left, ingested] = [randomUUID(), randomUUID()];
+    for (const id of [left, ingested]) {
+      await records.db.query(
+        `INSERT INTO uploads (id, dataset, label, created_at) VALUES ($1, 'flowers', 'grass', now() - interval '2 days')`,
+        [id],
+      );
+      await objects.put(uploadKey(id, 0), new Uint8Array(3));
+    }
+    await ingestion(records, 'of-upload', `'running', NULL`, ingested);
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(uploadKey(left, 0))).toBeNull();
+    expect(await objects.head(uploadKey(ingested, 0))).not.toBeNull();
+  });
+
+  it('remove attempts of long ago, many at a time', async () => {
+    await records.db.query(
+      `INSERT INTO activity_attempts (workflow_id, run_id, activity_id, attempt, activity_type, task_queue, worker, status, started_at)
+       SELECT 'w', 'r', n::text, 1, 't', 'q', 'x', 'completed', now() - CASE WHEN n > 2500 THEN 0 ELSE 31 END * interval '1 day'
+       FROM generate_series(1, 2600) n`,
+    );
+    await expectRemoved('remove_attempts', 2_500);
+    expect(await count('activity_attempts')).toBe(100);
+  });
+});
+
+describe('applyRetention', () => {
+  let server: WorkflowServer;
+  beforeAll(async () => {
+    server = await startWorkflowServer();
+  });
+  afterAll(() => server.stop());
+
+  const run = (
+    input: RetentionInput,
+    replaced: Partial<AllActivities> = {},
+  ): Promise<{ result: RetentionResult | Error; written: Written }> => {
+    const { activities, written } = createFakeActivities(replaced);
+    return server.withWorkers(activities, async () => {
+      const handle = await server.client.workflow.start<typeof applyRetention>('applyRetention', {
+        workflowId: `retention-${randomUUID()}`,
+        taskQueue: 'pipeline',
+        args: [input],
+      });
+      const result = await handle.result().catch((error: unknown) => {
+        if (error instanceof WorkflowFailedError) return error;
+        throw error;
+      });
+      return { result, written };
+    });
+  };
+
+  it('takes every step, is recorded, and leaves one audit row', async () => {
+    const { result, written } = await run({ dryRun: false, trigger: 'schedule' });
+    const removed = Object.fromEntries(retentionSteps.map((step) => [step, 3]));
+    expect(result).toEqual({ dryRun: false, removed });
+    expect(written.opened).toEqual(['applyRetention']);
+    expect(written.ends).toMatchObject([{ status: 'completed', result: { removed } }]);
+    expect(written.calls.filter((call) => call === 'noteRetention')).toHaveLength(1);
+  });
+
+  it('notes nothing when it only counts', async () => {
+    const { written } = await run({ dryRun: true, trigger: 'manual' });
+    expect(written.calls).not.toContain('noteRetention');
+    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', detail: '3 would go' });
+  });
+
+  it('goes on after a step that fails, and fails in the end', async () => {
+    const { result, written } = await run(
+      { dryRun: false, trigger: 'schedule' },
+      {
+        removeExpired: ({ step }) =>
+          step === 'remove_uploads'
+            ? Promise.reject(ApplicationFailure.nonRetryable('the keys are refused', 'object_store_refused'))
+            : Promise.resolve(0),
+      },
+    );
+    expect(result).toBeInstanceOf(WorkflowFailedError);
+    expect(written.ends).toMatchObject([{ status: 'failed', error: { code: 'object_store_refused' } }]);
+    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', status: 'completed' });
+  });
+});
+
+async function dataset({ db }: TestRecords): Promise<void> {
+  await db.query(`INSERT INTO datasets (name) VALUES ('flowers')`);
+  await ingestion({ db }, 'first', `'committed', now()`);
+  await db.query(
+    `INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
+     VALUES ('flowers', 1, 'd', 'm', '{}', '[]', 'first')`,
+  );
+  await db.query('DELETE FROM ingestion_files');
+  await db.query(`INSERT INTO experiments (name) VALUES ('m')`);
+}
+
+async function run({ db }: TestRecords, runId: string, status: string): Promise<void> {
+  await db.query(
+    `INSERT INTO runs (run_id, model_name, dataset, dataset_version, hyperparameters, workflow_id, code_revision,
+       experiment_id, name, status, ended_at)
+     SELECT $1, 'm', 'flowers', 1, '{}', 'w', 'c', id, 'n', ${status} FROM experiments WHERE name = 'm'`,
+    [runId],
+  );
+  await db.query(
+    `INSERT INTO checkpoints (run_id, epoch, attempt, object_key, sha256, size_bytes) VALUES ($1, 1, 1, $2, repeat('0', 64), 3)`,
+    [runId, checkpointKey(runId, 1, 1)],
+  );
+}
+
+async function ingestion(
+  { db }: Pick<TestRecords, 'db'>,
+  id: string,
+  status: string,
+  locator = `/${id}`,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO ingestions (id, dataset, kind, locator, is_default, status, ended_at)
+     VALUES ($1, 'flowers', CASE WHEN starts_with($2, '/') THEN 'folder' ELSE 'upload' END, $2, false, ${status})`,
+    [id, locator],
+  );
+  await db.query(`INSERT INTO ingestion_files (ingestion_id, path) VALUES ($1, 'a.png')`, [id]);
+}
