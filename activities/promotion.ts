@@ -13,8 +13,8 @@ import { checkReplicas, type ReplicaCheck, type ReplicaQuestion } from './promot
 export interface PromotionDependencies {
   registry: RegistryStore;
   policies: PolicyStore;
-  datasets: DatasetStore;
-  objects: ObjectStore;
+  datasets: Pick<DatasetStore, 'examples' | 'imageFacts'>;
+  objects: Pick<ObjectStore, 'get'>;
 }
 
 export interface Move {

@@ -1,28 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { z } from 'zod';
 import { isErrorCode, PerennialError } from '../contracts/errors.js';
 import { approveUpdate, rejectUpdate } from '../contracts/names.js';
-import { promotionOutcomes, type PromotionInput, type Verdict } from '../contracts/pipelines.js';
+import {
+  promotionResultSchema,
+  type PromotionInput,
+  type PromotionResult,
+  type Verdict,
+} from '../contracts/pipelines.js';
 import type { RunStarter, StartedRun } from '../platform/run-starter.js';
 import type { ApprovalStore } from '../stores/approvals.js';
 import type { PipelineStore } from '../stores/pipelines.js';
 import type { TemporalLink } from './temporal-link.js';
 
-const resultSchema = z.object({
-  outcome: z.enum(promotionOutcomes),
-  detail: z.string(),
-  version: z.number(),
-  formerVersion: z.number().nullable(),
-  generation: z.number().nullable(),
-  replicas: z.array(z.string()),
-});
-
 export interface StartedPromotion {
   run: StartedRun;
   /** Null while it goes on. */
-  result: z.output<typeof resultSchema> | null;
+  result: PromotionResult | null;
   /** Whether it waits for a person. */
   isWaiting: boolean;
 }
@@ -60,16 +55,30 @@ export function createPromoter({ temporal, starter, pipelines, approvals }: Prom
         await sleep(patience.pollMs);
       }
     },
-    answer: (workflowId, isApproved, verdict) =>
-      temporal.use(async (client) => {
-        const update = isApproved ? approveUpdate : rejectUpdate;
-        try {
-          await client.workflow.getHandle(workflowId).executeUpdate(update, { args: [verdict] });
-        } catch (error) {
-          throw refusalOf(error) ?? error;
-        }
-      }),
+    answer: (workflowId, isApproved, verdict) => answer(temporal, workflowId, isApproved, verdict),
   };
+}
+
+/** A worker that was just restarted takes the first update only when its former queue is given up, after ten seconds. */
+const answerMs = 20_000;
+
+async function answer(
+  temporal: TemporalLink,
+  workflowId: string,
+  isApproved: boolean,
+  verdict: Verdict,
+): Promise<void> {
+  const update = isApproved ? approveUpdate : rejectUpdate;
+  // The same answer of the same person is the same update, so that it can be sent again.
+  const updateId = `${update} by ${verdict.by.name}`;
+  try {
+    await temporal.use(
+      (client) => client.workflow.getHandle(workflowId).executeUpdate(update, { updateId, args: [verdict] }),
+      answerMs,
+    );
+  } catch (error) {
+    throw refusalOf(error) ?? error;
+  }
 }
 
 function resultOf({
@@ -77,7 +86,7 @@ function resultOf({
   error,
 }: NonNullable<Awaited<ReturnType<PipelineStore['get']>>>): StartedPromotion['result'] {
   if (error) throw new PerennialError(isErrorCode(error.code) ? error.code : 'internal', error.message);
-  return resultSchema.parse(result);
+  return promotionResultSchema.parse(result);
 }
 
 /** What the workflow's validator said, or that there is no such workflow any more. */

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { versionNumberSchema } from './http-models.js';
-import { decisionViewSchema } from './http-records.js';
-import { promotionOutcomes } from './pipelines.js';
+import { decisionViewSchema, promotionResultViewSchema } from './http-records.js';
 import { approvalOutcomes, modelNameSchema } from './registry.js';
 
 /** What HTTP takes and shows of changes of Production: promotions, rollbacks, approvals. */
@@ -23,17 +22,8 @@ export const promoteSchema = z
   })
   .meta({ id: 'Promote' });
 
-export const promotionViewSchema = z
-  .object({
-    outcome: z.enum(promotionOutcomes),
-    detail: z.string(),
-    model_name: z.string(),
-    version: z.string(),
-    former_version: z.string().nullable(),
-    generation: z.number().int().nullable(),
-    replicas: z.array(z.string()),
-    pipeline_url: z.string(),
-  })
+export const promotionViewSchema = promotionResultViewSchema
+  .extend({ model_name: z.string(), pipeline_url: z.string() })
   .meta({ id: 'Promotion' });
 
 /** A promotion that goes on: it waits for a person, or for replicas. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
 import { tuningResultViewSchema } from './http-tuning.js';
-import { retrainingResultSchema } from './pipelines.js';
+import { promotionOutcomes, retrainingResultSchema } from './pipelines.js';
 import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry.js';
 
 /** The record as HTTP shows it: the shapes of `registry.ts`, `training.ts` and `datasets.ts` in snake case. */
@@ -190,11 +190,31 @@ const importResultViewSchema = z
   .meta({ id: 'ImportResult' });
 export type ImportResultView = z.infer<typeof importResultViewSchema>;
 
+/** `result` of a promotion by hand that has ended, however it did. */
+export const promotionResultViewSchema = z
+  .object({
+    outcome: z.enum(promotionOutcomes),
+    detail: z.string(),
+    version: z.string(),
+    former_version: z.string().nullable(),
+    generation: z.number().int().nullable(),
+    replicas: z.array(z.string()),
+  })
+  .meta({ id: 'PromotionResult' });
+export type PromotionResultView = z.infer<typeof promotionResultViewSchema>;
+
 /** A run of a workflow with the result its workflow gives. */
 export const pipelineViewSchema = pipelineSchema
   .extend({
     result: z
-      .union([retrainingResultViewSchema, ingestionResultViewSchema, tuningResultViewSchema, importResultViewSchema])
+      .union([
+        retrainingResultViewSchema,
+        ingestionResultViewSchema,
+        tuningResultViewSchema,
+        importResultViewSchema,
+        promotionResultViewSchema,
+        decisionViewSchema,
+      ])
       .nullable(),
   })
   .meta({ id: 'Pipeline' });

@@ -84,16 +84,6 @@ export interface PromotionInput {
   expectedGeneration?: number;
 }
 
-export interface PromotionResult {
-  version: number;
-  formerVersion: number | null;
-  /** Serving generation after the move; null when nothing was moved. */
-  generation: number | null;
-  replicas: string[];
-  outcome: PromotionOutcome;
-  detail: string;
-}
-
 /** `needs_approval` is how runs ended before promotions could wait; `stale` asks for another validation. */
 export const promotionOutcomes = [
   'promoted',
@@ -105,6 +95,16 @@ export const promotionOutcomes = [
   'needs_approval',
 ] as const;
 export type PromotionOutcome = (typeof promotionOutcomes)[number];
+
+export const promotionResultSchema = z.object({
+  version: z.number().int(),
+  formerVersion: z.number().int().nullable(),
+  generation: z.number().int().nullable().describe('serving generation after the move; null when nothing was moved'),
+  replicas: z.array(z.string()),
+  outcome: z.enum(promotionOutcomes),
+  detail: z.string(),
+});
+export type PromotionResult = z.infer<typeof promotionResultSchema>;
 
 /** What a promoted version is watched for during its first minutes. */
 export interface GuardInput {

@@ -15,13 +15,14 @@ import { approvalQuestion } from '../../domain/promotion-gate.js';
 import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../idempotency-key.js';
+import { noteChange } from '../note-change.js';
 import type { StartedPromotion } from '../promoter.js';
 import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../route.js';
 import { accepted } from './pipelines.js';
 
 type Dependencies = Pick<
   ApiDependencies,
-  'registry' | 'policies' | 'promoter' | 'starter' | 'audit' | 'settings' | 'temporalUrl'
+  'registry' | 'policies' | 'promoter' | 'starter' | 'audit' | 'logger' | 'settings' | 'temporalUrl'
 >;
 
 const limit = { maxBytes: 100_000 };
@@ -180,7 +181,8 @@ async function settled(
   }
 }
 
-function validateRoute({ registry, starter, audit, temporalUrl }: Dependencies): Route {
+function validateRoute(dependencies: Dependencies): Route {
+  const { registry, starter, temporalUrl } = dependencies;
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -195,7 +197,7 @@ function validateRoute({ registry, starter, audit, temporalUrl }: Dependencies):
     async handle({ params: { name, version: reference }, request }) {
       const { version } = await registry.resolve(name, reference);
       const run = await starter.startValidation({ modelName: name, version });
-      await audit.add({
+      await noteChange(dependencies, {
         by: actorOf(request),
         action: 'version.validate',
         subject: `models/${name}/versions/${version}`,

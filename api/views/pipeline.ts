@@ -3,18 +3,21 @@ import type {
   ImportResultView,
   IngestionResultView,
   pipelineViewSchema,
+  PromotionResultView,
   RetrainingResultView,
 } from '../../contracts/http-records.js';
 import { importResultSchema, type ImportResult } from '../../contracts/import.js';
 import { workflowTypes } from '../../contracts/names.js';
 import {
   ingestionResultSchema,
+  promotionResultSchema,
   retrainingResultSchema,
   type IngestionResult,
+  type PromotionResult,
   type RetrainingResult,
 } from '../../contracts/pipelines.js';
+import { decisionSchema } from '../../contracts/registry.js';
 import { tuningResultSchema } from '../../contracts/tuning.js';
-import type { TuningResultView } from '../../contracts/http-tuning.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
 import { statisticsView } from './dataset.js';
 import { decisionView, evaluationView } from './model-version.js';
@@ -55,25 +58,37 @@ export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): 
   };
 }
 
+type ResultView = z.input<typeof pipelineViewSchema>['result'];
+
 /** The result in the spelling of HTTP; null while there is none, and for one that another release wrote. */
-function resultView({
-  workflow,
-  result,
-}: PipelineRecord): RetrainingResultView | IngestionResultView | TuningResultView | ImportResultView | null {
-  if (workflow === workflowTypes.retrainingPipeline) {
-    const retraining = retrainingResultSchema.safeParse(result);
-    return retraining.success ? retrainingView(retraining.data) : null;
+function resultView({ workflow, result }: PipelineRecord): ResultView {
+  switch (workflow) {
+    case workflowTypes.retrainingPipeline:
+      return shown(retrainingResultSchema, result, retrainingView);
+    case workflowTypes.tuneModel:
+      return shown(tuningResultSchema, result, tuningView);
+    case workflowTypes.importModel:
+      return shown(importResultSchema, result, importView);
+    case workflowTypes.promoteModel:
+      return shown(promotionResultSchema, result, promotionView);
+    case workflowTypes.validateModel:
+      return shown(decisionSchema, result, decisionView);
+    default:
+      return shown(ingestionResultSchema, result, ingestionView);
   }
-  if (workflow === workflowTypes.tuneModel) {
-    const tuning = tuningResultSchema.safeParse(result);
-    return tuning.success ? tuningView(tuning.data) : null;
-  }
-  if (workflow === workflowTypes.importModel) {
-    const imported = importResultSchema.safeParse(result);
-    return imported.success ? importView(imported.data) : null;
-  }
-  const ingestion = ingestionResultSchema.safeParse(result);
-  return ingestion.success ? ingestionView(ingestion.data) : null;
+}
+
+function shown<S extends z.ZodType>(schema: S, result: unknown, view: (result: z.output<S>) => ResultView): ResultView {
+  const parsed = schema.safeParse(result);
+  return parsed.success ? view(parsed.data) : null;
+}
+
+function promotionView({ formerVersion, version, ...same }: PromotionResult): PromotionResultView {
+  return {
+    ...same,
+    version: String(version),
+    former_version: formerVersion === null ? null : String(formerVersion),
+  };
 }
 
 function retrainingView(result: RetrainingResult): RetrainingResultView {

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { approvalViewSchema, promotionViewSchema, rollbackViewSchema } from '../../../contracts/http-promotions.js';
+import { predictionSchema } from '../../../contracts/http.js';
+import { modelPolicySchema, type ModelPolicy } from '../../../contracts/policy.js';
+import type { ModelVersion } from '../../../contracts/registry.js';
+import type { ProductionMove } from '../../../stores/registry-history.js';
+import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
+import { tester } from '../../support/figures.js';
+import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';
+import { formWith, redImage, serves } from '../../support/served-api.js';
+
+let world: PromotionWorld;
+let api: ApiClient;
+const modelName = 'dandelion_grass_classifier';
+
+beforeAll(async () => {
+  world = await startPromotionWorld();
+  await world.startWorker();
+  api = createApiClient(world.served.url);
+});
+afterAll(() => world.stop());
+beforeEach(() => setPolicy({}));
+
+function setPolicy(policy: z.input<typeof modelPolicySchema>): Promise<void> {
+  const whole: ModelPolicy = modelPolicySchema.parse({ guard: { minutes: 0 }, ...policy });
+  return world.stores.policies.set(modelName, whole, tester);
+}
+
+interface Answer {
+  status: number;
+  body: unknown;
+  location: string | null;
+}
+
+async function send(path: string, body: unknown, key?: string): Promise<Answer> {
+  const response = await fetch(world.served.url + path, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-actor': 'ada',
+      ...(key !== undefined && { 'idempotency-key': key }),
+    },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: await response.json(), location: response.headers.get('location') };
+}
+
+const promote = ({ version }: Pick<ModelVersion, 'version'>, more: object = {}, key?: string): Promise<Answer> =>
+  send('/api/v1/mlops/models/promote', { version, reason: 'it is better', ...more }, key);
+
+const production = async (): Promise<number | undefined> =>
+  (await world.stores.registry.production(modelName))?.version;
+
+const moves = async (): Promise<ProductionMove[]> =>
+  (await world.stores.registry.productionMoves(modelName, { limit: 100 })).items;
+
+async function predictedBy(): Promise<string> {
+  const response = await fetch(`${world.served.url}/predict`, {
+    method: 'POST',
+    body: formWith('file', await redImage()),
+  });
+  return predictionSchema.parse(await response.json()).model_version;
+}
+
+describe('promoting over HTTP', () => {
+  it('answers when every replica serves the version, once for its key', async () => {
+    const version = await world.candidate();
+    const key = randomUUID();
+    const answers = await Promise.all([promote(version, {}, key), promote(version, {}, key)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    const views = answers.map(({ body }) => promotionViewSchema.parse(body));
+    expect(views[0]).toEqual(views[1]);
+    expect(views[0]).toMatchObject({
+      outcome: 'promoted',
+      version: String(version.version),
+      replicas: [world.served.url],
+    });
+    expect(await predictedBy()).toBe(String(version.version));
+    expect((await promote(version, {}, key)).body).toEqual(answers[0]?.body);
+    const history = await moves();
+    expect(history.filter((move) => move.version === version.version)).toHaveLength(1);
+    expect(history[0]).toMatchObject({ actor: 'ada', reason: 'it is better' });
+  });
+
+  it.each([
+    ['an unknown version', async () => ({ version: 999 }), 404, 'not_found', /no version 999/],
+    ['one that was never validated', () => world.candidate({ decision: null }), 409, 'conflict', /validate/],
+    [
+      'one that validation refused',
+      () => world.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } }),
+      409,
+      'conflict',
+      /it is worse.*override/,
+    ],
+  ] as const)('refuses %s and says what to do', async (_what, make, status, code, detail) => {
+    const answer = await promote(await make());
+    expect(answer).toMatchObject({ status, body: { code, detail: expect.stringMatching(detail) } });
+  });
+
+  it('promotes past a refusal when a person says so', async () => {
+    const version = await world.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } });
+    expect(await promote(version, { override: true })).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
+  });
+
+  it('refuses an archived version, and names both ways out', async () => {
+    const old = await world.candidate();
+    await promote(old);
+    await promote(await world.candidate());
+    const answer = await promote(old);
+    expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect(answer.body).toMatchObject({ detail: expect.stringMatching(/Archived.*\/stage.*roll back/) });
+  });
+
+  it('lets one of two operators through who decide at once, and tells the other what changed', async () => {
+    const both = await Promise.all([world.candidate(), world.candidate()]);
+    const { generation } = await world.stores.registry.servingState(modelName);
+    const answers = await Promise.all(both.map((version) => promote(version, { expected_generation: generation })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'stale_promotion' });
+  });
+
+  it('rejects an Idempotency-Key that is none', async () => {
+    const answer = await promote(await world.candidate(), {}, 'a key with spaces');
+    expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } });
+  });
+});
+
+describe('a rollback over HTTP', () => {
+  it('lets the former version answer within a second', async () => {
+    const [former, bad] = [await world.candidate(), await world.candidate({ bias: 1 })];
+    await promote(former);
+    await promote(bad);
+    await serves(world.served, bad);
+    const startedAt = performance.now();
+    const answer = await send(`/api/v1/mlops/models/${modelName}/rollback`, { reason: 'it is bad' });
+    expect(await predictedBy()).toBe(String(former.version));
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(rollbackViewSchema.parse(answer.body)).toMatchObject({
+      version: String(former.version),
+      former_version: String(bad.version),
+      replicas: [{ url: world.served.url, serves: true }],
+      repeated: false,
+    });
+  });
+
+  it('works while Temporal has no worker, and says when there is nothing to go back to', async () => {
+    await world.stopWorker();
+    const nothing = await send('/api/v1/mlops/models/unknown/rollback', { reason: 'why not' });
+    expect(nothing).toMatchObject({ status: 404 });
+    const versions = [await world.candidate(), await world.candidate()];
+    for (const version of versions) await world.served.promote(version);
+    expect(await send(`/api/v1/mlops/models/${modelName}/rollback`, { reason: 'bad' })).toMatchObject({ status: 200 });
+    expect(await production()).toBe(versions[0]?.version);
+    await world.startWorker();
+  });
+});
+
+describe('a promotion that needs a person', () => {
+  /** Starts a promotion that waits; gives the path of its pipeline. */
+  async function waiting(version: ModelVersion): Promise<string> {
+    const answer = await promote(version);
+    expect(answer).toMatchObject({ status: 202, body: { outcome: 'waiting' } });
+    return answer.location ?? '';
+  }
+  const endOf = (path: string): ReturnType<ApiClient['ended']> => api.ended(path.split('/').at(-1) ?? '', 20_000);
+
+  it('waits, shows the comparison, and goes on when somebody approves', async () => {
+    await setPolicy({ approval: { mode: 'always' } });
+    const version = await world.candidate();
+    const before = await production();
+    const path = await waiting(version);
+    const listed = await api.get('/api/v1/approvals?outcome=waiting&limit=1');
+    expect(listed.body).toMatchObject({
+      items: [{ version: String(version.version), outcome: 'waiting', requested_by: 'ada' }],
+    });
+    expect(await production()).toBe(before);
+    const answer = await send(`${path}/approve`, { comment: 'looks right' });
+    expect(approvalViewSchema.parse(answer.body)).toMatchObject({
+      outcome: 'approved',
+      decided_by: 'ada',
+      comment: 'looks right',
+    });
+    expect(await endOf(path)).toMatchObject({ status: 'completed', result: { outcome: 'promoted' } });
+    expect(await production()).toBe(version.version);
+    expect(await send(`${path}/reject`, {})).toMatchObject({ status: 409, body: { code: 'conflict' } });
+  });
+
+  it('leaves Production untouched when somebody rejects, also after the worker was away', async () => {
+    await setPolicy({ approval: { mode: 'always' } });
+    const before = await production();
+    const path = await waiting(await world.candidate());
+    await world.stopWorker();
+    await world.startWorker();
+    expect(await send(`${path}/reject`, { comment: 'not now' })).toMatchObject({ body: { outcome: 'rejected' } });
+    expect(await endOf(path)).toMatchObject({ result: { outcome: 'rejected', detail: 'Rejected by ada: not now.' } });
+    expect(await production()).toBe(before);
+  });
+
+  it.each(['reject', 'promote'] as const)('ends as the policy says when nobody answers: %s', async (onExpiry) => {
+    await setPolicy({ approval: { mode: 'always', onExpiry, expiresAfterHours: 0.5 / 3600 } });
+    const version = await world.candidate();
+    const answer = await promote(version);
+    const path = z.object({ pipeline_url: z.string() }).parse(answer.body).pipeline_url;
+    const outcome = onExpiry === 'reject' ? 'expired' : 'promoted';
+    expect(await endOf(path)).toMatchObject({ status: 'completed', result: { outcome } });
+    expect((await production()) === version.version).toBe(onExpiry === 'promote');
+  });
+
+  it('is asked when the gain is small, not when it is enough', async () => {
+    await setPolicy({ approval: { mode: 'when_needed', minGain: 0.02 } });
+    const comparison = {
+      productionVersion: 1,
+      images: 100,
+      candidateAccuracy: 0.91,
+      productionAccuracy: 0.9,
+      difference: 0.01,
+      interval: [-0.01, 0.03] as [number, number],
+      onlyCandidateRight: 3,
+      onlyProductionRight: 2,
+      mcnemarPValue: 1,
+    };
+    const path = await waiting(await world.candidate({ decision: { comparison } }));
+    await send(`${path}/reject`, {});
+    const better = await world.candidate({ decision: { comparison: { ...comparison, difference: 0.05 } } });
+    expect(await promote(better)).toMatchObject({ status: 200 });
+  });
+
+  it('can be cancelled while it waits', async () => {
+    await setPolicy({ approval: { mode: 'always' } });
+    const path = await waiting(await world.candidate());
+    expect((await send(`${path}/cancel`, {})).status).toBe(202);
+    expect(await endOf(path)).toMatchObject({ status: 'cancelled' });
+    expect((await api.get('/api/v1/approvals?limit=1')).body).toMatchObject({ items: [{ outcome: 'cancelled' }] });
+  });
+
+  it('says that nothing waits in a run that never asked', async () => {
+    expect(await send('/api/v1/pipelines/no-such-run/approve', {})).toMatchObject({ status: 404 });
+  });
+});
+
+describe('the first minutes of a version', () => {
+  it('end in a rollback that says why when its confidence collapses', async () => {
+    const [former, timid] = [
+      await world.candidate({ bias: 2 }),
+      await world.candidate({ bias: -1, decision: { meanConfidence: 1 } }),
+    ];
+    await promote(former);
+    await setPolicy({ guard: { minutes: 5, minPredictions: 5, minConfidenceRatio: 1 } });
+    await promote(timid);
+    await serves(world.served, timid);
+    for (let each = 0; each < 8; each += 1) await predictedBy();
+    await poll(production, (now) => now === former.version, 15_000);
+    await serves(world.served, former);
+    const [last] = await moves();
+    expect(last).toMatchObject({
+      kind: 'rollback',
+      actor: 'guard',
+      reason: expect.stringMatching(/Confidence has collapsed/),
+    });
+  });
+});

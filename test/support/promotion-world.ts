@@ -1,0 +1,115 @@
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createApprovalActivities } from '../../activities/approval.js';
+import { createAttemptRecorder } from '../../activities/attempt-recorder.js';
+import { createGuardActivities } from '../../activities/guard.js';
+import { createPromotionActivities } from '../../activities/promotion.js';
+import { createRecordActivities } from '../../activities/records.js';
+import { createActivityInterceptor } from '../../activities/interceptor.js';
+import { taskQueues } from '../../contracts/names.js';
+import type { Decision, ModelVersion } from '../../contracts/registry.js';
+import { createLogger } from '../../platform/logging.js';
+import { createStores, type Stores } from '../../api/stores.js';
+import { createAttemptStore } from '../../stores/attempts.js';
+import type { Database } from '../../stores/database.js';
+import { bundlePath } from '../../workflows/bundle/path.js';
+import { createFakeActivities, type AllActivities } from './fake-activities.js';
+import { decisionOf } from './figures.js';
+import { redImage, startApi, type ServedApi } from './served-api.js';
+import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
+
+/** The API, real services, and a worker of this process with the real activities of promotions. */
+export interface PromotionWorld {
+  served: ServedApi;
+  stores: Stores;
+  postgres: TestService;
+  /** Registers a tiny model whose validation is on record. */
+  candidate(options?: { bias?: number; decision?: Partial<Decision> | null }): Promise<ModelVersion>;
+  /** The worker, of which there is one at a time. */
+  startWorker(): Promise<void>;
+  stopWorker(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** `wrap` may put faults before and after the real activities. */
+export async function startPromotionWorld(
+  wrap: (activities: AllActivities) => AllActivities = (activities) => activities,
+): Promise<PromotionWorld> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
+  const served = await startApi({ ...postgres.environment, ...objectStore.environment, ...temporal.environment });
+  const stores = createStores(served.api.database);
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const activities = wrap(await realActivities(stores));
+  let running: { worker: Worker; ended: Promise<void> } | null = null;
+  const stopWorker = async (): Promise<void> => {
+    running?.worker.shutdown();
+    await running?.ended;
+    running = null;
+  };
+  return {
+    served,
+    stores,
+    postgres,
+    stopWorker,
+    async candidate({ bias = 0, decision = {} } = {}) {
+      const version = await served.registerTiny({ bias });
+      if (decision === null) return version;
+      const recorded = { ...decisionOf('promote'), ...decision };
+      await stores.registry.recordDecision(version.modelName, version.version, recorded);
+      return version;
+    },
+    async startWorker() {
+      const worker = await createWorker(connection, served.api.database, activities);
+      running = { worker, ended: worker.run() };
+    },
+    async stop() {
+      await stopWorker();
+      await served.stop();
+      await connection.close();
+      await Promise.all([postgres.stop(), objectStore.stop(), temporal.stop()]);
+    },
+  };
+}
+
+function createWorker(connection: NativeConnection, database: Database, activities: AllActivities): Promise<Worker> {
+  const logger = createLogger('test', 'silent');
+  const attempts = createAttemptRecorder(createAttemptStore(database), logger);
+  return Worker.create({
+    connection,
+    taskQueue: taskQueues.pipeline,
+    workflowBundle: { codePath: bundlePath },
+    activities,
+    shutdownGraceTime: '1 s',
+    interceptors: {
+      activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, { attempts, worker: 'test' }) })],
+    },
+  });
+}
+
+/** All but the test image is real: the tiny models were trained on no dataset. */
+async function realActivities(stores: Stores): Promise<AllActivities> {
+  const image = await redImage();
+  const facts = {
+    sha256: 'a'.repeat(64),
+    md5: 'b'.repeat(32),
+    sizeBytes: 1,
+    format: 'png',
+    width: 1,
+    height: 1,
+  } as const;
+  const deps = {
+    ...stores,
+    datasets: {
+      examples: () => Promise.resolve([{ sha256: facts.sha256, label: 'dandelion', side: 'test' } as const]),
+      imageFacts: () => Promise.resolve([facts]),
+    },
+    objects: { get: () => Promise.resolve(image) },
+  };
+  return {
+    ...createFakeActivities().activities,
+    ...createRecordActivities(deps),
+    ...createApprovalActivities(deps),
+    ...createGuardActivities(deps),
+    ...createPromotionActivities(deps),
+  };
+}
