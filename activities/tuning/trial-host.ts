@@ -16,7 +16,7 @@ export interface TrialHostOptions {
 }
 
 /** How long a trainer waits for the next trial of its search: longer than a search takes between two rungs. */
-const defaultIdleMs = 20_000;
+const defaultIdleMs = 10_000;
 
 /**
  * Runs trials one at a time in a trainer process that stays for the next trial of the same search, with the images or
