@@ -18,7 +18,10 @@ export interface OpenSegment {
 /** Predictions on disk, one JSON object a line, in files that are written once and removed when Postgres has them. */
 export interface PredictionJournal {
   open(): Promise<OpenSegment>;
-  /** Whole lines of a file. `torn` counts those that are not: a killed process leaves at most the last one. */
+  /**
+   * Whole lines of a file; none when another process of this machine has taken it over. `torn` counts lines that are
+   * not whole: a killed process leaves at most the last one.
+   */
   read(path: string): Promise<{ predictions: PredictionRecord[]; torn: number }>;
   remove(path: string): Promise<void>;
   /** Puts a prediction aside that Postgres will never take, for a person to look at. */
@@ -39,7 +42,8 @@ export function createPredictionJournal(folder: string): PredictionJournal {
       return openSegment(path, handle);
     },
     async read(path) {
-      return parseLines(await readFile(path, 'utf8'));
+      const text = await unlessGone(readFile(path, 'utf8'));
+      return parseLines(text ?? '');
     },
     async remove(path) {
       await rm(path, { force: true });
@@ -60,6 +64,15 @@ function openSegment(path: string, handle: FileHandle): OpenSegment {
     append: (predictions) => handle.appendFile(predictions.map(lineOf).join('')),
     close: () => handle.close(),
   };
+}
+
+async function unlessGone<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 function lineOf(prediction: PredictionRecord): string {

@@ -1,27 +1,22 @@
 import { messageOf } from '../contracts/errors.js';
 import type { PredictionRecord } from '../contracts/predictions.js';
-import type { Logger } from '../platform/logging.js';
 import { uuid7 } from '../platform/uuid7.js';
-import { isRefusedData } from '../stores/database-faults.js';
-import type { PredictionStore } from '../stores/predictions.js';
 import type { ServedModel } from './model-host.js';
-import type { OpenSegment, PredictionJournal } from './prediction-journal.js';
+import type { OpenSegment } from './prediction-journal.js';
+import { bufferRows, insertRows, PredictionOutflow, type OutflowOptions } from './prediction-outflow.js';
 
 /**
  * How a prediction gets into Postgres without anybody waiting for it. It is appended to a file within `journalMs`,
  * without fsync: a SIGKILL loses at most what came in the last twenty milliseconds, a power cut what the kernel had
  * not written. Waiting for the file before answering would lose nothing at a SIGKILL, and would put the disk into the
- * latency of every prediction. Every `flushMs`, or after `flushRows`, the file is closed, its rows are inserted from
+ * latency of every prediction. Every `flushMs`, or after `insertRows`, the file is closed, its rows are inserted from
  * memory in one statement, and the file is removed. While Postgres is away files stay, and are read back later.
  */
 const journalMs = 20;
 const flushMs = 200;
-const flushRows = 500;
 /** While Postgres is away a file is closed after so many rows, or a minute, so that there are few. */
 const awayRows = 5_000;
 const awayMs = 60_000;
-/** Rows in memory beyond which the files alone hold them; and, when the disk refuses, beyond which rows are dropped. */
-const bufferRows = 10_000;
 const retryMs = { first: 250, most: 5_000 };
 const diskRetryMs = 1_000;
 const stopMs = 2_000;
@@ -48,48 +43,39 @@ export interface PredictionLog {
   stop(): Promise<void>;
 }
 
-export interface PredictionLogOptions {
+export interface PredictionLogOptions extends OutflowOptions {
   replica: string;
-  predictions: Pick<PredictionStore, 'add'>;
-  journal: PredictionJournal;
+  /** Told of rows that are lost because neither Postgres nor the disk takes them. */
   onDrop: (rows: number) => void;
-  logger: Logger;
 }
 
 export function createPredictionLog(options: PredictionLogOptions): PredictionLog {
   return new Log(options);
 }
 
-/** Predictions on their way: in a file, in memory, or both. */
-interface Batch {
-  file: OpenSegment | null;
-  path: string | null;
-  /** Whether the file has all of the rows. */
-  isWhole: boolean;
-  /** Null when the file alone has them. */
-  rows: PredictionRecord[] | null;
-  count: number;
+/** A file being written, with its rows. */
+interface OpenBatch {
+  file: OpenSegment;
+  rows: PredictionRecord[];
   openedAt: number;
 }
-
-const onDisk = { file: null, rows: null, isWhole: true, count: 0, openedAt: 0 };
-const inMemory = { file: null, path: null, isWhole: false, openedAt: 0 };
 
 class Log implements PredictionLog {
   /** Not even in the journal. */
   private fresh: PredictionRecord[] = [];
-  private open: Batch | null = null;
-  private readonly closed: Batch[] = [];
+  private open: OpenBatch | null = null;
+  private readonly outflow: PredictionOutflow;
   private journalTimer: NodeJS.Timeout | undefined;
   private flushTimer: NodeJS.Timeout | undefined;
   private journalling: Promise<void> = Promise.resolve();
-  private draining: Promise<void> | null = null;
   private failures = 0;
   private diskRetryAt = 0;
   private dropped = 0;
   private stopped = false;
 
-  constructor(private readonly options: PredictionLogOptions) {}
+  constructor(private readonly options: PredictionLogOptions) {
+    this.outflow = new PredictionOutflow(options);
+  }
 
   keep({ engine, version, generation }: ServedModel, facts: PredictionFacts): string {
     const { probabilities, ...same } = facts;
@@ -111,21 +97,20 @@ class Log implements PredictionLog {
   }
 
   waiting(): number {
-    return this.fresh.length + (this.open?.count ?? 0) + this.closed.reduce((sum, { count }) => sum + count, 0);
+    return this.fresh.length + (this.open?.rows.length ?? 0) + this.outflow.count;
   }
 
   async flush(): Promise<void> {
     await this.writeJournal();
     await this.close();
-    while (this.closed.length > 0) await this.drain();
+    while (!this.outflow.isEmpty) await this.outflow.drain();
   }
 
   async adopt(): Promise<void> {
-    const known = new Set(this.closed.map(({ path }) => path));
     for (const path of await this.options.journal.abandoned()) {
-      if (!known.has(path)) this.closed.push({ ...onDisk, path });
+      if (!this.outflow.has(path)) this.outflow.push({ path, rows: null, isWhole: true, count: 0 });
     }
-    if (this.closed.length > 0) this.scheduleFlush(0);
+    if (!this.outflow.isEmpty) this.scheduleFlush(0);
   }
 
   async stop(): Promise<void> {
@@ -135,13 +120,13 @@ class Log implements PredictionLog {
     const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
     // What Postgres does not take in time is in the journal already.
     await Promise.race([this.flush().catch(() => undefined), late]);
-    const lost = this.inMemoryAlone();
+    const lost = this.unsaved();
     if (lost > 0) this.drop(lost);
-    if (this.closed.length > 0) this.options.logger.warn('predictions stay in the journal until the next start');
+    if (!this.outflow.isEmpty) this.options.logger.warn('predictions stay in the journal until the next start');
   }
 
   private take(prediction: PredictionRecord): void {
-    if (this.inMemoryAlone() >= bufferRows) {
+    if (this.unsaved() >= bufferRows) {
       this.drop(1);
       return;
     }
@@ -153,9 +138,8 @@ class Log implements PredictionLog {
   }
 
   /** Rows that would be lost with this process. */
-  private inMemoryAlone(): number {
-    const batches = this.closed.filter(({ isWhole }) => !isWhole);
-    return batches.reduce((sum, { count }) => sum + count, this.fresh.length);
+  private unsaved(): number {
+    return this.fresh.length + this.outflow.unsaved;
   }
 
   private drop(rows: number): void {
@@ -184,20 +168,13 @@ class Log implements PredictionLog {
       return;
     }
     try {
-      this.open ??= await this.openBatch();
-      const batch = this.open;
+      this.open ??= { file: await this.options.journal.open(), rows: [], openedAt: Date.now() };
       // Counted before the write, so that what is under way is not forgotten.
-      batch.rows?.push(...rows);
-      batch.count += rows.length;
-      await batch.file?.append(rows);
+      this.open.rows.push(...rows);
+      await this.open.file.append(rows);
     } catch (error) {
       await this.withoutDisk(rows, error);
     }
-  }
-
-  private async openBatch(): Promise<Batch> {
-    const file = await this.options.journal.open();
-    return { file, path: file.path, isWhole: true, rows: [], count: 0, openedAt: Date.now() };
   }
 
   /** The file may end in half a line, so that nothing more is written to it; its rows stay in memory as well. */
@@ -206,24 +183,26 @@ class Log implements PredictionLog {
     this.diskRetryAt = Date.now() + diskRetryMs;
     const torn = this.open;
     this.open = null;
-    await torn?.file?.close().catch(() => undefined);
-    if (torn) this.closed.push({ ...torn, file: null, isWhole: false });
-    else this.keepInMemory(rows);
+    if (!torn) {
+      this.keepInMemory(rows);
+      return;
+    }
+    await torn.file.close().catch(() => undefined);
+    this.outflow.push({ path: torn.file.path, isWhole: false, rows: torn.rows, count: torn.rows.length });
     this.scheduleFlush(flushMs);
   }
 
   private keepInMemory(rows: PredictionRecord[]): void {
-    this.closed.push({ ...inMemory, rows, count: rows.length });
+    this.outflow.push({ path: null, isWhole: false, rows, count: rows.length });
     this.scheduleFlush(flushMs);
   }
 
   private closeIfDue(): void {
     if (!this.open) return;
-    const { count, openedAt } = this.open;
+    const { rows, openedAt } = this.open;
     const isAway = this.failures > 0;
-    const age = Date.now() - openedAt;
-    const isDue = isAway ? count >= awayRows || age >= awayMs : count >= flushRows;
-    if (isDue) void this.close().then(() => this.drainLater());
+    const isDue = isAway ? rows.length >= awayRows || Date.now() - openedAt >= awayMs : rows.length >= insertRows;
+    if (isDue) void this.close().then(() => this.drain());
     else if (!isAway) this.scheduleFlush(flushMs);
   }
 
@@ -233,7 +212,7 @@ class Log implements PredictionLog {
       this.flushTimer = undefined;
       // While Postgres is away, the file being written goes on: fewer files, and they are closed by `closeIfDue`.
       const closed = this.failures === 0 ? this.close() : Promise.resolve();
-      void closed.then(() => this.drainLater());
+      void closed.then(() => this.drain());
     }, ms);
   }
 
@@ -243,79 +222,25 @@ class Log implements PredictionLog {
     const batch = this.open;
     if (!batch) return;
     this.open = null;
-    this.closed.push({ ...batch, file: null });
-    await batch.file?.close().catch(() => undefined);
-    this.releaseMemory();
+    const { file, rows } = batch;
+    this.outflow.push({ path: file.path, isWhole: true, rows, count: rows.length });
+    await file.close().catch(() => undefined);
   }
 
-  private releaseMemory(): void {
-    let held = 0;
-    for (const batch of this.closed) {
-      held += batch.rows?.length ?? 0;
-      if (held > bufferRows && batch.isWhole) batch.rows = null;
-    }
-  }
-
-  private async drainLater(): Promise<void> {
+  /** Lets out what is closed; tries again, with growing pauses, while Postgres takes nothing. */
+  private async drain(): Promise<void> {
     try {
-      await this.drain();
+      await this.outflow.drain();
+      if (this.failures > 0) this.options.logger.info('Postgres takes predictions again');
+      this.failures = 0;
       if (this.open) this.scheduleFlush(flushMs);
     } catch (error) {
-      const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
       if (this.failures === 0) {
         this.options.logger.warn({ error: messageOf(error) }, 'predictions stay in the journal; Postgres takes none');
       }
+      const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
       this.failures += 1;
       this.scheduleFlush(pauseMs);
-    }
-  }
-
-  private drain(): Promise<void> {
-    this.draining ??= this.drainAll().finally(() => {
-      this.draining = null;
-    });
-    return this.draining;
-  }
-
-  private async drainAll(): Promise<void> {
-    for (let batch = this.closed[0]; batch; batch = this.closed[0]) {
-      const rows = batch.rows ?? (await this.readBack(batch.path));
-      for (let from = 0; from < rows.length; from += flushRows) await this.insert(rows.slice(from, from + flushRows));
-      if (batch.path !== null) await this.options.journal.remove(batch.path);
-      this.closed.splice(this.closed.indexOf(batch), 1);
-      if (this.failures > 0) this.options.logger.info('Postgres takes predictions again');
-      this.failures = 0;
-    }
-  }
-
-  private async readBack(path: string | null): Promise<PredictionRecord[]> {
-    if (path === null) return [];
-    const { predictions, torn } = await this.options.journal.read(path).catch((error: unknown) => {
-      // Another process of this machine was faster.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { predictions: [], torn: 0 };
-      throw error;
-    });
-    if (torn > 0) this.options.logger.warn({ path, torn }, 'lines of the journal that were not written to their end');
-    return predictions;
-  }
-
-  /** One statement; row by row when Postgres refuses what one of them holds. */
-  private async insert(rows: readonly PredictionRecord[]): Promise<void> {
-    try {
-      await this.options.predictions.add(rows);
-    } catch (error) {
-      if (!isRefusedData(error)) throw error;
-      for (const row of rows) await this.insertAlone(row);
-    }
-  }
-
-  private async insertAlone(row: PredictionRecord): Promise<void> {
-    try {
-      await this.options.predictions.add([row]);
-    } catch (error) {
-      if (!isRefusedData(error)) throw error;
-      this.options.logger.error({ error, prediction_id: row.id }, 'Postgres refuses a prediction; it is set aside');
-      await this.options.journal.setAside(row);
     }
   }
 }
