@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import sharp from 'sharp';
+import { createCheckActivities, createImportActivities } from '../../activities/import.js';
+import { createAttemptRecorder } from '../../activities/attempt-recorder.js';
+import { createActivityInterceptor } from '../../activities/interceptor.js';
+import { createRecordActivities } from '../../activities/records.js';
+import { createStores, type Stores } from '../../api/stores.js';
+import { taskQueues } from '../../contracts/names.js';
+import { createLogger } from '../../platform/logging.js';
+import { createAttemptStore } from '../../stores/attempts.js';
+import { bundlePath } from '../../workflows/bundle/path.js';
+import { createFakeActivities, type AllActivities } from './fake-activities.js';
+import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { startApi, type ServedApi } from './served-api.js';
+import { startTemporal } from './services.js';
+
+/** The API, real services with a dataset of red and green pictures, and workers with the real activities of imports. */
+export interface ImportWorld {
+  served: ServedApi;
+  stores: Stores;
+  ingestion: IngestionWorld;
+  /** Keys of what uploads have left in the object store. */
+  leftovers(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+export async function startImportWorld(scratchFolder: string): Promise<ImportWorld> {
+  const [ingestion, temporal] = await Promise.all([startIngestionWorld(), startTemporal()]);
+  const { records, objectServer } = ingestion;
+  await ingestion.ingest({ kind: 'folder', path: ingestion.folder(await pictures()) });
+  const served = await startApi({
+    ...records.postgres.environment,
+    ...objectServer.environment,
+    ...temporal.environment,
+    DATASET_NAME: 'flowers',
+  });
+  const stores = createStores(served.api.database);
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const workers = await startWorkers(connection, served, realActivities(served, stores, scratchFolder));
+  return {
+    served,
+    stores,
+    ingestion,
+    async leftovers() {
+      const keys: string[] = [];
+      for await (const { key } of served.api.objects.list('uploads/')) keys.push(key);
+      return keys;
+    },
+    async stop() {
+      await workers.stop();
+      await served.stop();
+      await connection.close();
+      await Promise.all([ingestion.stop(), temporal.stop()]);
+    },
+  };
+}
+
+/** Twelve pictures each of two classes that the tiny model tells apart. */
+async function pictures(): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (let shade = 0; shade < 12; shade++) {
+    const strong = 140 + 8 * shade;
+    for (const [label, background] of [
+      ['green', { r: 20, g: strong, b: 20 }],
+      ['red', { r: strong, g: 20, b: 20 }],
+    ] as const) {
+      files[`${label}/${shade}.png`] = await sharp({ create: { width: 32, height: 32, channels: 3, background } })
+        .png()
+        .toBuffer();
+    }
+  }
+  return files;
+}
+
+function realActivities({ api }: ServedApi, stores: Stores, folder: string): AllActivities {
+  const deps = {
+    ...stores,
+    objects: api.objects,
+    logger: createLogger('test', 'silent'),
+    scratchFolder: join(folder, 'scratch'),
+    codeRevision: 'test',
+    threads: 1,
+    imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
+  };
+  return {
+    ...createFakeActivities().activities,
+    ...createRecordActivities(deps),
+    ...createCheckActivities(deps),
+    ...createImportActivities(deps),
+  };
+}
+
+async function startWorkers(
+  connection: NativeConnection,
+  { api }: ServedApi,
+  activities: AllActivities,
+): Promise<{ stop(): Promise<void> }> {
+  const logger = createLogger('test', 'silent');
+  const attempts = createAttemptRecorder(createAttemptStore(api.database), logger);
+  const shared: Parameters<typeof Worker.create>[0] = {
+    connection,
+    activities,
+    taskQueue: '',
+    interceptors: {
+      activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, { attempts, worker: 'test' }) })],
+    },
+  };
+  const workflowBundle = { codePath: bundlePath };
+  const workers = [
+    await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle }),
+    await Worker.create({ ...shared, taskQueue: taskQueues.training }),
+  ];
+  const ended = workers.map((worker) => worker.run());
+  return {
+    async stop() {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(ended);
+    },
+  };
+}
