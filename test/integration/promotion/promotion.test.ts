@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { approvalViewSchema, promotionViewSchema, rollbackViewSchema } from '../../../contracts/http-promotions.js';
 import { predictionSchema } from '../../../contracts/http.js';
 import { modelPolicySchema, type ModelPolicy } from '../../../contracts/policy.js';
-import type { ModelVersion } from '../../../contracts/registry.js';
+import type { Comparison, ModelVersion } from '../../../contracts/registry.js';
 import type { ProductionMove } from '../../../stores/registry-history.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
 import { tester } from '../../support/figures.js';
@@ -49,6 +49,8 @@ async function send(path: string, body: unknown, key?: string): Promise<Answer> 
 const promote = ({ version }: Pick<ModelVersion, 'version'>, more: object = {}, key?: string): Promise<Answer> =>
   send('/api/v1/mlops/models/promote', { version, reason: 'it is better', ...more }, key);
 
+const detailOf = ({ body }: Answer): string => z.object({ detail: z.string() }).parse(body).detail;
+
 const production = async (): Promise<number | undefined> =>
   (await world.stores.registry.production(modelName))?.version;
 
@@ -77,14 +79,14 @@ describe('promoting over HTTP', () => {
       replicas: [world.served.url],
     });
     expect(await predictedBy()).toBe(String(version.version));
-    expect((await promote(version, {}, key)).body).toEqual(answers[0]?.body);
+    expect((await promote(version, {}, key)).body).toEqual(answers[0].body);
     const history = await moves();
     expect(history.filter((move) => move.version === version.version)).toHaveLength(1);
     expect(history[0]).toMatchObject({ actor: 'ada', reason: 'it is better' });
   });
 
   it.each([
-    ['an unknown version', async () => ({ version: 999 }), 404, 'not_found', /no version 999/],
+    ['an unknown version', () => Promise.resolve({ version: 999 }), 404, 'not_found', /no version 999/],
     ['one that was never validated', () => world.candidate({ decision: null }), 409, 'conflict', /validate/],
     [
       'one that validation refused',
@@ -95,7 +97,8 @@ describe('promoting over HTTP', () => {
     ],
   ] as const)('refuses %s and says what to do', async (_what, make, status, code, detail) => {
     const answer = await promote(await make());
-    expect(answer).toMatchObject({ status, body: { code, detail: expect.stringMatching(detail) } });
+    expect(answer).toMatchObject({ status, body: { code } });
+    expect(detailOf(answer)).toMatch(detail);
   });
 
   it('promotes past a refusal when a person says so', async () => {
@@ -109,7 +112,7 @@ describe('promoting over HTTP', () => {
     await promote(await world.candidate());
     const answer = await promote(old);
     expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
-    expect(answer.body).toMatchObject({ detail: expect.stringMatching(/Archived.*\/stage.*roll back/) });
+    expect(detailOf(answer)).toMatch(/Archived.*\/stage.*roll back/);
   });
 
   it('lets one of two operators through who decide at once, and tells the other what changed', async () => {
@@ -209,13 +212,13 @@ describe('a promotion that needs a person', () => {
 
   it('is asked when the gain is small, not when it is enough', async () => {
     await setPolicy({ approval: { mode: 'when_needed', minGain: 0.02 } });
-    const comparison = {
+    const comparison: Comparison = {
       productionVersion: 1,
       images: 100,
       candidateAccuracy: 0.91,
       productionAccuracy: 0.9,
       difference: 0.01,
-      interval: [-0.01, 0.03] as [number, number],
+      interval: [-0.01, 0.03],
       onlyCandidateRight: 3,
       onlyProductionRight: 2,
       mcnemarPValue: 1,
@@ -253,10 +256,7 @@ describe('the first minutes of a version', () => {
     await poll(production, (now) => now === former.version, 15_000);
     await serves(world.served, former);
     const [last] = await moves();
-    expect(last).toMatchObject({
-      kind: 'rollback',
-      actor: 'guard',
-      reason: expect.stringMatching(/Confidence has collapsed/),
-    });
+    expect(last).toMatchObject({ kind: 'rollback', actor: 'guard' });
+    expect(last?.reason).toMatch(/Confidence has collapsed/);
   });
 });
