@@ -40,6 +40,17 @@ function search(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.tuneModel, prefix: 'tune', input, replaced };
 }
 
+function request(replaced: Partial<AllActivities>): Case {
+  const input = { modelName: 'm', dataset: null, kind: 'continuous_training', trigger: 'schedule', requestId: null };
+  return { workflow: workflowTypes.requestRetraining, prefix: 'request', input, replaced };
+}
+
+function retention(replaced: Partial<AllActivities>): Case {
+  const input = { dryRun: false, trigger: 'schedule' };
+  return { workflow: workflowTypes.applyRetention, prefix: 'retention', input, replaced };
+}
+
+const refuse = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('refused', 'object_store_refused'));
 const diverge = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('it left', 'training_diverged'));
 
 const cases: Record<string, Case> = {
@@ -58,6 +69,17 @@ const cases: Record<string, Case> = {
         : Promise.resolve({ epochs, bestEpoch: 0, loss: trial.number / epochs, accuracy: 0.9 }),
   }),
   'search-failed': search({ runTrialRung: diverge }),
+  'request-started': request({
+    foldersToRescan: () => Promise.resolve({ dataset: 'd', sources: [{ kind: 'folder', path: '/photographs' }] }),
+  }),
+  'request-skipped': request({
+    decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
+  }),
+  'request-unstarted': request({ startDecidedRetraining: refuse }),
+  'retention-applied': retention({}),
+  'retention-failed': retention({
+    removeExpired: ({ step }) => (step === 'remove_uploads' ? refuse() : Promise.resolve(3)),
+  }),
 };
 
 const wanted = process.argv.slice(2);
@@ -89,7 +111,12 @@ async function recordCase(
 
 /** Several children of a kind in one run would share a file name: their ids end in their number. */
 function suffixOf(workflowId: string): string {
-  return /(?:prepare_training_data(-\d+)|(-trial-\d+-rung-\d+))$/.exec(workflowId)?.slice(1).join('') ?? '';
+  return (
+    /(?:(?:prepare_training_data|look_for_new_files)(-\d+)|(-trial-\d+-rung-\d+))$/
+      .exec(workflowId)
+      ?.slice(1)
+      .join('') ?? ''
+  );
 }
 
 /** The command line's JSON form is the one that is meant to be kept. */
