@@ -6,6 +6,7 @@ import { createDeliveryStore } from '../../stores/deliveries.js';
 import { createNotificationStore, type NotificationRecord } from '../../stores/notifications.js';
 import { createOutboxStore } from '../../stores/outbox.js';
 import { poll } from './api-client.js';
+import { startReceiver, type Receiver } from './receivers.js';
 import { startRecords, type TestRecords } from './records.js';
 
 /** Times that let a test see in a second what takes a worker a week. */
@@ -22,6 +23,8 @@ export const fastTiming: DispatchTiming = {
 export interface NotificationWorld {
   records: TestRecords;
   dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
+  /** Starts an HTTP receiver, which `clear` stops. */
+  receiver: typeof startReceiver;
   /** Adds messages with the numbers 1 to `count` in their payloads. */
   add(count: number, kind?: string): Promise<void>;
   /** Oldest first. */
@@ -37,13 +40,16 @@ export async function startNotificationWorld(): Promise<NotificationWorld> {
   const records = await startRecords();
   const { db } = records;
   const dispatchers = new Set<Dispatcher>();
+  const receivers = new Set<Receiver>();
   const outbox = createOutboxStore(db);
   let added = 0;
   const messages = async (): Promise<NotificationRecord[]> =>
     (await createNotificationStore(db).list({ limit: 200 })).items.reverse();
   const clear = async (): Promise<void> => {
     await Promise.all([...dispatchers].map((dispatcher) => dispatcher.stop(0)));
+    await Promise.all([...receivers].map((receiver) => receiver.stop()));
     dispatchers.clear();
+    receivers.clear();
     await db.query('TRUNCATE outbox, deliveries, notification_channels RESTART IDENTITY');
   };
   // The log, which every installation has from the beginning.
@@ -61,6 +67,11 @@ export async function startNotificationWorld(): Promise<NotificationWorld> {
       });
       dispatchers.add(dispatcher);
       return dispatcher;
+    },
+    async receiver(answer) {
+      const receiver = await startReceiver(answer);
+      receivers.add(receiver);
+      return receiver;
     },
     async add(count, kind = 'note.made') {
       for (let number = 1; number <= count; number += 1) {

@@ -12,7 +12,7 @@ import { createNotificationStore } from '../../../stores/notifications.js';
 import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
 import { poll } from '../../support/api-client.js';
 import { startProgram } from '../../support/program.js';
-import { startReceiver, type Answer, type Received, type Receiver } from '../../support/receivers.js';
+import type { Answer, Received, Receiver } from '../../support/receivers.js';
 
 const secret = 'a secret of tests';
 const bodySchema = z.object({
@@ -28,28 +28,18 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 const by = { name: 'tester', via: 'system', from: 'test', requestId: null } as const;
 
 let world: NotificationWorld;
-const receivers: Receiver[] = [];
 beforeAll(async () => {
   world = await startNotificationWorld();
 });
-afterEach(async () => {
-  await world.clear();
-  await Promise.all(receivers.splice(0).map((receiver) => receiver.stop()));
-});
+afterEach(() => world.clear());
 afterAll(() => world.stop());
-
-async function receiver(answer?: (request: Received, number: number) => Answer): Promise<Receiver> {
-  const started = await startReceiver(answer);
-  receivers.push(started);
-  return started;
-}
 
 const webhookTo = ({ url }: Receiver, kinds = ['*']): Channel => createWebhookChannel({ url, secret, kinds });
 const slackTo = ({ url }: Receiver): Channel => createSlackChannel({ url, kinds: ['*'] });
 
 describe('a webhook', () => {
   it('gets a signed message, after three failures under the same delivery id', async () => {
-    const hook = await receiver((_, number) => ({ status: number <= 3 ? 500 : 200 }));
+    const hook = await world.receiver((_, number) => ({ status: number <= 3 ? 500 : 200 }));
     await world.dispatch([webhookTo(hook)]);
     await world.add(1);
     const [message] = await world.until(allAre('sent'));
@@ -69,11 +59,11 @@ describe('a webhook', () => {
   });
 
   it('is not followed to another host, and is to another path of its own', async () => {
-    const elsewhere = await receiver();
-    const hook = await receiver(({ path }) =>
+    const elsewhere = await world.receiver();
+    const hook = await world.receiver(({ path }) =>
       path === '/hook' ? { status: 308, headers: { location: '/moved' } } : { status: 200 },
     );
-    const leaving = await receiver(() => ({ status: 307, headers: { location: elsewhere.url } }));
+    const leaving = await world.receiver(() => ({ status: 307, headers: { location: elsewhere.url } }));
     await world.dispatch([webhookTo(hook), slackTo(leaving)]);
     await world.add(1);
     const [message] = await world.until(
@@ -91,7 +81,7 @@ describe('a webhook', () => {
 
 describe('Slack', () => {
   it('gets text and blocks in which nothing of ours is markup', async () => {
-    const slack = await receiver();
+    const slack = await world.receiver();
     await world.dispatch([slackTo(slack)]);
     await world.records.db.query(
       `INSERT INTO outbox (key, kind, payload) VALUES ('s', 'model.promotion',
@@ -108,8 +98,8 @@ describe('Slack', () => {
 
 describe('a receiver that is away', () => {
   it('delays neither other channels nor later messages of its own', async () => {
-    const hook = await receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
-    const slack = await receiver();
+    const hook = await world.receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
+    const slack = await world.receiver();
     await world.dispatch([webhookTo(hook), slackTo(slack)]);
     await world.add(12);
     await poll(
@@ -128,7 +118,7 @@ describe('a receiver that is away', () => {
 
   it('is given up after a while, is counted, and gets the message when it is sent again', async () => {
     let status = 503;
-    const hook = await receiver(() => ({ status, body: 'out to lunch' }));
+    const hook = await world.receiver(() => ({ status, body: 'out to lunch' }));
     const store = createNotificationStore(world.records.db);
     const logged: string[] = [];
     await world.dispatch(
@@ -158,45 +148,9 @@ describe('a receiver that is away', () => {
   });
 });
 
-describe('channels', () => {
-  it('that come later get only later messages, of the kinds they ask for', async () => {
-    const hook = await receiver();
-    const slack = await receiver();
-    const first = await world.dispatch([slackTo(slack)]);
-    await world.add(1);
-    await world.until(allAre('sent'));
-    await first.stop(100);
-    await world.add(1);
-    await world.dispatch([slackTo(slack), webhookTo(hook, ['model.*', 'approval.requested'])]);
-    for (const kind of ['model.promotion', 'models.other', 'approval.requested', 'approval.expired'])
-      await world.add(1, kind);
-    const messages = await world.until((all) => all.length === 6 && allAre('sent')(all));
-    const kinds = messages.filter(({ deliveries }) => deliveries.length === 2).map(({ kind }) => kind);
-    expect(kinds).toEqual(['model.promotion', 'approval.requested']);
-    expect(slack.received).toHaveLength(6);
-    expect(hook.received).toHaveLength(2);
-  });
-
-  it('that nobody has configured any more do not keep messages waiting for ever', async () => {
-    const hook = await receiver();
-    const silent = await receiver(() => ({ status: 500 }));
-    const first = await world.dispatch([webhookTo(hook), slackTo(silent)]);
-    await world.add(1);
-    await world.until(([one]) => one?.deliveries[0]?.lastError !== null);
-    await first.stop(100);
-    await world.records.db.query(
-      `UPDATE notification_channels SET seen_at = now() - interval '1 hour' WHERE name = 'slack'`,
-    );
-    await world.dispatch([webhookTo(hook)], { giveUpAfterMs: 1 });
-    const [message] = await world.until(([one]) => one?.deliveries[0]?.status === 'dead');
-    expect(message?.deliveries[0]?.lastError).toMatch(/No worker has this channel.*500/);
-    expect(message?.doneAt).not.toBeNull();
-  });
-});
-
 describe('several dispatchers', () => {
   it('send each of fifty messages once', async () => {
-    const hook = await receiver();
+    const hook = await world.receiver();
     await Promise.all([world.dispatch([webhookTo(hook)]), world.dispatch([webhookTo(hook)])]);
     await world.add(50);
     await world.until((messages) => messages.length === 50 && allAre('sent')(messages));
@@ -204,7 +158,7 @@ describe('several dispatchers', () => {
   });
 
   it('send what one of them had taken when it was killed once more, under the same id, when its lease is over', async () => {
-    const hook = await receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
+    const hook = await world.receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
     const program = startProgram([
       join(packageRoot, 'dist/test/support/programs/dispatcher.js'),
       world.records.url,
@@ -234,7 +188,7 @@ describe('several dispatchers', () => {
   it('give back what they were sending when they stop, and a late failure changes nothing', async () => {
     const deliveries = createDeliveryStore(world.records.db);
     let answer: Answer = 'silence';
-    const hook = await receiver(() => answer);
+    const hook = await world.receiver(() => answer);
     const first = await world.dispatch([webhookTo(hook)], { timeoutMs: 30_000, leaseMs: 60_000 });
     await world.add(1);
     await poll(
@@ -255,7 +209,7 @@ describe('several dispatchers', () => {
 
 describe('a dispatcher whose database is away', () => {
   it('goes on when it is back', async () => {
-    const hook = await receiver();
+    const hook = await world.receiver();
     await world.dispatch([webhookTo(hook)]);
     await world.records.postgres.pause();
     await world.records.postgres.resume();

@@ -5,7 +5,7 @@ import { freePorts } from '../../../infra/local/ports.js';
 import { createNotificationStore } from '../../../stores/notifications.js';
 import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
 import { poll } from '../../support/api-client.js';
-import { startMailServer, startReceiver, type MailServer } from '../../support/receivers.js';
+import { startMailServer, type MailServer } from '../../support/receivers.js';
 
 const to = ['ada@example.org', 'grace@example.org'];
 const by = { name: 'tester', via: 'system', from: 'test', requestId: null } as const;
@@ -86,36 +86,28 @@ describe('e-mail', () => {
   });
 
   it('waits for a server that is down, and holds up nobody meanwhile', async () => {
-    const hook = await startReceiver();
-    try {
-      await world.dispatch([mail(), createWebhookChannel({ url: hook.url, secret: 'secret', kinds: ['*'] })]);
-      await world.add(3);
-      await poll(
-        () => Promise.resolve(hook.received),
-        ({ length }) => length === 3,
-      );
-      const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
-      expect(waiting?.deliveries[0]).toMatchObject({ channel: 'email', status: 'waiting' });
-      expect(waiting?.deliveries[0]?.lastError).toContain('ECONNREFUSED');
-      const { mails } = await serverUp();
-      await world.until(allAre('sent'));
-      expect(mails).toHaveLength(3);
-    } finally {
-      await hook.stop();
-    }
+    const hook = await world.receiver();
+    await world.dispatch([mail(), createWebhookChannel({ url: hook.url, secret: 'secret', kinds: ['*'] })]);
+    await world.add(3);
+    await poll(
+      () => Promise.resolve(hook.received),
+      ({ length }) => length === 3,
+    );
+    const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
+    expect(waiting?.deliveries[0]).toMatchObject({ channel: 'email', status: 'waiting' });
+    expect(waiting?.deliveries[0]?.lastError).toContain('ECONNREFUSED');
+    const { mails } = await serverUp();
+    await world.until(allAre('sent'));
+    expect(mails).toHaveLength(3);
   });
 
   it('gives up on a server that takes the connection and says nothing, for this time', async () => {
-    const silent = await startReceiver(() => 'silence');
-    try {
-      port = Number(new URL(silent.url).port);
-      await world.dispatch([mail()]);
-      await world.add(1);
-      const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
-      expect(waiting?.deliveries[0]?.status).toBe('waiting');
-      expect(waiting?.deliveries[0]?.lastError).toMatch(/no answer|timeout/i);
-    } finally {
-      await silent.stop();
-    }
+    const silent = await world.receiver(() => 'silence');
+    port = Number(new URL(silent.url).port);
+    await world.dispatch([mail()]);
+    await world.add(1);
+    const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
+    expect(waiting?.deliveries[0]?.status).toBe('waiting');
+    expect(waiting?.deliveries[0]?.lastError).toMatch(/no answer|timeout/i);
   });
 });
