@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { destination, pino, type Logger } from 'pino';
+import { destination, pino, type DestinationStream, type Logger } from 'pino';
 
 export type { Logger };
 
@@ -16,9 +16,12 @@ const maxBytes = 32_000;
 
 const listening = new AsyncLocalStorage<(line: string) => void>();
 
-/** JSON lines on standard output: timestamp, level, message, module and whatever fields are bound. */
-export function createLogger(module: string, level = 'info'): Logger {
-  const output = destination({ sync: true });
+/** JSON lines, on standard output if not elsewhere: timestamp, level, message, module and whatever fields are bound. */
+export function createLogger(
+  module: string,
+  level = 'info',
+  output: DestinationStream = destination({ sync: true }),
+): Logger {
   return pino(
     {
       level,

@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { taskQueues } from '../../contracts/names.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import type { AllActivities } from './fake-activities.js';
@@ -8,8 +8,12 @@ import { startTemporal } from './services.js';
 export interface WorkflowServer {
   client: Client;
   address: string;
-  /** Runs `work` while workers with these activities poll both queues. */
-  withWorkers<T>(activities: AllActivities, work: () => Promise<T>): Promise<T>;
+  /** Runs `work` while workers with these activities poll both queues, their attempts watched or not. */
+  withWorkers<T>(
+    activities: AllActivities,
+    work: () => Promise<T>,
+    interceptors?: WorkerOptions['interceptors'],
+  ): Promise<T>;
   stop(): Promise<void>;
 }
 
@@ -23,9 +27,9 @@ export async function startWorkflowServer(): Promise<WorkflowServer> {
   return {
     client: new Client({ connection }),
     address,
-    async withWorkers(activities, work) {
+    async withWorkers(activities, work, interceptors = {}) {
       const workflowBundle = { codePath: bundlePath };
-      const shared = { connection: native, activities };
+      const shared = { connection: native, activities, interceptors };
       const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
       const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
       return pipeline.runUntil(() => training.runUntil(work));
