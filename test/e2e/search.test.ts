@@ -1,6 +1,10 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { z } from 'zod';
 import { acceptedSchema } from '../../contracts/http.js';
 import { searchViewSchema } from '../../contracts/http-tuning.js';
+import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 import { createLogger } from '../../platform/logging.js';
 import { createDatabase, type Database } from '../../stores/database.js';
 import { createRegistryStore } from '../../stores/registry.js';
@@ -11,25 +15,40 @@ import { trainerOf } from '../support/trainer-process.js';
 
 type Search = z.output<typeof searchViewSchema>;
 
+const perClass = 30;
 const budget = { trials: 7, min_epochs: 1, max_epochs: 9 };
 
+let pictures: string;
 let stack: TestStack;
 let api: ApiClient;
 let database: Database;
 
 beforeAll(async () => {
+  pictures = await mkdtemp(join(tmpdir(), 'perennial-test-pictures-'));
   stack = await startStack();
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';
   database = createDatabase({ url, poolSize: 2, logger: createLogger('test', 'silent') });
-  const { body } = await api.post('/api/v1/pipelines/ingestion', { source: { kind: 'synthetic' } });
+  const { body } = await api.post('/api/v1/pipelines/ingestion', { source: { kind: 'folder', path: await draw() } });
   expect(await api.ended(acceptedSchema.parse(body).run_id)).toMatchObject({ status: 'completed' });
 }, 120_000);
 
 afterAll(async () => {
   await database.close();
   await stack.stop();
+  await rm(pictures, { recursive: true, force: true });
 });
+
+/** A folder of class folders with few pictures: their features are not what this is about. */
+async function draw(): Promise<string> {
+  for (const label of syntheticLabels) {
+    await mkdir(join(pictures, label), { recursive: true });
+    for (let index = 0; index < perClass; index += 1) {
+      await writeFile(join(pictures, label, `${index}.jpg`), await drawSyntheticImage(label, index));
+    }
+  }
+  return pictures;
+}
 
 async function start(body: object): Promise<string> {
   const accepted = acceptedSchema.parse((await api.post('/api/v1/pipelines/tuning', body)).body);
