@@ -4,12 +4,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { temporalBinary } from '../../infra/local/binaries.js';
-import { taskQueues, workflowTypes } from '../../contracts/names.js';
+import { approveUpdate, rejectUpdate, taskQueues, workflowTypes } from '../../contracts/names.js';
+import type { Verdict } from '../../contracts/pipelines.js';
 import { searchBudgetSchema, searchSpaceSchema } from '../../contracts/tuning.js';
 import { packageRoot } from '../../platform/paths.js';
-import { decisionOf, hyperparameters } from '../support/figures.js';
+import { decisionOf, hyperparameters, tester } from '../support/figures.js';
 import { createFakeActivities, type AllActivities } from '../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../support/workflow-server.js';
 
@@ -24,6 +26,8 @@ interface Case {
   prefix: string;
   input: object;
   replaced: Partial<AllActivities>;
+  /** What a person says to the workflow as soon as it asks. */
+  answer?: typeof approveUpdate | typeof rejectUpdate;
 }
 
 const named = { modelName: 'm', dataset: 'd', trigger: 'manual', requestId: randomUUID() };
@@ -50,6 +54,35 @@ function retention(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.applyRetention, prefix: 'retention', input, replaced };
 }
 
+function importing(replaced: Partial<AllActivities>): Case {
+  const input = { ...named, uploadId: randomUUID(), contentId: 'c'.repeat(32), format: 'onnx' };
+  return { workflow: workflowTypes.importModel, prefix: 'import', input, replaced };
+}
+
+/** A promotion by hand, which waits for the answer. */
+function promotion(answer: NonNullable<Case['answer']>): Case {
+  const asked = decisionOf('needs_approval');
+  const input = { modelName: 'm', version: 2, actor: 'ada', reason: 'better', idempotencyKey: 'k', decision: asked };
+  return { workflow: workflowTypes.promoteModel, prefix: 'promote', input, replaced: {}, answer };
+}
+
+function guard(replaced: Partial<AllActivities>): Case {
+  const input = { modelName: 'm', version: 2, generation: 7, idempotencyKey: 'k' };
+  return { workflow: workflowTypes.guardPromotion, prefix: 'guard', input, replaced };
+}
+
+/** Another promotion comes in between, once. */
+function overtakenOnce(): Partial<AllActivities> {
+  let tries = 0;
+  return {
+    moveProduction: () => {
+      tries += 1;
+      if (tries === 1) return Promise.reject(ApplicationFailure.nonRetryable('it changed', 'stale_promotion'));
+      return Promise.resolve({ formerVersion: 1, generation: 7, guardMinutes: 5 });
+    },
+  };
+}
+
 const refuse = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('refused', 'object_store_refused'));
 const diverge = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('it left', 'training_diverged'));
 
@@ -62,6 +95,15 @@ const cases: Record<string, Case> = {
   failed: retraining({
     packageModel: () => Promise.reject(ApplicationFailure.nonRetryable('it differs', 'parity_failed')),
   }),
+  overtaken: retraining(overtakenOnce()),
+  'approval-expired': retraining({
+    validateCandidate: () => Promise.resolve(decisionOf('needs_approval')),
+    openApproval: () => Promise.resolve({ onExpiry: 'reject', waitMs: 200 }),
+  }),
+  approved: promotion(approveUpdate),
+  rejected: promotion(rejectUpdate),
+  'guard-passed': guard({}),
+  'guard-rolled-back': guard({ watchPromotion: () => Promise.resolve({ outcome: 'breach', detail: 'it failed' }) }),
   searched: search({
     runTrialRung: ({ trial, epochs }) =>
       trial.number === 3
@@ -76,6 +118,27 @@ const cases: Record<string, Case> = {
     decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
   }),
   'request-unstarted': request({ startDecidedRetraining: refuse }),
+  imported: importing({}),
+  'import-failed': importing({
+    checkModelUpload: () => Promise.reject(ApplicationFailure.nonRetryable('no ONNX model', 'bundle_invalid')),
+    discardModelUpload: refuse,
+  }),
+  'imported-before': importing({
+    findImported: ({ contentId }) =>
+      Promise.resolve({
+        runId: `upload-${contentId}`,
+        known: {
+          modelName: 'm',
+          version: 1,
+          isNewVersion: false,
+          runId: `upload-${contentId}`,
+          dataset: 'd',
+          datasetVersion: 1,
+          test: evaluationOf(0.9),
+          notes: [],
+        },
+      }),
+  }),
   'retention-applied': retention({}),
   'retention-failed': retention({
     removeExpired: ({ step }) => (step === 'remove_uploads' ? refuse() : Promise.resolve(3)),
@@ -92,12 +155,13 @@ await server.stop();
 async function recordCase(
   { client, address, withWorkers }: WorkflowServer,
   name: string,
-  { workflow, prefix, input, replaced }: Case,
+  { workflow, prefix, input, replaced, answer }: Case,
 ): Promise<void> {
   const recordedId = `${prefix}-recorded-${name}`;
   await withWorkers(createFakeActivities(replaced).activities, async () => {
     const options = { workflowId: recordedId, taskQueue: taskQueues.pipeline, args: [input] };
     const handle = await client.workflow.start(workflow, options);
+    if (answer) await sendAnswer(handle, answer);
     await handle.result().catch(() => undefined);
   });
   // The list of workflows follows a moment after their end.
@@ -109,10 +173,24 @@ async function recordCase(
   }
 }
 
+/** The update is refused until the workflow waits. */
+async function sendAnswer(handle: WorkflowHandle, answer: NonNullable<Case['answer']>): Promise<void> {
+  const verdict: Verdict = { by: tester, comment: 'as I say' };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await handle.executeUpdate(answer, { args: [verdict] });
+      return;
+    } catch (error) {
+      if (tries === 20) throw error;
+      await setTimeout(100);
+    }
+  }
+}
+
 /** Several children of a kind in one run would share a file name: their ids end in their number. */
 function suffixOf(workflowId: string): string {
   return (
-    /(?:(?:prepare_training_data|look_for_new_files)(-\d+)|(-trial-\d+-rung-\d+))$/
+    /(?:(?:prepare_training_data|look_for_new_files|validate_new_model|deploy_new_model)(-\d+)|(-trial-\d+-rung-\d+))$/
       .exec(workflowId)
       ?.slice(1)
       .join('') ?? ''
