@@ -37,7 +37,8 @@ const writers: Readonly<Record<string, Writer>> = {
     'waits for a person',
     'Approve or reject the version: GET /api/v1/approvals lists what waits.',
   ),
-  'retraining.rejected': retraining('was rejected', 'Production is as it was.'),
+  'retraining.rejected': retraining('ended with a version that was rejected', 'Production is as it was.'),
+  'retraining.expired': retraining('ended with a version nobody approved in time', 'Production is as it was.'),
   'retraining.skipped': retrainingSkipped,
   'pipeline.failed': pipelineFailed,
   'approval.requested': approvalRequested,
@@ -127,15 +128,18 @@ function pipelineFailed(read: Read): Words {
   const step = read('step');
   const production = read('production_version');
   const run = read('run_id');
+  const path = run === null ? null : `/api/v1/pipelines/${encodeURIComponent(run)}`;
   return {
     subject: `${about}: ${read('workflow') ?? 'a pipeline'} failed`,
     sentences: [
       `${read('workflow') ?? 'A pipeline'} for ${about} failed${step === null ? '' : ` in the step ${step}`}.`,
       sentence(read('error.message')),
       production === null ? 'Production is as it was.' : `Version ${production} goes on serving.`,
-      'See the run for its attempts and logs, put right what stood in the way, and start it again.',
+      run === null
+        ? 'Put right what stood in the way, and start it again.'
+        : `GET ${path}/attempts has its attempts and logs: put right what stood in the way, and start it again.`,
     ],
-    path: run === null ? null : `/api/v1/pipelines/${encodeURIComponent(run)}`,
+    path,
   };
 }
 
@@ -143,7 +147,6 @@ function approvalRequested(read: Read): Words {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const expiry = read('on_expiry');
-  const run = read('pipeline_run_id');
   return {
     subject: `${model}: version ${version} waits for your approval`,
     sentences: [
@@ -152,7 +155,7 @@ function approvalRequested(read: Read): Words {
       `Approve or reject it${read('expires_at') === null ? '' : ` before ${read('expires_at') ?? ''}`}: GET /api/v1/approvals shows the comparison.`,
       expiry === null ? null : `After that it is ${expiry === 'promote' ? 'promoted' : 'rejected'} by itself.`,
     ],
-    path: run === null ? null : `/api/v1/pipelines/${encodeURIComponent(run)}`,
+    path: '/api/v1/approvals',
   };
 }
 

@@ -33,7 +33,9 @@ describe('the text of a message', () => {
     };
     const { subject, text, link } = notificationText('pipeline.failed', payload, url);
     expect(subject).toBe('roses: retrainingPipeline failed');
-    expect(text).toMatch(/in the step train_new_model\. No disk left\. Version 3 goes on serving\. See the run/);
+    expect(text).toMatch(
+      /in the step train_new_model\. No disk left\. Version 3 goes on serving\. GET \/api\/v1\/pipelines\/a%2Fb\/attempts has/,
+    );
     expect(link).toBe(`${url}/api/v1/pipelines/a%2Fb`);
   });
 
