@@ -8,6 +8,7 @@ export type Relation =
   | 'made_by'
   | 'packaged_as'
   | 'trained_by'
+  | 'imported_by'
   | 'ran_in'
   | 'ran_code'
   | 'trained_on'
@@ -77,6 +78,9 @@ type Version = NonNullable<LineageFacts['version']>;
 
 const versionId = ({ modelName, version }: Version): string => `${modelName}/${version}`;
 
+/** A model from elsewhere was trained where we cannot look; our images only judged it. */
+const wasTrained = ({ origin }: Version): boolean => origin === 'trained';
+
 function versionNode(version: Version): LineageNode {
   const name = `${version.modelName} ${version.semanticVersion} (version ${version.version})`;
   const { architecture, labels, origin, stage, semanticVersion, createdAt, erasedAt, deletedAt } = version;
@@ -92,12 +96,13 @@ function addBundle(graph: Graph, version: Version): void {
 }
 
 function addRun(graph: Graph, version: Version, run: LineageFacts['run'], temporalUrl: TemporalUrl): void {
-  const trained = connect(graph, `model_version:${versionId(version)}`, 'trained_by');
+  const trained = connect(
+    graph,
+    `model_version:${versionId(version)}`,
+    wasTrained(version) ? 'trained_by' : 'imported_by',
+  );
   if (!run) {
-    // A model from elsewhere was trained where we cannot look.
-    if (version.origin === 'trained') {
-      trained.missing(`training_run:${version.runId}`, `Run ${version.runId} is not in the record.`);
-    }
+    trained.missing(`training_run:${version.runId}`, `Run ${version.runId} is not in the record.`);
     return;
   }
   const { runId, hyperparameters, status, weightsSha256, startedAt, endedAt, codeRevision, workflowId } = run;
@@ -117,7 +122,7 @@ function addRun(graph: Graph, version: Version, run: LineageFacts['run'], tempor
 
 function addDataset(graph: Graph, version: Version, { run, dataset, featureFiles }: LineageFacts): void {
   const from = run ? `training_run:${run.runId}` : `model_version:${versionId(version)}`;
-  const used = connect(graph, from, run ? 'trained_on' : 'evaluated_on');
+  const used = connect(graph, from, wasTrained(version) ? 'trained_on' : 'evaluated_on');
   const name = `${version.dataset} version ${version.datasetVersion}`;
   const id = `${version.dataset}/${version.datasetVersion}`;
   if (!dataset) {

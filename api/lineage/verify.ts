@@ -51,11 +51,13 @@ function createChecks(
   const checked = async (): Promise<BundleCheck | null> =>
     version && (await (bundle ??= checkBundle(stores.objects, version)));
   const onDataset: Check = () => checkDataset(facts, stores);
+  const ofRun: Check = async () =>
+    agree('the weights of the run', run?.weightsSha256, (await checked())?.manifest?.weightsSha256);
   return {
     made_by: () => agree('the bundle that predicted', prediction.bundleSha256, version?.bundleSha256),
     packaged_as: async () => bundleVerdict(await checked()),
-    trained_by: async () =>
-      agree('the weights of the run', run?.weightsSha256, (await checked())?.manifest?.weightsSha256),
+    trained_by: ofRun,
+    imported_by: ofRun,
     ran_in: () => workflowVerdict(run),
     ran_code: async () => agree('the code revision', run?.codeRevision, (await checked())?.manifest?.codeRevision),
     trained_on: onDataset,

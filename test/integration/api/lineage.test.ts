@@ -3,7 +3,7 @@ import { bundleFiles } from '../../../contracts/bundle.js';
 import { pageOf, predictionSchema } from '../../../contracts/http.js';
 import { lineageImageViewSchema, lineageViewSchema, type LineageView } from '../../../contracts/http-predictions.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
-import { formWith, problemOf, redImage } from '../../support/served-api.js';
+import { formWith, problemOf, redImage, serves } from '../../support/served-api.js';
 import { startLineageWorld, type LineageWorld } from '../../support/lineage-world.js';
 
 describe('lineage', () => {
@@ -138,6 +138,43 @@ describe('lineage', () => {
     expect(states(await lineageOf(id))).toMatchObject({ trained_on: 'failed', consists_of: 'verified' });
     await relabel('rose', label);
     expect(states(await lineageOf(id))).toMatchObject({ trained_on: 'verified' });
+  });
+
+  it('names who approved', async () => {
+    const id = await predict();
+    const { database } = lineage.served.api;
+    await database.query(
+      `INSERT INTO approvals (idempotency_key, model_name, version, workflow_id, pipeline_run_id, requested_by, summary,
+         outcome, on_expiry, expires_at, decided_by, decided_at)
+       SELECT idempotency_key, model_name, version, 'w', 'r', 'ada', 's', 'approved', 'reject', now(), 'grace', now()
+       FROM promotions`,
+    );
+    const { nodes, edges } = await lineageOf(id);
+    expect(nodes.find(({ kind }) => kind === 'approval')).toMatchObject({
+      name: 'approved by grace',
+      attributes: { outcome: 'approved', decided_by: 'grace' },
+    });
+    expect(edges.find(({ relation }) => relation === 'approved_by')?.state).toBe('verified');
+  });
+
+  it('says what the record lacks, and what it cannot know of a model from elsewhere', async () => {
+    const { served } = lineage;
+    const foreign = await served.registerTiny({ bias: 0.5 });
+    await served.promote(foreign);
+    await serves(served, foreign);
+    const id = await predict();
+    expect(states(await lineageOf(id, 'false'))).toMatchObject({
+      made_by: 'recorded',
+      trained_by: 'failed',
+      trained_on: 'failed',
+    });
+    await served.api.database.query(`UPDATE model_versions SET origin = 'uploaded' WHERE version = $1`, [
+      foreign.version,
+    ]);
+    const view = await lineageOf(id);
+    expect(states(view)).toMatchObject({ packaged_as: 'verified', imported_by: 'failed', evaluated_on: 'failed' });
+    expect(view.edges.find(({ relation }) => relation === 'imported_by')?.detail).toContain(foreign.runId);
+    await lineage.trainOn('flowers');
   });
 
   it('says that nobody can tell while the object store is away, and shows the record all the same', async () => {
