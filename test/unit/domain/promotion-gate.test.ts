@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+import type { Decision } from '../../../contracts/registry.js';
 import type { Comparison } from '../../../contracts/registry.js';
 import { approvalPolicySchema } from '../../../contracts/policy.js';
 import { decide, type GateInput } from '../../../domain/promotion-gate.js';
@@ -88,5 +90,22 @@ describe('the promotion gate', () => {
       summary: 'Refused: It answers nonsense.',
     });
     expect(failedChecks({ ...good, parity: broken, smokeTest: broken })).toEqual(['smoke_test', 'export_parity']);
+  });
+
+  const asking = (policy: z.input<typeof approvalPolicySchema>, more: Partial<GateInput> = {}): Decision =>
+    decide({ ...good, ...more, approval: approvalPolicySchema.parse(policy) });
+
+  it('asks a person every time, never, or when the gain is small, as the policy says', () => {
+    expect(asking({ mode: 'always' }).summary).toMatch(/Needs approval: the policy .* every time/);
+    expect(asking({ mode: 'when_needed', minGain: 0.03 })).toMatchObject({ outcome: 'needs_approval' });
+    expect(asking({ mode: 'when_needed', minGain: 0.03 }).summary).toMatch(/gain of \+2.0 points is below the \+3.0/);
+    expect(asking({ mode: 'when_needed', minGain: 0.02 }).outcome).toBe('promote');
+    expect(asking({ mode: 'never', minGain: 0.5 }).outcome).toBe('promote');
+  });
+
+  it('asks nobody about what fails a check, nor about other classes where nobody is to be asked', () => {
+    const otherClasses = { comparison: null, notCompared: 'Production knows other classes', sameClasses: false };
+    expect(asking({ mode: 'never' }, otherClasses).outcome).toBe('promote');
+    expect(asking({ mode: 'always' }, { minAccuracy: 0.99 }).outcome).toBe('refuse');
   });
 });
