@@ -1,3 +1,4 @@
+import { createAuditStore } from '../../../stores/audit.js';
 import { createDatasetStore, type DatasetStore } from '../../../stores/datasets.js';
 import { createIngestionStore } from '../../../stores/ingestions.js';
 import { createFeatureStore } from '../../../stores/features.js';
@@ -47,6 +48,15 @@ describe('datasets', () => {
     await ingestions.abandon('i-1');
     expect(await datasets.detail('tried')).toBeNull();
     expect((await datasets.list({ limit: 100 })).items.map(({ name }) => name)).not.toContain('tried');
+  });
+
+  it('leave an entry in the audit log when their current version changes, and none when it stays', async () => {
+    for (const images of [{ x: [1] }, { x: [1, 2] }, { x: [1, 2] }]) await commitImages(records.db, 'audited', images);
+    const { items } = await createAuditStore(records.db).list({ limit: 10, subject: 'datasets/audited' });
+    expect(items).toMatchObject([
+      { action: 'dataset.commit', via: 'workflow', before: { currentVersion: 1 }, after: { currentVersion: 2 } },
+      { subject: 'datasets/audited/versions/1', before: { currentVersion: null }, after: { currentVersion: 1 } },
+    ]);
   });
 
   it('tell their versions and sources', async () => {
