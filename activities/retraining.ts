@@ -5,11 +5,13 @@ import { checkTrainable } from '../domain/check-trainable.js';
 import type { DatasetStore } from '../stores/datasets.js';
 import type { OutboxStore } from '../stores/outbox.js';
 import type { RegistryStore } from '../stores/registry.js';
+import type { RetrainingFactStore } from '../stores/retraining-facts.js';
 import type { Logger } from '../platform/logging.js';
 
 export interface RetrainingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
+  facts: Pick<RetrainingFactStore, 'read'>;
   outbox: OutboxStore;
   logger: Logger;
 }
@@ -57,12 +59,21 @@ async function checkModelPerformance(
   const production = await deps.registry.production(modelName);
   if (!production) return { version: null, accuracy: null, detail: 'no model is in Production yet' };
   const { accuracy, intervals } = production.evaluation;
-  const [low, high] = intervals.accuracy.map((bound) => bound.toFixed(3));
+  const tested = `version ${production.version} in Production: test accuracy ${withInterval(accuracy, intervals.accuracy)}`;
+  const { feedback } = await deps.facts.read({ modelName, dataset: null, fallback: production.dataset });
+  const labelled = `${feedback.labelled} labelled predictions`;
   return {
     version: production.version,
     accuracy,
-    detail: `version ${production.version} in Production: test accuracy ${accuracy.toFixed(3)} (${low} to ${high})`,
+    detail:
+      feedback.accuracy === null || feedback.interval === null
+        ? `${tested}; no labelled predictions`
+        : `${tested}; in production ${withInterval(feedback.accuracy, feedback.interval)} of ${labelled}`,
   };
+}
+
+function withInterval(accuracy: number, interval: readonly number[]): string {
+  return `${accuracy.toFixed(3)} (${interval.map((bound) => bound.toFixed(3)).join(' to ')})`;
 }
 
 /** Counts what the newest version of the dataset holds that Production was not trained or tested on. */
@@ -70,18 +81,13 @@ async function checkNewData(
   deps: RetrainingDependencies,
   { modelName, dataset }: { modelName: string; dataset: string },
 ): Promise<NewDataCheck> {
-  const latest = await deps.datasets.latestVersion(dataset);
-  if (!latest) return { newImages: 0, newShare: 0, detail: `dataset ${dataset} has no version yet` };
-  const production = await deps.registry.production(modelName);
-  const known = production?.dataset === dataset ? await deps.datasets.examples(dataset, production.datasetVersion) : [];
-  const knownImages = new Set(known.map(({ sha256 }) => sha256));
-  const current = await deps.datasets.examples(dataset, latest.version);
-  const newImages = current.filter(({ sha256 }) => !knownImages.has(sha256)).length;
-  const newShare = newImages / Math.max(1, current.length);
+  const { data } = await deps.facts.read({ modelName, dataset, fallback: dataset });
+  if (!data) return { newImages: 0, newShare: 0, detail: `dataset ${dataset} has no version yet` };
+  const { images, newImages, newShare } = data;
   return {
     newImages,
     newShare,
-    detail: `${newImages} of ${current.length} images are new (${(100 * newShare).toFixed(1)} %)`,
+    detail: `${newImages} of ${images} images are new (${(100 * newShare).toFixed(1)} %)`,
   };
 }
 

@@ -25,6 +25,7 @@ import { predictionHistoryRoutes } from './routes/predictions.js';
 import { runArtifactRoutes } from './routes/run-artifacts.js';
 import { promotionRoutes } from './routes/promotions.js';
 import { registerRoutes } from './routes/register.js';
+import { retentionRoutes } from './routes/retention.js';
 import { retrainingRoutes } from './routes/retraining.js';
 import { scheduleRoutes } from './routes/schedules.js';
 import { tuningRoutes } from './routes/tuning.js';
@@ -58,6 +59,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...runArtifactRoutes(dependencies),
     // Before the runs themselves: `tuning` would be taken for the id of one.
     ...tuningRoutes(dependencies),
+    ...retentionRoutes(dependencies),
     ...pipelineRoutes(dependencies),
     ...pipelineAttemptRoutes(dependencies),
     ...retrainingRoutes(dependencies),

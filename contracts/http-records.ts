@@ -3,6 +3,7 @@ import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
 import { tuningResultViewSchema } from './http-tuning.js';
 import { promotionOutcomes, retrainingResultSchema } from './pipelines.js';
+import { retentionResultViewSchema } from './http-schedules.js';
 import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry.js';
 
 /** The record as HTTP shows it: the shapes of `registry.ts`, `training.ts` and `datasets.ts` in snake case. */
@@ -214,6 +215,7 @@ export const pipelineViewSchema = pipelineSchema
         importResultViewSchema,
         promotionResultViewSchema,
         decisionViewSchema,
+        retentionResultViewSchema,
       ])
       .nullable(),
   })

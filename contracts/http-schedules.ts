@@ -102,6 +102,18 @@ export const scheduleViewSchema = scheduleSummarySchema
   .meta({ id: 'Schedule' });
 export type ScheduleView = z.infer<typeof scheduleViewSchema>;
 
+/** `result` of a retention that was completed. */
+export const retentionResultViewSchema = z
+  .object({
+    dry_run: z.boolean(),
+    removed: z.record(z.string(), z.number().int()).describe('how many went, or would go, by step'),
+  })
+  .meta({ id: 'RetentionResult' });
+
+export const startRetentionSchema = z
+  .strictObject({ dry_run: z.boolean().default(true).describe('only counts what would go') })
+  .meta({ id: 'StartRetention' });
+
 export const backfillViewSchema = z
   .object({
     schedule_id: z.string(),

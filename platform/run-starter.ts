@@ -18,6 +18,7 @@ import {
   ingestionWorkflowId,
   promotionSteps,
   promotionWorkflowId,
+  retentionSteps,
   retrainingSteps,
   retrainingWorkflowId,
   taskQueues,
@@ -38,6 +39,7 @@ import {
   type Trigger,
   type ValidationInput,
 } from '../contracts/pipelines.js';
+import type { RetentionInput } from '../contracts/schedules.js';
 import type { TuningInput } from '../contracts/tuning.js';
 import type { Logger } from './logging.js';
 
@@ -60,6 +62,7 @@ export interface RunStarter {
   startPromotion(input: PromotionInput): Promise<StartedRun>;
   startValidation(input: ValidationInput): Promise<StartedRun>;
   startImport(input: ImportInput): Promise<StartedRun>;
+  startRetention(input: RetentionInput): Promise<StartedRun>;
 }
 
 /** Where runs are recorded. */
@@ -138,7 +141,9 @@ export function createRunStarter(options: StarterOptions): RunStarter {
   };
 }
 
-function startersByHand(options: StarterOptions): Pick<RunStarter, 'startPromotion' | 'startValidation'> {
+function startersByHand(
+  options: StarterOptions,
+): Pick<RunStarter, 'startPromotion' | 'startValidation' | 'startRetention'> {
   return {
     startPromotion: (input) =>
       startOnce(options, {
@@ -155,12 +160,20 @@ function startersByHand(options: StarterOptions): Pick<RunStarter, 'startPromoti
         workflowId: validationWorkflowId(input.modelName, input.version),
         steps: validationSteps,
       }),
+    startRetention: (input) =>
+      start(options, {
+        ...byHand({ modelName: null }),
+        input,
+        workflow: workflowTypes.applyRetention,
+        workflowId: workflowTypes.applyRetention,
+        steps: retentionSteps,
+      }),
   };
 }
 
 /** A person asks, and no dataset is named. */
 function byHand(input: {
-  modelName: string;
+  modelName: string | null;
 }): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
   return { input, modelName: input.modelName, requestId: randomUUID(), trigger: 'manual', dataset: null };
 }

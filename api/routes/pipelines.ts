@@ -29,6 +29,7 @@ const listQuery = pageQuery.extend({
       workflowTypes.retrainingPipeline,
       workflowTypes.tuneModel,
       workflowTypes.importModel,
+      workflowTypes.applyRetention,
     ])
     .optional(),
   model: nameSchema.optional(),

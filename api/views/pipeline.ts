@@ -17,6 +17,7 @@ import {
   type RetrainingResult,
 } from '../../contracts/pipelines.js';
 import { decisionSchema } from '../../contracts/registry.js';
+import { retentionResultSchema } from '../../contracts/schedules.js';
 import { tuningResultSchema } from '../../contracts/tuning.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
 import { statisticsView } from './dataset.js';
@@ -73,6 +74,8 @@ function resultView({ workflow, result }: PipelineRecord): ResultView {
       return shown(promotionResultSchema, result, promotionView);
     case workflowTypes.validateModel:
       return shown(decisionSchema, result, decisionView);
+    case workflowTypes.applyRetention:
+      return shown(retentionResultSchema, result, ({ dryRun, removed }) => ({ dry_run: dryRun, removed }));
     default:
       return shown(ingestionResultSchema, result, ingestionView);
   }

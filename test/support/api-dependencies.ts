@@ -33,6 +33,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       startRetraining: nothing,
       startPromotion: nothing,
       startImport: nothing,
+      startRetention: nothing,
       startValidation: nothing,
       cancel: nothing,
     },

@@ -2,14 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createRecordActivities } from '../../activities/records.js';
 import { createRequestActivities } from '../../activities/request-retraining.js';
+import { createRetrainingActivities } from '../../activities/retraining.js';
 import { taskQueues } from '../../contracts/names.js';
 import { wilsonInterval } from '../../domain/wilson-interval.js';
 import { createLogger } from '../../platform/logging.js';
 import { createRunStarter } from '../../platform/run-starter.js';
 import { createDatasetStore } from '../../stores/datasets.js';
 import { createFeedbackStore } from '../../stores/feedback.js';
+import { createOutboxStore } from '../../stores/outbox.js';
 import { createPipelineStore } from '../../stores/pipelines.js';
 import { createPolicyStore } from '../../stores/policies.js';
+import { createRegistryStore } from '../../stores/registry.js';
 import { createRetrainingDecisions } from '../../stores/retraining-decisions.js';
 import { createRetrainingFacts } from '../../stores/retraining-facts.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
@@ -69,15 +72,26 @@ function realActivities(
   const logger = createLogger('test', 'silent');
   const temporalClient = createTemporalClient(connection, config.TEMPORAL_NAMESPACE, address);
   const pipelines = createPipelineStore(database);
+  const datasets = createDatasetStore(database);
+  const facts = createRetrainingFacts(database, {
+    policies: createPolicyStore(database),
+    feedback: createFeedbackStore(database, wilsonInterval),
+  });
+  const { checkModelPerformance, checkNewData } = createRetrainingActivities({
+    registry: createRegistryStore(database),
+    datasets,
+    facts,
+    outbox: createOutboxStore(database),
+    logger,
+  });
   return {
+    checkModelPerformance,
+    checkNewData,
     ...createRecordActivities({ pipelines }),
     ...createRequestActivities({
-      datasets: createDatasetStore(database),
+      datasets,
       decisions: createRetrainingDecisions(database),
-      facts: createRetrainingFacts(database, {
-        policies: createPolicyStore(database),
-        feedback: createFeedbackStore(database, wilsonInterval),
-      }),
+      facts,
       pipelines,
       starter: createRunStarter({ temporal: temporalClient, pipelines, logger }),
       temporalClient,

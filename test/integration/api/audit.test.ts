@@ -26,6 +26,7 @@ const testedElsewhere = [
   'deleteRun',
   'startTuning',
   'triggerRetraining',
+  'startRetention',
   'scheduleRetraining',
   'pauseSchedule',
   'resumeSchedule',

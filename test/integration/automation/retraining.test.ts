@@ -6,9 +6,12 @@ import {
 } from '../../../contracts/http-retraining.js';
 import { scheduleViewSchema } from '../../../contracts/http-schedules.js';
 import { pageOf, problemSchema } from '../../../contracts/http.js';
+import { createPipelineStore } from '../../../stores/pipelines.js';
 import { createAuditStore } from '../../../stores/audit.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
+import { unfenced } from '../../support/figures.js';
+import { newVersionOf } from '../../support/registry-records.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
 
 let world: AutomationWorld;
@@ -70,6 +73,44 @@ describe('a check', () => {
     expect(
       await problem(`${path}/schedule`, { method: 'POST', body: { model_name: 'unheard_of', every_days: 7 } }),
     ).toMatchObject({ status: 404 });
+  });
+});
+
+describe('a check of a model in Production', () => {
+  it('tells labelled predictions, images that are new to it, and the hyperparameters it keeps', async () => {
+    const { registry, api } = world.served;
+    await api.database
+      .query(`INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
+      SELECT dataset, 2, 'd2', dvc_md5, statistics, sources, ingestion_id FROM dataset_versions WHERE dataset = 'dandelion_grass'`);
+    await api.database.query(`INSERT INTO dataset_examples (dataset, version, sha256, label, side)
+      SELECT dataset, 2, sha256, label, side FROM dataset_examples WHERE dataset = 'dandelion_grass' AND sha256 > lpad('20', 64, '0')`);
+    const { version } = await registry.register(
+      newVersionOf('served', { dataset: 'dandelion_grass', datasetVersion: 2 }),
+    );
+    await registry.promote({ modelName: 'served', version, idempotencyKey: 'served', reason: 'test', ...unfenced });
+    await api.database.query(
+      `INSERT INTO feedback (prediction_id, prediction_created_at, model_name, version, predicted, label, actor, contradicts)
+       SELECT gen_random_uuid(), now(), 'served', $1, 'grass', CASE WHEN n > 10 THEN 'grass' ELSE 'dandelion' END, 'ada', false
+       FROM generate_series(1, 40) n`,
+      [version],
+    );
+    const asked = { method: 'POST', body: { model_name: 'served' } };
+    const check = await answer(retrainingCheckSchema, `${path}/check`, asked);
+    expect(check).toMatchObject({
+      decision: 'retrain',
+      metrics: {
+        production_version: '1',
+        test_accuracy: 0.9,
+        production_accuracy: 0.75,
+        labelled: 40,
+        new_images: 20,
+        new_share: 0.25,
+      },
+    });
+    expect(check.reasons.flatMap(({ check: name, fired }) => (fired ? [name] : []))).toEqual([
+      'accuracy_drop',
+      'new_share',
+    ]);
   });
 });
 
@@ -160,10 +201,15 @@ describe('automatic retrainings', () => {
       expect(['already_running', 'cool_down']).toContain(skipped?.skipped_because);
       expect(retrained?.run).toMatchObject({ status: 'completed', outcome: 'promoted' });
     });
-    const runs = await world.served.api.database.query(
-      `SELECT FROM pipelines WHERE model_name = 'raced' AND workflow = 'retrainingPipeline'`,
-    );
+    const { items: runs } = await createPipelineStore(world.served.api.database).list({
+      limit: 10,
+      workflow: 'retrainingPipeline',
+      modelName: model,
+    });
     expect(runs).toHaveLength(1);
+    const details = runs[0]?.steps.map(({ detail }) => detail);
+    expect(details).toContain('no model is in Production yet');
+    expect(details).toContain('80 of 80 images are new (100.0 %)');
   });
 
   it('are not held back for ever by a run that was terminated from outside', async () => {

@@ -1,5 +1,6 @@
 import { backfillViewSchema, scheduleViewSchema, type ScheduleView } from '../../../contracts/http-schedules.js';
-import { pageOf } from '../../../contracts/http.js';
+import { pipelineViewSchema } from '../../../contracts/http-records.js';
+import { acceptedSchema, pageOf } from '../../../contracts/http.js';
 import { createSchedules, type Schedules } from '../../../api/schedules/schedules.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit.js';
@@ -131,6 +132,22 @@ describe('schedules', () => {
       expect(await problem(path(encodeURIComponent(id)))).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await problem(`${path('nightly')}/pause`, { method: 'POST', body: {} })).toMatchObject({ status: 404 });
+  });
+
+  it('run retention by hand as well, which only counts unless it is told not to, with one audit row', async () => {
+    const accepted = await ask('/api/v1/pipelines/retention', { method: 'POST', body: {} });
+    expect(accepted.status).toBe(202);
+    const { run_id: runId } = acceptedSchema.parse(await accepted.json());
+    const run = await world.withWorkers(() =>
+      poll(
+        () => answer(pipelineViewSchema, `/api/v1/pipelines/${runId}`),
+        ({ status }) => status !== 'running',
+      ),
+    );
+    expect(run).toMatchObject({ status: 'completed', workflow: 'applyRetention', result: { dry_run: true } });
+    const audit = createAuditStore(world.served.api.database);
+    const { items } = await audit.list({ limit: 10, subject: `pipelines/${runId}` });
+    expect(items).toMatchObject([{ action: 'pipeline.start', actor: 'ada', after: { dryRun: true } }]);
   });
 
   it('list what a backfill would run, and run nothing', async () => {
