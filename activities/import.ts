@@ -29,6 +29,6 @@ export function createImportActivities(deps: ImportDependencies): ImportActiviti
     findImported: (input) => findImported(deps, input),
     evaluateModelUpload: (input) => evaluateUpload(deps, input),
     registerModelUpload: (input, bundle) => registerUpload(deps, input, bundle),
-    discardModelUpload: ({ uploadId }) => discardModelUpload(deps.objects, uploadId),
+    discardModelUpload: ({ uploadId }) => discardModelUpload(deps, uploadId),
   };
 }

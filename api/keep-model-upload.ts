@@ -8,7 +8,7 @@ import { importOrderKey, uploadKey } from '../stores/object-keys.js';
 import type { ApiDependencies } from './dependencies.js';
 import type { ReceivedFile } from './keep-upload.js';
 
-type Stores = Pick<ApiDependencies, 'objects' | 'logger'>;
+type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
 
 export interface ModelUpload {
   form: ImportForm;
@@ -19,13 +19,17 @@ export interface ModelUpload {
   folder: string;
 }
 
+/** What stands in the record of uploads where those of images have their class. */
+const modelLabel = 'model';
+
 /**
  * Puts an uploaded model where its import finds it, what was said about it last. Gives what the import is started with.
  * Leaves nothing behind when that fails.
  */
 export async function keepModelUpload(stores: Stores, upload: ModelUpload): Promise<ImportInput> {
   const { form, format, by, folder } = upload;
-  const uploadId = randomUUID();
+  // On record before anything is stored: what nobody imports is found and removed by retention.
+  const uploadId = await stores.uploads.createUpload({ dataset: form.dataset, label: modelLabel });
   const files: ImportOrder['files'] = [];
   try {
     for (const [position, { name, path, sizeBytes }] of upload.files.entries()) {
@@ -46,10 +50,15 @@ export async function keepModelUpload(stores: Stores, upload: ModelUpload): Prom
 }
 
 /** Removes an upload that nothing will import. What stands in the way is only logged. */
-export async function discardModelUpload({ objects, logger }: Stores, uploadId: string, files: number): Promise<void> {
+export async function discardModelUpload(
+  { uploads, objects, logger }: Stores,
+  uploadId: string,
+  files: number,
+): Promise<void> {
   try {
     for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
     await objects.delete(importOrderKey(uploadId));
+    await uploads.markDiscarded(uploadId);
   } catch (error) {
     logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
   }

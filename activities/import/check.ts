@@ -15,7 +15,7 @@ import { checkedGraphName, judgedImages, readOrder, writeChecked } from './uploa
 
 /** Photographs an uploaded model is tried on before it is measured. */
 const triedImages = 12;
-const limits = { memoryBytes: 4e9, timeMs: 5 * 60_000 };
+const defaultLimits = { memoryBytes: 4e9, timeMs: 5 * 60_000 };
 
 /** A process that died of a model twice has not died of something else. */
 const deathsOfModel = 2;
@@ -49,7 +49,7 @@ export function checkUpload(deps: CheckDependencies, input: ImportInput): Promis
           output: order.output,
           images: await fetchImages(deps, sha256s, join(folder, 'images'), signal),
           outputPath,
-          limits,
+          limits: deps.importLimits ?? defaultLimits,
         },
         signal,
       );

@@ -1,8 +1,10 @@
+import type { ImportJob } from '../../model/jobs.js';
 import type { Logger } from '../../platform/logging.js';
 import type { DatasetStore } from '../../stores/datasets.js';
 import type { ObjectStore } from '../../stores/object-store.js';
 import type { RegistryStore } from '../../stores/registry.js';
 import type { RunStore } from '../../stores/runs.js';
+import type { UploadStore } from '../../stores/uploads.js';
 import type { ServingDependencies } from '../validation/serve-test-images.js';
 
 /** What trying an uploaded model needs, on either worker. */
@@ -12,10 +14,13 @@ export interface CheckDependencies {
   /** Folder for files of a job; whatever is in it may be lost. */
   scratchFolder: string;
   logger: Logger;
+  /** What trying a model may take; there is a default. */
+  importLimits?: ImportJob['limits'];
 }
 
 export interface ImportDependencies extends CheckDependencies, Omit<ServingDependencies, 'datasets' | 'bundleFolder'> {
   registry: Pick<RegistryStore, 'get' | 'ofRun' | 'register'>;
   runs: Pick<RunStore, 'open' | 'get' | 'fail'>;
+  uploads: Pick<UploadStore, 'markDiscarded'>;
   codeRevision: string;
 }

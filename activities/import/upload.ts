@@ -5,6 +5,7 @@ import { importOrderSchema, type ImportInput, type ImportOrder } from '../../con
 import { importedModelSchema } from '../../model/jobs.js';
 import { checkedModelKey, importOrderKey, uploadPrefix } from '../../stores/object-keys.js';
 import type { ObjectStore } from '../../stores/object-store.js';
+import type { ImportDependencies } from './dependencies.js';
 
 /** What the check of an upload has found, for the steps after it. */
 export const checkedSchema = importedModelSchema.extend({ datasetVersion: z.number().int() });
@@ -37,8 +38,12 @@ async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
 }
 
 /** Removes everything of an upload from the object store. */
-export async function discardModelUpload(objects: ObjectStore, uploadId: string): Promise<void> {
+export async function discardModelUpload(
+  { objects, uploads }: Pick<ImportDependencies, 'objects' | 'uploads'>,
+  uploadId: string,
+): Promise<void> {
   for await (const { key } of objects.list(uploadPrefix(uploadId))) await objects.delete(key);
+  await uploads.markDiscarded(uploadId);
 }
 
 /** The images of one side that a model can be judged on: those of a class it knows. */

@@ -22,7 +22,7 @@ import { accepted } from './pipelines.js';
 
 type Dependencies = Pick<
   ApiDependencies,
-  'registry' | 'runs' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'
+  'registry' | 'runs' | 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'
 >;
 
 /** Models into the registry: from a run that has ended, or from files that were made elsewhere. */

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 
 /** A thread that looks at the memory of its process, and ends the process when there is too much of it. */
@@ -8,17 +8,21 @@ const everyMs = 100;
 const standardError = 2;
 
 const startedAt = performance.now();
-setInterval(() => {
+function look(): void {
   if (process.memoryUsage.rss() > limits.memoryBytes) {
     end(`The model takes more than ${(limits.memoryBytes / 1e6).toFixed(0)} MB of memory.`);
   }
   if (performance.now() - startedAt > limits.timeMs) {
     end(`The model could not be tried within ${(limits.timeMs / 1000).toFixed(0)} seconds.`);
   }
-}, everyMs);
+}
 
 function end(reason: string): void {
   // Not process.stderr: that of a thread waits for the main thread, which may be busy for ever.
   writeSync(standardError, `${reason}\n`);
   process.kill(process.pid, 'SIGKILL');
 }
+
+look();
+setInterval(look, everyMs);
+parentPort?.postMessage('watching');

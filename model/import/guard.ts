@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 
 /** What a process may use while it tries a model that nobody here has made. */
@@ -8,11 +9,11 @@ export interface Limits {
 
 /**
  * Ends this process when it takes more than that, also while it is deep inside a runtime that gives no control back.
- * Its last words say why. Gives what lifts the limits again.
+ * Its last words say why. Resolves when it is being watched, with what lifts the limits again.
  */
-export function guardProcess(limits: Limits): () => Promise<void> {
+export async function guardProcess(limits: Limits): Promise<() => Promise<void>> {
   const thread = new Worker(new URL('./guard-thread.js', import.meta.url), { workerData: limits });
-  thread.unref();
+  await once(thread, 'message');
   return async () => {
     await thread.terminate();
   };

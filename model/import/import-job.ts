@@ -19,7 +19,7 @@ import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
  * @throws PerennialError bundle_invalid, which says what is wrong and what to do; parity_failed
  */
 export async function importModel(job: ImportJob): Promise<ImportedModel> {
-  const lift = guardProcess(job.limits);
+  const lift = await guardProcess(job.limits);
   try {
     return await checkModel(job);
   } finally {

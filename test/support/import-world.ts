@@ -6,10 +6,12 @@ import { createAttemptRecorder } from '../../activities/attempt-recorder.js';
 import { createActivityInterceptor } from '../../activities/interceptor.js';
 import { createRecordActivities } from '../../activities/records.js';
 import { createStores, type Stores } from '../../api/stores.js';
+import { acceptedSchema } from '../../contracts/http.js';
 import { taskQueues } from '../../contracts/names.js';
 import { createLogger } from '../../platform/logging.js';
 import { createAttemptStore } from '../../stores/attempts.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
+import { createApiClient, type Pipeline } from './api-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
 import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
 import { startApi, type ServedApi } from './served-api.js';
@@ -20,6 +22,9 @@ export interface ImportWorld {
   served: ServedApi;
   stores: Stores;
   ingestion: IngestionWorld;
+  upload(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Response>;
+  /** Uploads a model that is accepted, as Ada, and waits until its import has ended. */
+  imported(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Pipeline>;
   /** Keys of what uploads have left in the object store. */
   leftovers(): Promise<string[]>;
   stop(): Promise<void>;
@@ -42,6 +47,14 @@ export async function startImportWorld(scratchFolder: string): Promise<ImportWor
     served,
     stores,
     ingestion,
+    upload: (fields, files) => upload(served.url, fields, files),
+    async imported(fields, files) {
+      const response = await upload(served.url, fields, files);
+      expect(response.status).toBe(202);
+      const { run_id, status_url } = acceptedSchema.parse(await response.json());
+      expect(response.headers.get('location')).toBe(status_url);
+      return createApiClient(served.url).ended(run_id, 30_000);
+    },
     async leftovers() {
       const keys: string[] = [];
       for await (const { key } of served.api.objects.list('uploads/')) keys.push(key);
@@ -54,6 +67,13 @@ export async function startImportWorld(scratchFolder: string): Promise<ImportWor
       await Promise.all([ingestion.stop(), temporal.stop()]);
     },
   };
+}
+
+function upload(url: string, fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Response> {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const [name, bytes] of Object.entries(files)) form.append('files', new Blob([new Uint8Array(bytes)]), name);
+  return fetch(`${url}/api/v1/mlops/models/register`, { method: 'POST', body: form, headers: { 'X-Actor': 'ada' } });
 }
 
 /** Twelve pictures each of two classes that the tiny model tells apart. */

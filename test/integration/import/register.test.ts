@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { bundleFiles } from '../../../contracts/bundle.js';
 import { modelVersionViewSchema, pipelineViewSchema } from '../../../contracts/http-records.js';
-import { acceptedSchema, problemSchema } from '../../../contracts/http.js';
+import { problemSchema } from '../../../contracts/http.js';
 import { hyperparametersSchema } from '../../../contracts/training.js';
 import { createEngine } from '../../../model/serving/engine.js';
 import { verifyBundle } from '../../../model/serving/verify-bundle.js';
 import { tf } from '../../../model/tensorflow.js';
 import { fetchBundle } from '../../../stores/bundles.js';
-import { createApiClient, type ApiClient, type Pipeline } from '../../support/api-client.js';
+import { createRetentionStore } from '../../../stores/retention.js';
+import { createApiClient, type ApiClient } from '../../support/api-client.js';
 import { startImportWorld, type ImportWorld } from '../../support/import-world.js';
 import { formPart, multipartHeaders, postRaw } from '../../support/raw-request.js';
 import { problemOf, redImage } from '../../support/served-api.js';
@@ -29,25 +30,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => world.stop());
 
-type Files = Record<string, Uint8Array>;
 const path = '/api/v1/mlops/models/register';
-
-function upload(fields: Record<string, string>, files: Files): Promise<Response> {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  for (const [name, bytes] of Object.entries(files)) form.append('files', new Blob([new Uint8Array(bytes)]), name);
-  return fetch(world.served.url + path, { method: 'POST', body: form, headers: { 'X-Actor': 'ada' } });
-}
-
-/** Uploads a model that is accepted, and waits until its import has ended. */
-async function imported(fields: Record<string, string>, files: Files): Promise<Pipeline> {
-  const response = await upload(fields, files);
-  expect(response.status).toBe(202);
-  const { run_id, status_url } = acceptedSchema.parse(await response.json());
-  expect(response.headers.get('location')).toBe(status_url);
-  return client.ended(run_id, 30_000);
-}
-
+const upload: ImportWorld['upload'] = (fields, files) => world.upload(fields, files);
+const imported: ImportWorld['imported'] = (fields, files) => world.imported(fields, files);
 const registerJson = (body: unknown): ReturnType<ApiClient['post']> => client.post(path, body);
 /** The tiny model's first output is the redder. */
 const tiny = { 'classifier.onnx': tinyGraph(2, 0) };
@@ -129,6 +114,12 @@ describe('an uploaded ONNX model', () => {
     expect(await world.leftovers()).toEqual([]);
   });
 
+  it('leaves nothing for retention to tidy up', async () => {
+    expect(await createRetentionStore(world.served.api.database).leftUploads(new Date(Date.now() + 60_000))).toEqual(
+      [],
+    );
+  });
+
   it('that knows some classes only is judged on those', async () => {
     const { result } = await imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
     expect(result).toMatchObject({ version: '1', test: { accuracy: 1 } });
@@ -190,7 +181,7 @@ describe('an uploaded TF.js model', () => {
     const files = await saveLayers(model, join(folder, 'layers'));
     tf.dispose(weights);
     model.dispose();
-    const sent: Files = {};
+    const sent: Record<string, Uint8Array> = {};
     for (const { name, path: from } of files) sent[name] = await readFile(from);
     const pipeline = await imported({ model_name: 'layers', labels }, sent);
     expect(pipeline.error).toBeNull();

@@ -113,6 +113,10 @@ describe('an uploaded ONNX graph', () => {
       graph: () => channelsFirst({ nodes: [custom, reshape] }),
       says: /custom code: com\.example\.Cheat/,
     },
+    'an operator with a name that no database takes': {
+      graph: () => channelsFirst({ nodes: [node(`a\0b${'c'.repeat(10_000)}`, ['image'], 'pooled'), reshape] }),
+      says: /^[^\0]{100,1000}$/,
+    },
     'random numbers': {
       graph: () => channelsFirst({ nodes: [node('RandomNormalLike', ['image'], 'pooled'), reshape] }),
       says: /RandomNormalLike/,

@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { createCheckActivities } from '../../../activities/import.js';
+import type { CheckResult } from '../../../activities/import/check.js';
+import { createValidationActivities } from '../../../activities/validation.js';
+import type { ImportInput, ImportOrder } from '../../../contracts/import.js';
+import type { Decision } from '../../../contracts/registry.js';
+import { createLogger } from '../../../platform/logging.js';
+import { importOrderKey, uploadKey } from '../../../stores/object-keys.js';
+import { startImportWorld, type ImportWorld } from '../../support/import-world.js';
+import { curator } from '../../support/registry-records.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { tinyGraph } from '../../support/tiny-graph.js';
+import { refusalOf } from '../../support/uploaded-models.js';
+
+const folder = temporaryFolder();
+let world: ImportWorld;
+
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  world = await startImportWorld(folder);
+}, 60_000);
+afterAll(() => world.stop());
+
+const tiny = { 'classifier.onnx': tinyGraph(2, 0) };
+
+describe('a version from elsewhere', () => {
+  const validate = (modelName: string): Promise<Decision> => {
+    const deps = {
+      ...world.stores,
+      objects: world.served.api.objects,
+      bundleFolder: join(folder, 'bundles'),
+      threads: 1,
+    };
+    const { validateCandidate } = createValidationActivities({
+      ...deps,
+      minAccuracy: 0.9,
+      imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
+    });
+    const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+    return environment.run(validateCandidate, { modelName, version: 1 });
+  };
+
+  it('goes through the promotion gate like any other, but has no source to compare its graph with', async () => {
+    await world.imported({ model_name: 'from_outside', labels: 'red,green' }, tiny);
+    const decision = await validate('from_outside');
+    expect(decision.outcome).toBe('promote');
+    expect(decision.reasons.find(({ check }) => check === 'export_parity')?.detail).toContain('no source to compare');
+  });
+
+  it('needs a person when it does not know the classes of its dataset', async () => {
+    await world.imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
+    expect((await validate('some_classes')).outcome).toBe('needs_approval');
+  });
+});
+
+describe('the check of an upload', () => {
+  const input: ImportInput = {
+    modelName: 'deadly',
+    dataset: 'flowers',
+    uploadId: 'deadly',
+    contentId: 'c',
+    format: 'onnx',
+    trigger: 'manual',
+    requestId: 'r',
+  };
+  const check = (attempt: number): Promise<CheckResult> => {
+    const { checkModelUpload } = createCheckActivities({
+      ...world.stores,
+      objects: world.served.api.objects,
+      scratchFolder: join(folder, 'check'),
+      logger: createLogger('test', 'silent'),
+      importLimits: { memoryBytes: 1, timeMs: 60_000 },
+    });
+    const environment = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });
+    return environment.run(checkModelUpload, input);
+  };
+
+  it('takes a second death of its process for the doing of the model', async () => {
+    const bytes = tiny['classifier.onnx'];
+    const key = uploadKey('deadly', 0);
+    const order: ImportOrder = {
+      modelName: 'deadly',
+      dataset: 'flowers',
+      labels: ['red', 'green'],
+      scaling: null,
+      output: 'probabilities',
+      description: '',
+      tags: {},
+      licence: null,
+      semanticVersion: null,
+      format: 'onnx',
+      files: [{ name: 'a.onnx', key, sizeBytes: bytes.length, sha256: 'a'.repeat(64) }],
+      by: curator,
+    };
+    const { objects } = world.served.api;
+    await objects.put(key, bytes);
+    await objects.put(importOrderKey('deadly'), Buffer.from(JSON.stringify(order)));
+    await expect(check(1)).rejects.toMatchObject({ code: 'trainer_died' });
+    const { code, message } = await refusalOf(check(2));
+    expect(code).toBe('bundle_invalid');
+    expect(message).toContain('more than 0 MB of memory');
+  });
+});
