@@ -4,13 +4,16 @@ import type { AttemptEntry, AttemptStore } from '../stores/attempts.js';
 
 /** Tells our record of attempts at activities, without ever being in the way of one. */
 export interface AttemptRecorder {
-  /** Tells that an attempt has begun; nobody waits for it. */
-  begin(attempt: AttemptEntry): void;
-  /** Tells how an attempt ended. Resolves when that is written, or after two seconds; never rejects. */
-  end(attempt: AttemptEntry): Promise<void>;
+  /**
+   * Tells that an attempt has begun, for which nobody waits, and gives the way to tell how it ended: that resolves when
+   * it is written, or after two seconds, and never rejects.
+   */
+  begin(attempt: AttemptEntry): (ended: AttemptEntry) => Promise<void>;
 }
 
 const longestWaitMs = 2_000;
+/** What ends sooner is written once, when it has ended. */
+const shortMs = 50;
 /** Attempts that are kept to be written later while Postgres is away; beyond that they are only in the log. */
 const maxKept = 500;
 
@@ -46,8 +49,13 @@ export function createAttemptRecorder(attempts: Pick<AttemptStore, 'write'>, log
     return filling.written;
   };
   return {
-    begin: (attempt) => void add(attempt),
-    end: (attempt) => atMost(add(attempt), longestWaitMs),
+    begin(attempt) {
+      const shown = setTimeout(() => void add(attempt), shortMs);
+      return (ended) => {
+        clearTimeout(shown);
+        return atMost(add(ended), longestWaitMs);
+      };
+    },
   };
 }
 

@@ -20,7 +20,7 @@ export interface AttemptRecording {
 }
 
 const unrecorded: AttemptRecording = {
-  attempts: { begin: () => undefined, end: () => Promise.resolve() },
+  attempts: { begin: () => () => Promise.resolve() },
   worker: 'unknown',
 };
 
@@ -42,11 +42,11 @@ export function createActivityInterceptor(
       const durationMs = (): number => Math.round(performance.now() - startedAt);
       const capture = createLogCapture();
       const begun = attemptOf(context.info, worker);
-      attempts.begin(begun);
+      const end = attempts.begin(begun);
       try {
         const result: unknown = await capture.during(() => next(input));
         log.info({ duration_ms: durationMs() }, 'activity completed');
-        await attempts.end({ ...begun, ...endOf('completed', capture) });
+        await end({ ...begun, ...endOf('completed', capture) });
         return result;
       } catch (error) {
         const failure = (await cancellationOf(context)) ?? toTemporalFailure(error, attempt);
@@ -54,7 +54,7 @@ export function createActivityInterceptor(
         capture.during(() => {
           log.warn({ duration_ms: durationMs(), code: errorCodeOf(error), error }, `activity ${status}`);
         });
-        await attempts.end({ ...begun, ...endOf(status, capture), error: errorOf(failure) });
+        await end({ ...begun, ...endOf(status, capture), error: errorOf(failure) });
         throw failure;
       }
     },

@@ -108,8 +108,11 @@ describe('the attempts of a pipeline', () => {
     expect(attempts.every(({ status }) => status === 'completed' || status === 'failed')).toBe(true);
     expect(attempts[0]).toMatchObject({ activity: 'openPipeline', step: 'start' });
     expect(attempts.at(-1)).toMatchObject({ activity: 'closePipeline', step: 'end' });
-    const times = attempts.map(({ started_at }) => Date.parse(started_at));
-    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    const ofChildren = attempts
+      .map(({ activity }) => activity)
+      .filter((name) => /^(ext|fit|pack|reg|val|mov)/.test(name));
+    const fitted = ['extractFeatures', 'fitModel', 'fitModel', 'fitModel', 'packageModel'];
+    expect(ofChildren).toEqual([...fitted, 'registerModel', 'validateCandidate', 'moveProduction']);
   });
 
   it('tell why a step failed for good, and people are told too', async () => {

@@ -45,28 +45,40 @@ function slowRecord(): {
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Waits until an attempt has run so long that it is shown as running. */
+const shown = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 80));
 
 describe('the recorder of attempts', () => {
   it('writes what comes while it writes in one further batch, an attempt once with its newest state', async () => {
     const record = slowRecord();
     const recorder = createAttemptRecorder(record, logger);
-    recorder.begin(entry('1'));
-    await settle();
-    recorder.begin(entry('2'));
-    const firstEnds = recorder.end(entry('1', 'completed'));
-    const secondEnds = recorder.end(entry('2', 'failed'));
+    const endFirst = recorder.begin(entry('1'));
+    expect(record.batches).toEqual([]);
+    await shown();
+    const endSecond = recorder.begin(entry('2'));
+    await shown();
+    const ends = [endSecond(entry('2', 'failed')), endFirst(entry('1', 'completed'))];
     expect(record.batches).toEqual([['1 running']]);
     record.release();
     await settle();
     record.release();
-    await Promise.all([firstEnds, secondEnds]);
+    await Promise.all(ends);
     expect(record.batches).toEqual([['1 running'], ['2 failed', '1 completed']]);
+  });
+
+  it('writes what ends at once when it has ended, and no more', async () => {
+    const batches: string[][] = [];
+    const write = (entries: readonly AttemptEntry[]): Promise<void> =>
+      Promise.resolve(void batches.push(entries.map(({ status }) => status)));
+    await createAttemptRecorder({ write }, logger).begin(entry('1'))(entry('1', 'completed'));
+    await shown();
+    expect(batches).toEqual([['completed']]);
   });
 
   it('holds an activity up for two seconds at most', async () => {
     const recorder = createAttemptRecorder(slowRecord(), logger);
     const startedAt = performance.now();
-    await recorder.end(entry('1', 'completed'));
+    await recorder.begin(entry('1'))(entry('1', 'completed'));
     const waitedMs = performance.now() - startedAt;
     expect(waitedMs).toBeGreaterThan(1_900);
     expect(waitedMs).toBeLessThan(3_000);
@@ -81,11 +93,11 @@ describe('the recorder of attempts', () => {
       return Promise.resolve();
     };
     const recorder = createAttemptRecorder({ write }, logger);
-    await recorder.end(entry('1', 'failed'));
-    recorder.begin(entry('2'));
-    await settle();
+    await recorder.begin(entry('1'))(entry('1', 'failed'));
+    const end = recorder.begin(entry('2'));
+    await shown();
     isAway = false;
-    await recorder.end(entry('2', 'completed'));
+    await end(entry('2', 'completed'));
     expect(batches).toEqual([['1 failed', '2 completed']]);
   });
 
@@ -96,8 +108,7 @@ describe('the recorder of attempts', () => {
       return Promise.reject(new TypeError('not a row'));
     };
     const recorder = createAttemptRecorder({ write }, logger);
-    await recorder.end(entry('1', 'completed'));
-    await recorder.end(entry('2', 'completed'));
+    for (const id of ['1', '2']) await recorder.begin(entry(id))(entry(id, 'completed'));
     expect(calls).toBe(2);
   });
 });
