@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { nameSchema } from './datasets.js';
 import { acceptedSchema, startRetrainingSchema } from './http.js';
 import { runStatuses } from './pipelines.js';
+import { modelNameSchema } from './registry.js';
 import { retrainingKinds, retrainingReasonSchema, skipReasons } from './retraining.js';
 
 export const checkRetrainingSchema = z
-  .strictObject({ model_name: nameSchema.optional() })
+  .strictObject({ model_name: modelNameSchema.optional() })
   .meta({ id: 'CheckRetraining' });
 
 export const triggerRetrainingSchema = z

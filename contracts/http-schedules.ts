@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { decisionViewOfRetrainingSchema } from './http-retraining.js';
 import { intervalSchema, hourWindowSchema, scheduleJobs, timeZoneSchema } from './schedules.js';
 import { runStatuses } from './pipelines.js';
+import { modelNameSchema } from './registry.js';
 
 const day = 86_400;
 
@@ -41,7 +42,7 @@ export const changeScheduleSchema = z
 export const setRetrainingScheduleSchema = z
   .strictObject({
     ...settingFields,
-    model_name: z.string().optional(),
+    model_name: modelNameSchema.optional(),
     paused: z.boolean().optional().describe('left away, it stays as it is'),
   })
   .refine(saidOnce, onceOnly)

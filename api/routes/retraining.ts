@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { nameSchema } from '../../contracts/datasets.js';
+import { modelNameSchema } from '../../contracts/registry.js';
 import {
   checkRetrainingSchema,
   decisionViewOfRetrainingSchema,
@@ -61,7 +61,7 @@ function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
     summary: 'Retrain a model, and promote it if it is better',
     tag: 'retraining',
     audit: 'retraining.trigger',
-    params: z.object({ name: nameSchema }),
+    params: z.object({ name: modelNameSchema }),
     body: jsonBody(triggerRetrainingSchema, limit),
     success: json(triggeredRetrainingSchema, 'Started, or joined the one under way', 202),
     problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
@@ -116,7 +116,7 @@ function historyRoute({ decisions }: Dependencies): Route {
     operationId: 'listRetrainingDecisions',
     summary: 'Every request to retrain, what was decided and why, and how its run ended; newest first',
     tag: 'retraining',
-    query: pageQuery.extend({ model: nameSchema.optional() }),
+    query: pageQuery.extend({ model: modelNameSchema.optional() }),
     success: json(pageOf(decisionViewOfRetrainingSchema), 'A page of decisions'),
     problems: ['bad_request', 'database_unavailable'],
     async handle({ query: { limit: size, page_token, model } }) {
