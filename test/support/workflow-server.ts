@@ -18,9 +18,9 @@ export interface WorkflowServer {
 }
 
 /** A real Temporal server of its own for one test file, with the built workflow bundle. */
-export async function startWorkflowServer(): Promise<WorkflowServer> {
+export async function startWorkflowServer({ onDisk = false } = {}): Promise<WorkflowServer> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  const temporal = await startTemporal();
+  const temporal = await startTemporal({ onDisk });
   const { address } = temporal;
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });

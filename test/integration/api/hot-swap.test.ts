@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { predictionSchema } from '../../../contracts/http.js';
+import type { ModelVersion } from '../../../contracts/registry.js';
+import { tester } from '../../support/figures.js';
+import { formWith, redImage, serves, startApi, type ServedApi } from '../../support/served-api.js';
+import { startObjectStore, startPostgres, type TestService } from '../../support/services.js';
+
+describe('a hundred changes of the model under load', () => {
+  let services: TestService[];
+  let served: ServedApi;
+  let versions: ModelVersion[];
+  let image: Uint8Array;
+
+  beforeAll(async () => {
+    const [postgres, objectStore] = await Promise.all([startPostgres(), startObjectStore()]);
+    services = [postgres, objectStore];
+    served = await startApi({ ...postgres.environment, ...objectStore.environment });
+    image = await redImage();
+    // Three, because the version before is kept loaded: going round among them loads one each time.
+    versions = [];
+    for (const bias of [0, 0.5, 1]) {
+      const version = await served.registerTiny({ bias });
+      await served.promote(version);
+      await serves(served, version);
+      versions.push(version);
+    }
+  });
+  afterAll(async () => {
+    await served.stop();
+    await Promise.all(services.map((service) => service.stop()));
+  });
+
+  async function change(version: ModelVersion): Promise<void> {
+    await served.registry.rollBack({
+      modelName: version.modelName,
+      version: version.version,
+      by: tester,
+      reason: 'round',
+      idempotencyKey: randomUUID(),
+    });
+    await serves(served, version);
+  }
+
+  async function changes(count: number): Promise<void> {
+    for (let at = 0; at < count; at += 1) {
+      const next = versions[at % versions.length];
+      if (next) await change(next);
+    }
+  }
+
+  it('fails no request, answers with known versions only, and leaves memory where it was', async () => {
+    const answers = new Map<string, number>();
+    let running = true;
+    const clients = Array.from({ length: 3 }, async () => {
+      while (running) {
+        const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
+        const answer = response.ok
+          ? predictionSchema.parse(await response.json()).model_version
+          : await response.text();
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }
+    });
+    await changes(21);
+    const before = process.memoryUsage().rss;
+    await changes(81);
+    running = false;
+    await Promise.all(clients);
+    await sleep(100);
+    const grownBytes = process.memoryUsage().rss - before;
+    expect([...answers.keys()].sort()).toEqual(versions.map(({ version }) => String(version)));
+    // An engine that is not released keeps a thread of ten megabytes and more: 81 of them could not hide in this.
+    expect(grownBytes).toBeLessThan(120_000_000);
+  });
+});
