@@ -19,6 +19,7 @@ import { createFeatureStore } from '../../../stores/features.js';
 import { checkpointKey, checkpointPrefix } from '../../../stores/object-keys.js';
 import { createObjectStore } from '../../../stores/object-store.js';
 import { createRegistryStore } from '../../../stores/registry.js';
+import { createRunDetailStore } from '../../../stores/run-details.js';
 import { createRunStore } from '../../../stores/runs.js';
 import { commitImages } from '../../support/dataset-version.js';
 import { hyperparameters } from '../../support/figures.js';
@@ -123,6 +124,35 @@ describe('checkpoints', () => {
     await expect(fail('object_store_unavailable')).rejects.toMatchObject({ code: 'object_store_unavailable' });
     expect((await deps.runs.get(runId))?.status).toBe('failed');
     await fail('object_store_refused');
+  });
+});
+
+describe('a run that is stopped half-way', () => {
+  it('keeps its parameters, metrics, files and error; only its checkpoints go', async () => {
+    const details = createRunDetailStore(records.db);
+    const cancelled = { status: 'cancelled', error: { code: 'cancelled', message: 'The run was cancelled.' } } as const;
+    for (const ending of [failure, cancelled]) {
+      const { runId } = await startRun(3);
+      const artifact = {
+        name: 'curves.svg',
+        objectKey: `runs/${runId}/curves.svg`,
+        sha256: 'a'.repeat(64),
+        sizeBytes: 3,
+      };
+      await deps.objects.put(artifact.objectKey, Buffer.from('svg'));
+      await deps.runs.addArtifact(runId, artifact);
+      await failTraining(deps, runId, ending);
+      expect(await details.detail(runId)).toMatchObject({
+        ...ending,
+        hyperparameters,
+        experiment: 'rose',
+        finalMetrics: { validation_loss: 1, train_accuracy: 0.5 },
+        checkpoints: 0,
+      });
+      expect(await deps.runs.epochs(runId)).toHaveLength(3);
+      expect(await deps.runs.artifacts(runId)).toEqual([artifact]);
+      expect(Buffer.from(await deps.objects.get(artifact.objectKey)).toString()).toBe('svg');
+    }
   });
 });
 
