@@ -55,8 +55,10 @@ export function createApproval(input: PromotionInput): Approval {
   return {
     approver: () => (answered?.isApproved === true ? answered.verdict.by.name : null),
     async wait() {
-      const { onExpiry, waitMs } = await openApproval({ ...input, ...place() });
+      // People see the question as soon as it is on record, which may be long before this worker hears of it.
       state = 'waiting';
+      // A question that was put on record is taken back there: a cancellation counts from then on.
+      const { onExpiry, waitMs } = await CancellationScope.nonCancellable(() => openApproval({ ...input, ...place() }));
       try {
         await condition(() => answered !== null, Math.max(1, waitMs));
       } catch (error) {

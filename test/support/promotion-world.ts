@@ -22,6 +22,8 @@ export interface PromotionWorld {
   served: ServedApi;
   stores: Stores;
   postgres: TestService;
+  /** Where the services are: for another API or a worker in a process of its own. */
+  environment: Record<string, string>;
   /** Registers a tiny model whose validation is on record. */
   candidate(options?: { bias?: number; decision?: Partial<Decision> | null }): Promise<ModelVersion>;
   /** The worker, of which there is one at a time. */
@@ -36,10 +38,11 @@ export async function startPromotionWorld(
 ): Promise<PromotionWorld> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
-  const served = await startApi({ ...postgres.environment, ...objectStore.environment, ...temporal.environment });
+  const environment = { ...postgres.environment, ...objectStore.environment, ...temporal.environment };
+  const served = await startApi(environment);
   const stores = createStores(served.api.database);
   const connection = await NativeConnection.connect({ address: temporal.address });
-  const activities = wrap(await realActivities(stores));
+  const activities = wrap(await promotionActivities(stores));
   let running: { worker: Worker; ended: Promise<void> } | null = null;
   const stopWorker = async (): Promise<void> => {
     running?.worker.shutdown();
@@ -50,6 +53,7 @@ export async function startPromotionWorld(
     served,
     stores,
     postgres,
+    environment,
     stopWorker,
     async candidate({ bias = 0, decision = {} } = {}) {
       const version = await served.registerTiny({ bias });
@@ -59,7 +63,7 @@ export async function startPromotionWorld(
       return version;
     },
     async startWorker() {
-      const worker = await createWorker(connection, served.api.database, activities);
+      const worker = await createPromotionWorker(connection, served.api.database, activities);
       running = { worker, ended: worker.run() };
     },
     async stop() {
@@ -71,7 +75,12 @@ export async function startPromotionWorld(
   };
 }
 
-function createWorker(connection: NativeConnection, database: Database, activities: AllActivities): Promise<Worker> {
+/** A worker of the pipeline queue that is wired as ours are. */
+export function createPromotionWorker(
+  connection: NativeConnection,
+  database: Database,
+  activities: AllActivities,
+): Promise<Worker> {
   const logger = createLogger('test', 'silent');
   const attempts = createAttemptRecorder(createAttemptStore(database), logger);
   return Worker.create({
@@ -87,7 +96,7 @@ function createWorker(connection: NativeConnection, database: Database, activiti
 }
 
 /** All but the test image is real: the tiny models were trained on no dataset. */
-async function realActivities(stores: Stores): Promise<AllActivities> {
+export async function promotionActivities(stores: Stores): Promise<AllActivities> {
   const image = await redImage();
   const facts = {
     sha256: 'a'.repeat(64),
