@@ -125,13 +125,16 @@ function storable(text: string): string {
 }
 
 /**
- * A run that continued as new has further Temporal runs under its workflow id, which are no pipelines of their own: they
- * are the ones between its start and that of the next pipeline of that id.
+ * Ids of children begin with those of the pipeline and a dash: in the C collation they lie between that and the same with
+ * a full stop, the next character. A run that continued as new has further Temporal runs under its workflow id, which are
+ * no pipelines of their own: they are the ones between its start and that of the next pipeline of that id.
  */
 const selectAttempts = `
   WITH pipeline AS (
-    SELECT workflow_id, run_id, started_at, ended_at < now() - interval '10 seconds' AS has_ended,
-      workflow_id || '-' || run_id || '-' AS prefix,
+    SELECT workflow_id COLLATE "C" AS workflow_id, run_id, started_at,
+      ended_at < now() - interval '10 seconds' AS has_ended,
+      (workflow_id || '-' || run_id || '-') COLLATE "C" AS from_id,
+      (workflow_id || '-' || run_id || '.') COLLATE "C" AS to_id,
       (SELECT min(later.started_at) FROM pipelines AS later
        WHERE later.workflow_id = pipelines.workflow_id AND later.sequence > pipelines.sequence) AS next_started_at
     FROM pipelines WHERE run_id = $1)
@@ -140,11 +143,15 @@ const selectAttempts = `
         SELECT FROM activity_attempts AS later WHERE later.run_id = made.run_id
           AND later.activity_id = made.activity_id AND later.attempt > made.attempt)) THEN 'lost'
       ELSE made.status END AS shown_status
-  FROM pipeline JOIN activity_attempts AS made
-    ON starts_with(made.workflow_id COLLATE "C", pipeline.prefix)
-    OR (made.workflow_id COLLATE "C" = pipeline.workflow_id COLLATE "C" AND (made.run_id = pipeline.run_id OR (
-      made.started_at >= pipeline.started_at
-      AND made.started_at < coalesce(pipeline.next_started_at, 'infinity')
-      AND NOT EXISTS (SELECT FROM pipelines AS other WHERE other.run_id = made.run_id))))
+  FROM pipeline CROSS JOIN LATERAL (
+    SELECT * FROM activity_attempts
+    WHERE workflow_id COLLATE "C" > pipeline.from_id AND workflow_id COLLATE "C" < pipeline.to_id
+    UNION ALL
+    SELECT * FROM activity_attempts AS own
+    WHERE own.workflow_id COLLATE "C" = pipeline.workflow_id AND (own.run_id = pipeline.run_id OR (
+      own.started_at >= pipeline.started_at
+      AND own.started_at < coalesce(pipeline.next_started_at, 'infinity')
+      AND NOT EXISTS (SELECT FROM pipelines AS other WHERE other.run_id = own.run_id)))
+  ) AS made
   WHERE $2::bigint IS NULL OR made.sequence > $2
   ORDER BY made.sequence LIMIT $3`;

@@ -42,7 +42,7 @@ describe('the search for runs', () => {
     ["params.architecture = 'cnn'", ['b']],
     ["params.architecture not in ('cnn', 'x')", ['a', 'c', 'd']],
     ['params.batch_size = 32 and params.learning_rate < 0.01', ['a', 'b', 'c', 'd']],
-    ['params.architecture > 3', []],
+    ['params.architecture < 3', []],
     ['params.class_weights = false', ['c']],
     ["tags.team != 'x'", ['b', 'c', 'd']],
     ["tags.team = 'o''x' and tags.`a b``.c` = '1'", ['d']],
