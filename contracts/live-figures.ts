@@ -17,4 +17,3 @@ export const replicaFiguresSchema = z.object({
   current: liveFiguresSchema.nullable(),
   former: liveFiguresSchema.nullable(),
 });
-export type ReplicaFigures = z.infer<typeof replicaFiguresSchema>;

@@ -40,7 +40,6 @@ export const retentionPolicySchema = z.strictObject({
   versions: z.number().int().min(10).default(10).describe('newest versions that are kept'),
   predictionDays: z.number().int().min(1).max(3650).default(90),
 });
-export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
 
 /** How a model is looked after; one per model, every part has defaults. */
 export const modelPolicySchema = z.strictObject({
