@@ -68,7 +68,10 @@ export const semanticVersionSchema = z
   .string()
   .regex(semanticVersionPattern, 'three numbers as in 1.4.0, without a suffix');
 
-export const descriptionSchema = z.string().max(5000);
+export const descriptionSchema = z
+  .string()
+  .max(5000)
+  .refine((value) => !value.includes('\u0000'), 'a description holds no NUL character');
 
 const tagKeySchema = z.string().regex(/^[\w./-]{1,100}$/, 'letters, digits, _ . / and -, at most 100 characters');
 const tagValueSchema = z

@@ -196,23 +196,29 @@ describe('an uploaded TF.js model', () => {
 });
 
 describe('what can be seen at once', () => {
-  const onnx = tiny;
   it.each([
     ['no file', { model_name: 'm', labels }, {}, 400, 'no_file'],
-    ['no labels', { model_name: 'm' }, onnx, 400, 'bad_request'],
-    ['a label twice', { model_name: 'm', labels: 'red,red' }, onnx, 400, 'bad_request'],
-    ['one label', { model_name: 'm', labels: 'red' }, onnx, 400, 'bad_request'],
-    ['a name that is a route', { model_name: 'register', labels }, onnx, 400, 'bad_request'],
-    ['preprocessing that is no JSON', { model_name: 'm', labels, preprocessing: 'mean=0' }, onnx, 400, 'bad_request'],
+    ['no labels', { model_name: 'm' }, tiny, 400, 'bad_request'],
+    ['a label twice', { model_name: 'm', labels: 'red,red' }, tiny, 400, 'bad_request'],
+    ['one label', { model_name: 'm', labels: 'red' }, tiny, 400, 'bad_request'],
+    ['a name that is a route', { model_name: 'register', labels }, tiny, 400, 'bad_request'],
+    [
+      'a description that no database takes',
+      { model_name: 'm', labels, description: 'a\0b' },
+      tiny,
+      400,
+      'bad_request',
+    ],
+    ['preprocessing that is no JSON', { model_name: 'm', labels, preprocessing: 'mean=0' }, tiny, 400, 'bad_request'],
     [
       'a standard deviation of zero',
       { model_name: 'm', labels, preprocessing: '{"mean":0,"std":0}' },
-      onnx,
+      tiny,
       400,
       'bad_request',
     ],
     ['an archive', { model_name: 'm', labels }, { 'model.zip': Buffer.from('PK') }, 415, 'unsupported_type'],
-    ['two graphs', { model_name: 'm', labels }, { ...onnx, 'b.onnx': randomBytes(4) }, 415, 'unsupported_type'],
+    ['two graphs', { model_name: 'm', labels }, { ...tiny, 'b.onnx': randomBytes(4) }, 415, 'unsupported_type'],
     ['weights alone', { model_name: 'm', labels }, { 'group1-shard1of1.bin': randomBytes(4) }, 400, 'bad_request'],
   ] as const)('is refused at once: %s', async (_what, fields, files, status, code) => {
     expect(await problemOf(await upload(fields, files))).toEqual({ status, code });
