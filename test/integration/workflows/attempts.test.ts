@@ -53,7 +53,7 @@ async function run(replaced: Partial<AllActivities>): Promise<string> {
         taskQueue: 'pipeline',
         args: [{ ...request, modelName, dataset: 'flowers', hyperparameters }],
       });
-      const late = new Promise((_, reject) => setTimeout(reject, 30_000, new Error('the run did not end')).unref());
+      const late = new Promise((_, reject) => setTimeout(reject, 60_000, new Error('the run did not end')).unref());
       await Promise.race([handle.result().catch(() => undefined), late]);
       return handle.firstExecutionRunId;
     },
