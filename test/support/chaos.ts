@@ -1,0 +1,21 @@
+import { randomInt } from 'node:crypto';
+import { createRandom } from '../../model/seeded-random.js';
+
+/** Random choices of a test of chaos. The same seed repeats the choices; what they hit also depends on the machine. */
+export interface Chaos {
+  seed: number;
+  /** A number from `low` up to `high`. */
+  between(low: number, high: number): number;
+  oneOf<T>(items: readonly [T, ...T[]]): T;
+}
+
+/** CHAOS_SEED decides, else chance. Name the test after the seed, so that a failure can be repeated. */
+export function createChaos(given: string | undefined = process.env['CHAOS_SEED']): Chaos {
+  const seed = given === undefined || given === '' ? randomInt(2 ** 31) : Number(given);
+  const random = createRandom(seed);
+  return {
+    seed,
+    between: (low, high) => low + random() * (high - low),
+    oneOf: (items) => items[Math.floor(random() * items.length)] ?? items[0],
+  };
+}
