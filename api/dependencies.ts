@@ -40,6 +40,7 @@ type RegistryUses =
   | 'ofRun'
   | 'servingState'
   | 'liveReplicas'
+  | 'requirePromotable'
   | 'rollBack'
   | 'summaries'
   | keyof VersionEdits

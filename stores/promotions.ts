@@ -41,6 +41,16 @@ export async function promote(tx: Queryable, request: PromotionRequest): Promise
   return { formerVersion, generation, repeated: false };
 }
 
+/** See `RegistryStore.requirePromotable`. */
+export async function requirePromotable(
+  db: Queryable,
+  { modelName, version, idempotencyKey }: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
+): Promise<void> {
+  const stage = await stageOf(db, modelName, version);
+  if (stage === 'Staging' || (await findRecord(db, idempotencyKey, 'promotion'))) return;
+  throw notInStaging({ modelName, version }, stage);
+}
+
 /** The fence against a promoter whose decision compared with what is no longer served. */
 async function requireGeneration(tx: Queryable, request: PromotionRequest): Promise<void> {
   const { modelName, version, expectedGeneration } = request;
@@ -53,7 +63,7 @@ async function requireGeneration(tx: Queryable, request: PromotionRequest): Prom
   );
 }
 
-function notInStaging({ modelName, version }: PromotionRequest, stage: string): PerennialError {
+function notInStaging({ modelName, version }: Pick<PromotionRequest, 'modelName' | 'version'>, stage: string): PerennialError {
   const ways: Record<string, string> = {
     Production: 'It is being served already.',
     Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it if it was in Production.`,

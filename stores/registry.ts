@@ -4,7 +4,7 @@ import type { Decision, ModelVersion, Stage } from '../contracts/registry.js';
 import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { checkNameToken, pageOfRows, sequenceOfToken, type Page } from './page.js';
-import { promote, type Move, type PromotionRequest } from './promotions.js';
+import { promote, requirePromotable, type Move, type PromotionRequest } from './promotions.js';
 import { revertPromotion, rollBack, type ReversionRequest, type Rollback, type RollbackRequest } from './rollbacks.js';
 import { createAliasRecord, type AliasRecord } from './registry-aliases.js';
 import { createVersionEdits, type VersionEdits } from './registry-edits.js';
@@ -64,6 +64,8 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the former one. Throws `not_found`, `conflict` or `stale_promotion`. */
   promote(request: PromotionRequest): Promise<Move>;
+  /** Throws `conflict` for a version that cannot be promoted from its stage, unless the key has promoted it already. */
+  requirePromotable(request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>): Promise<void>;
   /** Takes a promotion back: its version is archived, the former one is in Production again, or none is. */
   revertPromotion(request: ReversionRequest): Promise<Move>;
   /** Puts a version that has served before back in Production. Throws `not_found`, or `conflict` when there is none. */
@@ -100,6 +102,7 @@ export function createRegistryStore(db: Database): RegistryStore {
       ]);
     },
     promote: (request) => db.transaction((tx) => promote(tx, request)),
+    requirePromotable: (request) => requirePromotable(db, request),
     revertPromotion: (request) => db.transaction((tx) => revertPromotion(tx, request)),
     rollBack: (request) => db.transaction((tx) => rollBack(tx, request)),
     servingState: (modelName) => servingState(db, modelName),

@@ -17,7 +17,10 @@ import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '..
 import { checkSource } from '../sources.js';
 import { pipelineView, type TemporalUrl } from '../views/pipeline.js';
 
-type Dependencies = Pick<ApiDependencies, 'starter' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'starter' | 'retrainer' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
+>;
 
 const limit = { maxBytes: 100_000 };
 const runParams = z.object({ run_id: z.string().max(200) });
@@ -30,6 +33,8 @@ const listQuery = pageQuery.extend({
       workflowTypes.tuneModel,
       workflowTypes.importModel,
       workflowTypes.applyRetention,
+      workflowTypes.promoteModel,
+      workflowTypes.validateModel,
     ])
     .optional(),
   model: nameSchema.optional(),
@@ -56,7 +61,7 @@ export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.inp
 }
 
 function startRoutes(dependencies: Dependencies): Route[] {
-  const { starter, temporalUrl, settings } = dependencies;
+  const { starter, retrainer, temporalUrl, settings } = dependencies;
   return [
     defineRoute({
       ...nothing,
@@ -84,21 +89,28 @@ function startRoutes(dependencies: Dependencies): Route[] {
       operationId: 'startRetraining',
       summary: 'Retrain a model, and promote it if it is better',
       tag: 'pipelines',
-      audit: 'pipeline.start',
+      audit: 'retraining.trigger',
       body: jsonBody(startRetrainingSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-      problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable'],
+      problems: [
+        'bad_request',
+        'unsupported_type',
+        'source_not_found',
+        'temporal_unavailable',
+        'database_unavailable',
+      ],
       async handle({ body, request }) {
         if (body.source) await checkSource(body.source, settings.sourceRoot);
-        const input = {
+        const { run } = await retrainer.order({
           modelName: body.model_name ?? settings.modelName,
           dataset: body.dataset ?? settings.datasetName,
           trigger: body.trigger,
+          requestId: randomUUID(),
           source: body.source ?? null,
           hyperparameters: hyperparametersOf(body.hyperparameters),
-        };
-        const run = await starter.startRetraining({ ...input, requestId: randomUUID() });
-        await noteStart(dependencies, request, run, input);
+          force: true,
+          by: actorOf(request),
+        });
         return accepted(run, temporalUrl);
       },
     }),

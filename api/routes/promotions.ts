@@ -60,13 +60,16 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
       const { generation } = await registry.servingState(modelName);
       const version = await registry.get(modelName, body.version);
       const by = actorOf(request);
+      const idempotencyKey = `${modelName}/${idempotencyKeyOf(request)}`;
+      // Looked at here as well as in the transaction: what a person can put right is no run that failed.
+      await registry.requirePromotable({ modelName, version: version.version, idempotencyKey });
       const started = await promoter.promote({
         modelName,
         version: version.version,
         actor: by.name,
         by,
         reason: body.reason,
-        idempotencyKey: `${modelName}/${idempotencyKeyOf(request)}`,
+        idempotencyKey,
         decision: decisionFor(version, body.override, await policies.get(modelName)),
         expectedGeneration: body.expected_generation ?? generation,
       });
@@ -81,7 +84,7 @@ function decisionFor(
   override: boolean,
   { approval }: ModelPolicy,
 ): Decision | null {
-  // The stage is looked at under the model's lock; a version that waits there needs no other check first.
+  // It was promoted under this key already: the answer is what became of that.
   if (stage !== 'Staging') return null;
   if (!decision) {
     throw new PerennialError(

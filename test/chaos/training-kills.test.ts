@@ -10,12 +10,12 @@ import { fitModel, type FitResult } from '../../activities/training/fit.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
 import { hyperparametersSchema } from '../../contracts/training.js';
-import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 import { createLogger } from '../../platform/logging.js';
 import { createFeatureStore } from '../../stores/features.js';
 import { createRegistryStore } from '../../stores/registry.js';
 import { createRunStore } from '../../stores/runs.js';
 import { createChaos } from '../support/chaos.js';
+import { drawnPictures } from '../support/drawn-pictures.js';
 import { startIngestionWorld, type IngestionWorld } from '../support/ingestion-world.js';
 import { trainerOf } from '../support/trainer-process.js';
 
@@ -29,7 +29,7 @@ let deps: TrainingDependencies;
 beforeAll(async () => {
   world = await startIngestionWorld();
   const { db } = world.records;
-  await world.ingest({ kind: 'folder', path: world.folder(await drawnPictures()) });
+  await world.ingest({ kind: 'folder', path: world.folder(await drawnPictures(imagesPerClass)) });
   deps = {
     datasets: world.datasets,
     features: createFeatureStore(db),
@@ -45,16 +45,6 @@ afterAll(async () => {
   await world.stop();
   rmSync(scratch, { recursive: true, force: true });
 });
-
-async function drawnPictures(): Promise<Record<string, Uint8Array>> {
-  const files: Record<string, Uint8Array> = {};
-  for (const label of syntheticLabels) {
-    for (let index = 0; index < imagesPerClass; index += 1) {
-      files[`${label}/${String(index)}.jpg`] = await drawSyntheticImage(label, index);
-    }
-  }
-  return files;
-}
 
 /** The activity as the training worker runs it, as this attempt of Temporal's. */
 function inWorker<T>(attempt: number, activity: () => Promise<T>): Promise<T> {

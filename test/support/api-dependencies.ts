@@ -103,6 +103,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       get: nothing,
       servingState: nothing,
       liveReplicas: nothing,
+      requirePromotable: nothing,
       rollBack: nothing,
       resolve: nothing,
       ofRun: nothing,

@@ -7,7 +7,13 @@ import { freePorts } from '../../infra/local/ports.js';
 import { packageRoot } from '../../platform/paths.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
 
-const entries = { pipeline: 'workers/pipeline.js', training: 'workers/training.js', api: 'api/server.js' } as const;
+const entries = {
+  pipeline: 'workers/pipeline.js',
+  training: 'workers/training.js',
+  api: 'api/server.js',
+  /** Runs only where a test starts it. */
+  secondTraining: 'workers/training.js',
+} as const;
 export type ProcessName = keyof typeof entries;
 
 /** Our three processes on services of their own, without the supervisor: what a test kills stays dead. */
@@ -93,5 +99,7 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.kill(signal);
+  // One that a test has halted hears of nothing else.
+  child.kill('SIGCONT');
   await exited;
 }

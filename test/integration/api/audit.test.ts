@@ -139,10 +139,10 @@ describe('changes over HTTP', () => {
     await change('editExperiment', '/api/v1/experiments/garden', { description: 'What grows.' });
   });
 
-  it('that start and stop runs leave one entry each; joining a run is no change', async () => {
+  it('that start and stop runs leave one entry each, and so does asking for what runs already', async () => {
     const { entry, answer } = await change('startRetraining', '/api/v1/pipelines/retraining', { model_name: 'roses' });
     const { run_id: runId } = z.object({ run_id: z.string() }).parse(answer);
-    expect(entry).toMatchObject({ subject: `pipelines/${runId}`, after: { workflow_id: 'retrain-roses' } });
+    expect(entry).toMatchObject({ subject: 'models/roses/retraining', after: { kind: 'manual' } });
     const before = await count();
     const joining = await fetch(`${served.url}/api/v1/pipelines/retraining`, {
       method: 'POST',
@@ -150,7 +150,7 @@ describe('changes over HTTP', () => {
       body: JSON.stringify({ model_name: 'roses' }),
     });
     expect(await joining.json()).toMatchObject({ joined: true, run_id: runId });
-    expect(await count()).toBe(before);
+    expect(await count()).toBe(before + 1);
     const cancelled = await change('cancelPipeline', `/api/v1/pipelines/${runId}/cancel`);
     expect(cancelled.entry).toMatchObject({ subject: `pipelines/${runId}`, before: { status: 'running' } });
     await change('startIngestion', '/api/v1/pipelines/ingestion', { dataset: 'garden' });

@@ -113,6 +113,7 @@ describe('promoting over HTTP', () => {
     const answer = await promote(old);
     expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect(detailOf(answer)).toMatch(/Archived.*\/stage.*roll back/);
+    expect((await api.get('/api/v1/pipelines?workflow=promoteModel&status=failed')).body).toMatchObject({ items: [] });
   });
 
   it('lets one of two operators through who decide at once, and tells the other what changed', async () => {
