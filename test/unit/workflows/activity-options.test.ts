@@ -1,0 +1,17 @@
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import * as allOptions from '../../../workflows/activity-options.js';
+
+const hourMs = 3_600_000;
+
+describe('activity options', () => {
+  it.each(Object.entries(allOptions))(
+    '%s leave a worker that was away for an hour time to come back',
+    (_name, options) => {
+      expect(msToNumber(options.scheduleToCloseTimeout)).toBeGreaterThan(hourMs);
+      // Neither may the wait for a worker end an attempt, nor the number of attempts end the waiting.
+      expect(options).not.toHaveProperty('scheduleToStartTimeout');
+      expect(options.retry).not.toHaveProperty('maximumAttempts');
+      expect(msToNumber(options.retry.maximumInterval)).toBeLessThanOrEqual(10_000);
+    },
+  );
+});
