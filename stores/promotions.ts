@@ -63,7 +63,10 @@ async function requireGeneration(tx: Queryable, request: PromotionRequest): Prom
   );
 }
 
-function notInStaging({ modelName, version }: Pick<PromotionRequest, 'modelName' | 'version'>, stage: string): PerennialError {
+function notInStaging(
+  { modelName, version }: Pick<PromotionRequest, 'modelName' | 'version'>,
+  stage: string,
+): PerennialError {
   const ways: Record<string, string> = {
     Production: 'It is being served already.',
     Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it if it was in Production.`,
