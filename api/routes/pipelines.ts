@@ -92,13 +92,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
       audit: 'retraining.trigger',
       body: jsonBody(startRetrainingSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-      problems: [
-        'bad_request',
-        'unsupported_type',
-        'source_not_found',
-        'temporal_unavailable',
-        'database_unavailable',
-      ],
+      problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
       async handle({ body, request }) {
         if (body.source) await checkSource(body.source, settings.sourceRoot);
         const { run } = await retrainer.order({
