@@ -44,7 +44,12 @@ export interface RetrainingStanding {
   running: { runId: string | null } | null;
   awaitingApproval: boolean;
   /** The newest retraining that nobody asked for by hand. `outcome` is null while it has none. */
-  lastAutomatic: { minutesAgo: number; outcome: string | null; datasetVersion: number | null } | null;
+  lastAutomatic: {
+    minutesAgo: number;
+    outcome: string | null;
+    dataset: string;
+    datasetVersion: number | null;
+  } | null;
 }
 
 export const retrainingChecks = [
@@ -58,6 +63,9 @@ export const retrainingChecks = [
   'nothing_changed',
   'cool_down',
 ] as const;
+
+/** Those that speak of accuracy in production. */
+export const performanceChecks: readonly (typeof retrainingChecks)[number][] = ['minimum_accuracy', 'accuracy_drop'];
 
 export const skipReasons = ['already_running', 'cool_down', 'nothing_changed', 'awaiting_approval', 'no_data'] as const;
 export type SkipReason = (typeof skipReasons)[number];

@@ -24,6 +24,7 @@ type Writer = (read: Read, event: string) => Words;
 const writers: Readonly<Record<string, Writer>> = {
   'model.promotion': promotion,
   'model.rollback': rollback,
+  'model.degraded': degraded,
   'retraining.promoted': retraining('ended with a new version in Production', null),
   'retraining.refused': retraining(
     'made no better model',
@@ -98,6 +99,21 @@ function rollback(read: Read): Words {
       'Find out what was wrong with it before it is promoted again.',
     ],
     path: `${modelPath(model)}/versions`,
+  };
+}
+
+function degraded(read: Read): Words {
+  const model = read('model_name') ?? 'a model';
+  const version = read('version') ?? '?';
+  const isRetrained = read('decision') === 'retrain';
+  return {
+    subject: `${model}: version ${version} has become worse`,
+    sentences: [
+      sentence(read('detail')),
+      isRetrained ? 'A retraining was started.' : sentence(read('reason')),
+      'Add pictures of what it gets wrong to the dataset: a retraining learns from nothing else.',
+    ],
+    path: `${modelPath(model)}/production-accuracy`,
   };
 }
 

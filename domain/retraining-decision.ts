@@ -1,12 +1,13 @@
-import type {
-  RetrainingFacts,
-  RetrainingKind,
-  RetrainingMetrics,
-  RetrainingReason,
-  RetrainingRequest,
-  RetrainingStanding,
-  RetrainingVerdict,
-  SkipReason,
+import {
+  performanceChecks,
+  type RetrainingFacts,
+  type RetrainingKind,
+  type RetrainingMetrics,
+  type RetrainingReason,
+  type RetrainingRequest,
+  type RetrainingStanding,
+  type RetrainingVerdict,
+  type SkipReason,
 } from '../contracts/retraining.js';
 import { checkTrainable } from './check-trainable.js';
 
@@ -63,7 +64,7 @@ export function metricsOf({ production, feedback, data }: RetrainingFacts): Retr
 
 function triggerOf({ kind, trigger }: DecisionInput, fired: readonly RetrainingReason[]): RetrainingVerdict['trigger'] {
   if (kind !== 'continuous_training' || trigger !== 'schedule') return trigger;
-  const isWorse = fired.some(({ check }) => check === 'minimum_accuracy' || check === 'accuracy_drop');
+  const isWorse = fired.some(({ check }) => performanceChecks.includes(check));
   return isWorse ? 'performance' : 'new_data';
 }
 
@@ -171,7 +172,7 @@ function holdOfChange({ facts, standing }: DecisionInput, fired: readonly Retrai
   const { lastAutomatic } = standing;
   const version = facts.data?.datasetVersion ?? null;
   if (!lastAutomatic?.outcome || !fruitless.includes(lastAutomatic.outcome)) return null;
-  if (lastAutomatic.datasetVersion !== version) return null;
+  if (lastAutomatic.dataset !== facts.dataset || lastAutomatic.datasetVersion !== version) return null;
   return hold(
     'nothing_changed',
     version,

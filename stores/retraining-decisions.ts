@@ -3,6 +3,7 @@ import { PerennialError } from '../contracts/errors.js';
 import { retrainingWorkflowId, workflowTypes } from '../contracts/names.js';
 import { runStatuses, triggerSchema } from '../contracts/pipelines.js';
 import {
+  performanceChecks,
   retrainingKinds,
   retrainingMetricsSchema,
   retrainingReasonSchema,
@@ -14,6 +15,7 @@ import {
 import { writeAudit } from './audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
+import { addToOutbox } from './outbox.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
 
 const decisionRow = z.object({
@@ -55,7 +57,8 @@ export type Counts = Record<string, number>;
 export interface RetrainingDecisions {
   /**
    * Decides on a request, one at a time for each model: `judge` sees what goes on at that moment, and nothing changes
-   * until its verdict is written. A request that is repeated gets the decision it got.
+   * until its verdict is written. A request that is repeated gets the decision it got. The first decision that finds
+   * a version's accuracy in production too low leaves a message.
    */
   decide(
     request: DecisionRequest,
@@ -145,6 +148,7 @@ async function insert(
     ],
   );
   if (!decision) throw new PerennialError('internal', 'The decision on a retraining was not written.');
+  await alertOnce(tx, request, verdict);
   if (verdict.decision === 'retrain') {
     await writeAudit(tx, {
       by: request.by,
@@ -154,6 +158,23 @@ async function insert(
     });
   }
   return decision;
+}
+
+/** A version that does badly is told of once, however often it is found and whatever is decided on it. */
+async function alertOnce(
+  tx: Queryable,
+  { modelName, metrics }: DecisionRequest,
+  { decision, reason, reasons }: RetrainingVerdict,
+): Promise<void> {
+  const version = metrics.productionVersion;
+  const found = reasons.find(({ check, fired }) => fired && performanceChecks.includes(check));
+  if (version === null || found === undefined) return;
+  const { figure, threshold, detail } = found;
+  await addToOutbox(tx, {
+    key: `model-degraded-${modelName}-${version}`,
+    kind: 'model.degraded',
+    payload: { modelName, version, figure, threshold, detail, labelled: metrics.labelled, decision, reason },
+  });
 }
 
 /** A decision to retrain counts as a run under way until its run has a record, or for ten minutes. */
@@ -175,7 +196,7 @@ const lastAutomatic = `
           AND v.version < (p.result ->> 'version')::integer AND p.result ->> 'outcome' = 'promoted'
       ) THEN 'rolled_back' END,
       p.result ->> 'outcome', p.status) AS outcome,
-    (p.result ->> 'datasetVersion')::integer AS dataset_version
+    d.dataset, (p.result ->> 'datasetVersion')::integer AS dataset_version
   FROM retraining_decisions d LEFT JOIN pipelines p ON p.run_id = d.run_id
   WHERE d.model_name = $1 AND d.decision = 'retrain' AND d.kind <> 'manual' AND d.start_error IS NULL
   ORDER BY d.id DESC LIMIT 1`;
@@ -191,6 +212,7 @@ async function readStanding(db: Queryable, modelName: string): Promise<Retrainin
   const last = z.object({
     minutesAgo: z.number(),
     outcome: z.string().nullable(),
+    dataset: z.string(),
     datasetVersion: z.number().nullable(),
   });
   return {

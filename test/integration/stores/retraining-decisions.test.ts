@@ -4,6 +4,7 @@ import { retrainingWorkflowId } from '../../../contracts/names.js';
 import type { RetrainingFacts, RetrainingKind } from '../../../contracts/retraining.js';
 import { decideRetraining, metricsOf } from '../../../domain/retraining-decision.js';
 import { createAuditStore } from '../../../stores/audit.js';
+import { createNotificationStore } from '../../../stores/notifications.js';
 import { createPipelineStore } from '../../../stores/pipelines.js';
 import {
   createRetrainingDecisions,
@@ -35,10 +36,11 @@ function decide(
   modelName: string,
   kind: RetrainingKind = 'continuous_training',
   requestId: string = randomUUID(),
+  known: RetrainingFacts = facts,
 ): Promise<RetrainingDecision> {
-  const request = { requestId, modelName, dataset: 'flowers', kind, by, scheduledFor: null, metrics: metricsOf(facts) };
+  const request = { requestId, modelName, dataset: 'flowers', kind, by, scheduledFor: null, metrics: metricsOf(known) };
   const trigger = kind === 'manual' ? 'manual' : 'schedule';
-  return decisions.decide(request, (standing) => decideRetraining({ kind, trigger, facts, standing }));
+  return decisions.decide(request, (standing) => decideRetraining({ kind, trigger, facts: known, standing }));
 }
 
 async function open(modelName: string, runId: string = randomUUID()): Promise<string> {
@@ -107,6 +109,18 @@ describe('decisions on retrainings', () => {
     expect(await decide('cooling', 'mlops_retraining_pipeline')).toMatchObject({ skippedBecause: 'cool_down' });
     expect(await decide('cooling')).toMatchObject({ skippedBecause: 'nothing_changed' });
     expect(await decide('cooling', 'manual')).toMatchObject({ decision: 'retrain' });
+  });
+
+  it('leave one message about a version that does badly, also when they are to skip', async () => {
+    const worse: RetrainingFacts = {
+      ...facts,
+      production: { version: 7, testAccuracy: 0.95, hyperparameters: null },
+      feedback: { labelled: 100, accuracy: 0.6, interval: [0.5, 0.69] },
+    };
+    expect(await decide('degraded', 'continuous_training', randomUUID(), worse)).toMatchObject({ decision: 'retrain' });
+    expect(await decide('degraded', 'continuous_training', randomUUID(), worse)).toMatchObject({ decision: 'skip' });
+    const { items } = await createNotificationStore(records.db).list({ limit: 10, kind: 'model.degraded' });
+    expect(items).toMatchObject([{ payload: { modelName: 'degraded', version: 7, figure: 0.6, threshold: 0.85 } }]);
   });
 
   it('wait while a version waits for approval', async () => {

@@ -22,6 +22,19 @@ describe('the text of a message', () => {
     expect(textOf('model.rollback', { ...move, formerVersion: null })).toMatch(/nothing is served/);
   });
 
+  it('tells of a version that has become worse the figure, and what is done', () => {
+    const found = {
+      modelName: 'roses',
+      version: 4,
+      detail: 'Accuracy is 40.0 %.',
+      reason: 'Skipped: it was just done.',
+    };
+    expect(textOf('model.degraded', { ...found, decision: 'retrain' })).toMatch(
+      /^Accuracy is 40\.0 %\. A retraining was/,
+    );
+    expect(textOf('model.degraded', { ...found, decision: 'skip' })).toMatch(/40\.0 %\. Skipped: it was just done\./);
+  });
+
   it('tells of a failure where, why and what goes on', () => {
     const payload = {
       runId: 'a/b',

@@ -93,18 +93,20 @@ describe('continuous training', () => {
   it.each(['refused', 'rolled_back', 'rejected', 'expired'])(
     'does not train again on data whose model was %s',
     (outcome) => {
-      const lastAutomatic = { minutesAgo: 9_999, outcome, datasetVersion: 8 };
+      const lastAutomatic = { minutesAgo: 9_999, outcome, dataset: 'flowers', datasetVersion: 8 };
       expect(decideOn('continuous_training', grown, { lastAutomatic })).toMatchObject({
         decision: 'skip',
         skippedBecause: 'nothing_changed',
       });
       const older = { ...lastAutomatic, datasetVersion: 7 };
       expect(decideOn('continuous_training', grown, { lastAutomatic: older }).decision).toBe('retrain');
+      const other = { ...lastAutomatic, dataset: 'leaves' };
+      expect(decideOn('continuous_training', grown, { lastAutomatic: other }).decision).toBe('retrain');
     },
   );
 
   it.each(['failed', 'cancelled', 'promoted'])('trains again after a run that was %s', (outcome) => {
-    const lastAutomatic = { minutesAgo: 9_999, outcome, datasetVersion: 8 };
+    const lastAutomatic = { minutesAgo: 9_999, outcome, dataset: 'flowers', datasetVersion: 8 };
     expect(decideOn('continuous_training', grown, { lastAutomatic }).decision).toBe('retrain');
   });
 });
@@ -135,7 +137,7 @@ describe('what holds an automatic retraining back', () => {
   });
 
   it.each(kinds)('is the cool-down, with both figures, for %s', (kind) => {
-    const lastAutomatic = { minutesAgo: 12.7, outcome: 'promoted', datasetVersion: 7 };
+    const lastAutomatic = { minutesAgo: 12.7, outcome: 'promoted', dataset: 'flowers', datasetVersion: 7 };
     const verdict = decideOn(kind, worse, { lastAutomatic });
     expect(verdict).toMatchObject({ decision: 'skip', skippedBecause: 'cool_down' });
     expect(verdict.reasons.at(-1)).toMatchObject({ check: 'cool_down', figure: 12, threshold: 60 });
@@ -145,7 +147,7 @@ describe('what holds an automatic retraining back', () => {
 
 describe('the other ways to ask', () => {
   it('retrains every week whatever the checks say, also after a refusal', () => {
-    const lastAutomatic = { minutesAgo: 10_080, outcome: 'refused', datasetVersion: 7 };
+    const lastAutomatic = { minutesAgo: 10_080, outcome: 'refused', dataset: 'flowers', datasetVersion: 7 };
     expect(decideOn('mlops_retraining_pipeline', {}, { lastAutomatic })).toMatchObject({
       decision: 'retrain',
       trigger: 'schedule',
@@ -154,7 +156,7 @@ describe('the other ways to ask', () => {
   });
 
   it('always retrains by hand, and says when it joins', () => {
-    const lastAutomatic = { minutesAgo: 1, outcome: null, datasetVersion: null };
+    const lastAutomatic = { minutesAgo: 1, outcome: null, dataset: 'flowers', datasetVersion: null };
     const busy = { running: { runId: 'r1' }, awaitingApproval: true, lastAutomatic };
     expect(decideOn('manual', { data: null }, busy)).toMatchObject({
       decision: 'retrain',
