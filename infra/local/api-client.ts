@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
@@ -5,9 +6,20 @@ import { problemSchema } from '../../contracts/http.js';
 
 export interface ApiClient {
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
+  /** With a key of its own, so that a repetition is known for one. */
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  put<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
   /** Sends a file as multipart field `file`. */
   upload<T>(path: string, file: { name: string; bytes: Uint8Array<ArrayBuffer> }, schema: z.ZodType<T>): Promise<T>;
+  sendForm<T>(path: string, form: FormData, schema: z.ZodType<T>): Promise<T>;
+}
+
+export interface ApiClientOptions {
+  /** How often a request is tried that finds nobody, or hears that it came at a bad moment. */
+  attempts: number;
+  pauseMs: number;
+  /** Who asks, for the audit log. */
+  actor: string | null;
 }
 
 /** The API said no. `code` and the message are its own. */
@@ -21,17 +33,24 @@ export class ApiProblem extends Error {
   }
 }
 
-const patience = { attempts: 40, pauseMs: 500 };
+const patience: ApiClientOptions = { attempts: 40, pauseMs: 500, actor: null };
 
 /**
  * A small client of our REST API. A request that finds nobody, because the API is being started again, is repeated for
  * 20 s: what we post joins a run in progress, so that repeating it does no harm.
  */
-export function createApiClient(baseUrl: string, signal: AbortSignal, { attempts, pauseMs } = patience): ApiClient {
+export function createApiClient(
+  baseUrl: string,
+  signal: AbortSignal,
+  options: Partial<ApiClientOptions> = {},
+): ApiClient {
+  const { attempts, pauseMs, actor } = { ...patience, ...options };
   const send = async <T>(path: string, init: RequestInit, schema: z.ZodType<T>): Promise<T> => {
+    const headers = new Headers(init.headers);
+    if (actor !== null) headers.set('x-actor', actor);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const response = await fetch(new URL(path, baseUrl), { ...init, signal });
+        const response = await fetch(new URL(path, baseUrl), { ...init, headers, signal });
         return await read(response, path, schema);
       } catch (error) {
         const isFinal = error instanceof ApiProblem && error.status !== 503;
@@ -40,20 +59,25 @@ export function createApiClient(baseUrl: string, signal: AbortSignal, { attempts
       }
     }
   };
+  const sendForm: ApiClient['sendForm'] = (path, form, schema) => send(path, { method: 'POST', body: form }, schema);
   return {
     get: (path, schema) => send(path, {}, schema),
     post: (path, body, schema) =>
-      send(
-        path,
-        { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
-        schema,
-      ),
+      send(path, { ...jsonOf('POST', body), headers: { ...json, 'idempotency-key': randomUUID() } }, schema),
+    put: (path, body, schema) => send(path, jsonOf('PUT', body), schema),
     upload: (path, file, schema) => {
       const form = new FormData();
       form.set('file', new Blob([file.bytes]), file.name);
-      return send(path, { method: 'POST', body: form }, schema);
+      return sendForm(path, form, schema);
     },
+    sendForm,
   };
+}
+
+const json = { 'content-type': 'application/json' };
+
+function jsonOf(method: string, body: unknown): RequestInit {
+  return { method, headers: json, body: JSON.stringify(body) };
 }
 
 async function read<T>(response: Response, path: string, schema: z.ZodType<T>): Promise<T> {

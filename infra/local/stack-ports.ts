@@ -33,7 +33,7 @@ const recordSchema = z.object({
  * any free ones; written down in `recordFile`. Throws when a port that is set is taken, naming what to set.
  */
 export async function choosePorts(wanted: Ports, recordFile: string): Promise<Ports> {
-  const former = readRecord(recordFile);
+  const former = recordedPorts(recordFile);
   const spare = await freePorts(names.length);
   const ports: Ports = { ...wanted };
   for (const [index, name] of names.entries()) {
@@ -55,7 +55,8 @@ async function refuseTaken(name: PortName, port: number): Promise<void> {
   );
 }
 
-function readRecord(file: string): Ports | null {
+/** The ports of the last start; null when there was none. */
+export function recordedPorts(file: string): Ports | null {
   try {
     return recordSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
