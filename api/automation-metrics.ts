@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { promotionOutcomes } from '../contracts/pipelines.js';
 import { skipReasons } from '../contracts/retraining.js';
+import type { ProductionHistory } from '../stores/registry-history.js';
 import type { RetrainingDecisions } from '../stores/retraining-decisions.js';
 import type { Schedules } from './schedules/schedules.js';
 
@@ -35,6 +36,35 @@ export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>)
         const counts = await read();
         this.reset();
         for (const reason of skipReasons) this.inc({ reason }, counts?.skipped[reason] ?? 0);
+      },
+    });
+  };
+}
+
+/** How Production changed, and when a training last went well, counted from the record. */
+export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (registry: Registry) => void {
+  return (registry) => {
+    const read = remembering(() => history.totals());
+    const registers = [registry];
+    new Counter({
+      name: 'mlops_promotions_total',
+      help: 'Changes of Production: promotions, and versions that were rolled back',
+      labelNames: ['result'],
+      registers,
+      async collect() {
+        const totals = await read();
+        this.reset();
+        this.inc({ result: 'promoted' }, totals?.promotions ?? 0);
+        this.inc({ result: 'rolled_back' }, totals?.rollbacks ?? 0);
+      },
+    });
+    new Gauge({
+      name: 'mlops_training_last_success_timestamp_seconds',
+      help: 'When a training last ended in a model version; 0 before the first',
+      registers,
+      async collect() {
+        const at = (await read())?.lastTrainedAt;
+        this.set(at === undefined || at === null ? 0 : Date.parse(at) / 1000);
       },
     });
   };

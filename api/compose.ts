@@ -22,6 +22,7 @@ import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
 import { createModelHost, type ModelHost } from './model-host.js';
 import { notificationSeries } from './notification-metrics.js';
+import { productionSeries } from './automation-metrics.js';
 import { createPipelineStarter } from './pipeline-starter.js';
 import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
 import { createPromoter } from './promoter.js';
@@ -67,6 +68,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database);
   metrics.addSeries(notificationSeries(stores.notifications));
+  metrics.addSeries(productionSeries(stores.registry));
   const replica = `${hostname()}-${randomUUID()}`;
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
   const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });

@@ -38,7 +38,21 @@ export interface ProductionHistory {
   ): Promise<Page<ProductionMove>>;
   /** The change that made Production what it was at `time`; null when nothing had been promoted. Throws `not_found`. */
   productionAt(modelName: string, time: Date): Promise<ProductionMove | null>;
+  /** How often Production was changed, of all models, and when a training last ended in a version. */
+  totals(): Promise<ProductionTotals>;
 }
+
+export interface ProductionTotals {
+  promotions: number;
+  rollbacks: number;
+  lastTrainedAt: string | null;
+}
+
+const totalsRow = z.object({
+  promotions: integerColumn,
+  rollbacks: integerColumn,
+  lastTrainedAt: timestampColumn.nullable(),
+});
 
 export function createProductionHistory(db: Database): ProductionHistory {
   return {
@@ -58,6 +72,15 @@ export function createProductionHistory(db: Database): ProductionHistory {
     async productionAt(modelName, time) {
       await requireModel(db, modelName);
       return db.row(moveRow, `${moves} AND created_at <= $2 ORDER BY id DESC LIMIT 1`, [modelName, time]);
+    },
+    async totals() {
+      const row = await db.row(
+        totalsRow,
+        `SELECT count(*) FILTER (WHERE kind = 'promotion') AS promotions, count(*) FILTER (WHERE kind = 'rollback') AS rollbacks,
+           (SELECT max(created_at) FROM model_versions WHERE origin = 'trained') AS last_trained_at
+         FROM promotions`,
+      );
+      return row ?? { promotions: 0, rollbacks: 0, lastTrainedAt: null };
     },
   };
 }

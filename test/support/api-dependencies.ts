@@ -114,6 +114,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       deleteAlias: nothing,
       productionMoves: nothing,
       productionAt: nothing,
+      totals: nothing,
       markDeleted: nothing,
       unfinishedDeletions: nothing,
       bundleRemoved: nothing,

@@ -261,3 +261,13 @@ describe('the first minutes of a version', () => {
     expect(last?.reason).toMatch(/Confidence has collapsed/);
   });
 });
+
+it('changes of Production are counted, and shown with the time of the last training', async () => {
+  const { promotions, rollbacks } = await world.stores.registry.totals();
+  expect(rollbacks).toBeGreaterThan(0);
+  const text = await (await fetch(`${world.served.url}/metrics`)).text();
+  const value = (series: string): number => Number(new RegExp(`^${series} (\\S+)$`, 'm').exec(text)?.[1]);
+  expect(value('mlops_promotions_total{result="promoted"}')).toBe(promotions);
+  expect(value('mlops_promotions_total{result="rolled_back"}')).toBe(rollbacks);
+  expect(value('mlops_training_last_success_timestamp_seconds')).toBeCloseTo(Date.now() / 1000, -3);
+});
