@@ -8,6 +8,7 @@ import { createFeedbackStore } from '../stores/feedback.js';
 import { createPolicyStore } from '../stores/policies.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining-decisions.js';
 import { createRetrainingFacts } from '../stores/retraining-facts.js';
+import { createTurns } from '../stores/turns.js';
 import { retrainingSeries, scheduleSeries } from './automation-metrics.js';
 import type { ApiMetrics } from './metrics.js';
 import type { PipelineStarter } from './pipeline-starter.js';
@@ -47,6 +48,7 @@ export function createAutomation({
   const schedules = createSchedules({
     temporal,
     audit: createAuditStore(database),
+    turns: createTurns(database),
     logger,
     defaults: { timeZone: config.SCHEDULE_TIME_ZONE, retrainingHours: hourWindowOf(config.RETRAINING_HOURS) },
     namespace: config.TEMPORAL_NAMESPACE,

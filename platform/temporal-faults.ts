@@ -8,7 +8,7 @@ const awayCodes: readonly number[] = [14, 4, 1, 8];
 export function toTemporalError(error: unknown, address: string): unknown {
   if (error instanceof PerennialError || isAnswer(error)) return error;
   const grpc = grpcFault(error);
-  if (grpc === null) return error;
+  if (grpc === null) return isUnknownZone(error) ? unknownZone(error) : error;
   if (awayCodes.includes(grpc.code)) {
     return new PerennialError(
       'temporal_unavailable',
@@ -24,6 +24,20 @@ export function toTemporalError(error: unknown, address: string): unknown {
 
 function isAnswer(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || error instanceof ScheduleNotFoundError;
+}
+
+/** Of a schedule the client makes a TypeError of what Temporal says; a zone is the one thing there that people name. */
+function isUnknownZone(error: unknown): error is TypeError {
+  return error instanceof TypeError && error.message.includes('unknown time zone');
+}
+
+/** We know a zone by all its names in any spelling, Temporal only as the database spells them. */
+function unknownZone(error: TypeError): PerennialError {
+  return new PerennialError(
+    'bad_request',
+    `Temporal refuses this (${error.message}). Spell the zone as the IANA database does, for instance Europe/Berlin.`,
+    { cause: error },
+  );
 }
 
 /** The client wraps some gRPC errors in its own and throws others as they are. */

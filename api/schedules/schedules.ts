@@ -11,6 +11,7 @@ import type { ScheduleSetting } from '../../contracts/schedules.js';
 import { specOf } from '../../domain/schedules.js';
 import type { Logger } from '../../platform/logging.js';
 import type { AuditStore } from '../../stores/audit.js';
+import type { Turns } from '../../stores/turns.js';
 import { noteChange } from '../note-change.js';
 import type { TemporalLink } from '../temporal-link.js';
 import {
@@ -57,6 +58,8 @@ export interface Schedules {
 export interface ScheduleOptions {
   temporal: TemporalLink;
   audit: AuditStore;
+  /** Temporal takes a whole schedule from whoever read it last: two who change one at a time would undo each other. */
+  turns: Turns;
   logger: Logger;
   defaults: ScheduleDefaults;
   namespace: string;
@@ -72,7 +75,7 @@ export function createSchedules(options: ScheduleOptions): Schedules {
   return {
     async ensure(modelName) {
       for (const definition of [...definitionsOf(modelName, defaults), retention(defaults)]) {
-        const isNew = await temporal.use((client) => ensure(client, definition));
+        const isNew = await inTurn(options, definition.id, (client) => ensure(client, definition));
         if (isNew) await noteChange(options, creation(definition));
       }
     },
@@ -136,10 +139,9 @@ type Change = (
 
 /** A change of a schedule with its audit row, which tells how it stood before and after. */
 function createChanges(options: ScheduleOptions): Change {
-  const { temporal, defaults } = options;
   return async (id, { action, by, after }, work) => {
-    const definition = known(id, defaults);
-    const [former, state] = await temporal.use(async (client) => {
+    const definition = known(id, options.defaults);
+    const [former, state] = await inTurn(options, id, async (client) => {
       const before = await described(client, definition);
       await work(client.schedule.getHandle(id), definition);
       return [before, await described(client, definition)];
@@ -154,6 +156,11 @@ function createChanges(options: ScheduleOptions): Change {
     });
     return state;
   };
+}
+
+/** Does `work` while nobody else changes the schedule through us. */
+function inTurn<T>({ temporal, turns }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
+  return turns.inTurn(`schedule ${id}`, () => temporal.use(work));
 }
 
 function summaryOf({ isPaused, note, words, setting }: ScheduleState): object {

@@ -4,6 +4,7 @@ import { acceptedSchema, pageOf } from '../../../contracts/http.js';
 import { createSchedules, type Schedules } from '../../../api/schedules/schedules.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit.js';
+import { createTurns } from '../../../stores/turns.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
@@ -70,6 +71,7 @@ describe('schedules', () => {
     const other = createSchedules({
       temporal: world.served.api.temporal,
       audit: createAuditStore(world.served.api.database),
+      turns: createTurns(world.served.api.database),
       logger: createLogger('test', 'silent'),
       defaults: { timeZone: 'Asia/Tokyo', retrainingHours: { from: 2, to: 4 } },
       namespace: 'default',
@@ -110,6 +112,39 @@ describe('schedules', () => {
     });
     const back = { every_days: 7, hour_window: { from: 2, to: 4 }, time_zone: 'UTC', jitter_seconds: null };
     expect((await put(back)).schedule).toBe('every 7 days between 02:00 and 04:00, UTC');
+  });
+
+  it('keep every one of the changes that are made at the same time', async () => {
+    const put = (body: object): Promise<Response> => ask(path(weekly), { method: 'PUT', body });
+    for (let round = 1; round <= 4; round += 1) {
+      await post(weekly, 'pause');
+      const answers = await Promise.all([
+        put({ every_days: round }),
+        put({ hour_window: { from: round, to: round + 6 } }),
+        ask(`${path(weekly)}/resume`, { method: 'POST', body: {} }),
+        put({ time_zone: round % 2 === 0 ? 'UTC' : 'Asia/Tokyo' }),
+        put({ jitter_seconds: round }),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect(await get(weekly)).toMatchObject({
+        paused: false,
+        setting: {
+          interval_seconds: round * 86_400,
+          hour_window: { from: round, to: round + 6 },
+          time_zone: round % 2 === 0 ? 'UTC' : 'Asia/Tokyo',
+          jitter_seconds: round,
+        },
+      });
+    }
+    await post(weekly, 'pause');
+  });
+
+  it('take a time zone by any of its names, if it is spelled as the database does', async () => {
+    const put = { method: 'PUT', body: { time_zone: 'Asia/Kolkata' } };
+    expect((await answer(scheduleViewSchema, path(weekly), put)).setting?.time_zone).toBe('Asia/Kolkata');
+    const refused = await problem(path(weekly), { method: 'PUT', body: { time_zone: 'us/pacific' } });
+    expect(refused).toMatchObject({ status: 400, code: 'bad_request' });
+    expect(refused.detail).toMatch(/us\/pacific.*Europe\/Berlin/);
   });
 
   it.each([
