@@ -3,7 +3,8 @@ import type { LiveFigures } from '../contracts/live-figures.js';
 import type { ModelVersion } from '../contracts/registry.js';
 import type { Engine } from '../model/serving/engine.js';
 import type { Logger } from '../platform/logging.js';
-import type { RegistryStore } from '../stores/registry.js';
+import type { RegistryStore, ServingState } from '../stores/registry.js';
+import { EngineShelf, type LoadedEngine } from './engine-shelf.js';
 import { countPredictions } from './live-figures.js';
 import type { LoadEngine } from './load-engine.js';
 
@@ -63,17 +64,9 @@ interface Failure {
   retryAt: number;
 }
 
-/** An engine as it was loaded, and the bundle it was loaded from. */
-interface Loaded {
-  engine: Engine;
-  bundleSha256: string;
-}
-
 class Host implements ModelHost {
   private served: ServedModel | null = null;
-  /** What `served` counts its predictions on. */
-  private loaded: Loaded | null = null;
-  private fallback: Loaded | null = null;
+  private readonly shelf: EngineShelf;
   private figures: () => LiveFigures | null = () => null;
   private formerFigures: LiveFigures | null = null;
   /** The generation that was brought into effect last. */
@@ -81,7 +74,6 @@ class Host implements ModelHost {
   private failed: Failure | null = null;
   private reachable = false;
   private loading: Promise<void> | null = null;
-  private readonly closing = new Set<Promise<void>>();
   private stopped = false;
   private hinted = false;
   private endPause: () => void = () => undefined;
@@ -92,7 +84,9 @@ class Host implements ModelHost {
     this.settle = resolve;
   });
 
-  constructor(private readonly options: ModelHostOptions) {}
+  constructor(private readonly options: ModelHostOptions) {
+    this.shelf = new EngineShelf(options.logger);
+  }
 
   current(): ServedModel | null {
     return this.served;
@@ -123,9 +117,7 @@ class Host implements ModelHost {
     await this.leave();
     await this.loading;
     this.replace(null, null, this.generation);
-    this.retire(this.fallback);
-    this.fallback = null;
-    await Promise.all(this.closing);
+    await this.shelf.close();
   }
 
   private async endFollowing(): Promise<void> {
@@ -174,7 +166,7 @@ class Host implements ModelHost {
       const state = await this.options.registry.servingState(this.options.modelName);
       if (!this.reachable) this.options.logger.info('the record can be reached');
       this.reachable = true;
-      if (this.isDue(state.generation)) this.loading = this.bringIntoEffect(state.generation, state.version);
+      if (this.isDue(state.generation)) this.begin(state);
       if (!this.loading) this.settle();
       await this.report();
     } catch (error) {
@@ -188,6 +180,16 @@ class Host implements ModelHost {
     return this.failed?.generation !== generation || Date.now() >= this.failed.retryAt;
   }
 
+  private begin({ generation, version }: ServingState): void {
+    // Ends in a later turn in any case, also when there is nothing to load.
+    this.loading = this.bringIntoEffect(generation, version).finally(() => {
+      this.loading = null;
+      this.settle();
+      // Whoever waits for this replica should not wait for the next poll.
+      this.wake();
+    });
+  }
+
   private async bringIntoEffect(generation: number, version: ModelVersion | null): Promise<void> {
     const { logger } = this.options;
     try {
@@ -198,22 +200,16 @@ class Host implements ModelHost {
     } catch (error) {
       this.noteFailure(generation, error);
       logger.error({ generation, version: version?.version ?? null, error }, 'a generation cannot be served');
-    } finally {
-      this.loading = null;
-      this.settle();
-      // Whoever waits for this replica should not wait for the next poll.
-      this.wake();
     }
   }
 
   /** The engine that serves or served last when the bundle is the same: after a rollback, or a promotion taken back. */
-  private async load(version: ModelVersion): Promise<Loaded> {
+  private async load(version: ModelVersion): Promise<LoadedEngine> {
     const { bundleSha256 } = version;
-    const known = [this.loaded, this.fallback].find((each) => each?.bundleSha256 === bundleSha256);
-    return known ?? { engine: await this.options.loadEngine(version), bundleSha256 };
+    return this.shelf.find(bundleSha256) ?? { engine: await this.options.loadEngine(version), bundleSha256 };
   }
 
-  private replace(next: Loaded | null, version: ModelVersion | null, generation: number): void {
+  private replace(next: LoadedEngine | null, version: ModelVersion | null, generation: number): void {
     this.formerFigures = this.figures();
     this.served = null;
     this.figures = () => null;
@@ -224,21 +220,7 @@ class Host implements ModelHost {
     }
     this.generation = generation;
     this.options.onChange(this.served);
-    const [former, older] = [this.loaded, this.fallback];
-    this.loaded = next;
-    if (former === null || former === next) return;
-    this.fallback = former;
-    if (older !== next) this.retire(older);
-  }
-
-  /** Lets an engine answer what it has accepted, and ends it. */
-  private retire(loaded: Loaded | null): void {
-    if (loaded === null) return;
-    const closed: Promise<void> = loaded.engine
-      .close()
-      .catch((error: unknown) => this.options.logger.error({ error }, 'a former engine could not be closed'))
-      .finally(() => this.closing.delete(closed));
-    this.closing.add(closed);
+    this.shelf.put(next);
   }
 
   private noteFailure(generation: number, error: unknown): void {

@@ -113,6 +113,19 @@ describe('the model host', () => {
     expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
   });
 
+  it('keeps what serves again open, also after nothing was in Production', async () => {
+    startHost(10);
+    await serve(1, 1);
+    state = { generation: 2, version: null };
+    await lastReport(({ generation }) => generation === 2);
+    expect(host.current()).toBeNull();
+    await serve(3, 1);
+    await serve(4, 2);
+    await serve(5, 1);
+    expect(loads).toEqual([1, 2]);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+  });
+
   it('reports what it predicted with the version it serves, and with the one before', async () => {
     startHost(10);
     await serve(1, 1);
