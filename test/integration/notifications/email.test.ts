@@ -46,7 +46,8 @@ describe('e-mail', () => {
     );
     const [message] = await world.until(allAre('sent'));
     expect(mails.map(({ recipients }) => recipients)).toEqual([to]);
-    const source = mails[0]?.source ?? '';
+    // Quoted-printable breaks long lines with `=`, where depends on the text before.
+    const source = (mails[0]?.source ?? '').replaceAll('=\r\n', '');
     expect(source).toMatch(/^Subject: \[Perennial\] roses: retrainingPipeline failed\r$/m);
     expect(source).toContain(`Message-ID: <${message?.deliveries[0]?.deliveryId ?? ''}@perennial>`);
     expect(source).toMatch(/^To: ada@example.org, grace@example.org\r$/m);
