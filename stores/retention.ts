@@ -15,7 +15,10 @@ export interface RetentionStore {
   /** Files of ingestions that ended before a moment and are no source's current look. */
   countFormerFiles(before: Date): Promise<number>;
   removeFormerFiles(before: Date, limit: number): Promise<number>;
-  /** Uploads from before a moment whose originals are there although no ingestion of them runs. */
+  /**
+   * Uploads from before a moment whose originals are there although nothing takes them in. Also a run that was started
+   * after an upload for the same dataset may be about to: it may have waited for a worker since.
+   */
   leftUploads(before: Date): Promise<string[]>;
   countAttempts(before: Date): Promise<number>;
 }
@@ -65,6 +68,8 @@ export function createRetentionStore(db: Database): RetentionStore {
       ids(
         `SELECT u.id::text AS id FROM uploads u WHERE u.discarded_at IS NULL AND u.created_at < $1 AND NOT EXISTS (
            SELECT FROM ingestions i WHERE i.kind = 'upload' AND i.locator = u.id::text AND i.status = 'running')
+         AND NOT EXISTS (
+           SELECT FROM pipelines p WHERE p.status = 'running' AND p.dataset = u.dataset AND p.started_at >= u.created_at)
          ORDER BY u.created_at`,
         [before],
       ),

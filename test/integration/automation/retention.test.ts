@@ -136,19 +136,37 @@ describe('the steps of retention', () => {
     expect(await count('ingestion_files')).toBe(3);
   });
 
+  /** An upload of so many hours ago with a file, as the key of that. */
+  async function upload(dataset: string, hours: number, id = randomUUID()): Promise<string> {
+    await records.db.query(
+      `INSERT INTO uploads (id, dataset, label, created_at) VALUES ($1, $2, 'grass', now() - $3 * interval '1 hour')`,
+      [id, dataset, hours],
+    );
+    await objects.put(uploadKey(id, 0), new Uint8Array(3));
+    return uploadKey(id, 0);
+  }
+
   it('remove uploads that nobody ingests', async () => {
-    const [left, ingested] = [randomUUID(), randomUUID()];
-    for (const id of [left, ingested]) {
-      await records.db.query(
-        `INSERT INTO uploads (id, dataset, label, created_at) VALUES ($1, 'flowers', 'grass', now() - interval '2 days')`,
-        [id],
-      );
-      await objects.put(uploadKey(id, 0), new Uint8Array(3));
-    }
-    await ingestion(records, 'of-upload', `'running', NULL`, ingested);
+    const id = randomUUID();
+    const [left, ingested] = [await upload('flowers', 48), await upload('flowers', 48, id)];
+    await ingestion(records, 'of-upload', `'running', NULL`, id);
     await expectRemoved('remove_uploads', 1);
-    expect(await objects.head(uploadKey(left, 0))).toBeNull();
-    expect(await objects.head(uploadKey(ingested, 0))).not.toBeNull();
+    expect(await objects.head(left)).toBeNull();
+    expect(await objects.head(ingested)).not.toBeNull();
+  });
+
+  it('leave an upload whose run still waits for a worker, and no other', async () => {
+    const [waiting, later] = [await upload('tulips', 49), await upload('tulips', 47)];
+    await records.db.query(
+      `INSERT INTO pipelines (run_id, workflow_id, workflow, trigger, dataset, started_at)
+       VALUES ('import', 'import-tulips', 'importModel', 'manual', 'tulips', now() - interval '48 hours')`,
+    );
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(waiting)).not.toBeNull();
+    expect(await objects.head(later)).toBeNull();
+    await records.db.query(`UPDATE pipelines SET status = 'failed', ended_at = now() WHERE run_id = 'import'`);
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(waiting)).toBeNull();
   });
 
   it('remove attempts of long ago, many at a time', async () => {
