@@ -6,7 +6,7 @@ export interface Chaos {
   seed: number;
   /** A number from `low` up to `high`. */
   between(low: number, high: number): number;
-  oneOf<T>(items: readonly [T, ...T[]]): T;
+  oneOf<const T>(items: readonly [T, ...T[]]): T;
 }
 
 /** CHAOS_SEED decides, else chance. Name the test after the seed, so that a failure can be repeated. */
