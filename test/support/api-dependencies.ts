@@ -64,7 +64,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
     },
     runs: { artifacts: () => Promise.resolve([]), get: nothing },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
-    predictionLog: { keep: nothing, flush: () => Promise.resolve() },
+    predictionLog: { keep: () => '00000000-0000-7000-8000-000000000000', flush: () => Promise.resolve() },
     predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
