@@ -8,6 +8,9 @@ import { hyperparameters } from '../../support/figures.js';
 import { trainerOf } from '../../support/trainer-process.js';
 import { createFeatureSet, withFolder } from '../../support/training-fixtures.js';
 
+/** About what a classifier on features leaves after an epoch. */
+const checkpointBytes = 41_000;
+
 interface Hosted {
   host: TrialHost;
   /** Takes a trial of a search to a number of epochs. */
@@ -20,7 +23,7 @@ interface Hosted {
 /** A host on made-up features; nothing of it is left after the test. */
 async function withHost(
   work: (hosted: Hosted) => Promise<void>,
-  { idleMs, distance = 0.5 }: { idleMs?: number; distance?: number } = {},
+  { distance = 0.5, ...options }: { idleMs?: number; checkpointBytes?: number; distance?: number } = {},
 ): Promise<void> {
   await withFolder(async (folder) => {
     const training: Omit<TrainJob, 'checkpointPath' | 'outputFolder'> = await createFeatureSet(folder, { distance });
@@ -34,7 +37,7 @@ async function withHost(
         fetched += 1;
         return Promise.resolve({ labels, examples, featurePaths, images });
       },
-      ...(idleMs !== undefined && { idleMs }),
+      ...options,
     });
     const run: Hosted['run'] = (number, epochs, { searchId = 'a', signal = new AbortController().signal } = {}) => {
       const trial = { number, hyperparameters: { ...hyperparameters, seed: number, epochs: 500 } };
@@ -78,6 +81,36 @@ describe('a host of trials', () => {
       expect(together[1]).toMatchObject({ loss: alone.loss, accuracy: alone.accuracy, bestEpoch: alone.bestEpoch });
       expect(new Set(together.map(({ loss }) => loss)).size).toBe(3);
     }));
+
+  it('tells of the same epochs again when they could not be recorded', () =>
+    withHost(async ({ run }) => {
+      await run(1, 2);
+      const rung = await run(1, 4);
+      expect(await run(1, 4)).toEqual(rung);
+      expect(rung.trained.map(({ epoch }) => epoch)).toEqual([2, 3]);
+    }));
+
+  it('keeps no checkpoint of a trial that has ended, and of the others the best that there is room for', () =>
+    withHost(
+      async ({ run, scratchFolder }) => {
+        const left = async (): Promise<string[]> => {
+          const [folder = ''] = await readdir(scratchFolder);
+          return (await readdir(`${scratchFolder}/${folder}`)).filter((name) => name.startsWith('trial-')).sort();
+        };
+        const losses = [await run(1, 1), await run(2, 1)].map(({ loss }) => loss);
+        expect(await left()).toEqual(['trial-1', 'trial-2']);
+        losses.push((await run(3, 1)).loss);
+        const worst = losses.indexOf(Math.max(...losses)) + 1;
+        const others = [1, 2, 3].filter((number) => number !== worst);
+        expect(await left()).toEqual(others.map((number) => `trial-${number}`));
+        const [further = 0, ended = 0] = others;
+        expect((await run(further, 3)).trained).toHaveLength(2);
+        expect((await run(worst, 3)).trained).toHaveLength(3);
+        expect((await run(ended, 500)).trained.length).toBeGreaterThan(1);
+        expect(await left()).toEqual([further, worst].sort().map((number) => `trial-${number}`));
+      },
+      { checkpointBytes: 2.5 * checkpointBytes },
+    ));
 
   it('starts afresh for another search and leaves nothing of the former one', () =>
     withHost(async ({ run, scratchFolder }) => {
