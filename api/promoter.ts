@@ -48,15 +48,27 @@ export function createPromoter({ temporal, starter, pipelines, approvals }: Prom
       for (;;) {
         const record = await pipelines.get(run.runId);
         if (record && record.status !== 'running') {
-          return { run, result: resultOf(record), isWaiting: false };
+          const result = resultOf(record);
+          requireSameVersion(input, result?.version);
+          return { run, result, isWaiting: false };
         }
-        const isWaiting = (await approvals.waitingIn(run.runId)) !== null;
-        if (isWaiting || Date.now() > deadline) return { run, result: null, isWaiting };
+        const waiting = await approvals.waitingIn(run.runId);
+        requireSameVersion(input, waiting?.version);
+        if (waiting || Date.now() > deadline) return { run, result: null, isWaiting: waiting !== null };
         await sleep(patience.pollMs);
       }
     },
     answer: (workflowId, isApproved, verdict) => answer(temporal, workflowId, isApproved, verdict),
   };
+}
+
+/** The run of a key is about the version it was used for first. Throws `conflict` for another. */
+function requireSameVersion({ version, modelName, idempotencyKey }: PromotionInput, used = version): void {
+  if (used === version) return;
+  throw new PerennialError(
+    'conflict',
+    `The key ${idempotencyKey} was used to promote version ${used} of ${modelName}. Use a new key.`,
+  );
 }
 
 /** A worker that was just restarted takes the first update only when its former queue is given up, after ten seconds. */

@@ -7,18 +7,20 @@ import { approvalOutcomes, modelNameSchema } from './registry.js';
 
 const reasonSchema = z.string().trim().min(1).max(1000);
 
+const expectedGenerationSchema = z
+  .number()
+  .int()
+  .min(0)
+  .optional()
+  .describe('serving generation you decided on; without it the one at the moment of the request');
+
 export const promoteSchema = z
   .strictObject({
     model_name: modelNameSchema.optional(),
     version: versionNumberSchema,
     reason: reasonSchema,
     override: z.boolean().default(false).describe('promote although validation refused the version'),
-    expected_generation: z
-      .number()
-      .int()
-      .min(0)
-      .optional()
-      .describe('serving generation you decided on; without it the one at the moment of the request'),
+    expected_generation: expectedGenerationSchema,
   })
   .meta({ id: 'Promote' });
 
@@ -41,6 +43,7 @@ export const rollbackSchema = z
   .strictObject({
     version: versionNumberSchema.optional().describe('a version that has served before; without it the one before'),
     reason: reasonSchema,
+    expected_generation: expectedGenerationSchema,
   })
   .meta({ id: 'Rollback' });
 

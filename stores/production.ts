@@ -13,19 +13,25 @@ export async function lockModel(tx: Queryable, modelName: string): Promise<void>
   if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
 }
 
+export interface Standing {
+  stage: string;
+  /** Whether its bundle was ever checked. */
+  isVerified: boolean;
+}
+
 /** Throws `not_found`, and `conflict` for a version whose bundle was erased. */
-export async function stageOf(tx: Queryable, modelName: string, version: number): Promise<string> {
+export async function standingOf(tx: Queryable, modelName: string, version: number): Promise<Standing> {
   const row = await tx.row(
-    z.object({ stage: z.string(), isErased: z.boolean() }),
-    `SELECT stage, erased_at IS NOT NULL AS is_erased FROM model_versions
-     WHERE model_name = $1 AND version = $2 AND deleted_at IS NULL`,
+    z.object({ stage: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
+    `SELECT stage, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions
+     WHERE model_name = $1 AND version = $2 AND (deleted_at IS NULL OR erased_at IS NOT NULL)`,
     [modelName, version],
   );
   if (row?.isErased === true) {
     throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it can never serve again.`);
   }
   if (!row) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
-  return row.stage;
+  return row;
 }
 
 export async function productionOf(tx: Queryable, modelName: string): Promise<number | null> {
@@ -74,4 +80,25 @@ export async function serve(tx: Queryable, modelName: string, version: number | 
     JSON.stringify({ modelName, generation: state.generation }),
   ]);
   return state.generation;
+}
+
+export interface Fence {
+  modelName: string;
+  /** The generation that the change was decided on; null lets everybody pass. */
+  expected: number | null | undefined;
+  /** What does not happen, as the beginning of a sentence. */
+  refused: string;
+  /** What to do next, as a sentence. */
+  advice: string;
+}
+
+/** Holds off whoever decided on what is no longer served. Throws `stale_promotion`. */
+export async function requireGeneration(tx: Queryable, { modelName, expected, refused, advice }: Fence): Promise<void> {
+  if (expected === null || expected === undefined) return;
+  const { generation, version } = await servedNow(tx, modelName);
+  if (generation === expected) return;
+  throw new PerennialError(
+    'stale_promotion',
+    `${refused}: since that was decided, Production has changed to ${version === null ? 'none' : `version ${version}`} (generation ${generation} in place of ${expected}). ${advice}`,
+  );
 }

@@ -1,7 +1,7 @@
 import type { Actor } from '../contracts/audit.js';
 import { PerennialError } from '../contracts/errors.js';
 import type { Queryable } from './database.js';
-import { lockModel, productionOf, serve, servedNow, setStage, stageOf } from './production.js';
+import { lockModel, productionOf, requireGeneration, serve, setStage, standingOf } from './production.js';
 import { findRecord, recordMove, type PromotionRow } from './promotion-record.js';
 
 export interface PromotionRequest {
@@ -26,13 +26,17 @@ export interface Move {
 
 /** Within a transaction: see `RegistryStore.promote`. */
 export async function promote(tx: Queryable, request: PromotionRequest): Promise<Move> {
-  const { modelName, version, idempotencyKey } = request;
+  const { modelName, version, idempotencyKey, expectedGeneration } = request;
   await lockModel(tx, modelName);
   const earlier = await findRecord(tx, idempotencyKey, 'promotion');
   if (earlier) return repetition(earlier, request);
-  await requireGeneration(tx, request);
-  const stage = await stageOf(tx, modelName, version);
-  if (stage !== 'Staging') throw notInStaging(request, stage);
+  await requireGeneration(tx, {
+    modelName,
+    expected: expectedGeneration,
+    refused: `Version ${version} of ${modelName} was not promoted`,
+    advice: 'Validate it against what is in Production now.',
+  });
+  await requireReady(tx, modelName, version);
   const formerVersion = await productionOf(tx, modelName);
   if (formerVersion !== null) await setStage(tx, modelName, formerVersion, 'Archived');
   await setStage(tx, modelName, version, 'Production');
@@ -44,22 +48,21 @@ export async function promote(tx: Queryable, request: PromotionRequest): Promise
 /** See `RegistryStore.requirePromotable`. */
 export async function requirePromotable(
   db: Queryable,
-  { modelName, version, idempotencyKey }: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
+  request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
 ): Promise<void> {
-  const stage = await stageOf(db, modelName, version);
-  if (stage === 'Staging' || (await findRecord(db, idempotencyKey, 'promotion'))) return;
-  throw notInStaging({ modelName, version }, stage);
+  const earlier = await findRecord(db, request.idempotencyKey, 'promotion');
+  if (earlier) requireSameVersion(earlier, request);
+  else await requireReady(db, request.modelName, request.version);
 }
 
-/** The fence against a promoter whose decision compared with what is no longer served. */
-async function requireGeneration(tx: Queryable, request: PromotionRequest): Promise<void> {
-  const { modelName, version, expectedGeneration } = request;
-  if (expectedGeneration === null) return;
-  const { generation, version: served } = await servedNow(tx, modelName);
-  if (generation === expectedGeneration) return;
+/** A version may go to Production from Staging, and with a bundle that was checked. */
+async function requireReady(db: Queryable, modelName: string, version: number): Promise<void> {
+  const { stage, isVerified } = await standingOf(db, modelName, version);
+  if (stage !== 'Staging') throw notInStaging({ modelName, version }, stage);
+  if (isVerified) return;
   throw new PerennialError(
-    'stale_promotion',
-    `Version ${version} of ${modelName} was not promoted: since that was decided, Production has changed to ${served === null ? 'none' : `version ${served}`} (generation ${generation} in place of ${expectedGeneration}). Validate it against what is in Production now.`,
+    'conflict',
+    `The bundle of version ${version} of ${modelName} was never checked, so it cannot be promoted. Let it be checked first: POST /api/v1/mlops/models/${modelName}/versions/${version}/validate.`,
   );
 }
 
@@ -78,12 +81,19 @@ function notInStaging(
   );
 }
 
-function repetition(earlier: PromotionRow, { modelName, version, idempotencyKey }: PromotionRequest): Move {
-  if (earlier.modelName !== modelName || earlier.version !== version) {
-    throw new PerennialError(
-      'conflict',
-      `The key ${idempotencyKey} was used to promote version ${earlier.version} of ${earlier.modelName}. Use a new key.`,
-    );
-  }
+function repetition(earlier: PromotionRow, request: PromotionRequest): Move {
+  requireSameVersion(earlier, request);
   return { formerVersion: earlier.formerVersion, generation: earlier.generation, repeated: true };
+}
+
+/** Makes sure that a key which was used already was used for this version. Throws `conflict`. */
+function requireSameVersion(
+  earlier: PromotionRow,
+  { modelName, version, idempotencyKey }: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
+): void {
+  if (earlier.modelName === modelName && earlier.version === version) return;
+  throw new PerennialError(
+    'conflict',
+    `The key ${idempotencyKey} was used to promote version ${earlier.version} of ${earlier.modelName}. Use a new key.`,
+  );
 }

@@ -61,6 +61,7 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   /** Models with what is in Production, by name. */
   summaries(query: { limit: number; pageToken?: string | null }): Promise<Page<ModelSummary>>;
   production(modelName: string): Promise<ModelVersion | null>;
+  /** A decision that says that the version could be served says that its bundle was checked as well. */
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the former one. Throws `not_found`, `conflict` or `stale_promotion`. */
   promote(request: PromotionRequest): Promise<Move>;
@@ -95,11 +96,12 @@ export function createRegistryStore(db: Database): RegistryStore {
     },
     production,
     async recordDecision(modelName, version, decision) {
-      await db.query('UPDATE model_versions SET decision = $3 WHERE model_name = $1 AND version = $2', [
-        modelName,
-        version,
-        jsonParameter(decision),
-      ]);
+      const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
+      await db.query(
+        `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
+         WHERE model_name = $1 AND version = $2`,
+        [modelName, version, jsonParameter(decision), wasServed],
+      );
     },
     promote: (request) => db.transaction((tx) => promote(tx, request)),
     requirePromotable: (request) => requirePromotable(db, request),

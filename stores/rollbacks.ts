@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Actor } from '../contracts/audit.js';
 import { PerennialError } from '../contracts/errors.js';
 import type { Queryable } from './database.js';
-import { lockModel, productionOf, serve, servedNow, setStage, stageOf } from './production.js';
+import { lockModel, productionOf, requireGeneration, serve, servedNow, setStage, standingOf } from './production.js';
 import { findRecord, recordMove, type PromotionRow } from './promotion-record.js';
 import type { Move } from './promotions.js';
 
@@ -21,6 +21,8 @@ export interface RollbackRequest {
   reason: string;
   /** A rollback with a key that was used before gives the former outcome and changes nothing. */
   idempotencyKey: string;
+  /** The generation the rollback was decided on; without one it takes out whatever is served by now. */
+  expectedGeneration?: number | null;
 }
 
 /** What a rollback did: `version` serves again, `formerVersion` was taken out. */
@@ -58,6 +60,12 @@ export async function rollBack(tx: Queryable, request: RollbackRequest): Promise
   await lockModel(tx, modelName);
   const earlier = await findRecord(tx, idempotencyKey, 'rollback');
   if (earlier) return repeatedRollback(earlier, request);
+  await requireGeneration(tx, {
+    modelName,
+    expected: request.expectedGeneration,
+    refused: `${modelName} was not rolled back`,
+    advice: 'Look at what is in Production now, and roll back again if that is to go as well.',
+  });
   const current = await productionOf(tx, modelName);
   if (current === null) throw nothingToGoBackTo(modelName, 'nothing is in Production');
   const version = request.version ?? (await versionBefore(tx, modelName, current));
@@ -94,20 +102,23 @@ function repeatedRollback(earlier: PromotionRow, { modelName, version, idempoten
   };
 }
 
-/** What was in Production when the present version was promoted. */
+/** What was in Production when the present version was promoted, unless it was deleted since. */
 async function versionBefore(tx: Queryable, modelName: string, current: number): Promise<number | null> {
   const row = await tx.row(
-    z.object({ formerVersion: z.number().nullable() }),
-    `SELECT former_version FROM promotions WHERE model_name = $1 AND version = $2 AND kind = 'promotion'
-     ORDER BY id DESC LIMIT 1`,
+    z.object({ formerVersion: z.number().nullable(), isThere: z.boolean() }),
+    `SELECT p.former_version, EXISTS (SELECT FROM model_versions v
+       WHERE v.model_name = p.model_name AND v.version = p.former_version AND v.deleted_at IS NULL) AS is_there
+     FROM promotions p WHERE p.model_name = $1 AND p.version = $2 AND p.kind = 'promotion'
+     ORDER BY p.id DESC LIMIT 1`,
     [modelName, current],
   );
-  return row?.formerVersion ?? null;
+  if (!row || row.formerVersion === null || row.isThere) return row?.formerVersion ?? null;
+  throw nothingToGoBackTo(modelName, `version ${row.formerVersion}, which served before ${current}, was deleted`);
 }
 
 /** A rollback goes to what has served before; anything else is a promotion, with its checks. */
 async function requireServedOnce(tx: Queryable, modelName: string, version: number, current: number): Promise<void> {
-  const stage = await stageOf(tx, modelName, version);
+  const { stage } = await standingOf(tx, modelName, version);
   if (version === current) {
     throw new PerennialError('conflict', `Version ${version} of ${modelName} is in Production already.`);
   }

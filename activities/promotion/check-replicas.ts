@@ -3,7 +3,7 @@ import type { RegistryStore, Replica } from '../../stores/registry.js';
 import { smokeTest } from './smoke-test.js';
 
 export interface ReplicaDependencies {
-  registry: Pick<RegistryStore, 'liveReplicas'>;
+  registry: Pick<RegistryStore, 'liveReplicas' | 'servingState'>;
   /** An image to ask for. */
   image: Uint8Array;
 }
@@ -34,7 +34,8 @@ const defaultPatience: Patience = { deadlineMs: 60_000, noneLiveMs: 3_000, pollM
 
 /**
  * Waits until every live replica serves the generation and has answered one prediction with the version. Trouble that
- * may pass is waited out; a damaged bundle, a wrong answer or the deadline ends the check.
+ * may pass is waited out; a damaged bundle, a wrong answer or the deadline ends the check. So does a later change of
+ * Production, after which nothing is left to check or to take back.
  */
 export async function checkReplicas(
   deps: ReplicaDependencies,
@@ -55,13 +56,24 @@ export async function checkReplicas(
       return { passed: true, replicas, detail: 'No replica is live; each loads the version when it starts.' };
     }
     const look = await lookAt(live, question, deps.image);
-    if (!look.open) return { passed: look.passed, replicas, detail: look.detail };
+    if (!look.open && look.passed) return { passed: true, replicas, detail: look.detail };
+    const successor = await successorOf(deps, question);
+    if (successor !== null) return { passed: true, replicas, detail: successor };
+    if (!look.open) return { passed: false, replicas, detail: look.detail };
     report({ replicas: live.length, waitingFor: look.detail });
     if (now - startedAt > patience.deadlineMs) {
       return { passed: false, replicas, detail: `The replicas did not get there in time: ${look.detail}.` };
     }
     await sleep(patience.pollMs);
   }
+}
+
+/** That Production has changed since, if it has. */
+async function successorOf({ registry }: ReplicaDependencies, question: ReplicaQuestion): Promise<string | null> {
+  const { generation, version } = await registry.servingState(question.modelName);
+  if (generation <= question.generation) return null;
+  const successor = version === null ? 'nothing' : `version ${version.version}`;
+  return `Version ${question.version} was put into Production; before every replica was checked, ${successor} took its place.`;
 }
 
 type Look = { open: true; detail: string } | { open: false; passed: boolean; detail: string };

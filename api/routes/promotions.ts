@@ -140,15 +140,17 @@ function rollbackRoute({ registry }: Dependencies): Route {
     params: z.object({ name: modelNameSchema }),
     body: jsonBody(rollbackSchema, limit, true),
     success: json(rollbackViewSchema, 'The version that serves again'),
-    problems: ['bad_request', 'not_found', 'conflict', 'database_unavailable'],
+    problems: ['bad_request', 'not_found', 'conflict', 'stale_promotion', 'database_unavailable'],
     async handle({ params: { name }, body, request }) {
       const startedAt = performance.now();
+      const { generation } = await registry.servingState(name);
       const moved = await registry.rollBack({
         modelName: name,
         version: body.version ?? null,
         by: actorOf(request),
         reason: body.reason,
         idempotencyKey: `${name}/${idempotencyKeyOf(request)}`,
+        expectedGeneration: body.expected_generation ?? generation,
       });
       const replicas = await settled(registry, name, moved.generation, startedAt + settling.totalMs);
       return {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import type { Actor } from '../../contracts/audit.js';
+import type { Queryable } from '../../stores/database.js';
 import type { NewVersion } from '../../stores/registry-registration.js';
 import { evaluationOf } from './figures.js';
 
@@ -23,4 +25,14 @@ export function newVersionOf(modelName: string, given: Partial<NewVersion> = {})
     evaluation: evaluationOf(0.9),
     ...given,
   };
+}
+
+/** Kinds of the messages that speak of a model, oldest first. */
+export async function messagesOf(db: Queryable, modelName: string): Promise<string[]> {
+  const rows = await db.rows(
+    z.object({ kind: z.string() }),
+    `SELECT kind FROM outbox WHERE payload->>'modelName' = $1 ORDER BY id`,
+    [modelName],
+  );
+  return rows.map(({ kind }) => kind);
 }

@@ -124,6 +124,20 @@ describe('promoting over HTTP', () => {
     expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'stale_promotion' });
   });
 
+  it('does not give the outcome of one version for a key that comes again with another', async () => {
+    const [first, second] = [await world.candidate(), await world.candidate()];
+    await promote(first, {}, 'one-key');
+    const answer = await promote(second, {}, 'one-key');
+    expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect(detailOf(answer)).toMatch(new RegExp(`was used to promote version ${first.version}`));
+    await setPolicy({ approval: { mode: 'always' } });
+    const [third, fourth] = [await world.candidate(), await world.candidate()];
+    const waits = await promote(third, {}, 'another-key');
+    expect(await promote(fourth, {}, 'another-key')).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    await send(`${waits.location ?? ''}/reject`, {});
+    expect(await promote(fourth, {}, 'another-key')).toMatchObject({ status: 409, body: { code: 'conflict' } });
+  });
+
   it('rejects an Idempotency-Key that is none', async () => {
     const answer = await promote(await world.candidate(), {}, 'a key with spaces');
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } });

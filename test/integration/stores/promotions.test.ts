@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
 import { generationChannel } from '../../../contracts/names.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
-import { createAuditStore } from '../../../stores/audit.js';
 import { createNotificationStore } from '../../../stores/notifications.js';
 import type { Move } from '../../../stores/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
-import type { Rollback } from '../../../stores/rollbacks.js';
-import { evaluationOf, tester, unfenced } from '../../support/figures.js';
+import { decisionOf, evaluationOf, tester, unfenced } from '../../support/figures.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
+import { messagesOf } from '../../support/registry-records.js';
 
 let records: TestRecords;
 let registry: RegistryStore;
@@ -94,6 +92,20 @@ describe('promoting', () => {
     expect((await registry.servingState('refused')).generation).toBe(1);
   });
 
+  it('is refused to a bundle that was never checked, until a validation has served it', async () => {
+    await register('unchecked');
+    await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
+    await expect(promote('unchecked', 1)).rejects.toMatchObject({
+      code: 'conflict',
+      message: /never checked.*validate/,
+    });
+    await registry.recordDecision('unchecked', 1, decisionOf('promote'));
+    await expect(promote('unchecked', 1)).rejects.toMatchObject({ code: 'conflict' });
+    const reasons = [{ check: 'smoke_test' as const, passed: true, detail: 'It answers.' }];
+    await registry.recordDecision('unchecked', 1, { ...decisionOf('promote'), reasons });
+    expect(await promote('unchecked', 1)).toMatchObject({ generation: 1 });
+  });
+
   it('can be taken back once: the former version serves again under a new generation', async () => {
     await register('reverted');
     await register('reverted');
@@ -152,20 +164,6 @@ describe('promoting', () => {
   });
 });
 
-/** Kinds of the messages that speak of a model, oldest first. */
-async function messagesOf(modelName: string): Promise<string[]> {
-  const rows = await records.db.rows(
-    z.object({ kind: z.string() }),
-    `SELECT kind FROM outbox WHERE payload->>'modelName' = $1 ORDER BY id`,
-    [modelName],
-  );
-  return rows.map(({ kind }) => kind);
-}
-
-function rollBack(modelName: string, version: number | null = null, key: string = randomUUID()): Promise<Rollback> {
-  return registry.rollBack({ modelName, version, by: tester, reason: 'worse', idempotencyKey: key });
-}
-
 describe('a promotion that was decided on another Production', () => {
   it('is refused, names what is served now, and changes nothing', async () => {
     await register('fenced');
@@ -203,78 +201,6 @@ describe('a promotion that was decided on another Production', () => {
     expect(moves.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await registry.servingState('raced')).toMatchObject({ generation: 1 });
     expect((await registry.productionMoves('raced', { limit: 10 })).items).toHaveLength(1);
-    expect(await messagesOf('raced')).toEqual(['model.promotion']);
-  });
-});
-
-describe('rolling back', () => {
-  it('puts the version before back in Production, in one step with its history, message and audit entry', async () => {
-    await register('back');
-    await register('back');
-    await promote('back', 1);
-    await promote('back', 2);
-    expect(await rollBack('back')).toEqual({ version: 1, formerVersion: 2, generation: 3, repeated: false });
-    expect((await registry.production('back'))?.version).toBe(1);
-    expect((await registry.get('back', 2)).stage).toBe('Archived');
-    expect((await registry.productionMoves('back', { limit: 1 })).items).toMatchObject([
-      { kind: 'rollback', version: 1, insteadOf: 2 },
-    ]);
-    expect(await messagesOf('back')).toEqual(['model.promotion', 'model.promotion', 'model.rollback']);
-    const audit = await createAuditStore(records.db).list({ limit: 1, subject: 'models/back' });
-    expect(audit.items[0]).toMatchObject({
-      actor: 'test',
-      action: 'model.roll_back',
-      before: { production: 2 },
-      after: { production: 1, generation: 3, reason: 'worse' },
-    });
-  });
-
-  it('with nothing to go back to says what to do instead', async () => {
-    await register('first');
-    await expect(rollBack('first')).rejects.toMatchObject({
-      code: 'conflict',
-      message: /nothing is in Production.*Promote/,
-    });
-    await promote('first', 1);
-    await expect(rollBack('first')).rejects.toMatchObject({ code: 'conflict', message: /first that was promoted/ });
-    await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
-  });
-
-  it('goes to a named version only if it has served before', async () => {
-    for (let each = 0; each < 4; each += 1) await register('named');
-    for (const version of [1, 2, 3]) await promote('named', version);
-    await expect(rollBack('named', 4)).rejects.toMatchObject({ code: 'conflict', message: /never in Production/ });
-    await expect(rollBack('named', 3)).rejects.toMatchObject({ code: 'conflict', message: /already/ });
-    await expect(rollBack('named', 9)).rejects.toMatchObject({ code: 'not_found' });
-    expect(await rollBack('named', 1)).toMatchObject({ version: 1, formerVersion: 3 });
-  });
-
-  it('twenty times with one key happens once', async () => {
-    for (let each = 0; each < 3; each += 1) await register('keyed-back');
-    for (const version of [1, 2, 3]) await promote('keyed-back', version);
-    const rollbacks = await Promise.all(Array.from({ length: 20 }, () => rollBack('keyed-back', null, 'back-once')));
-    expect(rollbacks.filter(({ repeated }) => !repeated)).toHaveLength(1);
-    expect(new Set(rollbacks.map(({ version }) => version))).toEqual(new Set([2]));
-    await expect(rollBack('keyed-back', 1, 'back-once')).rejects.toMatchObject({ code: 'conflict' });
-    expect((await registry.servingState('keyed-back')).generation).toBe(4);
-  });
-
-  it('takes nothing back of a version that was promoted a second time since', async () => {
-    await register('twice');
-    await register('twice');
-    await promote('twice', 1);
-    await promote('twice', 2, 'first-time');
-    await rollBack('twice');
-    await records.db.query(`UPDATE model_versions SET stage = 'Staging' WHERE model_name = 'twice' AND version = 2`);
-    await promote('twice', 2, 'second-time');
-    const late = registry.revertPromotion({ idempotencyKey: 'first-time', by: tester, reason: 'late guard' });
-    await expect(late).rejects.toMatchObject({ code: 'conflict' });
-    expect((await registry.production('twice'))?.version).toBe(2);
-  });
-
-  it('leaves a history that Postgres itself lets nobody change', async () => {
-    for (const change of ['UPDATE promotions SET reason = $$x$$', 'DELETE FROM promotions', 'TRUNCATE promotions']) {
-      await expect(records.db.query(change)).rejects.toThrow(/append-only/);
-    }
+    expect(await messagesOf(records.db, 'raced')).toEqual(['model.promotion']);
   });
 });

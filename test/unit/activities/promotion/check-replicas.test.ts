@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { freePorts } from '../../../../infra/local/ports.js';
 import { checkReplicas, type ReplicaCheck } from '../../../../activities/promotion/check-replicas.js';
-import type { Replica } from '../../../../stores/registry.js';
+import type { Replica, ServingState } from '../../../../stores/registry.js';
+import { versionOf } from '../../../support/fake-model.js';
 
 const question = { modelName: 'm', version: 2, generation: 7 };
 const patience = { deadlineMs: 400, noneLiveMs: 60, pollMs: 10 };
@@ -34,14 +35,16 @@ interface Reported {
 }
 
 /** `reports` is what the replica says at each look; the last one stays. */
-function check(reports: (Reported | null)[], answers: Answer[] = [right]): Promise<ReplicaCheck> {
+function check(reports: (Reported | null)[], answers: Answer[] = [right], inForce = 7): Promise<ReplicaCheck> {
   script = answers;
   let look = 0;
   const liveReplicas = (): Promise<Replica[]> => {
     const report = reports[Math.min(look++, reports.length - 1)];
     return Promise.resolve(report ? [replicaOf(report)] : []);
   };
-  const deps = { registry: { liveReplicas }, image: new Uint8Array([1]) };
+  const servingState = (): Promise<ServingState> =>
+    Promise.resolve({ generation: inForce, version: inForce === 7 ? null : versionOf(3) });
+  const deps = { registry: { liveReplicas, servingState }, image: new Uint8Array([1]) };
   return checkReplicas(deps, question, () => undefined, new AbortController().signal, patience);
 }
 
@@ -91,6 +94,19 @@ describe('checkReplicas', () => {
     const result = await check([{ generation: 6 }]);
     expect(result.passed).toBe(false);
     expect(result.detail).toContain('in time');
+  });
+
+  it('ends without a fault when something else has been put into Production meanwhile', async () => {
+    const other = { status: 200, body: { model_version: '3', confidence: 0.9 } };
+    for (const reports of [
+      [{ generation: 8 }],
+      [{ generation: 6 }],
+      [{ generation: 8, errorCode: 'bundle_invalid' }],
+    ]) {
+      const result = await check(reports, [other], 8);
+      expect(result.passed).toBe(true);
+      expect(result.detail).toContain('version 3 took its place');
+    }
   });
 
   it('concludes that no replica is live only after a while', async () => {
