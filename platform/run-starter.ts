@@ -165,7 +165,8 @@ function startersByHand(
         ...byHand({ modelName: null }),
         input,
         workflow: workflowTypes.applyRetention,
-        workflowId: workflowTypes.applyRetention,
+        // Who wants things removed must not join a run that only counts them.
+        workflowId: `${workflowTypes.applyRetention}${input.dryRun ? '-dry-run' : ''}`,
         steps: retentionSteps,
       }),
   };

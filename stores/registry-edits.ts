@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Actor } from '../contracts/audit.js';
 import { PerennialError } from '../contracts/errors.js';
-import type { ModelVersion, Stage, Tags } from '../contracts/registry.js';
+import type { ModelVersion, Stage } from '../contracts/registry.js';
 import { writeAudit } from './audit.js';
+import { changedTags, type TagChanges } from './changed-tags.js';
 import { jsonParameter } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { lockModel, setStage } from './production.js';
@@ -12,7 +13,7 @@ import { readVersion, subjectOf } from './registry-rows.js';
 /** What may be changed of a version; what is left away stays. A tag that is null is removed. */
 export interface VersionChange {
   description?: string | undefined;
-  tags?: Readonly<Record<string, string | null>> | undefined;
+  tags?: TagChanges | undefined;
   semanticVersion?: string | undefined;
 }
 
@@ -82,11 +83,6 @@ async function edit(tx: Queryable, current: ModelVersion, change: VersionChange,
   const after = { description, tags, semantic_version: semanticVersion };
   await writeAudit(tx, { by, action: 'version.edit', subject: subjectOf(modelName, version), before, after });
   return edited;
-}
-
-function changedTags(tags: Tags, changes: Readonly<Record<string, string | null>>): Tags {
-  const merged = Object.entries({ ...tags, ...changes });
-  return Object.fromEntries(merged.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }
 
 async function move(

@@ -1,4 +1,4 @@
-import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import { retentionSteps, type RetentionStep } from '../contracts/names.js';
 import type { Actor } from '../contracts/audit.js';
 import type { RetentionInput, RetentionResult } from '../contracts/schedules.js';
@@ -29,7 +29,8 @@ export async function applyRetention({ dryRun, trigger }: RetentionInput): Promi
       }
     }
     const result = { dryRun, removed };
-    if (!dryRun) await noteRetention({ by, result });
+    // What went has gone, also when the run was cancelled.
+    if (!dryRun) await CancellationScope.nonCancellable(() => noteRetention({ by, result }));
     if (failures.length > 0) throw failures[0];
     return result;
   });

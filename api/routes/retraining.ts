@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { modelNameSchema } from '../../contracts/registry.js';
 import {
@@ -12,6 +11,7 @@ import { scheduleViewSchema, setRetrainingScheduleSchema } from '../../contracts
 import { pageOf } from '../../contracts/http.js';
 import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { idempotencyKeyOf } from '../idempotency-key.js';
 import { pageQuery } from '../page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../route.js';
 import { checkView, decisionView } from '../views/retraining.js';
@@ -67,12 +67,11 @@ function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
     problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params: { name }, body, request }) {
       await retrainer.checkKnown(name);
-      const key = request.get('idempotency-key');
       const { run, decision } = await retrainer.order({
         modelName: name,
         dataset: body.dataset ?? null,
         trigger: 'manual',
-        requestId: key === undefined ? randomUUID() : `${name} ${key.slice(0, 200)}`,
+        requestId: `${name} ${idempotencyKeyOf(request)}`,
         source: null,
         hyperparameters: body.hyperparameters ? hyperparametersOf(body.hyperparameters) : null,
         force: body.force,

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure } from '@temporalio/common';
-import { WorkflowFailedError } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createRetentionActivities, type RemovalOrder } from '../../../activities/retention.js';
-import { retentionSteps, type RetentionStep } from '../../../contracts/names.js';
-import type { RetentionInput, RetentionResult } from '../../../contracts/schedules.js';
+import type { RetentionStep } from '../../../contracts/names.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createAttemptStore } from '../../../stores/attempts.js';
 import { createAuditStore } from '../../../stores/audit.js';
@@ -16,13 +13,10 @@ import { createRegistryStore, type RegistryStore } from '../../../stores/registr
 import { createRetentionStore } from '../../../stores/retention.js';
 import { createRunStore } from '../../../stores/runs.js';
 import { createUploadStore } from '../../../stores/uploads.js';
-import type { applyRetention } from '../../../workflows/apply-retention.js';
-import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
 import { unfenced } from '../../support/figures.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
 import { newVersionOf } from '../../support/registry-records.js';
 import { startObjectStore, type TestService } from '../../support/services.js';
-import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
 
 const by = { name: 'retention', via: 'schedule', from: 'w', requestId: null } as const;
 
@@ -177,63 +171,6 @@ describe('the steps of retention', () => {
     );
     await expectRemoved('remove_attempts', 2_500);
     expect(await count('activity_attempts')).toBe(100);
-  });
-});
-
-describe('applyRetention', () => {
-  let server: WorkflowServer;
-  beforeAll(async () => {
-    server = await startWorkflowServer();
-  });
-  afterAll(() => server.stop());
-
-  const run = (
-    input: RetentionInput,
-    replaced: Partial<AllActivities> = {},
-  ): Promise<{ result: RetentionResult | Error; written: Written }> => {
-    const { activities, written } = createFakeActivities(replaced);
-    return server.withWorkers(activities, async () => {
-      const handle = await server.client.workflow.start<typeof applyRetention>('applyRetention', {
-        workflowId: `retention-${randomUUID()}`,
-        taskQueue: 'pipeline',
-        args: [input],
-      });
-      const result = await handle.result().catch((error: unknown) => {
-        if (error instanceof WorkflowFailedError) return error;
-        throw error;
-      });
-      return { result, written };
-    });
-  };
-
-  it('takes every step, is recorded, and leaves one audit row', async () => {
-    const { result, written } = await run({ dryRun: false, trigger: 'schedule' });
-    const removed = Object.fromEntries(retentionSteps.map((step) => [step, 3]));
-    expect(result).toEqual({ dryRun: false, removed });
-    expect(written.opened).toEqual(['applyRetention']);
-    expect(written.ends).toMatchObject([{ status: 'completed', result: { removed } }]);
-    expect(written.calls.filter((call) => call === 'noteRetention')).toHaveLength(1);
-  });
-
-  it('notes nothing when it only counts', async () => {
-    const { written } = await run({ dryRun: true, trigger: 'manual' });
-    expect(written.calls).not.toContain('noteRetention');
-    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', detail: '3 would go' });
-  });
-
-  it('goes on after a step that fails, and fails in the end', async () => {
-    const { result, written } = await run(
-      { dryRun: false, trigger: 'schedule' },
-      {
-        removeExpired: ({ step }) =>
-          step === 'remove_uploads'
-            ? Promise.reject(ApplicationFailure.nonRetryable('the keys are refused', 'object_store_refused'))
-            : Promise.resolve(0),
-      },
-    );
-    expect(result).toBeInstanceOf(WorkflowFailedError);
-    expect(written.ends).toMatchObject([{ status: 'failed', error: { code: 'object_store_refused' } }]);
-    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', status: 'completed' });
   });
 });
 

@@ -12,6 +12,7 @@ import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { unfenced } from '../../support/figures.js';
 import { newVersionOf } from '../../support/registry-records.js';
+import { problemOf } from '../../support/served-api.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
 
 let world: AutomationWorld;
@@ -141,6 +142,16 @@ describe('a trigger by hand', () => {
     expect(repeated).toMatchObject({ run_id: first.run_id, decision_id: first.decision_id, joined: true });
     expect(second).toMatchObject({ run_id: first.run_id, joined: true });
     expect((await history(model)).items.map(({ decision }) => decision)).toEqual(['retrain', 'retrain']);
+  });
+
+  it('takes no idempotency key of which it would have to forget a part', async () => {
+    const response = await fetch(`${world.served.url}${path}/trigger/${await knownModel('keyed')}`, {
+      method: 'POST',
+      headers: { 'Idempotency-Key': 'k'.repeat(201), 'Content-Type': 'application/json' },
+      body: '{}',
+    });
+    expect(await problemOf(response)).toEqual({ status: 400, code: 'bad_request' });
+    expect((await history('keyed')).items).toEqual([]);
   });
 
   it('is 409 with the reason when it is not forced and something speaks against it', async () => {

@@ -173,6 +173,8 @@ describe('schedules', () => {
     const accepted = await ask('/api/v1/pipelines/retention', { method: 'POST', body: {} });
     expect(accepted.status).toBe(202);
     const { run_id: runId } = acceptedSchema.parse(await accepted.json());
+    const real = await ask('/api/v1/pipelines/retention', { method: 'POST', body: { dry_run: false } });
+    expect(acceptedSchema.parse(await real.json())).toMatchObject({ joined: false });
     const run = await world.withWorkers(() =>
       poll(
         () => answer(pipelineViewSchema, `/api/v1/pipelines/${runId}`),
