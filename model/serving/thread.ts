@@ -47,6 +47,8 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   };
 }
 
+const malformed: Reply = { type: 'refused', code: 'internal', message: 'The inference thread gave no valid reply.' };
+
 type Message = Reply | { type: 'died'; message: string };
 
 function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Promise<string> } {
@@ -58,7 +60,8 @@ function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Pro
     waiting = null;
     resolve?.(message);
   };
-  worker.on('message', (message: unknown) => settle(replySchema.parse(message)));
+  // Thrown in here, an error would end the whole process.
+  worker.on('message', (message: unknown) => settle(replySchema.catch(malformed).parse(message)));
   worker.on('error', (error: unknown) => {
     failure = messageOf(error);
   });

@@ -50,6 +50,8 @@ async function infer(pixels: Uint8Array, count: number): Promise<number[][]> {
     throw new Error(`The model gives no float output named ${onnxNames.probabilities} with one row an image.`);
   }
   const values = Array.from(output.data);
+  // No client could read it, and no figure could be counted from it.
+  if (!values.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
   const classes = values.length / count;
   return Array.from({ length: count }, (_, row) => values.slice(row * classes, (row + 1) * classes));
 }

@@ -52,6 +52,12 @@ describe('the engine', () => {
     expect(engine.labels).toEqual(['dandelion', 'grass']);
   });
 
+  it('refuses a model that computes what is not a number, and lives on', async () => {
+    await writeTinyBundle(folder, { bias: NaN });
+    const failure = { code: 'bundle_invalid', message: /not numbers/ };
+    await expect(engineOf()).rejects.toMatchObject(failure);
+  });
+
   it('answers an image and its pixels alike, whatever the batch', async () => {
     await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
     const engine = await engineOf();
