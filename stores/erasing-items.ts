@@ -23,6 +23,21 @@ export async function erasePrediction(tx: Queryable, id: string): Promise<Erased
   return { counts: { predictions: 1, feedback }, objects: [] };
 }
 
+/** Clears the predictions that were made of these images, as if each had been erased by itself. */
+export async function clearPredictionsOf(
+  tx: Queryable,
+  sha256s: readonly string[],
+): Promise<{ predictions: number; feedback: number }> {
+  const cleared = await tx.rows(
+    z.object({ id: z.string() }),
+    `UPDATE predictions SET image_sha256 = NULL, probabilities = NULL, erased_at = now()
+     WHERE image_sha256 = ANY($1) RETURNING id`,
+    [sha256s],
+  );
+  const feedback = await clearFeedback(tx, 'prediction_id = ANY($1)', [cleared.map(({ id }) => id)]);
+  return { predictions: cleared.length, feedback };
+}
+
 /** Clears who gave labels and what they wrote; the labels stay, because accuracy is counted from them. */
 export async function clearFeedback(tx: Queryable, condition: string, parameters: unknown[]): Promise<number> {
   const cleared = await tx.query(
@@ -34,8 +49,8 @@ export async function clearFeedback(tx: Queryable, condition: string, parameters
 }
 
 /**
- * Takes an image out of everything that comes: its bytes and embeddings go, and no later version of a dataset has it.
- * Its row stays, so that the same bytes are refused when they come again. Null when nothing is left of it.
+ * Takes an image out of everything that comes: its bytes and embeddings go, no later version of a dataset has it, and
+ * predictions no longer tell that they were made of it. Its row stays, so that the same bytes are refused when they come again. Null when nothing is left of it.
  */
 export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased | null> {
   const marked = await tx.rows(
@@ -44,14 +59,15 @@ export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased 
     [sha256],
   );
   const features = await dropFeatureFiles(tx, [sha256]);
-  if (marked.length === 0 && features.objects.length === 0) return null;
+  const predictions = await clearPredictionsOf(tx, [sha256]);
+  if (marked.length + features.objects.length + predictions.predictions === 0) return null;
   await tx.query(
     `UPDATE ingestion_files SET outcome = 'quarantined', reason = 'erased', detail = 'This image was erased on request.',
        sha256 = NULL WHERE sha256 = $1`,
     [sha256],
   );
   return {
-    counts: { images: marked.length, ...features.counts },
+    counts: { images: marked.length, ...features.counts, ...predictions },
     objects: [...marked.map(({ objectKey }) => objectKey), ...features.objects],
   };
 }

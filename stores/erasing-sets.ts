@@ -3,7 +3,7 @@ import { sides } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 import { integerColumn } from './columns.js';
 import type { Queryable } from './database.js';
-import { clearFeedback, dropFeatureFiles, type Erased } from './erasing-items.js';
+import { clearFeedback, clearPredictionsOf, dropFeatureFiles, type Erased } from './erasing-items.js';
 import { checkpointPrefix, rawImageKey, runArtifactKey, sideManifestKey, uploadKey } from './object-keys.js';
 
 const nameRow = z.object({ name: z.string() });
@@ -28,13 +28,12 @@ export async function eraseDataset(tx: Queryable, dataset: string): Promise<Eras
   if (versions.length === 0 && uploads.length === 0) return null;
   await refuseWhileUsed(tx, dataset);
   const images = await ownImages(tx, dataset);
-  const features = await dropFeatureFiles(
-    tx,
-    images.map(({ sha256 }) => sha256),
-  );
+  const sha256s = images.map(({ sha256 }) => sha256);
+  const features = await dropFeatureFiles(tx, sha256s);
+  const predictions = await clearPredictionsOf(tx, sha256s);
   await forgetMembers(tx, dataset, images);
   return {
-    counts: { versions: versions.length, images: images.length, ...features.counts },
+    counts: { versions: versions.length, images: images.length, ...features.counts, ...predictions },
     objects: [
       ...images.map(({ objectKey }) => objectKey),
       ...features.objects,

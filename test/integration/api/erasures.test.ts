@@ -45,8 +45,8 @@ describe('erasure', () => {
     const response = await request({ kind, id, reason: 'the person asked for it' });
     return erasureViewSchema.parse(await response.json());
   };
-  const predict = async (): Promise<string> => {
-    const body = formWith('file', await redImage());
+  const predict = async (image?: Uint8Array): Promise<string> => {
+    const body = formWith('file', image ?? (await redImage()));
     const response = await fetch(`${lineage.served.url}/predict`, { method: 'POST', body });
     return predictionSchema.parse(await response.json()).prediction_id;
   };
@@ -95,11 +95,15 @@ describe('erasure', () => {
       'SELECT object_key FROM images WHERE sha256 = $1',
       [sha256],
     );
+    const ofImage = await predict(photograph);
     const tombstone = await erased('image', sha256);
     expect(tombstone).toMatchObject({
-      counts: { images: 1, feature_files: 1, embeddings: 16, objects: 2 },
+      counts: { images: 1, feature_files: 1, embeddings: 16, predictions: 1, objects: 2 },
       status: 'done',
     });
+    const detailOfImage = predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${ofImage}`)).json());
+    expect(detailOfImage).toMatchObject({ image_sha256: null, probabilities: null });
+    expect(detailOfImage.erased_at).not.toBeNull();
     expect(await unlessMissing(served.api.objects.get(objectKey))).toBeNull();
     expect(await erased('image', sha256)).toEqual(tombstone);
 
@@ -121,6 +125,17 @@ describe('erasure', () => {
     );
     expect(other).toMatchObject({ quarantined: 1 });
     expect(await unlessMissing(served.api.objects.get(objectKey))).toBeNull();
+  });
+
+  it('erases an image that was only predicted', async () => {
+    const image = await redImage(70, 70);
+    const id = await predict(image);
+    expect(await erased('image', sha256Of(image))).toMatchObject({ counts: { images: 0, predictions: 1 } });
+    const detail = predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${id}`)).json());
+    expect(detail).toMatchObject({ image_sha256: null, probabilities: null });
+    expect(await problemOf(await request({ kind: 'image', id: 'f'.repeat(64), reason: 'x' }))).toMatchObject({
+      status: 404,
+    });
   });
 
   it('erases what the record holds while the object store is away, and the objects when it is back', async () => {
@@ -214,7 +229,7 @@ describe('erasure', () => {
     const list = async (query: string): Promise<Erasure[]> =>
       pageOf(erasureViewSchema).parse(await (await get(`/api/v1/erasures${query}`)).json()).items;
     const all = await list('');
-    expect(all.map(({ kind }) => kind)).toEqual(['model', 'dataset', 'image', 'image', 'prediction']);
+    expect(all.map(({ kind }) => kind)).toEqual(['model', 'dataset', 'image', 'image', 'image', 'prediction']);
     expect(await list('?kind=dataset')).toHaveLength(1);
     const { database } = served();
     await expect(database.query('DELETE FROM erasures')).rejects.toThrow(/append-only/);
