@@ -6,14 +6,12 @@ import type { DatasetStore } from '../stores/datasets.js';
 import type { OutboxStore } from '../stores/outbox.js';
 import type { RegistryStore } from '../stores/registry.js';
 import type { RetrainingFactStore } from '../stores/retraining-facts.js';
-import type { Logger } from '../platform/logging.js';
 
 export interface RetrainingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
   facts: Pick<RetrainingFactStore, 'read'>;
   outbox: OutboxStore;
-  logger: Logger;
 }
 
 export interface PerformanceCheck {
@@ -112,9 +110,5 @@ async function sendNotification(
     `retraining.${result.outcome}`,
     { workflow_id: workflowId, ...result },
     { key: `notify-${result.runId}` },
-  );
-  deps.logger.info(
-    { model_name: result.modelName, version: result.version, outcome: result.outcome },
-    `retraining ended: ${result.summary}`,
   );
 }

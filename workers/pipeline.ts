@@ -36,7 +36,7 @@ await runWorker(
       activities: {
         ...createRecordActivities(deps),
         ...createIngestionActivities({ ...deps, config, logger }),
-        ...createRetrainingActivities({ ...deps, logger }),
+        ...createRetrainingActivities(deps),
         ...createRequestActivities({
           ...deps,
           starter: createRunStarter({ temporal: deps.temporalClient, pipelines: deps.pipelines, logger }),

@@ -82,7 +82,6 @@ function realActivities(
     datasets,
     facts,
     outbox: createOutboxStore(database),
-    logger,
   });
   return {
     checkModelPerformance,
