@@ -26,6 +26,7 @@ describe('the steps of retention', () => {
   let objects: ObjectStore;
   let registry: RegistryStore;
   let remove: (step: RetentionStep, dryRun?: boolean) => Promise<number>;
+  let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
     const [startedRecords, store] = await Promise.all([startRecords(), startObjectStore()]);
@@ -35,7 +36,7 @@ describe('the steps of retention', () => {
     await objects.ensureBucket();
     const { db } = records;
     registry = createRegistryStore(db);
-    const { removeExpired } = createRetentionActivities({
+    const { removeExpired, noteRetention } = createRetentionActivities({
       attempts: createAttemptStore(db),
       audit: createAuditStore(db),
       objects,
@@ -47,6 +48,7 @@ describe('the steps of retention', () => {
       uploads: createUploadStore(db),
     });
     const order = (step: RetentionStep, dryRun: boolean): RemovalOrder => ({ step, dryRun, by });
+    note = (removed) => noteRetention({ by, result: { dryRun: false, removed } });
     remove = (step, dryRun = false) => new MockActivityEnvironment().run(removeExpired, order(step, dryRun));
   });
   afterAll(async () => {
@@ -161,6 +163,12 @@ describe('the steps of retention', () => {
     await records.db.query(`UPDATE pipelines SET status = 'failed', ended_at = now() WHERE run_id = 'import'`);
     await expectRemoved('remove_uploads', 1);
     expect(await objects.head(waiting)).toBeNull();
+  });
+
+  it('are in the audit log with how much of each went', async () => {
+    await note({ remove_messages: 4 });
+    const { items } = await createAuditStore(records.db).list({ limit: 5, action: 'retention.apply' });
+    expect(items).toMatchObject([{ actor: 'retention', via: 'schedule', source: 'w', after: { remove_messages: 4 } }]);
   });
 
   it('remove attempts of long ago, many at a time', async () => {

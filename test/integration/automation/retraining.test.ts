@@ -184,6 +184,11 @@ describe('the schedule of a model', () => {
     });
     expect(await set({ model_name: model, interval_seconds: 86_400, paused: false })).toMatchObject({ paused: false });
     expect(await set({ model_name: model, paused: true })).toMatchObject({ paused: true });
+    const audit = createAuditStore(world.served.api.database);
+    const { items } = await audit.list({ limit: 1, subject: `schedules/mlops_retraining_pipeline-${model}` });
+    expect(items).toMatchObject([
+      { action: 'schedule.update', actor: 'ada', before: { paused: false }, after: { paused: true } },
+    ]);
   });
 
   it('is never every 0 seconds, nor in a zone that does not exist', async () => {

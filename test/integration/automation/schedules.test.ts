@@ -112,6 +112,12 @@ describe('schedules', () => {
     });
     const back = { every_days: 7, hour_window: { from: 2, to: 4 }, time_zone: 'UTC', jitter_seconds: null };
     expect((await put(back)).schedule).toBe('every 7 days between 02:00 and 04:00, UTC');
+    expect((await auditOf(weekly))[0]).toMatchObject({
+      action: 'schedule.update',
+      actor: 'ada',
+      before: { schedule: 'every 1 minute' },
+      after: { schedule: 'every 7 days between 02:00 and 04:00, UTC' },
+    });
   });
 
   it('keep every one of the changes that are made at the same time', async () => {
@@ -217,6 +223,7 @@ describe('schedules', () => {
       Promise.resolve(client.schedule.getHandle(continuous)),
     );
     expect((await ask(`${path(continuous)}/trigger`, { method: 'POST' })).status).toBe(202);
+    expect((await auditOf(continuous))[0]).toMatchObject({ action: 'schedule.trigger', actor: 'ada' });
     await poll(
       () => get(continuous),
       ({ running }) => running === 1,

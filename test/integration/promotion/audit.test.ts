@@ -1,0 +1,88 @@
+import { modelPolicySchema } from '../../../contracts/policy.js';
+import type { ModelVersion } from '../../../contracts/registry.js';
+import type { AuditRecord } from '../../../stores/audit.js';
+import { createApiClient } from '../../support/api-client.js';
+import { createAsking } from '../../support/asking.js';
+import { tester } from '../../support/figures.js';
+import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';
+
+let world: PromotionWorld;
+const modelName = 'dandelion_grass_classifier';
+
+beforeAll(async () => {
+  world = await startPromotionWorld();
+  await world.startWorker();
+});
+afterAll(() => world.stop());
+
+const { ask } = createAsking(() => world.served.url);
+const post = (path: string, body: object = {}): Promise<Response> => ask(path, { method: 'POST', body });
+
+function setPolicy(approval: object): Promise<void> {
+  const policy = modelPolicySchema.parse({ guard: { minutes: 0 }, approval });
+  return world.stores.policies.set(modelName, policy, tester);
+}
+
+/** Promotes a new version that has to wait, and gives the path of its run. */
+async function waiting(): Promise<{ version: ModelVersion; path: string }> {
+  const version = await world.candidate();
+  const response = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
+  expect(response.status).toBe(202);
+  return { version, path: response.headers.get('location') ?? '' };
+}
+
+const ended = (path: string): ReturnType<ReturnType<typeof createApiClient>['ended']> =>
+  createApiClient(world.served.url).ended(path.split('/').at(-1) ?? '', 20_000);
+
+/** What was done about a version since it was registered, oldest first. */
+async function changesOf({ version }: ModelVersion): Promise<AuditRecord[]> {
+  const subject = `models/${modelName}/versions/${version}`;
+  const { items } = await world.stores.audit.list({ limit: 20, subject });
+  return items.reverse().slice(1);
+}
+
+describe('the audit log', () => {
+  it('tells who asked for a validation', async () => {
+    const version = await world.candidate();
+    const path = `/api/v1/mlops/models/${modelName}/versions/${version.version}/validate`;
+    expect((await post(path)).status).toBe(202);
+    expect(await changesOf(version)).toMatchObject([
+      { action: 'version.validate', actor: 'ada', via: 'rest', after: { joined: false } },
+    ]);
+  });
+
+  it('tells who promoted, in the name of the person and not of the workflow', async () => {
+    await setPolicy({ mode: 'never' });
+    const version = await world.candidate();
+    await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
+    expect(await changesOf(version)).toMatchObject([
+      { action: 'model.promote', actor: 'ada', after: { reason: 'better' } },
+    ]);
+  });
+
+  it.each(['approve', 'reject'] as const)('tells who answered: %s', async (verb) => {
+    await setPolicy({ mode: 'always' });
+    const { version, path } = await waiting();
+    expect((await post(`${path}/${verb}`, { comment: 'seen' })).status).toBe(200);
+    await ended(path);
+    const outcome = verb === 'approve' ? 'approved' : 'rejected';
+    const answered = (await changesOf(version)).filter(({ action }) => action.startsWith('approval.'));
+    expect(answered).toMatchObject([
+      {
+        action: `approval.${outcome}`,
+        actor: 'ada',
+        before: { outcome: 'waiting' },
+        after: { outcome, comment: 'seen' },
+      },
+    ]);
+  });
+
+  it('tells that nobody answered', async () => {
+    await setPolicy({ mode: 'always', onExpiry: 'reject', expiresAfterHours: 0.3 / 3600 });
+    const version = await world.candidate();
+    const answer = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
+    await ended(answer.headers.get('location') ?? '');
+    const changes = await changesOf(version);
+    expect(changes).toMatchObject([{ action: 'approval.expired', via: 'workflow', after: { outcome: 'expired' } }]);
+  });
+});
