@@ -41,11 +41,12 @@ async function promote(input: PromotionInput, approval: Approval): Promise<Promo
 }
 
 async function moveAndCheck(input: PromotionInput, approver: string | null): Promise<PromotionResult> {
-  const { modelName, version, actor, idempotencyKey } = input;
+  const { modelName, version, idempotencyKey } = input;
   const move = await moveUnlessStale(input, approver);
   if ('stale' in move) return heldBack(input, 'stale', move.stale);
   const { formerVersion, generation } = move;
-  const moveBack = (reason: string): Promise<Move> => moveProductionBack({ idempotencyKey, actor, reason });
+  const moveBack = (reason: string): Promise<Move> =>
+    moveProductionBack({ idempotencyKey, actor: 'smoke test', reason });
   try {
     const { passed, detail, replicas } = await checkReplicas({ modelName, version, generation });
     const moved = { version, formerVersion, replicas, detail };

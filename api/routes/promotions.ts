@@ -68,7 +68,7 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
         version: version.version,
         actor: by.name,
         by,
-        reason: body.reason,
+        reason: reasonOf(version, body.reason),
         idempotencyKey,
         decision: decisionFor(version, body.override, await policies.get(modelName)),
         expectedGeneration: body.expected_generation ?? generation,
@@ -101,6 +101,11 @@ function decisionFor(
   const question = approvalQuestion(decision, approval);
   if (question === null) return null;
   return { ...decision, outcome: 'needs_approval', summary: `Needs approval: ${question}.` };
+}
+
+/** Whoever reads the history sees that a refusal was overridden. */
+function reasonOf({ decision }: ModelVersion, reason: string): string {
+  return decision?.outcome === 'refuse' ? `${reason} (past a refusal: ${decision.summary})` : reason;
 }
 
 function promotionReply(
