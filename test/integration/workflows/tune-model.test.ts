@@ -151,7 +151,7 @@ describe('tuneModel', () => {
       under -= 1;
       return scoreOf(input);
     };
-    await withSearch({ parallel }, { runTrialRung }, async ({ handle }) => {
+    await withSearch({ parallel, trials: 4 }, { runTrialRung }, async ({ handle }) => {
       await handle.result();
       expect(most).toBe(parallel);
     });
