@@ -41,6 +41,7 @@ const writers: Readonly<Record<string, Writer>> = {
   'retraining.rejected': retraining('ended with a version that was rejected', 'Production is as it was.'),
   'retraining.expired': retraining('ended with a version nobody approved in time', 'Production is as it was.'),
   'retraining.skipped': retrainingSkipped,
+  'retraining.unstarted': retrainingUnstarted,
   'pipeline.failed': pipelineFailed,
   'approval.requested': approvalRequested,
   'notification.test': testMessage,
@@ -135,6 +136,19 @@ function retrainingSkipped(read: Read): Words {
   return {
     subject: `${model}: retraining skipped`,
     sentences: [`${model} was not trained again.`, because(read), 'It is looked at again when its schedule is due.'],
+    path: `${modelPath(model)}/versions`,
+  };
+}
+
+function retrainingUnstarted(read: Read): Words {
+  const model = read('model_name') ?? 'a model';
+  return {
+    subject: `${model}: retraining could not be started`,
+    sentences: [
+      `${model} was to be trained again, but the run could not be started.`,
+      because(read),
+      `Production is as it was. Start it by hand: POST /api/v1/mlops/retraining/trigger/${model}.`,
+    ],
     path: `${modelPath(model)}/versions`,
   };
 }

@@ -99,12 +99,7 @@ export function createRetrainingDecisions(db: Database): RetrainingDecisions {
         [requestId, runId, joined],
       );
     },
-    async notStarted(requestId, message) {
-      await db.query('UPDATE retraining_decisions SET start_error = $2 WHERE request_id = $1 AND run_id IS NULL', [
-        requestId,
-        message,
-      ]);
-    },
+    notStarted: (requestId, message) => db.transaction((tx) => noteUnstarted(tx, requestId, message)),
     async list({ limit, pageToken, modelName }) {
       const rows = await db.rows(
         listedRow,
@@ -174,6 +169,22 @@ async function alertOnce(
     key: `model-degraded-${modelName}-${version}`,
     kind: 'model.degraded',
     payload: { modelName, version, figure, threshold, detail, labelled: metrics.labelled, decision, reason },
+  });
+}
+
+/** Whoever counts on a retraining that could not be started is told. */
+async function noteUnstarted(tx: Queryable, requestId: string, message: string): Promise<void> {
+  const noted = await tx.row(
+    z.object({ modelName: z.string() }),
+    `UPDATE retraining_decisions SET start_error = $2 WHERE request_id = $1 AND run_id IS NULL AND start_error IS NULL
+     RETURNING model_name`,
+    [requestId, message],
+  );
+  if (!noted) return;
+  await addToOutbox(tx, {
+    key: `retraining-unstarted-${requestId}`,
+    kind: 'retraining.unstarted',
+    payload: { modelName: noted.modelName, reason: message },
   });
 }
 

@@ -95,6 +95,9 @@ describe('decisions on retrainings', () => {
   it('do not wait for a run that could not be started, nor for ever for one without a record', async () => {
     const { requestId } = await decide('unstarted');
     await decisions.notStarted(requestId, 'Temporal refused');
+    await decisions.notStarted(requestId, 'Temporal refused');
+    const told = await records.db.query(`SELECT payload FROM outbox WHERE kind = 'retraining.unstarted'`);
+    expect(told).toEqual([{ payload: { modelName: 'unstarted', reason: 'Temporal refused' } }]);
     expect(await decide('unstarted')).toMatchObject({ decision: 'retrain' });
     expect(await decide('unstarted')).toMatchObject({ skippedBecause: 'already_running' });
     await records.db.query(

@@ -59,6 +59,9 @@ describe('the text of a message', () => {
     expect(textOf('retraining.needs_approval', payload)).toMatch(/Approve or reject/);
     expect(textOf('retraining.rolled_back', payload)).toMatch(/before you promote/);
     expect(textOf('retraining.a_new_outcome', payload)).toMatch(/ended: a new outcome/);
+    expect(textOf('retraining.unstarted', { model_name: 'roses', reason: 'Temporal is away' })).toMatch(
+      /could not be started\. Why: Temporal is away\..*trigger\/roses/,
+    );
     expect(textOf('retraining.skipped', { model_name: 'roses', reason: 'cool-down' })).toMatch(/Why: cool-down\./);
     expect(textOf('approval.requested', { ...payload, expiresAt: 'T', onExpiry: 'reject' })).toMatch(
       /before T: .*it is rejected by itself/,
