@@ -171,30 +171,28 @@ async function untilNothingRuns(): Promise<void> {
 
 it(`keeps one story through ${String(runCount)} runs while everything is killed (CHAOS_SEED=${String(chaos.seed)})`, async () => {
   const startedAt = Date.now();
+  expect(await api.get('/health/live')).toMatchObject({ status: 200 });
   const killer = startKiller(stack, chaos);
   const shares = models.map((_, index) => Math.floor((runCount + models.length - 1 - index) / models.length));
   const played = await Promise.allSettled(models.map((model, index) => play(model, shares[index] ?? 1)));
   const killed = await killer.stop();
   for (const each of played) if (each.status === 'rejected') throw each.reason;
   await untilNothingRuns();
-  for (const model of models) await expectOneStory(database, model);
+  const stories = await Promise.all(models.map((model) => expectOneStory(database, model)));
+  const moves = stories.flatMap((story) => story.moves.map(({ kind }) => kind));
   const pipelines = await expectSoundRecord(database);
   const { generation } = await createRegistryStore(database).servingState(served);
   await poll(
     () => createRegistryStore(database).liveReplicas(served, 5_000),
     (live) => live.length === 1 && live.every((replica) => replica.generation === generation && replica.error === null),
   );
-  tell(`${String(Math.round((Date.now() - startedAt) / 1000))} s; killed ${JSON.stringify(killed)}; ended`, pipelines);
+  const seconds = Math.round((Date.now() - startedAt) / 1000);
+  const runs = pipelines.map(({ workflow, status, errorCode }) => `${workflow} ${errorCode ?? status}`);
+  process.stdout.write(`${JSON.stringify({ seconds, killed, moves: countsOf(moves), runs: countsOf(runs) })}\n`);
 }, 1_200_000);
 
-function tell(
-  what: string,
-  pipelines: readonly { workflow: string; status: string; errorCode: string | null }[],
-): void {
-  const counts = new Map<string, number>();
-  for (const { workflow, status, errorCode } of pipelines) {
-    const outcome = [workflow, status, errorCode].filter((part) => part !== null).join(' ');
-    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-  }
-  process.stdout.write(`${what} ${JSON.stringify(Object.fromEntries(counts))}\n`);
+function countsOf(items: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[item] = (counts[item] ?? 0) + 1;
+  return counts;
 }
