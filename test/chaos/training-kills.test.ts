@@ -108,10 +108,10 @@ function killLater(afterMs: number): AbortController {
 }
 
 describe(`trainings whose trainer is killed at random moments (CHAOS_SEED=${String(chaos.seed)})`, () => {
-  const small = { epochs: 6, earlyStoppingPatience: 6, batchSize: 4 };
+  const small = { epochs: 5, earlyStoppingPatience: 5, batchSize: 4 };
 
   it.each([
-    ['the head on features', { ...small, architecture: 'efficientnet-lite0', epochs: 12 }],
+    ['the head on features', { ...small, architecture: 'efficientnet-lite0', epochs: 8, earlyStoppingPatience: 8 }],
     ['the cnn', { ...small, architecture: 'cnn', filters: [2, 2, 2] }],
   ])(
     `%s: after ${String(kills)} kills the weights are those of an undisturbed training, and no epoch was lost`,
