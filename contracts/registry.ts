@@ -82,7 +82,6 @@ const maxTags = 100;
 export const tagsSchema = z
   .record(tagKeySchema, tagValueSchema)
   .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
-export type Tags = z.infer<typeof tagsSchema>;
 
 /** A change of tags: what is null is removed, what is not named stays. */
 export const tagChangesSchema = z
