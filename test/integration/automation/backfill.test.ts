@@ -17,24 +17,24 @@ afterAll(() => world.stop());
 
 const { ask, answer } = createAsking(() => world.served.url);
 
-describe('a backfill of fifteen days', () => {
+describe('a backfill of sixty days', () => {
   // The scheduler of Temporal takes ten of the past at a time, about once a second.
-  it('runs or explains each of its 60 ticks, one after the other', async () => {
+  it('runs or explains each of its 240 ticks, one after the other', async () => {
     const to = new Date();
-    const range = { from: new Date(to.getTime() - 15 * day).toISOString(), to: to.toISOString() };
+    const range = { from: new Date(to.getTime() - 60 * day).toISOString(), to: to.toISOString() };
     const response = await ask(`/api/v1/schedules/${id}/backfill`, {
       method: 'POST',
       body: { ...range, dry_run: false },
     });
     expect(response.status).toBe(202);
     const { runs, times } = backfillViewSchema.parse(await response.json());
-    expect(runs).toBe(60);
+    expect(runs).toBe(240);
     const decisions = createRetrainingDecisions(world.served.api.database);
     const made = async (): Promise<number> => (await decisions.counts()).skipped['no_data'] ?? 0;
-    await world.withWorkers(() => poll(made, (count) => count === 60, 60_000));
+    await world.withWorkers(() => poll(made, (count) => count === 240, 180_000));
     const explained: string[] = [];
     for (let pageToken: string | null = null, isLast = false; !isLast; isLast = pageToken === null) {
-      const page = await decisions.list({ limit: 25, pageToken });
+      const page = await decisions.list({ limit: 100, pageToken });
       explained.push(...page.items.flatMap(({ scheduledFor }) => (scheduledFor === null ? [] : [scheduledFor])));
       pageToken = page.nextPageToken;
     }
@@ -42,10 +42,10 @@ describe('a backfill of fifteen days', () => {
     const hourOf = (time: string): string => time.slice(0, 13);
     expect(explained.reverse().map(hourOf)).toEqual(times.map(hourOf));
     const { items } = await createAuditStore(world.served.api.database).list({ limit: 1, action: 'schedule.backfill' });
-    expect(items).toMatchObject([{ actor: 'ada', subject: `schedules/${id}`, after: { runs: 60 } }]);
+    expect(items).toMatchObject([{ actor: 'ada', subject: `schedules/${id}`, after: { runs: 240 } }]);
     const after = await poll(
       () => answer(scheduleViewSchema, `/api/v1/schedules/${id}`),
-      ({ taken }) => taken === 60,
+      ({ taken }) => taken === 240,
     );
     expect(after).toMatchObject({ skipped_overlap: 0, missed_catch_up: 0 });
   });
