@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../contracts/audit.js';
 import type { Decision, ModelVersion, Stage } from '../contracts/registry.js';
+import { writeAudit } from './audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { checkNameToken, pageOfRows, sequenceOfToken, type Page } from './page.js';
@@ -95,14 +96,8 @@ export function createRegistryStore(db: Database): RegistryStore {
       return rows.map(({ name }) => name);
     },
     production,
-    async recordDecision(modelName, version, decision) {
-      const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
-      await db.query(
-        `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
-         WHERE model_name = $1 AND version = $2`,
-        [modelName, version, jsonParameter(decision), wasServed],
-      );
-    },
+    recordDecision: (modelName, version, decision) =>
+      db.transaction((tx) => recordDecision(tx, modelName, version, decision)),
     promote: (request) => db.transaction((tx) => promote(tx, request)),
     requirePromotable: (request) => requirePromotable(db, request),
     revertPromotion: (request) => db.transaction((tx) => revertPromotion(tx, request)),
@@ -153,6 +148,22 @@ async function listModels(
   );
   const items = rows.slice(0, limit);
   return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.name ?? null) : null };
+}
+
+async function recordDecision(tx: Queryable, modelName: string, version: number, decision: Decision): Promise<void> {
+  const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
+  await tx.query(
+    `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
+     WHERE model_name = $1 AND version = $2`,
+    [modelName, version, jsonParameter(decision), wasServed],
+  );
+  const { outcome, summary } = decision;
+  await writeAudit(tx, {
+    by: { name: 'validateModel', via: 'workflow', from: `validation of ${modelName}`, requestId: null },
+    action: 'version.decide',
+    subject: `models/${modelName}/versions/${version}`,
+    after: { outcome, summary },
+  });
 }
 
 async function servingState(db: Queryable, modelName: string): Promise<ServingState> {

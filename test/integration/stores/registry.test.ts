@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createAuditStore } from '../../../stores/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
 import { decisionOf, evaluationOf } from '../../support/figures.js';
@@ -51,6 +52,8 @@ describe('registering', () => {
       decision: null,
     });
     await registry.recordDecision('whole', 1, decisionOf('refuse'));
+    const { items } = await createAuditStore(records.db).list({ limit: 1, subject: 'models/whole' });
+    expect(items).toMatchObject([{ action: 'version.decide', actor: 'validateModel', after: { outcome: 'refuse' } }]);
     expect(await registry.get('whole', 1)).toEqual({
       ...registered,
       decision: decisionOf('refuse'),
