@@ -1,12 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { ImportForm, ImportInput, ImportOrder } from '../contracts/import.js';
+import { sumOfFile } from '../platform/file-sum.js';
 import { importOrderKey, uploadKey } from '../stores/object-keys.js';
 import type { ApiDependencies } from './dependencies.js';
-import type { ReceivedFile } from './keep-upload.js';
+import { discardUpload, type ReceivedFile } from './keep-upload.js';
 
 type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
 
@@ -34,7 +33,7 @@ export async function keepModelUpload(stores: Stores, upload: ModelUpload): Prom
   try {
     for (const [position, { name, path, sizeBytes }] of upload.files.entries()) {
       const key = uploadKey(uploadId, position);
-      files.push({ name, key, sizeBytes, sha256: await digestOf(path) });
+      files.push({ name, key, sizeBytes, sha256: (await sumOfFile(path)).sha256 });
       await stores.objects.putFile(key, path);
     }
     const orderPath = join(folder, 'order.json');
@@ -50,18 +49,8 @@ export async function keepModelUpload(stores: Stores, upload: ModelUpload): Prom
 }
 
 /** Removes an upload that nothing will import. What stands in the way is only logged. */
-export async function discardModelUpload(
-  { uploads, objects, logger }: Stores,
-  uploadId: string,
-  files: number,
-): Promise<void> {
-  try {
-    for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
-    await objects.delete(importOrderKey(uploadId));
-    await uploads.markDiscarded(uploadId);
-  } catch (error) {
-    logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
-  }
+export async function discardModelUpload(stores: Stores, uploadId: string, files: number): Promise<void> {
+  await discardUpload(stores, uploadId, files, [importOrderKey(uploadId)]);
 }
 
 /** Hash of the files and of all that decides what becomes of them; what is only said about a model does not count. */
@@ -72,10 +61,4 @@ function contentOf(form: ImportForm, format: ImportOrder['format'], files: Impor
     .sort((a, b) => (a < b ? -1 : 1));
   const content = JSON.stringify({ modelName, dataset, labels, scaling, output, format, sums });
   return createHash('sha256').update(content).digest('hex').slice(0, 32);
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }

@@ -32,16 +32,21 @@ export async function keepUpload(
   return uploadId;
 }
 
-/** Removes the first `files` objects of an upload that nothing will ingest. What stands in the way is only logged. */
+/**
+ * Removes the first `files` objects of an upload that nothing will take in, and what lies beside them at `otherKeys`.
+ * What stands in the way is only logged.
+ */
 export async function discardUpload(
   { uploads, objects, logger }: Stores,
   uploadId: string,
   files: number,
+  otherKeys: readonly string[] = [],
 ): Promise<void> {
   try {
     for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
+    for (const key of otherKeys) await objects.delete(key);
     await uploads.markDiscarded(uploadId);
   } catch (error) {
-    logger.warn({ error, upload_id: uploadId }, 'images of a failed upload stay in the object store');
+    logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
   }
 }

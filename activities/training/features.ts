@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import { featureFileKey } from '../../stores/object-keys.js';
-import { sumOfFile } from '../file-sum.js';
+import { sumOfFile } from '../../platform/file-sum.js';
 import { withHeartbeat } from '../heartbeat.js';
 import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';

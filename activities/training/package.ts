@@ -5,7 +5,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
 import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
 import { runArtifactKey } from '../../stores/object-keys.js';
-import { sumOfFile } from '../file-sum.js';
+import { sumOfFile } from '../../platform/file-sum.js';
 import { withHeartbeat } from '../heartbeat.js';
 import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
