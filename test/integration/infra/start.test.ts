@@ -49,17 +49,20 @@ describe('npm start', () => {
 describe('two set-ups at once', () => {
   it('run one after the other, and the second says whom it waits for', async () => {
     const lock = join(folder, 'setup.lock');
+    const go = join(folder, 'go');
     const work = `
+      const { existsSync } = await import('node:fs');
       const { withLock } = await import(${JSON.stringify(join(setupFolder, 'lock.mjs'))});
       await withLock(${JSON.stringify(lock)}, (holder) => console.log('waits for', holder.pid), async () => {
         console.log('begins', Date.now());
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        while (!existsSync(${JSON.stringify(go)})) await new Promise((resolve) => setTimeout(resolve, 20));
         console.log('ends', Date.now());
       });`;
     const first = startProgram(['--input-type=module', '-e', work]);
     await first.line(/^begins/);
     const second = startProgram(['--input-type=module', '-e', work]);
     expect(await second.line(/^waits/)).toBe(`waits for ${first.process.pid ?? 0}`);
+    writeFileSync(go, '');
     expect([await first.ended, await second.ended]).toEqual([0, 0]);
     const timeOf = (text: string): number => Number(text.split(' ')[1]);
     expect(timeOf(await second.line(/^begins/))).toBeGreaterThanOrEqual(timeOf(await first.line(/^ends/)));
