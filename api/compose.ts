@@ -25,6 +25,7 @@ import { notificationSeries } from './notification-metrics.js';
 import { productionSeries } from './automation-metrics.js';
 import { createPipelineStarter } from './pipeline-starter.js';
 import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
+import { createPredictor } from './predictor.js';
 import { createPromoter } from './promoter.js';
 import { createStores } from './stores.js';
 import { createTemporalLink, type TemporalLink } from './temporal-link.js';
@@ -50,12 +51,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
   const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
   const objects = createObjectStore({ ...config, S3_ENDPOINT });
-  const temporal = createTemporalLink({
-    address: TEMPORAL_ADDRESS,
-    namespace: config.TEMPORAL_NAMESPACE,
-    apiKey: config.TEMPORAL_API_KEY,
-    tls: config.TEMPORAL_TLS,
-  });
+  const temporal = temporalLinkTo(TEMPORAL_ADDRESS, config);
   let host: ModelHost | null = null;
   const serving = { current: () => host?.current() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
@@ -79,6 +75,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     health,
     metrics,
     starter,
+    predictor: createPredictor({ host: serving, metrics, ...keeping, modelName: config.MODEL_NAME }),
     promoter: createPromoter({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
@@ -94,6 +91,15 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     return host;
   };
   return { app, database, objects, temporal, health, metrics, keeping, automation, startServing };
+}
+
+function temporalLinkTo(address: string, config: Config): TemporalLink {
+  return createTemporalLink({
+    address,
+    namespace: config.TEMPORAL_NAMESPACE,
+    apiKey: config.TEMPORAL_API_KEY,
+    tls: config.TEMPORAL_TLS,
+  });
 }
 
 function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {

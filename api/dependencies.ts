@@ -28,6 +28,7 @@ import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
 import type { PipelineStarter } from './pipeline-starter.js';
 import type { PredictionLog } from './prediction-log.js';
+import type { Predictor } from './predictor.js';
 import type { Promoter } from './promoter.js';
 import type { Retrainer } from './retrainer.js';
 import type { Schedules } from './schedules/schedules.js';
@@ -68,6 +69,7 @@ export interface ApiDependencies {
   schedules: Schedules;
   approvals: Pick<ApprovalStore, 'list' | 'latestIn'>;
   promoter: Promoter;
+  predictor: Predictor;
   predictionLog: Pick<PredictionLog, 'keep' | 'flush'>;
   predictions: Pick<PredictionStore, 'get' | 'list'>;
   feedback: FeedbackStore;

@@ -32,20 +32,20 @@ export function countPredictions(engine: Engine, of: Pick<LiveFigures, 'generati
         return engine.manifest;
       },
       labels: engine.labels,
+      variant: engine.variant,
+      calibration: engine.calibration,
       get waiting() {
         return engine.waiting;
       },
-      predictImage: (bytes) =>
-        count(engine.predictImage(bytes), ({ label, confidence, phases }) =>
+      predictImage: (bytes, options) =>
+        count(engine.predictImage(bytes, options), ({ label, confidence, phases }) =>
           seen.predicted(label, confidence, phases.decodeMs + phases.inferMs),
         ),
-      predictPixels: (pixels, images) =>
-        count(engine.predictPixels(pixels, images), (rows) => {
-          for (const row of rows) {
-            const confidence = Math.max(...row);
-            seen.predicted(engine.labels[row.indexOf(confidence)] ?? '', confidence, null);
-          }
+      predictPixels: (pixels, images, options) =>
+        count(engine.predictPixels(pixels, images, options), (predictions) => {
+          for (const { label, confidence } of predictions) seen.predicted(label, confidence, null);
         }),
+      explainImage: (bytes, explain, options) => engine.explainImage(bytes, explain, options),
       close: () => engine.close(),
     },
   };

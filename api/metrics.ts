@@ -18,6 +18,9 @@ const predictionFaults = [
   'invalid_tensor',
   'no_model',
   'overloaded',
+  'deadline_exceeded',
+  'url_not_allowed',
+  'url_unreachable',
   'internal',
 ] as const satisfies readonly ErrorCode[];
 
@@ -34,8 +37,8 @@ export interface RequestFacts {
 export interface ApiMetrics extends FeedbackMetrics {
   countRequest(facts: RequestFacts): void;
   countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
-  /** Predictions on tensors: they are not decoded and come many at a time. */
-  countTensorPredictions(modelVersion: string, labels: readonly string[], rows: readonly (readonly number[])[]): void;
+  /** A prediction on a tensor: it is not decoded, and its time is that of its whole request. */
+  countTensorPrediction(modelVersion: string, prediction: Prediction): void;
   countPredictionError(code: ErrorCode): void;
   countShed(reason: (typeof shedReasons)[number]): void;
   showModel(served: ServedModel | null): void;
@@ -97,7 +100,7 @@ function createRequestMetrics(registry: Registry): Pick<ApiMetrics, 'countReques
 
 interface PredictionMetrics extends Pick<
   ApiMetrics,
-  'countPrediction' | 'countTensorPredictions' | 'countPredictionError'
+  'countPrediction' | 'countTensorPrediction' | 'countPredictionError'
 > {
   /** Every class of a model gets its series at 0, so that rates are right from the first prediction. */
   startSeries(modelVersion: string, labels: readonly string[]): void;
@@ -116,13 +119,9 @@ function createPredictionMetrics(registry: Registry): PredictionMetrics {
       series.phases.observe({ phase: 'decode' }, phases.decodeMs / 1000);
       series.phases.observe({ phase: 'infer' }, phases.inferMs / 1000);
     },
-    countTensorPredictions(modelVersion, labels, rows) {
-      for (const row of rows) {
-        const confidence = Math.max(...row);
-        const predicted = labels[row.indexOf(confidence)] ?? 'unknown';
-        series.total.inc({ model_version: modelVersion, predicted_class: predicted });
-        series.confidence.observe(confidence);
-      }
+    countTensorPrediction(modelVersion, { label, confidence }) {
+      series.total.inc({ model_version: modelVersion, predicted_class: label });
+      series.confidence.observe(confidence);
     },
     countPredictionError: (reason) => series.errors.inc({ reason }),
     startSeries(modelVersion, labels) {

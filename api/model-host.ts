@@ -14,6 +14,8 @@ export interface ServedModel {
   readonly version: ModelVersion;
   readonly generation: number;
   readonly loadedAt: Date;
+  /** Confidence below which an answer is an abstention; null when it never abstains. */
+  readonly abstainBelow: number | null;
 }
 
 export interface ModelHostOptions {
@@ -215,7 +217,7 @@ class Host implements ModelHost {
     this.figures = () => null;
     if (next && version) {
       const { engine, figures } = countPredictions(next.engine, { generation, version: version.version });
-      this.served = { engine, version, generation, loadedAt: new Date() };
+      this.served = { engine, version, generation, loadedAt: new Date(), abstainBelow: null };
       this.figures = figures;
     }
     this.generation = generation;

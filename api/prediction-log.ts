@@ -1,5 +1,6 @@
 import { messageOf } from '../contracts/errors.js';
 import type { PredictionRecord } from '../contracts/predictions.js';
+import type { Prediction } from '../model/serving/engine.js';
 import { uuid7 } from '../platform/uuid7.js';
 import type { ServedModel } from './model-host.js';
 import type { OpenSegment } from './prediction-journal.js';
@@ -23,8 +24,8 @@ const stopMs = 2_000;
 
 /** What a route knows of a prediction it made. */
 export interface PredictionFacts {
-  /** In the order of the engine's labels. */
-  probabilities: readonly number[];
+  prediction: Prediction;
+  abstained: boolean;
   imageSha256: string | null;
   latencyMs: number;
   route: PredictionRecord['route'];
@@ -78,8 +79,8 @@ class Log implements PredictionLog {
   }
 
   keep({ engine, version, generation }: ServedModel, facts: PredictionFacts): string {
-    const { probabilities, ...same } = facts;
-    const confidence = Math.max(...probabilities);
+    const { prediction, ...same } = facts;
+    const { label, confidence, probabilities, familiarity } = prediction;
     const id = uuid7();
     this.take({
       ...same,
@@ -89,9 +90,13 @@ class Log implements PredictionLog {
       generation,
       replica: this.options.replica,
       bundleSha256: version.bundleSha256,
-      predicted: engine.labels[probabilities.indexOf(confidence)] ?? 'unknown',
+      predicted: label,
       confidence,
-      probabilities: Object.fromEntries(engine.labels.map((label, index) => [label, probabilities[index] ?? 0])),
+      probabilities: Object.fromEntries(engine.labels.map((name, index) => [name, probabilities[index] ?? 0])),
+      variant: engine.variant,
+      distance: familiarity?.distance ?? null,
+      unfamiliar: familiarity?.unfamiliar ?? false,
+      neighbour: familiarity?.neighbour ?? null,
     });
     return id;
   }

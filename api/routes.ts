@@ -4,6 +4,11 @@ import { buildOpenApiDocument } from './openapi.js';
 import type { Route } from './route.js';
 import { auditRoutes } from './routes/audit.js';
 import { approvalRoutes } from './routes/approvals.js';
+import { batchPredictionRoutes } from './routes/batch-predictions.js';
+import { calibrationRoutes } from './routes/calibration.js';
+import { explainRoutes } from './routes/explain.js';
+import { labelRoutes } from './routes/labels.js';
+import { v2Routes } from './routes/v2.js';
 import { datasetRoutes } from './routes/datasets.js';
 import { documentationRoutes } from './routes/documentation.js';
 import { experimentRunRoutes } from './routes/experiment-runs.js';
@@ -43,6 +48,9 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...healthRoutes(dependencies),
     ...predictionRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
+    ...v2Routes(),
+    ...explainRoutes(),
+    ...batchPredictionRoutes(),
     ...modelRoutes(dependencies),
     ...registerRoutes(dependencies),
     ...modelRegistryRoutes(dependencies),
@@ -50,8 +58,10 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...approvalRoutes(dependencies),
     ...policyRoutes(dependencies),
     ...modelVersionRoutes(dependencies),
+    ...calibrationRoutes(),
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
+    ...labelRoutes(),
     ...lineageRoutes(dependencies),
     ...erasureRoutes(dependencies),
     ...experimentRoutes(dependencies),

@@ -4,6 +4,7 @@ import {
   guardPolicySchema,
   retentionPolicySchema,
   retrainingPolicySchema,
+  servingPolicySchema,
   type ModelPolicy,
 } from './policy.js';
 
@@ -11,6 +12,7 @@ const { mode, minGain, expiresAfterHours, onExpiry } = approvalPolicySchema.shap
 const retraining = retrainingPolicySchema.shape;
 const guard = guardPolicySchema.shape;
 const retention = retentionPolicySchema.shape;
+const serving = servingPolicySchema.shape;
 
 /** A model's policy in snake case; what a request leaves out takes its default. */
 export const policyBodySchema = z
@@ -39,11 +41,19 @@ export const policyBodySchema = z
       })
       .prefault({}),
     retention: z.strictObject({ versions: retention.versions, prediction_days: retention.predictionDays }).prefault({}),
+    serving: z
+      .strictObject({
+        target_risk: serving.targetRisk,
+        keep_inputs: serving.keepInputs,
+        input_share: serving.inputShare,
+        input_days: serving.inputDays,
+      })
+      .prefault({}),
   })
   .meta({ id: 'ModelPolicy' });
 export type PolicyBody = z.output<typeof policyBodySchema>;
 
-export function policyOf({ approval, retraining, guard, retention }: PolicyBody): ModelPolicy {
+export function policyOf({ approval, retraining, guard, retention, serving }: PolicyBody): ModelPolicy {
   return {
     approval: {
       mode: approval.mode,
@@ -68,10 +78,16 @@ export function policyOf({ approval, retraining, guard, retention }: PolicyBody)
       maxClassShare: guard.max_class_share,
     },
     retention: { versions: retention.versions, predictionDays: retention.prediction_days },
+    serving: {
+      targetRisk: serving.target_risk,
+      keepInputs: serving.keep_inputs,
+      inputShare: serving.input_share,
+      inputDays: serving.input_days,
+    },
   };
 }
 
-export function policyView({ approval, retraining, guard, retention }: ModelPolicy): PolicyBody {
+export function policyView({ approval, retraining, guard, retention, serving }: ModelPolicy): PolicyBody {
   return {
     approval: {
       mode: approval.mode,
@@ -96,5 +112,11 @@ export function policyView({ approval, retraining, guard, retention }: ModelPoli
       max_class_share: guard.maxClassShare,
     },
     retention: { versions: retention.versions, prediction_days: retention.predictionDays },
+    serving: {
+      target_risk: serving.targetRisk,
+      keep_inputs: serving.keepInputs,
+      input_share: serving.inputShare,
+      input_days: serving.inputDays,
+    },
   };
 }

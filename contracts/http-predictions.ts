@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { variants } from './bundle.js';
 import { labelSchema, nameSchema, sides } from './datasets.js';
 import { erasureKinds, predictionRoutes } from './predictions.js';
 
@@ -44,6 +45,11 @@ export const storedPredictionViewSchema = z
     image_sha256: z.string().nullable().describe('of the uploaded file; null for tensors, and once it was erased'),
     latency_ms: z.number(),
     route: z.enum(predictionRoutes),
+    variant: z.enum(variants),
+    distance: z.number().nullable().describe('to the nearest training image in feature space, 0 to 2'),
+    unfamiliar: z.boolean().describe('unlike anything the version was trained on'),
+    neighbour: z.string().nullable().describe('class of the nearest training image'),
+    abstained: z.boolean().describe('too uncertain for the target risk of the model'),
     label: z.string().nullable().describe('the true class as far as it is known'),
     erased_at: z.iso.datetime().nullable(),
   })

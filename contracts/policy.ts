@@ -41,11 +41,28 @@ export const retentionPolicySchema = z.strictObject({
   predictionDays: z.number().int().min(1).max(3650).default(90),
 });
 
+export const inputPolicies = ['none', 'sample', 'all'] as const;
+
+/** How a model answers, and what is kept of what it was asked. */
+export const servingPolicySchema = z.strictObject({
+  targetRisk: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.05)
+    .describe('share of wrong answers that is accepted; 1 never abstains'),
+  keepInputs: z.enum(inputPolicies).default('none').describe('pictures of predictions that are kept'),
+  inputShare: share.default(0.1).describe('their share under `sample`'),
+  inputDays: z.number().int().min(1).max(3650).default(30).describe('how long they are kept'),
+});
+export type ServingPolicy = z.infer<typeof servingPolicySchema>;
+
 /** How a model is looked after; one per model, every part has defaults. */
 export const modelPolicySchema = z.strictObject({
   approval: approvalPolicySchema.prefault({}),
   retraining: retrainingPolicySchema.prefault({}),
   guard: guardPolicySchema.prefault({}),
   retention: retentionPolicySchema.prefault({}),
+  serving: servingPolicySchema.prefault({}),
 });
 export type ModelPolicy = z.infer<typeof modelPolicySchema>;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { variants } from './bundle.js';
 
 /** Routes whose predictions are kept. */
-export const predictionRoutes = ['predict', 'invocations'] as const;
+export const predictionRoutes = ['predict', 'predict_batch', 'invocations', 'v2', 'explain'] as const;
+export type PredictionRoute = (typeof predictionRoutes)[number];
 
 /** A prediction as it is kept: never the picture, at most its hash. */
 export const predictionRecordSchema = z.object({
@@ -19,6 +21,12 @@ export const predictionRecordSchema = z.object({
   imageSha256: z.string().nullable(),
   latencyMs: z.number(),
   route: z.enum(predictionRoutes),
+  // What follows came later: journals of earlier releases lack it.
+  variant: z.enum(variants).default('fp32').describe('the form of the network that answered'),
+  distance: z.number().nullable().default(null).describe('to the nearest training image, in feature space'),
+  unfamiliar: z.boolean().default(false).describe('unlike anything trained on'),
+  neighbour: z.string().nullable().default(null).describe('class of the nearest training image'),
+  abstained: z.boolean().default(false).describe('too uncertain for the target risk of the model'),
 });
 export type PredictionRecord = z.infer<typeof predictionRecordSchema>;
 

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { variants } from '../contracts/bundle.js';
 import { nameSchema } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 import { kindPatternSchema } from '../contracts/notifications.js';
@@ -80,6 +81,27 @@ export const configSchema = z.object({
     .min(1)
     .default(64)
     .describe('predictions that may wait before requests are refused with 429'),
+  SERVING_VARIANT: z
+    .enum(['auto', ...variants])
+    .default('auto')
+    .describe('form of a network that is served; auto takes the faster one that passed its checks'),
+  SERVING_LATENCY_TARGET_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(100)
+    .describe('requests that would wait longer are refused with 429, in ms; 0 lets the queue alone decide'),
+  PREDICTION_CACHE_ITEMS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1_000)
+    .describe('answers kept for pictures that come again; 0 keeps none'),
+  IMAGE_URL_HOSTS: commaList
+    .prefault('')
+    .transform((hosts) => hosts.filter((host) => host !== ''))
+    .describe('hosts that images named by URL may be fetched from, comma-separated; none by default'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
   MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('most pixels an image may have'),
   ALLOWED_SOURCE_ROOT: z

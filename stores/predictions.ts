@@ -82,9 +82,10 @@ async function add(db: Database, predictions: readonly PredictionRecord[]): Prom
   if (predictions.length === 0) return;
   await db.query(
     `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
-       confidence, probabilities, image_sha256, latency_ms, route)
+       confidence, probabilities, image_sha256, latency_ms, route, variant, distance, unfamiliar, neighbour, abstained)
      SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
-       $8::text[], $9::double precision[], $10::jsonb[], $11::text[], $12::double precision[], $13::text[])
+       $8::text[], $9::double precision[], $10::jsonb[], $11::text[], $12::double precision[], $13::text[],
+       $14::text[], $15::double precision[], $16::boolean[], $17::text[], $18::boolean[])
      ON CONFLICT DO NOTHING`,
     [
       predictions.map(({ id }) => id),
@@ -100,6 +101,11 @@ async function add(db: Database, predictions: readonly PredictionRecord[]): Prom
       predictions.map(({ imageSha256 }) => imageSha256),
       predictions.map(({ latencyMs }) => latencyMs),
       predictions.map(({ route }) => route),
+      predictions.map(({ variant }) => variant),
+      predictions.map(({ distance }) => distance),
+      predictions.map(({ unfamiliar }) => unfamiliar),
+      predictions.map(({ neighbour }) => neighbour),
+      predictions.map(({ abstained }) => abstained),
     ],
   );
 }

@@ -3,7 +3,7 @@ import type { Logger } from '../../platform/logging.js';
 import type { ApiMetrics } from '../metrics.js';
 import { contextOf } from '../request-context.js';
 
-const predicting = new Set(['/predict', '/invocations']);
+const predicting = new Set(['/predict', '/predict/batch', '/invocations', '/explain']);
 
 /** Routes that are asked all the time by machines; their good answers are logged at `debug`. */
 const routine = new Set(['/health', '/health/live', '/health/ready', '/metrics', '/ping']);

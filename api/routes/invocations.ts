@@ -6,7 +6,6 @@ import type { ApiDependencies } from '../dependencies.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../route.js';
 import { mostImages, parseImageTensors } from '../tensors.js';
-import { countingShed, modelOf } from './prediction.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -29,14 +28,14 @@ const documentedRequest = z.object({
 /** Names the rows' predictions, in their order; MLflow's body has no room for them. */
 const idsHeader = 'X-Prediction-Ids';
 
-type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictionLog' | 'settings'>;
+type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
 
 /** The scoring protocol of MLflow and SageMaker: tensors in, rows of probabilities out. */
 export function invocationRoutes(deps: Needed, budget: MemoryBudget): Route[] {
   return [invokeRoute(deps, budget), ...probeRoutes(deps)];
 }
 
-function invokeRoute({ host, metrics, predictionLog, settings }: Needed, budget: MemoryBudget): Route {
+function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Route {
   const body = jsonBody(tensorBody, {
     maxBytes: maxJsonBytes,
     budget,
@@ -57,14 +56,11 @@ function invokeRoute({ host, metrics, predictionLog, settings }: Needed, budget:
     ),
     problems: ['bad_request', 'too_large', 'unsupported_type', 'invalid_tensor', 'overloaded', 'no_model'],
     async handle({ body: { pixels, count } }) {
-      const served = modelOf(host.current(), settings.modelName);
-      const { engine, version } = served;
-      const startedAt = performance.now();
-      const predictions = await countingShed(metrics, engine.predictPixels(pixels, count));
-      metrics.countTensorPredictions(String(version.version), engine.labels, predictions);
-      const same = { imageSha256: null, latencyMs: performance.now() - startedAt, route: 'invocations' } as const;
-      const ids = predictions.map((probabilities) => predictionLog.keep(served, { ...same, probabilities }));
-      return { body: { predictions }, headers: { [idsHeader]: ids.join(',') } };
+      const answers = await predictor.pixels(pixels, count, { route: 'invocations' });
+      return {
+        body: { predictions: answers.map(({ prediction }) => prediction.probabilities) },
+        headers: { [idsHeader]: answers.map(({ predictionId }) => predictionId).join(',') },
+      };
     },
   });
 }

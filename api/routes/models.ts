@@ -6,7 +6,7 @@ import type { ApiDependencies } from '../dependencies.js';
 import type { ServedModel } from '../model-host.js';
 import { defineRoute, json, nothing, type Route } from '../route.js';
 import { evaluationView } from '../views/model-version.js';
-import { modelOf } from './prediction.js';
+import { modelOf } from '../predictor.js';
 
 /** What is served. */
 export function modelRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'settings'>): Route[] {

@@ -1,13 +1,12 @@
-import { webcrypto } from 'node:crypto';
 import type { Request, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
-import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { PerennialError } from '../../contracts/errors.js';
 import { predictionSchema } from '../../contracts/http.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import { receiveForm } from '../middleware/multipart.js';
-import type { ServedModel } from '../model-host.js';
+import type { Predicted } from '../predictor.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../route.js';
 
 const predictionForm = z.object({
@@ -19,7 +18,7 @@ const formOverheadBytes = 64 * 1024;
 
 /** Predictions on uploaded images. */
 export function predictionRoutes(
-  { host, metrics, predictionLog, settings }: Pick<ApiDependencies, 'host' | 'metrics' | 'predictionLog' | 'settings'>,
+  { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
   budget: MemoryBudget,
 ): Route[] {
   const maxBytes = settings.maxUploadBytes + formOverheadBytes;
@@ -48,69 +47,33 @@ export function predictionRoutes(
         'image_too_large',
         'image_too_small',
         'overloaded',
+        'deadline_exceeded',
         'no_model',
       ],
       async handle({ request, response }) {
-        modelOf(host.current(), settings.modelName);
+        predictor.served();
         const image = await receiveImage(request, response);
-        const served = modelOf(host.current(), settings.modelName);
-        return { body: await predict(served, image, { metrics, predictionLog }) };
+        return { body: predictionView(await predictor.image(image, { route: 'predict' })) };
       },
     }),
   ];
 }
 
-/** The model to predict with. Throws `no_model`. */
-export function modelOf(served: ServedModel | null, modelName: string): ServedModel {
-  if (served) return served;
-  throw new PerennialError(
-    'no_model',
-    `No version of ${modelName} is being served. Start a retraining, or wait until the first one is promoted.`,
-  );
-}
-
-/** Counts what is refused because the engine's queue is full. */
-export async function countingShed<T>(
-  metrics: Pick<ApiDependencies['metrics'], 'countShed'>,
-  work: Promise<T>,
-): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (errorCodeOf(error) === 'overloaded') metrics.countShed('queue_full');
-    throw error;
-  }
-}
-
-async function predict(
-  served: ServedModel,
-  image: Uint8Array,
-  { metrics, predictionLog }: Pick<ApiDependencies, 'metrics' | 'predictionLog'>,
-): Promise<z.input<typeof predictionSchema>> {
+function predictionView({ served, prediction, abstained, predictionId }: Predicted): z.input<typeof predictionSchema> {
   const { engine, version } = served;
-  const startedAt = performance.now();
-  const [imageSha256, prediction] = await Promise.all([
-    sha256Of(image),
-    countingShed(metrics, engine.predictImage(image)),
-  ]);
-  const latencyMs = performance.now() - startedAt;
-  metrics.countPrediction(String(version.version), prediction, latencyMs / 1000);
-  const facts = { probabilities: prediction.probabilities, imageSha256, latencyMs, route: 'predict' } as const;
   const probabilities = engine.labels.map((label, index) => [label, prediction.probabilities[index] ?? 0] as const);
   return {
     prediction: prediction.label,
     confidence: prediction.confidence,
     probabilities: Object.fromEntries(probabilities),
+    abstained,
+    unfamiliar: prediction.familiarity?.unfamiliar ?? false,
+    distance: prediction.familiarity?.distance ?? null,
     model_name: version.modelName,
     model_version: String(version.version),
     timestamp: new Date().toISOString(),
-    prediction_id: predictionLog.keep(served, facts),
+    prediction_id: predictionId,
   };
-}
-
-/** Off the event loop, beside the inference: a large image takes longer to sum than to answer. */
-async function sha256Of(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
 }
 
 function imageReceiver(

@@ -19,6 +19,11 @@ export function storedPredictionView(prediction: StoredPrediction): StoredPredic
     image_sha256: prediction.imageSha256,
     latency_ms: prediction.latencyMs,
     route: prediction.route,
+    variant: prediction.variant,
+    distance: prediction.distance,
+    unfamiliar: prediction.unfamiliar,
+    neighbour: prediction.neighbour,
+    abstained: prediction.abstained,
     label: prediction.label,
     erased_at: prediction.erasedAt,
   };

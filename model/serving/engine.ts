@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+import { bundleFiles, type Calibration, type Manifest, type Variant } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import type { ImageLimits } from '../images/header.js';
@@ -20,30 +20,93 @@ export interface EngineOptions {
   onThreadDeath?: (message: string) => void;
 }
 
+/** Who waits for an answer: people and programs, or work that has time. Background work is done when nobody else waits. */
+export type Lane = 'interactive' | 'background';
+
+export interface JobOptions {
+  /** `interactive` unless given. */
+  lane?: Lane;
+  /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
+  deadlineAt?: number;
+}
+
+/** How a picture lies among the training images, in the space of the features. */
+export interface Familiarity {
+  /** Euclidean distance of unit vectors to the nearest training image, 0 to 2. */
+  distance: number;
+  /** Whether it lies further from all of them than held-out images do. */
+  unfamiliar: boolean;
+  /** Class of the nearest training image. */
+  neighbour: string;
+}
+
 export interface Prediction {
   label: string;
   confidence: number;
   /** In the order of the engine's labels. */
   probabilities: number[];
+  /** Null when the bundle holds no references. */
+  familiarity: Familiarity | null;
   phases: { queueMs: number; decodeMs: number; inferMs: number };
+}
+
+export interface ExplainOptions {
+  /** The class to explain; the predicted one unless given. */
+  label?: string;
+  /** Whether to draw the map over the picture, as PNG. */
+  overlay: boolean;
+  /** Nearest training images wanted. */
+  neighbours: number;
+}
+
+/** A training image near a picture. */
+export interface Neighbour {
+  sha256: string;
+  label: string;
+  distance: number;
+}
+
+export const explanationMethods = ['class_activation', 'occlusion'] as const;
+
+/** Which places of a picture speak for a class. */
+export interface Explanation {
+  prediction: Prediction;
+  label: string;
+  /** `class_activation` is exact: places add up to the logit. `occlusion` measures what is lost without each place. */
+  method: (typeof explanationMethods)[number];
+  /** Rows of the map from top to bottom: what each place adds to the logit, or takes from it. */
+  map: number[][];
+  /** The picture as the model sees it with the map laid over it, PNG. */
+  overlay: Uint8Array | null;
+  /** Nearest first; empty when the bundle holds no references. */
+  neighbours: Neighbour[];
 }
 
 /** A loaded model. */
 export interface Engine {
   readonly manifest: Manifest;
   readonly labels: readonly string[];
+  /** The form of the network that answers. */
+  readonly variant: Variant;
+  /** What its confidence means; null for bundles that do not say. */
+  readonly calibration: Calibration | null;
   /** Jobs that wait for a free thread. */
   readonly waiting: number;
   /**
    * What the model sees in a JPEG, PNG or WebP image.
-   * @throws PerennialError what `decodePixels` throws; overloaded; no_model once closed; internal
+   * @throws PerennialError what `decodePixels` throws; overloaded; deadline_exceeded; no_model once closed; internal
    */
-  predictImage(bytes: Uint8Array): Promise<Prediction>;
+  predictImage(bytes: Uint8Array, options?: JobOptions): Promise<Prediction>;
   /**
-   * Probabilities for `count` images of 224×224 RGB pixels, row by row; no limit but memory on `count`.
-   * @throws PerennialError invalid_tensor, overloaded, no_model once closed, internal
+   * What it sees in `count` images of 224×224 RGB pixels, in their order; no limit but memory on `count`.
+   * @throws PerennialError invalid_tensor, overloaded, deadline_exceeded, no_model once closed, internal
    */
-  predictPixels(pixels: Uint8Array, count: number): Promise<number[][]>;
+  predictPixels(pixels: Uint8Array, count: number, options?: JobOptions): Promise<Prediction[]>;
+  /**
+   * Which places of an image speak for a class; background work unless `lane` says otherwise.
+   * @throws PerennialError as `predictImage`; invalid_tensor for a class the model does not know
+   */
+  explainImage(bytes: Uint8Array, explain: ExplainOptions, options?: JobOptions): Promise<Explanation>;
   /** Takes no more requests, answers those it took, then ends its threads. */
   close(): Promise<void>;
 }
@@ -65,7 +128,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     onDeath: options.onThreadDeath ?? (() => undefined),
   });
   try {
-    await checkProbe(options.bundleFolder, manifest, (pixels, count) => predictPixels(pool, pixels, count));
+    await checkProbe(options.bundleFolder, manifest, async (pixels, count) => {
+      const predictions = await predictPixels(pool, manifest.labels, pixels, count);
+      return predictions.map(({ probabilities }) => probabilities);
+    });
   } catch (error) {
     await pool.close();
     throw error;
@@ -73,28 +139,44 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     manifest,
     labels: manifest.labels,
+    variant: 'fp32',
+    calibration: null,
     get waiting() {
       return pool.waiting;
     },
     predictImage: (bytes) => predictImage(pool, manifest.labels, bytes),
-    predictPixels: (pixels, count) => predictPixels(pool, pixels, count),
+    predictPixels: (pixels, count) => predictPixels(pool, manifest.labels, pixels, count),
+    explainImage: () => Promise.reject(new PerennialError('internal', 'Explanations are not built yet.')),
     close: () => pool.close(),
   };
 }
 
 async function predictImage(pool: ThreadPool, labels: readonly string[], bytes: Uint8Array): Promise<Prediction> {
   const [answer] = await pool.run([{ kind: 'image', bytes }]);
-  const probabilities = answer?.rows[0];
-  const confidence = Math.max(...(probabilities ?? []));
-  const label = labels[probabilities?.indexOf(confidence) ?? -1];
-  if (answer === undefined || probabilities === undefined || label === undefined) {
-    throw new PerennialError('internal', 'The model gave no probability for its labels. Promote another version.');
-  }
-  const { queueMs, decodeMs, inferMs } = answer;
-  return { label, confidence, probabilities, phases: { queueMs, decodeMs, inferMs } };
+  return predictionOf(labels, answer?.rows[0], answer ?? noPhases);
 }
 
-async function predictPixels(pool: ThreadPool, pixels: Uint8Array, count: number): Promise<number[][]> {
+const noPhases = { queueMs: 0, decodeMs: 0, inferMs: 0 };
+
+function predictionOf(
+  labels: readonly string[],
+  probabilities: number[] = [],
+  { queueMs, decodeMs, inferMs }: Prediction['phases'],
+): Prediction {
+  const confidence = Math.max(...probabilities);
+  const label = labels[probabilities.indexOf(confidence)];
+  if (label === undefined) {
+    throw new PerennialError('internal', 'The model gave no probability for its labels. Promote another version.');
+  }
+  return { label, confidence, probabilities, familiarity: null, phases: { queueMs, decodeMs, inferMs } };
+}
+
+async function predictPixels(
+  pool: ThreadPool,
+  labels: readonly string[],
+  pixels: Uint8Array,
+  count: number,
+): Promise<Prediction[]> {
   if (!Number.isInteger(count) || count < 1 || pixels.length !== count * pixelBytes) {
     throw new PerennialError(
       'invalid_tensor',
@@ -107,7 +189,7 @@ async function predictPixels(pool: ThreadPool, pixels: Uint8Array, count: number
     return { kind: 'pixels', bytes: pixels.subarray(first * pixelBytes, last * pixelBytes), count: last - first };
   });
   const answers = await pool.run(jobs);
-  return answers.flatMap((answer) => answer.rows);
+  return answers.flatMap((answer) => answer.rows.map((row) => predictionOf(labels, row, answer)));
 }
 
 function share(bytes: Uint8Array): Uint8Array {

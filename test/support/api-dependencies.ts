@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiDependencies } from '../../api/dependencies.js';
 import { createApiMetrics } from '../../api/metrics.js';
+import { createPredictor } from '../../api/predictor.js';
 import { modelPolicySchema } from '../../contracts/policy.js';
 import { createTemporalUrl } from '../../api/views/pipeline.js';
 import { createLogger } from '../../platform/logging.js';
@@ -11,8 +13,12 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
   const nothing = (): never => {
     throw new Error('this test did not expect this call');
   };
+  const host = replaced.host ?? { current: () => null };
+  const metrics = replaced.metrics ?? createApiMetrics(() => 0);
+  const predictionLog = replaced.predictionLog ?? { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
-    host: { current: () => null },
+    host,
+    predictor: createPredictor({ host, metrics, predictionLog, modelName: 'a_model' }),
     health: {
       report: () =>
         Promise.resolve({
@@ -25,7 +31,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
         }),
       readiness: () => ({ status: 'ready' }),
     },
-    metrics: createApiMetrics(() => 0),
+    metrics,
     starter: {
       reach: nothing,
       startIngestion: nothing,
@@ -64,7 +70,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
     },
     runs: { artifacts: () => Promise.resolve([]), get: nothing },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
-    predictionLog: { keep: () => '00000000-0000-7000-8000-000000000000', flush: () => Promise.resolve() },
+    predictionLog,
     predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },

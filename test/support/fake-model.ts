@@ -1,5 +1,6 @@
 import type { ModelVersion } from '../../contracts/registry.js';
-import type { Engine } from '../../model/serving/engine.js';
+import type { ServedModel } from '../../api/model-host.js';
+import type { Engine, Prediction } from '../../model/serving/engine.js';
 import { evaluationOf } from './figures.js';
 
 /** A version in Production of which nothing but its number and digest matters. */
@@ -29,10 +30,25 @@ export function versionOf(number: number, bundleSha256 = String(number).repeat(6
   };
 }
 
+/** What an engine of two classes, a and b, answers. */
+export function predictionOf(probabilities: number[], labels: readonly string[] = ['a', 'b']): Prediction {
+  const confidence = Math.max(...probabilities);
+  const label = labels[probabilities.indexOf(confidence)] ?? '';
+  const phases = { queueMs: 0, decodeMs: 0, inferMs: 0 };
+  return { label, confidence, probabilities, familiarity: null, phases };
+}
+
+/** A model that serves, with nothing but its engine and its number. */
+export function servedOf(engine: Engine, number = 1): ServedModel {
+  return { engine, version: versionOf(number), generation: number, loadedAt: new Date(), abstainBelow: null };
+}
+
 export type FakeEngine = Engine & { closed: boolean };
 
 /** An engine that only remembers whether it was closed, and does what it is given. */
-export function fakeEngine(given: Partial<Pick<Engine, 'predictImage' | 'predictPixels'>> = {}): FakeEngine {
+export function fakeEngine(
+  given: Partial<Pick<Engine, 'predictImage' | 'predictPixels' | 'explainImage'>> = {},
+): FakeEngine {
   const never = (): never => {
     throw new Error('this test did not expect a prediction');
   };
@@ -42,9 +58,12 @@ export function fakeEngine(given: Partial<Pick<Engine, 'predictImage' | 'predict
       return never();
     },
     labels: ['a', 'b'],
+    variant: 'fp32',
+    calibration: null,
     waiting: 0,
     predictImage: never,
     predictPixels: never,
+    explainImage: never,
     ...given,
     close() {
       this.closed = true;

@@ -5,6 +5,7 @@ import { lineageImageViewSchema, lineageViewSchema, type LineageView } from '../
 import type { ModelVersion } from '../../../contracts/registry.js';
 import { formWith, problemOf, redImage, serves } from '../../support/served-api.js';
 import { startLineageWorld, type LineageWorld } from '../../support/lineage-world.js';
+import { predictionOf } from '../../support/fake-model.js';
 
 describe('lineage', () => {
   let lineage: LineageWorld;
@@ -62,7 +63,8 @@ describe('lineage', () => {
     const served = lineage.served.host.current();
     if (!served) throw new Error('nothing is served');
     const { predictionLog } = lineage.served.api.keeping;
-    const facts = { probabilities: [0.9, 0.1], imageSha256: null, latencyMs: 1, route: 'predict' } as const;
+    const prediction = predictionOf([0.9, 0.1], served.engine.labels);
+    const facts = { prediction, abstained: false, imageSha256: null, latencyMs: 1, route: 'predict' } as const;
     const ids = Array.from({ length: 1_000 }, () => predictionLog.keep(served, facts));
     const chosen = Array.from({ length: 50 }, (_, index) => ids[index * 20 + Math.floor(Math.random() * 20)] ?? '');
     for (const id of chosen) {

@@ -4,12 +4,11 @@ import { runInNewContext } from 'node:vm';
 import { z } from 'zod';
 import { createApp } from '../../../api/app.js';
 import { listen, type Listening } from '../../../api/listen.js';
-import type { ServedModel } from '../../../api/model-host.js';
 import { problemSchema } from '../../../contracts/http.js';
 import { inputSize } from '../../../contracts/training.js';
 import { emptyDependencies } from '../../support/api-dependencies.js';
 import { poll } from '../../support/api-client.js';
-import { fakeEngine, versionOf } from '../../support/fake-model.js';
+import { fakeEngine, predictionOf, servedOf } from '../../support/fake-model.js';
 import { multipartHeaders, postRaw } from '../../support/raw-request.js';
 
 const json = { 'content-type': 'application/json' };
@@ -28,10 +27,10 @@ describe('the memory that requests take', () => {
     const engine = fakeEngine({
       predictPixels: (_pixels, count) =>
         new Promise((resolve) => {
-          waiting.push(() => resolve(Array.from({ length: count }, () => [0.5, 0.5])));
+          waiting.push(() => resolve(Array.from({ length: count }, () => predictionOf([0.5, 0.5]))));
         }),
     });
-    const served: ServedModel = { engine, version: versionOf(1), generation: 1, loadedAt: new Date() };
+    const served = servedOf(engine);
     listening = await listen(createApp(emptyDependencies({ host: { current: () => served } })), '127.0.0.1', 0);
     url = `http://127.0.0.1:${listening.port}`;
   });

@@ -129,7 +129,7 @@ describe('serving', () => {
     expect(predictions).toHaveLength(2);
     expect(predictions[0]).toEqual(predictions[1]);
     const byPixels = await served.host.current()?.engine.predictPixels(Uint8Array.from(red.flat(2)), 1);
-    expect(predictions[0]).toEqual(byPixels?.[0]);
+    expect(predictions[0]).toEqual(byPixels?.[0]?.probabilities);
     expect(await problemOf(await invoke([red.slice(1)]))).toEqual({ status: 422, code: 'invalid_tensor' });
     expect(await problemOf(await invoke([]))).toEqual({ status: 400, code: 'bad_request' });
   });

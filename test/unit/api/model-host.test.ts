@@ -3,7 +3,7 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { createLogger } from '../../../platform/logging.js';
 import type { Replica, ServingState } from '../../../stores/registry.js';
 import { poll } from '../../support/api-client.js';
-import { fakeEngine, versionOf as version, type FakeEngine } from '../../support/fake-model.js';
+import { fakeEngine, predictionOf, versionOf as version, type FakeEngine } from '../../support/fake-model.js';
 
 describe('the model host', () => {
   let state: ServingState;
@@ -41,11 +41,7 @@ describe('the model host', () => {
         if (failing.has(number))
           return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
         const engine = fakeEngine({
-          predictPixels: () =>
-            Promise.resolve([
-              [0.9, 0.1],
-              [0.2, 0.8],
-            ]),
+          predictPixels: () => Promise.resolve([predictionOf([0.9, 0.1]), predictionOf([0.2, 0.8])]),
           predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
         });
         engines.push(engine);

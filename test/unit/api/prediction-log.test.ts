@@ -6,11 +6,17 @@ import { PerennialError } from '../../../contracts/errors.js';
 import type { PredictionRecord } from '../../../contracts/predictions.js';
 import { createLogger } from '../../../platform/logging.js';
 import { poll } from '../../support/api-client.js';
-import { fakeEngine, versionOf } from '../../support/fake-model.js';
+import { fakeEngine, predictionOf, servedOf } from '../../support/fake-model.js';
 import { withFolder } from '../../support/training-fixtures.js';
 
-const served = { engine: fakeEngine(), version: versionOf(3), generation: 7, loadedAt: new Date() };
-const facts: PredictionFacts = { probabilities: [0.2, 0.8], imageSha256: null, latencyMs: 5, route: 'predict' };
+const served = { ...servedOf(fakeEngine(), 3), generation: 7 };
+const facts: PredictionFacts = {
+  prediction: predictionOf([0.2, 0.8]),
+  abstained: false,
+  imageSha256: null,
+  latencyMs: 5,
+  route: 'predict',
+};
 
 /** A Postgres that can be away, or refuse a row. */
 function fakePostgres(): {

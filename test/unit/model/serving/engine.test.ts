@@ -64,7 +64,7 @@ describe('the engine', () => {
     const colours = Array.from({ length: 19 }, (_, index) => `hsl(${index * 19}, 80%, 50%)`);
     const images = await Promise.all(colours.map(picture));
     const pixels = Buffer.concat(await Promise.all(images.map((image) => decodePixels(image, limits))));
-    const rows = await engine.predictPixels(pixels, images.length);
+    const rows = (await engine.predictPixels(pixels, images.length)).map(({ probabilities }) => probabilities);
     const predictions = await Promise.all(images.map((image) => engine.predictImage(image)));
     const expected = predictions.flatMap(({ probabilities }) => probabilities);
     expect(rows.flat()).toHaveLength(3 * images.length);

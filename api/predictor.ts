@@ -1,0 +1,125 @@
+import type { PredictionRoute } from '../contracts/predictions.js';
+import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../model/serving/engine.js';
+import { errorCodeOf, PerennialError } from '../contracts/errors.js';
+import type { ApiMetrics } from './metrics.js';
+import type { ModelHost, ServedModel } from './model-host.js';
+import type { PredictionLog } from './prediction-log.js';
+import { sha256Of } from './sha256.js';
+
+export interface PredictionRequest extends JobOptions {
+  /** The route that asks, for the record. */
+  route: PredictionRoute;
+}
+
+/** An answer as it is counted, kept and sent. */
+export interface Predicted {
+  served: ServedModel;
+  prediction: Prediction;
+  /** Too uncertain for the target risk of the model. */
+  abstained: boolean;
+  predictionId: string;
+  latencyMs: number;
+}
+
+/** The one way from a picture to an answer: every protocol predicts, counts and keeps through here. */
+export interface Predictor {
+  /** The model that serves. Throws `no_model`. */
+  served(): ServedModel;
+  /** What the served model sees in an image file. Throws what `Engine.predictImage` throws. */
+  image(bytes: Uint8Array, request: PredictionRequest): Promise<Predicted>;
+  /** The same for `count` images of 224×224 RGB pixels, in their order. */
+  pixels(pixels: Uint8Array, count: number, request: PredictionRequest): Promise<Predicted[]>;
+  /** A prediction and which places of the picture speak for it. Throws what `Engine.explainImage` throws. */
+  explain(
+    bytes: Uint8Array,
+    explain: ExplainOptions,
+    request: PredictionRequest,
+  ): Promise<Predicted & { explanation: Explanation }>;
+}
+
+export interface PredictorOptions {
+  host: Pick<ModelHost, 'current'>;
+  metrics: Pick<ApiMetrics, 'countPrediction' | 'countTensorPrediction' | 'countShed'>;
+  predictionLog: Pick<PredictionLog, 'keep'>;
+  modelName: string;
+}
+
+export function createPredictor(options: PredictorOptions): Predictor {
+  return new CountingPredictor(options);
+}
+
+class CountingPredictor implements Predictor {
+  constructor(private readonly options: PredictorOptions) {}
+
+  served(): ServedModel {
+    return modelOf(this.options.host.current(), this.options.modelName);
+  }
+
+  async image(bytes: Uint8Array, { route, ...job }: PredictionRequest): Promise<Predicted> {
+    const served = this.served();
+    const startedAt = performance.now();
+    const [imageSha256, prediction] = await Promise.all([
+      sha256Of(bytes),
+      this.countingShed(served.engine.predictImage(bytes, job)),
+    ]);
+    const latencyMs = performance.now() - startedAt;
+    this.options.metrics.countPrediction(String(served.version.version), prediction, latencyMs / 1000);
+    return this.keep(served, prediction, { route, imageSha256, latencyMs });
+  }
+
+  async pixels(pixels: Uint8Array, count: number, { route, ...job }: PredictionRequest): Promise<Predicted[]> {
+    const served = this.served();
+    const startedAt = performance.now();
+    const predictions = await this.countingShed(served.engine.predictPixels(pixels, count, job));
+    const latencyMs = performance.now() - startedAt;
+    return predictions.map((prediction) => {
+      this.options.metrics.countTensorPrediction(String(served.version.version), prediction);
+      return this.keep(served, prediction, { route, imageSha256: null, latencyMs });
+    });
+  }
+
+  async explain(
+    bytes: Uint8Array,
+    explain: ExplainOptions,
+    { route, ...job }: PredictionRequest,
+  ): Promise<Predicted & { explanation: Explanation }> {
+    const served = this.served();
+    const startedAt = performance.now();
+    const [imageSha256, explanation] = await Promise.all([
+      sha256Of(bytes),
+      this.countingShed(served.engine.explainImage(bytes, explain, job)),
+    ]);
+    const latencyMs = performance.now() - startedAt;
+    this.options.metrics.countPrediction(String(served.version.version), explanation.prediction, latencyMs / 1000);
+    return { ...this.keep(served, explanation.prediction, { route, imageSha256, latencyMs }), explanation };
+  }
+
+  private keep(
+    served: ServedModel,
+    prediction: Prediction,
+    facts: { route: PredictionRoute; imageSha256: string | null; latencyMs: number },
+  ): Predicted {
+    const abstained = served.abstainBelow !== null && prediction.confidence < served.abstainBelow;
+    const predictionId = this.options.predictionLog.keep(served, { ...facts, prediction, abstained });
+    return { served, prediction, abstained, predictionId, latencyMs: facts.latencyMs };
+  }
+
+  /** Counts what is refused because the engine's queue is full. */
+  private async countingShed<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed('queue_full');
+      throw error;
+    }
+  }
+}
+
+/** The model to predict with. Throws `no_model`. */
+export function modelOf(served: ServedModel | null, modelName: string): ServedModel {
+  if (served) return served;
+  throw new PerennialError(
+    'no_model',
+    `No version of ${modelName} is being served. Start a retraining, or wait until the first one is promoted.`,
+  );
+}
