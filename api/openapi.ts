@@ -14,7 +14,12 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
       operationId: route.operationId,
       summary: route.summary,
       tags: [route.tag],
-      request: { params: route.params, query: route.query, ...requestBody(route) },
+      request: {
+        params: route.params,
+        query: route.query,
+        ...(route.headers && { headers: route.headers }),
+        ...requestBody(route),
+      },
       responses: responsesOf(route),
     });
   }

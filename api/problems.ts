@@ -7,13 +7,18 @@ const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
 /** One wrong part of a request: where it is and what is wrong with it. */
 export type RequestFault = z.infer<typeof faultSchema>;
 
-const detailsSchema = z.object({ errors: z.array(faultSchema).optional() });
+const detailsSchema = z.object({
+  errors: z.array(faultSchema).optional(),
+  /** When whoever refused knows better than the table below. */
+  retryAfterSeconds: z.number().positive().optional(),
+});
 const parserErrorSchema = z.object({ type: z.string(), status: z.number().int() });
 
 /** Seconds after which a client may try again, for the codes where waiting helps. */
 const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
   no_model: 5,
   overloaded: 1,
+  deadline_exceeded: 1,
   temporal_unavailable: 5,
   database_unavailable: 5,
   object_store_unavailable: 5,
@@ -61,8 +66,8 @@ export function toPerennialError(error: unknown): PerennialError {
  */
 export function problemOf(error: PerennialError, instance: string, traceId: string): Problem {
   const { status, title } = errorTable[error.code];
-  const { errors } = detailsSchema.catch({}).parse(error.details);
-  const seconds = retryAfterSeconds[error.code];
+  const { errors, retryAfterSeconds: known } = detailsSchema.catch({}).parse(error.details);
+  const seconds = known === undefined ? retryAfterSeconds[error.code] : Math.ceil(known);
   return {
     type: `/problems/${error.code}`,
     title,

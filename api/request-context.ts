@@ -5,6 +5,8 @@ import type { ErrorCode } from '../contracts/errors.js';
 export interface RequestContext {
   /** Sent back as `X-Request-Id`, logged, and the `trace_id` of problems. */
   readonly requestId: string;
+  /** When its headers were read, in the time of `performance.now()`. */
+  readonly arrivedAt: number;
   /** Template of the route that answers, such as `/api/v1/pipelines/{run_id}`; `unmatched` when there is none. */
   route: string;
   /** Code of the problem that was answered, if one was. */
@@ -20,5 +22,5 @@ export function bindContext(request: Request, context: RequestContext): void {
 
 /** The context of a request. */
 export function contextOf(request: Request): RequestContext {
-  return contexts.get(request) ?? { requestId: 'unknown', route: 'unmatched' };
+  return contexts.get(request) ?? { requestId: 'unknown', arrivedAt: performance.now(), route: 'unmatched' };
 }

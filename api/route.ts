@@ -47,6 +47,8 @@ export interface RouteDefinition<
   tag: keyof typeof tags;
   params: P;
   query: Q;
+  /** Headers it reads beside the usual ones, for the documentation. */
+  headers?: z.ZodObject;
   body: BodyDefinition<B>;
   success: { status: number; description: string; schema: S; contentType: string };
   /** Problems this route is known for; every route may answer with any. */

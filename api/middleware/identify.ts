@@ -8,7 +8,7 @@ const acceptable = /^[\w.:-]{1,128}$/;
 export const identify: RequestHandler = (request, response, next) => {
   const offered = request.get('x-request-id');
   const requestId = offered !== undefined && acceptable.test(offered) ? offered : randomUUID();
-  bindContext(request, { requestId, route: 'unmatched' });
+  bindContext(request, { requestId, arrivedAt: performance.now(), route: 'unmatched' });
   response.setHeader('X-Request-Id', requestId);
   next();
 };

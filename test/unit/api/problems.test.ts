@@ -31,6 +31,11 @@ describe('problemOf', () => {
     expect(problemOf(new PerennialError('no_model', ''), '/', 'x').retry_after_seconds).toBeGreaterThan(0);
   });
 
+  it('says in whole seconds when to come back, if whoever refused knows', () => {
+    const refused = new PerennialError('overloaded', '', { details: { retryAfterSeconds: 2.2 } });
+    expect(problemOf(refused, '/', 'x').retry_after_seconds).toBe(3);
+  });
+
   it('lists every fault of a request with a JSON pointer', () => {
     const schema = z.object({ source: z.object({ 'a/b~c': z.number() }), epochs: z.number() });
     const parsed = schema.safeParse({ source: { 'a/b~c': 'x' } });
