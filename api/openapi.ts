@@ -1,4 +1,5 @@
 import { OpenApiGeneratorV31, OpenAPIRegistry, type ResponseConfig } from '@asteasolutions/zod-to-openapi';
+import type { z } from 'zod';
 import { errorTable, type ErrorCode } from '../contracts/errors.js';
 import { problemSchema } from '../contracts/http.js';
 import { groupBy } from './group-by.js';
@@ -37,18 +38,33 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
 }
 
 function requestBody(route: Route): object {
-  const { kind, documented, documentedJson, isRequired, limit } = route.body;
-  if (documented === null) return {};
-  const contentType = kind === 'json' ? 'application/json' : 'multipart/form-data';
-  const json = documentedJson === undefined ? {} : { 'application/json': { schema: documentedJson } };
-  const description = `At most ${limit.maxBytes} bytes, sent as they are: a Content-Encoding is refused with 415.`;
-  return { body: { description, required: isRequired, content: { [contentType]: { schema: documented }, ...json } } };
+  const { isRequired, limit } = route.body;
+  const contents = contentsOf(route.body);
+  if (contents === null) return {};
+  const encoding = limit.takesCompressed
+    ? 'gzip and deflate are undone, and count as what comes out'
+    : 'sent as they are: a Content-Encoding is refused with 415';
+  const content = Object.fromEntries(Object.entries(contents).map(([type, schema]) => [type, { schema }]));
+  return { body: { description: `At most ${limit.maxBytes} bytes, ${encoding}.`, required: isRequired, content } };
 }
 
+function contentsOf({ kind, documented, documentedJson, documentedContents }: Route['body']): Contents | null {
+  if (documentedContents !== undefined) return documentedContents;
+  if (documented === null) return null;
+  const contentType = kind === 'json' ? 'application/json' : 'multipart/form-data';
+  return { [contentType]: documented, ...(documentedJson && { 'application/json': documentedJson }) };
+}
+
+type Contents = Readonly<Record<string, z.ZodType>>;
+
 function responsesOf(route: Route): Record<string, ResponseConfig> {
-  const { status, description, schema, contentType } = route.success;
+  const { status, description, schema, contentType, otherContents = {} } = route.success;
+  const content = Object.entries({ [contentType]: schema, ...otherContents }).map(([type, each]) => [
+    type,
+    { schema: each },
+  ]);
   const responses: Record<string, ResponseConfig> = {
-    [status]: { description, content: { [contentType]: { schema: schema } } },
+    [status]: { description, content: Object.fromEntries(content) },
   };
   const byStatus = groupBy(route.problems, (code) => errorTable[code].status);
   for (const [problemStatus, codes] of byStatus) responses[problemStatus] = problemResponse(codes);

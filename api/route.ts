@@ -23,12 +23,14 @@ export const tags = {
 
 /** What a route takes as body. Forms are read by the route itself, which knows where the files belong. */
 export interface BodyDefinition<B extends z.ZodType> {
-  kind: 'none' | 'json' | 'form' | 'form_or_json';
+  kind: 'none' | 'json' | 'form' | 'form_or_json' | 'raw';
   schema: B;
   /** Shown in the documentation; for forms it is the only description. */
   documented: z.ZodType | null;
   /** The JSON that may be sent instead of a form. */
   documentedJson?: z.ZodType;
+  /** The contents a `raw` body may have, by content type; they take the place of `documented`. */
+  documentedContents?: Readonly<Record<string, z.ZodType>>;
   isRequired: boolean;
   limit: BodyLimit;
 }
@@ -50,7 +52,14 @@ export interface RouteDefinition<
   /** Headers it reads beside the usual ones, for the documentation. */
   headers?: z.ZodObject;
   body: BodyDefinition<B>;
-  success: { status: number; description: string; schema: S; contentType: string };
+  success: {
+    status: number;
+    description: string;
+    schema: S;
+    contentType: string;
+    /** What else an answer may hold, by content type; the route sends it itself. */
+    otherContents?: Readonly<Record<string, z.ZodType>>;
+  };
   /** Problems this route is known for; every route may answer with any. */
   problems: readonly ErrorCode[];
   /** What the audit log calls the change this route makes, `noun.verb`; null when it makes none, as with every GET. */
@@ -113,6 +122,17 @@ export function formOrJsonBody<B extends z.ZodType>(
     isRequired: true,
     limit,
   };
+}
+
+/**
+ * A body that the route reads itself, with `readBody` or, where forms are among its contents, `receiveForm`. It looks
+ * at the content type as well.
+ */
+export function rawBody(
+  documentedContents: Readonly<Record<string, z.ZodType>>,
+  limit: BodyLimit,
+): BodyDefinition<z.ZodUnknown> {
+  return { kind: 'raw', schema: z.unknown(), documented: null, documentedContents, isRequired: true, limit };
 }
 
 /** A successful answer in JSON. */
@@ -184,7 +204,7 @@ export function mountRoutes(app: Express, routes: readonly Route[]): void {
 function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
   if (body.kind === 'none') return [];
   const limit = limitBody(body.limit);
-  if (body.kind === 'form') return [limit];
+  if (body.kind === 'form' || body.kind === 'raw') return [limit];
   if (body.kind === 'form_or_json') return [limit, express.json({ limit: maxJsonBytes, strict: false })];
   return [limit, requireJson, express.json({ limit: body.limit.maxBytes, strict: false })];
 }
