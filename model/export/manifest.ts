@@ -1,18 +1,26 @@
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
 
-const allFiles = Object.values(bundleFiles).filter((path) => path !== bundleFiles.manifest);
+/** What a bundle may lack; everything else is missed when it is not there. */
+const optionalFiles: ReadonlySet<string> = new Set([
+  bundleFiles.onnxInt8,
+  bundleFiles.quantization,
+  bundleFiles.calibration,
+  bundleFiles.reliability,
+  bundleFiles.references,
+  bundleFiles.referenceFeatures,
+]);
 
 /** Writes the manifest of a bundle whose other files are all there: from now on the folder is a bundle. */
 export async function writeManifest(
   folder: string,
   facts: Omit<Manifest, 'format' | 'files'>,
-  paths: readonly string[] = allFiles,
+  paths?: readonly string[],
 ): Promise<Manifest> {
   const files = await Promise.all(
-    [...paths].sort().map(async (path) => {
+    [...(paths ?? (await listFiles(folder)))].sort().map(async (path) => {
       const bytes = await readFile(join(folder, path));
       return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     }),
@@ -20,4 +28,11 @@ export async function writeManifest(
   const manifest: Manifest = { format: 'perennial-bundle/1', ...facts, files };
   await writeFile(join(folder, bundleFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  const present = new Set(await readdir(folder));
+  return Object.values(bundleFiles).filter(
+    (path) => path !== bundleFiles.manifest && (!optionalFiles.has(path) || present.has(path)),
+  );
 }

@@ -8,6 +8,7 @@ import {
   type Weights,
   type WeightTensor,
 } from '../architectures/network.js';
+import { convolutionToOnnx, denseToConvolution, depthwiseToOnnx } from './onnx-kernels.js';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from './onnx-parts.js';
 
 const { onnx } = onnxProto;
@@ -21,15 +22,18 @@ const constants = { mean: 'constant/mean', std: 'constant/std', zero: 'constant/
 interface Graph {
   nodes: onnxProto.onnx.INodeProto[];
   initializers: onnxProto.onnx.ITensorProto[];
+  /** What the features are the average of. */
+  featureMap: string | null;
 }
 
 /**
  * Writes a network as an ONNX model: `image` is uint8 [N,224,224,3] RGB, scaled and put channels first inside;
- * `probabilities` are the softmax of the last operation's output, `features` the output of the pooling before it.
+ * `probabilities` are the softmax of the last operation's output, `features` the output of the pooling before it, and
+ * `class_activations` what the classifier makes of each place that the pooling takes the average of.
  * Padding is TensorFlow's "same", which is SAME_UPPER.
  */
 export function encodeOnnx(operations: readonly Operation[], weights: Weights, classes: number): Uint8Array {
-  const graph: Graph = { nodes: [], initializers: createConstants(operations) };
+  const graph: Graph = { nodes: [], initializers: createConstants(operations), featureMap: null };
   let current = addPreprocessing(graph);
   let features = 0;
   for (const operation of operations) {
@@ -51,6 +55,7 @@ export function encodeOnnx(operations: readonly Operation[], weights: Weights, c
       output: [
         valueInfo(onnxNames.probabilities, FLOAT, ['N', classes]),
         valueInfo(onnxNames.features, FLOAT, ['N', features]),
+        valueInfo(onnxNames.classActivations, FLOAT, ['N', classes, 'rows', 'columns']),
       ],
     },
   });
@@ -94,6 +99,7 @@ function addOperation(graph: Graph, operation: Operation, weights: Weights, inpu
       graph.nodes.push(node('Add', [input, operation.other], name));
       return name;
     case 'average':
+      graph.featureMap = input;
       graph.nodes.push(
         node('GlobalAveragePool', [input], `${name}/pooled`),
         node('Reshape', [`${name}/pooled`, 'constant/flat'], onnxNames.features),
@@ -101,9 +107,18 @@ function addOperation(graph: Graph, operation: Operation, weights: Weights, inpu
       return onnxNames.features;
     case 'dense':
       addWeights(graph, name, weights, (kernel) => kernel);
+      addClassActivations(graph, name, weights);
       graph.nodes.push(node('Gemm', [input, `${name}/kernel`, `${name}/bias`], `${name}/logits`));
       return `${name}/logits`;
   }
+}
+
+/** The classifier at every place instead of their average: it is linear, so that the average of its answers is its answer. */
+function addClassActivations(graph: Graph, classifier: string, weights: Weights): void {
+  if (graph.featureMap === null) throw new Error(`No operation before ${classifier} takes an average.`);
+  const { shape, values } = denseToConvolution(weightOf(weights, `${classifier}/kernel`));
+  graph.initializers.push(floatTensor(`${classifier}/places`, shape, values));
+  graph.nodes.push(node('Conv', [graph.featureMap, `${classifier}/places`], onnxNames.classActivations));
 }
 
 function addConvolution(
@@ -161,37 +176,4 @@ function addWeights(
     floatTensor(`${name}/kernel`, kernel.shape, kernel.values),
     floatTensor(`${name}/bias`, bias.shape, bias.values),
   );
-}
-
-/** Height, width, in, out becomes out, in, height, width. */
-function convolutionToOnnx({ shape, values }: WeightTensor): WeightTensor {
-  const [height = 0, width = 0, inputs = 0, outputs = 0] = shape;
-  return {
-    shape: [outputs, inputs, height, width],
-    values: transposeMatrix(values, height * width * inputs, outputs, inputs),
-  };
-}
-
-/** Height, width, channel, 1 becomes channel, 1, height, width. */
-function depthwiseToOnnx({ shape, values }: WeightTensor): WeightTensor {
-  const [height = 0, width = 0, channels = 0] = shape;
-  return {
-    shape: [channels, 1, height, width],
-    values: transposeMatrix(values, height * width * channels, 1, channels),
-  };
-}
-
-/** Turns positions × inputs × outputs into outputs × inputs × positions. */
-function transposeMatrix(values: Float32Array, rows: number, outputs: number, inputs: number): Float32Array {
-  const positions = rows / inputs;
-  const turned = new Float32Array(values.length);
-  for (let position = 0; position < positions; position++) {
-    for (let input = 0; input < inputs; input++) {
-      for (let output = 0; output < outputs; output++) {
-        turned[(output * inputs + input) * positions + position] =
-          values[(position * inputs + input) * outputs + output] ?? 0;
-      }
-    }
-  }
-  return turned;
 }

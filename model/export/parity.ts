@@ -52,7 +52,8 @@ export async function runOnnxModel(
   }
 }
 
-function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
+/** The numbers of an output. Throws when there is no such output of floats. */
+export function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const output = outputs[name];
   if (!(output instanceof Tensor) || !(output.data instanceof Float32Array)) {
     throw new Error(`The ONNX model gave no float output ${name}.`);
