@@ -4,11 +4,15 @@ import { bundleFiles, type Calibration, type Manifest, type Variant } from '../.
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import type { ImageLimits } from '../images/header.js';
+import type { Explanation, ExplainOptions, Prediction } from './answers.js';
 import type { Job } from './messages.js';
 import { checkProbe } from './probe.js';
 import { ThreadPool } from './thread-pool.js';
 import { startThread } from './thread.js';
 import { verifyBundle } from './verify-bundle.js';
+
+export type { Explanation, ExplainOptions, Familiarity, Neighbour, Prediction } from './answers.js';
+export { explanationMethods } from './answers.js';
 
 export interface EngineOptions {
   bundleFolder: string;
@@ -28,58 +32,6 @@ export interface JobOptions {
   lane?: Lane;
   /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
   deadlineAt?: number;
-}
-
-/** How a picture lies among the training images, in the space of the features. */
-export interface Familiarity {
-  /** Euclidean distance of unit vectors to the nearest training image, 0 to 2. */
-  distance: number;
-  /** Whether it lies further from all of them than held-out images do. */
-  unfamiliar: boolean;
-  /** Class of the nearest training image. */
-  neighbour: string;
-}
-
-export interface Prediction {
-  label: string;
-  confidence: number;
-  /** In the order of the engine's labels. */
-  probabilities: number[];
-  /** Null when the bundle holds no references. */
-  familiarity: Familiarity | null;
-  phases: { queueMs: number; decodeMs: number; inferMs: number };
-}
-
-export interface ExplainOptions {
-  /** The class to explain; the predicted one unless given. */
-  label?: string;
-  /** Whether to draw the map over the picture, as PNG. */
-  overlay: boolean;
-  /** Nearest training images wanted. */
-  neighbours: number;
-}
-
-/** A training image near a picture. */
-export interface Neighbour {
-  sha256: string;
-  label: string;
-  distance: number;
-}
-
-export const explanationMethods = ['class_activation', 'occlusion'] as const;
-
-/** Which places of a picture speak for a class. */
-export interface Explanation {
-  prediction: Prediction;
-  label: string;
-  /** `class_activation` is exact: places add up to the logit. `occlusion` measures what is lost without each place. */
-  method: (typeof explanationMethods)[number];
-  /** Rows of the map from top to bottom: what each place adds to the logit, or takes from it. */
-  map: number[][];
-  /** The picture as the model sees it with the map laid over it, PNG. */
-  overlay: Uint8Array | null;
-  /** Nearest first; empty when the bundle holds no references. */
-  neighbours: Neighbour[];
 }
 
 /** A loaded model. */
@@ -104,7 +56,7 @@ export interface Engine {
   predictPixels(pixels: Uint8Array, count: number, options?: JobOptions): Promise<Prediction[]>;
   /**
    * Which places of an image speak for a class; background work unless `lane` says otherwise.
-   * @throws PerennialError as `predictImage`; invalid_tensor for a class the model does not know
+   * @throws PerennialError as `predictImage`; bad_request for a class the model does not know
    */
   explainImage(bytes: Uint8Array, explain: ExplainOptions, options?: JobOptions): Promise<Explanation>;
   /** Takes no more requests, answers those it took, then ends its threads. */

@@ -1,0 +1,77 @@
+import { onnxNames } from '../../contracts/bundle.js';
+import { activationMap, type Activations } from './explain/class-activation.js';
+import type { Explained, ExplainJob, OverlayJob } from './explain/messages.js';
+import { drawOverlay } from './explain/overlay.js';
+
+/** What explaining needs of the thread it runs in. */
+export interface ExplainTools {
+  /** 224×224 RGB pixels of an image file. */
+  decode(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Runs the network on so many pictures and gives the outputs that were asked for, by name. */
+  run(pixels: Uint8Array, count: number, outputs: readonly string[]): Promise<Record<string, Float32Array>>;
+  /** Names of everything the graph gives. */
+  outputs: readonly string[];
+  /** The training images nearest to features; none where the bundle holds no references. */
+  nearest(features: Float32Array, count: number): { row: number; distance: number }[];
+}
+
+export interface ExplainedPicture {
+  probabilities: number[];
+  /** As the graph gives them; null when it does not. */
+  features: Float32Array | null;
+  explained: Explained;
+  decodeMs: number;
+  inferMs: number;
+}
+
+/**
+ * Decodes a picture, runs the network once, and reads from it what each place adds to a class. A graph that does not
+ * tell gives no map; the pixels come back instead, for `occludedBatches`.
+ */
+export async function explainInThread(job: ExplainJob, tools: ExplainTools): Promise<ExplainedPicture> {
+  const startedAt = performance.now();
+  const pixels = await tools.decode(job.bytes);
+  const decodedAt = performance.now();
+  const { probabilities, features, activations } = await look(pixels, tools);
+  const inferMs = performance.now() - decodedAt;
+  const classIndex = job.classIndex ?? probabilities.indexOf(Math.max(...probabilities));
+  const map = activations && activationMap(activations, classIndex);
+  const explained = {
+    classIndex,
+    map,
+    pixels: map ? null : pixels,
+    overlay: map && job.overlay ? await drawOverlay(pixels, map) : null,
+    neighbours: features && job.neighbours > 0 ? tools.nearest(features, job.neighbours) : [],
+  };
+  return { probabilities, features, explained, decodeMs: decodedAt - startedAt, inferMs };
+}
+
+/** Draws the overlay of a map that was measured outside. */
+export async function overlayInThread({ bytes, map }: OverlayJob): Promise<Explained> {
+  return { classIndex: 0, map: null, pixels: null, overlay: await drawOverlay(bytes, map), neighbours: [] };
+}
+
+interface Seen {
+  probabilities: number[];
+  features: Float32Array | null;
+  activations: Activations | null;
+}
+
+async function look(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise<Seen> {
+  const { probabilities: name, features, classActivations } = onnxNames;
+  const wanted = [name, features, classActivations].filter((output) => outputs.includes(output));
+  const found = await run(pixels, 1, wanted);
+  const probabilities = Array.from(found[name] ?? []);
+  return {
+    probabilities,
+    features: found[features] ?? null,
+    activations: activationsOf(found[classActivations], probabilities.length),
+  };
+}
+
+/** Every network sees a square, so the places of its map form one. What does not is not what its name says. */
+function activationsOf(values: Float32Array | undefined, classes: number): Activations | null {
+  if (values === undefined || classes === 0) return null;
+  const side = Math.sqrt(values.length / classes);
+  return Number.isInteger(side) && values.every(Number.isFinite) ? { classes, rows: side, columns: side, values } : null;
+}
