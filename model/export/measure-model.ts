@@ -1,7 +1,8 @@
-import type { ModelMetrics } from '../../contracts/training.js';
+import type { Calibration } from '../../contracts/bundle.js';
+import type { CrossValidation, ModelMetrics } from '../../contracts/training.js';
 import { evaluate } from '../evaluation/evaluate.js';
-import { measure } from '../evaluation/measures.js';
-import { prepare } from '../evaluation/prepared.js';
+import { measureReliability } from '../evaluation/reliability.js';
+import { drawRiskCurve } from '../evaluation/risk-curve.js';
 import { fitTemperature, softmax } from '../evaluation/temperature.js';
 import type { PackageJob } from '../jobs.js';
 import type { Checkpoint } from '../training/checkpoint.js';
@@ -9,55 +10,88 @@ import { crossValidate } from '../training/cross-validate.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { usesStoredFeatures, type Scores } from './score.js';
 
+/** All figures of a bundle. */
+export interface Measured {
+  metrics: ModelMetrics;
+  calibration: Calibration;
+}
+
+/** Answers to images that had no part in training who gave them, and the true classes. */
+interface Answers {
+  logits: number[][];
+  truths: number[];
+}
+
 /**
  * All figures of a bundle: the temperature fitted on the validation side, both held-out sides measured with it, and
- * for classifiers on stored features a cross-validation over what is not the test side.
+ * for classifiers on stored features a cross-validation over what is not the test side. Their answers to images they
+ * had not seen are several times as many as the validation side has, so that the risk of an answer is told from them.
  */
 export async function measureModel(
   job: PackageJob,
   rows: LabelledRows,
   scores: Scores,
   checkpoint: Checkpoint,
-): Promise<ModelMetrics> {
-  const { seed } = job.hyperparameters;
-  const logitsOf = (side: readonly number[]): number[][] => side.map((row) => scores.logits[row] ?? []);
-  const truthsOf = (side: readonly number[]): number[] => side.map((row) => rows.truths[row] ?? 0);
-  const { validation, test } = rows.sides;
-  const temperature = fitTemperature(logitsOf(validation), truthsOf(validation));
-  const evaluateSide = (side: readonly number[]): ModelMetrics['test'] =>
+): Promise<Measured> {
+  const validation = answersOf(rows.sides.validation, rows, scores);
+  const test = answersOf(rows.sides.test, rows, scores);
+  const temperature = fitTemperature(validation.logits, validation.truths);
+  const evaluateSide = (side: Answers): ModelMetrics['test'] =>
     evaluate({
-      probabilities: logitsOf(side).map((row) => softmax(row, temperature)),
-      truths: truthsOf(side),
+      probabilities: probabilitiesOf(side, temperature),
+      truths: side.truths,
       labels: job.labels,
-      seed,
+      seed: job.hyperparameters.seed,
     });
-  const plain = logitsOf(test).map((row) => softmax(row, 1));
-  const uncalibrated = measure(prepare(plain, truthsOf(test), job.labels.length), new Uint32Array(test.length).fill(1));
+  const crossValidated = await crossValidateHead(job, rows, scores, checkpoint);
+  const riskSample = crossValidated?.answers ?? validation;
+  const reliability = (side: Answers, at: number): Calibration['test'] =>
+    measureReliability(probabilitiesOf(side, at), side.truths);
+  const uncalibratedTest = reliability(test, 1);
   return {
-    temperature,
-    validation: evaluateSide(validation),
-    test: evaluateSide(test),
-    uncalibratedTestCalibrationError: uncalibrated.calibrationError,
-    crossValidation: usesStoredFeatures(job.hyperparameters)
-      ? await crossValidateHead(job, rows, scores, checkpoint)
-      : null,
-    epochs: job.epochs,
-    bestEpoch: checkpoint.bestEpoch,
+    metrics: {
+      temperature,
+      validation: evaluateSide(validation),
+      test: evaluateSide(test),
+      uncalibratedTestCalibrationError: uncalibratedTest.calibrationError,
+      crossValidation: crossValidated?.summary ?? null,
+      epochs: job.epochs,
+      bestEpoch: checkpoint.bestEpoch,
+    },
+    calibration: {
+      temperature,
+      validation: reliability(validation, temperature),
+      test: reliability(test, temperature),
+      uncalibratedTest,
+      riskImages: riskSample.truths.length,
+      riskCurve: drawRiskCurve(probabilitiesOf(riskSample, temperature), riskSample.truths),
+    },
   };
 }
 
-function crossValidateHead(
+function answersOf(side: readonly number[], { truths }: LabelledRows, { logits }: Scores): Answers {
+  return { logits: side.map((row) => logits[row] ?? []), truths: side.map((row) => truths[row] ?? 0) };
+}
+
+function probabilitiesOf({ logits }: Answers, temperature: number): number[][] {
+  return logits.map((row) => softmax(row, temperature));
+}
+
+async function crossValidateHead(
   { labels, hyperparameters }: PackageJob,
   { truths, sides }: LabelledRows,
   { matrix }: Scores,
   { bestEpoch }: Checkpoint,
-): Promise<ModelMetrics['crossValidation']> {
-  return crossValidate({
+): Promise<{ summary: CrossValidation; answers: Answers } | null> {
+  if (!usesStoredFeatures(hyperparameters)) return null;
+  const rows = [...sides.train, ...sides.validation].sort((a, b) => a - b);
+  const { summary, logits } = await crossValidate({
     features: matrix,
     truths,
     classes: labels.length,
-    rows: [...sides.train, ...sides.validation].sort((a, b) => a - b),
+    rows,
     hyperparameters,
     epochs: bestEpoch + 1,
   });
+  return { summary, answers: { logits, truths: rows.map((row) => truths[row] ?? 0) } };
 }

@@ -1,9 +1,11 @@
 import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training.js';
 import type { PackageJob } from '../jobs.js';
+import { describeConfidence } from './describe-confidence.js';
+import type { Measured } from './measure-model.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 
 /** The text that tells a person what a model is, how good it is and where that ends. Markdown. */
-export function writeModelCard(job: PackageJob, rows: LabelledRows, metrics: ModelMetrics): string {
+export function writeModelCard(job: PackageJob, rows: LabelledRows, { metrics, calibration }: Measured): string {
   return [
     `# ${job.modelName}`,
     '',
@@ -19,8 +21,10 @@ export function writeModelCard(job: PackageJob, rows: LabelledRows, metrics: Mod
     ...classTable(metrics.test),
     '',
     ...describeCrossValidation(metrics),
-    `Probabilities are calibrated: logits are divided by ${metrics.temperature.toFixed(3)}, fitted on the validation images.`,
-    `That took the test calibration error from ${metrics.uncalibratedTestCalibrationError.toFixed(3)} to ${metrics.test.calibrationError.toFixed(3)}.`,
+    '',
+    '## What its confidence means',
+    '',
+    ...describeConfidence(calibration),
     '',
     '## Data',
     '',

@@ -2,11 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { ModelMetrics } from '../../contracts/training.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
 import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
 import { drawCurves } from '../charts/curves.js';
+import { drawReliability } from '../charts/reliability.js';
 import type { JobEvents, ModelJobResults, PackageJob } from '../jobs.js';
 import { probeImages, probePixels, writeProbe } from '../serving/probe.js';
 import { readCheckpoint, weightsDigest, type Checkpoint } from '../training/checkpoint.js';
@@ -14,11 +14,12 @@ import { fingerprintOf } from '../training/fingerprint.js';
 import { orderExamples, type LabelledRows } from '../training/labelled-rows.js';
 import { describeReference } from './drift-reference.js';
 import { writeManifest } from './manifest.js';
-import { measureModel } from './measure-model.js';
+import { measureModel, type Measured } from './measure-model.js';
 import { writeModelCard } from './model-card.js';
 import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
 import { checkParity } from './parity.js';
+import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
 import { runTfjsModel, writeTfjsModel } from './tfjs-files.js';
 
@@ -32,9 +33,11 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const checkpoint = await readOwnCheckpoint(job);
   const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
   const scores = await scoreExamples(job, network, rows.sha256s, events);
-  const metrics = await measureModel(job, rows, scores, checkpoint);
+  const measured = await measureModel(job, rows, scores, checkpoint);
+  const { metrics } = measured;
   await mkdir(job.outputFolder, { recursive: true });
-  await writeDescriptions(job, rows, scores, metrics);
+  await writeDescriptions(job, rows, scores, measured);
+  await writeReferences(job, rows, scores, null);
   await writeModels(job, calibrateNetwork(network, metrics.temperature));
   const parityMaxAbsoluteError = await checkParity(job.outputFolder, await drawParitySample(job, rows, scores));
   await writeProbe(job.outputFolder, await answersToProbe(job));
@@ -75,7 +78,7 @@ async function writeDescriptions(
   job: PackageJob,
   rows: LabelledRows,
   scores: Scores,
-  metrics: ModelMetrics,
+  { metrics, calibration }: Measured,
 ): Promise<void> {
   const write = (name: string, text: string): Promise<void> => writeFile(join(job.outputFolder, name), text);
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -83,7 +86,9 @@ async function writeDescriptions(
   await write(bundleFiles.preprocessing, json(preprocessing));
   await write(bundleFiles.metrics, json(metrics));
   await write(bundleFiles.driftReference, json(describeReference(scores, job.labels)));
-  await write(bundleFiles.modelCard, writeModelCard(job, rows, metrics));
+  await write(bundleFiles.modelCard, writeModelCard(job, rows, { metrics, calibration }));
+  await write(bundleFiles.calibration, json(calibration));
+  await write(bundleFiles.reliability, drawReliability(calibration));
   await write(bundleFiles.curves, drawCurves(metrics.epochs, metrics.bestEpoch));
   await write(bundleFiles.confusionMatrix, drawConfusionMatrix(metrics.test.confusionMatrix, job.labels));
 }

@@ -21,6 +21,12 @@ export interface CrossValidationPlan {
   epochs: number;
 }
 
+/** How well the classifiers do, and what each row was given by the one that had not seen it, in the order of the rows. */
+export interface CrossValidated {
+  summary: CrossValidation;
+  logits: number[][];
+}
+
 const folds = 5;
 
 /**
@@ -28,7 +34,7 @@ const folds = 5;
  * spread evenly over the fifths. The five are columns of one matrix and trained at once, each with a loss that leaves
  * its own fifth out: Adam works on every number alone, so that is the same as five trainings at the cost of one.
  */
-export async function crossValidate(plan: CrossValidationPlan): Promise<CrossValidation> {
+export async function crossValidate(plan: CrossValidationPlan): Promise<CrossValidated> {
   const foldOf = assignFolds(plan);
   const start = createClassifierWeights(backboneFeatures, plan.classes, plan.hyperparameters.seed);
   const variables = createVariables(repeatColumns(start));
@@ -57,7 +63,8 @@ export async function crossValidate(plan: CrossValidationPlan): Promise<CrossVal
       }
       await setImmediate();
     }
-    return summarise(plan, foldOf, logitsOf);
+    const logits = outOfFold(plan, foldOf, logitsOf);
+    return { summary: summarise(plan, foldOf, logits), logits };
   } finally {
     adam.dispose();
     disposeVariables(variables);
@@ -121,19 +128,29 @@ function createTargets(
   return tf.tensor2d(values, [rows.length * folds, classes]);
 }
 
-function summarise(
-  { rows, truths, classes }: CrossValidationPlan,
+function outOfFold(
+  { rows, classes }: CrossValidationPlan,
   foldOf: ReadonlyMap<number, number>,
   logitsOf: (rows: readonly number[]) => tf.Tensor2D,
-): CrossValidation {
+): number[][] {
   const logits = logitsOf(rows);
   const values = logits.dataSync();
   logits.dispose();
+  return rows.map((row, index) => {
+    const from = (index * folds + (foldOf.get(row) ?? 0)) * classes;
+    return Array.from(values.subarray(from, from + classes));
+  });
+}
+
+function summarise(
+  { rows, truths }: CrossValidationPlan,
+  foldOf: ReadonlyMap<number, number>,
+  logits: readonly (readonly number[])[],
+): CrossValidation {
   const accuracies = Array.from({ length: folds }, (_, fold) => {
     const outcomes = rows.flatMap((row, index) => {
       if (foldOf.get(row) !== fold) return [];
-      const from = (index * folds + fold) * classes;
-      const scores = values.subarray(from, from + classes);
+      const scores = logits[index] ?? [];
       return [scores.indexOf(Math.max(...scores)) === truths[row]];
     });
     return outcomes.filter(Boolean).length / Math.max(outcomes.length, 1);

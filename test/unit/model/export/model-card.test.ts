@@ -1,18 +1,16 @@
 import { hyperparametersSchema } from '../../../../contracts/training.js';
 import { evaluate } from '../../../../model/evaluation/evaluate.js';
+import { measureReliability } from '../../../../model/evaluation/reliability.js';
 import { writeModelCard } from '../../../../model/export/model-card.js';
 import type { PackageJob } from '../../../../model/jobs.js';
 
 const labels = ['a|b', '<img src=x>'];
-const evaluation = evaluate({
-  probabilities: [
-    [0.9, 0.1],
-    [0.2, 0.8],
-  ],
-  truths: [0, 1],
-  labels,
-  seed: 1,
-});
+const probabilities = [
+  [0.9, 0.1],
+  [0.2, 0.8],
+];
+const truths = [0, 1];
+const evaluation = evaluate({ probabilities, truths, labels, seed: 1 });
 const job: PackageJob = {
   kind: 'package',
   modelName: 'flowers',
@@ -42,7 +40,19 @@ describe('a model card', () => {
     epochs: [],
     bestEpoch: 0,
   };
-  const card = writeModelCard(job, rows, metrics);
+  const reliability = measureReliability(probabilities, truths);
+  const calibration = {
+    temperature: 1.5,
+    validation: reliability,
+    test: reliability,
+    uncalibratedTest: { ...reliability, calibrationError: 0.25 },
+    riskImages: 40,
+    riskCurve: [
+      { threshold: 0.5, accepted: 40, wrong: 4 },
+      { threshold: 0.85, accepted: 30, wrong: 1 },
+    ],
+  };
+  const card = writeModelCard(job, rows, { metrics, calibration });
 
   it('takes labels as text, whatever they hold', () => {
     expect(card).toContain('| a\\|b |');
@@ -53,6 +63,12 @@ describe('a model card', () => {
   it('gives each figure of the test side with its interval', () => {
     const [low, high] = evaluation.intervals.accuracy;
     expect(card).toContain(`| accuracy | 1.000 [${low.toFixed(3)}, ${high.toFixed(3)}] |`);
+  });
+
+  it('says what a confidence is worth', () => {
+    expect(card).toContain('from 0.250 to 0.150');
+    expect(card).toContain('| 0.80 | 30 (75.0 %) | 1 (3.3 %) |');
+    expect(card).toContain('| 0.90 | 0 (0.0 %) | 0 |');
   });
 
   it('names what the model was made of', () => {

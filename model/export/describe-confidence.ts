@@ -1,0 +1,36 @@
+import type { Calibration, RiskPoint } from '../../contracts/bundle.js';
+
+const thresholds = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+
+/** What a person may make of a confidence, for the model card. Markdown. */
+export function describeConfidence(calibration: Calibration): string[] {
+  const { temperature, uncalibratedTest, test, riskImages, riskCurve } = calibration;
+  const rows = thresholds.map((threshold) => describeThreshold(threshold, riskCurve, riskImages));
+  return [
+    `Logits are divided by ${temperature.toFixed(3)}, fitted on the validation images.`,
+    `That took the test calibration error (of ${test.images} images) from ${uncalibratedTest.calibrationError.toFixed(3)} to ${test.calibrationError.toFixed(3)}.`,
+    '',
+    `Of ${riskImages} images that the answering classifier was not trained on:`,
+    '',
+    '| confidence of at least | answers | wrong |',
+    '| --- | --- | --- |',
+    ...rows,
+    '',
+    'When serving, answers below a threshold are marked as abstentions. It follows from the risk that the policy of the',
+    'model accepts and from the table above, `calibration.json` in full.',
+    'A picture further from all training images than held-out ones are is marked as unfamiliar (`references.json`):',
+    'its confidence says nothing.',
+  ];
+}
+
+/** The curve has a point for each confidence that occurs: what is accepted at a threshold is what the next one says. */
+function describeThreshold(threshold: number, curve: readonly RiskPoint[], images: number): string {
+  const point = curve.find((one) => one.threshold >= threshold);
+  const { accepted, wrong } = point ?? { accepted: 0, wrong: 0 };
+  const ofAccepted = accepted === 0 ? '' : ` (${percent(wrong / accepted)})`;
+  return `| ${threshold.toFixed(2)} | ${accepted} (${percent(accepted / images)}) | ${wrong}${ofAccepted} |`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
