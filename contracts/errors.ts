@@ -7,6 +7,7 @@ export const errorTable = {
   no_file: { status: 400, retryable: false, title: 'No file was sent' },
   not_found: { status: 404, retryable: false, title: 'There is nothing at this address' },
   method_not_allowed: { status: 405, retryable: false, title: 'This method is not offered here' },
+  body_timeout: { status: 408, retryable: true, title: 'The body of the request came too slowly' },
   conflict: { status: 409, retryable: false, title: 'The request conflicts with the current state' },
   stale_promotion: { status: 409, retryable: false, title: 'Production has changed since this was decided' },
   referenced: { status: 409, retryable: false, title: 'Something else still refers to this' },
