@@ -8,13 +8,17 @@ if (!datasetDir) {
 // TensorFlow, which some parts load into this process, tells nothing but errors then.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
-/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion main-path cnn`. */
+/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion serving serving-costs overload endurance main-path cnn`. */
 const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
   accuracy: async () => (await import('./accuracy.js')).benchAccuracy(datasetDir),
   tuning: async () => (await import('./tuning.js')).benchTuning(datasetDir),
   orchestration: async () => (await import('./orchestration.js')).benchOrchestration(),
   promotion: async () => (await import('./promotion.js')).benchPromotion(datasetDir),
+  serving: async () => (await import('./serving/grid.js')).benchServing(datasetDir),
+  'serving-costs': async () => (await import('./serving/costs.js')).benchServingCosts(datasetDir),
+  overload: async () => (await import('./serving/overload.js')).benchOverload(datasetDir),
+  endurance: async () => (await import('./serving/endurance.js')).benchEndurance(datasetDir),
   'main-path': async (wanted) => (await import('./main-path.js')).benchMainPath(datasetDir, wanted.includes('cnn')),
 };
 const asked = process.argv.slice(2);
