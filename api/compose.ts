@@ -13,6 +13,7 @@ import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { packageRoot } from '../platform/paths.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
+import { createPolicyStore } from '../stores/policies.js';
 import { createRegistryStore } from '../stores/registry.js';
 import { createApp } from './app.js';
 import { createAutomation, type Automation } from './automation.js';
@@ -67,7 +68,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   metrics.addSeries(productionSeries(stores.registry));
   const replica = `${hostname()}-${randomUUID()}`;
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
-  const keeping = createPredictionKeeping({ database, spoolFolder, replica, host: serving, metrics, logger });
+  const isLogged = config.PREDICTION_LOG;
+  const keeping = createPredictionKeeping({ database, isLogged, spoolFolder, replica, host: serving, metrics, logger });
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
   const automation = createAutomation({ config, database, temporal, starter, metrics, logger });
   const app = createApp({
@@ -134,6 +136,7 @@ function createHost(
     modelName: config.MODEL_NAME,
     replica,
     registry: createRegistryStore(database),
+    policies: createPolicyStore(database),
     subscribe: (onHint) => database.listen(generationChannel, onHint),
     loadEngine,
     onChange: (served) => metrics.showModel(served),

@@ -12,7 +12,7 @@ import { createPredictionStore, type PredictionStore } from '../stores/predictio
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
 import { createPredictionJournal } from './prediction-journal.js';
-import { createPredictionLog, type PredictionLog } from './prediction-log.js';
+import { createPredictionLog, noPredictionLog, type PredictionLog } from './prediction-log.js';
 
 /** What is kept of predictions, for the routes. */
 export interface PredictionKeeping {
@@ -26,6 +26,8 @@ export interface PredictionKeeping {
 
 export interface PredictionKeepingOptions {
   database: Database;
+  /** Whether predictions are kept at all. */
+  isLogged: boolean;
   /** Folder of the journal. */
   spoolFolder: string;
   /** Id of this process in the record. */
@@ -40,16 +42,10 @@ const choresEveryMs = 3_600_000;
 
 /** Wires the log of predictions to its journal, to Postgres and to the metrics. */
 export function createPredictionKeeping(options: PredictionKeepingOptions): PredictionKeeping {
-  const { database, spoolFolder, replica, host, metrics, logger } = options;
+  const { database, host, metrics } = options;
   const predictions = createPredictionStore(database);
   const feedback = createFeedbackStore(database, wilsonInterval);
-  const predictionLog = createPredictionLog({
-    replica,
-    predictions,
-    journal: createPredictionJournal(join(spoolFolder, 'predictions')),
-    onDrop: (rows) => metrics.countDroppedPredictions(rows),
-    logger,
-  });
+  const predictionLog = options.isLogged ? logInto(predictions, options) : noPredictionLog;
   metrics.watchPredictions({
     waiting: () => predictionLog.waiting(),
     async accuracy() {
@@ -67,6 +63,17 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
     erasures: createErasureStore(database),
     deletion: createDatasetDeletion(database),
   };
+}
+
+function logInto(predictions: PredictionStore, options: PredictionKeepingOptions): PredictionLog {
+  const { spoolFolder, replica, metrics, logger } = options;
+  return createPredictionLog({
+    replica,
+    predictions,
+    journal: createPredictionJournal(join(spoolFolder, 'predictions')),
+    onDrop: (rows) => metrics.countDroppedPredictions(rows),
+    logger,
+  });
 }
 
 /**

@@ -44,6 +44,15 @@ export interface PredictionLog {
   stop(): Promise<void>;
 }
 
+/** A log that keeps nothing: predictions get an id, and that is all. */
+export const noPredictionLog: PredictionLog = {
+  keep: () => uuid7(),
+  flush: () => Promise.resolve(),
+  adopt: () => Promise.resolve(),
+  waiting: () => 0,
+  stop: () => Promise.resolve(),
+};
+
 export interface PredictionLogOptions extends OutflowOptions {
   replica: string;
   /** Told of rows that are lost because neither Postgres nor the disk takes them. */

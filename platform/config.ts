@@ -98,6 +98,9 @@ export const configSchema = z.object({
     .max(1_000_000)
     .default(1_000)
     .describe('answers kept for pictures that come again; 0 keeps none'),
+  PREDICTION_LOG: flag
+    .default(true)
+    .describe('whether predictions are kept in Postgres; without it there is no history, feedback or lineage of them'),
   IMAGE_URL_HOSTS: commaList
     .prefault('')
     .transform((hosts) => hosts.filter((host) => host !== ''))
