@@ -8,6 +8,7 @@ import type { DeletionStores } from '../stores/delete-version.js';
 import type { ExperimentStore } from '../stores/experiments.js';
 import type { ErasureStore } from '../stores/erasures.js';
 import type { FeedbackStore } from '../stores/feedback.js';
+import type { ImageStore } from '../stores/images.js';
 import type { LineageStore } from '../stores/lineage.js';
 import type { NotificationStore } from '../stores/notifications.js';
 import type { ObjectStore } from '../stores/object-store.js';
@@ -79,6 +80,7 @@ export interface ApiDependencies {
   audit: AuditStore;
   notifications: NotificationStore;
   datasets: Pick<DatasetStore, 'list' | 'detail' | 'versionDetail'>;
+  images: ImageStore;
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
   objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
   logger: Logger;

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../contracts/errors.js';
 import type { Prediction } from '../model/serving/engine.js';
+import { createExplanationMetrics, type ExplanationMetrics } from './explanation-metrics.js';
 import { createFeedbackMetrics, type FeedbackMetrics } from './feedback-metrics.js';
 import type { ServedModel } from './model-host.js';
 
@@ -24,7 +25,7 @@ const predictionFaults = [
   'internal',
 ] as const satisfies readonly ErrorCode[];
 
-const shedReasons = ['queue_full', 'memory'] as const;
+const shedReasons = ['queue_full', 'memory', 'explanations'] as const;
 
 export interface RequestFacts {
   method: string;
@@ -34,7 +35,7 @@ export interface RequestFacts {
   seconds: number;
 }
 
-export interface ApiMetrics extends FeedbackMetrics {
+export interface ApiMetrics extends FeedbackMetrics, ExplanationMetrics {
   countRequest(facts: RequestFacts): void;
   countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
   /** A prediction on a tensor: it is not decoded, and its time is that of its whole request. */
@@ -58,6 +59,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
   return {
     ...createRequestMetrics(registry),
     ...createFeedbackMetrics(registry),
+    ...createExplanationMetrics(registry),
     ...predictions,
     showModel(served) {
       showFacts(served);

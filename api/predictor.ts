@@ -39,7 +39,7 @@ export interface Predictor {
 
 export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<ApiMetrics, 'countPrediction' | 'countTensorPrediction' | 'countShed'>;
+  metrics: Pick<ApiMetrics, 'countPrediction' | 'countTensorPrediction' | 'countExplanation' | 'countShed'>;
   predictionLog: Pick<PredictionLog, 'keep'>;
   modelName: string;
 }
@@ -90,7 +90,8 @@ class CountingPredictor implements Predictor {
       this.countingShed(served.engine.explainImage(bytes, explain, job)),
     ]);
     const latencyMs = performance.now() - startedAt;
-    this.options.metrics.countPrediction(String(served.version.version), explanation.prediction, latencyMs / 1000);
+    this.options.metrics.countTensorPrediction(String(served.version.version), explanation.prediction);
+    this.options.metrics.countExplanation(explanation.method, latencyMs / 1000);
     return { ...this.keep(served, explanation.prediction, { route, imageSha256, latencyMs }), explanation };
   }
 

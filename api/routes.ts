@@ -7,6 +7,7 @@ import { approvalRoutes } from './routes/approvals.js';
 import { batchPredictionRoutes } from './routes/batch-predictions.js';
 import { calibrationRoutes } from './routes/calibration.js';
 import { explainRoutes } from './routes/explain.js';
+import { imageRoutes } from './routes/images.js';
 import { labelRoutes } from './routes/labels.js';
 import { v2Routes } from './routes/v2.js';
 import { datasetRoutes } from './routes/datasets.js';
@@ -75,6 +76,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...retrainingRoutes(dependencies),
     ...scheduleRoutes(dependencies),
     ...datasetRoutes(dependencies),
+    ...imageRoutes(dependencies),
     ...uploadRoutes(dependencies),
     ...notificationRoutes(dependencies),
     ...auditRoutes(dependencies),

@@ -3,6 +3,7 @@ import { createAttemptStore, type AttemptStore } from '../stores/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createExperimentStore, type ExperimentStore } from '../stores/experiments.js';
+import { createImageStore, type ImageStore } from '../stores/images.js';
 import { createNotificationStore, type NotificationStore } from '../stores/notifications.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
 import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
@@ -27,6 +28,7 @@ export interface Stores {
   audit: AuditStore;
   notifications: NotificationStore;
   datasets: DatasetStore;
+  images: ImageStore;
   uploads: UploadStore;
 }
 
@@ -44,6 +46,7 @@ export function createStores(database: Database): Stores {
     audit: createAuditStore(database),
     notifications: createNotificationStore(database),
     datasets: createDatasetStore(database),
+    images: createImageStore(database),
     uploads: createUploadStore(database),
   };
 }

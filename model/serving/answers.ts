@@ -1,3 +1,5 @@
+import type { ExplanationMethod } from '../../contracts/http-explanations.js';
+
 /** How a picture lies among the training images, in the space of the features. */
 export interface Familiarity {
   /** Euclidean distance of unit vectors to the nearest training image, 0 to 2. */
@@ -34,14 +36,13 @@ export interface Neighbour {
   distance: number;
 }
 
-export const explanationMethods = ['class_activation', 'occlusion'] as const;
 
 /** Which places of a picture speak for a class. */
 export interface Explanation {
   prediction: Prediction;
   label: string;
   /** `class_activation` is exact: places add up to the logit. `occlusion` measures what is lost without each place. */
-  method: (typeof explanationMethods)[number];
+  method: ExplanationMethod;
   /** Rows of the map from top to bottom: what each place adds to the logit, or takes from it. */
   map: number[][];
   /** Logarithm of the probability of the class less the mean of the logarithms of all classes' probabilities. */

@@ -12,7 +12,6 @@ import { startThread } from './thread.js';
 import { verifyBundle } from './verify-bundle.js';
 
 export type { Explanation, ExplainOptions, Familiarity, Neighbour, Prediction } from './answers.js';
-export { explanationMethods } from './answers.js';
 
 export interface EngineOptions {
   bundleFolder: string;

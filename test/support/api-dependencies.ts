@@ -130,6 +130,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       detail: () => Promise.resolve(null),
       versionDetail: nothing,
     },
+    images: { find: () => Promise.resolve([]) },
     uploads: { createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
     objects: { get: nothing, open: nothing, list: nothing, sum: nothing, putFile: nothing, delete: nothing },
     logger: createLogger('api', 'silent'),
