@@ -110,6 +110,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
     modelName: config.MODEL_NAME,
     datasetName: config.DATASET_NAME,
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
+    imageUrlHosts: config.IMAGE_URL_HOSTS,
     publicUrl: config.PUBLIC_URL ?? null,
     uploadFolder,
     sourceRoot: config.ALLOWED_SOURCE_ROOT ?? null,

@@ -92,6 +92,8 @@ export interface ApiSettings {
   modelName: string;
   datasetName: string;
   maxUploadBytes: number;
+  /** Hosts that pictures named by URL are fetched from. */
+  imageUrlHosts: readonly string[];
   /** Where people reach the API, for links; null when nobody said. */
   publicUrl: string | null;
   /** Folder for uploads on their way to the object store. */

@@ -139,6 +139,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       modelName: 'a_model',
       datasetName: 'a_dataset',
       maxUploadBytes: 20_000_000,
+      imageUrlHosts: [],
       publicUrl: null,
       uploadFolder: join(tmpdir(), 'perennial-test-uploads'),
       sourceRoot: null,
