@@ -8,7 +8,7 @@ import { bodyTooLarge, encodingOf } from './middleware/limit-body.js';
  * Reads a whole body as it was sent, decompressed where the route takes compressed ones; nothing of it may have been
  * read before. The bytes have an ArrayBuffer of their own. A body that turns out too large is left unread: whoever
  * answers drains it.
- * @throws PerennialError too_large, bad_request
+ * @throws PerennialError too_large; bad_request when it ends early; body_timeout when it comes too slowly
  */
 export async function readBody(request: Request, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
   const sent = await receive(request, maxBytes);
@@ -16,32 +16,89 @@ export async function readBody(request: Request, maxBytes: number): Promise<Buff
   return encoding === 'identity' ? sent : decompress(sent, encoding, maxBytes);
 }
 
+/** A body that comes in slower than this, looked at every `everyMs`, only holds memory that others could use. */
+const leastPace = { bytes: 100_000, everyMs: 30_000 };
+
 function receive(request: Request, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
+  const gathered = gather(request, maxBytes);
+  if (gathered === null) return Promise.reject(bodyTooLarge(maxBytes));
+  if (request.destroyed) return Promise.reject(endedEarly());
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const leave = (): void => {
-      request.off('data', take).off('end', finish).off('error', abort).off('close', abort);
-    };
-    const take = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes <= maxBytes) return;
+    const fail = (error: PerennialError): void => {
       leave();
       request.pause();
-      reject(bodyTooLarge(maxBytes));
+      reject(error);
+    };
+    const take = (chunk: Buffer): void => {
+      if (!gathered.add(chunk)) fail(bodyTooLarge(maxBytes));
     };
     const finish = (): void => {
       leave();
-      resolve(join(chunks, bytes));
+      resolve(gathered.whole());
     };
-    const abort = (): void => {
-      leave();
-      reject(new PerennialError('bad_request', 'The request ended before its body was complete. Send it again.'));
+    const abort = (): void => fail(endedEarly());
+    const watch = watchPace(() => gathered.bytes(), fail);
+    const leave = (): void => {
+      clearInterval(watch);
+      request.off('data', take).off('end', finish).off('error', abort).off('close', abort);
     };
-    if (request.destroyed) abort();
-    else request.on('data', take).once('end', finish).once('error', abort).once('close', abort);
+    request.on('data', take).once('end', finish).once('error', abort).once('close', abort);
   });
+}
+
+interface Gathered {
+  bytes(): number;
+  /** False when there is no room for it. */
+  add(chunk: Buffer): boolean;
+  whole(): Buffer<ArrayBuffer>;
+}
+
+/** Room for a body: all of it at once when its length is known, which Node sees to; null when it is too much. */
+function gather(request: Request, maxBytes: number): Gathered | null {
+  const declared = request.headers['content-length'];
+  if (declared === undefined) return gatherChunks(maxBytes);
+  const length = Number(declared);
+  if (length > maxBytes) return null;
+  const body = Buffer.from(new ArrayBuffer(length));
+  let at = 0;
+  return {
+    bytes: () => at,
+    add(chunk) {
+      at += chunk.copy(body, at);
+      return true;
+    },
+    whole: () => body,
+  };
+}
+
+function gatherChunks(maxBytes: number): Gathered {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  return {
+    bytes: () => bytes,
+    add(chunk) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) chunks.push(chunk);
+      return bytes <= maxBytes;
+    },
+    whole: () => join(chunks, bytes),
+  };
+}
+
+function watchPace(received: () => number, fail: (error: PerennialError) => void): NodeJS.Timeout {
+  let before = 0;
+  const look = (): void => {
+    const bytes = received() - before;
+    before = received();
+    if (bytes >= leastPace.bytes) return;
+    const pace = `${bytes} bytes came in ${leastPace.everyMs / 1000} s; at least ${leastPace.bytes} are expected`;
+    fail(new PerennialError('body_timeout', `Of the body ${pace}. Send it again over a faster line.`));
+  };
+  return setInterval(look, leastPace.everyMs).unref();
+}
+
+function endedEarly(): PerennialError {
+  return new PerennialError('bad_request', 'The request ended before its body was complete. Send it again.');
 }
 
 /** Not Buffer.concat, which may put a small body into memory that others share. */
