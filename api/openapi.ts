@@ -2,6 +2,8 @@ import { OpenApiGeneratorV31, OpenAPIRegistry, type ResponseConfig } from '@aste
 import type { z } from 'zod';
 import { errorTable, type ErrorCode } from '../contracts/errors.js';
 import { problemSchema } from '../contracts/http.js';
+import { v2ProblemSchema } from '../contracts/http-v2.js';
+import { dialectOf } from './dialect.js';
 import { groupBy } from './group-by.js';
 import { tags, type Route } from './route.js';
 
@@ -58,25 +60,27 @@ function contentsOf({ kind, documented, documentedJson, documentedContents }: Ro
 type Contents = Readonly<Record<string, z.ZodType>>;
 
 function responsesOf(route: Route): Record<string, ResponseConfig> {
-  const { status, description, schema, contentType, otherContents = {} } = route.success;
+  const { status, description, schema, contentType, otherContents = {}, otherStatuses = [] } = route.success;
   const content = Object.entries({ [contentType]: schema, ...otherContents }).map(([type, each]) => [
     type,
     { schema: each },
   ]);
-  const responses: Record<string, ResponseConfig> = {
-    [status]: { description, content: Object.fromEntries(content) },
-  };
+  const answer = { description, content: Object.fromEntries(content) };
+  const statuses = [status, ...otherStatuses];
+  const responses: Record<string, ResponseConfig> = Object.fromEntries(statuses.map((each) => [each, answer]));
   const byStatus = groupBy(route.problems, (code) => errorTable[code].status);
-  for (const [problemStatus, codes] of byStatus) responses[problemStatus] = problemResponse(codes);
-  responses['default'] = { description: 'Any other problem', ...problemContent() };
+  for (const [problemStatus, codes] of byStatus) responses[problemStatus] = problemResponse(codes, route.path);
+  responses['default'] = { description: 'Any other problem', ...problemContent(route.path) };
   return responses;
 }
 
-function problemResponse(codes: readonly ErrorCode[]): ResponseConfig {
+function problemResponse(codes: readonly ErrorCode[], path: string): ResponseConfig {
   const titles = codes.map((code) => `\`${code}\`: ${errorTable[code].title}`);
-  return { description: titles.join('. '), ...problemContent() };
+  return { description: titles.join('. '), ...problemContent(path) };
 }
 
-function problemContent(): Pick<ResponseConfig, 'content'> {
-  return { content: { 'application/problem+json': { schema: problemSchema } } };
+function problemContent(path: string): Pick<ResponseConfig, 'content'> {
+  const { contentType } = dialectOf(path);
+  const schema = contentType === 'application/json' ? v2ProblemSchema : problemSchema;
+  return { content: { [contentType]: { schema } } };
 }

@@ -59,6 +59,8 @@ export interface RouteDefinition<
     contentType: string;
     /** What else an answer may hold, by content type; the route sends it itself. */
     otherContents?: Readonly<Record<string, z.ZodType>>;
+    /** Further statuses that carry the same body. */
+    otherStatuses?: readonly number[];
   };
   /** Problems this route is known for; every route may answer with any. */
   problems: readonly ErrorCode[];

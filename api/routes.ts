@@ -49,7 +49,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...healthRoutes(dependencies),
     ...predictionRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
-    ...v2Routes(),
+    ...v2Routes(dependencies, budget),
     ...explainRoutes(),
     ...batchPredictionRoutes(),
     ...modelRoutes(dependencies),

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { PerennialError } from '../../contracts/errors.js';
 import type { Logger } from '../../platform/logging.js';
+import { dialectOf } from '../dialect.js';
 import { problemOf, toPerennialError } from '../problems.js';
 import { contextOf } from '../request-context.js';
 import { endAfterDrain } from './drain.js';
@@ -27,11 +28,12 @@ export function sendProblem(request: Request, response: Response, error: Perenni
   if (response.headersSent) return;
   contextOf(request).problem = error.code;
   const problem = problemOf(error, request.originalUrl.split('?')[0] ?? '/', contextOf(request).requestId);
-  response.status(problem.status).setHeader('Content-Type', 'application/problem+json');
+  const { contentType, tell } = dialectOf(problem.instance);
+  response.status(problem.status).setHeader('Content-Type', contentType);
   response.setHeader('Cache-Control', 'no-store');
   if (problem.retry_after_seconds !== undefined) response.setHeader('Retry-After', problem.retry_after_seconds);
   answered.add(response);
-  endAfterDrain(request, response, JSON.stringify(problem));
+  endAfterDrain(request, response, JSON.stringify(tell(problem)));
 }
 
 /** Responses that carry a problem; their end may wait for the rest of the request. */

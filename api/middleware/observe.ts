@@ -3,10 +3,25 @@ import type { Logger } from '../../platform/logging.js';
 import type { ApiMetrics } from '../metrics.js';
 import { contextOf } from '../request-context.js';
 
-const predicting = new Set(['/predict', '/predict/batch', '/invocations', '/explain']);
+const predicting = new Set([
+  '/predict',
+  '/predict/batch',
+  '/invocations',
+  '/explain',
+  '/v2/models/{model_name}/infer',
+  '/v2/models/{model_name}/versions/{version}/infer',
+]);
 
 /** Routes that are asked all the time by machines; their good answers are logged at `debug`. */
-const routine = new Set(['/health', '/health/live', '/health/ready', '/metrics', '/ping']);
+const routine = new Set([
+  '/health',
+  '/health/live',
+  '/health/ready',
+  '/metrics',
+  '/ping',
+  '/v2/health/live',
+  '/v2/health/ready',
+]);
 
 /** One log line and one count for each request, when its answer is out or its client gone. Never a body. */
 export function observe(logger: Logger, metrics: ApiMetrics): RequestHandler {

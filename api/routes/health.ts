@@ -38,7 +38,7 @@ function stateRoutes(health: ApiDependencies['health']): Route[] {
       operationId: 'getReadiness',
       summary: 'Whether requests can be sent here; needs no model',
       tag: 'operation',
-      success: json(readinessSchema, 'They can; 503 with the same body when they cannot'),
+      success: { ...json(readinessSchema, 'They can; 503 with the same body when they cannot'), otherStatuses: [503] },
       problems: [],
       handle() {
         const body = health.readiness();

@@ -1,0 +1,48 @@
+import { invalidTensor } from './tensor-fault.js';
+
+/**
+ * Pixels of a tensor in JSON: numbers in row-major order, flat or in lists that follow the shape, rounded to 8 bits.
+ * The shape must have been checked: its product is what is allocated.
+ * @throws PerennialError invalid_tensor at the first wrong place
+ */
+export function readPixelLists(data: unknown, shape: readonly number[]): Uint8Array {
+  const pixels = new Uint8Array(sizeOf(shape));
+  fill(data, shape, { pixels, offset: 0 }, 'data');
+  return pixels;
+}
+
+interface Filling {
+  pixels: Uint8Array;
+  offset: number;
+}
+
+/** A list holds either all numbers that are left of the shape, or a list for each place of its first dimension. */
+function fill(value: unknown, shape: readonly number[], filling: Filling, at: string): void {
+  if (!Array.isArray(value)) throw invalidTensor(at, `expected a list, got ${shown(value)}`);
+  const [first = 0, ...rest] = shape;
+  const isNested = rest.length > 0 && Array.isArray(value[0]);
+  const expected = isNested ? first : sizeOf(shape);
+  if (value.length !== expected) {
+    throw invalidTensor(at, `expected ${expected} ${isNested ? 'lists' : 'numbers'}, got ${value.length}`);
+  }
+  if (isNested) for (const [index, each] of value.entries()) fill(each, rest, filling, `${at}/${index}`);
+  else fillNumbers(value, filling, at);
+}
+
+function fillNumbers(values: readonly unknown[], filling: Filling, at: string): void {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
+      throw invalidTensor(`${at}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
+    }
+    filling.pixels[filling.offset++] = Math.round(value);
+  }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, each) => size * each, 1);
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
+}
