@@ -62,6 +62,9 @@ async function look(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise
   const wanted = [name, features, classActivations].filter((output) => outputs.includes(output));
   const found = await run(pixels, 1, wanted);
   const probabilities = Array.from(found[name] ?? []);
+  if (probabilities.length === 0 || !probabilities.every(Number.isFinite)) {
+    throw new Error('The model computes probabilities that are not numbers.');
+  }
   return {
     probabilities,
     features: found[features] ?? null,
@@ -73,5 +76,7 @@ async function look(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise
 function activationsOf(values: Float32Array | undefined, classes: number): Activations | null {
   if (values === undefined || classes === 0) return null;
   const side = Math.sqrt(values.length / classes);
-  return Number.isInteger(side) && values.every(Number.isFinite) ? { classes, rows: side, columns: side, values } : null;
+  return Number.isInteger(side) && values.every(Number.isFinite)
+    ? { classes, rows: side, columns: side, values }
+    : null;
 }
