@@ -1,30 +1,35 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { bundleFiles, type Calibration, type Manifest, type Variant } from '../../contracts/bundle.js';
-import { PerennialError } from '../../contracts/errors.js';
-import { pixelBytes } from '../images/decode.js';
+import type { Calibration, Manifest, Variant } from '../../contracts/bundle.js';
 import type { ImageLimits } from '../images/header.js';
 import type { Explanation, ExplainOptions, Prediction } from './answers.js';
-import type { Job } from './messages.js';
-import { checkProbe } from './probe.js';
+import type { ReleaseReason } from './batch-limit.js';
+import { chooseVariant } from './choose-variant.js';
+import type { Lane } from './job-queue.js';
+import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
+import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';
-import { startThread } from './thread.js';
-import { verifyBundle } from './verify-bundle.js';
+import { startThread, type Thread } from './thread.js';
 
 export type { Explanation, ExplainOptions, Familiarity, Neighbour, Prediction } from './answers.js';
+
+export type { Lane } from './job-queue.js';
 
 export interface EngineOptions {
   bundleFolder: string;
   threads: number;
-  /** Predictions that may wait for a free thread before more are refused with `overloaded`. */
+  /** Images that may wait in a lane for a free thread before more are refused with `overloaded`. */
   queueLimit: number;
   limits: ImageLimits;
+  /** The form of the network to serve; `auto`, the default, takes the faster one that answers as it should. */
+  variant?: Variant | 'auto' | undefined;
+  /** Requests that would wait longer than this are refused with `overloaded`; 0, the default, leaves it to the queue. */
+  latencyTargetMs?: number | undefined;
   /** Told why, whenever a thread ended that nobody ended; it is replaced in any case. */
   onThreadDeath?: (message: string) => void;
+  /** Told why a form of the network is not served that the bundle has or that was asked for. */
+  onVariantRefused?: ((message: string) => void) | undefined;
+  /** Told how many images a thread is given at once, and why no more. */
+  onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
 }
-
-/** Who waits for an answer: people and programs, or work that has time. Background work is done when nobody else waits. */
-export type Lane = 'interactive' | 'background';
 
 export interface JobOptions {
   /** `interactive` unless given. */
@@ -41,7 +46,7 @@ export interface Engine {
   readonly variant: Variant;
   /** What its confidence means; null for bundles that do not say. */
   readonly calibration: Calibration | null;
-  /** Jobs that wait for a free thread. */
+  /** Images that wait for a free thread. */
   readonly waiting: number;
   /**
    * What the model sees in a JPEG, PNG or WebP image.
@@ -62,89 +67,50 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Images a thread works on at once: larger batches are no faster, take more memory and keep other threads from helping. */
-const batchSize = 4;
-
 /**
  * Verifies a bundle, loads and warms it up in threads of its own, and lets it answer its probe.
  * @throws PerennialError bundle_invalid when a file is damaged or missing, or the model does not run or answers wrong
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const manifest = await verifyBundle(options.bundleFolder);
-  const model = share(await readFile(join(options.bundleFolder, bundleFiles.onnx)));
-  const pool = await ThreadPool.create({
-    threads: Math.max(1, options.threads),
-    queueLimit: options.queueLimit,
-    start: () => startThread({ model, limits: options.limits }),
-    onDeath: options.onThreadDeath ?? (() => undefined),
-  });
-  try {
-    await checkProbe(options.bundleFolder, manifest, async (pixels, count) => {
-      const predictions = await predictPixels(pool, manifest.labels, pixels, count);
-      return predictions.map(({ probabilities }) => probabilities);
-    });
-  } catch (error) {
-    await pool.close();
-    throw error;
-  }
+  const bundle = await readBundle(options.bundleFolder);
+  const model = await loadModel(bundle, options);
+  const { manifest, calibration } = bundle;
   return {
     manifest,
     labels: manifest.labels,
-    variant: 'fp32',
-    calibration: null,
+    variant: model.variant,
+    calibration,
     get waiting() {
-      return pool.waiting;
+      return model.pool.waiting;
     },
-    predictImage: (bytes) => predictImage(pool, manifest.labels, bytes),
-    predictPixels: (pixels, count) => predictPixels(pool, manifest.labels, pixels, count),
-    explainImage: () => Promise.reject(new PerennialError('internal', 'Explanations are not built yet.')),
-    close: () => pool.close(),
+    predictImage: (bytes, job) => predictImage(model, bytes, job),
+    predictPixels: (pixels, count, job) => predictPixels(model, { pixels, count }, job),
+    explainImage: (bytes, explain, job) => explainPrediction(model, bytes, explain, job),
+    close: () => model.pool.close(),
   };
 }
 
-async function predictImage(pool: ThreadPool, labels: readonly string[], bytes: Uint8Array): Promise<Prediction> {
-  const [answer] = await pool.run([{ kind: 'image', bytes }]);
-  return predictionOf(labels, answer?.rows[0], answer ?? noPhases);
-}
-
-const noPhases = { queueMs: 0, decodeMs: 0, inferMs: 0 };
-
-function predictionOf(
-  labels: readonly string[],
-  probabilities: number[] = [],
-  { queueMs, decodeMs, inferMs }: Prediction['phases'],
-): Prediction {
-  const confidence = Math.max(...probabilities);
-  const label = labels[probabilities.indexOf(confidence)];
-  if (label === undefined) {
-    throw new PerennialError('internal', 'The model gave no probability for its labels. Promote another version.');
-  }
-  return { label, confidence, probabilities, familiarity: null, phases: { queueMs, decodeMs, inferMs } };
-}
-
-async function predictPixels(
-  pool: ThreadPool,
-  labels: readonly string[],
-  pixels: Uint8Array,
-  count: number,
-): Promise<Prediction[]> {
-  if (!Number.isInteger(count) || count < 1 || pixels.length !== count * pixelBytes) {
-    throw new PerennialError(
-      'invalid_tensor',
-      `${count} images need ${count * pixelBytes} bytes of 224×224 RGB pixels; ${pixels.length} were sent.`,
-    );
-  }
-  const jobs = Array.from({ length: Math.ceil(count / batchSize) }, (_, batch): Job => {
-    const first = batch * batchSize;
-    const last = Math.min(first + batchSize, count);
-    return { kind: 'pixels', bytes: pixels.subarray(first * pixelBytes, last * pixelBytes), count: last - first };
+async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<LoadedModel> {
+  const { limits } = options;
+  const references = bundle.references?.shared ?? null;
+  const start = (model: Uint8Array, batchSize: number | null): Promise<Thread> =>
+    startThread({ model, limits, references, batchSize });
+  const { variant, thread } = await chooseVariant({
+    bundle,
+    folder: options.bundleFolder,
+    wanted: options.variant ?? 'auto',
+    start: (graph) => start(graph, null),
+    onRefused: options.onVariantRefused ?? (() => undefined),
   });
-  const answers = await pool.run(jobs);
-  return answers.flatMap((answer) => answer.rows.map((row) => predictionOf(labels, row, answer)));
-}
-
-function share(bytes: Uint8Array): Uint8Array {
-  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
-  shared.set(bytes);
-  return shared;
+  const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;
+  const started = [thread];
+  const pool = await ThreadPool.create({
+    threads: Math.max(1, options.threads),
+    queueLimit: options.queueLimit,
+    latencyTargetMs: options.latencyTargetMs ?? 0,
+    start: async () => started.pop() ?? start(graph, thread.pace.batchSize),
+    onDeath: options.onThreadDeath ?? (() => undefined),
+    onBatch: options.onBatch,
+  });
+  return { pool, labels: bundle.manifest.labels, variant, references: bundle.references };
 }

@@ -1,41 +1,81 @@
 import { z } from 'zod';
 import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
 import type { ImageLimits } from '../images/header.js';
+import { explainedSchema, explainJobSchema, overlayJobSchema } from './explain/messages.js';
+import type { Near, SharedReferences } from './nearest.js';
 
 /** What a thread is started with. */
 export interface ThreadSetup {
-  /** The bytes of model.onnx in shared memory: one copy, however many threads start and start again. */
+  /** The bytes of the graph in shared memory: one copy, however many threads start and start again. */
   model: Uint8Array;
   limits: ImageLimits;
+  references: SharedReferences | null;
+  /** Images the graph is given at once; null lets the thread measure which number is fastest. */
+  batchSize: number | null;
 }
 
 // Not z.instanceof: its inferred type would shut out bytes in shared memory.
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+const vectorsSchema = z.custom<Float32Array>((value) => value instanceof Float32Array);
 
 export const threadSetupSchema = z.object({
   model: bytesSchema,
   limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
+  references: z
+    .object({ features: vectorsSchema, dimensions: z.number(), covering: z.number(), rows: z.number() })
+    .nullable(),
+  batchSize: z.number().int().positive().nullable(),
 });
 
-/** What a thread is asked to do; one thing at a time. Pixels are `count` × 224 × 224 × RGB. */
+/** One piece of work. Pixels are `count` × 224 × 224 × RGB. */
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('image'), bytes: bytesSchema }),
   z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: z.number().int().positive() }),
+  explainJobSchema,
+  overlayJobSchema,
 ]);
 export type Job = z.infer<typeof jobSchema>;
 
-/** `null` asks a thread to end by itself. */
-export const requestSchema = jobSchema.nullable();
+/** What a thread is asked to do at once; `null` asks it to end by itself. */
+export const requestSchema = z.array(jobSchema).min(1).nullable();
 
-export const replySchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready') }),
+/** What the model says of one image. */
+export interface Row {
+  probabilities: number[];
+  /** The nearest of the references that cover the others; null when the bundle holds none. */
+  nearest: Near | null;
+}
+
+// Not looked into number by number: the thread has done so, and here it would cost every prediction.
+const rowsSchema = z.custom<Row[]>(Array.isArray);
+
+const outcomeSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('answer'),
-    /** Probabilities, one row an image. */
-    rows: z.array(z.array(z.number())),
+    /** One an image. */
+    rows: rowsSchema,
+    /** Of the jobs that ask for it. */
+    explained: explainedSchema.optional(),
     decodeMs: z.number(),
     inferMs: z.number(),
   }),
   z.object({ type: z.literal('refused'), code: z.custom<ErrorCode>(isErrorCode), message: z.string() }),
+]);
+/** What became of one job. */
+export type JobOutcome = z.infer<typeof outcomeSchema>;
+
+/** How fast a graph is in a thread. */
+const paceSchema = z.object({
+  /** Images the thread gives the graph at once. */
+  batchSize: z.number().int().positive(),
+  /** Median time of one image, in batches of that size; null when it was not measured. */
+  imageMs: z.number().nullable(),
+});
+export type Pace = z.infer<typeof paceSchema>;
+
+export const replySchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), pace: paceSchema }),
+  /** One outcome a job, in their order. */
+  z.object({ type: z.literal('done'), outcomes: z.array(outcomeSchema) }),
 ]);
 export type Reply = z.infer<typeof replySchema>;

@@ -1,17 +1,22 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+import { bundleFiles, type Manifest, type Variant } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import { createRandom } from '../seeded-random.js';
 
-const probeSchema = z.object({ probabilities: z.array(z.array(z.number())) });
+const rowsSchema = z.array(z.array(z.number()));
+/** `int8` is what the 8-bit network says; bundles without one lack it. */
+const probeSchema = z.object({ probabilities: rowsSchema, int8: rowsSchema.optional() });
 
 export const probeImages = 2;
 const seed = 2_718_281;
-/** Largest difference of a probability between machines that compute the same graph. */
-const tolerance = 2e-3;
+/**
+ * Largest difference of a probability between machines that compute the same graph. One step of 8 bits more or less,
+ * as processors of different kinds take it, is a larger one.
+ */
+const tolerances: Readonly<Record<Variant, number>> = { fp32: 2e-3, int8: 5e-2 };
 
 /** RGB pixels of the pictures every model is asked about before it serves: noise, the same for ever. */
 export function probePixels(): Uint8Array {
@@ -19,9 +24,18 @@ export function probePixels(): Uint8Array {
   return Uint8Array.from({ length: probeImages * pixelBytes }, () => Math.floor(random() * 256));
 }
 
-/** Writes into a bundle what its source model answers to the probe, row by row. */
-export async function writeProbe(folder: string, probabilities: readonly (readonly number[])[]): Promise<void> {
-  await writeFile(join(folder, bundleFiles.probe), `${JSON.stringify({ probabilities }, null, 2)}\n`);
+type Rows = readonly (readonly number[])[];
+
+/** Writes into a bundle what its source model, and its 8-bit network if it has one, answer to the probe, row by row. */
+export async function writeProbe(folder: string, probabilities: Rows, int8?: Rows): Promise<void> {
+  await writeFile(join(folder, bundleFiles.probe), `${JSON.stringify({ probabilities, int8 }, null, 2)}\n`);
+}
+
+/** A network of a bundle, loaded. */
+export interface ProbedNetwork {
+  folder: string;
+  manifest: Manifest;
+  variant: Variant;
 }
 
 /**
@@ -30,14 +44,14 @@ export async function writeProbe(folder: string, probabilities: readonly (readon
  * @throws PerennialError bundle_invalid when it answers something else here than where it was made
  */
 export async function checkProbe(
-  folder: string,
-  manifest: Manifest,
+  { folder, manifest, variant }: ProbedNetwork,
   predictPixels: (pixels: Uint8Array, count: number) => Promise<number[][]>,
 ): Promise<void> {
   if (!manifest.files.some(({ path }) => path === bundleFiles.probe)) return;
-  const expected = probeSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.probe), 'utf8')));
-  const found = await predictPixels(probePixels(), probeImages);
-  const difference = largestDifference(expected.probabilities, found);
+  const probe = probeSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.probe), 'utf8')));
+  const expected = variant === 'int8' ? (probe.int8 ?? probe.probabilities) : probe.probabilities;
+  const difference = largestDifference(expected, await predictPixels(probePixels(), probeImages));
+  const tolerance = tolerances[variant];
   if (difference <= tolerance) return;
   throw new PerennialError(
     'bundle_invalid',
@@ -45,7 +59,7 @@ export async function checkProbe(
   );
 }
 
-function largestDifference(expected: readonly (readonly number[])[], found: readonly (readonly number[])[]): number {
+function largestDifference(expected: Rows, found: Rows): number {
   const pairs = expected.flatMap((row, image) => row.map((value, at) => Math.abs(value - (found[image]?.[at] ?? NaN))));
   // Not a number must never pass as no difference.
   return pairs.some(Number.isNaN) || expected.length !== found.length ? Infinity : Math.max(...pairs);

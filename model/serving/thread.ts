@@ -1,16 +1,21 @@
 import { Worker } from 'node:worker_threads';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
-import { replySchema, type Job, type Reply, type ThreadSetup } from './messages.js';
+import { replySchema, type Job, type Pace, type Reply, type ThreadSetup } from './messages.js';
 
-export type Outcome = Exclude<Reply, { type: 'ready' }> | { type: 'died'; message: string };
+export type Outcome = Extract<Reply, { type: 'done' }> | { type: 'died'; message: string };
 
 /**
  * One inference thread. There is no way to stop it at once, on purpose: ending a thread inside ONNX Runtime's `run`
  * takes the whole process down.
  */
 export interface Thread {
-  /** Does one job; the next may be given when this one is settled. A thread that is gone answers `died`. */
-  run(job: Job): Promise<Outcome>;
+  /** What it found of its own speed when it started. */
+  readonly pace: Pace;
+  /**
+   * Does some jobs, of which several at once are single images; the next may be given when these are settled. A thread
+   * that is gone answers `died`.
+   */
+  run(jobs: readonly Job[]): Promise<Outcome>;
   /** Settles, with the reason, when the thread is gone for whatever reason. */
   readonly ended: Promise<string>;
   /** Lets the thread end by itself once its job is done. */
@@ -26,17 +31,21 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   const { nextReply, ended } = listen(worker);
   const first = await nextReply();
   if (first.type !== 'ready') {
-    const reason = first.type === 'answer' ? 'it answered before it was asked' : first.message;
-    throw new PerennialError('bundle_invalid', `model.onnx cannot be loaded and run (${reason}). Train a new model.`);
+    const reason = first.type === 'done' ? 'it answered before it was asked' : first.message;
+    throw new PerennialError('bundle_invalid', `The graph cannot be loaded and run (${reason}). Train a new model.`);
   }
   return {
     ended,
-    run: async (job) => {
+    pace: first.pace,
+    run: async (jobs) => {
       const reply = nextReply();
-      // A copy: the original stays whole for another try, and a view never drags along the buffer it looks at.
+      // Copies: the originals stay whole for another try, and a view never drags along the buffer it looks at.
       // Not by slice: that of a Buffer is a view.
-      const bytes = new Uint8Array(job.bytes);
-      worker.postMessage({ ...job, bytes }, [bytes.buffer]);
+      const copies = jobs.map((job) => ({ ...job, bytes: new Uint8Array(job.bytes) }));
+      worker.postMessage(
+        copies,
+        copies.map(({ bytes }) => bytes.buffer),
+      );
       const outcome = await reply;
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
     },
@@ -47,7 +56,8 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   };
 }
 
-const malformed: Reply = { type: 'refused', code: 'internal', message: 'The inference thread gave no valid reply.' };
+/** What a reply that makes no sense is taken for: jobs without an outcome. */
+const malformed: Reply = { type: 'done', outcomes: [] };
 
 type Message = Reply | { type: 'died'; message: string };
 

@@ -149,21 +149,22 @@ describe('the engine', () => {
 
 describe('a thread that meets what it cannot handle', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
+  const start = async (): Promise<Thread> =>
+    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null, batchSize: 1 });
 
   it('dies, says why, and answers died ever after', async () => {
     await writeTinyBundle(folder);
-    const thread = await startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits });
-    expect((await thread.run(malformed)).type).toBe('died');
+    const thread = await start();
+    expect((await thread.run([malformed])).type).toBe('died');
     expect(await thread.ended).toContain('kind');
-    expect((await thread.run({ kind: 'image', bytes: await picture('#e00000') })).type).toBe('died');
+    expect((await thread.run([{ kind: 'image', bytes: await picture('#e00000') }])).type).toBe('died');
   });
 
   it('costs no request but its own, and another takes its place', async () => {
     await writeTinyBundle(folder);
-    const model = await readFile(join(folder, bundleFiles.onnx));
     const deaths: string[] = [];
-    const start = (): Promise<Thread> => startThread({ model, limits });
-    const pool = await ThreadPool.create({ threads: 2, queueLimit: 100, start, onDeath: (why) => deaths.push(why) });
+    const onDeath = (why: string): unknown => deaths.push(why);
+    const pool = await ThreadPool.create({ threads: 2, queueLimit: 100, latencyTargetMs: 0, start, onDeath });
     const image: Job = { kind: 'image', bytes: await picture('#e00000') };
     const jobs = Array.from({ length: 30 }, (_, index) => (index === 10 ? malformed : image));
     const ends = await Promise.all(jobs.map((job) => pool.run([job]).then(() => 'answered', errorCodeOf)));

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorCodeOf } from '../../../../contracts/errors.js';
+import { errorCodeOf, type ErrorCode } from '../../../../contracts/errors.js';
+import type { Answer } from '../../../../model/serving/job-queue.js';
 import type { Job } from '../../../../model/serving/messages.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../../../model/serving/thread.js';
@@ -18,8 +19,9 @@ function handThread(): HandThread {
   return {
     jobs,
     ended,
-    run: (job) => {
-      jobs.push(job);
+    pace: { batchSize: 1, imageMs: null },
+    run: (given) => {
+      jobs.push(...given);
       return new Promise((resolve) => (settle = resolve));
     },
     close: () => {
@@ -50,7 +52,13 @@ async function poolOf(threads: number, queueLimit = 10, failures: Error[] = []):
     started.push(thread);
     return Promise.resolve(thread);
   };
-  const pool = await ThreadPool.create({ threads, queueLimit, start, onDeath: (message) => deaths.push(message) });
+  const pool = await ThreadPool.create({
+    threads,
+    queueLimit,
+    latencyTargetMs: 0,
+    start,
+    onDeath: (message) => deaths.push(message),
+  });
   return { pool, started, deaths };
 }
 
@@ -64,12 +72,17 @@ function marks(thread: HandThread | undefined): (number | undefined)[] {
 }
 
 function answer(mark: number): Outcome {
-  return { type: 'answer', rows: [[mark]], decodeMs: 0, inferMs: 0 };
+  const rows = [{ probabilities: [mark], nearest: null }];
+  return { type: 'done', outcomes: [{ type: 'answer', rows, decodeMs: 0, inferMs: 0 }] };
+}
+
+function refused(code: ErrorCode): Outcome {
+  return { type: 'done', outcomes: [{ type: 'refused', code, message: 'broken' }] };
 }
 
 /** What a run ends in: the first number of its first answer, or the code of its failure. */
-async function endOf(run: Promise<{ rows: number[][] }[]>): Promise<unknown> {
-  return run.then(([first]) => first?.rows[0]?.[0], errorCodeOf);
+async function endOf(run: Promise<Answer[]>): Promise<unknown> {
+  return run.then(([first]) => first?.rows[0]?.probabilities[0], errorCodeOf);
 }
 
 describe('ThreadPool', () => {
@@ -97,7 +110,7 @@ describe('ThreadPool', () => {
   it('passes on the code a thread refuses a job with, and goes on', async () => {
     const { pool, started } = await poolOf(1);
     const ends = [1, 2].map((mark) => endOf(pool.run([job(mark)])));
-    await started[0]?.finish({ type: 'refused', code: 'undecodable_image', message: 'broken' });
+    await started[0]?.finish(refused('undecodable_image'));
     await started[0]?.finish(answer(2));
     expect(await Promise.all(ends)).toEqual(['undecodable_image', 2]);
   });
@@ -162,7 +175,13 @@ describe('ThreadPool', () => {
     const thread = handThread();
     const starts = [Promise.resolve(thread), Promise.reject(new Error('cannot load'))];
     const start = (): Promise<Thread> => starts.shift() ?? Promise.reject(new Error('started too often'));
-    const creation = ThreadPool.create({ threads: 2, queueLimit: 1, start, onDeath: () => undefined });
+    const creation = ThreadPool.create({
+      threads: 2,
+      queueLimit: 1,
+      latencyTargetMs: 0,
+      start,
+      onDeath: () => undefined,
+    });
     await expect(creation).rejects.toThrow('cannot load');
     expect(await thread.ended).toBe('closed');
   });
@@ -173,7 +192,7 @@ describe('ThreadPool', () => {
     expect(pool.waiting).toBe(3);
     expect(await endOf(pool.run([job(5)]))).toBe('overloaded');
     for (const mark of [1, 2, 3]) await started[0]?.finish(answer(mark));
-    await started[0]?.finish({ type: 'refused', code: 'internal', message: 'no' });
+    await started[0]?.finish(refused('internal'));
     expect(await end).toBe('internal');
   });
 });

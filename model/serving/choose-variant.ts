@@ -1,0 +1,84 @@
+import type { Variant } from '../../contracts/bundle.js';
+import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { checkProbe } from './probe.js';
+import type { ServedBundle } from './read-bundle.js';
+import type { Thread } from './thread.js';
+
+/** A variant of a network that has passed its probe, in its first thread. */
+export interface Candidate {
+  variant: Variant;
+  thread: Thread;
+}
+
+export interface VariantTrial {
+  bundle: Pick<ServedBundle, 'manifest' | 'graphs'>;
+  folder: string;
+  /** `auto` takes the faster; a variant the bundle has not got, or that fails, gives way to `fp32`. */
+  wanted: Variant | 'auto';
+  /** Starts a thread with a graph and lets it measure its pace. */
+  start: (graph: Uint8Array) => Promise<Thread>;
+  /** Told why a variant is not served that was there or asked for. */
+  onRefused: (message: string) => void;
+}
+
+/**
+ * Loads the variants that come into question, asks each its probe, and keeps the faster one.
+ * @throws PerennialError bundle_invalid when the network in single precision cannot be loaded or answers wrong
+ */
+export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
+  const int8 = trial.wanted === 'fp32' ? null : await tryInt8(trial);
+  if (int8 !== null && trial.wanted === 'int8') return int8;
+  let fp32: Candidate;
+  try {
+    fp32 = { variant: 'fp32', thread: await startProbed(trial, 'fp32', trial.bundle.graphs.fp32) };
+  } catch (error) {
+    await int8?.thread.close();
+    throw error;
+  }
+  if (int8 === null) return fp32;
+  const isFaster = imageMs(int8) < imageMs(fp32);
+  await (isFaster ? fp32 : int8).thread.close();
+  return isFaster ? int8 : fp32;
+}
+
+/** The 8-bit network, when there is one and it answers as it should: what is wrong with it never costs the version. */
+async function tryInt8(trial: VariantTrial): Promise<Candidate | null> {
+  const { wanted, onRefused } = trial;
+  const { int8 } = trial.bundle.graphs;
+  if (int8 === null) {
+    if (wanted === 'int8') onRefused('The bundle holds no 8-bit network that passed its checks; fp32 is served.');
+    return null;
+  }
+  try {
+    return { variant: 'int8', thread: await startProbed(trial, 'int8', int8) };
+  } catch (error) {
+    onRefused(`The 8-bit network is not served: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+async function startProbed(
+  { folder, bundle, start }: VariantTrial,
+  variant: Variant,
+  graph: Uint8Array,
+): Promise<Thread> {
+  const thread = await start(graph);
+  try {
+    await checkProbe({ folder, manifest: bundle.manifest, variant }, async (bytes, count) => {
+      const outcome = await thread.run([{ kind: 'pixels', bytes, count }]);
+      if (outcome.type === 'died') throw new PerennialError('bundle_invalid', `The thread ended (${outcome.message}).`);
+      const [answer] = outcome.outcomes;
+      if (answer?.type !== 'answer')
+        throw new PerennialError('bundle_invalid', answer?.message ?? 'There was no answer.');
+      return answer.rows.map(({ probabilities }) => probabilities);
+    });
+    return thread;
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+}
+
+function imageMs({ thread }: Candidate): number {
+  return thread.pace.imageMs ?? Infinity;
+}

@@ -1,0 +1,98 @@
+import type { Variant } from '../../contracts/bundle.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { pixelBytes } from '../images/decode.js';
+import type { Explanation, ExplainOptions, Familiarity, Prediction } from './answers.js';
+import { explainImage } from './explain/explain-image.js';
+import type { Answer } from './job-queue.js';
+import type { Job, Row } from './messages.js';
+import type { Near } from './nearest.js';
+import type { ServedReferences } from './read-bundle.js';
+import type { RunOptions, ThreadPool } from './thread-pool.js';
+
+/** What turns answers of threads into predictions. */
+export interface LoadedModel {
+  pool: ThreadPool;
+  labels: readonly string[];
+  variant: Variant;
+  references: ServedReferences | null;
+}
+
+/** Images of one turn: nobody else waits for more of a request. */
+const imagesPerJob = 4;
+
+/** What a model sees in an image file. */
+export async function predictImage(model: LoadedModel, bytes: Uint8Array, options?: RunOptions): Promise<Prediction> {
+  const [answer] = await model.pool.run([{ kind: 'image', bytes }], options);
+  return predictionOf(model, answer);
+}
+
+/** What it sees in `count` images of pixels, in their order. */
+export async function predictPixels(
+  model: LoadedModel,
+  { pixels, count }: { pixels: Uint8Array; count: number },
+  options?: RunOptions,
+): Promise<Prediction[]> {
+  if (!Number.isInteger(count) || count < 1 || pixels.length !== count * pixelBytes) {
+    throw new PerennialError(
+      'invalid_tensor',
+      `${count} images need ${count * pixelBytes} bytes of 224×224 RGB pixels; ${pixels.length} were sent.`,
+    );
+  }
+  const jobs = Array.from({ length: Math.ceil(count / imagesPerJob) }, (_, job): Job => {
+    const first = job * imagesPerJob;
+    const last = Math.min(first + imagesPerJob, count);
+    return { kind: 'pixels', bytes: pixels.subarray(first * pixelBytes, last * pixelBytes), count: last - first };
+  });
+  const answers = await model.pool.run(jobs, options);
+  return answers.flatMap((answer) => answer.rows.map((row) => readRow(model, row, answer)));
+}
+
+/** Which places of an image speak for a class. */
+export function explainPrediction(
+  model: LoadedModel,
+  bytes: Uint8Array,
+  explain: ExplainOptions,
+  options: RunOptions = {},
+): Promise<Explanation> {
+  const explainer = {
+    labels: model.labels,
+    references: model.references?.images ?? [],
+    run: async (job: Job) => {
+      const [answer] = await model.pool.run([job], { ...options, lane: options.lane ?? 'background' });
+      if (answer === undefined)
+        throw new PerennialError('internal', 'A job was done without an answer. Send it again.');
+      return answer;
+    },
+    predictionOf: (answer: Answer) => predictionOf(model, answer),
+  };
+  return explainImage(explainer, bytes, explain);
+}
+
+function predictionOf(model: LoadedModel, answer: Answer | undefined): Prediction {
+  const [row] = answer?.rows ?? [];
+  if (answer === undefined || row === undefined) {
+    throw new PerennialError('internal', 'The inference thread answered nothing. Send the request again.');
+  }
+  return readRow(model, row, answer);
+}
+
+function readRow(
+  model: LoadedModel,
+  { probabilities, nearest }: Row,
+  { queueMs, decodeMs, inferMs }: Prediction['phases'],
+): Prediction {
+  const confidence = Math.max(...probabilities);
+  const label = model.labels[probabilities.indexOf(confidence)];
+  if (label === undefined) {
+    throw new PerennialError('internal', 'The model gave no probability for its labels. Promote another version.');
+  }
+  const familiarity = familiarityOf(model, nearest);
+  return { label, confidence, probabilities, familiarity, phases: { queueMs, decodeMs, inferMs } };
+}
+
+function familiarityOf({ references, variant }: LoadedModel, near: Near | null): Familiarity | null {
+  const neighbour = near === null ? undefined : references?.images[near.row];
+  if (near === null || references === null || neighbour === undefined) return null;
+  const unfamiliarAbove = references.unfamiliarAbove[variant] ?? references.unfamiliarAbove.fp32;
+  return { distance: near.distance, unfamiliar: near.distance > unfamiliarAbove, neighbour: neighbour.label };
+}

@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Thread } from './thread.js';
+
+export interface ThreadCrewOptions {
+  threads: number;
+  start: () => Promise<Thread>;
+  /** Told of every thread that ended without being asked to, and of every start that failed in its place. */
+  onDeath: (message: string) => void;
+  /** A thread has come and is free. */
+  onJoin: (thread: Thread) => void;
+  /** A thread is gone. */
+  onLeave: (thread: Thread) => void;
+  /** A thread could not be replaced; it will be tried again. `alive` threads are left. */
+  onStartFailed: (alive: number) => void;
+}
+
+const firstRestartDelayMs = 100;
+const longestRestartDelayMs = 10_000;
+
+/** Keeps a number of threads alive: whichever ends unasked is replaced, however often its start fails. */
+export class ThreadCrew {
+  readonly #options: ThreadCrewOptions;
+  readonly #alive = new Set<Thread>();
+  readonly #replacements = new Set<Promise<void>>();
+  readonly #stopped = new AbortController();
+
+  constructor(options: ThreadCrewOptions) {
+    this.#options = options;
+  }
+
+  /** Threads that can work, or are working. */
+  get alive(): number {
+    return this.#alive.size;
+  }
+
+  /** Starts every thread; when one fails the others are ended and its error is thrown. */
+  async start(): Promise<void> {
+    const { threads, start } = this.#options;
+    const starts = await Promise.allSettled(Array.from({ length: threads }, () => start()));
+    for (const one of starts) if (one.status === 'fulfilled') this.#adopt(one.value);
+    const failed = starts.find((one) => one.status === 'rejected');
+    if (failed === undefined) return;
+    await this.stop();
+    throw failed.reason;
+  }
+
+  /** Ends all threads, each when its job is done. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await Promise.all(this.#replacements);
+    await Promise.all([...this.#alive].map((thread) => thread.close()));
+  }
+
+  #adopt(thread: Thread): void {
+    this.#alive.add(thread);
+    this.#options.onJoin(thread);
+    void thread.ended.then((message) => {
+      this.#alive.delete(thread);
+      this.#options.onLeave(thread);
+      if (this.#stopped.signal.aborted) return;
+      this.#options.onDeath(message);
+      const replacement = this.#replace().finally(() => this.#replacements.delete(replacement));
+      this.#replacements.add(replacement);
+    });
+  }
+
+  async #replace(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let delayMs = firstRestartDelayMs; !signal.aborted; delayMs = Math.min(2 * delayMs, longestRestartDelayMs)) {
+      try {
+        this.#adopt(await this.#options.start());
+        return;
+      } catch (error) {
+        this.#options.onDeath(String(error));
+        this.#options.onStartFailed(this.alive);
+        await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+}

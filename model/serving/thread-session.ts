@@ -1,0 +1,111 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { onnxNames } from '../../contracts/bundle.js';
+import { inputSize } from '../../contracts/training.js';
+import { pixelBytes } from '../images/decode.js';
+import type { Pace, Row } from './messages.js';
+import { nearest, type SharedReferences } from './nearest.js';
+
+/** Outputs of a graph for `count` images of pixels, by name, each with one row an image. */
+type Run = (pixels: Uint8Array, count: number, outputs: readonly string[]) => Promise<Record<string, Float32Array>>;
+
+/** The graph of a model, loaded into a thread. */
+export interface ThreadSession {
+  /** Throws when the graph has no float output of such a name. */
+  readonly run: Run;
+  /** Names of everything the graph can give. */
+  readonly outputs: readonly string[];
+  /** What the model says of `count` images of pixels; never more at once than `batchSize`. */
+  infer(pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]>;
+  end(): Promise<void>;
+}
+
+/** Loads a graph. It has one core: as many threads as cores run side by side. */
+export async function openSession(model: Uint8Array, references: SharedReferences | null): Promise<ThreadSession> {
+  const session = await InferenceSession.create(Uint8Array.from(model), {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: 3,
+  });
+  const outputs = session.outputNames;
+  const run: Run = (pixels, count, names) => runSession(session, pixels, count, names);
+  const known = outputs.includes(onnxNames.features) ? references : null;
+  const infer = async (pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]> => {
+    const rows: Row[] = [];
+    for (let first = 0; first < count; first += batchSize) {
+      const last = Math.min(first + batchSize, count);
+      const part = pixels.subarray(first * pixelBytes, last * pixelBytes);
+      rows.push(...(await inferBatch(run, part, last - first, known)));
+    }
+    return rows;
+  };
+  return { run, outputs, infer, end: () => session.release() };
+}
+
+async function runSession(
+  session: InferenceSession,
+  pixels: Uint8Array,
+  count: number,
+  names: readonly string[],
+): Promise<Record<string, Float32Array>> {
+  const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
+  const outputs = await session.run({ [onnxNames.image]: image }, names);
+  const entries = names.map((name): [string, Float32Array] => {
+    const data = outputs[name]?.data;
+    if (data instanceof Float32Array && data.length % count === 0) return [name, data];
+    throw new Error(`The model gives no float output named ${name} with one row an image.`);
+  });
+  return Object.fromEntries(entries);
+}
+
+async function inferBatch(
+  run: Run,
+  pixels: Uint8Array,
+  count: number,
+  references: SharedReferences | null,
+): Promise<Row[]> {
+  const names = references === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
+  const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = await run(pixels, count, names);
+  return Array.from({ length: count }, (_, row) => ({
+    probabilities: finite(rowOf(probabilities, row, count)),
+    nearest: references === null ? null : (nearest(rowOf(features, row, count), references)[0] ?? null),
+  }));
+}
+
+function rowOf(values: Float32Array | undefined, row: number, rows: number): Float32Array {
+  const width = (values?.length ?? 0) / rows;
+  return values?.subarray(row * width, (row + 1) * width) ?? new Float32Array();
+}
+
+function finite(values: Float32Array): number[] {
+  // No client could read it, and no figure could be counted from it.
+  if (!values.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
+  return Array.from(values);
+}
+
+const batchSizes = [1, 2, 4];
+const timedRuns = 9;
+/** A larger batch makes its images wait for each other, so it must save at least this share of the time. */
+const worthwhileGain = 0.1;
+
+/** Runs a graph until it is warm, and measures which batch size gives the most images a second. */
+export async function measurePace({ infer }: ThreadSession): Promise<Pace> {
+  let best: { batchSize: number; imageMs: number } | null = null;
+  for (const batchSize of batchSizes) {
+    const imageMs = await medianImageMs(infer, batchSize);
+    if (best === null || imageMs < (1 - worthwhileGain) * best.imageMs) best = { batchSize, imageMs };
+  }
+  return best ?? { batchSize: 1, imageMs: null };
+}
+
+async function medianImageMs(infer: ThreadSession['infer'], batchSize: number): Promise<number> {
+  const pixels = new Uint8Array(batchSize * pixelBytes);
+  const times: number[] = [];
+  for (let round = 0; round < timedRuns; round += 1) {
+    const startedAt = performance.now();
+    await infer(pixels, batchSize, batchSize);
+    times.push((performance.now() - startedAt) / batchSize);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(timedRuns / 2)] ?? Infinity;
+}
