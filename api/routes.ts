@@ -1,4 +1,5 @@
 import type { ApiDependencies } from './dependencies.js';
+import { createExplanations } from './explanations.js';
 import { createMemoryBudget } from './middleware/limit-body.js';
 import { buildOpenApiDocument } from './openapi.js';
 import type { Route } from './route.js';
@@ -43,15 +44,16 @@ const memoryBudgetBytes = 256_000_000;
 /** The one table of routes: the application is mounted from it and the OpenAPI document describes it. */
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
   const budget = createMemoryBudget(memoryBudgetBytes);
+  const explanations = createExplanations(dependencies);
   let document: object = {};
   const routes = [
     ...documentationRoutes(() => document),
     ...healthRoutes(dependencies),
-    ...predictionRoutes(dependencies, budget),
+    ...predictionRoutes(dependencies, explanations, budget),
     ...invocationRoutes(dependencies, budget),
     ...v2Routes(dependencies, budget),
-    ...explainRoutes(),
-    ...batchPredictionRoutes(),
+    ...explainRoutes(dependencies, explanations),
+    ...batchPredictionRoutes(dependencies),
     ...modelRoutes(dependencies),
     ...registerRoutes(dependencies),
     ...modelRegistryRoutes(dependencies),

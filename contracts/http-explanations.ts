@@ -60,3 +60,7 @@ export const explainQuery = z.object({
     .describe('so many of the nearest training images'),
   overlay: z.enum(['true', 'false']).default('true').describe('whether to draw the map over the picture'),
 });
+
+export const predictQuery = z.object({
+  explain: z.enum(['true', 'false']).default('false').describe('whether to show which places speak for the class'),
+});

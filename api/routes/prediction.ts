@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../../contracts/errors.js';
-import { predictionSchema } from '../../contracts/http.js';
+import { predictAnswerSchema, predictQuery } from '../../contracts/http-explanations.js';
 import { deadlineOf, timeoutHeaders } from '../deadline.js';
 import type { ApiDependencies } from '../dependencies.js';
+import type { Explanations } from '../explanations.js';
 import { createImageReceiver, imageBody } from '../images/receive-image.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import { defineRoute, json, nothing, type Route } from '../route.js';
@@ -27,6 +28,7 @@ export const imageProblems = [
 /** Predictions on uploaded images. */
 export function predictionRoutes(
   { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
+  explanations: Explanations,
   budget: MemoryBudget,
 ): Route[] {
   const receiveImage = createImageReceiver(settings);
@@ -39,15 +41,19 @@ export function predictionRoutes(
       summary: 'Classify one image',
       tag: 'serving',
       audit: null,
+      query: predictQuery,
       headers: timeoutHeaders,
       body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
-      success: json(predictionSchema, 'The most probable class, and how probable each is'),
+      success: json(predictAnswerSchema, 'The most probable class, and how probable each is'),
       problems: imageProblems,
-      async handle({ request }) {
+      async handle({ request, query }) {
         predictor.served();
-        const job = deadlineOf(request);
+        if (query.explain === 'true') explanations.requireRoom();
+        const asked = { route: 'predict' as const, ...deadlineOf(request) };
         const { bytes } = await receiveImage(request);
-        return { body: predictionView(await predictor.image(bytes, { route: 'predict', ...job })) };
+        if (query.explain === 'false') return { body: predictionView(await predictor.image(bytes, asked)) };
+        const explained = await explanations.explain(bytes, { overlay: true, neighbours: 0 }, asked);
+        return { body: { ...predictionView(explained), explanation: explained.view } };
       },
     }),
   ];
