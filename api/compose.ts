@@ -69,7 +69,16 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const replica = `${hostname()}-${randomUUID()}`;
   const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
   const isLogged = config.PREDICTION_LOG;
-  const keeping = createPredictionKeeping({ database, isLogged, spoolFolder, replica, host: serving, metrics, logger });
+  const keeping = createPredictionKeeping({
+    database,
+    objects,
+    isLogged,
+    spoolFolder,
+    replica,
+    host: serving,
+    metrics,
+    logger,
+  });
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
   const automation = createAutomation({ config, database, temporal, starter, metrics, logger });
   const app = createApp({
@@ -130,6 +139,10 @@ function createHost(
       threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
       queueLimit: config.SERVING_QUEUE_LIMIT,
       limits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
+      variant: config.SERVING_VARIANT,
+      latencyTargetMs: config.SERVING_LATENCY_TARGET_MS,
+      onBatch: (images, reason) => metrics.countBatch(images, reason),
+      onVariantRefused: (message) => logger.warn({ reason: message }, 'a form of the network is not served'),
       onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread died and is replaced'),
     },
   });

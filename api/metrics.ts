@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../contracts/errors.js';
+import { shedReasons as engineShedReasons } from '../model/serving/admission.js';
 import type { Prediction } from '../model/serving/engine.js';
+import { createBatchMetrics, type BatchMetrics } from './batch-metrics.js';
 import { createExplanationMetrics, type ExplanationMetrics } from './explanation-metrics.js';
 import { createFeedbackMetrics, type FeedbackMetrics } from './feedback-metrics.js';
 import type { ServedModel } from './model-host.js';
@@ -25,7 +27,7 @@ const predictionFaults = [
   'internal',
 ] as const satisfies readonly ErrorCode[];
 
-const shedReasons = ['queue_full', 'memory', 'explanations'] as const;
+const shedReasons = [...engineShedReasons, 'memory', 'explanations'] as const;
 
 export interface RequestFacts {
   method: string;
@@ -35,7 +37,7 @@ export interface RequestFacts {
   seconds: number;
 }
 
-export interface ApiMetrics extends FeedbackMetrics, ExplanationMetrics {
+export interface ApiMetrics extends FeedbackMetrics, ExplanationMetrics, BatchMetrics {
   countRequest(facts: RequestFacts): void;
   countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
   /** A prediction on a tensor: it is not decoded, and its time is that of its whole request. */
@@ -59,6 +61,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
   return {
     ...createRequestMetrics(registry),
     ...createFeedbackMetrics(registry),
+    ...createBatchMetrics(registry),
     ...createExplanationMetrics(registry),
     ...predictions,
     showModel(served) {

@@ -1,6 +1,8 @@
 import type { PredictionRoute } from '../contracts/predictions.js';
 import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../model/serving/engine.js';
 import { errorCodeOf, PerennialError } from '../contracts/errors.js';
+import { shedReasonOf } from '../model/serving/admission.js';
+import type { InputKeeping, OfferedInput } from './input-keeping.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost, ServedModel } from './model-host.js';
 import type { PredictionLog } from './prediction-log.js';
@@ -41,12 +43,15 @@ export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
   metrics: Pick<ApiMetrics, 'countPrediction' | 'countTensorPrediction' | 'countExplanation' | 'countShed'>;
   predictionLog: Pick<PredictionLog, 'keep'>;
+  inputKeeping: Pick<InputKeeping, 'offer'>;
   modelName: string;
 }
 
 export function createPredictor(options: PredictorOptions): Predictor {
   return new CountingPredictor(options);
 }
+
+type Picture = Omit<OfferedInput, 'predictionId'>;
 
 class CountingPredictor implements Predictor {
   constructor(private readonly options: PredictorOptions) {}
@@ -64,7 +69,7 @@ class CountingPredictor implements Predictor {
     ]);
     const latencyMs = performance.now() - startedAt;
     this.options.metrics.countPrediction(String(served.version.version), prediction, latencyMs / 1000);
-    return this.keep(served, prediction, { route, imageSha256, latencyMs });
+    return this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs });
   }
 
   async pixels(pixels: Uint8Array, count: number, { route, ...job }: PredictionRequest): Promise<Predicted[]> {
@@ -74,7 +79,7 @@ class CountingPredictor implements Predictor {
     const latencyMs = performance.now() - startedAt;
     return predictions.map((prediction) => {
       this.options.metrics.countTensorPrediction(String(served.version.version), prediction);
-      return this.keep(served, prediction, { route, imageSha256: null, latencyMs });
+      return this.keep(served, prediction, { route, picture: null, latencyMs });
     });
   }
 
@@ -92,25 +97,28 @@ class CountingPredictor implements Predictor {
     const latencyMs = performance.now() - startedAt;
     this.options.metrics.countTensorPrediction(String(served.version.version), explanation.prediction);
     this.options.metrics.countExplanation(explanation.method, latencyMs / 1000);
-    return { ...this.keep(served, explanation.prediction, { route, imageSha256, latencyMs }), explanation };
+    const facts = { route, picture: { imageSha256, bytes }, latencyMs };
+    return { ...this.keep(served, explanation.prediction, facts), explanation };
   }
 
   private keep(
     served: ServedModel,
     prediction: Prediction,
-    facts: { route: PredictionRoute; imageSha256: string | null; latencyMs: number },
+    { picture, ...facts }: { route: PredictionRoute; picture: Picture | null; latencyMs: number },
   ): Predicted {
     const abstained = served.abstainBelow !== null && prediction.confidence < served.abstainBelow;
-    const predictionId = this.options.predictionLog.keep(served, { ...facts, prediction, abstained });
+    const imageSha256 = picture?.imageSha256 ?? null;
+    const predictionId = this.options.predictionLog.keep(served, { ...facts, imageSha256, prediction, abstained });
+    if (picture) this.options.inputKeeping.offer(served, { ...picture, predictionId });
     return { served, prediction, abstained, predictionId, latencyMs: facts.latencyMs };
   }
 
-  /** Counts what is refused because the engine's queue is full. */
+  /** Counts what the engine refuses because others wait already. */
   private async countingShed<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed('queue_full');
+      if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed(shedReasonOf(error));
       throw error;
     }
   }

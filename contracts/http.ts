@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { variants } from './bundle.js';
 import { nameSchema, sourceSchema } from './datasets.js';
+import { abstentionViewSchema } from './http-calibration.js';
 import { hyperparametersSchema } from './training.js';
 import { runStatuses } from './pipelines.js';
 import { modelNameSchema } from './registry.js';
@@ -56,6 +58,7 @@ export const modelInfoSchema = z
     stage: z.string(),
     architecture: z.string(),
     labels: z.array(z.string()),
+    variant: z.enum(variants).describe('the form of the network that answers'),
     input: z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) }),
     dataset: z.string(),
     dataset_version: z.number().int(),
@@ -65,6 +68,9 @@ export const modelInfoSchema = z
     generation: z.number().int(),
     loaded_at: z.iso.datetime(),
     metrics: z.record(z.string(), z.unknown()),
+    calibration: abstentionViewSchema.extend({
+      calibration_error: z.number().nullable().describe('on the test side; null for bundles that do not say'),
+    }),
   })
   .meta({ id: 'ModelInfo' });
 

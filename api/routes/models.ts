@@ -5,6 +5,7 @@ import { inputSize } from '../../contracts/training.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { ServedModel } from '../model-host.js';
 import { defineRoute, json, nothing, type Route } from '../route.js';
+import { abstentionView } from '../views/calibration.js';
 import { evaluationView } from '../views/model-version.js';
 import { modelOf } from '../predictor.js';
 
@@ -30,13 +31,20 @@ export function modelRoutes({ host, settings }: Pick<ApiDependencies, 'host' | '
   ];
 }
 
-function modelInfo({ version, engine, generation, loadedAt }: ServedModel): z.input<typeof modelInfoSchema> {
+function modelInfo({
+  version,
+  engine,
+  generation,
+  loadedAt,
+  abstention,
+}: ServedModel): z.input<typeof modelInfoSchema> {
   return {
     model_name: version.modelName,
     model_version: String(version.version),
     stage: version.stage,
     architecture: version.architecture,
     labels: [...engine.labels],
+    variant: engine.variant,
     input: { name: onnxNames.image, datatype: 'UINT8', shape: [-1, inputSize, inputSize, 3] },
     dataset: version.dataset,
     dataset_version: version.datasetVersion,
@@ -46,5 +54,9 @@ function modelInfo({ version, engine, generation, loadedAt }: ServedModel): z.in
     generation,
     loaded_at: loadedAt.toISOString(),
     metrics: evaluationView(version.evaluation),
+    calibration: {
+      calibration_error: engine.calibration?.test.calibrationError ?? null,
+      ...abstentionView(abstention),
+    },
   };
 }

@@ -85,3 +85,9 @@ function overloaded(reason: ShedReason, sentence: string, retryAfterMs: number):
     details: { reason, retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) },
   });
 }
+
+/** Why the engine has refused a request with `overloaded`. */
+export function shedReasonOf(error: unknown): ShedReason {
+  const reason = error instanceof PerennialError ? error.details.reason : undefined;
+  return shedReasons.find((one) => one === reason) ?? 'queue_full';
+}

@@ -87,6 +87,7 @@ const info: z.infer<typeof modelInfoSchema> = {
   stage: 'Production',
   architecture: 'efficientnet-lite0',
   labels: ['dandelion', 'grass'],
+  variant: 'fp32',
   input: { name: 'image', datatype: 'UINT8', shape: [-1, 224, 224, 3] },
   dataset: 'flowers',
   dataset_version: 1,
