@@ -6,9 +6,11 @@ import { planRetention } from '../domain/version-retention.js';
 import type { AttemptStore } from '../stores/attempts.js';
 import type { AuditStore } from '../stores/audit.js';
 import { deleteVersion, finishDeletions } from '../stores/delete-version.js';
-import { uploadPrefix } from '../stores/object-keys.js';
+import { batchPrefix, uploadPrefix } from '../stores/object-keys.js';
+import type { BatchPredictionStore } from '../stores/batch-predictions.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PolicyStore } from '../stores/policies.js';
+import { removeExpiredInputs, removeOrphanInputs, type PredictionInputStore } from '../stores/prediction-inputs.js';
 import type { PredictionStore } from '../stores/predictions.js';
 import type { RegistryStore } from '../stores/registry.js';
 import type { RetentionStore } from '../stores/retention.js';
@@ -20,6 +22,8 @@ import { removeCheckpoints } from './training/checkpoints.js';
 export interface RetentionDependencies {
   attempts: Pick<AttemptStore, 'removeBefore'>;
   audit: Pick<AuditStore, 'add'>;
+  batchPredictions: Pick<BatchPredictionStore, 'expired' | 'remove'>;
+  inputs: PredictionInputStore;
   objects: ObjectStore;
   policies: Pick<PolicyStore, 'get'>;
   predictions: Pick<PredictionStore, 'removeBefore'>;
@@ -102,16 +106,36 @@ async function isDeleted(deps: RetentionDependencies, deletion: Parameters<typeo
   }
 }
 
+/** With them pictures whose time is over, and those that a killed process left without a record. */
 async function removePredictions(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
-  let removed = 0;
+  let removed = dryRun ? await deps.inputs.countExpired() : await removeExpiredInputs(deps);
+  if (!dryRun) await removeOrphanInputs(deps);
   for (const modelName of await deps.registry.models()) {
     const { predictionDays } = (await deps.policies.get(modelName)).retention;
     const before = ago(predictionDays);
     removed += dryRun
       ? await deps.retention.countPredictions(modelName, before)
       : await untilNone(() => deps.predictions.removeBefore(modelName, before, batch));
+    removed += await removeBatches(deps, modelName, before, dryRun);
   }
   return removed;
+}
+
+/** Batch predictions with their results; each counts as one. */
+async function removeBatches(
+  { batchPredictions, objects }: RetentionDependencies,
+  modelName: string,
+  before: Date,
+  dryRun: boolean,
+): Promise<number> {
+  const expired = await batchPredictions.expired(modelName, before);
+  if (dryRun) return expired.length;
+  for (const id of expired) {
+    // The row last: it is what an interrupted removal goes on from.
+    for await (const { key } of objects.list(batchPrefix(id))) await objects.delete(key);
+    await batchPredictions.remove(id);
+  }
+  return expired.length;
 }
 
 /** Checkpoints of runs that ended, and objects that lie where those of a run would that there is not. */

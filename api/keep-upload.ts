@@ -11,13 +11,26 @@ export interface ReceivedFile {
 type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
 
 /** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
-export async function keepUpload(
+export function keepUpload(
   stores: Stores,
   dataset: string,
   label: string,
   files: readonly ReceivedFile[],
 ): Promise<string> {
-  const uploadId = await stores.uploads.createUpload({ dataset, label });
+  return keepFiles(stores, { dataset, label }, files);
+}
+
+/** As `keepUpload`, for images that are only to be predicted. */
+export function keepBatchUpload(stores: Stores, files: readonly ReceivedFile[]): Promise<string> {
+  return keepFiles(stores, { dataset: null, label: null }, files);
+}
+
+async function keepFiles(
+  stores: Stores,
+  upload: Parameters<Stores['uploads']['createUpload']>[0],
+  files: readonly ReceivedFile[],
+): Promise<string> {
+  const uploadId = await stores.uploads.createUpload(upload);
   for (const [position, { name, path, sizeBytes }] of files.entries()) {
     try {
       const key = uploadKey(uploadId, position);

@@ -61,7 +61,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...approvalRoutes(dependencies),
     ...policyRoutes(dependencies),
     ...modelVersionRoutes(dependencies),
-    ...calibrationRoutes(),
+    ...calibrationRoutes(dependencies),
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
     ...labelRoutes(),

@@ -1,6 +1,7 @@
 import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
 import { createAttemptStore, type AttemptStore } from '../stores/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
+import { createBatchPredictionStore, type BatchPredictionStore } from '../stores/batch-predictions.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createExperimentStore, type ExperimentStore } from '../stores/experiments.js';
 import { createImageStore, type ImageStore } from '../stores/images.js';
@@ -27,6 +28,7 @@ export interface Stores {
   approvals: ApprovalStore;
   audit: AuditStore;
   notifications: NotificationStore;
+  batchPredictions: BatchPredictionStore;
   datasets: DatasetStore;
   images: ImageStore;
   uploads: UploadStore;
@@ -45,6 +47,7 @@ export function createStores(database: Database): Stores {
     approvals: createApprovalStore(database),
     audit: createAuditStore(database),
     notifications: createNotificationStore(database),
+    batchPredictions: createBatchPredictionStore(database),
     datasets: createDatasetStore(database),
     images: createImageStore(database),
     uploads: createUploadStore(database),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { batchResultViewSchema } from './http-batch-predictions.js';
 import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
 import { tuningResultViewSchema } from './http-tuning.js';
@@ -216,6 +217,7 @@ export const pipelineViewSchema = pipelineSchema
         promotionResultViewSchema,
         decisionViewSchema,
         retentionResultViewSchema,
+        batchResultViewSchema,
       ])
       .nullable(),
   })

@@ -14,6 +14,7 @@ export const workflowTypes = {
   requestRetraining: 'requestRetraining',
   importModel: 'importModel',
   applyRetention: 'applyRetention',
+  batchPredict: 'batchPredict',
 } as const;
 
 export const progressQuery = 'progress';
@@ -79,7 +80,11 @@ export type RetentionStep = (typeof retentionSteps)[number];
 /** The steps of `importModel`, in order. */
 export const importSteps = ['check_bundle', 'evaluate', 'register'] as const;
 
+/** The steps of `batchPredict`, in order. */
+export const batchSteps = ['list_items', 'predict', 'merge_results'] as const;
+
 export type StepName =
+  | (typeof batchSteps)[number]
   | (typeof importSteps)[number]
   | RetentionStep
   | (typeof guardSteps)[number]
@@ -108,6 +113,11 @@ export function tuningWorkflowId(modelName: string): string {
 /** One import at a time of the same upload; its content is what `contentId` is the hash of. */
 export function importWorkflowId(modelName: string, contentId: string): string {
   return `import-${modelName}-${contentId}`;
+}
+
+/** One run for each batch prediction, for ever. */
+export function batchWorkflowId(jobId: string): string {
+  return `batch-predict-${jobId}`;
 }
 
 /** One promotion by hand for each idempotency key, whose hash this is. */

@@ -9,9 +9,12 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
 import { z } from 'zod';
+import type { BatchInput } from '../contracts/batch-predictions.js';
 import { PerennialError } from '../contracts/errors.js';
 import type { ImportInput } from '../contracts/import.js';
 import {
+  batchSteps,
+  batchWorkflowId,
   importSteps,
   importWorkflowId,
   ingestionSteps,
@@ -63,6 +66,8 @@ export interface RunStarter {
   startValidation(input: ValidationInput): Promise<StartedRun>;
   startImport(input: ImportInput): Promise<StartedRun>;
   startRetention(input: RetentionInput): Promise<StartedRun>;
+  /** Starts a batch prediction once for its id; a repetition finds the run there was. */
+  startBatch(input: BatchInput): Promise<StartedRun>;
 }
 
 /** Where runs are recorded. */
@@ -143,7 +148,7 @@ export function createRunStarter(options: StarterOptions): RunStarter {
 
 function startersByHand(
   options: StarterOptions,
-): Pick<RunStarter, 'startPromotion' | 'startValidation' | 'startRetention'> {
+): Pick<RunStarter, 'startPromotion' | 'startValidation' | 'startRetention' | 'startBatch'> {
   return {
     startPromotion: (input) =>
       startOnce(options, {
@@ -151,6 +156,15 @@ function startersByHand(
         workflow: workflowTypes.promoteModel,
         workflowId: promotionWorkflowId(input.modelName, hashOf({ key: input.idempotencyKey })),
         steps: promotionSteps,
+        once: true,
+      }),
+    startBatch: (input) =>
+      startOnce(options, {
+        ...byHand(input),
+        dataset: input.dataset,
+        workflow: workflowTypes.batchPredict,
+        workflowId: batchWorkflowId(input.jobId),
+        steps: batchSteps,
         once: true,
       }),
     startValidation: (input) =>

@@ -46,6 +46,46 @@ export function checkedModelKey(uploadId: string, name: string): string {
   return `${uploadPrefix(uploadId)}checked/${name}`;
 }
 
+/** The picture of a prediction, by the day it was made. */
+export function predictionInputKey(modelName: string, createdAt: Date, predictionId: string): string {
+  return `${predictionInputPrefix(modelName)}${createdAt.toISOString().slice(0, 10)}/${predictionId}`;
+}
+
+/** Everything below it was sent to one model. */
+export function predictionInputPrefix(modelName: string): string {
+  return `${predictionInputsPrefix}${modelName}/`;
+}
+
+export const predictionInputsPrefix = 'predictions/inputs/';
+
 export function sideManifestKey(side: Side, dataset: string, version: number): string {
   return `${side}/${dataset}/${String(version)}.json`;
+}
+
+/** Everything below it belongs to one batch prediction. */
+export function batchPrefix(jobId: string): string {
+  return `predictions/batch/${jobId}/`;
+}
+
+/** One attempt at listing the images of a batch prediction; `attempt` tells it from others that may be under way. */
+export function batchListPrefix(jobId: string, attempt: string): string {
+  return `${batchPrefix(jobId)}work/list-${attempt}/`;
+}
+
+export function batchListKey(listPrefix: string, chunk: number): string {
+  return `${listPrefix}${String(chunk).padStart(6, '0')}.json`;
+}
+
+/** What one attempt at a chunk found. */
+export function batchPartKey(jobId: string, chunk: number, attempt: string): string {
+  return `${batchPrefix(jobId)}work/parts/${String(chunk).padStart(6, '0')}-${attempt}.json`;
+}
+
+/** What is of no use any more once the results are written. */
+export function batchWorkPrefix(jobId: string): string {
+  return `${batchPrefix(jobId)}work/`;
+}
+
+export function batchResultKey(jobId: string, format: string): string {
+  return `${batchPrefix(jobId)}results.${format}`;
 }

@@ -165,12 +165,12 @@ async function tellFailure(tx: Queryable, runId: string): Promise<void> {
        model_versions.version AS production_version
      FROM pipelines LEFT JOIN model_versions
        ON model_versions.model_name = pipelines.model_name AND model_versions.stage = 'Production'
-     WHERE pipelines.run_id = $1 AND NOT EXISTS (
+     WHERE pipelines.run_id = $1 AND workflow <> 'batchPredict' AND NOT EXISTS (
        SELECT FROM pipelines AS parent
        WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`,
     [runId],
   );
-  // Of a child the parent tells, if it fails of it.
+  // Of a child the parent tells, if it fails of it; a batch prediction tells for itself, with what it has.
   if (!failure) return;
   const { code, message, ...told } = failure;
   const payload = { runId, ...told, error: { code, message } };

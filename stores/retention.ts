@@ -69,6 +69,9 @@ export function createRetentionStore(db: Database): RetentionStore {
         `SELECT u.id::text AS id FROM uploads u WHERE u.discarded_at IS NULL AND u.created_at < $1 AND NOT EXISTS (
            SELECT FROM ingestions i WHERE i.kind = 'upload' AND i.locator = u.id::text AND i.status = 'running')
          AND NOT EXISTS (
+           SELECT FROM batch_predictions b
+           WHERE b.status IN ('waiting', 'running') AND b.job_order #>> '{source,uploadId}' = u.id::text)
+         AND NOT EXISTS (
            SELECT FROM pipelines p WHERE p.status = 'running' AND p.dataset = u.dataset AND p.started_at >= u.created_at)
          ORDER BY u.created_at`,
         [before],

@@ -5,8 +5,9 @@ import { integerColumn } from './columns.js';
 import type { Database } from './database.js';
 
 const uploadRow = z.object({
-  dataset: z.string(),
-  label: z.string(),
+  /** Null for images that are only to be predicted. */
+  dataset: z.string().nullable(),
+  label: z.string().nullable(),
   isDiscarded: z.boolean(),
 });
 export type Upload = z.output<typeof uploadRow>;
@@ -19,10 +20,10 @@ const fileRow = z.object({
 });
 export type UploadFile = z.output<typeof fileRow>;
 
-/** Images that came over HTTP and wait in the object store to be ingested. */
+/** Images that came over HTTP and wait in the object store to be ingested or predicted. */
 export interface UploadStore {
-  /** Begins an upload whose files all carry one label; gives its id. */
-  createUpload(upload: { dataset: string; label: string }): Promise<string>;
+  /** Begins an upload whose files all carry one label, or are only to be predicted; gives its id. */
+  createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
   /** Records a file that is in the object store. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */

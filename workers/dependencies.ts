@@ -7,17 +7,20 @@ import { prepare } from '../platform/prepare.js';
 import { createApprovalStore, type ApprovalStore } from '../stores/approvals.js';
 import { createAttemptStore, type AttemptStore } from '../stores/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit.js';
+import { createBatchPredictionStore, type BatchPredictionStore } from '../stores/batch-predictions.js';
 import { createDatabase, type Database } from '../stores/database.js';
 import { createDatasetStore, type DatasetStore } from '../stores/datasets.js';
 import { createDatasetCommits, type DatasetCommits } from '../stores/dataset-commits.js';
 import { createFeatureStore, type FeatureStore } from '../stores/features.js';
 import { createIngestionStore, type IngestionStore } from '../stores/ingestions.js';
 import { createFeedbackStore } from '../stores/feedback.js';
+import { createLabelStore, type LabelStore } from '../stores/labels.js';
 import { migrate } from '../stores/migrate.js';
 import { createObjectStore, type ObjectStore } from '../stores/object-store.js';
 import { createOutboxStore, type OutboxStore } from '../stores/outbox.js';
 import { createPipelineStore, type PipelineStore } from '../stores/pipelines.js';
 import { createPolicyStore, type PolicyStore } from '../stores/policies.js';
+import { createPredictionInputStore, type PredictionInputStore } from '../stores/prediction-inputs.js';
 import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
 import { createRegistryStore, type RegistryStore } from '../stores/registry.js';
 import { createRetentionStore, type RetentionStore } from '../stores/retention.js';
@@ -39,12 +42,15 @@ export interface WorkerDependencies {
   approvals: ApprovalStore;
   attempts: AttemptStore;
   audit: AuditStore;
+  batchPredictions: BatchPredictionStore;
   commits: DatasetCommits;
   datasets: DatasetStore;
   decisions: RetrainingDecisions;
   facts: RetrainingFactStore;
   features: FeatureStore;
   ingestions: IngestionStore;
+  inputs: PredictionInputStore;
+  labels: LabelStore;
   outbox: OutboxStore;
   pipelines: PipelineStore;
   policies: PolicyStore;
@@ -75,6 +81,7 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     approvals: createApprovalStore(database),
     attempts: createAttemptStore(database),
     audit: createAuditStore(database),
+    batchPredictions: createBatchPredictionStore(database),
     commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
     decisions: createRetrainingDecisions(database),
@@ -84,6 +91,8 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     }),
     features: createFeatureStore(database),
     ingestions: createIngestionStore(database),
+    inputs: createPredictionInputStore(database),
+    labels: createLabelStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
     policies: createPolicyStore(database),

@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createApprovalActivities } from '../activities/approval.js';
+import { createBatchPredictionActivities } from '../activities/batch-prediction.js';
+import { createBackgroundEngines } from '../activities/batch-prediction/background-engines.js';
+import type { BatchPredictionDependencies } from '../activities/batch-prediction/dependencies.js';
 import { createGuardActivities } from '../activities/guard.js';
 import { createCheckActivities, createImportActivities } from '../activities/import.js';
 import { createIngestionActivities } from '../activities/ingestion.js';
@@ -15,9 +18,11 @@ import { createValidationActivities } from '../activities/validation.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
 import { scratchFolder, type Config } from '../platform/config.js';
+import type { Logger } from '../platform/logging.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { createRunStarter } from '../platform/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
+import type { WorkerDependencies } from './dependencies.js';
 import { startNotifications } from './notifications.js';
 import { runWorker } from './run-worker.js';
 
@@ -45,6 +50,7 @@ await runWorker(
         ...createRetentionActivities(deps),
         ...createPromotionActivities(deps),
         ...createApprovalActivities(deps),
+        ...createBatchPredictionActivities(await batchOf(config, deps, logger)),
         ...createGuardActivities(deps),
         ...createRegistrationActivities({ ...deps, logger }),
         ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
@@ -61,6 +67,18 @@ await runWorker(
   },
   startNotifications,
 );
+
+/** What batch predictions are made with. */
+async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger): Promise<BatchPredictionDependencies> {
+  const { imageLimits } = servingOf(config);
+  const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
+  return {
+    ...deps,
+    engines: createBackgroundEngines({ objects: deps.objects, bundleFolder, imageLimits, logger }),
+    maxImageBytes: config.MAX_UPLOAD_BYTES,
+    scratchFolder: await ownScratchFolder(join(scratchFolder(config), 'batch')),
+  };
+}
 
 /** How models are run that are judged here. */
 function servingOf(config: Config): { threads: number; imageLimits: ImageLimits } {

@@ -1,5 +1,6 @@
 /** Everything the pipeline worker runs; the entry of the workflow bundle. */
 export { applyRetention } from './apply-retention.js';
+export { batchPredict } from './batch-predict.js';
 export { guardPromotion } from './guard-promotion.js';
 export { importModel } from './import-model.js';
 export { ingestDataset } from './ingest-dataset.js';

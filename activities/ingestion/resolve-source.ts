@@ -11,7 +11,7 @@ import { isInside } from './is-inside.js';
 import { downloadPublicSet } from './public-set.js';
 import { drawSyntheticSet } from './synthetic-set.js';
 
-/** A source that can be scanned: a folder on this machine, or an upload by its id. */
+/** A source that can be scanned: a folder on this machine, an upload by its id, or labelled pictures by their model. */
 export interface ResolvedSource {
   kind: SourceKind;
   locator: string;
@@ -44,6 +44,8 @@ export async function resolveSource(
       return { ...(await syntheticSet(deps, report, signal)), isDefault: false };
     case 'upload':
       return resolveUpload(deps, dataset, source.uploadId);
+    case 'labels':
+      return { kind: 'labels', locator: source.model, isDefault: false, note: null };
   }
 }
 
@@ -115,7 +117,7 @@ async function resolveUpload(
 ): Promise<ResolvedSource> {
   const upload = await uploads.getUpload(uploadId);
   if (upload.dataset !== dataset) {
-    throw new PerennialError('conflict', `Upload ${uploadId} is for dataset ${upload.dataset}, not for ${dataset}.`);
+    throw new PerennialError('conflict', `Upload ${uploadId} is for ${upload.dataset === null ? 'a batch prediction' : `dataset ${upload.dataset}`}, not for ${dataset}.`);
   }
   if (upload.isDiscarded) {
     throw new PerennialError(

@@ -31,8 +31,7 @@ export async function scanSource(
     report({ found: result.files });
     signal.throwIfAborted();
   };
-  const files = ingestion.kind === 'upload' ? uploadedFiles(deps, ingestion.locator) : walkFolder(ingestion.locator);
-  for await (const file of files) {
+  for await (const file of filesOf(deps, ingestion)) {
     result.files += 1;
     if (file.refusal) result.refused += 1;
     chunk.push(file);
@@ -40,18 +39,42 @@ export async function scanSource(
   }
   if (chunk.length > 0) await flush();
   if (result.files === 0) {
-    throw new PerennialError(
-      'source_empty',
-      `There are no files in ${ingestion.locator}. A source is a folder with one folder for each class, which hold the images.`,
-    );
+    throw nothingIn(ingestion);
   }
   return result;
+}
+
+function filesOf(deps: IngestionDependencies, { kind, locator }: Ingestion): AsyncIterable<FoundFile> {
+  switch (kind) {
+    case 'upload':
+      return uploadedFiles(deps, locator);
+    case 'labels':
+      return labelledPictures(deps, locator);
+    case 'folder':
+    case 'public':
+    case 'synthetic':
+      return walkFolder(locator);
+  }
+}
+
+function nothingIn({ kind, locator }: Ingestion): PerennialError {
+  return new PerennialError(
+    'source_empty',
+    kind === 'labels'
+      ? `No picture that was sent to ${locator} has an accepted label. Keep inputs by its policy, then label what GET /api/v1/labels/queue shows.`
+      : `There are no files in ${locator}. A source is a folder with one folder for each class, which hold the images.`,
+  );
+}
+
+/** Each under the id of its prediction, by which it is found again, and known to lineage. */
+async function* labelledPictures({ labels }: IngestionDependencies, modelName: string): AsyncGenerator<FoundFile> {
+  for (const { predictionId, label } of await labels.accepted(modelName)) yield { path: predictionId, label };
 }
 
 async function* uploadedFiles({ uploads }: IngestionDependencies, uploadId: string): AsyncGenerator<FoundFile> {
   const { label } = await uploads.getUpload(uploadId);
   for (const file of await uploads.uploadFiles(uploadId))
-    yield { path: uploadPath(file), label: label.normalize('NFC') };
+    yield { path: uploadPath(file), label: (label ?? '').normalize('NFC') };
 }
 
 /** Name of an uploaded file that is unique within its upload, and still tells people which one it is. */

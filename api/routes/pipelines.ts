@@ -35,6 +35,7 @@ const listQuery = pageQuery.extend({
       workflowTypes.applyRetention,
       workflowTypes.promoteModel,
       workflowTypes.validateModel,
+      workflowTypes.batchPredict,
     ])
     .optional(),
   model: nameSchema.optional(),

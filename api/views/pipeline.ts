@@ -7,6 +7,7 @@ import type {
   RetrainingResultView,
 } from '../../contracts/http-records.js';
 import { importResultSchema, type ImportResult } from '../../contracts/import.js';
+import { batchResultSchema } from '../../contracts/batch-predictions.js';
 import { workflowTypes } from '../../contracts/names.js';
 import {
   ingestionResultSchema,
@@ -20,6 +21,7 @@ import { decisionSchema } from '../../contracts/registry.js';
 import { retentionResultSchema } from '../../contracts/schedules.js';
 import { tuningResultSchema } from '../../contracts/tuning.js';
 import type { PipelineRecord } from '../../stores/pipelines.js';
+import { batchResultView } from './batch-prediction.js';
 import { statisticsView } from './dataset.js';
 import { decisionView, evaluationView } from './model-version.js';
 import { tuningView } from './search.js';
@@ -74,6 +76,8 @@ function resultView({ workflow, result }: PipelineRecord): ResultView {
       return shown(promotionResultSchema, result, promotionView);
     case workflowTypes.validateModel:
       return shown(decisionSchema, result, decisionView);
+    case workflowTypes.batchPredict:
+      return shown(batchResultSchema, result, batchResultView);
     case workflowTypes.applyRetention:
       return shown(retentionResultSchema, result, ({ dryRun, removed }) => ({ dry_run: dryRun, removed }));
     default:

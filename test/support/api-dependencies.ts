@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiDependencies } from '../../api/dependencies.js';
+import { noInputKeeping } from '../../api/input-keeping.js';
 import { createApiMetrics } from '../../api/metrics.js';
 import { createPredictor } from '../../api/predictor.js';
 import { modelPolicySchema } from '../../contracts/policy.js';
@@ -40,6 +41,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       startPromotion: nothing,
       startImport: nothing,
       startRetention: nothing,
+      startBatch: nothing,
       startValidation: nothing,
       cancel: nothing,
     },
@@ -71,6 +73,12 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
     runs: { artifacts: () => Promise.resolve([]), get: nothing },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
     predictionLog,
+    inputs: { get: () => Promise.resolve(null) },
+    labels: {
+      candidates: () => Promise.resolve([]),
+      decide: nothing,
+      list: () => Promise.resolve({ items: [], nextPageToken: null }),
+    },
     predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
@@ -131,7 +139,26 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       versionDetail: nothing,
     },
     images: { find: () => Promise.resolve([]) },
-    uploads: { createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
+    batchPredictions: {
+      known: nothing,
+      open: nothing,
+      started: nothing,
+      forget: nothing,
+      get: nothing,
+      list: () => Promise.resolve({ items: [], nextPageToken: null }),
+      begin: nothing,
+      listOf: nothing,
+      setList: nothing,
+      chunk: nothing,
+      erasedAmong: nothing,
+      addChunk: nothing,
+      parts: nothing,
+      setResults: nothing,
+      close: nothing,
+      expired: nothing,
+      remove: nothing,
+    },
+    uploads: { getUpload: nothing, createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
     objects: { get: nothing, open: nothing, list: nothing, sum: nothing, putFile: nothing, delete: nothing },
     logger: createLogger('api', 'silent'),
     settings: {

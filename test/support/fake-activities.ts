@@ -1,4 +1,5 @@
 import type { IngestionActivities } from '../../activities/ingestion.js';
+import type { BatchPredictionActivities } from '../../activities/batch-prediction.js';
 import type { ApprovalActivities } from '../../activities/approval.js';
 import type { GuardActivities } from '../../activities/guard.js';
 import type { PromotionActivities } from '../../activities/promotion.js';
@@ -14,6 +15,7 @@ import type { ValidationActivities } from '../../activities/validation.js';
 import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
 
 export type AllActivities = RecordActivities &
+  BatchPredictionActivities &
   IngestionActivities &
   RetrainingActivities &
   RequestActivities &
@@ -51,6 +53,7 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
     ...fakeIngestion(),
     ...fakeRequests(),
     ...fakeImport(),
+    ...fakeBatch(),
     checkModelPerformance: () => Promise.resolve({ version: null, accuracy: null, detail: 'none yet' }),
     checkNewData: () => Promise.resolve({ newImages: 100, newShare: 1, detail: 'all new' }),
     sourcesToRescan: () => Promise.resolve([]),
@@ -106,6 +109,17 @@ function fakeIngestion(): IngestionActivities {
     commitDatasetVersion: () => Promise.resolve(ingestionResultOf('flowers')),
     discardUpload: () => Promise.resolve(),
     abandonIngestion: () => Promise.resolve(),
+  };
+}
+
+function fakeBatch(): BatchPredictionActivities {
+  return {
+    beginBatch: () => Promise.resolve(),
+    listBatchItems: () => Promise.resolve({ items: 250, chunks: 3 }),
+    predictBatchChunk: ({ chunk }) => Promise.resolve({ items: chunk === 2 ? 50 : 100, failed: 0 }),
+    mergeBatchResults: ({ jobId }) => Promise.resolve({ jobId, items: 250, failed: 0, predicted: { grass: 250 } }),
+    closeBatch: () => Promise.resolve(),
+    discardBatchUpload: () => Promise.resolve(),
   };
 }
 

@@ -38,6 +38,7 @@ describe('an upload', () => {
       ...empty,
       settings: { ...empty.settings, uploadFolder: folder },
       uploads: {
+        ...empty.uploads,
         createUpload: () => Promise.resolve(uploadId),
         async addUploadFile(_id, position, name) {
           if (position === 1) passing('record');

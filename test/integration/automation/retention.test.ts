@@ -5,9 +5,11 @@ import type { RetentionStep } from '../../../contracts/names.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createAttemptStore } from '../../../stores/attempts.js';
 import { createAuditStore } from '../../../stores/audit.js';
+import { createBatchPredictionStore } from '../../../stores/batch-predictions.js';
 import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
 import { checkpointKey, uploadKey } from '../../../stores/object-keys.js';
 import { createPolicyStore } from '../../../stores/policies.js';
+import { createPredictionInputStore } from '../../../stores/prediction-inputs.js';
 import { createPredictionStore } from '../../../stores/predictions.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
 import { createRetentionStore } from '../../../stores/retention.js';
@@ -39,6 +41,8 @@ describe('the steps of retention', () => {
     const { removeExpired, noteRetention } = createRetentionActivities({
       attempts: createAttemptStore(db),
       audit: createAuditStore(db),
+      batchPredictions: createBatchPredictionStore(db),
+      inputs: createPredictionInputStore(db),
       objects,
       policies: createPolicyStore(db),
       predictions: createPredictionStore(db),

@@ -1,0 +1,22 @@
+import type { BatchPredictionStore } from '../../stores/batch-predictions.js';
+import type { DatasetStore } from '../../stores/datasets.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import type { RegistryStore } from '../../stores/registry.js';
+import type { UploadStore } from '../../stores/uploads.js';
+import type { BackgroundEngines } from './background-engines.js';
+
+export interface BatchPredictionDependencies {
+  batchPredictions: BatchPredictionStore;
+  datasets: Pick<DatasetStore, 'examples' | 'imageFacts'>;
+  uploads: Pick<UploadStore, 'getUpload' | 'uploadFiles' | 'markDiscarded'>;
+  registry: Pick<RegistryStore, 'get'>;
+  objects: ObjectStore;
+  engines: BackgroundEngines;
+  /** Images above this are not read. */
+  maxImageBytes: number;
+  /** Folder for results on their way to the object store. */
+  scratchFolder: string;
+}
+
+/** Tells the heartbeat how far an activity is. */
+export type Report = (progress: unknown) => void;

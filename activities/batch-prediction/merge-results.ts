@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { batchRowSchema, type BatchResult, type BatchRow } from '../../contracts/batch-predictions.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { createResultFile } from '../../model/predictions/result-files.js';
+import { sumOfFile } from '../../platform/file-sum.js';
+import type { BatchPart, ResultFile } from '../../stores/batch-predictions.js';
+import { batchResultKey, batchWorkPrefix } from '../../stores/object-keys.js';
+import { withScratchFolder } from '../scratch.js';
+import type { BatchPredictionDependencies, Report } from './dependencies.js';
+
+const contentTypes = { parquet: 'application/vnd.apache.parquet', csv: 'text/csv', json: 'application/json' } as const;
+
+/**
+ * Writes the rows of all chunks that are done to one file a format, in the order of the list, and removes what was only
+ * for the way there. Throws `conflict` when the job was erased.
+ */
+export async function mergeResults(
+  deps: BatchPredictionDependencies,
+  jobId: string,
+  report: Report,
+  signal: AbortSignal,
+): Promise<BatchResult> {
+  const { order, results, erasedAt, done, failed, predicted } = await deps.batchPredictions.get(jobId);
+  if (erasedAt === null && results.length === 0) {
+    const files = await withScratchFolder(deps.scratchFolder, (folder) =>
+      writeFiles(deps, { jobId, folder, ...order }, report, signal),
+    );
+    await deps.batchPredictions.setResults(jobId, files);
+  }
+  for await (const { key } of deps.objects.list(batchWorkPrefix(jobId))) await deps.objects.delete(key);
+  return { jobId, items: done, failed, predicted };
+}
+
+interface Merging {
+  jobId: string;
+  folder: string;
+  labels: readonly string[];
+  formats: readonly ResultFile['format'][];
+}
+
+async function writeFiles(
+  { batchPredictions, objects }: BatchPredictionDependencies,
+  { jobId, folder, labels, formats }: Merging,
+  report: Report,
+  signal: AbortSignal,
+): Promise<ResultFile[]> {
+  const pathOf = (format: string): string => join(folder, `results.${format}`);
+  const files = formats.map((format) => createResultFile(format, pathOf(format), labels));
+  let merged = 0;
+  for (const part of await batchPredictions.parts(jobId)) {
+    signal.throwIfAborted();
+    const rows = rowsOf(part, await objects.get(part.objectKey));
+    for (const file of files) await file.write(rows);
+    report({ merged: (merged += rows.length) });
+  }
+  for (const file of files) await file.close();
+  const stored: ResultFile[] = [];
+  for (const format of formats) {
+    const objectKey = batchResultKey(jobId, format);
+    await objects.putFile(objectKey, pathOf(format), contentTypes[format]);
+    stored.push({ format, objectKey, ...(await sumOfFile(pathOf(format))) });
+  }
+  return stored;
+}
+
+function rowsOf({ objectKey, sha256 }: BatchPart, bytes: Uint8Array): BatchRow[] {
+  if (createHash('sha256').update(bytes).digest('hex') === sha256) {
+    return z.array(batchRowSchema).parse(JSON.parse(Buffer.from(bytes).toString()));
+  }
+  throw new PerennialError('internal', `The object ${objectKey} has other bytes than were written.`);
+}

@@ -1,0 +1,114 @@
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import { fileWriter, ParquetWriter } from 'hyparquet-writer';
+import type { SchemaElement } from 'hyparquet';
+import type { BatchFormat, BatchRow } from '../../contracts/batch-predictions.js';
+import { csvLine } from './csv.js';
+import { resultColumns, type ResultColumn } from './result-columns.js';
+
+/** Takes rows in order, some at a time, and keeps none of them for long. */
+export interface ResultFile {
+  write(rows: readonly BatchRow[]): Promise<void>;
+  /** Completes the file. */
+  close(): Promise<void>;
+}
+
+/** Rows of a group of the Parquet file: what is in memory at once. */
+const rowsPerGroup = 10_000;
+
+/** Writes predictions to a file at `path`, in one of the formats. */
+export function createResultFile(format: BatchFormat, path: string, labels: readonly string[]): ResultFile {
+  const columns = resultColumns(labels);
+  switch (format) {
+    case 'parquet':
+      return parquetFile(path, columns);
+    case 'csv':
+      return textFile(path, {
+        begin: csvLine(columns.map(({ name }) => name)),
+        row: (row) => csvLine(columns.map(({ read }) => read(row))),
+        end: '',
+      });
+    case 'json':
+      return textFile(path, {
+        begin: '[',
+        row: (row, isFirst) => `${isFirst ? '\n' : ',\n'}${JSON.stringify(objectOf(columns, row))}`,
+        end: '\n]\n',
+      });
+  }
+}
+
+function objectOf(columns: readonly ResultColumn[], row: BatchRow): Record<string, unknown> {
+  return Object.fromEntries(columns.map(({ name, read }) => [name, read(row)]));
+}
+
+interface TextForm {
+  begin: string;
+  row(row: BatchRow, isFirst: boolean): string;
+  end: string;
+}
+
+function textFile(path: string, form: TextForm): ResultFile {
+  const stream = createWriteStream(path);
+  // A disk that is full is told of by `finished`; without a listener it would end the process.
+  const ended = finished(stream);
+  ended.catch(() => undefined);
+  const write = async (text: string): Promise<void> => {
+    if (!stream.write(text)) await Promise.race([once(stream, 'drain'), ended]);
+  };
+  let isFirst = true;
+  const begun = write(form.begin);
+  begun.catch(() => undefined);
+  return {
+    async write(rows) {
+      await begun;
+      let text = '';
+      for (const row of rows) {
+        text += form.row(row, isFirst);
+        isFirst = false;
+      }
+      await write(text);
+    },
+    async close() {
+      await begun;
+      stream.end(form.end);
+      await ended;
+    },
+  };
+}
+
+function parquetFile(path: string, columns: readonly ResultColumn[]): ResultFile {
+  const writer = new ParquetWriter({
+    writer: fileWriter(path),
+    schema: parquetSchema(columns),
+    createdBy: 'perennial',
+  });
+  let waiting: BatchRow[] = [];
+  const flush = (): void => {
+    const columnData = columns.map(({ name, read }) => ({ name, data: waiting.map(read) }));
+    void writer.write({ columnData, rowGroupSize: Math.max(1, waiting.length) });
+    waiting = [];
+  };
+  return {
+    write(rows) {
+      waiting.push(...rows);
+      if (waiting.length >= rowsPerGroup) flush();
+      return Promise.resolve();
+    },
+    async close() {
+      if (waiting.length > 0) flush();
+      await writer.finish();
+    },
+  };
+}
+
+function parquetSchema(columns: readonly ResultColumn[]): SchemaElement[] {
+  return [
+    { name: 'root', num_children: columns.length },
+    ...columns.map(({ name, type }): SchemaElement => {
+      const repetition = { name, repetition_type: 'OPTIONAL' } as const;
+      if (type === 'STRING') return { ...repetition, type: 'BYTE_ARRAY', converted_type: 'UTF8' };
+      return { ...repetition, type };
+    }),
+  ];
+}

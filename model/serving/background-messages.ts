@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { riskPointSchema } from '../../contracts/bundle.js';
+import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
+import type { Prediction } from './engine.js';
+
+const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+
+/** What a background process is asked: first to load a model, then one picture after another. */
+export const backgroundRequestSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('open'),
+    bundleFolder: z.string(),
+    limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
+  }),
+  z.object({ type: z.literal('predict'), bytes: bytesSchema }),
+]);
+export type BackgroundRequest = z.infer<typeof backgroundRequestSchema>;
+
+const seenSchema = z.object({
+  label: z.string(),
+  confidence: z.number(),
+  probabilities: z.array(z.number()),
+  unfamiliar: z.boolean(),
+  distance: z.number().nullable(),
+});
+/** What a model sees in a picture, without what only the engine needs. */
+export type Seen = z.infer<typeof seenSchema>;
+
+export const backgroundReplySchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('opened'), riskCurve: z.array(riskPointSchema).nullable() }),
+  z.object({ type: z.literal('seen'), seen: seenSchema }),
+  z.object({ type: z.literal('failed'), code: z.custom<ErrorCode>(isErrorCode), message: z.string() }),
+]);
+export type BackgroundReply = z.infer<typeof backgroundReplySchema>;
+
+export function seenOf({ label, confidence, probabilities, familiarity }: Prediction): Seen {
+  return {
+    label,
+    confidence,
+    probabilities,
+    unfamiliar: familiarity?.unfamiliar ?? false,
+    distance: familiarity?.distance ?? null,
+  };
+}
