@@ -26,6 +26,7 @@ import { notificationSeries } from './notification-metrics.js';
 import { productionSeries } from './automation-metrics.js';
 import { createPipelineStarter } from './pipeline-starter.js';
 import { createPredictionKeeping, type PredictionKeeping } from './prediction-keeping.js';
+import { createPredictionCache } from './prediction-cache.js';
 import { createPredictor } from './predictor.js';
 import { createPromoter } from './promoter.js';
 import { createStores } from './stores.js';
@@ -86,7 +87,13 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     health,
     metrics,
     starter,
-    predictor: createPredictor({ host: serving, metrics, ...keeping, modelName: config.MODEL_NAME }),
+    predictor: createPredictor({
+      host: serving,
+      metrics,
+      ...keeping,
+      modelName: config.MODEL_NAME,
+      cache: createPredictionCache(config.PREDICTION_CACHE_ITEMS),
+    }),
     promoter: createPromoter({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,

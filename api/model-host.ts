@@ -1,27 +1,23 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../contracts/errors.js';
 import type { LiveFigures } from '../contracts/live-figures.js';
 import type { ModelVersion } from '../contracts/registry.js';
-import type { Engine } from '../model/serving/engine.js';
 import type { Logger } from '../platform/logging.js';
+import type { PolicyStore } from '../stores/policies.js';
 import type { RegistryStore, ServingState } from '../stores/registry.js';
 import { EngineShelf, type LoadedEngine } from './engine-shelf.js';
 import { countPredictions } from './live-figures.js';
 import type { LoadEngine } from './load-engine.js';
+import { FollowedPolicy } from './followed-policy.js';
+import type { ServedModel } from './served-model.js';
 
-/** A model that answers requests. */
-export interface ServedModel {
-  readonly engine: Engine;
-  readonly version: ModelVersion;
-  readonly generation: number;
-  readonly loadedAt: Date;
-  /** Confidence below which an answer is an abstention; null when it never abstains. */
-  readonly abstainBelow: number | null;
-}
+export type { ServedModel } from './served-model.js';
 
 export interface ModelHostOptions {
   modelName: string;
   replica: { id: string; url: string };
   registry: Pick<RegistryStore, 'servingState' | 'reportReplica' | 'removeReplica'>;
+  /** Looked into together with the record: the risk a policy accepts decides on abstentions. */
+  policies: Pick<PolicyStore, 'get'>;
   /** Hints that there may be a new generation; gives the way to stop. The poll is what counts. */
   subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
   loadEngine: LoadEngine;
@@ -69,6 +65,7 @@ interface Failure {
 class Host implements ModelHost {
   private served: ServedModel | null = null;
   private readonly shelf: EngineShelf;
+  private readonly policy: FollowedPolicy;
   private figures: () => LiveFigures | null = () => null;
   private formerFigures: LiveFigures | null = null;
   /** The generation that was brought into effect last. */
@@ -88,6 +85,7 @@ class Host implements ModelHost {
 
   constructor(private readonly options: ModelHostOptions) {
     this.shelf = new EngineShelf(options.logger);
+    this.policy = new FollowedPolicy(options);
   }
 
   current(): ServedModel | null {
@@ -165,9 +163,11 @@ class Host implements ModelHost {
   /** Compares the record with what serves, starts a load if they differ, and reports this replica. */
   private async look(): Promise<void> {
     try {
-      const state = await this.options.registry.servingState(this.options.modelName);
+      const reading = this.options.registry.servingState(this.options.modelName);
+      const [state] = await Promise.all([reading, this.policy.look()]);
       if (!this.reachable) this.options.logger.info('the record can be reached');
       this.reachable = true;
+      this.followPolicy();
       if (this.isDue(state.generation)) this.begin(state);
       if (!this.loading) this.settle();
       await this.report();
@@ -175,6 +175,12 @@ class Host implements ModelHost {
       if (this.reachable) this.options.logger.warn({ error }, 'the record cannot be reached; the loaded model stays');
       this.reachable = false;
     }
+  }
+
+  /** A change of policy needs no other engine. */
+  private followPolicy(): void {
+    if (!this.served || this.served.serving === this.policy.serving) return;
+    this.served = { ...this.served, ...this.policy.applyTo(this.served.engine) };
   }
 
   private isDue(generation: number): boolean {
@@ -217,7 +223,7 @@ class Host implements ModelHost {
     this.figures = () => null;
     if (next && version) {
       const { engine, figures } = countPredictions(next.engine, { generation, version: version.version });
-      this.served = { engine, version, generation, loadedAt: new Date(), abstainBelow: null };
+      this.served = { engine, version, generation, loadedAt: new Date(), ...this.policy.applyTo(engine) };
       this.figures = figures;
     }
     this.generation = generation;

@@ -64,7 +64,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...calibrationRoutes(dependencies),
     ...predictionHistoryRoutes(dependencies),
     ...feedbackRoutes(dependencies),
-    ...labelRoutes(),
+    ...labelRoutes(dependencies),
     ...lineageRoutes(dependencies),
     ...erasureRoutes(dependencies),
     ...experimentRoutes(dependencies),

@@ -14,21 +14,23 @@ export interface Abstention {
 }
 
 /**
- * The lowest confidence at which the answers given are expected to be wrong no more often than `targetRisk`: where
- * (wrong + 1) / (accepted + 1) of the held-out images stays below it. The one more wrong answer stands for the picture
- * that comes next, as in conformal risk control (Angelopoulos et al., 2022); the setting is selective classification
- * (Geifman and El-Yaniv, 2017). Without a threshold that can vouch for the target a model never abstains, and says so.
+ * The lowest confidence down to which the answers given are expected to be wrong no more often than `targetRisk`: where
+ * (wrong + 1) / (accepted + 1) of the held-out images stays within it, counted down from the surest answers. The one
+ * more wrong answer stands for the picture that comes next, as in conformal risk control (Angelopoulos et al., 2022);
+ * the setting is selective classification (Geifman and El-Yaniv, 2017). Without a threshold that can vouch for the
+ * target a model never abstains, and says so.
  */
 export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk: number): Abstention {
   const always = { targetRisk, threshold: null, coverage: 1, riskBound: null };
   if (targetRisk >= 1) return { ...always, reason: 'The target risk is 100 %: it always answers.' };
   if (curve === null) {
-    return { ...always, reason: 'The bundle says nothing about its confidence: it always answers. Train a new version.' };
+    return {
+      ...always,
+      reason: 'The bundle says nothing about its confidence: it always answers. Train a new version.',
+    };
   }
   const images = Math.max(0, ...curve.map(({ accepted }) => accepted));
-  const chosen = curve
-    .filter((point) => boundOf(point) <= targetRisk)
-    .reduce<RiskPoint | null>((lowest, point) => (lowest && lowest.threshold <= point.threshold ? lowest : point), null);
+  const chosen = lowestWithin(curve, targetRisk);
   if (!chosen) return { ...always, ...describeNone(curve, images, targetRisk) };
   const { threshold, accepted, wrong } = chosen;
   return {
@@ -40,11 +42,20 @@ export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk:
   };
 }
 
-function describeNone(
-  curve: readonly RiskPoint[],
-  images: number,
-  targetRisk: number,
-): Pick<Abstention, 'reason'> {
+/**
+ * The last point within the target before the first one beyond it, from the surest down. The very first ones are beyond
+ * in any case, because a few right answers vouch for little. A lower point that happens to be within again is luck.
+ */
+function lowestWithin(curve: readonly RiskPoint[], targetRisk: number): RiskPoint | null {
+  const falling = [...curve].sort((one, other) => other.threshold - one.threshold);
+  const first = falling.findIndex((point) => boundOf(point) <= targetRisk);
+  if (first < 0) return null;
+  const within = falling.slice(first);
+  const end = within.findIndex((point) => boundOf(point) > targetRisk);
+  return within[end < 0 ? within.length - 1 : end - 1] ?? null;
+}
+
+function describeNone(curve: readonly RiskPoint[], images: number, targetRisk: number): Pick<Abstention, 'reason'> {
   const lowest = curve.reduce((least, point) => Math.min(least, boundOf(point)), 1);
   return {
     reason: `No threshold can vouch for a risk of ${percent(targetRisk)}: the best of ${images} held-out images is ${percent(lowest)}. It always answers; add images, or accept a higher risk.`,

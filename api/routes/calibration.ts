@@ -1,6 +1,99 @@
-import type { Route } from '../route.js';
+import { z } from 'zod';
+import { bundleFiles, calibrationSchema, quantizationSchema } from '../../contracts/bundle.js';
+import { nameSchema } from '../../contracts/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { calibrationViewSchema } from '../../contracts/http-calibration.js';
+import { versionReferenceSchema, type ModelVersion } from '../../contracts/registry.js';
+import { chooseAbstention } from '../../domain/abstention.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, json, nothing, text, type Route } from '../route.js';
+import { calibrationView } from '../views/calibration.js';
+
+type Dependencies = Pick<ApiDependencies, 'registry' | 'objects' | 'policies'>;
+
+const path = '/api/v1/mlops/models/{name}/versions/{version}/calibration';
+const params = z.object({ name: nameSchema, version: versionReferenceSchema });
 
 /** What the confidence of a version means. */
-export function calibrationRoutes(): Route[] {
-  return [];
+export function calibrationRoutes(dependencies: Dependencies): Route[] {
+  return [reportRoute(dependencies), diagramRoute(dependencies)];
+}
+
+function reportRoute({ registry, objects, policies }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path,
+    operationId: 'getModelVersionCalibration',
+    summary: 'How far the confidence of a version can be trusted, and when it abstains',
+    tag: 'models',
+    params,
+    success: json(calibrationViewSchema, 'Reliability, risk by confidence, and what the present policy makes of it'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { name, version: reference } }) {
+      const version = await registry.resolve(name, reference);
+      const written = await readFile(objects, version, bundleFiles.calibration);
+      if (!written) throw saysNothing(version);
+      const calibration = calibrationSchema.parse(parse(written));
+      const report = await readFile(objects, version, bundleFiles.quantization);
+      const { serving } = await policies.get(name);
+      return {
+        body: calibrationView(version, calibration, {
+          quantization: report && quantizationSchema.parse(parse(report)),
+          abstention: chooseAbstention(calibration.riskCurve, serving.targetRisk),
+        }),
+        headers: { 'Cache-Control': 'no-cache' },
+      };
+    },
+  });
+}
+
+function diagramRoute({ registry, objects }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${path}/reliability.svg`,
+    operationId: 'getReliabilityDiagram',
+    summary: 'How often answers of each confidence are right, drawn',
+    tag: 'models',
+    params,
+    success: text('image/svg+xml', 'The reliability diagram of its bundle'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { name, version: reference } }) {
+      const version = await registry.resolve(name, reference);
+      const drawn = await readFile(objects, version, bundleFiles.reliability);
+      if (!drawn) throw saysNothing(version);
+      const headers = {
+        ETag: `"${version.bundleSha256.slice(0, 32)}"`,
+        'Cache-Control': 'no-cache',
+        'Content-Type': 'image/svg+xml; charset=utf-8',
+      };
+      return { body: Buffer.from(drawn).toString('utf8'), headers };
+    },
+  });
+}
+
+/** A file of a version's bundle; null when the bundle has none of that name. */
+async function readFile(
+  objects: Dependencies['objects'],
+  { bundleKey }: ModelVersion,
+  name: string,
+): Promise<Uint8Array | null> {
+  try {
+    return await objects.get(`${bundleKey}/${name}`);
+  } catch (error) {
+    if (errorCodeOf(error) === 'not_found') return null;
+    throw error;
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+}
+
+function saysNothing({ modelName, version }: ModelVersion): PerennialError {
+  return new PerennialError(
+    'not_found',
+    `The bundle of version ${version} of ${modelName} says nothing about its confidence: it comes from elsewhere or from an earlier release, or is gone from the object store. Versions that are trained now say it.`,
+  );
 }

@@ -24,7 +24,7 @@ export function modelRoutes({ host, settings }: Pick<ApiDependencies, 'host' | '
       handle() {
         const served = modelOf(host.current(), settings.modelName);
         // Weak: replicas that serve the same bundle differ in when they loaded it.
-        const tag = `W/"${served.version.bundleSha256.slice(0, 16)}-${served.generation}"`;
+        const tag = `W/"${served.version.bundleSha256.slice(0, 16)}-${served.generation}-${served.serving.targetRisk}"`;
         return { body: modelInfo(served), headers: { ETag: tag, 'Cache-Control': 'no-cache' } };
       },
     }),

@@ -18,11 +18,13 @@ const frames = [
 const ticks = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
 /**
- * How often answers of each confidence are right, on the images of the test side and on those the temperature was
- * fitted on, as SVG text. Bars on the diagonal mean what they say.
+ * How often answers of each confidence are right, on the images of the test side and of the validation side, as SVG
+ * text. A model whose bars end on the diagonal is as sure as it is right.
  */
 export function drawReliability({ test, validation, uncalibratedTest, temperature }: Calibration): string {
-  const summary = `test calibration error ${test.calibrationError.toFixed(3)}, ${uncalibratedTest.calibrationError.toFixed(3)} before logits were divided by ${temperature.toFixed(3)}`;
+  const error = `test calibration error ${test.calibrationError.toFixed(3)}`;
+  const before = `${uncalibratedTest.calibrationError.toFixed(3)} before logits were divided by ${temperature.toFixed(3)}`;
+  const summary = temperature === 1 ? `${error}; logits are not scaled` : `${error}, ${before}`;
   return drawing(size, 'Reliability diagram', `${summary}; ${describe(test)}`, [
     text('Reliability', 16, 28, { 'font-size': 17, 'font-weight': 600 }),
     text(summary, 16, 48, { fill: palette.faintInk }),
@@ -34,8 +36,7 @@ export function drawReliability({ test, validation, uncalibratedTest, temperatur
 
 function drawLegend(): string {
   return (
-    line(648, 24, 670, 24, { stroke: palette.ink, 'stroke-dasharray': '4 3' }) +
-    text('as sure as it is right', 678, 28)
+    line(648, 24, 670, 24, { stroke: palette.ink, 'stroke-dasharray': '4 3' }) + text('as sure as it is right', 678, 28)
   );
 }
 
@@ -55,7 +56,11 @@ function drawPanel(title: string, reliability: Reliability, frame: Frame, colour
       ...reliability.bins.map((bin) => drawBin(bin, across, up, colour)),
       line(across(0), up(0), across(1), up(1), { stroke: palette.ink, 'stroke-dasharray': '4 3' }),
       ...reliability.bins.map((bin) => drawCount(bin, across, frame.bottom + 38)),
-      text('images', frame.left - 8, frame.bottom + 38, { 'text-anchor': 'end', fill: palette.faintInk, 'font-size': 10 }),
+      text('images', frame.left - 8, frame.bottom + 38, {
+        'text-anchor': 'end',
+        fill: palette.faintInk,
+        'font-size': 10,
+      }),
       text('confidence', (frame.left + frame.right) / 2, frame.bottom + 60, {
         fill: palette.faintInk,
         'text-anchor': 'middle',
@@ -82,7 +87,12 @@ function drawTick(frame: Frame, tick: number, across: Scale, up: Scale): string 
 }
 
 /** A bar as high as the share of right answers, and a mark where the mean confidence is. */
-function drawBin({ from, to, images, accuracy, meanConfidence }: Bin, across: Scale, up: Scale, colour: string): string {
+function drawBin(
+  { from, to, images, accuracy, meanConfidence }: Bin,
+  across: Scale,
+  up: Scale,
+  colour: string,
+): string {
   if (accuracy === null || meanConfidence === null) return '';
   const [x, width] = [across(from) + 1, across(to) - across(from) - 2];
   const tooltip = `confidence ${meanConfidence.toFixed(3)} on average, ${(100 * accuracy).toFixed(1)} % of ${images} right`;
@@ -93,7 +103,13 @@ function drawBin({ from, to, images, accuracy, meanConfidence }: Bin, across: Sc
     {},
     element('title', {}, tooltip) +
       element('rect', { ...bar, fill: colour, 'fill-opacity': 0.75 }) +
-      element('circle', { cx: across(meanConfidence), cy: up(accuracy), r: 3, fill: palette.paper, stroke: palette.ink }),
+      element('circle', {
+        cx: across(meanConfidence),
+        cy: up(accuracy),
+        r: 3,
+        fill: palette.paper,
+        stroke: palette.ink,
+      }),
   );
 }
 

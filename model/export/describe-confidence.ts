@@ -6,9 +6,14 @@ const thresholds = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 export function describeConfidence(calibration: Calibration): string[] {
   const { temperature, uncalibratedTest, test, riskImages, riskCurve } = calibration;
   const rows = thresholds.map((threshold) => describeThreshold(threshold, riskCurve, riskImages));
+  const [before, after] = [uncalibratedTest.calibrationError.toFixed(3), test.calibrationError.toFixed(3)];
   return [
-    `Logits are divided by ${temperature.toFixed(3)}, fitted on the validation images.`,
-    `That took the test calibration error (of ${test.images} images) from ${uncalibratedTest.calibrationError.toFixed(3)} to ${test.calibrationError.toFixed(3)}.`,
+    ...(temperature === 1
+      ? [`The images below give no reason to scale its logits; its test calibration error is ${after}.`]
+      : [
+          `Logits are divided by ${temperature.toFixed(3)}, fitted on the images below.`,
+          `That took the test calibration error from ${before} to ${after}.`,
+        ]),
     '',
     `Of ${riskImages} images that the answering classifier was not trained on:`,
     '',

@@ -3,7 +3,7 @@ import type { CrossValidation, ModelMetrics } from '../../contracts/training.js'
 import { evaluate } from '../evaluation/evaluate.js';
 import { measureReliability } from '../evaluation/reliability.js';
 import { drawRiskCurve } from '../evaluation/risk-curve.js';
-import { fitTemperature, softmax } from '../evaluation/temperature.js';
+import { chooseTemperature, softmax } from '../evaluation/temperature.js';
 import type { PackageJob } from '../jobs.js';
 import type { Checkpoint } from '../training/checkpoint.js';
 import { crossValidate } from '../training/cross-validate.js';
@@ -23,9 +23,9 @@ interface Answers {
 }
 
 /**
- * All figures of a bundle: the temperature fitted on the validation side, both held-out sides measured with it, and
- * for classifiers on stored features a cross-validation over what is not the test side. Their answers to images they
- * had not seen are several times as many as the validation side has, so that the risk of an answer is told from them.
+ * All figures of a bundle: both held-out sides measured with the temperature, and for classifiers on stored features a
+ * cross-validation over what is not the test side. Its classifiers answer for several times as many images they had not
+ * seen as the validation side has, so that temperature and risk are taken from them; else from the validation side.
  */
 export async function measureModel(
   job: PackageJob,
@@ -35,7 +35,9 @@ export async function measureModel(
 ): Promise<Measured> {
   const validation = answersOf(rows.sides.validation, rows, scores);
   const test = answersOf(rows.sides.test, rows, scores);
-  const temperature = fitTemperature(validation.logits, validation.truths);
+  const crossValidated = await crossValidateHead(job, rows, scores, checkpoint);
+  const unseen = crossValidated?.answers ?? validation;
+  const temperature = chooseTemperature(unseen.logits, unseen.truths);
   const evaluateSide = (side: Answers): ModelMetrics['test'] =>
     evaluate({
       probabilities: probabilitiesOf(side, temperature),
@@ -43,8 +45,6 @@ export async function measureModel(
       labels: job.labels,
       seed: job.hyperparameters.seed,
     });
-  const crossValidated = await crossValidateHead(job, rows, scores, checkpoint);
-  const riskSample = crossValidated?.answers ?? validation;
   const reliability = (side: Answers, at: number): Calibration['test'] =>
     measureReliability(probabilitiesOf(side, at), side.truths);
   const uncalibratedTest = reliability(test, 1);
@@ -63,8 +63,8 @@ export async function measureModel(
       validation: reliability(validation, temperature),
       test: reliability(test, temperature),
       uncalibratedTest,
-      riskImages: riskSample.truths.length,
-      riskCurve: drawRiskCurve(probabilitiesOf(riskSample, temperature), riskSample.truths),
+      riskImages: unseen.truths.length,
+      riskCurve: drawRiskCurve(probabilitiesOf(unseen, temperature), unseen.truths),
     },
   };
 }

@@ -2,41 +2,45 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type References } from '../../contracts/bundle.js';
 import { coverRows } from '../features/cover-rows.js';
-import { distancesToNearest, unitVector } from '../features/unit-vectors.js';
+import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
-import type { Scores } from './score.js';
+import { usesStoredFeatures, type Scores } from './score.js';
 
 /** Rows that a prediction is compared with: each costs a dot product. */
 const mostCovering = 256;
 /** Rows of a bundle: 20 MB of the backbone's features. */
 const mostReferences = 4096;
-/** Share of held-out images that shall count as familiar, where they are enough to tell. */
-const familiarShare = 0.99;
+/** Share of images never seen that shall count as familiar, where there are enough to tell. */
+const familiarShare = 0.98;
 
-/** Features of held-out images as a form of the network gives them. */
-export interface HeldOutFeatures {
+/** Features of validation images as another form of the network gives them, by row. */
+export interface FeaturesOfRows {
+  rows: readonly number[];
   features: readonly Float32Array[];
 }
 
 /**
  * Writes the training images a prediction is compared with, and the distance from which a picture is unlike all of
- * them: one that held-out images have no more often than one time in a hundred, or none of them has when they are few.
+ * them: one that no more than two in a hundred images have which the model never saw.
  */
 export async function writeReferences(
   job: PackageJob,
   rows: LabelledRows,
   scores: Scores,
-  int8: HeldOutFeatures | null,
+  int8: FeaturesOfRows | null,
 ): Promise<void> {
   const chosen = chooseRows(job, rows);
   const candidates = chosen.map((row) => unitVector(scores.features[row] ?? new Float32Array()));
   const order = coverRows(candidates, mostCovering);
   const vectors = order.map((place) => candidates[place] ?? new Float32Array());
   const covering = vectors.slice(0, mostCovering);
-  const validation = rows.sides.validation.map((row) => scores.features[row] ?? new Float32Array());
-  const fp32 = familiarLimit(distancesToNearest(validation.map(unitVector), covering));
+  const toNearest = (feature: Float32Array): number => distanceToNearest(unitVector(feature), covering);
+  const heldOut = rows.sides.validation.map((row) => toNearest(scores.features[row] ?? new Float32Array()));
+  const fp32 = familiarLimit([...heldOut, ...distancesAmong(covering, job, rows)]);
+  const shiftOf = (row: number, feature: Float32Array = new Float32Array()): number =>
+    toNearest(feature) - toNearest(scores.features[row] ?? new Float32Array());
   const references: References = {
     dimensions: vectors[0]?.length ?? 0,
     covering: covering.length,
@@ -46,7 +50,7 @@ export async function writeReferences(
     }),
     unfamiliarAbove: {
       fp32: fp32.limit,
-      int8: int8 && familiarLimit(distancesToNearest(int8.features.map(unitVector), covering)).limit,
+      int8: int8 && fp32.limit + mean(int8.rows.map((row, place) => shiftOf(row, int8.features[place]))),
     },
     heldOutShare: fp32.share,
   };
@@ -67,11 +71,29 @@ function chooseRows({ labels, hyperparameters }: PackageJob, { sides, truths }: 
   });
 }
 
-/** The conformal quantile: with n images, the (n + 1) × 99 % th of their distances, or the largest. */
+/**
+ * How far training images are from the nearest other one. To a backbone that was not trained on them they are as new as
+ * those held out, and many more. Only where all of them are compared with: the first of many lie further apart.
+ */
+function distancesAmong(covering: readonly Float32Array[], job: PackageJob, { sides }: LabelledRows): number[] {
+  if (!usesStoredFeatures(job.hyperparameters) || covering.length < Math.max(sides.train.length, 2)) return [];
+  return covering.map((vector, row) =>
+    distanceToNearest(
+      vector,
+      covering.filter((_, other) => other !== row),
+    ),
+  );
+}
+
+/** The conformal quantile: with n images, the (n + 1) × 98 % th of their distances, or the largest. */
 export function familiarLimit(distances: readonly number[]): { limit: number; share: number } {
   const ascending = [...distances].sort((a, b) => a - b);
   const rank = Math.min(ascending.length, Math.ceil((ascending.length + 1) * familiarShare));
   return { limit: ascending[rank - 1] ?? 2, share: rank / (ascending.length + 1) };
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function joinVectors(vectors: readonly Float32Array[]): Uint8Array {

@@ -16,10 +16,7 @@ export function unitDistance(one: Float32Array, other: Float32Array): number {
   return Math.sqrt(squares);
 }
 
-/** How far each vector is from the nearest reference. */
-export function distancesToNearest(
-  vectors: readonly Float32Array[],
-  references: readonly Float32Array[],
-): number[] {
-  return vectors.map((vector) => Math.min(...references.map((reference) => unitDistance(vector, reference))));
+/** How far a vector is from the nearest reference. */
+export function distanceToNearest(vector: Float32Array, references: readonly Float32Array[]): number {
+  return references.reduce((least, reference) => Math.min(least, unitDistance(vector, reference)), Infinity);
 }

@@ -1,6 +1,8 @@
+import { servingPolicySchema } from '../../contracts/policy.js';
 import type { ModelVersion } from '../../contracts/registry.js';
 import type { ServedModel } from '../../api/model-host.js';
 import type { Engine, Prediction } from '../../model/serving/engine.js';
+import { chooseAbstention } from '../../domain/abstention.js';
 import { evaluationOf } from './figures.js';
 
 /** A version in Production of which nothing but its number and digest matters. */
@@ -40,7 +42,17 @@ export function predictionOf(probabilities: number[], labels: readonly string[] 
 
 /** A model that serves, with nothing but its engine and its number. */
 export function servedOf(engine: Engine, number = 1): ServedModel {
-  return { engine, version: versionOf(number), generation: number, loadedAt: new Date(), abstainBelow: null };
+  const abstention = chooseAbstention(null, 1);
+  const serving = servingPolicySchema.parse({});
+  return {
+    engine,
+    version: versionOf(number),
+    generation: number,
+    loadedAt: new Date(),
+    abstainBelow: null,
+    abstention,
+    serving,
+  };
 }
 
 export type FakeEngine = Engine & { closed: boolean };

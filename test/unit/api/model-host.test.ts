@@ -1,5 +1,7 @@
 import { createModelHost, type ModelHost, type ServedModel } from '../../../api/model-host.js';
+import type { Calibration } from '../../../contracts/bundle.js';
 import { PerennialError } from '../../../contracts/errors.js';
+import { modelPolicySchema } from '../../../contracts/policy.js';
 import { createLogger } from '../../../platform/logging.js';
 import type { Replica, ServingState } from '../../../stores/registry.js';
 import { poll } from '../../support/api-client.js';
@@ -8,6 +10,8 @@ import { fakeEngine, predictionOf, versionOf as version, type FakeEngine } from 
 describe('the model host', () => {
   let state: ServingState;
   let recordIsAway: boolean;
+  let targetRisk: number | 'away';
+  let calibration: Calibration | null;
   let loads: number[];
   let engines: FakeEngine[];
   let failing: Set<number>;
@@ -32,6 +36,12 @@ describe('the model host', () => {
           return recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve();
         },
       },
+      policies: {
+        get: () =>
+          targetRisk === 'away'
+            ? Promise.reject(new Error('away'))
+            : Promise.resolve(modelPolicySchema.parse({ serving: { targetRisk } })),
+      },
       subscribe(onHint) {
         hint = onHint;
         return Promise.resolve(() => Promise.resolve());
@@ -45,7 +55,7 @@ describe('the model host', () => {
           predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
         });
         engines.push(engine);
-        return Promise.resolve(engine);
+        return Promise.resolve(Object.assign(engine, { calibration }));
       },
       onChange: (served) => changes.push(served),
       logger: createLogger('test', 'silent'),
@@ -57,6 +67,8 @@ describe('the model host', () => {
   beforeEach(() => {
     state = { generation: 0, version: null };
     recordIsAway = false;
+    targetRisk = 0.05;
+    calibration = null;
     loads = [];
     engines = [];
     failing = new Set();
@@ -205,6 +217,32 @@ describe('the model host', () => {
     recordIsAway = false;
     state = { generation: 2, version: version(2) };
     await serving(2);
+  });
+
+  it('abstains as its policy says, after a change without loading again, and as it said last while it is away', async () => {
+    const reliability = { images: 0, calibrationError: 0, bins: [] };
+    const sides = { validation: reliability, test: reliability, uncalibratedTest: reliability };
+    const riskCurve = [
+      { threshold: 0.6, accepted: 99, wrong: 9 },
+      { threshold: 0.9, accepted: 49, wrong: 0 },
+    ];
+    calibration = { temperature: 1, ...sides, riskImages: 99, riskCurve };
+    startHost(10);
+    await serve(1, 1);
+    const abstainsBelow = (expected: number | null): Promise<unknown> =>
+      poll(
+        () => Promise.resolve(host.current()?.abstainBelow),
+        (now) => now === expected,
+      );
+    await abstainsBelow(0.9);
+    targetRisk = 0.1;
+    await abstainsBelow(0.6);
+    targetRisk = 'away';
+    await serve(2, 2);
+    expect(host.current()).toMatchObject({ abstainBelow: 0.6, abstention: { targetRisk: 0.1, riskBound: 0.1 } });
+    targetRisk = 1;
+    await abstainsBelow(null);
+    expect(loads).toEqual([1, 2]);
   });
 
   it('closes its engine when it stops', async () => {

@@ -97,6 +97,14 @@ const info: z.infer<typeof modelInfoSchema> = {
   generation: 1,
   loaded_at: at(0),
   metrics,
+  calibration: {
+    calibration_error: 0.02,
+    target_risk: 0.05,
+    abstain_below: 0.7,
+    coverage: 0.98,
+    risk_bound: 0.04,
+    note: '',
+  },
 };
 const prediction: z.infer<typeof predictionSchema> = {
   prediction: 'dandelion',
