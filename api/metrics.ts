@@ -4,6 +4,7 @@ import { shedReasons as engineShedReasons } from '../model/serving/admission.js'
 import type { Prediction } from '../model/serving/engine.js';
 import { createBatchMetrics, type BatchMetrics } from './batch-metrics.js';
 import { createExplanationMetrics, type ExplanationMetrics } from './explanation-metrics.js';
+import { createCacheMetrics, type CacheMetrics } from './cache-metrics.js';
 import { createFeedbackMetrics, type FeedbackMetrics } from './feedback-metrics.js';
 import type { ServedModel } from './model-host.js';
 
@@ -37,9 +38,11 @@ export interface RequestFacts {
   seconds: number;
 }
 
-export interface ApiMetrics extends FeedbackMetrics, ExplanationMetrics, BatchMetrics {
+export interface ApiMetrics extends FeedbackMetrics, ExplanationMetrics, BatchMetrics, CacheMetrics {
   countRequest(facts: RequestFacts): void;
   countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
+  /** A prediction that was made before, for the same picture. */
+  countKnownPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
   /** A prediction on a tensor: it is not decoded, and its time is that of its whole request. */
   countTensorPrediction(modelVersion: string, prediction: Prediction): void;
   countPredictionError(code: ErrorCode): void;
@@ -61,6 +64,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
   return {
     ...createRequestMetrics(registry),
     ...createFeedbackMetrics(registry),
+    ...createCacheMetrics(registry),
     ...createBatchMetrics(registry),
     ...createExplanationMetrics(registry),
     ...predictions,
@@ -105,7 +109,7 @@ function createRequestMetrics(registry: Registry): Pick<ApiMetrics, 'countReques
 
 interface PredictionMetrics extends Pick<
   ApiMetrics,
-  'countPrediction' | 'countTensorPrediction' | 'countPredictionError'
+  'countPrediction' | 'countKnownPrediction' | 'countTensorPrediction' | 'countPredictionError'
 > {
   /** Every class of a model gets its series at 0, so that rates are right from the first prediction. */
   startSeries(modelVersion: string, labels: readonly string[]): void;
@@ -123,6 +127,11 @@ function createPredictionMetrics(registry: Registry): PredictionMetrics {
       series.phases.observe({ phase: 'queue' }, phases.queueMs / 1000);
       series.phases.observe({ phase: 'decode' }, phases.decodeMs / 1000);
       series.phases.observe({ phase: 'infer' }, phases.inferMs / 1000);
+    },
+    countKnownPrediction(modelVersion, { label, confidence }, seconds) {
+      series.total.inc({ model_version: modelVersion, predicted_class: label });
+      series.duration.observe(seconds);
+      series.confidence.observe(confidence);
     },
     countTensorPrediction(modelVersion, { label, confidence }) {
       series.total.inc({ model_version: modelVersion, predicted_class: label });

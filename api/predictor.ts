@@ -6,6 +6,7 @@ import type { InputKeeping, OfferedInput } from './input-keeping.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost, ServedModel } from './model-host.js';
 import type { PredictionLog } from './prediction-log.js';
+import { cacheKey, type PredictionCache } from './prediction-cache.js';
 import { sha256Of } from './sha256.js';
 
 export interface PredictionRequest extends JobOptions {
@@ -39,12 +40,22 @@ export interface Predictor {
   ): Promise<Predicted & { explanation: Explanation }>;
 }
 
+type PredictorMetrics =
+  | 'countPrediction'
+  | 'countKnownPrediction'
+  | 'countTensorPrediction'
+  | 'countExplanation'
+  | 'countShed'
+  | 'countCache';
+
 export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<ApiMetrics, 'countPrediction' | 'countTensorPrediction' | 'countExplanation' | 'countShed'>;
+  metrics: Pick<ApiMetrics, PredictorMetrics>;
   predictionLog: Pick<PredictionLog, 'keep'>;
   inputKeeping: Pick<InputKeeping, 'offer'>;
   modelName: string;
+  /** Answers to pictures that came before; none are kept without it. */
+  cache?: PredictionCache | null;
 }
 
 export function createPredictor(options: PredictorOptions): Predictor {
@@ -52,6 +63,13 @@ export function createPredictor(options: PredictorOptions): Predictor {
 }
 
 type Picture = Omit<OfferedInput, 'predictionId'>;
+
+interface Recalled {
+  imageSha256: string;
+  prediction: Prediction;
+  /** Whether the model was not asked for it again. */
+  isKnown: boolean;
+}
 
 class CountingPredictor implements Predictor {
   constructor(private readonly options: PredictorOptions) {}
@@ -63,12 +81,11 @@ class CountingPredictor implements Predictor {
   async image(bytes: Uint8Array, { route, ...job }: PredictionRequest): Promise<Predicted> {
     const served = this.served();
     const startedAt = performance.now();
-    const [imageSha256, prediction] = await Promise.all([
-      sha256Of(bytes),
-      this.countingShed(served.engine.predictImage(bytes, job)),
-    ]);
+    const { imageSha256, prediction, isKnown } = await this.predictOrRecall(served, bytes, job);
     const latencyMs = performance.now() - startedAt;
-    this.options.metrics.countPrediction(String(served.version.version), prediction, latencyMs / 1000);
+    const version = String(served.version.version);
+    if (isKnown) this.options.metrics.countKnownPrediction(version, prediction, latencyMs / 1000);
+    else this.options.metrics.countPrediction(version, prediction, latencyMs / 1000);
     return this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs });
   }
 
@@ -99,6 +116,22 @@ class CountingPredictor implements Predictor {
     this.options.metrics.countExplanation(explanation.method, latencyMs / 1000);
     const facts = { route, picture: { imageSha256, bytes }, latencyMs };
     return { ...this.keep(served, explanation.prediction, facts), explanation };
+  }
+
+  /** Asks the cache, if there is one, before the engine; without one the picture is summed meanwhile. */
+  private async predictOrRecall(served: ServedModel, bytes: Uint8Array, job: JobOptions): Promise<Recalled> {
+    const { cache, metrics } = this.options;
+    const predict = (): Promise<Prediction> => this.countingShed(served.engine.predictImage(bytes, job));
+    if (!cache) {
+      const [imageSha256, prediction] = await Promise.all([sha256Of(bytes), predict()]);
+      return { imageSha256, prediction, isKnown: false };
+    }
+    const imageSha256 = await sha256Of(bytes);
+    // Whoever has a deadline or time to spare would impose it on who joins.
+    const canJoin = job.deadlineAt === undefined && job.lane !== 'background';
+    const { prediction, result } = await cache.answer(cacheKey(served, imageSha256), predict, canJoin);
+    metrics.countCache(result);
+    return { imageSha256, prediction, isKnown: result !== 'miss' };
   }
 
   private keep(

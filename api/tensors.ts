@@ -2,7 +2,8 @@ import { PerennialError } from '../contracts/errors.js';
 import { inputSize } from '../contracts/training.js';
 
 const rowBytes = inputSize * 3;
-const imageBytes = inputSize * rowBytes;
+/** Bytes of one image as the model takes it. */
+export const imageBytes = inputSize * rowBytes;
 
 /** More than fit into the largest body; without it, a body of empty lists would ask for terabytes of pixels. */
 export const mostImages = 100;
@@ -11,30 +12,43 @@ export const mostImages = 100;
  * Pixels of images sent as nested lists: `inputs[image][row][column][channel]`, 224×224×3, RGB from 0 to 255, rounded
  * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
  */
-export function parseImageTensors(inputs: readonly unknown[]): Uint8Array {
-  if (inputs.length > mostImages)
-    throw fault('#/inputs', `expected at most ${mostImages} images, got ${inputs.length}`);
+export function parseImageTensors(inputs: readonly unknown[], pointer = '#/inputs'): Uint8Array {
+  requireFew(inputs.length, pointer);
   const pixels = new Uint8Array(inputs.length * imageBytes);
   for (const [image, rows] of inputs.entries()) {
-    const at = `#/inputs/${image}`;
-    for (const [y, columns] of list(rows, inputSize, at, 'rows').entries()) {
-      parseRow(columns, pixels, image * imageBytes + y * rowBytes, `${at}/${y}`);
-    }
+    writeImageTensor(rows, pixels, image * imageBytes, `${pointer}/${image}`);
   }
   return pixels;
 }
 
-function parseRow(columns: unknown, pixels: Uint8Array, offset: number, at: string): void {
-  for (const [x, channels] of list(columns, inputSize, at, 'columns').entries()) {
-    const values = list(channels, 3, `${at}/${x}`, 'channels');
-    for (let channel = 0; channel < 3; channel++) {
-      const value = values[channel];
-      // NaN fails both comparisons; JSON knows none, but a caller of this function may.
-      if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
-        throw fault(`${at}/${x}/${channel}`, `expected a number from 0 to 255, got ${shown(value)}`);
-      }
-      pixels[offset + x * 3 + channel] = Math.round(value);
+/** Refuses more images than one request may hold. Throws `invalid_tensor`. */
+export function requireFew(images: number, pointer: string): void {
+  if (images > mostImages) throw fault(pointer, `expected at most ${mostImages} images, got ${images}`);
+}
+
+/** Writes one image into `pixels`: nested lists, 224×224×3. Throws `invalid_tensor` that points at the first wrong place. */
+export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
+  for (const [y, columns] of list(rows, inputSize, pointer, 'rows').entries()) {
+    for (const [x, channels] of list(columns, inputSize, `${pointer}/${y}`, 'columns').entries()) {
+      const at = `${pointer}/${y}/${x}`;
+      writeValues(list(channels, 3, at, 'channels'), pixels, offset + y * rowBytes + x * 3, at);
     }
+  }
+}
+
+/** The same for one list of all values, row by row, as the columns of a table are. */
+export function writeFlatImage(values: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
+  writeValues(list(values, imageBytes, pointer, 'values'), pixels, offset, pointer);
+}
+
+function writeValues(values: readonly unknown[], pixels: Uint8Array, offset: number, pointer: string): void {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    // NaN fails both comparisons; JSON knows none, but a caller of this function may.
+    if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
+      throw fault(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
+    }
+    pixels[offset + index] = Math.round(value);
   }
 }
 
