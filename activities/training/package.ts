@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { bundleFiles } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
+import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
 import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
 import { runArtifactKey } from '../../stores/object-keys.js';
 import { sumOfFile } from '../../platform/file-sum.js';
@@ -59,7 +60,10 @@ export async function packageModel(deps: TrainingDependencies, input: TrainingIn
   );
 }
 
-/** The trainer's inputs, and for a model that trains on features a few test images to prove the export on. */
+/**
+ * The trainer's inputs, and for a model that trains on features some images: of the test side to prove the export on,
+ * of the others to quantize it with.
+ */
 async function fetchPackagingInputs(
   deps: TrainingDependencies,
   input: TrainingInput,
@@ -68,8 +72,9 @@ async function fetchPackagingInputs(
 ): Promise<TrainerInputs> {
   const inputs = await fetchTrainerInputs(deps, input, folder, signal);
   if (inputs.images.length > 0) return inputs;
-  const sample = inputs.examples.filter(({ side }) => side === 'test').slice(0, parityImages);
-  const sha256s = sample.map(({ sha256 }) => sha256);
+  const test = inputs.examples.filter(({ side }) => side === 'test').slice(0, parityImages);
+  const { ranges, judged } = chooseQuantizationSample(inputs.examples);
+  const sha256s = [...test.map(({ sha256 }) => sha256), ...ranges, ...judged];
   return { ...inputs, images: await fetchImages(deps, sha256s, join(folder, 'images'), signal) };
 }
 

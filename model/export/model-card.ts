@@ -1,11 +1,17 @@
+import type { Quantization } from '../../contracts/bundle.js';
 import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training.js';
 import type { PackageJob } from '../jobs.js';
 import { describeConfidence } from './describe-confidence.js';
+import { describeQuantization } from './describe-quantization.js';
 import type { Measured } from './measure-model.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 
 /** The text that tells a person what a model is, how good it is and where that ends. Markdown. */
-export function writeModelCard(job: PackageJob, rows: LabelledRows, { metrics, calibration }: Measured): string {
+export function writeModelCard(
+  job: PackageJob,
+  rows: LabelledRows,
+  { metrics, calibration, quantization }: Measured & { quantization: Quantization },
+): string {
   return [
     `# ${job.modelName}`,
     '',
@@ -25,6 +31,10 @@ export function writeModelCard(job: PackageJob, rows: LabelledRows, { metrics, c
     '## What its confidence means',
     '',
     ...describeConfidence(calibration),
+    '',
+    '## In 8 bits',
+    '',
+    ...describeQuantization(quantization),
     '',
     '## Data',
     '',

@@ -30,6 +30,16 @@ export function floatTensor(name: string, dims: number[], values: Float32Array):
   return { name, dims, dataType: onnx.TensorProto.DataType.FLOAT, rawData };
 }
 
+/** Integers of one of the small types that belong to the graph. */
+export function byteTensor(
+  name: string,
+  dataType: number,
+  dims: number[],
+  values: Int8Array | Uint8Array | Int32Array,
+): onnxProto.onnx.ITensorProto {
+  return { name, dims, dataType, rawData: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+}
+
 /** A list of integers that belongs to the graph. */
 export function integerTensor(name: string, values: number[]): onnxProto.onnx.ITensorProto {
   return { name, dims: [values.length], dataType: onnx.TensorProto.DataType.INT64, int64Data: values };

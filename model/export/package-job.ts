@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles } from '../../contracts/bundle.js';
+import { bundleFiles, type Quantization } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
@@ -19,6 +19,7 @@ import { writeModelCard } from './model-card.js';
 import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
 import { checkParity } from './parity.js';
+import { quantizeModel } from './quantize.js';
 import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
 import { runTfjsModel, writeTfjsModel } from './tfjs-files.js';
@@ -36,11 +37,13 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const measured = await measureModel(job, rows, scores, checkpoint);
   const { metrics } = measured;
   await mkdir(job.outputFolder, { recursive: true });
-  await writeDescriptions(job, rows, scores, measured);
-  await writeReferences(job, rows, scores, null);
-  await writeModels(job, calibrateNetwork(network, metrics.temperature));
+  const calibrated = calibrateNetwork(network, metrics.temperature);
+  await writeModels(job, calibrated);
   const parityMaxAbsoluteError = await checkParity(job.outputFolder, await drawParitySample(job, rows, scores));
-  await writeProbe(job.outputFolder, await answersToProbe(job));
+  const { report, int8 } = await quantizeModel(job, rows, scores, calibrated, metrics.temperature);
+  await writeDescriptions(job, rows, scores, { ...measured, quantization: report });
+  await writeReferences(job, rows, scores, int8);
+  await writeProbe(job.outputFolder, await answersToProbe(job), int8?.probe);
   const manifest = await writeManifest(job.outputFolder, {
     modelName: job.modelName,
     runId: job.runId,
@@ -78,7 +81,7 @@ async function writeDescriptions(
   job: PackageJob,
   rows: LabelledRows,
   scores: Scores,
-  { metrics, calibration }: Measured,
+  { metrics, calibration, quantization }: Measured & { quantization: Quantization },
 ): Promise<void> {
   const write = (name: string, text: string): Promise<void> => writeFile(join(job.outputFolder, name), text);
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -86,7 +89,7 @@ async function writeDescriptions(
   await write(bundleFiles.preprocessing, json(preprocessing));
   await write(bundleFiles.metrics, json(metrics));
   await write(bundleFiles.driftReference, json(describeReference(scores, job.labels)));
-  await write(bundleFiles.modelCard, writeModelCard(job, rows, { metrics, calibration }));
+  await write(bundleFiles.modelCard, writeModelCard(job, rows, { metrics, calibration, quantization }));
   await write(bundleFiles.calibration, json(calibration));
   await write(bundleFiles.reliability, drawReliability(calibration));
   await write(bundleFiles.curves, drawCurves(metrics.epochs, metrics.bestEpoch));
@@ -95,5 +98,5 @@ async function writeDescriptions(
 
 async function writeModels(job: PackageJob, { operations, weights }: TrainedNetwork): Promise<void> {
   await writeTfjsModel(job.outputFolder, operations, weights);
-  await writeFile(join(job.outputFolder, bundleFiles.onnx), encodeOnnx(operations, weights, job.labels.length));
+  await writeFile(join(job.outputFolder, bundleFiles.onnx), encodeOnnx(operations, weights));
 }

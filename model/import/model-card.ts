@@ -49,6 +49,7 @@ export function writeImportCard({ order, checked, metrics, digest }: ImportCardI
     '- It knows only the classes above and gives one of them for any image, also for one that shows neither.',
     '- Images are brought to 224×224 pixels without regard to their proportions; small details are lost.',
     `- With ${test.images} test images the accuracy is known no better than ${low.toFixed(3)} to ${high.toFixed(3)}.`,
+    '- It is served in 32 bits: only networks trained here are brought to 8.',
     '- How it was trained, and for what, only those know who made it.',
     '',
     '## Licences',

@@ -52,7 +52,19 @@ describe('a model card', () => {
       { threshold: 0.85, accepted: 30, wrong: 1 },
     ],
   };
-  const card = writeModelCard(job, rows, { metrics, calibration });
+  const quantization = {
+    rangeImages: 60,
+    images: 45,
+    fp32Accuracy: 0.956,
+    int8Accuracy: 0.933,
+    agreement: 0.978,
+    meanAbsoluteDifference: 0.0123,
+    maxAbsoluteDifference: 0.2,
+    sizeBytes: 3_770_000,
+    passed: true,
+    reasons: [],
+  };
+  const card = writeModelCard(job, rows, { metrics, calibration, quantization });
 
   it('takes labels as text, whatever they hold', () => {
     expect(card).toContain('| a\\|b |');
@@ -69,6 +81,25 @@ describe('a model card', () => {
     expect(card).toContain('from 0.250 to 0.150');
     expect(card).toContain('| 0.80 | 30 (75.0 %) | 1 (3.3 %) |');
     expect(card).toContain('| 0.90 | 0 (0.0 %) | 0 |');
+  });
+
+  it('says what 8 bits cost, or why there are none', () => {
+    for (const part of [
+      '(3.8 MB)',
+      '60 training images',
+      '45 validation images',
+      '0.933',
+      '0.956',
+      '0.978',
+      '0.0123',
+    ]) {
+      expect(card).toContain(part);
+    }
+    const refused = { ...quantization, passed: false, reasons: ['Passed: much.', 'Failed: not alike.'] };
+    const without = writeModelCard(job, rows, { metrics, calibration, quantization: refused });
+    expect(without).toContain('served in 32 bits');
+    expect(without).toContain('- Failed: not alike.');
+    expect(without).not.toContain('Passed');
   });
 
   it('names what the model was made of', () => {

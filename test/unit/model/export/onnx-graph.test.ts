@@ -36,7 +36,7 @@ describe.each([
 ] as const)('the ONNX graph of %s', (architecture, side) => {
   it('adds up its class activations to the logits', async () => {
     const network = await networkOf(architecture);
-    const session = await InferenceSession.create(encodeOnnx(network.operations, network.weights, classes));
+    const session = await InferenceSession.create(encodeOnnx(network.operations, network.weights));
     const image = new Tensor('uint8', noise(), [images, inputSize, inputSize, 3]);
     const outputs = await session.run({ [onnxNames.image]: image });
     expect(outputs[onnxNames.classActivations]?.dims).toEqual([images, classes, side, side]);

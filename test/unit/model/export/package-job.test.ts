@@ -103,7 +103,10 @@ describe('the bundle of a classifier on the backbone', () => {
       const random = createRandom(1);
       const pixels = Uint8Array.from({ length: 3 * pixelBytes }, () => random() * 256);
       const session = await InferenceSession.create(join(folder, bundleFiles.onnx));
-      expect([session.inputNames, session.outputNames]).toEqual([['image'], ['probabilities', 'features']]);
+      expect([session.inputNames, session.outputNames]).toEqual([
+        ['image'],
+        ['probabilities', 'features', 'class_activations'],
+      ]);
       await session.release();
       const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), pixels, 3);
       expect([probabilities.length, features.length]).toEqual([6, 3840]);

@@ -28,7 +28,7 @@ async function compareWithOnnx(folder: string, images: ImageFile[]): Promise<num
   );
   const network = await assembleNetwork('efficientnet-lite0', createClassifierWeights(backboneFeatures, 2, 1));
   const modelPath = join(folder, 'model.onnx');
-  await writeFile(modelPath, encodeOnnx(network.operations, network.weights, 2));
+  await writeFile(modelPath, encodeOnnx(network.operations, network.weights));
   const errors: number[] = [];
   for await (const { pixels } of decodeBatches(images, images.length)) {
     const { features } = await runOnnxModel(modelPath, pixels, images.length);

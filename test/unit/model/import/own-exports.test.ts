@@ -35,7 +35,7 @@ describe.each(['efficientnet-lite0', 'cnn'] as const)('what Perennial itself exp
   it('is taken in as ONNX, with its features', () =>
     withFolder(async (folder) => {
       const { operations, weights } = await networks[architecture]();
-      const files = await writeUploads(folder, { 'a.onnx': encodeOnnx(operations, weights, classes) });
+      const files = await writeUploads(folder, { 'a.onnx': encodeOnnx(operations, weights) });
       expect((await importModel(importJobOf(files, folder))).notes).toEqual([]);
     }));
 });

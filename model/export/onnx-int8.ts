@@ -1,0 +1,141 @@
+import onnxProto from 'onnx-proto';
+import { onnxNames } from '../../contracts/bundle.js';
+import { preprocessing, type Operation, type Weights } from '../architectures/network.js';
+import {
+  addClassifier,
+  describeConvolution,
+  encodeModel,
+  halving,
+  type Convolution,
+  type Graph,
+} from './onnx-model.js';
+import { attributes, byteTensor, floatTensor, node } from './onnx-parts.js';
+import { parametersOf, quantizeKernel, type Parameters, type Range } from './quantize-tensors.js';
+
+const { INT8, INT32, UINT8 } = onnxProto.onnx.TensorProto.DataType;
+
+interface Int8Graph extends Graph {
+  /** How the bytes of each quantized output are read, by operation. */
+  parameters: Map<string, Parameters>;
+}
+
+const bytesOf = (name: string): string => `${name}/bytes`;
+const floatsOf = (name: string): string => `${name}/floats`;
+
+/** The image itself is its first quantized tensor: (byte - mean) / std needs no arithmetic of its own. */
+const image = 'scale';
+const imageParameters: Parameters = { scale: 1 / preprocessing.std, zeroPoint: preprocessing.mean };
+
+/**
+ * Writes the network of `encodeOnnx` with 8-bit convolutions and sums and the same ends. Between the operations values
+ * are bytes, read by the `ranges` that were seen of each operation; ONNX Runtime joins the conversions around an
+ * operation with it. Average and classifier stay floats: they cost nothing, and keep `features` fine.
+ */
+export function encodeInt8Onnx(
+  operations: readonly Operation[],
+  weights: Weights,
+  ranges: ReadonlyMap<string, Range>,
+): Uint8Array {
+  const graph: Int8Graph = { nodes: [], initializers: [], outputs: [], parameters: new Map() };
+  graph.nodes.push(node('Transpose', [onnxNames.image], bytesOf(image), attributes({ perm: [0, 3, 1, 2] })));
+  addParameters(graph, image, imageParameters);
+  let current = image;
+  for (const operation of operations) current = addOperation(graph, operation, weights, ranges, current);
+  return encodeModel(graph);
+}
+
+function addOperation(
+  graph: Int8Graph,
+  operation: Operation,
+  weights: Weights,
+  ranges: ReadonlyMap<string, Range>,
+  input: string,
+): string {
+  const { name } = operation;
+  switch (operation.kind) {
+    case 'convolution':
+    case 'depthwise':
+      addParameters(graph, name, parametersOf(rangeOf(ranges, name)));
+      addConvolution(graph, operation, weights, input);
+      return name;
+    case 'add': {
+      addParameters(graph, name, parametersOf(rangeOf(ranges, name)));
+      const terms = [input, operation.other].map((term) => read(graph, term, name));
+      graph.nodes.push(node('Add', terms, floatsOf(name)));
+      write(graph, name, floatsOf(name), bytesOf(name));
+      return name;
+    }
+    case 'average':
+      return input;
+    case 'dense':
+      addClassifier(graph, read(graph, input, name), name, weights);
+      return name;
+  }
+}
+
+/** Its activation is the range of its output: what lies outside is cut off when it becomes a byte. */
+function addConvolution(graph: Int8Graph, operation: Convolution, weights: Weights, input: string): void {
+  const { name } = operation;
+  const { attribute, kernel, bias } = describeConvolution(operation, weights);
+  const quantized = quantizeKernel(kernel, bias, parametersIn(graph, input).scale);
+  const channels = quantized.scales.length;
+  graph.initializers.push(
+    byteTensor(`${name}/kernel/bytes`, INT8, quantized.shape, quantized.values),
+    floatTensor(`${name}/kernel/scale`, [channels], quantized.scales),
+    byteTensor(`${name}/kernel/zero`, INT8, [channels], new Int8Array(channels)),
+    byteTensor(`${name}/bias/bytes`, INT32, [channels], quantized.bias),
+    floatTensor(`${name}/bias/scale`, [channels], quantized.biasScales),
+    byteTensor(`${name}/bias/zero`, INT32, [channels], new Int32Array(channels)),
+  );
+  const perChannel = (tensor: string): string => {
+    const inputs = ['bytes', 'scale', 'zero'].map((part) => `${name}/${tensor}/${part}`);
+    graph.nodes.push(node('DequantizeLinear', inputs, `${name}/${tensor}`, attributes({ axis: 0 })));
+    return `${name}/${tensor}`;
+  };
+  const inputs = [read(graph, input, name), perChannel('kernel'), perChannel('bias')];
+  graph.nodes.push(node('Conv', inputs, floatsOf(name), attribute));
+  if (!('halves' in operation)) {
+    write(graph, name, floatsOf(name), bytesOf(name));
+    return;
+  }
+  write(graph, name, floatsOf(name), `${name}/whole`);
+  graph.nodes.push(
+    node('DequantizeLinear', [`${name}/whole`, ...parameterNames(name)], `${name}/whole/floats`),
+    node('MaxPool', [`${name}/whole/floats`], `${name}/halved`, halving),
+  );
+  write(graph, name, `${name}/halved`, bytesOf(name));
+}
+
+const parameterNames = (name: string): string[] => [`${name}/scale`, `${name}/zero`];
+
+function addParameters(graph: Int8Graph, name: string, parameters: Parameters): void {
+  const [scale = '', zero = ''] = parameterNames(name);
+  graph.parameters.set(name, parameters);
+  graph.initializers.push(
+    floatTensor(scale, [], Float32Array.of(parameters.scale)),
+    byteTensor(zero, UINT8, [], Uint8Array.of(parameters.zeroPoint)),
+  );
+}
+
+/** Floats of the bytes of `name` for the operation `reader`: each has its own, so that it can be joined with them. */
+function read(graph: Int8Graph, name: string, reader: string): string {
+  const floats = `${name}/for/${reader}`;
+  graph.nodes.push(node('DequantizeLinear', [bytesOf(name), ...parameterNames(name)], floats));
+  return floats;
+}
+
+function write(graph: Int8Graph, name: string, floats: string, bytes: string): void {
+  graph.nodes.push(node('QuantizeLinear', [floats, ...parameterNames(name)], bytes));
+}
+
+function parametersIn(graph: Int8Graph, name: string): Parameters {
+  const parameters = graph.parameters.get(name);
+  if (!parameters) throw new Error(`No operation before has the output ${name}.`);
+  return parameters;
+}
+
+function rangeOf(ranges: ReadonlyMap<string, Range>, name: string): Range {
+  const range = ranges.get(name);
+  if (!range?.every(Number.isFinite)) throw new Error(`No range was seen of the output of ${name}.`);
+  return range;
+}

@@ -1,0 +1,117 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleFiles, type Quantization } from '../../contracts/bundle.js';
+import { messageOf } from '../../contracts/errors.js';
+import type { TrainedNetwork } from '../architectures/trained-network.js';
+import { softmax } from '../evaluation/temperature.js';
+import { decodeBatches } from '../features/decode-batches.js';
+import type { ImageFile, PackageJob } from '../jobs.js';
+import { probeImages, probePixels } from '../serving/probe.js';
+import type { LabelledRows } from '../training/labelled-rows.js';
+import { judgeQuantization } from './judge-quantization.js';
+import { observeRanges } from './observe-ranges.js';
+import { encodeInt8Onnx } from './onnx-int8.js';
+import { chooseQuantizationSample } from './quantization-sample.js';
+import { withOnnx, type OnnxAnswers } from './run-onnx.js';
+import type { Scores } from './score.js';
+
+const batchSize = 8;
+
+export interface Quantized {
+  report: Quantization;
+  /** What the 8-bit network says; null when it did not pass and is not in the bundle. */
+  int8: {
+    /** The held-out images it was judged by, and their features. */
+    rows: number[];
+    features: Float32Array[];
+    /** Probabilities of the probe, row by row. */
+    probe: number[][];
+  } | null;
+}
+
+/**
+ * Writes `model-int8.onnx` beside a bundle's model when it does as well, and `quantization.json` about it in any case.
+ * A version can be served without 8 bits: whatever goes wrong is said in the report, and is no failure.
+ * @param network the one that was exported, with its temperature
+ * @param temperature what the logits of `scores` are to be divided by
+ */
+export async function quantizeModel(
+  job: PackageJob,
+  rows: LabelledRows,
+  scores: Scores,
+  network: TrainedNetwork,
+  temperature: number,
+): Promise<Quantized> {
+  const quantized = await tryQuantizing(job, rows, scores, network, temperature).catch((error: unknown): Quantized => ({
+    report: { ...nothing, reasons: [`Failed: ${messageOf(error)}`] },
+    int8: null,
+  }));
+  const report = `${JSON.stringify(quantized.report, null, 2)}\n`;
+  await writeFile(join(job.outputFolder, bundleFiles.quantization), report);
+  return quantized;
+}
+
+const nothing: Quantization = {
+  rangeImages: 0,
+  images: 0,
+  fp32Accuracy: 0,
+  int8Accuracy: 0,
+  agreement: 0,
+  meanAbsoluteDifference: 0,
+  maxAbsoluteDifference: 0,
+  sizeBytes: 0,
+  passed: false,
+  reasons: [],
+};
+
+async function tryQuantizing(
+  job: PackageJob,
+  rows: LabelledRows,
+  scores: Scores,
+  { operations, weights }: TrainedNetwork,
+  temperature: number,
+): Promise<Quantized> {
+  const sample = chooseQuantizationSample(job.examples);
+  const rangeImages = imagesAtHand(job, sample.ranges);
+  const judged = imagesAtHand(job, sample.judged);
+  if (rangeImages.length === 0 || judged.length === 0) {
+    throw new Error(
+      `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
+    );
+  }
+  const model = encodeInt8Onnx(operations, weights, await observeRanges(operations, weights, rangeImages));
+  const answers = await answer(model, judged);
+  const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
+  const judgedRows = judged.map(({ sha256 }) => rowOf.get(sha256) ?? -1);
+  const report: Quantization = {
+    rangeImages: rangeImages.length,
+    ...judgeQuantization(
+      // What ONNX Runtime says in 32 bits is the same within the parity that was checked before.
+      judgedRows.map((row) => softmax(scores.logits[row] ?? [], temperature)),
+      answers.probabilities,
+      judgedRows.map((row) => rows.truths[row] ?? -1),
+    ),
+    sizeBytes: model.length,
+  };
+  if (!report.passed) return { report, int8: null };
+  await writeFile(join(job.outputFolder, bundleFiles.onnxInt8), model);
+  return { report, int8: { rows: judgedRows, features: answers.features, probe: answers.probe } };
+}
+
+function imagesAtHand(job: PackageJob, sha256s: readonly string[]): ImageFile[] {
+  const bySha256 = new Map(job.images.map((image) => [image.sha256, image]));
+  return sha256s.flatMap((sha256) => bySha256.get(sha256) ?? []);
+}
+
+function answer(model: Uint8Array, images: readonly ImageFile[]): Promise<OnnxAnswers & { probe: number[][] }> {
+  return withOnnx(model, async (ask) => {
+    const answers: OnnxAnswers = { probabilities: [], features: [] };
+    for await (const { pixels, images: batch } of decodeBatches(images, batchSize)) {
+      const { probabilities, features } = await ask(pixels, batch.length);
+      answers.probabilities.push(...probabilities);
+      answers.features.push(...features);
+    }
+    const { probabilities: probe } = await ask(probePixels(), probeImages);
+    return { ...answers, probe };
+  });
+}

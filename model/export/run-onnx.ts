@@ -1,0 +1,35 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { onnxNames } from '../../contracts/bundle.js';
+import { inputSize } from '../../contracts/training.js';
+import { floatsOf } from './parity.js';
+
+/** What a network says of images, row by row. */
+export interface OnnxAnswers {
+  probabilities: number[][];
+  features: Float32Array[];
+}
+
+/** Loads an ONNX model, lets `work` ask it about pixels of `count` images at a time, and puts it away. */
+export async function withOnnx<T>(
+  model: Uint8Array,
+  work: (ask: (pixels: Uint8Array, count: number) => Promise<OnnxAnswers>) => Promise<T>,
+): Promise<T> {
+  const session = await InferenceSession.create(model);
+  try {
+    return await work(async (pixels, count) => {
+      const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
+      const outputs = await session.run({ [onnxNames.image]: image }, [onnxNames.probabilities, onnxNames.features]);
+      return {
+        probabilities: split(floatsOf(outputs, onnxNames.probabilities), count).map((row) => [...row]),
+        features: split(floatsOf(outputs, onnxNames.features), count),
+      };
+    });
+  } finally {
+    await session.release();
+  }
+}
+
+function split(values: Float32Array, rows: number): Float32Array[] {
+  const width = values.length / rows;
+  return Array.from({ length: rows }, (_, row) => values.slice(row * width, (row + 1) * width));
+}
