@@ -13,12 +13,16 @@ export interface TinyBundleOptions {
   bias?: number;
   modelName?: string;
   runId?: string;
+  /** Another graph than the one that looks at the mean colour. */
+  graph?: Uint8Array;
+  /** Files beside those that every bundle has. */
+  files?: Readonly<Record<string, string | Uint8Array>>;
 }
 
 /** Writes a complete bundle of a few kilobytes whose model looks at the mean colour only. */
 export async function writeTinyBundle(folder: string, options: TinyBundleOptions = {}): Promise<Manifest> {
   const labels = [...(options.labels ?? ['dandelion', 'grass'])];
-  const onnx = tinyGraph(labels.length, options.bias ?? 0);
+  const onnx = options.graph ?? tinyGraph(labels.length, options.bias ?? 0);
   const files: Record<string, string | Uint8Array> = {
     [bundleFiles.onnx]: onnx,
     [bundleFiles.labels]: JSON.stringify(labels),
@@ -30,6 +34,7 @@ export async function writeTinyBundle(folder: string, options: TinyBundleOptions
     [bundleFiles.tfjsWeights]: new Uint8Array(4),
     [bundleFiles.curves]: '<svg xmlns="http://www.w3.org/2000/svg"/>',
     [bundleFiles.confusionMatrix]: '<svg xmlns="http://www.w3.org/2000/svg"/>',
+    ...options.files,
   };
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
