@@ -15,6 +15,7 @@ import { createRetrainingActivities } from '../activities/retraining.js';
 import { createRegistrationActivities } from '../activities/training.js';
 import { createSearchActivities } from '../activities/tuning.js';
 import { createValidationActivities } from '../activities/validation.js';
+import type { Variant } from '../contracts/bundle.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
 import { scratchFolder, type Config } from '../platform/config.js';
@@ -81,8 +82,9 @@ async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger)
 }
 
 /** How models are run that are judged here. */
-function servingOf(config: Config): { threads: number; imageLimits: ImageLimits } {
+function servingOf(config: Config): { threads: number; imageLimits: ImageLimits; variant: Variant | 'auto' } {
   return {
+    variant: config.SERVING_VARIANT,
     threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
     imageLimits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
   };

@@ -4,7 +4,7 @@ import type { Example } from '../../contracts/datasets.js';
 import type { ModelVersion } from '../../contracts/registry.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import { loadEngine } from '../../model/serving/load-engine.js';
-import type { Engine } from '../../model/serving/engine.js';
+import type { Engine, EngineOptions } from '../../model/serving/engine.js';
 import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
 import type { DatasetStore } from '../../stores/datasets.js';
 import { rawImageKey } from '../../stores/object-keys.js';
@@ -18,6 +18,8 @@ export interface ServingDependencies {
   bundleFolder: string;
   threads: number;
   imageLimits: ImageLimits;
+  /** The form of a network that will be served; the faster one unless given. */
+  variant?: EngineOptions['variant'];
 }
 
 /** What the serving engine answered, image by image. */
@@ -56,9 +58,9 @@ export async function predictExamples(
 }
 
 function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<Engine> {
-  const { objects, bundleFolder, threads, imageLimits } = deps;
+  const { objects, bundleFolder, threads, imageLimits, variant } = deps;
   return loadEngine(
     { fetch: () => fetchBundle(objects, version, bundleFolder), forget: () => forgetBundle(version, bundleFolder) },
-    { threads, queueLimit: threads * 4, limits: imageLimits },
+    { threads, queueLimit: threads * 4, limits: imageLimits, variant },
   );
 }

@@ -68,7 +68,7 @@ export type JobOutcome = z.infer<typeof outcomeSchema>;
 const paceSchema = z.object({
   /** Images the thread gives the graph at once. */
   batchSize: z.number().int().positive(),
-  /** Median time of one image, in batches of that size; null when it was not measured. */
+  /** Time of one image in batches of that size; null when it was not measured. */
   imageMs: z.number().nullable(),
 });
 export type Pace = z.infer<typeof paceSchema>;
