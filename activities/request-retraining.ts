@@ -13,7 +13,7 @@ import type { RetrainingDecision, RetrainingDecisions } from '../stores/retraini
 import type { RetrainingFactStore } from '../stores/retraining-facts.js';
 
 export interface RequestDependencies {
-  datasets: Pick<DatasetStore, 'detail'>;
+  datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;
   decisions: RetrainingDecisions;
   facts: RetrainingFactStore;
   pipelines: Pick<PipelineStore, 'close'>;
@@ -70,7 +70,8 @@ async function foldersToRescan(
   const stale = (detail?.sources ?? []).filter(
     ({ kind, scannedAt }) => kind === 'folder' && Date.now() - Date.parse(scannedAt) > freshMs,
   );
-  return { dataset, sources: stale.map(({ locator }) => ({ kind: 'folder', path: locator })) };
+  const folders = stale.map(({ locator }): Source => ({ kind: 'folder', path: locator }));
+  return { dataset, sources: [...folders, ...(await deps.datasets.newLabels(dataset))] };
 }
 
 async function decide(deps: RequestDependencies, request: AskedRequest): Promise<Decided> {

@@ -44,7 +44,10 @@ export function createRetrainingActivities(deps: RetrainingDependencies): Retrai
   return {
     checkModelPerformance: (input) => checkModelPerformance(deps, input),
     checkNewData: (input) => checkNewData(deps, input),
-    sourcesToRescan: (dataset) => deps.datasets.rescanTargets(dataset),
+    sourcesToRescan: async (dataset) => [
+      ...(await deps.datasets.rescanTargets(dataset)),
+      ...(await deps.datasets.newLabels(dataset)),
+    ],
     selectTrainingData: (dataset) => selectTrainingData(deps, dataset),
     sendNotification: (input) => sendNotification(deps, input),
   };

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { inputResults, type InputResult } from './input-results.js';
 import type { ProductionAccuracy } from '../stores/feedback.js';
 
 /** The accuracy of what is served now, by labels; null when there are none or nobody can tell. */
@@ -7,6 +8,7 @@ export type AskAccuracy = () => Promise<{ modelName: string; version: number; ac
 export interface FeedbackMetrics {
   countFeedback(modelVersion: string, isCorrect: boolean): void;
   countDroppedPredictions(rows: number): void;
+  countInput(result: InputResult): void;
   /** Says whom a scrape asks for the accuracy in production, and for what is not in Postgres yet. */
   watchPredictions(ask: { accuracy: AskAccuracy; waiting: () => number }): void;
 }
@@ -28,7 +30,15 @@ export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
     help: 'Predictions that were answered and not kept, because neither Postgres nor the disk took them',
     registers,
   });
+  const inputs = new Counter({
+    name: 'mlops_prediction_inputs_total',
+    help: 'Pictures of predictions that the policy wanted kept, by what became of them',
+    labelNames: ['result'],
+    registers,
+  });
+  for (const result of inputResults) inputs.inc({ result }, 0);
   return {
+    countInput: (result) => inputs.inc({ result }),
     countFeedback: (modelVersion, isCorrect) => labels.inc({ model_version: modelVersion, correct: String(isCorrect) }),
     countDroppedPredictions: (rows) => dropped.inc(rows),
     watchPredictions({ accuracy, waiting }) {

@@ -6,9 +6,17 @@ import { createDatasetDeletion, type DatasetDeletion } from '../stores/dataset-d
 import { finishErasures } from '../stores/erase.js';
 import { createErasureStore, type ErasureStore } from '../stores/erasures.js';
 import { createFeedbackStore, type FeedbackStore } from '../stores/feedback.js';
+import { createLabelStore, type LabelStore } from '../stores/labels.js';
 import { createLineageStore, type LineageStore } from '../stores/lineage.js';
 import type { ObjectStore } from '../stores/object-store.js';
+import {
+  createPredictionInputStore,
+  removeExpiredInputs,
+  type PredictionInputStore,
+} from '../stores/prediction-inputs.js';
 import { createPredictionStore, type PredictionStore } from '../stores/predictions.js';
+import { createInputKeeping, noInputKeeping, type InputKeeping } from './input-keeping.js';
+import { createInputSpool } from './input-spool.js';
 import type { ApiMetrics } from './metrics.js';
 import type { ModelHost } from './model-host.js';
 import { createPredictionJournal } from './prediction-journal.js';
@@ -17,7 +25,10 @@ import { createPredictionLog, noPredictionLog, type PredictionLog } from './pred
 /** What is kept of predictions, for the routes. */
 export interface PredictionKeeping {
   predictionLog: PredictionLog;
+  inputKeeping: InputKeeping;
   predictions: PredictionStore;
+  inputs: PredictionInputStore;
+  labels: LabelStore;
   feedback: FeedbackStore;
   lineage: LineageStore;
   erasures: ErasureStore;
@@ -26,6 +37,7 @@ export interface PredictionKeeping {
 
 export interface PredictionKeepingOptions {
   database: Database;
+  objects: ObjectStore;
   /** Whether predictions are kept at all. */
   isLogged: boolean;
   /** Folder of the journal. */
@@ -44,6 +56,7 @@ const choresEveryMs = 3_600_000;
 export function createPredictionKeeping(options: PredictionKeepingOptions): PredictionKeeping {
   const { database, host, metrics } = options;
   const predictions = createPredictionStore(database);
+  const inputs = createPredictionInputStore(database);
   const feedback = createFeedbackStore(database, wilsonInterval);
   const predictionLog = options.isLogged ? logInto(predictions, options) : noPredictionLog;
   metrics.watchPredictions({
@@ -57,7 +70,10 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
   });
   return {
     predictionLog,
+    inputKeeping: options.isLogged ? keepInputs(inputs, options) : noInputKeeping,
     predictions,
+    inputs,
+    labels: createLabelStore(database),
     feedback,
     lineage: createLineageStore(database),
     erasures: createErasureStore(database),
@@ -76,18 +92,34 @@ function logInto(predictions: PredictionStore, options: PredictionKeepingOptions
   });
 }
 
+/** Bytes of pictures that may wait on disk. */
+const spoolBytes = 1_000_000_000;
+
+function keepInputs(inputs: PredictionInputStore, options: PredictionKeepingOptions): InputKeeping {
+  const { objects, spoolFolder, metrics, logger } = options;
+  return createInputKeeping({
+    objects,
+    inputs,
+    spool: createInputSpool(join(spoolFolder, 'inputs'), spoolBytes),
+    count: (result) => metrics.countInput(result),
+    logger,
+  });
+}
+
 /**
- * Makes partitions ahead of time, takes over journals of killed processes and finishes erasures that were cut off, now
- * and every hour. Gives the way to stop.
+ * Makes partitions ahead of time, takes over what killed processes had not stored, removes pictures whose time is over
+ * and finishes erasures that were cut off, now and every hour. Gives the way to stop.
  */
 export function startPredictionChores(
-  { predictions, predictionLog, erasures }: PredictionKeeping,
+  { predictions, predictionLog, inputKeeping, inputs, erasures }: PredictionKeeping,
   objects: ObjectStore,
   logger: Logger,
 ): () => void {
   const work = async (): Promise<void> => {
     await predictions.makePartitions();
     await predictionLog.adopt();
+    await inputKeeping.adopt();
+    await removeExpiredInputs({ inputs, objects });
     await finishErasures({ erasures, objects });
   };
   const attempt = (): void => {

@@ -63,7 +63,7 @@ async function stop(
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');
-  await api.keeping.predictionLog.stop();
+  await Promise.all([api.keeping.predictionLog.stop(), api.keeping.inputKeeping.stop()]);
   logger.info('predictions written');
   await api.temporal.close();
   api.objects.close();

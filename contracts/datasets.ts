@@ -56,6 +56,7 @@ export const sourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('public') }),
   z.object({ kind: z.literal('synthetic') }),
   z.object({ kind: z.literal('upload'), uploadId: z.uuid() }),
+  z.object({ kind: z.literal('labels'), model: nameSchema.describe('whose predictions people have labelled') }),
 ]);
 export type Source = z.infer<typeof sourceSchema>;
 

@@ -51,14 +51,49 @@ export const storedPredictionViewSchema = z
     neighbour: z.string().nullable().describe('class of the nearest training image'),
     abstained: z.boolean().describe('too uncertain for the target risk of the model'),
     label: z.string().nullable().describe('the true class as far as it is known'),
+    conflicted: z.boolean().describe('the newest labels of different people differ, and nobody has decided'),
     erased_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'StoredPrediction' });
 export type StoredPredictionView = z.infer<typeof storedPredictionViewSchema>;
 
+export const keptInputViewSchema = z
+  .object({
+    kept: z.literal(true),
+    content_type: z.string(),
+    size_bytes: z.number().int(),
+    expires_at: z.iso.datetime().nullable().describe('null for a picture that a dataset needs'),
+  })
+  .meta({ id: 'KeptInput' });
+
 export const predictionDetailViewSchema = storedPredictionViewSchema
-  .extend({ feedback: z.array(feedbackViewSchema).describe('newest first; the newest counts') })
+  .extend({
+    feedback: z.array(feedbackViewSchema).describe('newest first; the newest counts'),
+    input: keptInputViewSchema.nullable().describe('the picture that was sent, while it is kept'),
+  })
   .meta({ id: 'PredictionDetail' });
+
+export const giveFeedbackBatchSchema = z
+  .strictObject({ feedback: z.array(giveFeedbackSchema).min(1).max(1000) })
+  .meta({ id: 'GiveFeedbackBatch' });
+
+export const feedbackBatchViewSchema = z
+  .object({
+    added: z.number().int(),
+    repeated: z.number().int(),
+    failed: z.number().int(),
+    results: z
+      .array(
+        z.object({
+          prediction_id: z.uuid(),
+          result: z.enum(['added', 'repeated', 'failed']),
+          code: z.string().nullable().describe('of the problem'),
+          detail: z.string().nullable(),
+        }),
+      )
+      .describe('in the order of the request'),
+  })
+  .meta({ id: 'FeedbackBatch' });
 
 const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
@@ -163,6 +198,10 @@ export const lineageImageViewSchema = z
     label: z.string(),
     side: z.enum(sides),
     object_key: z.string(),
+    prediction_id: z
+      .uuid()
+      .nullable()
+      .describe('the prediction whose picture it was, when it came into the dataset by a label'),
     erased_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'LineageImage' });

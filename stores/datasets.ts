@@ -13,12 +13,12 @@ import { integerColumn, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
 import { checkNameToken, type Page } from './page.js';
 
-const sourceKinds = ['folder', 'public', 'synthetic', 'upload'] as const;
+export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 
 const sourceRow = z.object({
   kind: z.enum(sourceKinds),
-  /** The folder, or the id of the upload. */
+  /** The folder, the id of the upload, or the model whose predictions were labelled. */
   locator: z.string(),
   scannedAt: timestampColumn,
 });
@@ -83,6 +83,8 @@ export interface DatasetStore {
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
   /** Sources that can be looked at again: folders and sets, not uploads. */
   rescanTargets(name: string): Promise<Source[]>;
+  /** Labels that people have given since they were taken in last, to predictions of models that know the dataset. */
+  newLabels(name: string): Promise<Source[]>;
 }
 
 const shownFindings = 1_000;
@@ -133,6 +135,7 @@ export function createDatasetStore(db: Database): DatasetStore {
       const sources = await readSources(db, name);
       return sources.flatMap(rescanTarget);
     },
+    newLabels: (name) => readNewLabels(db, name),
   };
 }
 
@@ -152,9 +155,26 @@ function rescanTarget({ kind, locator }: DatasetSource): Source[] {
     case 'public':
     case 'synthetic':
       return [{ kind }];
+    // Labels come by themselves when there are new ones.
+    case 'labels':
     case 'upload':
       return [];
   }
+}
+
+async function readNewLabels(db: Queryable, name: string): Promise<Source[]> {
+  const models = await db.rows(
+    z.object({ modelName: z.string() }),
+    `SELECT model_name FROM label_decisions d WHERE model_name IN (
+       SELECT model_name FROM model_versions WHERE dataset = $1
+       UNION SELECT locator FROM dataset_sources WHERE dataset = $1 AND kind = 'labels')
+     GROUP BY model_name HAVING bool_or(decision = 'label') AND NOT EXISTS (
+       SELECT FROM dataset_sources s JOIN ingestions i ON i.id = s.current_ingestion_id
+       WHERE s.dataset = $1 AND s.kind = 'labels' AND s.locator = d.model_name AND i.started_at > max(d.created_at))
+     ORDER BY model_name`,
+    [name],
+  );
+  return models.map(({ modelName }) => ({ kind: 'labels', model: modelName }));
 }
 
 async function readDetail(db: Queryable, name: string): Promise<DatasetDetail | null> {

@@ -3,8 +3,16 @@ import { sides } from '../contracts/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
 import { integerColumn } from './columns.js';
 import type { Queryable } from './database.js';
-import { clearFeedback, clearPredictionsOf, dropFeatureFiles, type Erased } from './erasing-items.js';
-import { checkpointPrefix, rawImageKey, runArtifactKey, sideManifestKey, uploadKey } from './object-keys.js';
+import { eraseBatchesOfDataset, eraseBatchesOfModel } from './erasing-batches.js';
+import { clearFeedback, clearPredictionsOf, dropFeatureFiles, dropInputs, type Erased } from './erasing-items.js';
+import {
+  checkpointPrefix,
+  predictionInputPrefix,
+  rawImageKey,
+  runArtifactKey,
+  sideManifestKey,
+  uploadKey,
+} from './object-keys.js';
 
 const nameRow = z.object({ name: z.string() });
 const versionRow = z.object({ version: z.number(), dvcMd5: z.string(), isShared: z.boolean() });
@@ -30,18 +38,32 @@ export async function eraseDataset(tx: Queryable, dataset: string): Promise<Eras
   const images = await ownImages(tx, dataset);
   const sha256s = images.map(({ sha256 }) => sha256);
   const features = await dropFeatureFiles(tx, sha256s);
+  const batches = await eraseBatchesOfDataset(tx, dataset);
   const predictions = await clearPredictionsOf(tx, sha256s);
   await forgetMembers(tx, dataset, images);
   return {
-    counts: { versions: versions.length, images: images.length, ...features.counts, ...predictions },
+    counts: {
+      versions: versions.length,
+      images: images.length,
+      ...features.counts,
+      ...predictions.counts,
+      ...batchCounts([batches, predictions]),
+    },
     objects: [
+      ...batches.objects,
       ...images.map(({ objectKey }) => objectKey),
       ...features.objects,
+      ...predictions.objects,
       ...versions.flatMap(({ version }) => sides.map((side) => sideManifestKey(side, dataset, version))),
       ...versions.flatMap(({ dvcMd5, isShared }) => (isShared ? [] : [rawImageKey(`${dvcMd5}.dir`)])),
       ...uploads.map(({ id }) => uploadPrefix(id)),
     ],
   };
+}
+
+function batchCounts(batches: readonly Erased[]): Erased['counts'] {
+  const total = batches.reduce((sum, { counts }) => sum + (counts['batch_predictions'] ?? 0), 0);
+  return total === 0 ? {} : { batch_predictions: total };
 }
 
 function uploadPrefix(id: string): string {
@@ -148,13 +170,19 @@ export async function eraseModel(tx: Queryable, modelName: string): Promise<Eras
   ]);
   const files = await forgetFiles(tx, modelName);
   const predictions = await clearPredictions(tx, modelName);
+  const batches = await eraseBatchesOfModel(tx, modelName);
   const feedback = await clearFeedback(tx, 'model_name = $1', [modelName]);
-  if (bundles.length + files + predictions + feedback === 0) return null;
+  const inputs = await dropInputs(tx, 'model_name = $1', [modelName]);
+  const objects = [...batches.objects, ...inputs.objects];
+  if (bundles.length + files + predictions + feedback + objects.length === 0) return null;
+  const counts = { versions: bundles.length, runs: runs.length, files, predictions, feedback };
   return {
-    counts: { versions: bundles.length, runs: runs.length, files, predictions, feedback },
+    counts: { ...counts, ...batches.counts, ...inputs.counts },
     objects: [
+      ...batches.objects,
       ...bundles.map((bundleKey) => `${bundleKey}/`),
       ...runs.flatMap(({ runId }) => [runArtifactKey(runId, ''), checkpointPrefix(runId)]),
+      predictionInputPrefix(modelName),
     ],
   };
 }

@@ -50,7 +50,7 @@ export interface ProductionAccuracy {
 /** 95 % interval of a share; null without trials. */
 export type Interval = (successes: number, trials: number) => [number, number] | null;
 
-/** True labels of predictions. All are kept; the newest of a prediction counts. */
+/** True labels of predictions. All are kept; the newest of a prediction counts, unless the queue has decided. */
 export interface FeedbackStore {
   /**
    * Adds a label. The one that the same actor sent last for this prediction is not added again: `repeated` tells so.
@@ -70,20 +70,29 @@ export interface FeedbackStore {
 
 /** `interval` is a rule and comes from the domain. */
 export function createFeedbackStore(db: Database, interval: Interval): FeedbackStore {
-  const confusion = (modelName: string, query: AccuracyQuery = {}): Promise<ConfusionCount[]> =>
-    db.rows(
+  const confusion = (modelName: string, query: AccuracyQuery = {}): Promise<ConfusionCount[]> => {
+    const { version = null, from = null, to = null } = query;
+    const order = 'ORDER BY version DESC, label, predicted';
+    if (from === null && to === null) {
+      return db.rows(
+        confusionRow,
+        `SELECT version, label, predicted, predictions FROM label_counts
+         WHERE model_name = $1 AND ($2::integer IS NULL OR version = $2) AND predictions > 0 ${order}`,
+        [modelName, version],
+      );
+    }
+    return db.rows(
       confusionRow,
-      `SELECT version, label, predicted, count(*) AS predictions FROM (
-         SELECT DISTINCT ON (prediction_id) version, label, predicted FROM feedback
-         WHERE model_name = $1 AND ($2::integer IS NULL OR version = $2)
-           AND ($3::timestamptz IS NULL OR prediction_created_at >= $3)
-           AND ($4::timestamptz IS NULL OR prediction_created_at < $4)
-         ORDER BY prediction_id, id DESC) newest
-       GROUP BY version, label, predicted ORDER BY version DESC, label, predicted`,
-      [modelName, query.version ?? null, query.from ?? null, query.to ?? null],
+      `SELECT version, label, predicted, count(*) AS predictions FROM prediction_labels
+       WHERE model_name = $1 AND ($2::integer IS NULL OR version = $2)
+         AND ($3::timestamptz IS NULL OR prediction_created_at >= $3)
+         AND ($4::timestamptz IS NULL OR prediction_created_at < $4)
+       GROUP BY version, label, predicted ${order}`,
+      [modelName, version, from, to],
     );
+  };
   return {
-    add: (feedback, by) => db.transaction((tx) => add(tx, feedback, by)),
+    add: (feedback, by) => db.transaction((tx) => addFeedback(tx, feedback, by)),
     history: (predictionId) =>
       db.rows(feedbackRow, 'SELECT * FROM feedback WHERE prediction_id = $1 ORDER BY id DESC', [predictionId]),
     confusion,
@@ -106,13 +115,13 @@ export function accuracyOf(counts: readonly ConfusionCount[], interval: Interval
   };
 }
 
-async function add(
+/** As `FeedbackStore.add`, within a transaction of something larger. */
+export async function addFeedback(
   tx: Queryable,
   { predictionId, label, comment }: { predictionId: string; label: string; comment: string | null },
   by: Actor,
 ): Promise<{ feedback: Feedback; repeated: boolean }> {
-  // One after the other for each prediction, so that "newest" and "again" mean the same to all.
-  await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`feedback ${predictionId}`]);
+  await lockLabelsOf(tx, predictionId);
   const prediction = await readPrediction(tx, predictionId);
   if (!prediction) throw unknownPrediction(predictionId);
   if (prediction.erasedAt !== null) {
@@ -146,6 +155,11 @@ async function add(
   const audited = { action: 'feedback.add', subject: `predictions/${predictionId}` };
   await writeAudit(tx, { by, ...audited, before: { label: prediction.label }, after: { label, contradicts } });
   return { feedback, repeated: false };
+}
+
+/** One after the other for each prediction, so that "newest" and "again" mean the same to all. */
+export async function lockLabelsOf(tx: Queryable, predictionId: string): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`feedback ${predictionId}`]);
 }
 
 /** What an id gets that no prediction has. */

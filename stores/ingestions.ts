@@ -2,20 +2,20 @@ import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.js';
 import { quarantineReasonSchema, type ImageFacts, type QuarantineReason } from '../contracts/datasets.js';
 import { integerColumn } from './columns.js';
-import type { SourceKind } from './datasets.js';
+import { sourceKinds, type SourceKind } from './datasets.js';
 import type { Database, Queryable } from './database.js';
 import { rawImageKey } from './object-keys.js';
 
 const ingestionRow = z.object({
   id: z.string(),
   dataset: z.string(),
-  kind: z.enum(['folder', 'public', 'synthetic', 'upload']),
+  kind: z.enum(sourceKinds),
   locator: z.string(),
   isDefault: z.boolean(),
   note: z.string().nullable(),
   status: z.enum(['running', 'committed', 'abandoned']),
 });
-/** One look at one source. `locator` is a folder, or the id of an upload. */
+/** One look at one source. `locator` is a folder, the id of an upload, or the name of a model. */
 export type Ingestion = z.output<typeof ingestionRow>;
 
 export interface FoundFile {

@@ -87,6 +87,8 @@ const imageRow = z.object({
   objectKey: z.string(),
   label: z.string(),
   side: sideSchema,
+  /** The prediction whose picture it was, when it came into the dataset by a label. */
+  predictionId: z.string().nullable(),
   erasedAt,
 });
 export type LineageImage = z.output<typeof imageRow>;
@@ -123,7 +125,9 @@ export interface LineageStore {
   sampleImages(dataset: string, version: number, count: number): Promise<LineageImage[]>;
 }
 
-const imageColumns = `i.sha256, i.object_key, e.label, e.side, i.erased_at
+const imageColumns = `i.sha256, i.object_key, e.label, e.side, i.erased_at,
+    (SELECT d.prediction_id FROM label_decisions d WHERE d.content_sha256 = i.sha256 AND d.decision = 'label'
+     ORDER BY d.id DESC LIMIT 1) AS prediction_id
   FROM dataset_examples e JOIN images i USING (sha256) WHERE e.dataset = $1 AND e.version = $2`;
 
 export function createLineageStore(db: Database): LineageStore {

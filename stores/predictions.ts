@@ -12,8 +12,10 @@ const predictionRow = predictionRecordSchema.extend({
   /** Null once the prediction was erased. */
   probabilities: predictionRecordSchema.shape.probabilities.nullable(),
   erasedAt: timestampColumn.nullable(),
-  /** The true label as far as it is known: the newest that was sent in. */
+  /** The true label as far as it is known: what the queue decided, else the newest that was sent in. */
   label: z.string().nullable(),
+  /** Whether the newest labels of different people differ, and nobody has decided. */
+  conflicted: z.boolean(),
 });
 export type StoredPrediction = z.output<typeof predictionRow>;
 
@@ -43,8 +45,12 @@ export interface PredictionStore {
   removeBefore(modelName: string, before: Date, limit: number): Promise<number>;
 }
 
-/** Columns of a prediction `p` with its newest label. */
-const columns = `p.*, (SELECT f.label FROM feedback f WHERE f.prediction_id = p.id ORDER BY f.id DESC LIMIT 1) AS label`;
+const columns = 'p.*, l.label, coalesce(l.conflicted, false) AS conflicted';
+/** A prediction `p` with the label `l` that counts for it. */
+const labelled = 'predictions p LEFT JOIN prediction_labels l ON l.prediction_id = p.id';
+/** The same for a list of labelled ones, which begins at the labels because there are fewer of them. */
+const onlyLabelled =
+  'prediction_labels l JOIN predictions p ON p.created_at = l.prediction_created_at AND p.id = l.prediction_id';
 
 export function createPredictionStore(db: Database): PredictionStore {
   return {
@@ -72,7 +78,7 @@ export function createPredictionStore(db: Database): PredictionStore {
 export async function readPrediction(db: Queryable, id: string): Promise<StoredPrediction | null> {
   const createdAt = timeOfUuid7(id);
   if (!createdAt) return null;
-  return db.row(predictionRow, `SELECT ${columns} FROM predictions p WHERE p.created_at = $1 AND p.id = $2`, [
+  return db.row(predictionRow, `SELECT ${columns} FROM ${labelled} WHERE p.created_at = $1 AND p.id = $2`, [
     createdAt,
     id,
   ]);
@@ -116,26 +122,20 @@ async function list(db: Database, query: PredictionQuery): Promise<Page<StoredPr
   if (pageToken !== null && !before) {
     throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
   }
+  const [source, at, key] =
+    hasFeedback === true
+      ? [onlyLabelled, 'l.prediction_created_at', 'l.prediction_id']
+      : [labelled, 'p.created_at', 'p.id'];
   const rows = await db.rows(
     predictionRow,
-    `SELECT ${columns} FROM predictions p
-     WHERE ($2::timestamptz IS NULL OR (p.created_at, p.id) < ($2, $3::uuid))
+    `SELECT ${columns} FROM ${source}
+     WHERE ($2::timestamptz IS NULL OR (${at}, ${key}) < ($2, $3::uuid))
        AND ($4::text IS NULL OR p.model_name = $4) AND ($5::integer IS NULL OR p.version = $5)
        AND ($6::text IS NULL OR p.predicted = $6)
-       AND ($7::timestamptz IS NULL OR p.created_at >= $7) AND ($8::timestamptz IS NULL OR p.created_at < $8)
-       AND ($9::boolean IS NULL OR EXISTS (SELECT FROM feedback f WHERE f.prediction_id = p.id) = $9)
-     ORDER BY p.created_at DESC, p.id DESC LIMIT $1`,
-    [
-      limit + 1,
-      before,
-      pageToken,
-      modelName ?? null,
-      version ?? null,
-      predicted ?? null,
-      from ?? null,
-      to ?? null,
-      hasFeedback ?? null,
-    ],
+       AND ($7::timestamptz IS NULL OR ${at} >= $7) AND ($8::timestamptz IS NULL OR ${at} < $8)
+       ${hasFeedback === false ? 'AND l.prediction_id IS NULL' : ''}
+     ORDER BY ${at} DESC, ${key} DESC LIMIT $1`,
+    [limit + 1, before, pageToken, modelName ?? null, version ?? null, predicted ?? null, from ?? null, to ?? null],
   );
   const items = rows.slice(0, limit);
   return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.id ?? null) : null };

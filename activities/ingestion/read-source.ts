@@ -14,11 +14,10 @@ export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; de
 export type ReadSource = (path: string) => Promise<SourceBytes>;
 
 /** The way to read the files of an ingestion's source; none above `MAX_UPLOAD_BYTES` is read. */
-export async function sourceReader(
-  { uploads, objects, config }: IngestionDependencies,
-  { kind, locator }: Ingestion,
-): Promise<ReadSource> {
+export async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
+  const { uploads, objects, config } = deps;
   const maxBytes = config.MAX_UPLOAD_BYTES;
+  if (kind === 'labels') return labelReader(deps, locator);
   if (kind !== 'upload') return (path) => readBelow(locator, path, maxBytes);
   const files = await uploads.uploadFiles(locator);
   const fileAt = new Map(files.map((file) => [uploadPath(file), file]));
@@ -31,6 +30,21 @@ export async function sourceReader(
       if (errorCodeOf(error) !== 'not_found') throw error;
       return { reason: 'unreadable', detail: 'The uploaded file is no longer in the object store.' };
     }
+  };
+}
+
+/** Labelled pictures are kept without a limit of their own: what was predicted was within it. */
+async function labelReader({ labels, objects }: IngestionDependencies, modelName: string): Promise<ReadSource> {
+  const accepted = await labels.accepted(modelName);
+  const keyOf = new Map(accepted.map(({ predictionId, objectKey }) => [predictionId, objectKey]));
+  return async (path) => {
+    const key = keyOf.get(path);
+    try {
+      if (key !== undefined) return { bytes: await objects.get(key) };
+    } catch (error) {
+      if (errorCodeOf(error) !== 'not_found') throw error;
+    }
+    return { reason: 'unreadable', detail: 'The picture was erased, or its label was taken back.' };
   };
 }
 

@@ -117,7 +117,10 @@ async function resolveUpload(
 ): Promise<ResolvedSource> {
   const upload = await uploads.getUpload(uploadId);
   if (upload.dataset !== dataset) {
-    throw new PerennialError('conflict', `Upload ${uploadId} is for ${upload.dataset === null ? 'a batch prediction' : `dataset ${upload.dataset}`}, not for ${dataset}.`);
+    throw new PerennialError(
+      'conflict',
+      `Upload ${uploadId} is for ${upload.dataset === null ? 'a batch prediction' : `dataset ${upload.dataset}`}, not for ${dataset}.`,
+    );
   }
   if (upload.isDiscarded) {
     throw new PerennialError(

@@ -1,27 +1,34 @@
 import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets.js';
-import { PerennialError } from '../../contracts/errors.js';
+import type { Actor } from '../../contracts/audit.js';
+import { errorCodeOf, errorTable, PerennialError } from '../../contracts/errors.js';
 import {
+  feedbackBatchViewSchema,
   feedbackViewSchema,
+  giveFeedbackBatchSchema,
   giveFeedbackSchema,
   periodQuery,
   productionAccuracyViewSchema,
   versionNumber,
 } from '../../contracts/http-predictions.js';
 import { wilsonInterval } from '../../domain/wilson-interval.js';
+import type { FeedbackStore } from '../../stores/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions.js';
 import { actorOf } from '../actor.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { findPatienceMs, findPrediction } from '../find-prediction.js';
 import { invalidRequest } from '../problems.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../route.js';
 import { feedbackView, productionAccuracyView } from '../views/prediction.js';
-import { findPrediction } from './predictions.js';
 
-type Needed = Pick<ApiDependencies, 'predictions' | 'predictionLog' | 'feedback' | 'metrics' | 'registry'>;
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'metrics' | 'registry' | 'settings'
+>;
 
 /** True labels of predictions, and the accuracy they amount to. */
 export function feedbackRoutes(deps: Needed): Route[] {
-  return [giveFeedbackRoute(deps), productionAccuracyRoute(deps)];
+  return [giveFeedbackRoute(deps), giveBatchRoute(deps), productionAccuracyRoute(deps)];
 }
 
 function giveFeedbackRoute(deps: Needed): Route {
@@ -37,20 +44,64 @@ function giveFeedbackRoute(deps: Needed): Route {
     problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
     audit: 'feedback.add',
     async handle({ body, request }) {
-      const prediction = await findPrediction(deps, body.prediction_id);
-      checkLabel(prediction, body.label);
-      const { feedback, repeated } = await deps.feedback.add(
-        { predictionId: prediction.id, label: body.label, comment: body.comment ?? null },
-        actorOf(request),
-      );
-      if (!repeated) deps.metrics.countFeedback(String(feedback.version), feedback.label === feedback.predicted);
+      const { feedback, repeated } = await give(deps, body, actorOf(request));
       return { body: feedbackView(feedback), status: repeated ? 200 : 201 };
     },
   });
 }
 
+type Given = z.output<typeof giveFeedbackSchema>;
+
+async function give(deps: Needed, given: Given, by: Actor, waitMs?: number): ReturnType<FeedbackStore['add']> {
+  const prediction = await findPrediction(deps, given.prediction_id, waitMs);
+  checkLabel(prediction, given.label);
+  const { label, comment = null } = given;
+  const added = await deps.feedback.add({ predictionId: prediction.id, label, comment }, by);
+  const { feedback, repeated } = added;
+  if (!repeated) deps.metrics.countFeedback(String(feedback.version), feedback.label === feedback.predicted);
+  return added;
+}
+
+function giveBatchRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/feedback/batch',
+    operationId: 'giveFeedbackBatch',
+    summary: 'Say what many predicted images really show; each is taken or refused by itself',
+    tag: 'predictions',
+    body: jsonBody(giveFeedbackBatchSchema, { maxBytes: 3_000_000 }, true),
+    success: json(feedbackBatchViewSchema, 'What became of each'),
+    problems: ['bad_request', 'unsupported_type', 'too_large', 'database_unavailable'],
+    audit: 'feedback.add',
+    async handle({ body, request }) {
+      const results: Result[] = [];
+      // One after the other: the labels of one request are in its order, also when they speak of the same prediction.
+      const until = Date.now() + findPatienceMs;
+      for (const given of body.feedback) results.push(await giveOne(deps, given, actorOf(request), until));
+      const count = (wanted: Result['result']): number => results.filter(({ result }) => result === wanted).length;
+      return { body: { added: count('added'), repeated: count('repeated'), failed: count('failed'), results } };
+    },
+  });
+}
+
+type Result = z.input<typeof feedbackBatchViewSchema>['results'][number];
+
+async function giveOne(deps: Needed, given: Given, by: Actor, until: number): Promise<Result> {
+  const { prediction_id } = given;
+  try {
+    const { repeated } = await give(deps, given, by, Math.max(0, until - Date.now()));
+    return { prediction_id, result: repeated ? 'repeated' : 'added', code: null, detail: null };
+  } catch (error) {
+    const code = errorCodeOf(error);
+    // What is wrong with one of them says nothing of the others; a fault of ours does.
+    if (!(error instanceof PerennialError) || errorTable[code].status >= 500) throw error;
+    return { prediction_id, result: 'failed', code, detail: error.message };
+  }
+}
+
 /** The classes are those the prediction chose from: what the model knew then. */
-function checkLabel({ probabilities }: StoredPrediction, label: string): void {
+export function checkLabel({ probabilities }: StoredPrediction, label: string): void {
   if (probabilities === null || Object.hasOwn(probabilities, label)) return;
   const classes = Object.keys(probabilities).sort().join(', ');
   throw invalidRequest([{ pointer: '#/label', detail: `not a class of the model, which knows ${classes}` }]);

@@ -3,13 +3,16 @@ import { PerennialError } from '../../contracts/errors.js';
 import { pageOf } from '../../contracts/http.js';
 import { lineageImageViewSchema, lineageQuery, lineageViewSchema } from '../../contracts/http-predictions.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { findPrediction } from '../find-prediction.js';
 import { lineageGraph } from '../lineage/graph.js';
 import { verifyLineage } from '../lineage/verify.js';
 import { pageQuery } from '../page-query.js';
 import { defineRoute, json, nothing, type Route } from '../route.js';
-import { findPrediction } from './predictions.js';
 
-type Needed = Pick<ApiDependencies, 'predictions' | 'predictionLog' | 'lineage' | 'objects' | 'temporalUrl'>;
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'settings' | 'lineage' | 'objects' | 'temporalUrl'
+>;
 
 const params = z.object({ id: z.uuid() });
 
@@ -60,11 +63,12 @@ function lineageImagesRoute(deps: Needed): Route {
       if (!dataset) throw new PerennialError('not_found', `The record knows no dataset behind prediction ${id}.`);
       const { limit, page_token: pageToken = null } = query;
       const page = await deps.lineage.images(dataset.dataset, dataset.version, { limit, pageToken });
-      const items = page.items.map(({ sha256, label, side, objectKey, erasedAt }) => ({
+      const items = page.items.map(({ sha256, label, side, objectKey, predictionId, erasedAt }) => ({
         sha256,
         label,
         side,
         object_key: objectKey,
+        prediction_id: predictionId,
         erased_at: erasedAt,
       }));
       return { body: { items, next_page_token: page.nextPageToken } };

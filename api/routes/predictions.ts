@@ -1,68 +1,100 @@
 import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
 import { pageOf } from '../../contracts/http.js';
 import {
   predictionDetailViewSchema,
   predictionQuery,
   storedPredictionViewSchema,
 } from '../../contracts/http-predictions.js';
-import { unknownPrediction } from '../../stores/feedback.js';
-import type { StoredPrediction } from '../../stores/predictions.js';
 import type { ApiDependencies } from '../dependencies.js';
+import { findPrediction } from '../find-prediction.js';
 import { pageQuery } from '../page-query.js';
 import { defineRoute, json, nothing, type Route } from '../route.js';
-import { feedbackView, storedPredictionView } from '../views/prediction.js';
+import { feedbackView, keptInputView, storedPredictionView } from '../views/prediction.js';
+
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'inputs' | 'objects' | 'settings'
+>;
+
+const idParams = z.object({ id: z.uuid().toLowerCase() });
 
 /** What was predicted. */
-export function predictionHistoryRoutes({
-  predictions,
-  predictionLog,
-  feedback,
-}: Pick<ApiDependencies, 'predictions' | 'predictionLog' | 'feedback'>): Route[] {
-  return [
-    defineRoute({
-      ...nothing,
-      method: 'get',
-      path: '/api/v1/predictions',
-      operationId: 'listPredictions',
-      summary: 'Predictions, newest first',
-      tag: 'predictions',
-      query: pageQuery.extend(predictionQuery.shape),
-      success: json(pageOf(storedPredictionViewSchema), 'A page of predictions'),
-      problems: ['bad_request', 'database_unavailable'],
-      async handle({ query: { limit, page_token, model, label, has_feedback, ...same } }) {
-        const filters = { modelName: model, predicted: label, hasFeedback: has_feedback, ...same };
-        const page = await predictions.list({ limit, pageToken: page_token ?? null, ...filters });
-        return { body: { items: page.items.map(storedPredictionView), next_page_token: page.nextPageToken } };
-      },
-    }),
-    defineRoute({
-      ...nothing,
-      method: 'get',
-      path: '/api/v1/predictions/{id}',
-      operationId: 'getPrediction',
-      summary: 'A prediction and every label it was given',
-      tag: 'predictions',
-      params: z.object({ id: z.uuid() }),
-      success: json(predictionDetailViewSchema, 'The prediction'),
-      problems: ['bad_request', 'not_found', 'database_unavailable'],
-      async handle({ params }) {
-        const prediction = await findPrediction({ predictions, predictionLog }, params.id);
-        const history = await feedback.history(prediction.id);
-        return { body: { ...storedPredictionView(prediction), feedback: history.map(feedbackView) } };
-      },
-    }),
-  ];
+export function predictionHistoryRoutes(deps: Needed): Route[] {
+  return [listRoute(deps), detailRoute(deps), inputRoute(deps)];
 }
 
-/** A prediction, also one that is on its way to Postgres still. Throws `not_found`. */
-export async function findPrediction(
-  { predictions, predictionLog }: Pick<ApiDependencies, 'predictions' | 'predictionLog'>,
-  id: string,
-): Promise<StoredPrediction> {
-  const known = await predictions.get(id);
-  if (known) return known;
-  await predictionLog.flush();
-  const arrived = await predictions.get(id);
-  if (arrived) return arrived;
-  throw unknownPrediction(id);
+function listRoute({ predictions }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions',
+    operationId: 'listPredictions',
+    summary: 'Predictions, newest first',
+    tag: 'predictions',
+    query: pageQuery.extend(predictionQuery.shape),
+    success: json(pageOf(storedPredictionViewSchema), 'A page of predictions'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit, page_token, model, label, has_feedback, ...same } }) {
+      const filters = { modelName: model, predicted: label, hasFeedback: has_feedback, ...same };
+      const page = await predictions.list({ limit, pageToken: page_token ?? null, ...filters });
+      return { body: { items: page.items.map(storedPredictionView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function detailRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}',
+    operationId: 'getPrediction',
+    summary: 'A prediction and every label it was given',
+    tag: 'predictions',
+    params: idParams,
+    success: json(predictionDetailViewSchema, 'The prediction'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params }) {
+      const prediction = await findPrediction(deps, params.id);
+      const [history, input] = await Promise.all([
+        deps.feedback.history(prediction.id),
+        deps.inputs.get(prediction.id),
+      ]);
+      return {
+        body: {
+          ...storedPredictionView(prediction),
+          feedback: history.map(feedbackView),
+          input: input && keptInputView(input),
+        },
+      };
+    },
+  });
+}
+
+function inputRoute({ inputs, objects }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}/input',
+    operationId: 'getPredictionInput',
+    summary: 'The picture that was sent, while it is kept',
+    tag: 'predictions',
+    params: idParams,
+    success: { status: 200, description: 'A JPEG, PNG or WebP image', contentType: 'image/*', schema: z.string() },
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { id }, response }) {
+      const input = await inputs.get(id);
+      if (!input) {
+        throw new PerennialError(
+          'not_found',
+          `No picture of prediction ${id} is kept: the policy of its model did not want it, it has expired, or it was erased.`,
+        );
+      }
+      const bytes = await objects.get(input.objectKey);
+      // What somebody sent is shown as the picture it is, and as nothing else.
+      response.set({ 'Content-Type': input.contentType, 'X-Content-Type-Options': 'nosniff' });
+      response.set('Cache-Control', 'private, no-store').end(bytes);
+      return { body: '' };
+    },
+  });
 }

@@ -1,5 +1,12 @@
-import type { FeedbackView, ProductionAccuracyView, StoredPredictionView } from '../../contracts/http-predictions.js';
+import type { z } from 'zod';
+import type {
+  FeedbackView,
+  keptInputViewSchema,
+  ProductionAccuracyView,
+  StoredPredictionView,
+} from '../../contracts/http-predictions.js';
 import { accuracyOf, type ConfusionCount, type Feedback, type Interval } from '../../stores/feedback.js';
+import type { PredictionInput } from '../../stores/prediction-inputs.js';
 import type { StoredPrediction } from '../../stores/predictions.js';
 import { groupBy } from '../group-by.js';
 
@@ -25,8 +32,15 @@ export function storedPredictionView(prediction: StoredPrediction): StoredPredic
     neighbour: prediction.neighbour,
     abstained: prediction.abstained,
     label: prediction.label,
+    conflicted: prediction.conflicted,
     erased_at: prediction.erasedAt,
   };
+}
+
+/** A picture that is kept, in the spelling of HTTP. */
+export function keptInputView(input: PredictionInput): z.input<typeof keptInputViewSchema> {
+  const { contentType, sizeBytes, expiresAt } = input;
+  return { kept: true, content_type: contentType, size_bytes: sizeBytes, expires_at: expiresAt };
 }
 
 /** A label somebody gave, in the spelling of HTTP. */

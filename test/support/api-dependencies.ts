@@ -19,7 +19,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
   const predictionLog = replaced.predictionLog ?? { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
     host,
-    predictor: createPredictor({ host, metrics, predictionLog, modelName: 'a_model' }),
+    predictor: createPredictor({ host, metrics, predictionLog, inputKeeping: noInputKeeping, modelName: 'a_model' }),
     health: {
       report: () =>
         Promise.resolve({

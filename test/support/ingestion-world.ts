@@ -15,6 +15,7 @@ import { createDatasetCommits } from '../../stores/dataset-commits.js';
 import { createDatasetStore, type DatasetStore } from '../../stores/datasets.js';
 import { createIngestionStore } from '../../stores/ingestions.js';
 import { createObjectStore, type ObjectStore } from '../../stores/object-store.js';
+import { createLabelStore } from '../../stores/labels.js';
 import { createUploadStore } from '../../stores/uploads.js';
 import { startRecords, type TestRecords } from './records.js';
 import { startObjectStore, type TestService } from './services.js';
@@ -54,6 +55,7 @@ export async function startIngestionWorld(environment: Record<string, string> = 
     ingestions: createIngestionStore(records.db),
     commits: createDatasetCommits(records.db),
     uploads: createUploadStore(records.db),
+    labels: createLabelStore(records.db),
     objects,
     config,
     logger: createLogger('test', 'silent'),

@@ -70,7 +70,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
       await listening.stop(1_000);
       endChores();
       await host.stop();
-      await api.keeping.predictionLog.stop();
+      await Promise.all([api.keeping.predictionLog.stop(), api.keeping.inputKeeping.stop()]);
       await api.temporal.close();
       api.objects.close();
       await api.database.close();

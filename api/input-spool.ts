@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** A picture on its way to the object store. */
+export const sentInputSchema = z.object({
+  predictionId: z.uuid(),
+  modelName: z.string(),
+  imageSha256: z.string(),
+  contentType: z.string(),
+  expiresAt: z.string(),
+});
+export type SentInput = z.output<typeof sentInputSchema> & { bytes: Uint8Array };
+
+/** Pictures on disk that the object store or Postgres did not take, each a file: a line of JSON, then the bytes. */
+export interface InputSpool {
+  /** False when the spool is full. */
+  put(input: SentInput): Promise<boolean>;
+  /** Names of the files that wait, the oldest predictions first; those of killed processes are among them. */
+  waiting(): Promise<string[]>;
+  /** Null for a file that is gone, or none of ours. */
+  read(name: string): Promise<SentInput | null>;
+  remove(name: string): Promise<void>;
+}
+
+const suffix = '.input';
+
+/**
+ * A spool in `folder`, which processes of one machine may share: a picture that two of them send is the same twice.
+ * `maxBytes` is what each process adds at most to what it found at its start.
+ */
+export function createInputSpool(folder: string, maxBytes: number): InputSpool {
+  let known: Promise<number> | null = null;
+  let held = 0;
+  const found = (): Promise<number> => (known ??= bytesIn(folder));
+  return {
+    async put(input) {
+      const { bytes, ...facts } = input;
+      if ((await found()) + held + bytes.byteLength > maxBytes) return false;
+      held += bytes.byteLength;
+      await mkdir(folder, { recursive: true });
+      // Complete or not there at all: a process may be killed in the middle.
+      const partial = join(folder, `${randomUUID()}.part`);
+      await writeFile(partial, Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), bytes]));
+      await rename(partial, join(folder, `${input.predictionId}${suffix}`));
+      return true;
+    },
+    async waiting() {
+      const names = await readdir(folder).catch(() => []);
+      return names.filter((name) => name.endsWith(suffix)).sort();
+    },
+    async read(name) {
+      const content = await readFile(join(folder, name)).catch(() => null);
+      return content && parse(content);
+    },
+    async remove(name) {
+      const path = join(folder, name);
+      const { size } = await stat(path).catch(() => ({ size: 0 }));
+      await rm(path, { force: true });
+      held -= size;
+    },
+  };
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  const sizes = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => ({ size: 0 }))));
+  return sizes.reduce((sum, { size }) => sum + size, 0);
+}
+
+function parse(content: Buffer): SentInput | null {
+  const end = content.indexOf('\n');
+  if (end === -1) return null;
+  try {
+    const facts = sentInputSchema.safeParse(JSON.parse(content.toString('utf8', 0, end)));
+    return facts.success ? { ...facts.data, bytes: content.subarray(end + 1) } : null;
+  } catch {
+    return null;
+  }
+}
