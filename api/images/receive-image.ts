@@ -62,13 +62,8 @@ export function imageBody(
       'application/octet-stream': rawImage,
       'application/json': documentedImage,
     },
-    { maxBytes: base64Bytes(maxUploadBytes) + overheadBytes, ...limit },
+    { maxBytes: maxUploadBytes + overheadBytes, ...limit },
   );
-}
-
-/** What `bytes` become as base64. */
-export function base64Bytes(bytes: number): number {
-  return Math.ceil(bytes / 3) * 4;
 }
 
 /** Makes the one way in which routes read the picture of a request. */
@@ -81,7 +76,7 @@ export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSett
       return limited(imageOfForm(body, request.headers['content-type'] ?? ''), maxUploadBytes);
     }
     if (type === 'application/json') {
-      const body = await readBody(request, base64Bytes(maxUploadBytes) + overheadBytes);
+      const body = await readBody(request, maxUploadBytes + overheadBytes);
       return limited(await namedImage(parseJson(body, imageSchema), '#', fetchImage, request), maxUploadBytes);
     }
     if (type === 'application/octet-stream' || type.startsWith('image/')) {
