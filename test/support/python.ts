@@ -1,0 +1,86 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { withLock } from '../../infra/setup/lock.mjs';
+import { cacheFolder, packageRoot, platformKey } from '../../infra/setup/places.mjs';
+
+const run = promisify(execFile);
+
+const folderOfScripts = join(packageRoot, 'test', 'support', 'python');
+const requirements = join(folderOfScripts, 'requirements.txt');
+
+/** The pinned packages have wheels for these; MLServer runs on no later one. */
+const interpreters = ['python3', 'python3.12', 'python3.11'];
+const versionProgram = 'import sys, venv, ensurepip; print(".".join(map(str, sys.version_info[:2])))';
+
+interface Interpreter {
+  command: string;
+  version: string;
+}
+
+function findInterpreter(): Interpreter | null {
+  for (const command of interpreters) {
+    const { stdout } = spawnSync(command, ['-c', versionProgram], { encoding: 'utf8' });
+    const version = stdout === null ? '' : stdout.trim();
+    if (version === '3.11' || version === '3.12') return { command, version };
+  }
+  return null;
+}
+
+const interpreter = findInterpreter();
+
+/** Whether the clients written in Python can be run here. */
+export const hasPython = interpreter !== null;
+if (!hasPython) console.warn('skipped: no Python 3.11 or 3.12 with venv and pip; clients in Python are not tried');
+
+/** Programs of the environment with the clients, such as `python` and `schemathesis`. */
+export interface PythonTools {
+  program(name: string): string;
+  /** Runs a script of test/support/python and gives what it prints as JSON; throws with its output when it fails. */
+  script(name: string, args: readonly string[]): Promise<unknown>;
+}
+
+/**
+ * The environment with the pinned clients. It is made once, in the folder for downloads: half a minute and 300 MB.
+ * Throws when the packages cannot be had.
+ */
+export async function pythonTools(): Promise<PythonTools> {
+  if (interpreter === null) throw new Error('there is no Python to make an environment with');
+  const folder = folderOf(interpreter);
+  await withLock(
+    `${folder}.lock`,
+    () => undefined,
+    () => makeEnvironment(interpreter, folder),
+  );
+  const program = (name: string): string => join(folder, 'bin', name);
+  return {
+    program,
+    async script(name, args) {
+      const { stdout } = await run(program('python'), [join(folderOfScripts, name), ...args], {
+        maxBuffer: 10_000_000,
+        timeout: 90_000,
+      });
+      const printed: unknown = JSON.parse(stdout);
+      return printed;
+    },
+  };
+}
+
+/** Other pins are another environment. */
+function folderOf({ version }: Interpreter): string {
+  const pins = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  return join(cacheFolder(), 'python', `clients-${version}-${platformKey()}-${pins}`);
+}
+
+async function makeEnvironment({ command }: Interpreter, folder: string): Promise<void> {
+  const done = join(folder, '.complete');
+  if (existsSync(done)) return;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, '..'), { recursive: true });
+  await run(command, ['-m', 'venv', folder]);
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--no-compile'];
+  await run(join(folder, 'bin', 'python'), [...pip, '--no-deps', '--only-binary=:all:', '-r', requirements]);
+  writeFileSync(done, '');
+}
