@@ -9,13 +9,15 @@ import {
 import type { ApiDependencies } from '../dependencies.js';
 import { findPrediction } from '../find-prediction.js';
 import { pageQuery } from '../page-query.js';
-import { defineRoute, json, nothing, type Route } from '../route.js';
+import { defineRoute, json, nothing, text, type Route } from '../route.js';
 import { feedbackView, keptInputView, storedPredictionView } from '../views/prediction.js';
 
 type Needed = Pick<
   ApiDependencies,
   'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'inputs' | 'objects' | 'settings'
 >;
+
+const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
 
 const idParams = z.object({ id: z.uuid().toLowerCase() });
 
@@ -80,7 +82,10 @@ function inputRoute({ inputs, objects }: Needed): Route {
     summary: 'The picture that was sent, while it is kept',
     tag: 'predictions',
     params: idParams,
-    success: { status: 200, description: 'A JPEG, PNG or WebP image', contentType: 'image/*', schema: z.string() },
+    success: {
+      ...text('image/jpeg', 'The picture without what its file told besides it'),
+      otherContents: imageContents,
+    },
     problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { id }, response }) {
       const input = await inputs.get(id);
