@@ -7,8 +7,12 @@ export interface Listening {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Node's own five minutes would cut off a large upload over a slow line with a bare 408; headers have no such excuse. */
-const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000 };
+/**
+ * Node's own five minutes would cut off a large upload over a slow line with a bare 408; headers have no such excuse.
+ * Idle connections stay open longer than load balancers keep theirs (a minute, as a rule): if we closed first, a
+ * request that is on its way meanwhile would be lost.
+ */
+const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000, keepAliveTimeout: 75_000 };
 
 /** Listens for HTTP. Throws `configuration_invalid` when the port is taken or may not be used. */
 export async function listen(handler: RequestListener, host: string, port: number): Promise<Listening> {

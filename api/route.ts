@@ -6,6 +6,7 @@ import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf } from './request-context.js';
+import { sendText } from './send.js';
 
 /** Groups of routes, in the order in which the documentation shows them. */
 export const tags = {
@@ -170,23 +171,23 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
     const body: unknown = definition.success.schema.parse(reply.body);
     if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
-    if (definition.success.contentType === 'application/json') response.json(body);
-    else response.send(body);
+    await sendText(input.request, response, textOf(body));
   };
   // Not async, so that nothing holds on to the unparsed body while the answer is on its way.
   const handleParsed: RequestHandler = (request, response) =>
     answer({
       params: parse(definition.params, request.params, 'path'),
       query: parse(definition.query, request.query, 'query'),
-      body: parse(
-        definition.body.schema,
-        isJson(definition.body, request) ? (takeBody(request) ?? {}) : undefined,
-        '#',
-      ),
+      body: parse(definition.body.schema, jsonOf(definition.body, request), '#'),
       request,
       response,
     });
   return { ...documented, handlers: [...bodyHandlers(definition.body), handleParsed] };
+}
+
+function textOf(body: unknown): string {
+  if (typeof body === 'string') return body;
+  return body === undefined ? '' : JSON.stringify(body);
 }
 
 /** Puts routes into an application; a path's other methods are answered with 405 and `Allow`. */
@@ -231,6 +232,16 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, prefix: string): 
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, prefix));
   return parsed.data;
+}
+
+/** What a route's schema is given: nothing for a form, `{}` for a body left away that may be. */
+function jsonOf(body: BodyDefinition<z.ZodType>, request: Request): unknown {
+  if (!isJson(body, request)) return undefined;
+  const sent = takeBody(request);
+  if (sent === undefined && body.isRequired) {
+    throw new PerennialError('bad_request', 'The request has no body. Send JSON; /docs shows what it holds.');
+  }
+  return sent === undefined ? {} : sent;
 }
 
 /** The body as Express parsed it, which the request lets go of: it can be many times larger than what was sent. */

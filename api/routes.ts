@@ -27,6 +27,7 @@ import { notificationRoutes } from './routes/notifications.js';
 import { pipelineAttemptRoutes } from './routes/pipeline-attempts.js';
 import { pipelineRoutes } from './routes/pipelines.js';
 import { policyRoutes } from './routes/policies.js';
+import { predictBatchRoutes } from './routes/predict-batch.js';
 import { predictionRoutes } from './routes/prediction.js';
 import { predictionHistoryRoutes } from './routes/predictions.js';
 import { runArtifactRoutes } from './routes/run-artifacts.js';
@@ -50,6 +51,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...documentationRoutes(() => document),
     ...healthRoutes(dependencies),
     ...predictionRoutes(dependencies, explanations, budget),
+    ...predictBatchRoutes(dependencies, budget),
     ...invocationRoutes(dependencies, budget),
     ...v2Routes(dependencies, budget),
     ...explainRoutes(dependencies, explanations),

@@ -127,7 +127,8 @@ function imageOfForm(body: Buffer, contentType: string): ReceivedImage {
   return { bytes: filled(file.bytes, 'file in the field “file”'), filename: file.filename };
 }
 
-function filled(bytes: Buffer, what: string): Buffer {
+/** Refuses a picture without bytes. */
+export function filled(bytes: Buffer, what: string): Buffer {
   if (bytes.length > 0) return bytes;
   throw new PerennialError('no_file', `The ${what} is empty. Send an image.`);
 }

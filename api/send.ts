@@ -1,0 +1,36 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Request, Response } from 'express';
+
+/** What fits into a packet or so gains nothing: predictions are sent as they are. */
+const leastBytes = 1_400;
+
+/** Quick rather than small: half of the time for nearly the same size. */
+const options = { level: 4 };
+const compress = promisify(gzip);
+
+/**
+ * Sends a text whose content type is set, compressed when that is worth it and the client takes gzip. Off the event
+ * loop, so that a long list keeps nobody waiting. Streams do not come through here: they stay as they are.
+ */
+export async function sendText(request: Request, response: Response, text: string): Promise<void> {
+  if (text.length < leastBytes || hasStrongTag(response)) {
+    response.send(text);
+    return;
+  }
+  response.vary('Accept-Encoding');
+  if (request.acceptsEncodings('gzip') !== 'gzip') {
+    response.send(text);
+    return;
+  }
+  const compressed = await compress(text, options);
+  if (response.headersSent || response.destroyed) return;
+  response.setHeader('Content-Encoding', 'gzip');
+  response.send(compressed);
+}
+
+/** A strong tag names exact bytes, and comes back in If-Match. */
+function hasStrongTag(response: Response): boolean {
+  const tag = response.getHeader('ETag');
+  return typeof tag === 'string' && !tag.startsWith('W/');
+}
