@@ -3,7 +3,8 @@ import { onnxNames } from '../../contracts/bundle.js';
 import { inputSize } from '../../contracts/training.js';
 import { pixelBytes } from '../images/decode.js';
 import type { Pace, Row } from './messages.js';
-import { nearest, type SharedReferences } from './nearest.js';
+import { openCoveringRows, type CoveringRows } from './covering-rows.js';
+import type { SharedReferences } from './nearest.js';
 
 /** Outputs of a graph for `count` images of pixels, by name, each with one row an image. */
 type Run = (pixels: Uint8Array, count: number, outputs: readonly string[]) => Promise<Record<string, Float32Array>>;
@@ -30,7 +31,7 @@ export async function openSession(model: Uint8Array, references: SharedReference
   });
   const outputs = session.outputNames;
   const run: Run = (pixels, count, names) => runSession(session, pixels, count, names);
-  const known = outputs.includes(onnxNames.features) ? references : null;
+  const known = references !== null && outputs.includes(onnxNames.features) ? await openCoveringRows(references) : null;
   const infer = async (pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]> => {
     const rows: Row[] = [];
     for (let first = 0; first < count; first += batchSize) {
@@ -40,7 +41,11 @@ export async function openSession(model: Uint8Array, references: SharedReference
     }
     return rows;
   };
-  return { run, outputs, infer, end: () => session.release() };
+  const end = async (): Promise<void> => {
+    await session.release();
+    await known?.end();
+  };
+  return { run, outputs, infer, end };
 }
 
 async function runSession(
@@ -59,18 +64,15 @@ async function runSession(
   return Object.fromEntries(entries);
 }
 
-async function inferBatch(
-  run: Run,
-  pixels: Uint8Array,
-  count: number,
-  references: SharedReferences | null,
-): Promise<Row[]> {
-  const names = references === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
+async function inferBatch(run: Run, pixels: Uint8Array, count: number, known: CoveringRows | null): Promise<Row[]> {
+  const names = known === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
   const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = await run(pixels, count, names);
-  return Array.from({ length: count }, (_, row) => ({
-    probabilities: finite(rowOf(probabilities, row, count)),
-    nearest: references === null ? null : (nearest(rowOf(features, row, count), references)[0] ?? null),
-  }));
+  const rows: Row[] = [];
+  for (let row = 0; row < count; row += 1) {
+    const near = known === null ? null : await known.nearest(rowOf(features, row, count));
+    rows.push({ probabilities: finite(rowOf(probabilities, row, count)), nearest: near });
+  }
+  return rows;
 }
 
 function rowOf(values: Float32Array | undefined, row: number, rows: number): Float32Array {

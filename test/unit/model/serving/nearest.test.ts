@@ -1,0 +1,90 @@
+import onnxProto from 'onnx-proto';
+import fc from 'fast-check';
+import { openCoveringRows, productGraph } from '../../../../model/serving/covering-rows.js';
+import { nearest, type SharedReferences } from '../../../../model/serving/nearest.js';
+
+/** References whose rows are the given vectors, made unit vectors. */
+function referencesOf(vectors: readonly (readonly number[])[], covering = vectors.length): SharedReferences {
+  const dimensions = vectors[0]?.length ?? 0;
+  const unit = vectors.map((vector) => {
+    const length = Math.hypot(...vector);
+    return vector.map((value) => value / length);
+  });
+  const features = new Float32Array(new SharedArrayBuffer(4 * dimensions * vectors.length));
+  features.set(unit.flat());
+  return { features, dimensions, covering, rows: vectors.length };
+}
+
+function distance(a: readonly number[], b: readonly number[]): number {
+  const [lengthA, lengthB] = [Math.hypot(...a), Math.hypot(...b)];
+  return Math.hypot(...a.map((value, at) => value / lengthA - (b[at] ?? 0) / lengthB));
+}
+
+describe('nearest', () => {
+  const corners = [
+    [1, 0, 0, 0, 0],
+    [0, 1, 0, 0, 0],
+    [0, 0, 0, 0, 1],
+  ];
+
+  it('finds the references in the direction of a feature, whatever its length, nearest first', () => {
+    const found = nearest(Float32Array.of(0, 30, 0, 0, 10), referencesOf(corners), { count: 2 });
+    expect(found.map(({ row }) => row)).toEqual([1, 2]);
+    expect(found[0]?.distance).toBeCloseTo(distance([0, 30, 0, 0, 10], [0, 1, 0, 0, 0]), 5);
+  });
+
+  it('is at no distance from itself and at the largest from its opposite', () => {
+    expect(nearest(Float32Array.of(0, 0, 0, 0, 7), referencesOf(corners))).toEqual([{ row: 2, distance: 0 }]);
+    expect(nearest(Float32Array.of(-5, 0), referencesOf([[1, 0]]))[0]?.distance).toBeCloseTo(2, 6);
+  });
+
+  it('looks among the rows that cover the others unless told otherwise', () => {
+    const references = referencesOf(corners, 2);
+    const feature = Float32Array.of(1, 0, 0, 0, 9);
+    expect(nearest(feature, references)[0]?.row).toBe(0);
+    expect(nearest(feature, references, { among: 3 })[0]?.row).toBe(2);
+    expect(nearest(feature, references, { among: 50, count: 50 })).toHaveLength(3);
+  });
+});
+
+describe('the covering rows of a thread', () => {
+  it('have the nearest that plain arithmetic finds', async () => {
+    const number = fc.double({ min: -1, max: 1, noNaN: true }).filter((value) => Math.abs(value) > 1e-3);
+    const vector = fc.array(number, { minLength: 7, maxLength: 7 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(vector, { minLength: 1, maxLength: 9 }), vector, async (vectors, feature) => {
+        const rows = await openCoveringRows(referencesOf(vectors));
+        const found = await rows.nearest(Float32Array.from(feature));
+        await rows.end();
+        const distances = vectors.map((one) => distance(one, feature));
+        // Rounding to single precision is felt most where vectors are almost equal.
+        expect(found?.distance).toBeCloseTo(Math.min(...distances), 2);
+        expect(distances[found?.row ?? -1]).toBeCloseTo(Math.min(...distances), 2);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('leave the rows out that are covered', async () => {
+    const rows = await openCoveringRows(
+      referencesOf(
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        1,
+      ),
+    );
+    expect((await rows.nearest(Float32Array.of(0, 1)))?.row).toBe(0);
+    await rows.end();
+  });
+
+  it('multiply with the graph that is written down', () => {
+    const { onnx } = onnxProto;
+    const { graph } = onnx.ModelProto.decode(productGraph);
+    expect(graph?.node?.map(({ opType, input, output }) => ({ opType, input, output }))).toEqual([
+      { opType: 'MatMul', input: ['rows', 'vector'], output: ['products'] },
+    ]);
+    expect(graph?.input?.map(({ name }) => name)).toEqual(['rows', 'vector']);
+  });
+});
