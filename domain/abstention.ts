@@ -14,11 +14,10 @@ export interface Abstention {
 }
 
 /**
- * The lowest confidence down to which the answers given are expected to be wrong no more often than `targetRisk`: where
- * (wrong + 1) / (accepted + 1) of the held-out images stays within it, counted down from the surest answers. The one
- * more wrong answer stands for the picture that comes next, as in conformal risk control (Angelopoulos et al., 2022);
- * the setting is selective classification (Geifman and El-Yaniv, 2017). Without a threshold that can vouch for the
- * target a model never abstains, and says so.
+ * The lowest confidence from which on the answers given are expected to be wrong no more often than `targetRisk`: where
+ * (wrong + 1) / (accepted + 1) of the held-out images is within it. The one more wrong answer stands for the picture
+ * that comes next, as in conformal risk control (Angelopoulos et al., 2022); the setting is selective classification
+ * (Geifman and El-Yaniv, 2017). Without a threshold that can vouch for the target a model never abstains, and says so.
  */
 export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk: number): Abstention {
   const always = { targetRisk, threshold: null, coverage: 1, riskBound: null };
@@ -26,7 +25,7 @@ export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk:
   if (curve === null) {
     return {
       ...always,
-      reason: 'The bundle says nothing about its confidence: it always answers. Train a new version.',
+      reason: 'The bundle says nothing about its confidence. It always answers; train a new version.',
     };
   }
   const images = Math.max(0, ...curve.map(({ accepted }) => accepted));
@@ -42,17 +41,10 @@ export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk:
   };
 }
 
-/**
- * The last point within the target before the first one beyond it, from the surest down. The very first ones are beyond
- * in any case, because a few right answers vouch for little. A lower point that happens to be within again is luck.
- */
 function lowestWithin(curve: readonly RiskPoint[], targetRisk: number): RiskPoint | null {
-  const falling = [...curve].sort((one, other) => other.threshold - one.threshold);
-  const first = falling.findIndex((point) => boundOf(point) <= targetRisk);
-  if (first < 0) return null;
-  const within = falling.slice(first);
-  const end = within.findIndex((point) => boundOf(point) > targetRisk);
-  return within[end < 0 ? within.length - 1 : end - 1] ?? null;
+  return curve
+    .filter((point) => boundOf(point) <= targetRisk)
+    .reduce<RiskPoint | null>((lowest, point) => (lowest && lowest.threshold < point.threshold ? lowest : point), null);
 }
 
 function describeNone(curve: readonly RiskPoint[], images: number, targetRisk: number): Pick<Abstention, 'reason'> {

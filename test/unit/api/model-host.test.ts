@@ -231,8 +231,8 @@ describe('the model host', () => {
     await serve(1, 1);
     const abstainsBelow = (expected: number | null): Promise<unknown> =>
       poll(
-        () => Promise.resolve(host.current()?.abstainBelow),
-        (now) => now === expected,
+        () => Promise.resolve({ threshold: host.current()?.abstainBelow }),
+        ({ threshold }) => threshold === expected,
       );
     await abstainsBelow(0.9);
     targetRisk = 0.1;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { fitTemperature, meanLoss, softmax } from '../../../../model/evaluation/temperature.js';
+import { chooseTemperature, fitTemperature, meanLoss, softmax } from '../../../../model/evaluation/temperature.js';
 
 const overconfident = {
   logits: [
@@ -101,5 +101,25 @@ describe('fitTemperature', () => {
         expect(meanLoss(logits, truths, temperature)).toBeLessThanOrEqual(meanLoss(logits, truths, 1));
       }),
     );
+  });
+});
+
+describe('chooseTemperature', () => {
+  const repeat = (times: number): typeof overconfident => ({
+    logits: Array.from({ length: times }, () => overconfident.logits).flat(),
+    truths: Array.from({ length: times }, () => overconfident.truths).flat(),
+  });
+
+  it('takes ten images for chance, and fifty of the same for a reason', () => {
+    const [few, many] = [repeat(1), repeat(5)];
+    expect(chooseTemperature(few.logits, few.truths)).toBe(1);
+    expect(chooseTemperature(many.logits, many.truths)).toBeCloseTo(2.539753, 4);
+  });
+
+  it('leaves logits that fit as they are', () => {
+    // Nine of ten right, and nine tenths sure.
+    const logits = Array.from({ length: 200 }, () => [Math.log(9), 0]);
+    const truths = logits.map((_, image) => (image % 10 === 0 ? 1 : 0));
+    expect(chooseTemperature(logits, truths)).toBe(1);
   });
 });
