@@ -1,0 +1,85 @@
+import sharp from 'sharp';
+import type { z } from 'zod';
+import { pageOf, predictionSchema } from '../../contracts/http.js';
+import { labelCandidateViewSchema, labelDecisionViewSchema } from '../../contracts/http-labels.js';
+import { predictionDetailViewSchema } from '../../contracts/http-predictions.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { poll } from './api-client.js';
+import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { formWith, serves, startApi, type ServedApi } from './served-api.js';
+
+export type Candidate = z.infer<typeof labelCandidateViewSchema>;
+export type Decision = z.infer<typeof labelDecisionViewSchema>;
+
+/** An API that serves a tiny model and keeps every picture, beside the activities of ingestion on the same services. */
+export interface LabelWorld {
+  world: IngestionWorld;
+  served: ServedApi;
+  version: ModelVersion;
+  get(path: string): Promise<Response>;
+  send(path: string, body: unknown, actor?: string): Promise<Response>;
+  /** Predicts, and waits until the picture is kept; gives the prediction's id. */
+  predict(image: Uint8Array): Promise<string>;
+  detail(id: string): Promise<z.infer<typeof predictionDetailViewSchema>>;
+  queue(query?: string): Promise<{ items: Candidate[]; next_page_token: string | null }>;
+  decide(id: string, said: object, actor?: string): Promise<Decision>;
+  stop(): Promise<void>;
+}
+
+export async function startLabelWorld(): Promise<LabelWorld> {
+  const world = await startIngestionWorld();
+  const served = await startApi({ ...world.records.postgres.environment, ...world.objectServer.environment });
+  const version = await served.registerTiny();
+  await served.promote(version);
+  await serves(served, version);
+  const get = (path: string): Promise<Response> => fetch(served.url + path);
+  const send = (path: string, body: unknown, actor = 'ada', method = 'POST'): Promise<Response> =>
+    fetch(served.url + path, {
+      method,
+      headers: { 'content-type': 'application/json', 'x-actor': actor },
+      body: JSON.stringify(body),
+    });
+  await send(`/api/v1/mlops/models/${version.modelName}/policy`, { serving: { keep_inputs: 'all' } }, 'ada', 'PUT');
+  await poll(
+    () => Promise.resolve(served.host.current()?.serving.keepInputs),
+    (kept) => kept === 'all',
+  );
+  return {
+    world,
+    served,
+    version,
+    get,
+    send,
+    async predict(image) {
+      const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
+      const { prediction_id } = predictionSchema.parse(await response.json());
+      await Promise.all([served.api.keeping.predictionLog.flush(), keptOf(served)]);
+      return prediction_id;
+    },
+    detail: async (id) => predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${id}`)).json()),
+    queue: async (query = '') =>
+      pageOf(labelCandidateViewSchema).parse(await (await get(`/api/v1/labels/queue?${query}`)).json()),
+    decide: async (id, said, actor) =>
+      labelDecisionViewSchema.parse(await (await send('/api/v1/labels', { prediction_id: id, ...said }, actor)).json()),
+    async stop() {
+      await served.stop();
+      await world.stop();
+    },
+  };
+}
+
+/** Pictures are taken in a turn after the answer. */
+async function keptOf({ api }: ServedApi): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await api.keeping.inputKeeping.flush();
+}
+
+let pictures = 0;
+
+/** A picture of so much red beside green 100; each is another file with another content. */
+export function colour(red: number, exif?: string): Promise<Buffer> {
+  pictures += 1;
+  const background = { r: red, g: 100, b: pictures % 250 };
+  const image = sharp({ create: { width: 40 + Math.floor(pictures / 250), height: 32, channels: 3, background } });
+  return (exif === undefined ? image : image.withExif({ IFD0: { Artist: exif } })).png().toBuffer();
+}
