@@ -10,7 +10,12 @@ const version = z.int().min(1).max(2_147_483_647);
 const sourceViewSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('prefix'),
-    prefix: z.string().min(1).max(500).describe('start of the keys in the bucket, for instance incoming/2026-05/'),
+    prefix: z
+      .string()
+      .min(1)
+      .max(500)
+      .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'holds no control character')
+      .describe('start of the keys in the bucket, for instance incoming/2026-05/'),
   }),
   z.strictObject({
     kind: z.literal('dataset'),

@@ -17,7 +17,6 @@ const ownFolders = [
 
 /** Why pictures below a prefix of the bucket are not predicted; null when they are. */
 export function refusalOfPrefix(prefix: string): string | null {
-  if (/\p{Cc}/u.test(prefix)) return 'It holds a control character.';
   if (prefix.startsWith('/') || prefix.includes('\\')) return 'Keys begin without a slash and hold no backslash.';
   if (prefix.split('/').some((part) => part === '.' || part === '..')) return 'It holds . or .. as a folder.';
   const own = ownFolders.find((folder) => folder.startsWith(prefix) || prefix.startsWith(folder));

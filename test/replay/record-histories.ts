@@ -59,6 +59,11 @@ function importing(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.importModel, prefix: 'import', input, replaced };
 }
 
+function batch(replaced: Partial<AllActivities>): Case {
+  const input = { jobId: randomUUID(), modelName: 'm', dataset: null };
+  return { workflow: workflowTypes.batchPredict, prefix: 'batch', input, replaced };
+}
+
 /** A promotion by hand, which waits for the answer. */
 function promotion(answer: NonNullable<Case['answer']>): Case {
   const asked = decisionOf('needs_approval');
@@ -138,6 +143,11 @@ const cases: Record<string, Case> = {
           notes: [],
         },
       }),
+  }),
+  predicted: batch({}),
+  'predict-failed': batch({
+    predictBatchChunk: ({ chunk }) => (chunk === 1 ? refuse() : Promise.resolve({ items: 100, failed: 2 })),
+    mergeBatchResults: refuse,
   }),
   'retention-applied': retention({}),
   'retention-failed': retention({

@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { Context } from '@temporalio/activity';
+import { parquetReadObjects } from 'hyparquet';
+import type { ModelVersion } from '../../../contracts/registry.js';
+import { batchPrefix } from '../../../stores/object-keys.js';
+import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
+import type { AllActivities } from '../../support/fake-activities.js';
+import { tester } from '../../support/figures.js';
+import { picture } from '../../support/ingestion-world.js';
+import { startProgram } from '../../support/program.js';
+import { sha256Of } from '../../support/training-fixtures.js';
+
+const program = new URL('../../support/programs/batch-worker.js', import.meta.url).pathname;
+const source = { kind: 'prefix', prefix: 'many/' };
+const many = 450;
+
+describe('a batch prediction in trouble', () => {
+  let world: BatchWorld;
+  let version: ModelVersion;
+
+  beforeAll(async () => {
+    world = await startBatchWorld();
+    const { objects } = world.served.api;
+    for (let from = 0; from < many; from += 50) {
+      const numbers = Array.from({ length: 50 }, (_, index) => from + index);
+      await Promise.all(numbers.map(async (number) => objects.put(`many/${number}.jpg`, await picture(number))));
+    }
+    version = await world.served.registerTiny();
+    await world.served.promote(version);
+  });
+  afterAll(() => world.stop());
+
+  const rowsOf = async (job: BatchView): Promise<Record<string, unknown>[]> => {
+    const answer = await fetch(`${world.served.url}${job.status_url}/results.parquet`);
+    return parquetReadObjects({ file: await answer.arrayBuffer() });
+  };
+  const partsOf = async (job: BatchView): Promise<Map<unknown, unknown>> => {
+    const rows = await world.served.api.database.query(
+      'SELECT chunk, object_key FROM batch_prediction_chunks WHERE job_id = $1',
+      [job.id],
+    );
+    return new Map(rows.map(({ chunk, objectKey }) => [chunk, objectKey]));
+  };
+
+  it('goes on where its killed worker was, and does no chunk again that was done', async () => {
+    const mortal = startProgram([program], world.environment);
+    await mortal.line(/^up$/);
+    const job = await world.started({ source, formats: ['parquet'] });
+    await mortal.line(/^done /);
+    mortal.process.kill('SIGKILL');
+    await mortal.ended;
+    const former = await partsOf(job);
+    expect(former.size).toBeGreaterThan(0);
+    expect(former.size).toBeLessThan(5);
+    await world.startWorker();
+    const ended = await world.ended(job.id);
+    await world.stopWorker();
+    expect(ended).toMatchObject({ status: 'completed', total: many, done: many, failed: 0 });
+    const parts = await partsOf(job);
+    expect(parts.size).toBe(5);
+    // Each attempt at a chunk writes under a key of its own: the same key is the same attempt.
+    for (const [chunk, key] of former) expect(parts.get(chunk)).toBe(key);
+    const rows = await rowsOf(ended);
+    expect(rows.map(({ item }) => item)).toEqual(Array.from({ length: many }, (_, item) => item));
+    expect(new Set(rows.map(({ name }) => name)).size).toBe(many);
+  });
+
+  it('keeps what is done when it is cancelled', async () => {
+    await world.startWorker((activities) => ({ ...activities, predictBatchChunk: stopAfter(1, activities) }));
+    const { id } = await world.started({ source });
+    await world.reached(id, ({ done }) => done === 200);
+    const asked = await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
+    expect(asked.status).toBe(202);
+    const job = await world.ended(id);
+    await world.stopWorker();
+    expect(job).toMatchObject({ status: 'cancelled', done: 200, total: many, error: { code: 'cancelled' } });
+    expect(await rowsOf(job)).toHaveLength(200);
+    const again = await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
+    expect(again.status).toBe(409);
+    const audited = await world.served.api.database.query(
+      `SELECT before ->> 'done' AS done FROM audit_log WHERE action = 'batch_prediction.cancel'`,
+    );
+    expect(audited).toEqual([{ done: '200' }]);
+  });
+
+  it('says that its version was deleted meanwhile, in one message', async () => {
+    const other = await world.served.registerTiny({ bias: 3 });
+    const { id } = await world.started({ source, version: String(other.version) });
+    expect((await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/results.csv`)).status).toBe(409);
+    await world.served.registry.markDeleted(other.modelName, other.version, {
+      by: tester,
+      reason: 'test',
+      ifRevision: null,
+    });
+    await world.startWorker();
+    const job = await world.ended(id);
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'not_found' } });
+    expect(job.error?.message).toContain(`Version ${other.version} of ${other.modelName} was deleted`);
+    const told = await world.served.api.database.query(`SELECT kind FROM outbox WHERE kind LIKE '%failed'`);
+    expect(told).toEqual([{ kind: 'batch_prediction.failed' }]);
+  });
+
+  it('gives up its results when an image in them is erased, and does not look at that image again', async () => {
+    const { id } = await world.ended((await world.started({ source: { ...source, prefix: 'many/1' } })).id);
+    const erased = await fetch(`${world.served.url}/api/v1/erasures`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'image', id: sha256Of(await picture(17)), reason: 'the person asked for it' }),
+    });
+    expect(erased.status).toBe(200);
+    const job = await world.job(id);
+    expect(job.results).toEqual([]);
+    expect(job.erased_at).not.toBeNull();
+    expect((await fetch(`${world.served.url}${job.status_url}/results.csv`)).status).toBe(404);
+    for await (const { key } of world.served.api.objects.list(batchPrefix(id))) throw new Error(`${key} is left`);
+    const later = await world.ended((await world.started({ source: { ...source, prefix: 'many/17' } })).id);
+    const rows = await rowsOf(later);
+    expect(later).toMatchObject({ status: 'completed', total: 11, failed: 1, erased_at: null });
+    expect(rows.find(({ name }) => name === 'many/17.jpg')).toMatchObject({ prediction: null, image_sha256: null });
+  });
+
+  it('survives the process that predicts, which gives way to others', async () => {
+    const image = await picture(1);
+    await world.engines.use(version, async (engine) => {
+      const before = await engine.predict(image);
+      const { pid, niceness } = await backgroundChild();
+      expect(niceness).toBeGreaterThanOrEqual(15);
+      process.kill(pid, 'SIGKILL');
+      expect(await engine.predict(image)).toEqual(before);
+      expect((await backgroundChild()).pid).not.toBe(pid);
+    });
+  });
+});
+
+/** Chunks after `last` wait until they are cancelled, which a heartbeat brings. */
+function stopAfter(last: number, { predictBatchChunk }: AllActivities): AllActivities['predictBatchChunk'] {
+  return async (input) => {
+    if (input.chunk <= last) return predictBatchChunk(input);
+    const context = Context.current();
+    const beat = setInterval(() => context.heartbeat(), 200);
+    return context.cancelled.finally(() => clearInterval(beat));
+  };
+}
+
+/** The process of this one that predicts in the background. */
+async function backgroundChild(): Promise<{ pid: number; niceness: number }> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,ni=,stat=,args=']);
+  const own = stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(
+      (line) =>
+        Number(line[1]) === process.pid &&
+        line[3]?.startsWith('Z') === false &&
+        line.join(' ').includes('background-child'),
+    );
+  return { pid: Number(own?.[0]), niceness: Number(own?.[2]) };
+}

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import type { z } from 'zod';
+import { createBatchPredictionActivities } from '../../activities/batch-prediction.js';
+import {
+  createBackgroundEngines,
+  type BackgroundEngines,
+} from '../../activities/batch-prediction/background-engines.js';
+import { createRecordActivities } from '../../activities/records.js';
+import { createStores } from '../../api/stores.js';
+import { batchPredictionViewSchema } from '../../contracts/http-batch-predictions.js';
+import { minimumSide } from '../../model/images/inspect.js';
+import { createLogger } from '../../platform/logging.js';
+import { createDatasetStore } from '../../stores/datasets.js';
+import { createUploadStore } from '../../stores/uploads.js';
+import type { Database } from '../../stores/database.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import { poll } from './api-client.js';
+import { createFakeActivities, type AllActivities } from './fake-activities.js';
+import { createPromotionWorker } from './promotion-world.js';
+import { startApi, type ServedApi } from './served-api.js';
+import { startObjectStore, startPostgres, startTemporal } from './services.js';
+
+export type BatchView = z.output<typeof batchPredictionViewSchema>;
+
+/** The API with real services, and workers of this process with the real activities of batch predictions. */
+export interface BatchWorld {
+  served: ServedApi;
+  environment: Record<string, string>;
+  engines: BackgroundEngines;
+  /** The worker, of which there is one at a time; `wrap` may put faults around its activities. */
+  startWorker(wrap?: (activities: AllActivities) => AllActivities): Promise<void>;
+  stopWorker(): Promise<void>;
+  /** Starts a job and gives its answer. */
+  start(body: object, key?: string): Promise<{ status: number; body: unknown; location: string | null }>;
+  /** As `start`, for a job that is let in. */
+  started(body: object): Promise<BatchView>;
+  job(id: string): Promise<BatchView>;
+  /** Waits until a job looks like that. */
+  reached(id: string, looks: (job: BatchView) => boolean): Promise<BatchView>;
+  /** Waits until it has ended, however it did. */
+  ended(id: string): Promise<BatchView>;
+  stop(): Promise<void>;
+}
+
+export async function startBatchWorld(): Promise<BatchWorld> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
+  const environment = { ...postgres.environment, ...objectStore.environment, ...temporal.environment };
+  const served = await startApi(environment);
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-test-batch-'));
+  const { database, objects } = served.api;
+  const { activities, engines } = batchActivities(database, objects, folder);
+  let running: { worker: Worker; ended: Promise<void> } | null = null;
+  const stopWorker = async (): Promise<void> => {
+    running?.worker.shutdown();
+    await running?.ended;
+    running = null;
+  };
+  const client = clientOf(served.url);
+  return {
+    served,
+    environment,
+    engines,
+    stopWorker,
+    ...client,
+    async startWorker(wrap = (same) => same) {
+      const worker = await createPromotionWorker(connection, database, wrap(activities));
+      running = { worker, ended: worker.run() };
+    },
+    async stop() {
+      await stopWorker();
+      await engines.stop();
+      await served.stop();
+      await connection.close();
+      await Promise.all([postgres.stop(), objectStore.stop(), temporal.stop()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The real activities of batch predictions; those of other workflows are fakes. */
+export function batchActivities(
+  database: Database,
+  objects: ObjectStore,
+  folder: string,
+): { activities: AllActivities; engines: BackgroundEngines } {
+  const logger = createLogger('test', 'silent');
+  const imageLimits = { maxPixels: 50_000_000, maxBytes: 1_000_000, minSide: minimumSide };
+  const engines = createBackgroundEngines({ objects, bundleFolder: join(folder, 'bundles'), imageLimits, logger });
+  const stores = createStores(database);
+  const activities = {
+    ...createFakeActivities().activities,
+    ...createRecordActivities(stores),
+    ...createBatchPredictionActivities({
+      ...stores,
+      datasets: createDatasetStore(database),
+      uploads: createUploadStore(database),
+      objects,
+      engines,
+      maxImageBytes: imageLimits.maxBytes,
+      scratchFolder: join(folder, 'scratch'),
+    }),
+  };
+  return { activities, engines };
+}
+
+function clientOf(url: string): Pick<BatchWorld, 'start' | 'started' | 'job' | 'reached' | 'ended'> {
+  const path = '/api/v1/batch-predictions';
+  const start: BatchWorld['start'] = async (body, key = randomUUID()) => {
+    const response = await fetch(url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: await response.json(), location: response.headers.get('location') };
+  };
+  const job = async (id: string): Promise<BatchView> =>
+    batchPredictionViewSchema.parse(await (await fetch(`${url}${path}/${id}`)).json());
+  const reached: BatchWorld['reached'] = (id, looks) => poll(() => job(id), looks, 60_000);
+  return {
+    start,
+    job,
+    reached,
+    started: async (body) => batchPredictionViewSchema.parse((await start(body)).body),
+    ended: (id) => reached(id, ({ status }) => status !== 'waiting' && status !== 'running'),
+  };
+}

@@ -1,0 +1,29 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NativeConnection } from '@temporalio/worker';
+import { loadConfig } from '../../../platform/config.js';
+import { createLogger } from '../../../platform/logging.js';
+import { createDatabase } from '../../../stores/database.js';
+import { createObjectStore } from '../../../stores/object-store.js';
+import { batchActivities } from '../batch-world.js';
+import { createPromotionWorker } from '../promotion-world.js';
+
+/** A worker for batch predictions as a program of its own, to be killed: it says each chunk that it has done. */
+const config = loadConfig();
+const logger = createLogger('test', 'silent');
+const database = createDatabase({ url: config.DATABASE_URL ?? '', poolSize: 10, logger });
+const objects = createObjectStore({ ...config, S3_ENDPOINT: config.S3_ENDPOINT ?? '' });
+const { activities } = batchActivities(database, objects, await mkdtemp(join(tmpdir(), 'perennial-test-batch-')));
+const connection = await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS ?? '' });
+const worker = await createPromotionWorker(connection, database, {
+  ...activities,
+  async predictBatchChunk(input) {
+    console.log(`begun ${input.chunk}`);
+    const result = await activities.predictBatchChunk(input);
+    console.log(`done ${input.chunk}`);
+    return result;
+  },
+});
+console.log('up');
+await worker.run();
