@@ -19,14 +19,7 @@ export function writeModelCard(
     '',
     '## How good it is',
     '',
-    `Measured on ${metrics.test.images} test images that had no part in training, stopping or calibration;`,
-    'in brackets the 95 % bootstrap interval.',
-    '',
-    ...measuresTable(metrics),
-    '',
-    ...classTable(metrics.test),
-    '',
-    ...describeCrossValidation(metrics),
+    ...describeQuality(metrics),
     '',
     '## What its confidence means',
     '',
@@ -63,6 +56,19 @@ export function writeModelCard(
     ...licences(job),
     '',
   ].join('\n');
+}
+
+function describeQuality(metrics: ModelMetrics): string[] {
+  return [
+    `Measured on ${metrics.test.images} test images that had no part in training, stopping or calibration;`,
+    'in brackets the 95 % bootstrap interval.',
+    '',
+    ...measuresTable(metrics),
+    '',
+    ...classTable(metrics.test),
+    '',
+    ...describeCrossValidation(metrics),
+  ];
 }
 
 function describeArchitecture({ hyperparameters }: PackageJob): string {

@@ -16,6 +16,9 @@ const { onnx } = onnxProto;
 /** Numbers that several nodes share. */
 const constants = { mean: 'constant/mean', std: 'constant/std', zero: 'constant/zero', six: 'constant/six' } as const;
 
+/** Name of what the first operation works on: the image as the network wants it. */
+export const scaledImage = 'scale';
+
 /**
  * Writes a network as an ONNX model: `image` is uint8 [N,224,224,3] RGB, scaled and put channels first inside;
  * `probabilities` are the softmax of the last operation's output, `features` the output of the pooling before it, and
@@ -53,9 +56,9 @@ function addPreprocessing(graph: Graph): string {
     node('Transpose', [onnxNames.image], 'scale/transposed', attributes({ perm: [0, 3, 1, 2] })),
     node('Cast', ['scale/transposed'], 'scale/float', attributes({ to: onnx.TensorProto.DataType.FLOAT })),
     node('Sub', ['scale/float', constants.mean], 'scale/centred'),
-    node('Div', ['scale/centred', constants.std], 'scale'),
+    node('Div', ['scale/centred', constants.std], scaledImage),
   );
-  return 'scale';
+  return scaledImage;
 }
 
 /** Adds the nodes of one operation and gives the name of what the next one works on. */

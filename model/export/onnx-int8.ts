@@ -10,11 +10,14 @@ import {
   type Graph,
 } from './onnx-model.js';
 import { attributes, byteTensor, floatTensor, node } from './onnx-parts.js';
-import { parametersOf, quantizeKernel, type Parameters, type Range } from './quantize-tensors.js';
+import type { Observed } from './observe-activations.js';
+import { scaledImage } from './onnx-graph.js';
+import { parametersOf, quantizeKernel, type Parameters } from './quantize-tensors.js';
 
 const { INT8, INT32, UINT8 } = onnxProto.onnx.TensorProto.DataType;
 
 interface Int8Graph extends Graph {
+  observed: ReadonlyMap<string, Observed>;
   /** How the bytes of each quantized output are read, by operation. */
   parameters: Map<string, Parameters>;
 }
@@ -23,43 +26,36 @@ const bytesOf = (name: string): string => `${name}/bytes`;
 const floatsOf = (name: string): string => `${name}/floats`;
 
 /** The image itself is its first quantized tensor: (byte - mean) / std needs no arithmetic of its own. */
-const image = 'scale';
 const imageParameters: Parameters = { scale: 1 / preprocessing.std, zeroPoint: preprocessing.mean };
 
 /**
  * Writes the network of `encodeOnnx` with 8-bit convolutions and sums and the same ends. Between the operations values
- * are bytes, read by the `ranges` that were seen of each operation; ONNX Runtime joins the conversions around an
+ * are bytes, by the ranges that were `observed` of each operation; ONNX Runtime joins the conversions around an
  * operation with it. Average and classifier stay floats: they cost nothing, and keep `features` fine.
  */
 export function encodeInt8Onnx(
   operations: readonly Operation[],
   weights: Weights,
-  ranges: ReadonlyMap<string, Range>,
+  observed: ReadonlyMap<string, Observed>,
 ): Uint8Array {
-  const graph: Int8Graph = { nodes: [], initializers: [], outputs: [], parameters: new Map() };
-  graph.nodes.push(node('Transpose', [onnxNames.image], bytesOf(image), attributes({ perm: [0, 3, 1, 2] })));
-  addParameters(graph, image, imageParameters);
-  let current = image;
-  for (const operation of operations) current = addOperation(graph, operation, weights, ranges, current);
+  const graph: Int8Graph = { nodes: [], initializers: [], outputs: [], observed, parameters: new Map() };
+  graph.nodes.push(node('Transpose', [onnxNames.image], bytesOf(scaledImage), attributes({ perm: [0, 3, 1, 2] })));
+  addParameters(graph, scaledImage, imageParameters);
+  let current: string = scaledImage;
+  for (const operation of operations) current = addOperation(graph, operation, weights, current);
   return encodeModel(graph);
 }
 
-function addOperation(
-  graph: Int8Graph,
-  operation: Operation,
-  weights: Weights,
-  ranges: ReadonlyMap<string, Range>,
-  input: string,
-): string {
+function addOperation(graph: Int8Graph, operation: Operation, weights: Weights, input: string): string {
   const { name } = operation;
   switch (operation.kind) {
     case 'convolution':
     case 'depthwise':
-      addParameters(graph, name, parametersOf(rangeOf(ranges, name)));
+      addParameters(graph, name, parametersOf(observedOf(graph, name).range));
       addConvolution(graph, operation, weights, input);
       return name;
     case 'add': {
-      addParameters(graph, name, parametersOf(rangeOf(ranges, name)));
+      addParameters(graph, name, parametersOf(observedOf(graph, name).range));
       const terms = [input, operation.other].map((term) => read(graph, term, name));
       graph.nodes.push(node('Add', terms, floatsOf(name)));
       write(graph, name, floatsOf(name), bytesOf(name));
@@ -77,7 +73,13 @@ function addOperation(
 function addConvolution(graph: Int8Graph, operation: Convolution, weights: Weights, input: string): void {
   const { name } = operation;
   const { attribute, kernel, bias } = describeConvolution(operation, weights);
-  const quantized = quantizeKernel(kernel, bias, parametersIn(graph, input).scale);
+  const quantized = quantizeKernel({
+    kernel,
+    bias,
+    isDepthwise: operation.kind === 'depthwise',
+    inputScale: parametersIn(graph, input).scale,
+    inputMeans: observedOf(graph, input).means,
+  });
   const channels = quantized.scales.length;
   graph.initializers.push(
     byteTensor(`${name}/kernel/bytes`, INT8, quantized.shape, quantized.values),
@@ -134,8 +136,8 @@ function parametersIn(graph: Int8Graph, name: string): Parameters {
   return parameters;
 }
 
-function rangeOf(ranges: ReadonlyMap<string, Range>, name: string): Range {
-  const range = ranges.get(name);
-  if (!range?.every(Number.isFinite)) throw new Error(`No range was seen of the output of ${name}.`);
-  return range;
+function observedOf({ observed }: Int8Graph, name: string): Observed {
+  const own = observed.get(name);
+  if (!own?.range.every(Number.isFinite)) throw new Error(`No range was seen of the output of ${name}.`);
+  return own;
 }

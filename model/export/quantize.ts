@@ -9,7 +9,7 @@ import type { ImageFile, PackageJob } from '../jobs.js';
 import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
-import { observeRanges } from './observe-ranges.js';
+import { observeActivations } from './observe-activations.js';
 import { encodeInt8Onnx } from './onnx-int8.js';
 import { chooseQuantizationSample } from './quantization-sample.js';
 import { withOnnx, type OnnxAnswers } from './run-onnx.js';
@@ -79,7 +79,7 @@ async function tryQuantizing(
       `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
     );
   }
-  const model = encodeInt8Onnx(operations, weights, await observeRanges(operations, weights, rangeImages));
+  const model = encodeInt8Onnx(operations, weights, await observeActivations(operations, weights, rangeImages));
   const answers = await answer(model, judged);
   const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
   const judgedRows = judged.map(({ sha256 }) => rowOf.get(sha256) ?? -1);

@@ -1,0 +1,75 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { bundleFiles, quantizationSchema, referencesSchema } from '../../../../contracts/bundle.js';
+import { packageModel } from '../../../../model/export/package-job.js';
+import { runOnnxModel } from '../../../../model/export/parity.js';
+import { probeImages, probePixels } from '../../../../model/serving/probe.js';
+import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
+import { createTransferSet, trainAndPackage, type Training } from '../../../support/packaged-model.js';
+import { flipByte } from '../../../support/tiny-bundle.js';
+import { collectEvents, withFolder } from '../../../support/training-fixtures.js';
+
+async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Promise<T> {
+  return schema.parse(JSON.parse(await readFile(join(folder, name), 'utf8')));
+}
+
+const probeSchema = z.object({ int8: z.array(z.array(z.number())).optional() });
+
+describe('the bundle of a network that does as well in 8 bits', () => {
+  it('holds it, says how it was judged, and is the same when it is made again', () =>
+    withFolder(async (root) => {
+      const { folder, job, manifest } = await trainAndPackage(await createTransferSet(root, 32), root);
+      expect(await verifyBundle(folder)).toEqual(manifest);
+      const report = await read(quantizationSchema, folder, bundleFiles.quantization);
+      expect(report).toMatchObject({ passed: true, rangeImages: 44, images: 12 });
+      const file = manifest.files.find(({ path }) => path === bundleFiles.onnxInt8);
+      expect(file?.sizeBytes).toBe(report.sizeBytes);
+      expect(report.sizeBytes).toBeLessThan(5_000_000);
+      const { int8 } = await read(probeSchema, folder, bundleFiles.probe);
+      const { probabilities } = await runOnnxModel(join(folder, bundleFiles.onnxInt8), probePixels(), probeImages);
+      int8?.flat().forEach((value, at) => {
+        expect(probabilities[at]).toBeCloseTo(value, 3);
+      });
+      expect(int8).toHaveLength(probeImages);
+      const references = await read(referencesSchema, folder, bundleFiles.references);
+      expect(references.unfamiliarAbove.int8).toBeGreaterThan(0);
+      expect(await readFile(join(folder, bundleFiles.modelCard), 'utf8')).toContain('44 training images');
+      const again = await packageModel({ ...job, outputFolder: join(root, 'again') }, collectEvents());
+      expect(again.manifest.files).toEqual(manifest.files);
+      await flipByte(folder, bundleFiles.onnxInt8);
+      await expect(verifyBundle(folder)).rejects.toMatchObject({
+        code: 'bundle_invalid',
+        details: { file: bundleFiles.onnxInt8 },
+      });
+    }));
+});
+
+describe('a training whose network cannot be brought to 8 bits', () => {
+  /** Packages and gives the reasons why there is no 8-bit network. */
+  async function reasonsOf(training: Training, root: string): Promise<string> {
+    const { folder, manifest } = await trainAndPackage(training, root);
+    expect(await verifyBundle(folder)).toEqual(manifest);
+    expect(manifest.files.map(({ path }) => path)).not.toContain(bundleFiles.onnxInt8);
+    expect((await read(probeSchema, folder, bundleFiles.probe)).int8).toBeUndefined();
+    expect((await read(referencesSchema, folder, bundleFiles.references)).unfamiliarAbove.int8).toBeNull();
+    expect(await readFile(join(folder, bundleFiles.modelCard), 'utf8')).toContain('served in 32 bits');
+    const { passed, reasons } = await read(quantizationSchema, folder, bundleFiles.quantization);
+    expect(passed).toBe(false);
+    return reasons.join(' ');
+  }
+
+  it('ends well without, and says that the images were too few', () =>
+    withFolder(async (root) => {
+      const training = await createTransferSet(root, 8);
+      expect(await reasonsOf(training, root)).toContain('at least 10 are needed');
+    }));
+
+  it('ends well without, and names the image that could not be read', () =>
+    withFolder(async (root) => {
+      const training = await createTransferSet(root, 8);
+      const { sha256 } = training.examples.find(({ side }) => side === 'train') ?? { sha256: '' };
+      await writeFile(join(root, 'pictures', sha256), 'not an image any more');
+      expect(await reasonsOf(training, root)).toContain(sha256);
+    }));
+});
