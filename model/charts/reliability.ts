@@ -10,7 +10,7 @@ interface Frame {
 
 type Bin = Reliability['bins'][number];
 
-const size = { width: 880, height: 430 };
+const size = { width: 880, height: 404 };
 const frames = [
   { left: 62, right: 424, top: 92, bottom: 332 },
   { left: 502, right: 864, top: 92, bottom: 332 },
@@ -53,7 +53,7 @@ function drawPanel(title: string, reliability: Reliability, frame: Frame, colour
         'font-weight': 600,
       }),
       ...ticks.map((tick) => drawTick(frame, tick, across, up)),
-      ...reliability.bins.map((bin) => drawBin(bin, across, up, colour)),
+      ...reliability.bins.map((bin) => drawBin(bin, images, { across, up }, colour)),
       line(across(0), up(0), across(1), up(1), { stroke: palette.ink, 'stroke-dasharray': '4 3' }),
       ...reliability.bins.map((bin) => drawCount(bin, across, frame.bottom + 38)),
       text('images', frame.left - 8, frame.bottom + 38, {
@@ -86,13 +86,9 @@ function drawTick(frame: Frame, tick: number, across: Scale, up: Scale): string 
   ].join('');
 }
 
-/** A bar as high as the share of right answers, and a mark where the mean confidence is. */
-function drawBin(
-  { from, to, images, accuracy, meanConfidence }: Bin,
-  across: Scale,
-  up: Scale,
-  colour: string,
-): string {
+/** A bar as high as the share of right answers, paler the fewer they are, and a mark where the mean confidence is. */
+function drawBin(bin: Bin, of: number, { across, up }: Record<'across' | 'up', Scale>, colour: string): string {
+  const { from, to, images, accuracy, meanConfidence } = bin;
   if (accuracy === null || meanConfidence === null) return '';
   const [x, width] = [across(from) + 1, across(to) - across(from) - 2];
   const tooltip = `confidence ${meanConfidence.toFixed(3)} on average, ${(100 * accuracy).toFixed(1)} % of ${images} right`;
@@ -102,7 +98,7 @@ function drawBin(
     'g',
     {},
     element('title', {}, tooltip) +
-      element('rect', { ...bar, fill: colour, 'fill-opacity': 0.75 }) +
+      element('rect', { ...bar, fill: colour, 'fill-opacity': 0.2 + 0.65 * Math.sqrt(images / of) }) +
       element('circle', {
         cx: across(meanConfidence),
         cy: up(accuracy),

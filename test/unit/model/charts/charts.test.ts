@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import type { EpochMetrics } from '../../../../contracts/training.js';
 import { drawConfusionMatrix } from '../../../../model/charts/confusion-matrix.js';
+import { measureReliability } from '../../../../model/evaluation/reliability.js';
+import { drawReliability } from '../../../../model/charts/reliability.js';
 import { drawCurves } from '../../../../model/charts/curves.js';
 import { roundTicks, wholeTicks } from '../../../../model/charts/ticks.js';
 
@@ -102,6 +104,38 @@ describe('drawConfusionMatrix', () => {
       { numRuns: 100 },
     );
     expect(drawConfusionMatrix(matrix, ['<script>', '"&'])).not.toContain('<script>');
+  });
+});
+
+describe('drawReliability', () => {
+  const probabilities = [0.95, 0.97, 0.99, 0.62].map((confidence) => [confidence, 1 - confidence]);
+  const test = measureReliability(probabilities, [0, 0, 1, 0]);
+  const calibration = { temperature: 1, test, validation: test, uncalibratedTest: test, riskImages: 4, riskCurve: [] };
+
+  it('shows a bar for each confidence that occurs, its images, and the error in words', async () => {
+    const svg = drawReliability(calibration);
+    // Two panels of two bars on the paper: three answers in the last bin, two of them right.
+    expect(count(svg, '<rect')).toBe(1 + 2 * 2);
+    expect(svg).toContain('y="172" width="22.13" height="160"');
+    expect(svg).toContain('66.7 % of 3 right');
+    expect(svg).toContain(`test calibration error ${test.calibrationError.toFixed(3)}; logits are not scaled`);
+    expect(await render(svg)).toEqual({ width: 880, height: 404 });
+  });
+
+  it('says what a temperature brought', () => {
+    const svg = drawReliability({
+      ...calibration,
+      temperature: 1.5,
+      uncalibratedTest: { ...test, calibrationError: 0.25 },
+    });
+    expect(svg).toContain('0.250 before logits were divided by 1.500');
+  });
+
+  it('shows that there are answers where none is right', async () => {
+    const wrong = measureReliability([[0.9, 0.1]], [1]);
+    const svg = drawReliability({ ...calibration, test: wrong, validation: wrong });
+    expect(count(svg, 'height="2"')).toBe(2);
+    await render(svg);
   });
 });
 
