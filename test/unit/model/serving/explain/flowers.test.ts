@@ -3,14 +3,14 @@ import { pixelBytes } from '../../../../../model/images/decode.js';
 import { createRandom } from '../../../../../model/seeded-random.js';
 import { logitOf } from '../../../../../model/serving/explain/class-activation.js';
 import { explainInThread } from '../../../../../model/serving/explain-job.js';
-import { occludedBatches, occlusionMap, patchesPerSide } from '../../../../../model/serving/explain/occlusion.js';
+import { occludedBatches, occlusionMap, placesPerSide } from '../../../../../model/serving/explain/occlusion.js';
 import { fittedBackbone, openGraph, probabilitiesOf, type OpenGraph } from '../../../../support/explaining.js';
 import { drawPlacedFlower, type PlacedFlower } from '../../../../support/placed-flowers.js';
 
 const withFlower = 1;
 const learnt = 24;
 const tried = 8;
-const places = patchesPerSide ** 2;
+const places = placesPerSide ** 2;
 let graph: OpenGraph;
 let pictures: (PlacedFlower & { pixels: Uint8Array; map: number[][] })[];
 
@@ -65,11 +65,11 @@ async function measuredMap(pixels: Uint8Array): Promise<number[][]> {
 
 /** The picture with grey over the places for which `hides` says so. */
 function greyed(pixels: Uint8Array, hides: (place: number) => boolean): Uint8Array {
-  const width = inputSize / patchesPerSide;
+  const width = inputSize / placesPerSide;
   return pixels.map((value, index) => {
     const pixel = Math.floor(index / 3);
     const row = Math.floor(Math.floor(pixel / inputSize) / width);
-    return hides(row * patchesPerSide + Math.floor((pixel % inputSize) / width)) ? 128 : value;
+    return hides(row * placesPerSide + Math.floor((pixel % inputSize) / width)) ? 128 : value;
   });
 }
 
