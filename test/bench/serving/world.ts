@@ -65,7 +65,7 @@ export async function startServingWorld(
     modelName,
     imagePaths,
     requests: await writeRequests(folder, modelName, imagePaths),
-    bundleFolder: join(stack.environment['PERENNIAL_HOME'] ?? '', 'bundles', bundle),
+    bundleFolder: join(stack.environment['PERENNIAL_HOME'] ?? '', 'bundles', bundle.slice(0, 16)),
     api,
     port: Number(stack.environment['PORT']),
     async serve(settings) {
