@@ -46,8 +46,13 @@ function requestBody(route: Route): object {
   const encoding = limit.takesCompressed
     ? 'gzip and deflate are undone, and count as what comes out'
     : 'sent as they are: a Content-Encoding is refused with 415';
-  const content = Object.fromEntries(Object.entries(contents).map(([type, schema]) => [type, { schema }]));
-  return { body: { description: `At most ${limit.maxBytes} bytes, ${encoding}.`, required: isRequired, content } };
+  return {
+    body: {
+      description: `At most ${limit.maxBytes} bytes, ${encoding}.`,
+      required: isRequired,
+      content: mediaTypes(contents),
+    },
+  };
 }
 
 function contentsOf({ kind, documented, documentedJson, documentedContents }: Route['body']): Contents | null {
@@ -59,13 +64,13 @@ function contentsOf({ kind, documented, documentedJson, documentedContents }: Ro
 
 type Contents = Readonly<Record<string, z.ZodType>>;
 
+function mediaTypes(contents: Contents): Record<string, { schema: z.ZodType }> {
+  return Object.fromEntries(Object.entries(contents).map(([type, schema]) => [type, { schema }]));
+}
+
 function responsesOf(route: Route): Record<string, ResponseConfig> {
   const { status, description, schema, contentType, otherContents = {}, otherStatuses = [] } = route.success;
-  const content = Object.entries({ [contentType]: schema, ...otherContents }).map(([type, each]) => [
-    type,
-    { schema: each },
-  ]);
-  const answer = { description, content: Object.fromEntries(content) };
+  const answer = { description, content: mediaTypes({ [contentType]: schema, ...otherContents }) };
   const statuses = [status, ...otherStatuses];
   const responses: Record<string, ResponseConfig> = Object.fromEntries(statuses.map((each) => [each, answer]));
   const byStatus = groupBy(route.problems, (code) => errorTable[code].status);

@@ -119,7 +119,7 @@ const accuracyShape = {
   labelled: z.number().int(),
   correct: z.number().int(),
   accuracy: z.number().nullable().describe('null without labels'),
-  interval: z.tuple([z.number(), z.number()]).nullable().describe('95 % Wilson interval'),
+  interval: z.array(z.number()).min(2).max(2).nullable().describe('95 % Wilson interval'),
 };
 
 export const productionAccuracyViewSchema = z

@@ -97,11 +97,13 @@ const outputSchema = z.object({
 });
 export type V2RequestedOutput = z.infer<typeof outputSchema>;
 
+const oneInput = 'expected one input, `image`';
+
 /** The JSON of a request. Members it does not know are no fault: clients add their own. */
 export const v2InferRequestSchema = z.object({
   id: z.string().max(1_000).nullable().optional(),
   parameters: requestParametersSchema.nullable().optional(),
-  inputs: z.array(inputSchema).length(1, 'expected one input, `image`'),
+  inputs: z.array(inputSchema).min(1, oneInput).max(1, oneInput),
   outputs: z.array(outputSchema).max(v2OutputNames.length).nullable().optional(),
 });
 export type V2InferRequest = z.infer<typeof v2InferRequestSchema>;
@@ -121,7 +123,8 @@ export const v2DocumentedRequestSchema = v2InferRequestSchema
             ),
         }),
       )
-      .length(1),
+      .min(1)
+      .max(1),
   })
   .meta({ id: 'V2InferRequest' });
 

@@ -12,6 +12,8 @@ const uploadRow = z.object({
 });
 export type Upload = z.output<typeof uploadRow>;
 
+const positionRow = z.object({ position: z.number() });
+
 const fileRow = z.object({
   position: z.number(),
   name: z.string(),
@@ -24,7 +26,7 @@ export type UploadFile = z.output<typeof fileRow>;
 export interface UploadStore {
   /** Begins an upload whose files all carry one label, or are only to be predicted; gives its id. */
   createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
-  /** Records a file that is in the object store. */
+  /** Records a file that is in the object store. Throws `conflict` when the upload went with its dataset. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */
   getUpload(uploadId: string): Promise<Upload>;
@@ -41,12 +43,16 @@ export function createUploadStore(db: Database): UploadStore {
       return id;
     },
     async addUploadFile(uploadId, position, name, objectKey, sizeBytes) {
-      await db.query(
-        `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes) VALUES ($1, $2, $3, $4, $5)
+      const added = await db.row(
+        positionRow,
+        `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes)
+         SELECT id, $2, $3, $4, $5 FROM uploads WHERE id = $1 FOR KEY SHARE
          ON CONFLICT (upload_id, position) DO UPDATE SET name = excluded.name, object_key = excluded.object_key,
-           size_bytes = excluded.size_bytes`,
+           size_bytes = excluded.size_bytes
+         RETURNING position`,
         [uploadId, position, name, objectKey, sizeBytes],
       );
+      if (!added) throw new PerennialError('conflict', 'The dataset was deleted meanwhile. Send the images again.');
     },
     async getUpload(uploadId) {
       const upload = await db.row(

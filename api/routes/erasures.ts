@@ -32,7 +32,10 @@ function requestErasureRoute(deps: Needed): Route {
     summary: 'Erase a prediction, an image, a dataset or a model; a tombstone stays',
     tag: 'administration',
     body: jsonBody(requestErasureSchema, { maxBytes: 10_000 }, true),
-    success: json(erasureViewSchema, 'What was erased; 202 while objects are still to be deleted'),
+    success: {
+      ...json(erasureViewSchema, 'What was erased; 202 while objects are still to be deleted'),
+      otherStatuses: [202],
+    },
     problems: ['bad_request', 'not_found', 'conflict', 'referenced', 'unsupported_type', 'database_unavailable'],
     audit: 'erasure.add',
     async handle({ body: { kind, id, reason }, request }) {

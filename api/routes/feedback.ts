@@ -40,7 +40,10 @@ function giveFeedbackRoute(deps: Needed): Route {
     summary: 'Say what a predicted image really shows',
     tag: 'predictions',
     body: jsonBody(giveFeedbackSchema, { maxBytes: 100_000 }, true),
-    success: json(feedbackViewSchema, 'The label was added; 200 when it was there already', 201),
+    success: {
+      ...json(feedbackViewSchema, 'The label was added; 200 when it was there already', 201),
+      otherStatuses: [200],
+    },
     problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
     audit: 'feedback.add',
     async handle({ body, request }) {

@@ -87,7 +87,10 @@ function decideRoute(deps: Needed): Route {
     summary: 'Say what a picture of the queue shows',
     tag: 'predictions',
     body: jsonBody(decideLabelSchema, { maxBytes: 100_000 }, true),
-    success: json(labelDecisionViewSchema, 'The decision was added; 200 when it was there already', 201),
+    success: {
+      ...json(labelDecisionViewSchema, 'The decision was added; 200 when it was there already', 201),
+      otherStatuses: [200],
+    },
     problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
     audit: 'label.decide',
     async handle({ body, request }) {

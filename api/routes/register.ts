@@ -37,10 +37,13 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
       tag: 'models',
       audit: 'version.register',
       body: formOrJsonBody(importFormViewSchema, registerRunSchema, { maxBytes: maxImportBytes }),
-      success: json(
-        z.union([modelVersionViewSchema, acceptedSchema]),
-        'The version of the run; 202 with the import that was started when files were sent',
-      ),
+      success: {
+        ...json(
+          z.union([modelVersionViewSchema, acceptedSchema]),
+          'The version of the run; 202 with the import that was started when files were sent',
+        ),
+        otherStatuses: [202],
+      },
       problems: [
         'bad_request',
         'no_file',

@@ -200,7 +200,10 @@ function backfillRoute({ schedules }: Dependencies): Route {
     audit: 'schedule.backfill',
     params,
     body: jsonBody(backfillSchema, limit, true),
-    success: json(backfillViewSchema, 'The times; unless it is a dry run, a run of each was asked for', 202),
+    success: {
+      ...json(backfillViewSchema, 'The times; unless it is a dry run, 200, a run of each was asked for', 202),
+      otherStatuses: [200],
+    },
     problems,
     async handle({ params: { schedule_id: id }, body, request }) {
       const from = new Date(body.from);

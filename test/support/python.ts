@@ -23,7 +23,7 @@ interface Interpreter {
 function findInterpreter(): Interpreter | null {
   for (const command of interpreters) {
     const { stdout } = spawnSync(command, ['-c', versionProgram], { encoding: 'utf8' });
-    const version = stdout === null ? '' : stdout.trim();
+    const version = stdout?.trim();
     if (version === '3.11' || version === '3.12') return { command, version };
   }
   return null;

@@ -53,12 +53,13 @@ describe('the OpenAPI document', () => {
 
   it('names every operation once and gives each a problem as default answer', async () => {
     const { paths } = await currentDocument();
-    const operations = Object.values(paths).flatMap((path) => Object.values(path));
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.values(methods).map((operation) => ({ ...operation, speaksV2: /^\/v2(\/|$)/.test(path) })),
+    );
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
-    for (const { responses } of operations) {
-      expect(responses['default']?.content).toEqual({
-        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-      });
+    for (const { responses, speaksV2 } of operations) {
+      const [type, name] = speaksV2 ? ['application/json', 'V2Problem'] : ['application/problem+json', 'Problem'];
+      expect(responses['default']?.content).toEqual({ [type]: { schema: { $ref: `#/components/schemas/${name}` } } });
     }
   });
 
