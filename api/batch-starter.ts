@@ -64,15 +64,17 @@ async function orderOf(deps: BatchStarterDependencies, body: StartBatchPredictio
 }
 
 async function versionOf(
-  { registry }: BatchStarterDependencies,
+  { registry, settings }: BatchStarterDependencies,
   modelName: string,
   asked: string | undefined,
 ): Promise<ModelVersion> {
   if (asked !== undefined) return registry.get(modelName, Number(asked));
   const { version } = await registry.servingState(modelName);
   if (version) return version;
+  // A model nobody has heard of is the request's mistake. Throws `not_found`.
+  if (modelName !== settings.modelName) await registry.list(modelName, { limit: 1 });
   throw new PerennialError(
-    'no_model',
+    modelName === settings.modelName ? 'no_model' : 'conflict',
     `No version of ${modelName} is in Production. Promote one, or name the version to predict with.`,
   );
 }

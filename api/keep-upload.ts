@@ -8,6 +8,9 @@ export interface ReceivedFile {
   sizeBytes: number;
 }
 
+/** Files on their way to the object store at the same time. */
+const filesAtOnce = 8;
+
 type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
 
 /** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
@@ -31,18 +34,27 @@ async function keepFiles(
   files: readonly ReceivedFile[],
 ): Promise<string> {
   const uploadId = await stores.uploads.createUpload(upload);
-  for (const [position, { name, path, sizeBytes }] of files.entries()) {
-    try {
-      const key = uploadKey(uploadId, position);
-      await stores.objects.putFile(key, path);
-      await stores.uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
-    } catch (error) {
-      // A put that failed may have stored its object all the same.
-      await discardUpload(stores, uploadId, position + 1);
-      throw error;
-    }
+  for (let from = 0; from < files.length; from += filesAtOnce) {
+    const batch = files.slice(from, from + filesAtOnce);
+    const kept = await Promise.allSettled(batch.map((file, index) => keepFile(stores, uploadId, from + index, file)));
+    const failed = kept.find((each) => each.status === 'rejected');
+    if (!failed) continue;
+    // A put that failed may have stored its object all the same.
+    await discardUpload(stores, uploadId, from + batch.length);
+    throw failed.reason;
   }
   return uploadId;
+}
+
+async function keepFile(
+  { objects, uploads }: Stores,
+  uploadId: string,
+  position: number,
+  { name, path, sizeBytes }: ReceivedFile,
+): Promise<void> {
+  const key = uploadKey(uploadId, position);
+  await objects.putFile(key, path);
+  await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
 }
 
 /**

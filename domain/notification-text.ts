@@ -1,3 +1,5 @@
+import { batchCompleted, batchFailed } from './batch-notification-text.js';
+import { sentence, type Read, type Words, type Writer } from './notification-words.js';
 import { snakeKeys } from './snake-keys.js';
 
 /** A message as people read it. */
@@ -8,18 +10,6 @@ export interface NotificationText {
   /** Where there is more; null when nothing is known to link to, or where. */
   link: string | null;
 }
-
-/** What a kind of message says; `path` is an address of the API, where there is one to look at. */
-interface Words {
-  subject: string;
-  sentences: readonly (string | null)[];
-  path?: string | null;
-}
-
-/** Reads a member of a payload that another release may have written; null when it is not there. */
-type Read = (name: string) => string | null;
-
-type Writer = (read: Read, event: string) => Words;
 
 const writers: Readonly<Record<string, Writer>> = {
   'model.promotion': promotion,
@@ -175,36 +165,6 @@ function pipelineFailed(read: Read): Words {
   };
 }
 
-function batchCompleted(read: Read): Words {
-  const failed = read('failed') ?? '0';
-  return {
-    subject: `${read('model_name') ?? 'a model'}: a batch prediction has ended`,
-    sentences: [
-      `Version ${read('version') ?? '?'} of ${read('model_name') ?? 'a model'} was shown ${read('items') ?? '?'} images.`,
-      failed === '0' ? null : `${failed} of them have no prediction: their rows in the results say why.`,
-      'The address of the job lists its results.',
-    ],
-    path: batchPath(read),
-  };
-}
-
-function batchFailed(read: Read): Words {
-  return {
-    subject: `${read('model_name') ?? 'a model'}: a batch prediction failed`,
-    sentences: [
-      `A batch prediction with version ${read('version') ?? '?'} of ${read('model_name') ?? 'a model'} failed after ${read('done') ?? '0'} of ${read('items') ?? 'its'} images.`,
-      sentence(read('error.message')),
-      'What was done is kept as its results. Put right what stood in the way, and start another for the rest.',
-    ],
-    path: batchPath(read),
-  };
-}
-
-function batchPath(read: Read): string | null {
-  const id = read('batch_id');
-  return id === null ? null : `/api/v1/batch-predictions/${encodeURIComponent(id)}`;
-}
-
 function approvalRequested(read: Read): Words {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
@@ -282,11 +242,6 @@ function byWhom(read: Read): string {
 function because(read: Read): string | null {
   const reason = read('reason');
   return reason === null ? null : sentence(`Why: ${reason}`);
-}
-
-function sentence(words: string | null): string | null {
-  if (words === null) return null;
-  return /[.!?…]$/.test(words) ? words : `${words}.`;
 }
 
 function spoken(event: string): string {

@@ -7,7 +7,6 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
 import { z } from 'zod';
 import type { BatchInput } from '../contracts/batch-predictions.js';
 import { PerennialError } from '../contracts/errors.js';
@@ -45,6 +44,7 @@ import {
 import type { RetentionInput } from '../contracts/schedules.js';
 import type { TuningInput } from '../contracts/tuning.js';
 import type { Logger } from './logging.js';
+import { attributesOf } from './run-attributes.js';
 
 export interface StartedRun {
   workflowId: string;
@@ -277,26 +277,6 @@ async function describeStarted(
       { cause: error },
     );
   }
-}
-
-const keys = {
-  model: defineSearchAttributeKey('MlModel', SearchAttributeType.KEYWORD),
-  dataset: defineSearchAttributeKey('MlDataset', SearchAttributeType.KEYWORD),
-  trigger: defineSearchAttributeKey('MlTrigger', SearchAttributeType.KEYWORD),
-  stage: defineSearchAttributeKey('MlStage', SearchAttributeType.KEYWORD),
-};
-
-/** The search attributes by which a run is found. */
-export function attributesOf(
-  input: { dataset: string | null; trigger: string },
-  modelName: string | null,
-): SearchAttributePair[] {
-  return [
-    ...(input.dataset === null ? [] : [{ key: keys.dataset, value: input.dataset }]),
-    { key: keys.trigger, value: input.trigger },
-    { key: keys.stage, value: 'start' },
-    ...(modelName === null ? [] : [{ key: keys.model, value: modelName }]),
-  ];
 }
 
 /** A run that continued as new keeps the id of its first run in our record. */

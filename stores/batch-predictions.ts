@@ -115,6 +115,7 @@ export function createBatchPredictionStore(db: Database): BatchPredictionStore {
       );
     },
     ...createWork(db),
+    ...createChunks(db),
     close: (id, end) => db.transaction((tx) => close(tx, id, end)),
     async expired(modelName, before) {
       const rows = await db.rows(
@@ -131,11 +132,9 @@ export function createBatchPredictionStore(db: Database): BatchPredictionStore {
   };
 }
 
-type Work = 'begin' | 'listOf' | 'setList' | 'chunk' | 'erasedAmong' | 'addChunk' | 'parts' | 'setResults';
+type Work = 'begin' | 'listOf' | 'setList' | 'setResults';
 
 function createWork(db: Database): Pick<BatchPredictionStore, Work> {
-  const partOf = (tx: Queryable, id: string, chunk: number): Promise<BatchPart | null> =>
-    tx.row(partRow, 'SELECT * FROM batch_prediction_chunks WHERE job_id = $1 AND chunk = $2', [id, chunk]);
   const listOf = (id: string): ReturnType<BatchPredictionStore['listOf']> =>
     db.row(listRow, 'SELECT * FROM batch_predictions WHERE id = $1 AND listed_at IS NOT NULL', [id]);
   return {
@@ -157,6 +156,20 @@ function createWork(db: Database): Pick<BatchPredictionStore, Work> {
       );
       return (await listOf(id)) ?? list;
     },
+    setResults: (id, results) =>
+      db.transaction(async (tx) => {
+        await requireThere(tx, id);
+        await tx.query('UPDATE batch_predictions SET results = $2 WHERE id = $1', [id, jsonParameter(results)]);
+      }),
+  };
+}
+
+type Chunks = 'chunk' | 'erasedAmong' | 'addChunk' | 'parts';
+
+function createChunks(db: Database): Pick<BatchPredictionStore, Chunks> {
+  const partOf = (tx: Queryable, id: string, chunk: number): Promise<BatchPart | null> =>
+    tx.row(partRow, 'SELECT * FROM batch_prediction_chunks WHERE job_id = $1 AND chunk = $2', [id, chunk]);
+  return {
     chunk: (id, chunk) => partOf(db, id, chunk),
     erasedAmong: (sha256s) => erasedAmong(db, sha256s),
     addChunk: (id, chunk) =>
@@ -180,11 +193,6 @@ function createWork(db: Database): Pick<BatchPredictionStore, Work> {
         return (await partOf(tx, id, chunk.chunk)) ?? chunk;
       }),
     parts: (id) => db.rows(partRow, 'SELECT * FROM batch_prediction_chunks WHERE job_id = $1 ORDER BY chunk', [id]),
-    setResults: (id, results) =>
-      db.transaction(async (tx) => {
-        await requireThere(tx, id);
-        await tx.query('UPDATE batch_predictions SET results = $2 WHERE id = $1', [id, jsonParameter(results)]);
-      }),
   };
 }
 

@@ -27,6 +27,15 @@ const formerFiles = `FROM ingestion_files f JOIN ingestions i ON i.id = f.ingest
   WHERE i.status <> 'running' AND i.ended_at < $1
     AND NOT EXISTS (SELECT FROM dataset_sources s WHERE s.current_ingestion_id = i.id)`;
 
+const leftUploads = `SELECT u.id::text AS id FROM uploads u WHERE u.discarded_at IS NULL AND u.created_at < $1 AND NOT EXISTS (
+    SELECT FROM ingestions i WHERE i.kind = 'upload' AND i.locator = u.id::text AND i.status = 'running')
+  AND NOT EXISTS (
+    SELECT FROM batch_predictions b
+    WHERE b.status IN ('waiting', 'running') AND b.job_order #>> '{source,uploadId}' = u.id::text)
+  AND NOT EXISTS (
+    SELECT FROM pipelines p WHERE p.status = 'running' AND p.dataset = u.dataset AND p.started_at >= u.created_at)
+  ORDER BY u.created_at`;
+
 export function createRetentionStore(db: Database): RetentionStore {
   const count = async (what: string, parameters: readonly unknown[]): Promise<number> => {
     const row = await db.row(z.object({ total: integerColumn }), `SELECT count(*) AS total ${what}`, parameters);
@@ -64,18 +73,7 @@ export function createRetentionStore(db: Database): RetentionStore {
       );
       return removed.length;
     },
-    leftUploads: (before) =>
-      ids(
-        `SELECT u.id::text AS id FROM uploads u WHERE u.discarded_at IS NULL AND u.created_at < $1 AND NOT EXISTS (
-           SELECT FROM ingestions i WHERE i.kind = 'upload' AND i.locator = u.id::text AND i.status = 'running')
-         AND NOT EXISTS (
-           SELECT FROM batch_predictions b
-           WHERE b.status IN ('waiting', 'running') AND b.job_order #>> '{source,uploadId}' = u.id::text)
-         AND NOT EXISTS (
-           SELECT FROM pipelines p WHERE p.status = 'running' AND p.dataset = u.dataset AND p.started_at >= u.created_at)
-         ORDER BY u.created_at`,
-        [before],
-      ),
+    leftUploads: (before) => ids(leftUploads, [before]),
     countAttempts: (before) => count('FROM activity_attempts WHERE started_at < $1', [before]),
   };
 }

@@ -7,7 +7,7 @@ import { createAttemptStore } from '../../../stores/attempts.js';
 import { createAuditStore } from '../../../stores/audit.js';
 import { createBatchPredictionStore } from '../../../stores/batch-predictions.js';
 import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
-import { checkpointKey, uploadKey } from '../../../stores/object-keys.js';
+import { batchResultKey, checkpointKey, uploadKey } from '../../../stores/object-keys.js';
 import { createPolicyStore } from '../../../stores/policies.js';
 import { createPredictionInputStore } from '../../../stores/prediction-inputs.js';
 import { createPredictionStore } from '../../../stores/predictions.js';
@@ -99,6 +99,29 @@ describe('the steps of retention', () => {
     );
     await expectRemoved('remove_predictions', 10);
     expect(await count('predictions')).toBe(10);
+  });
+
+  it('remove batch predictions with their results, as old as predictions may get', async () => {
+    const jobs = createBatchPredictionStore(records.db);
+    const ids = [randomUUID(), randomUUID(), randomUUID()];
+    const order = { modelName: 'kept', version: 2, labels: ['grass'], targetRisk: 1, formats: ['csv' as const] };
+    const source = { kind: 'prefix' as const, prefix: 'incoming/' };
+    for (const id of ids) {
+      await jobs.open({ id, workflowId: id, request: {}, order: { ...order, source }, by });
+      await objects.put(batchResultKey(id, 'csv'), new Uint8Array(3));
+    }
+    const [old = '', running = '', fresh = ''] = ids;
+    for (const id of [old, fresh]) await jobs.close(id, { status: 'completed', error: null });
+    await jobs.begin(running, 'a run');
+    await records.db.query(
+      `UPDATE batch_predictions SET created_at = now() - interval '11 days',
+         ended_at = CASE WHEN id = $1 THEN now() - interval '11 days' ELSE ended_at END`,
+      [old],
+    );
+    await expectRemoved('remove_predictions', 1);
+    const left = await Promise.all(ids.map((id) => objects.head(batchResultKey(id, 'csv'))));
+    expect(left.map((object) => object !== null)).toEqual([false, true, true]);
+    await expect(jobs.get(old)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('remove messages that were sent long ago, and none that waits', async () => {

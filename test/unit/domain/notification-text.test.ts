@@ -52,6 +52,17 @@ describe('the text of a message', () => {
     expect(link).toBe(`${url}/api/v1/pipelines/a%2Fb`);
   });
 
+  it('tells of a batch prediction how many images have no prediction, and what is kept of one that failed', () => {
+    const counts = { batchId: 'a/b', modelName: 'roses', version: 4, items: 10, done: 7, failed: 2, error: null };
+    const completed = notificationText('batch_prediction.completed', counts, url);
+    expect(completed.text).toMatch(/Version 4 of roses was shown 10 images\. 2 of them have no prediction/);
+    expect(completed.link).toBe(`${url}/api/v1/batch-predictions/a%2Fb`);
+    const error = { code: 'not_found', message: 'Version 4 of roses was deleted' };
+    expect(textOf('batch_prediction.failed', { ...counts, error })).toMatch(
+      /failed after 7 of 10 images\. Version 4 of roses was deleted\. What was done is kept/,
+    );
+  });
+
   it('says of every outcome what to do next', () => {
     const payload = { model_name: 'roses', version: 4, summary: 'accuracy 0.91' };
     expect(textOf('retraining.promoted', payload)).toMatch(/new version in Production.*accuracy 0\.91/);
