@@ -10,6 +10,7 @@ import { encodeModel } from './onnx-model.js';
 import { attributes, node, valueInfo } from './onnx-parts.js';
 import { floatsOf } from './parity.js';
 import type { Range } from './quantize-tensors.js';
+import { oneThread } from './run-onnx.js';
 
 const { FLOAT } = onnxProto.onnx.TensorProto.DataType;
 const batchSize = 4;
@@ -34,7 +35,7 @@ export async function observeActivations(
   images: readonly ImageFile[],
 ): Promise<Map<string, Observed>> {
   const subjects = [{ name: scaledImage, bounds: imageBounds }, ...operations.flatMap(subjectOf)];
-  const session = await InferenceSession.create(encodeObserver(operations, weights, subjects));
+  const session = await InferenceSession.create(encodeObserver(operations, weights, subjects), oneThread);
   try {
     const observed = new Map<string, Observed>();
     for await (const { pixels, images: batch } of decodeBatches(images, batchSize)) {

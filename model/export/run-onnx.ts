@@ -9,12 +9,15 @@ export interface OnnxAnswers {
   features: Float32Array[];
 }
 
+/** A model is packaged beside others that predict: threads that wait in a loop for each other would take their time. */
+export const oneThread: InferenceSession.SessionOptions = { intraOpNumThreads: 1 };
+
 /** Loads an ONNX model, lets `work` ask it about pixels of `count` images at a time, and puts it away. */
 export async function withOnnx<T>(
   model: Uint8Array,
   work: (ask: (pixels: Uint8Array, count: number) => Promise<OnnxAnswers>) => Promise<T>,
 ): Promise<T> {
-  const session = await InferenceSession.create(model);
+  const session = await InferenceSession.create(model, oneThread);
   try {
     return await work(async (pixels, count) => {
       const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
