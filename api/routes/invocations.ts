@@ -120,7 +120,7 @@ function probeRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'setting
       operationId: 'ping',
       summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
       tag: 'serving',
-      success: text('text/plain', 'It can; 503 when no model is loaded'),
+      success: { ...text('text/plain', 'It can; 503 when no model is loaded'), otherStatuses: [503] },
       problems: [],
       handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
     }),
