@@ -38,7 +38,9 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
   const home = await mkdtemp(join(tmpdir(), 'perennial-test-api-'));
   // Nothing listens on port 9: what a test does not start is away.
   const away = { S3_ENDPOINT: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' };
-  const config = loadConfig({ ...away, PREDICTION_CACHE_ITEMS: '0', ...environment, PERENNIAL_HOME: home, SERVING_THREADS: '1' });
+  // Nor do a cache, or a busy machine, answer in the place of what a test is about.
+  const plain = { PREDICTION_CACHE_ITEMS: '0', SERVING_LATENCY_TARGET_MS: '0' };
+  const config = loadConfig({ ...away, ...plain, ...environment, PERENNIAL_HOME: home, SERVING_THREADS: '1' });
   const api = await composeApi(config, createLogger('api', 'silent'));
   const listening = await listen(api.app, '127.0.0.1', 0);
   const url = `http://127.0.0.1:${listening.port}`;
