@@ -28,7 +28,7 @@ const scoringSchema = z
     dataframe_split: z
       .strictObject({
         columns: z.array(z.union([z.string(), z.number()])).optional(),
-        index: z.unknown(),
+        index: z.unknown().optional(),
         data: z.array(z.array(z.unknown())).min(1),
       })
       .optional(),

@@ -56,7 +56,6 @@ describe('the memory that requests take', () => {
   });
 
   it.each([
-    ['/invocations', json],
     ['/predict', multipartHeaders],
     ['/api/v1/pipelines/retraining', json],
     ['/api/v1/datasets/flowers/images', multipartHeaders],
