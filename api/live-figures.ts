@@ -37,6 +37,7 @@ export function countPredictions(engine: Engine, of: Pick<LiveFigures, 'generati
       get waiting() {
         return engine.waiting;
       },
+      admit: (images, options) => engine.admit(images, options),
       predictImage: (bytes, options) =>
         count(engine.predictImage(bytes, options), ({ label, confidence, phases }) =>
           seen.predicted(label, confidence, phases.decodeMs + phases.inferMs),

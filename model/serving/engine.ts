@@ -49,6 +49,12 @@ export interface Engine {
   /** Images that wait for a free thread. */
   readonly waiting: number;
   /**
+   * Throws what a prediction on so many images would be refused with at this moment, and does nothing else: work before
+   * a prediction can be spared.
+   * @throws PerennialError overloaded, deadline_exceeded, no_model once closed
+   */
+  admit(images: number, options?: JobOptions): void;
+  /**
    * What the model sees in a JPEG, PNG or WebP image.
    * @throws PerennialError what `decodePixels` throws; overloaded; deadline_exceeded; no_model once closed; internal
    */
@@ -83,6 +89,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     get waiting() {
       return model.pool.waiting;
     },
+    admit: (images, job) => model.pool.admit(images, job),
     predictImage: (bytes, job) => predictImage(model, bytes, job),
     predictPixels: (pixels, count, job) => predictPixels(model, { pixels, count }, job),
     explainImage: (bytes, explain, job) => explainPrediction(model, bytes, explain, job),

@@ -74,12 +74,11 @@ export class ThreadPool {
    * close, or what a job fails with
    */
   async run(jobs: readonly Job[], { lane = 'interactive', deadlineAt = Infinity }: RunOptions = {}): Promise<Answer[]> {
-    if (this.#closing !== null) {
-      throw new PerennialError('no_model', 'This model is being put away. Send the request again.');
-    }
+    this.admit(
+      jobs.reduce((sum, job) => sum + imagesIn(job), 0),
+      { lane, deadlineAt },
+    );
     const acceptedAt = performance.now();
-    const refusal = this.#refusalOf(jobs, lane, deadlineAt, acceptedAt);
-    if (refusal !== null) throw refusal;
     const { request, answers } = requestFor(jobs, { lane, deadlineAt, acceptedAt });
     this.#queue.add(request);
     this.#dispatch();
@@ -93,14 +92,11 @@ export class ThreadPool {
     }
   }
 
-  /** Takes no more jobs, does those it has, then ends the threads. */
-  close(): Promise<void> {
-    this.#closing ??= this.#drainAndStop();
-    return this.#closing;
-  }
-
-  #refusalOf(jobs: readonly Job[], lane: Lane, deadlineAt: number, now: number): PerennialError | null {
-    const images = jobs.reduce((sum, job) => sum + imagesIn(job), 0);
+  /** Throws what `run` would throw at once for so many images, and does nothing else. */
+  admit(images: number, { lane = 'interactive', deadlineAt = Infinity }: RunOptions = {}): void {
+    if (this.#closing !== null) {
+      throw new PerennialError('no_model', 'This model is being put away. Send the request again.');
+    }
     const load = {
       lane,
       images,
@@ -113,7 +109,14 @@ export class ThreadPool {
       free: this.#idle.size > 0 && this.#mayTake(lane),
       imageMs: this.#workload.imageMs,
     };
-    return refusalOf(load, this.#options, now);
+    const refusal = refusalOf(load, this.#options, performance.now());
+    if (refusal !== null) throw refusal;
+  }
+
+  /** Takes no more jobs, does those it has, then ends the threads. */
+  close(): Promise<void> {
+    this.#closing ??= this.#drainAndStop();
+    return this.#closing;
   }
 
   /** Tells whoever waits at the deadline, also when no thread comes free until then. */

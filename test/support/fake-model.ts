@@ -73,6 +73,7 @@ export function fakeEngine(
     variant: 'fp32',
     calibration: null,
     waiting: 0,
+    admit: () => undefined,
     predictImage: never,
     predictPixels: never,
     explainImage: never,

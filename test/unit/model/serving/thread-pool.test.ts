@@ -1,79 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCodeOf, type ErrorCode } from '../../../../contracts/errors.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
-import type { Job } from '../../../../model/serving/messages.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../../../model/serving/thread.js';
+import { answers, handPool, handThread, imageJob, marksOf, type HandPool } from '../../../support/hand-thread.js';
 
-/** A thread whose jobs the test ends by hand. */
-interface HandThread extends Thread {
-  jobs: Job[];
-  finish(outcome: Outcome): Promise<void>;
-}
-
-function handThread(): HandThread {
-  const jobs: Job[] = [];
-  let settle: (outcome: Outcome) => void = () => undefined;
-  let end: (message: string) => void = () => undefined;
-  const ended = new Promise<string>((resolve) => (end = resolve));
-  return {
-    jobs,
-    ended,
-    pace: { batchSize: 1, imageMs: null },
-    run: (given) => {
-      jobs.push(...given);
-      return new Promise((resolve) => (settle = resolve));
-    },
-    close: () => {
-      end('closed');
-      return Promise.resolve();
-    },
-    finish: async (outcome) => {
-      settle(outcome);
-      if (outcome.type === 'died') end(outcome.message);
-      await sleep(1);
-    },
-  };
-}
-
-interface Bench {
-  pool: ThreadPool;
-  started: HandThread[];
-  deaths: string[];
-}
-
-async function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promise<Bench> {
-  const started: HandThread[] = [];
-  const deaths: string[] = [];
-  const start = (): Promise<Thread> => {
-    const failure = started.length >= threads ? failures.shift() : undefined;
-    if (failure !== undefined) return Promise.reject(failure);
-    const thread = handThread();
-    started.push(thread);
-    return Promise.resolve(thread);
-  };
-  const pool = await ThreadPool.create({
-    threads,
-    queueLimit,
-    latencyTargetMs: 0,
-    start,
-    onDeath: (message) => deaths.push(message),
-  });
-  return { pool, started, deaths };
-}
-
-function job(mark: number): Job {
-  return { kind: 'image', bytes: Uint8Array.of(mark) };
-}
-
-/** The marks of the jobs a thread was given. */
-function marks(thread: HandThread | undefined): (number | undefined)[] {
-  return thread?.jobs.map(({ bytes }) => bytes[0]) ?? [];
-}
-
-function answer(mark: number): Outcome {
-  const rows = [{ probabilities: [mark], nearest: null }];
-  return { type: 'done', outcomes: [{ type: 'answer', rows, decodeMs: 0, inferMs: 0 }] };
+function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promise<HandPool> {
+  return handPool({ threads, queueLimit }, failures);
 }
 
 function refused(code: ErrorCode): Outcome {
@@ -88,74 +21,74 @@ async function endOf(run: Promise<Answer[]>): Promise<unknown> {
 describe('ThreadPool', () => {
   it('gives a job to a free thread only, and the rest in order as threads come free', async () => {
     const { pool, started } = await poolOf(2);
-    const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([job(mark)])));
-    expect([marks(started[0]), marks(started[1])]).toEqual([[1], [2]]);
+    const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)])));
+    expect([marksOf(started[0]), marksOf(started[1])]).toEqual([[1], [2]]);
     expect(pool.waiting).toBe(2);
-    await started[1]?.finish(answer(2));
-    await started[1]?.finish(answer(3));
-    expect([marks(started[0]), marks(started[1])]).toEqual([[1], [2, 3, 4]]);
-    await started[0]?.finish(answer(1));
-    await started[1]?.finish(answer(4));
+    await started[1]?.finish(answers(2));
+    await started[1]?.finish(answers(3));
+    expect([marksOf(started[0]), marksOf(started[1])]).toEqual([[1], [2, 3, 4]]);
+    await started[0]?.finish(answers(1));
+    await started[1]?.finish(answers(4));
     expect(await Promise.all(ends)).toEqual([1, 2, 3, 4]);
   });
 
   it('refuses what comes while the queue is full, and only that', async () => {
     const { pool, started } = await poolOf(1, 2);
-    const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([job(mark)])));
+    const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)])));
     expect(await ends[3]).toBe('overloaded');
-    for (const mark of [1, 2, 3]) await started[0]?.finish(answer(mark));
+    for (const mark of [1, 2, 3]) await started[0]?.finish(answers(mark));
     expect(await Promise.all(ends.slice(0, 3))).toEqual([1, 2, 3]);
   });
 
   it('passes on the code a thread refuses a job with, and goes on', async () => {
     const { pool, started } = await poolOf(1);
-    const ends = [1, 2].map((mark) => endOf(pool.run([job(mark)])));
+    const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(refused('undecodable_image'));
-    await started[0]?.finish(answer(2));
+    await started[0]?.finish(answers(2));
     expect(await Promise.all(ends)).toEqual(['undecodable_image', 2]);
   });
 
   it('tries the job of a dead thread once more, first of all, and replaces the thread', async () => {
     const { pool, started, deaths } = await poolOf(1);
-    const ends = [1, 2].map((mark) => endOf(pool.run([job(mark)])));
+    const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish({ type: 'died', message: 'out of memory' });
     expect(deaths).toEqual(['out of memory']);
-    expect(marks(started[1])).toEqual([1]);
-    await started[1]?.finish(answer(1));
-    await started[1]?.finish(answer(2));
+    expect(marksOf(started[1])).toEqual([1]);
+    await started[1]?.finish(answers(1));
+    await started[1]?.finish(answers(2));
     expect(await Promise.all(ends)).toEqual([1, 2]);
   });
 
   it('gives a job up that two threads died of, and that one only', async () => {
     const { pool, started } = await poolOf(1);
-    const ends = [1, 2].map((mark) => endOf(pool.run([job(mark)])));
+    const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish({ type: 'died', message: 'crash' });
     await started[1]?.finish({ type: 'died', message: 'crash' });
     expect(await ends[0]).toBe('internal');
-    await started[2]?.finish(answer(2));
+    await started[2]?.finish(answers(2));
     expect(await ends[1]).toBe(2);
   });
 
   it('replaces a thread that dies with nothing to do, again and again if the start fails', async () => {
     const { pool, started, deaths } = await poolOf(1, 10, [new Error('no memory')]);
     await started[0]?.close();
-    const end = endOf(pool.run([job(1)]));
+    const end = endOf(pool.run([imageJob(1)]));
     while (started.length < 2) await sleep(5);
     expect(deaths).toHaveLength(2);
     await sleep(1);
-    await started[1]?.finish(answer(1));
+    await started[1]?.finish(answers(1));
     expect(await end).toBe(1);
   });
 
   it('ends what it has when it is closed, and takes nothing more', async () => {
     const { pool, started, deaths } = await poolOf(1);
-    const ends = [1, 2].map((mark) => endOf(pool.run([job(mark)])));
+    const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     let closed = false;
     const closing = pool.close().then(() => (closed = true));
-    expect(await endOf(pool.run([job(3)]))).toBe('no_model');
-    await started[0]?.finish(answer(1));
+    expect(await endOf(pool.run([imageJob(3)]))).toBe('no_model');
+    await started[0]?.finish(answers(1));
     expect(closed).toBe(false);
-    await started[0]?.finish(answer(2));
+    await started[0]?.finish(answers(2));
     await closing;
     expect(await Promise.all(ends)).toEqual([1, 2]);
     expect(deaths).toEqual([]);
@@ -164,7 +97,7 @@ describe('ThreadPool', () => {
 
   it('comes to an end when it is closed and no thread can be started any more', async () => {
     const { pool, started } = await poolOf(1, 10, [new Error('no memory')]);
-    const end = endOf(pool.run([job(1)]));
+    const end = endOf(pool.run([imageJob(1)]));
     const closing = pool.close();
     await started[0]?.finish({ type: 'died', message: 'crash' });
     await closing;
@@ -188,10 +121,10 @@ describe('ThreadPool', () => {
 
   it('lets the jobs of one call in together, and fails them together', async () => {
     const { pool, started } = await poolOf(1, 2);
-    const end = endOf(pool.run([1, 2, 3, 4].map(job)));
+    const end = endOf(pool.run([1, 2, 3, 4].map(imageJob)));
     expect(pool.waiting).toBe(3);
-    expect(await endOf(pool.run([job(5)]))).toBe('overloaded');
-    for (const mark of [1, 2, 3]) await started[0]?.finish(answer(mark));
+    expect(await endOf(pool.run([imageJob(5)]))).toBe('overloaded');
+    for (const mark of [1, 2, 3]) await started[0]?.finish(answers(mark));
     await started[0]?.finish(refused('internal'));
     expect(await end).toBe('internal');
   });

@@ -1,0 +1,33 @@
+import type { Job, JobOutcome } from '../../model/serving/messages.js';
+import type { Outcome, Thread } from '../../model/serving/thread.js';
+
+export interface ThreadDoubleOptions {
+  batchSize: number;
+  /** Which of all calls, counted from 1, cost a thread its life. */
+  deaths: readonly number[];
+}
+
+/** Threads that answer every image with the first byte of its job, a turn of the event loop later. */
+export function createThreadDouble({ batchSize, deaths }: ThreadDoubleOptions): { start: () => Promise<Thread> } {
+  let calls = 0;
+  const start = (): Promise<Thread> => {
+    let end: (message: string) => void = () => undefined;
+    const ended = new Promise<string>((resolve) => (end = resolve));
+    const run = async (jobs: readonly Job[]): Promise<Outcome> => {
+      const dies = deaths.includes((calls += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!dies) return { type: 'done', outcomes: jobs.map(answerTo) };
+      end('crash');
+      return { type: 'died', message: 'crash' };
+    };
+    const close = (): Promise<void> => Promise.resolve(end('closed'));
+    return Promise.resolve({ pace: { batchSize, imageMs: 1 }, ended, run, close });
+  };
+  return { start };
+}
+
+function answerTo(job: Job): JobOutcome {
+  const images = job.kind === 'pixels' ? job.count : 1;
+  const rows = Array.from({ length: images }, () => ({ probabilities: [job.bytes[0] ?? -1], nearest: null }));
+  return { type: 'answer', rows, decodeMs: 0, inferMs: 0 };
+}

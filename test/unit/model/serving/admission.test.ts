@@ -1,0 +1,79 @@
+import fc from 'fast-check';
+import { refusalOf, shedReasonOf, type Load } from '../../../../model/serving/admission.js';
+
+const now = 1_000;
+const target = { queueLimit: 100, latencyTargetMs: 100 };
+
+/** A request for one image at a time when both threads are busy. */
+function loadOf(part: Partial<Load>): Load {
+  return {
+    lane: 'interactive',
+    images: 1,
+    deadlineAt: Infinity,
+    waiting: part.beforeFirst ?? 0,
+    beforeFirst: 0,
+    beforeLast: part.beforeFirst ?? 0,
+    working: 2,
+    threads: 2,
+    free: false,
+    imageMs: 10,
+    ...part,
+  };
+}
+
+/** Why it is refused, or null. */
+function reasonOf(part: Partial<Load>, options = target): unknown {
+  const error = refusalOf(loadOf(part), options, now);
+  return error === null ? null : (error.details['reason'] ?? error.code);
+}
+
+describe('admission', () => {
+  it('takes what can be answered within the target and refuses what comes behind too many', () => {
+    expect(reasonOf({ beforeFirst: 5 })).toBeNull();
+    expect(reasonOf({ beforeFirst: 30 })).toBe('latency_target');
+    expect(reasonOf({ beforeFirst: 30 }, { ...target, latencyTargetMs: 0 })).toBeNull();
+  });
+
+  it('says when to come back', () => {
+    const error = refusalOf(loadOf({ beforeFirst: 90, imageMs: 100 }), target, now);
+    expect(error?.details['retryAfterSeconds']).toBe(5);
+    expect(refusalOf(loadOf({ beforeFirst: 30 }), target, now)?.details['retryAfterSeconds']).toBe(1);
+  });
+
+  it('takes whatever comes to a free thread, however slow it was of late', () => {
+    expect(reasonOf({ free: true, imageMs: 5_000 })).toBeNull();
+    expect(reasonOf({ imageMs: null, beforeFirst: 50 })).toBeNull();
+  });
+
+  it('holds background work to its bound, not to the target', () => {
+    expect(reasonOf({ lane: 'background', beforeFirst: 90 })).toBeNull();
+    expect(reasonOf({ lane: 'background', waiting: 100 })).toBe('queue_full');
+  });
+
+  it('lets one request for more images than may wait in when nothing waits, and no other behind it', () => {
+    expect(reasonOf({ images: 5_000, beforeLast: 0 })).toBeNull();
+    expect(reasonOf({ images: 5_000, waiting: 1 })).toBe('queue_full');
+    expect(reasonOf({ images: 1, waiting: 5_000 })).toBe('queue_full');
+  });
+
+  it('refuses at once what cannot be done by its deadline, and what is late already', () => {
+    expect(reasonOf({ deadlineAt: now + 40, beforeFirst: 10 }, { ...target, latencyTargetMs: 0 })).toBe('deadline');
+    expect(reasonOf({ deadlineAt: now + 400, beforeFirst: 10 }, { ...target, latencyTargetMs: 0 })).toBeNull();
+    expect(reasonOf({ deadlineAt: now, free: true })).toBe('deadline_exceeded');
+  });
+
+  it('never takes a request while it refuses one with less before it', () => {
+    fc.assert(
+      fc.property(fc.nat(200), fc.nat(200), fc.double({ min: 0.1, max: 200, noNaN: true }), (one, other, imageMs) => {
+        const [fewer, more] = [Math.min(one, other), Math.max(one, other)];
+        const taken = reasonOf({ beforeFirst: more, imageMs }) === null;
+        return !taken || reasonOf({ beforeFirst: fewer, imageMs }) === null;
+      }),
+    );
+  });
+
+  it('tells from an error why it was refused', () => {
+    expect(shedReasonOf(refusalOf(loadOf({ beforeFirst: 30 }), target, now))).toBe('latency_target');
+    expect(shedReasonOf(new Error('another'))).toBe('queue_full');
+  });
+});

@@ -1,0 +1,233 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { errorCodeOf, PerennialError } from '../../../../contracts/errors.js';
+import type { ReleaseReason } from '../../../../model/serving/batch-limit.js';
+import type { Answer } from '../../../../model/serving/job-queue.js';
+import type { Job } from '../../../../model/serving/messages.js';
+import type { ThreadPool } from '../../../../model/serving/thread-pool.js';
+import { createThreadDouble } from '../../../support/busy-thread.js';
+import { answers, handPool, imageJob, marksOf } from '../../../support/hand-thread.js';
+
+/** The job of `count` images of pixels; nobody looks into them. */
+function pixelsJob(mark: number, count: number): Job {
+  return { kind: 'pixels', bytes: Uint8Array.of(mark), count };
+}
+
+/** What a run ends in: its marks, or the code of its failure. */
+function endOf(run: Promise<Answer[]>): Promise<unknown> {
+  return run.then((found) => found.flatMap(({ rows }) => rows.map((row) => row.probabilities[0])), errorCodeOf);
+}
+
+async function detailsOf(run: Promise<Answer[]>): Promise<unknown> {
+  const error: unknown = await run.catch((thrown: unknown) => thrown);
+  return error instanceof PerennialError ? { code: error.code, ...error.details } : error;
+}
+
+const background = { lane: 'background' } as const;
+
+describe('the two lanes', () => {
+  it('have a thread work in the background only when nobody else waits', async () => {
+    const { pool, started } = await handPool({ threads: 1 });
+    const ends = [pool.run([imageJob(1)]), pool.run([imageJob(2)], background), pool.run([imageJob(3)])].map(endOf);
+    await started[0]?.finish(answers(1));
+    await started[0]?.finish(answers(3));
+    await started[0]?.finish(answers(2));
+    expect(marksOf(started[0])).toEqual([1, 3, 2]);
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3]]);
+  });
+
+  it('leave one of several threads to those who do not want to wait', async () => {
+    const { pool, started } = await handPool({ threads: 3 });
+    const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)], background)));
+    expect(started.map(marksOf)).toEqual([[1], [2], []]);
+    ends.push(endOf(pool.run([imageJob(9)])));
+    expect(started.map(marksOf)).toEqual([[1], [2], [9]]);
+    await started[2]?.finish(answers(9));
+    expect(started.map(marksOf)).toEqual([[1], [2], [9]]);
+    await started[0]?.finish(answers(1));
+    expect(started.map(marksOf)).toEqual([[1], [2], [9, 3]]);
+    await started[1]?.finish(answers(2));
+    expect(started.map(marksOf)).toEqual([[1, 4], [2], [9, 3]]);
+    await started[2]?.finish(answers(3));
+    await started[0]?.finish(answers(4));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [9]]);
+  });
+
+  it('have a bound each: a full background refuses no one else', async () => {
+    const { pool } = await handPool({ threads: 1, queueLimit: 2 });
+    const runs = [1, 2, 3].map((mark) => pool.run([imageJob(mark)], background));
+    expect(await detailsOf(pool.run([imageJob(4)], background))).toMatchObject({ reason: 'queue_full' });
+    runs.push(pool.run([imageJob(5)]), pool.run([imageJob(6)]));
+    expect(pool.waiting).toBe(4);
+    expect(await detailsOf(pool.run([imageJob(7)]))).toMatchObject({ reason: 'queue_full' });
+    expect(runs).toHaveLength(5);
+  });
+});
+
+describe('turns', () => {
+  it('let one image pass between the jobs of a request for many, whose order stays', async () => {
+    const { pool, started } = await handPool({ threads: 1 });
+    const many = endOf(pool.run([1, 2, 3, 4].map((mark) => pixelsJob(mark, 1))));
+    const one = endOf(pool.run([imageJob(9)]));
+    for (const mark of [1, 2, 9, 3, 4]) await started[0]?.finish(answers(mark));
+    expect(marksOf(started[0])).toEqual([1, 2, 9, 3, 4]);
+    expect(await Promise.all([many, one])).toEqual([[1, 2, 3, 4], [9]]);
+  });
+
+  it('count images, not requests', async () => {
+    const { pool } = await handPool({ threads: 1, queueLimit: 10 });
+    const runs = [pool.run([imageJob(1)]), pool.run([pixelsJob(2, 4), pixelsJob(3, 4)])];
+    expect(pool.waiting).toBe(8);
+    expect(await detailsOf(pool.run([pixelsJob(4, 3)]))).toMatchObject({ code: 'overloaded', reason: 'queue_full' });
+    runs.push(pool.run([pixelsJob(5, 2)]));
+    expect(pool.waiting).toBe(10);
+    expect(runs).toHaveLength(3);
+  });
+
+  it('take nothing more of a request of which one job has failed', async () => {
+    const { pool, started } = await handPool({ threads: 1 });
+    const end = endOf(pool.run([imageJob(1), imageJob(2), imageJob(3)]));
+    const outcomes = [{ type: 'refused' as const, code: 'undecodable_image' as const, message: 'broken' }];
+    await started[0]?.finish({ type: 'done', outcomes });
+    expect(await end).toBe('undecodable_image');
+    await started[0]?.finish(answers(2));
+    expect(pool.waiting).toBe(0);
+    expect(marksOf(started[0])).not.toContain(3);
+  });
+});
+
+describe('deadlines', () => {
+  it('are refused that have passed already, and told of when they pass before a thread is free', async () => {
+    const { pool, started } = await handPool({ threads: 1 });
+    expect(await endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() - 1 }))).toBe('deadline_exceeded');
+    const first = endOf(pool.run([imageJob(2)]));
+    expect(await endOf(pool.run([imageJob(3)], { deadlineAt: performance.now() + 20 }))).toBe('deadline_exceeded');
+    await started[0]?.finish(answers(2));
+    expect(await first).toEqual([2]);
+    expect(marksOf(started[0])).toEqual([2]);
+    expect(pool.waiting).toBe(0);
+  });
+
+  it('do not bind an answer that is under way', async () => {
+    const { pool, started } = await handPool({ threads: 1 });
+    const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 10 }));
+    await sleep(30);
+    await started[0]?.finish(answers(1));
+    expect(await end).toEqual([1]);
+  });
+});
+
+describe('batches', () => {
+  const pace = { batchSize: 4, imageMs: 5 };
+
+  it('are as large as the graph gains by, of what waits, and say why they were no larger', async () => {
+    const seen: [number, ReleaseReason][] = [];
+    const { pool, started } = await handPool({ pace, onBatch: (images, reason) => seen.push([images, reason]) });
+    const ends = [1, 2, 3, 4, 5, 6, 7].map((mark) => endOf(pool.run([imageJob(mark)])));
+    await started[0]?.finish(answers(1));
+    await started[0]?.finish(answers(2, 3, 4, 5));
+    await started[0]?.finish(answers(6, 7));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5], [6], [7]]);
+    expect(started[0]?.batches).toEqual([1, 4, 2]);
+    expect(seen).toEqual([
+      [1, 'nothing_waits'],
+      [4, 'full'],
+      [2, 'nothing_waits'],
+    ]);
+  });
+
+  it('hold single images of the interactive lane only', async () => {
+    const { pool, started } = await handPool({ pace });
+    const runs = [
+      pool.run([imageJob(1)]),
+      pool.run([imageJob(2)], background),
+      pool.run([imageJob(3)]),
+      pool.run([pixelsJob(4, 1)]),
+      pool.run([imageJob(5)]),
+    ].map(endOf);
+    for (const mark of [1, 3, 4, 5, 2]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all(runs)).toEqual([[1], [2], [3], [4], [5]]);
+    expect(started[0]?.batches).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('that a thread died of are tried one by one, and cost only the one that kills', async () => {
+    const { pool, started } = await handPool({ pace });
+    const ends = [0, 1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
+    await started[0]?.finish(answers(0));
+    await started[0]?.finish({ type: 'died', message: 'crash' });
+    expect(marksOf(started[1])).toEqual([1]);
+    await started[1]?.finish(answers(1));
+    await started[1]?.finish({ type: 'died', message: 'crash' });
+    await started[2]?.finish(answers(3));
+    expect(await Promise.all(ends)).toEqual([[0], [1], 'internal', [3]]);
+  });
+});
+
+/** A request as the property test makes it up. */
+const requestArbitrary = fc.record({
+  lane: fc.constantFrom('interactive' as const, 'background' as const),
+  counts: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 5 }),
+});
+
+/** Jobs with marks that are theirs alone: 0 images stands for an image file. */
+function jobsOf(counts: readonly number[], firstMark: number): Job[] {
+  return counts.map((count, at) => (count === 0 ? imageJob(firstMark + at) : pixelsJob(firstMark + at, count)));
+}
+
+describe('whatever comes, in whatever lane and batch, and whichever threads die', () => {
+  it('every image has its own answer, in the order of its request', async () => {
+    const scenario = fc.record({
+      requests: fc.array(requestArbitrary, { minLength: 1, maxLength: 30 }),
+      threads: fc.integer({ min: 1, max: 3 }),
+      batchSize: fc.constantFrom(1, 2, 4),
+      deaths: fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, deaths }) => {
+        const double = createThreadDouble({ batchSize, deaths });
+        const { pool } = await handPool({ threads, queueLimit: 1000, start: double.start });
+        const runs = requests.map(({ lane, counts }, at) => pool.run(jobsOf(counts, 8 * at), { lane }));
+        const found = await Promise.all(runs.map(endOf));
+        await pool.close();
+        // A job that two threads died of is given up; no other may be lost.
+        requests.forEach(({ counts }, at) => {
+          const expected = jobsOf(counts, 8 * at).flatMap((job) =>
+            Array.from({ length: job.kind === 'pixels' ? job.count : 1 }, () => job.bytes[0]),
+          );
+          expect(found[at]).toEqual(found[at] === 'internal' && deaths.length > 1 ? 'internal' : expected);
+        });
+        expect(pool.waiting).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a pool that is closed meanwhile answers all it took', async () => {
+    const double = createThreadDouble({ batchSize: 2, deaths: [3] });
+    const { pool } = await handPool({ threads: 2, queueLimit: 1000, start: double.start });
+    const ends = Array.from({ length: 50 }, (_, mark) => endOf(runIn(pool, mark)));
+    await pool.close();
+    expect(await Promise.all(ends)).toEqual(Array.from({ length: 50 }, (_, mark) => [mark]));
+  });
+});
+
+function runIn(pool: ThreadPool, mark: number): Promise<Answer[]> {
+  return pool.run([imageJob(mark)], mark % 3 === 0 ? background : {});
+}
+
+describe('admit', () => {
+  it('says what a request would be refused with, and lets nothing in', async () => {
+    const { pool, started } = await handPool({ threads: 1, queueLimit: 1 });
+    pool.admit(1);
+    const ends = [endOf(pool.run([imageJob(1)])), endOf(pool.run([imageJob(2)]))];
+    expect(() => pool.admit(1)).toThrow('waiting already');
+    pool.admit(1, background);
+    expect(() => pool.admit(1, { deadlineAt: performance.now() - 1 })).toThrow('deadline');
+    expect(pool.waiting).toBe(1);
+    for (const mark of [1, 2]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all(ends)).toEqual([[1], [2]]);
+    pool.admit(1);
+    await pool.close();
+    expect(() => pool.admit(1)).toThrow('put away');
+  });
+});

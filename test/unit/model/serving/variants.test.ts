@@ -1,0 +1,173 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { bundleFiles, type Variant } from '../../../../contracts/bundle.js';
+import { errorCodeOf } from '../../../../contracts/errors.js';
+import { chooseVariant } from '../../../../model/serving/choose-variant.js';
+import { createEngine, type Engine, type EngineOptions } from '../../../../model/serving/engine.js';
+import { probeImages, probePixels } from '../../../../model/serving/probe.js';
+import { readBundle } from '../../../../model/serving/read-bundle.js';
+import type { Thread } from '../../../../model/serving/thread.js';
+import { handThread } from '../../../support/hand-thread.js';
+import { writeTinyBundle, type TinyBundleOptions } from '../../../support/tiny-bundle.js';
+import { tinyGraph } from '../../../support/tiny-graph.js';
+
+const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
+const engines: Engine[] = [];
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'variants-'));
+});
+
+afterEach(async () => {
+  await Promise.all(engines.splice(0).map((engine) => engine.close()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+const quantization = {
+  rangeImages: 1,
+  images: 1,
+  fp32Accuracy: 1,
+  int8Accuracy: 1,
+  agreement: 1,
+  meanAbsoluteDifference: 0,
+  maxAbsoluteDifference: 0,
+  sizeBytes: 1,
+  passed: true,
+  reasons: [],
+};
+
+type Files = NonNullable<TinyBundleOptions['files']>;
+
+/** The files of an 8-bit network that says dandelion to everything. */
+function int8Files(facts: Partial<typeof quantization> = {}, graph = tinyGraph(2, 100)): Files {
+  return {
+    [bundleFiles.onnxInt8]: graph,
+    [bundleFiles.quantization]: JSON.stringify({ ...quantization, ...facts }),
+  };
+}
+
+/** The files of three references in the space of mean colours: red, green and half of both. */
+function referenceFiles(change: Record<string, unknown> = {}, vectors = [1, 0, 0, 0, 1, 0, 0.6, 0.8, 0]): Files {
+  const images = ['dandelion', 'grass', 'dandelion'].map((label) => ({ sha256: label, label }));
+  const unfamiliarAbove = { fp32: 0.3, int8: 2 };
+  const references = { dimensions: 3, covering: 2, images, unfamiliarAbove, heldOutShare: 0.98, ...change };
+  return {
+    [bundleFiles.references]: JSON.stringify(references),
+    [bundleFiles.referenceFeatures]: new Uint8Array(Float32Array.from(vectors).buffer),
+  };
+}
+
+async function engineOf(files: Files, options: Partial<EngineOptions> = {}): Promise<Engine> {
+  await writeTinyBundle(folder, { files });
+  const engine = await createEngine({ bundleFolder: folder, threads: 1, queueLimit: 100, limits, ...options });
+  engines.push(engine);
+  return engine;
+}
+
+function picture(colour: string): Promise<Buffer> {
+  return sharp({ create: { width: 50, height: 40, channels: 3, background: colour } })
+    .png()
+    .toBuffer();
+}
+
+describe('the form of a network that is served', () => {
+  it('is that of 8 bits when it is asked for', async () => {
+    const engine = await engineOf(int8Files(), { variant: 'int8' });
+    expect(engine.variant).toBe('int8');
+    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('dandelion');
+  });
+
+  it('is that of single precision when it is asked for', async () => {
+    const engine = await engineOf(int8Files(), { variant: 'fp32' });
+    expect(engine.variant).toBe('fp32');
+    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('grass');
+  });
+
+  it.each([
+    ['is not there', {}],
+    ['has failed its checks', int8Files({ passed: false })],
+    ['cannot be loaded', int8Files({}, Buffer.from('no graph'))],
+  ])('is single precision when that of 8 bits %s, and says so to who asked for it', async (_, files) => {
+    const refused: string[] = [];
+    const engine = await engineOf(files, { variant: 'int8', onVariantRefused: (message) => refused.push(message) });
+    expect(engine.variant).toBe('fp32');
+    expect(refused).toHaveLength(1);
+    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('grass');
+  });
+
+  it('is that of 8 bits only when that answers a probe of its own', async () => {
+    const right = { ...int8Files(), ...(await probeFile([1, 0])) };
+    expect((await engineOf(right, { variant: 'int8' })).variant).toBe('int8');
+    const wrong = { ...int8Files(), ...(await probeFile([0, 1])) };
+    expect((await engineOf(wrong, { variant: 'int8' })).variant).toBe('fp32');
+  });
+
+  it('is the faster one when none is asked for', async () => {
+    expect(await chosen({ fp32: 8, int8: 4 })).toEqual({ variant: 'int8', ended: ['fp32'] });
+    expect(await chosen({ fp32: 4, int8: 8 })).toEqual({ variant: 'fp32', ended: ['int8'] });
+  });
+});
+
+/** Answers to the probe: what the tiny graph says in single precision, and what is given for 8 bits. */
+async function probeFile(int8: number[]): Promise<Files> {
+  const rows = await (await engineOf({})).predictPixels(probePixels(), probeImages);
+  const probabilities = rows.map((row) => row.probabilities);
+  return { [bundleFiles.probe]: JSON.stringify({ probabilities, int8: probabilities.map(() => int8) }) };
+}
+
+/** Which of two variants is kept that take so many milliseconds an image, and which thread is ended. */
+async function chosen(imageMs: Record<Variant, number>): Promise<{ variant: Variant; ended: string[] }> {
+  await writeTinyBundle(folder, { files: int8Files() });
+  const bundle = await readBundle(folder);
+  const ended: string[] = [];
+  const start = (graph: Uint8Array): Promise<Thread> => {
+    const variant = graph === bundle.graphs.int8 ? 'int8' : 'fp32';
+    const thread = handThread({ batchSize: 1, imageMs: imageMs[variant] });
+    void thread.ended.then(() => ended.push(variant));
+    return Promise.resolve(thread);
+  };
+  const { variant } = await chooseVariant({ bundle, folder, wanted: 'auto', start, onRefused: () => undefined });
+  return { variant, ended };
+}
+
+describe('what is known of a picture', () => {
+  it('is its distance to the nearest reference, whose class is told, and whether that is far', async () => {
+    const engine = await engineOf(referenceFiles());
+    const red = await engine.predictImage(await picture('#ff0000'));
+    expect(red.familiarity).toMatchObject({ neighbour: 'dandelion', unfamiliar: false });
+    expect(red.familiarity?.distance).toBeCloseTo(0, 3);
+    const blue = await engine.predictImage(await picture('#0000ff'));
+    expect(blue.familiarity?.distance).toBeCloseTo(Math.SQRT2, 3);
+    expect(blue.familiarity?.unfamiliar).toBe(true);
+  });
+
+  it('is held to the limit of the form that serves, or of single precision when that has none', async () => {
+    const blue = await picture('#0000ff');
+    const own = await engineOf({ ...int8Files(), ...referenceFiles() }, { variant: 'int8' });
+    expect((await own.predictImage(blue)).familiarity?.unfamiliar).toBe(false);
+    const without = referenceFiles({ unfamiliarAbove: { fp32: 0.3, int8: null } });
+    const other = await engineOf({ ...int8Files(), ...without }, { variant: 'int8' });
+    expect((await other.predictImage(blue)).familiarity?.unfamiliar).toBe(true);
+  });
+
+  it('is nothing where there are no references', async () => {
+    const engine = await engineOf({});
+    expect((await engine.predictImage(await picture('#ff0000'))).familiarity).toBeNull();
+    expect(engine.calibration).toBeNull();
+  });
+
+  it.each([
+    ['vectors too few', referenceFiles({}, [1, 0, 0])],
+    ['more covering rows than rows', referenceFiles({ covering: 4 })],
+    ['a vector that is no number', referenceFiles({}, [1, 0, 0, 0, NaN, 0, 0, 0, 1])],
+    ['no field as it should be', { [bundleFiles.references]: '{}' }],
+    ['no vectors at all', { [bundleFiles.references]: referenceFiles()[bundleFiles.references] ?? '' }],
+    ['a calibration that is none', { [bundleFiles.calibration]: '[]' }],
+    ['a report of quantization that is none', { [bundleFiles.quantization]: 'no JSON' }],
+  ])('keeps a bundle from being served that has %s', async (_, files) => {
+    expect(await engineOf(files).catch(errorCodeOf)).toBe('bundle_invalid');
+  });
+});
