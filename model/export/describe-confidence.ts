@@ -21,10 +21,9 @@ export function describeConfidence(calibration: Calibration): string[] {
     '| --- | --- | --- |',
     ...rows,
     '',
-    'When serving, answers below a threshold are marked as abstentions. It follows from the risk that the policy of the',
-    'model accepts and from the table above, `calibration.json` in full.',
-    'A picture further from all training images than held-out ones are is marked as unfamiliar (`references.json`):',
-    'its confidence says nothing.',
+    'When it serves, answers below a threshold are marked as abstentions: the lowest one that keeps wrong answers within',
+    'the risk that the policy of the model accepts, by these images. Pictures further from all training images than',
+    'nearly all held-out ones are marked as unfamiliar; there its confidence says nothing.',
   ];
 }
 

@@ -82,9 +82,7 @@ describe('the confidence of a model', () => {
     const silent = await served.registerTiny({ bias: 0.5 });
     for (const path of ['calibration', 'calibration/reliability.svg']) {
       const response = await get(`${base}/versions/${silent.version}/${path}`);
-      expect(await response.clone().json()).toMatchObject({
-        detail: expect.stringContaining('says nothing about its confidence'),
-      });
+      expect(await response.clone().text()).toContain('says nothing about its confidence');
       expect(await problemOf(response)).toEqual({ status: 404, code: 'not_found' });
     }
   });
@@ -108,9 +106,13 @@ describe('the confidence of a model', () => {
   });
 
   it('is worth nothing for a picture unlike all that the model was trained on', async () => {
-    expect(await predict()).toMatchObject({ unfamiliar: false, distance: expect.closeTo(0, 3) });
+    const red = await predict();
+    expect(red.unfamiliar).toBe(false);
+    expect(red.distance).toBeCloseTo(0, 3);
     const blue = sharp({ create: { width: 224, height: 224, channels: 3, background: '#0000ff' } }).png();
-    expect(await predict(blue.toBuffer())).toMatchObject({ unfamiliar: true, distance: expect.closeTo(Math.SQRT2, 3) });
+    const foreign = await predict(blue.toBuffer());
+    expect(foreign.unfamiliar).toBe(true);
+    expect(foreign.distance).toBeCloseTo(Math.SQRT2, 3);
   });
 
   it('makes an abstention of an answer below the threshold', async () => {
