@@ -20,7 +20,10 @@ export function createThreadDouble({ batchSize, deaths }: ThreadDoubleOptions): 
       end('crash');
       return { type: 'died', message: 'crash' };
     };
-    const close = (): Promise<void> => Promise.resolve(end('closed'));
+    const close = (): Promise<void> => {
+      end('closed');
+      return Promise.resolve();
+    };
     return Promise.resolve({ pace: { batchSize, imageMs: 1 }, ended, run, close });
   };
   return { start };
