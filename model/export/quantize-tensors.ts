@@ -12,9 +12,10 @@ export interface Parameters {
 const kernelLimit = 127;
 /**
  * Processors without VNNI add two products of a byte and a kernel number in 16 bits, and cut off what does not fit: the
- * same file would answer differently on another machine. No two numbers of a kernel may thus add up to more than this.
+ * same file would answer differently on another machine. No two numbers of a kernel may thus add up to more than 128;
+ * rounding may add one.
  */
-const pairLimit = 128;
+const pairLimit = 127;
 const byteLimit = 255;
 /** The bias is kept in 32 bits; this leaves the sum it is added to as much room again. */
 const biasLimit = 2 ** 30;
