@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { variants } from './bundle.js';
 import { nameSchema } from './datasets.js';
 import { modelNameSchema } from './registry.js';
 
@@ -60,6 +61,8 @@ export const batchRowSchema = z.object({
   confidence: z.number().nullable(),
   /** In the order of the model's labels; empty when there is no prediction. */
   probabilities: z.array(z.number()),
+  /** The form of the network that answered. */
+  variant: z.enum(variants).nullable(),
   abstained: z.boolean(),
   unfamiliar: z.boolean(),
   distance: z.number().nullable(),

@@ -31,7 +31,10 @@ async function answer(request: BackgroundRequest): Promise<BackgroundReply> {
     return { type: 'opened', riskCurve: engine.calibration?.riskCurve ?? null };
   }
   if (!engine) throw new PerennialError('internal', 'A picture came before the model.');
-  return { type: 'seen', seen: seenOf(await engine.predictImage(request.bytes, { lane: 'background' })) };
+  return {
+    type: 'seen',
+    seen: seenOf(await engine.predictImage(request.bytes, { lane: 'background' }), engine.variant),
+  };
 }
 
 function tell(reply: BackgroundReply): void {

@@ -72,10 +72,11 @@ await runWorker(
 /** What batch predictions are made with. */
 async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger): Promise<BatchPredictionDependencies> {
   const { imageLimits } = servingOf(config);
+  const variant = config.SERVING_VARIANT === 'fp32' ? 'fp32' : 'int8';
   const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
   return {
     ...deps,
-    engines: createBackgroundEngines({ objects: deps.objects, bundleFolder, imageLimits, logger }),
+    engines: createBackgroundEngines({ objects: deps.objects, bundleFolder, imageLimits, variant, logger }),
     maxImageBytes: config.MAX_UPLOAD_BYTES,
     scratchFolder: await ownScratchFolder(join(scratchFolder(config), 'batch')),
   };

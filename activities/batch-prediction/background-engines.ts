@@ -1,4 +1,4 @@
-import type { RiskPoint } from '../../contracts/bundle.js';
+import type { RiskPoint, Variant } from '../../contracts/bundle.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import type { ModelVersion } from '../../contracts/registry.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
@@ -14,6 +14,11 @@ export interface BackgroundOptions {
   /** Folder of local copies of bundles. */
   bundleFolder: string;
   imageLimits: ImageLimits;
+  /**
+   * The 8-bit network where it passed its checks, or never. Not the one that measures as faster: a job whose process is
+   * started again must go on with the same.
+   */
+  variant: Variant;
   logger: Logger;
   /** How long a process waits for more work; loading a model for every chunk would cost a fifth of the time. */
   idleMs?: number;
@@ -87,11 +92,16 @@ async function processOf(
 
 /** A local copy that is damaged is thrown away and brought again, once. */
 async function open(
-  { objects, bundleFolder, imageLimits, logger }: BackgroundOptions,
+  { objects, bundleFolder, imageLimits: limits, variant, logger }: BackgroundOptions,
   version: ModelVersion,
 ): Promise<BackgroundProcess> {
   const load = async (): Promise<BackgroundProcess> =>
-    startBackgroundProcess(await fetchBundle(objects, version, bundleFolder), imageLimits, logger);
+    startBackgroundProcess({
+      bundleFolder: await fetchBundle(objects, version, bundleFolder),
+      limits,
+      variant,
+      logger,
+    });
   try {
     return await load();
   } catch (error) {

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { RiskPoint } from '../../contracts/bundle.js';
+import type { RiskPoint, Variant } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import {
@@ -27,11 +27,15 @@ export interface BackgroundProcess {
 const childPath = fileURLToPath(new URL('../../workers/background-child.js', import.meta.url));
 
 /** Starts a process and has it load a bundle. Throws `bundle_invalid`, or `trainer_died` when it ends early. */
-export async function startBackgroundProcess(
-  bundleFolder: string,
-  limits: ImageLimits,
-  logger: Logger,
-): Promise<BackgroundProcess> {
+export async function startBackgroundProcess({
+  logger,
+  ...opening
+}: {
+  bundleFolder: string;
+  limits: ImageLimits;
+  variant: Variant;
+  logger: Logger;
+}): Promise<BackgroundProcess> {
   // Advanced, so that bytes cross as bytes.
   const child = fork(childPath, { env: childEnvironment({}), serialization: 'advanced' });
   child.on('error', (error) => logger.warn({ error, child: child.pid }, 'a background process has failed'));
@@ -42,7 +46,7 @@ export async function startBackgroundProcess(
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   };
   try {
-    const opened = await ask(child, { type: 'open', bundleFolder, limits });
+    const opened = await ask(child, { type: 'open', ...opening });
     if (opened.type !== 'opened') throw strayReply(opened);
     return {
       pid: child.pid,

@@ -91,6 +91,7 @@ const nothingSeen = {
   prediction: null,
   confidence: null,
   probabilities: [],
+  variant: null,
   abstained: false,
   unfamiliar: false,
   distance: null,

@@ -18,6 +18,7 @@ export function resultColumns(labels: readonly string[]): ResultColumn[] {
     { name: 'label', type: 'STRING', read: ({ label }) => label },
     { name: 'prediction', type: 'STRING', read: ({ prediction }) => prediction },
     { name: 'confidence', type: 'DOUBLE', read: ({ confidence }) => confidence },
+    { name: 'variant', type: 'STRING', read: ({ variant }) => variant },
     { name: 'abstained', type: 'BOOLEAN', read: ({ abstained }) => abstained },
     { name: 'unfamiliar', type: 'BOOLEAN', read: ({ unfamiliar }) => unfamiliar },
     { name: 'distance', type: 'DOUBLE', read: ({ distance }) => distance },

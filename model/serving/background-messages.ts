@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { riskPointSchema } from '../../contracts/bundle.js';
+import { riskPointSchema, variants, type Variant } from '../../contracts/bundle.js';
 import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
 import type { Prediction } from './engine.js';
 
@@ -10,6 +10,7 @@ export const backgroundRequestSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('open'),
     bundleFolder: z.string(),
+    variant: z.enum(variants),
     limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
   }),
   z.object({ type: z.literal('predict'), bytes: bytesSchema }),
@@ -20,6 +21,7 @@ const seenSchema = z.object({
   label: z.string(),
   confidence: z.number(),
   probabilities: z.array(z.number()),
+  variant: z.enum(variants),
   unfamiliar: z.boolean(),
   distance: z.number().nullable(),
 });
@@ -33,11 +35,12 @@ export const backgroundReplySchema = z.discriminatedUnion('type', [
 ]);
 export type BackgroundReply = z.infer<typeof backgroundReplySchema>;
 
-export function seenOf({ label, confidence, probabilities, familiarity }: Prediction): Seen {
+export function seenOf({ label, confidence, probabilities, familiarity }: Prediction, variant: Variant): Seen {
   return {
     label,
     confidence,
     probabilities,
+    variant,
     unfamiliar: familiarity?.unfamiliar ?? false,
     distance: familiarity?.distance ?? null,
   };

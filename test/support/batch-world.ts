@@ -91,7 +91,13 @@ export function batchActivities(
 ): { activities: AllActivities; engines: BackgroundEngines } {
   const logger = createLogger('test', 'silent');
   const imageLimits = { maxPixels: 50_000_000, maxBytes: 1_000_000, minSide: minimumSide };
-  const engines = createBackgroundEngines({ objects, bundleFolder: join(folder, 'bundles'), imageLimits, logger });
+  const engines = createBackgroundEngines({
+    objects,
+    bundleFolder: join(folder, 'bundles'),
+    imageLimits,
+    variant: 'int8',
+    logger,
+  });
   const stores = createStores(database);
   const activities = {
     ...createFakeActivities().activities,

@@ -13,6 +13,7 @@ function rowOf(item: number): BatchRow {
     prediction: 'grass',
     confidence: 0.75,
     probabilities: [0.25, 0.75],
+    variant: 'int8' as const,
     distance: item / 7,
     errorCode: null,
     error: null,
@@ -41,7 +42,7 @@ it('writes the same rows in each format, in groups that fit into memory', async 
   expect(json).toMatchObject({ length: 25_000, 2: { error_code: 'undecodable_image', probability_grass: null } });
   const csv = await readFile(join(folder, 'csv'), 'utf8');
   expect(csv.split('\r\n')[0]).toBe(
-    'item,name,image_sha256,label,prediction,confidence,abstained,unfamiliar,distance,error_code,error,probability_dandelion,probability_grass',
+    'item,name,image_sha256,label,prediction,confidence,variant,abstained,unfamiliar,distance,error_code,error,probability_dandelion,probability_grass',
   );
   expect(csv.match(/Löwenzahn/g)).toHaveLength(25_000);
 });
@@ -53,7 +54,7 @@ it.each(['parquet', 'csv', 'json'] as const)('writes a file of no rows as %s', a
   if (format === 'csv') expect((await readFile(path, 'utf8')).split('\r\n')).toHaveLength(2);
   if (format === 'parquet') {
     const { num_rows: rows, schema } = await parquetMetadataAsync(await asyncBufferFromFile(path));
-    expect([Number(rows), schema.length]).toEqual([0, 14]);
+    expect([Number(rows), schema.length]).toEqual([0, 15]);
   }
 });
 
