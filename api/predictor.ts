@@ -28,6 +28,12 @@ export interface Predicted {
 export interface Predictor {
   /** The model that serves. Throws `no_model`. */
   served(): ServedModel;
+  /**
+   * Throws, and counts, what a prediction on so many images would be refused with at this moment, so that no body is
+   * read or parsed for it. Where a cache may know the answer, a single picture is always let in. Without a model it
+   * says nothing: a wrong request is told what is wrong with it first.
+   */
+  admit(images: number, request: PredictionRequest): void;
   /** What the served model sees in an image file. Throws what `Engine.predictImage` throws. */
   image(bytes: Uint8Array, request: PredictionRequest): Promise<Predicted>;
   /** The same for `count` images of 224×224 RGB pixels, in their order. */
@@ -76,6 +82,16 @@ class CountingPredictor implements Predictor {
 
   served(): ServedModel {
     return modelOf(this.options.host.current(), this.options.modelName);
+  }
+
+  admit(images: number, { route, ...job }: PredictionRequest): void {
+    if (this.options.cache && route === 'predict') return;
+    try {
+      this.options.host.current()?.engine.admit(images, job);
+    } catch (error) {
+      this.countRefusal(error);
+      throw error;
+    }
   }
 
   async image(bytes: Uint8Array, { route, ...job }: PredictionRequest): Promise<Predicted> {
@@ -151,9 +167,13 @@ class CountingPredictor implements Predictor {
     try {
       return await work;
     } catch (error) {
-      if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed(shedReasonOf(error));
+      this.countRefusal(error);
       throw error;
     }
+  }
+
+  private countRefusal(error: unknown): void {
+    if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed(shedReasonOf(error));
   }
 }
 

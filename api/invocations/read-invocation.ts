@@ -69,7 +69,7 @@ interface Cells {
 function cellsOf({ inputs, instances, dataframe_split: table, dataframe_records: rows }: Scoring): Cells {
   if (table !== undefined) return { cells: cellsOfTable(table), pointer: '#/dataframe_split/data' };
   if (Array.isArray(inputs)) return listed(inputs, '#/inputs');
-  if (inputs !== undefined) return listed(inputs[onnxNames.image] ?? [], `#/inputs/${onnxNames.image}`);
+  if (inputs !== undefined) return listed(inputs[onnxNames.image], `#/inputs/${onnxNames.image}`);
   return listed(instances ?? rows ?? [], instances === undefined ? '#/dataframe_records' : '#/instances');
 }
 

@@ -31,7 +31,10 @@ const noParams = z.union([z.null(), z.strictObject({})]).optional();
 const documentedRequest = z.union([
   z.strictObject({ inputs: z.union([images, z.strictObject({ image: images })]), params: noParams }),
   z.strictObject({
-    instances: z.array(z.union([tensor, file, z.strictObject({ image })])).min(1).max(mostImages),
+    instances: z
+      .array(z.union([tensor, file, z.strictObject({ image })]))
+      .min(1)
+      .max(mostImages),
     params: noParams,
   }),
   z.strictObject({
@@ -76,7 +79,8 @@ function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Rout
     problems: [...imageProblems, 'invalid_tensor'],
     async handle({ request }) {
       const job = { route: 'invocations', ...deadlineOf(request) } as const;
-      const answers = await predictAll(predictor, await receive(request), job);
+      predictor.admit(1, job);
+      const answers = await predictAll(predictor, await receive(request, () => predictor.admit(1, job)), job);
       return {
         body: { predictions: answers.map(({ prediction }) => prediction.probabilities) },
         headers: { [idsHeader]: answers.map(({ predictionId }) => predictionId).join(',') },
@@ -86,14 +90,17 @@ function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Rout
 }
 
 /** Apart from what waits for the prediction, so that the body is gone by then. */
-async function receive(request: Request): Promise<Invocation> {
+async function receive(request: Request, admit: () => void): Promise<Invocation> {
   const type = mediaTypeOf(request);
   if (type !== 'application/json' && request.headers['content-length'] !== '0') {
     const sent = type === '' ? 'a body without a content type' : type;
     throw new PerennialError('unsupported_type', `Send application/json, not ${sent}.`);
   }
   requireUtf8(request);
-  return readInvocation(await readBody(request, maxJsonBytes));
+  const body = await readBody(request, maxJsonBytes);
+  // Again: reading took its time, and parsing takes more of it than refusing.
+  admit();
+  return readInvocation(body);
 }
 
 /** All images or none: the protocol has no row for one that failed. */

@@ -48,8 +48,9 @@ export function predictionRoutes(
       problems: imageProblems,
       async handle({ request, query }) {
         predictor.served();
-        if (query.explain === 'true') explanations.requireRoom();
         const asked = { route: 'predict' as const, ...deadlineOf(request) };
+        if (query.explain === 'true') explanations.requireRoom();
+        else predictor.admit(1, asked);
         const { bytes } = await receiveImage(request);
         if (query.explain === 'false') return { body: predictionView(await predictor.image(bytes, asked)) };
         const explained = await explanations.explain(bytes, { overlay: true, neighbours: 0 }, asked);

@@ -1,0 +1,74 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { z } from 'zod';
+import type { ModelVersion } from '../../contracts/registry.js';
+import { redImage, serves, startApi, type ServedApi } from './served-api.js';
+import { startObjectStore, startPostgres } from './services.js';
+
+type Body = NonNullable<NonNullable<Parameters<typeof fetch>[1]>['body']>;
+
+/** An API that serves a tiny model, keeps answers, and may fetch pictures from a server of this process. */
+export interface PredictionWorld {
+  served: ServedApi;
+  version: ModelVersion;
+  /** A picture of a dandelion, because it is red. */
+  red: Buffer;
+  /** Has `/red.png`, and `/text.png`, which is none. */
+  picturesHost: string;
+  send(path: string, body: Body, headers?: Record<string, string>): Promise<Response>;
+  sendJson(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** The value of a series at this moment. */
+  metric(series: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export const jsonHeaders = { 'content-type': 'application/json' };
+
+export async function startPredictionWorld(): Promise<PredictionWorld> {
+  const red = await redImage();
+  const pictures = await servePictures(red);
+  const services = await Promise.all([startPostgres(), startObjectStore()]);
+  const environment = Object.fromEntries(services.flatMap((service) => Object.entries(service.environment)));
+  const served = await startApi({ ...environment, IMAGE_URL_HOSTS: pictures.host, PREDICTION_CACHE_ITEMS: '100' });
+  const version = await served.registerTiny();
+  await served.promote(version);
+  await serves(served, version);
+  const send: PredictionWorld['send'] = (path, body, headers = {}) =>
+    fetch(served.url + path, { method: 'POST', headers, body });
+  return {
+    served,
+    version,
+    red,
+    picturesHost: pictures.host,
+    send,
+    sendJson: (path, body, headers = {}) => send(path, JSON.stringify(body), { ...jsonHeaders, ...headers }),
+    async metric(series) {
+      const lines = (await (await fetch(`${served.url}/metrics`)).text()).split('\n');
+      return Number(lines.find((line) => line.startsWith(`${series} `))?.split(' ')[1] ?? Number.NaN);
+    },
+    async stop() {
+      await served.stop();
+      await pictures.stop();
+      await Promise.all(services.map((service) => service.stop()));
+    },
+  };
+}
+
+async function servePictures(red: Buffer): Promise<{ host: string; stop: () => Promise<void> }> {
+  const server = createServer((request, response) => {
+    if (request.url === '/red.png') response.end(red);
+    else if (request.url === '/text.png') response.end('I am no picture. '.repeat(40));
+    else response.writeHead(404).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  return {
+    host: `127.0.0.1:${port}`,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
