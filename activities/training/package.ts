@@ -15,7 +15,13 @@ import { fetchLatestCheckpoint, fetchTrainerInputs, type TrainerInputs } from '.
 import { fetchImages } from './inputs.js';
 
 /** Files of the bundle that are kept with the run as well: what a person looks at. */
-const artifacts = [bundleFiles.curves, bundleFiles.confusionMatrix, bundleFiles.metrics, bundleFiles.modelCard];
+const artifacts = [
+  bundleFiles.curves,
+  bundleFiles.confusionMatrix,
+  bundleFiles.reliability,
+  bundleFiles.metrics,
+  bundleFiles.modelCard,
+];
 
 /** Test images on which the exported graph must agree with TF.js. */
 const parityImages = 16;
