@@ -21,10 +21,8 @@ export interface ImageStore {
 export function createImageStore(db: Database): ImageStore {
   return {
     find: (sha256s) =>
-      db.rows(
-        imageRow,
-        'SELECT sha256, format, size_bytes, object_key, erased_at FROM images WHERE sha256 = ANY($1)',
-        [sha256s],
-      ),
+      db.rows(imageRow, 'SELECT sha256, format, size_bytes, object_key, erased_at FROM images WHERE sha256 = ANY($1)', [
+        sha256s,
+      ]),
   };
 }

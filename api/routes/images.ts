@@ -10,6 +10,9 @@ export function imageUrl(sha256: string): string {
   return `/api/v1/images/${sha256}`;
 }
 
+/** The bytes of a hash never change, but an image that was erased must not be shown for much longer. */
+const cacheControl = 'private, max-age=3600, immutable';
+
 const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
 
 /** The images of datasets, as they came. */
@@ -28,14 +31,17 @@ export function imageRoutes({ images, objects }: Pick<ApiDependencies, 'images' 
       async handle({ params: { sha256 }, request, response }) {
         const image = presentImage(sha256, await images.find([sha256]));
         const tag = `"${sha256}"`;
-        // The bytes of a hash never change, but an image that was erased must not be shown for much longer.
-        response.set({ ETag: tag, 'Cache-Control': 'private, max-age=3600, immutable' });
+        const caching = { ETag: tag, 'Cache-Control': cacheControl };
         if (request.get('if-none-match')?.includes(tag) === true) {
-          response.status(304).end();
+          response.status(304).set(caching).end();
           return { body: '' };
         }
         const bytes = await objects.open(image.objectKey);
-        response.set({ 'Content-Type': `image/${image.format}`, 'Content-Length': String(image.sizeBytes) });
+        response.set({
+          ...caching,
+          'Content-Type': `image/${image.format}`,
+          'Content-Length': String(image.sizeBytes),
+        });
         await pipeline(bytes, response).catch(unlessClientLeft);
         return { body: '' };
       },
