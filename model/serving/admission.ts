@@ -17,6 +17,8 @@ export interface Load {
   threads: number;
   /** Whether a thread is free for it at once. */
   free: boolean;
+  /** Share of the latency target that the expected time may fill. */
+  usableShare: number;
   /** Moving mean of the time a thread takes for an image; null before the first. */
   imageMs: number | null;
 }
@@ -32,12 +34,6 @@ export interface AdmissionOptions {
 export const shedReasons = ['queue_full', 'latency_target', 'deadline'] as const;
 export type ShedReason = (typeof shedReasons)[number];
 
-/**
- * Times vary around their mean, and the answer has a way to go yet: a request is taken when this share of the target
- * is enough for what is expected.
- */
-const usableShare = 0.8;
-
 /** Refuses a request that would wait too long or in vain. An idle engine takes whatever comes in time. */
 export function refusalOf(load: Load, options: AdmissionOptions, now: number): PerennialError | null {
   if (load.deadlineAt <= now) return deadlineExceeded();
@@ -52,7 +48,7 @@ export function refusalOf(load: Load, options: AdmissionOptions, now: number): P
   const firstMs = waitMs(load, load.beforeFirst) + load.imageMs;
   const lastMs = waitMs(load, load.beforeLast + load.images - 1) + load.imageMs;
   const { latencyTargetMs } = options;
-  if (load.lane === 'interactive' && latencyTargetMs > 0 && firstMs > usableShare * latencyTargetMs) {
+  if (load.lane === 'interactive' && latencyTargetMs > 0 && firstMs > load.usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
       `An answer would take ${Math.ceil(firstMs)} ms, near or beyond the target of ${latencyTargetMs} ms.`,

@@ -22,6 +22,8 @@ export interface JobRequest {
   readonly acceptedAt: number;
   /** The moment from which its answer is of no use any more. */
   readonly deadlineAt: number;
+  /** Jobs it began with. */
+  readonly jobs: number;
   /** Jobs that no thread has taken yet, in their order. */
   readonly waiting: Ticket[];
 }
@@ -99,9 +101,9 @@ export class JobQueue {
 /** A request of jobs that a lane can take in, and the answers to them in their order. */
 export function requestFor(
   jobs: readonly Job[],
-  of: Omit<JobRequest, 'waiting'>,
+  of: Omit<JobRequest, 'jobs' | 'waiting'>,
 ): { request: JobRequest; answers: Promise<Answer>[] } {
-  const request: JobRequest = { ...of, waiting: [] };
+  const request: JobRequest = { ...of, jobs: jobs.length, waiting: [] };
   const answers = jobs.map(
     (job) =>
       new Promise<Answer>((resolve, reject) => {

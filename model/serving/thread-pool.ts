@@ -2,6 +2,7 @@ import { PerennialError, messageOf } from '../../contracts/errors.js';
 import { deadlineExceeded, refusalOf, type AdmissionOptions } from './admission.js';
 import { batchLimit, type ReleaseReason } from './batch-limit.js';
 import { imagesIn, JobQueue, requestFor, type Answer, type JobRequest, type Lane, type Ticket } from './job-queue.js';
+import { LatencyMargin } from './latency-margin.js';
 import type { Job, JobOutcome } from './messages.js';
 import { ThreadCrew } from './thread-crew.js';
 import type { Outcome, Thread } from './thread.js';
@@ -37,6 +38,7 @@ export class ThreadPool {
   readonly #queue = new JobQueue();
   readonly #idle = new Set<Thread>();
   readonly #workload = new Workload();
+  readonly #margin = new LatencyMargin();
   readonly #crew: ThreadCrew;
   #closing: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -107,6 +109,7 @@ export class ThreadPool {
       working: this.#workload.images,
       threads: Math.max(1, this.#crew.alive),
       free: this.#idle.size > 0 && this.#mayTake(lane),
+      usableShare: this.#margin.share,
       imageMs: this.#workload.imageMs,
     };
     const refusal = refusalOf(load, this.#options, performance.now());
@@ -191,9 +194,17 @@ export class ThreadPool {
     } else {
       this.#workload.took(performance.now() - startedAt, images);
       this.#idle.add(thread);
+      for (const { request } of tickets) this.#noteLatency(request, startedAt);
       tickets.forEach((ticket, at) => settle(ticket, outcome.outcomes[at], startedAt));
     }
     this.#dispatch();
+  }
+
+  /** Learns from requests of one job that waited: those of more are long by what they ask for. */
+  #noteLatency({ lane, jobs, acceptedAt }: JobRequest, startedAt: number): void {
+    const { latencyTargetMs } = this.#options;
+    if (latencyTargetMs === 0 || lane !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
+    this.#margin.note(performance.now() - acceptedAt, latencyTargetMs);
   }
 
   #tryElsewhere(ticket: Ticket, message: string): void {

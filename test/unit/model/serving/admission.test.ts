@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { LatencyMargin } from '../../../../model/serving/latency-margin.js';
 import { refusalOf, shedReasonOf, type Load } from '../../../../model/serving/admission.js';
 
 const now = 1_000;
@@ -16,6 +17,7 @@ function loadOf(part: Partial<Load>): Load {
     working: 2,
     threads: 2,
     free: false,
+    usableShare: 0.8,
     imageMs: 10,
     ...part,
   };
@@ -75,5 +77,31 @@ describe('admission', () => {
   it('tells from an error why it was refused', () => {
     expect(shedReasonOf(refusalOf(loadOf({ beforeFirst: 30 }), target, now))).toBe('latency_target');
     expect(shedReasonOf(new Error('another'))).toBe('queue_full');
+  });
+});
+
+describe('the margin below the latency target', () => {
+  /** The share after many answers, of which every so many-th is late. */
+  function shareAfter(everyLate: number): number {
+    const margin = new LatencyMargin();
+    for (let answer = 1; answer <= 20_000; answer += 1) margin.note(answer % everyLate === 0 ? 150 : 50, 100);
+    return margin.share;
+  }
+
+  it('grows while more than a hundredth of the answers is late, to no end where nothing would be taken', () => {
+    expect(shareAfter(20)).toBeLessThan(0.5);
+    expect(shareAfter(2)).toBeGreaterThan(0.2);
+  });
+
+  it('is small where hardly any is late, and never nothing', () => {
+    expect(shareAfter(1_000)).toBeGreaterThan(0.7);
+    expect(shareAfter(100_000)).toBeLessThan(0.9);
+  });
+
+  it('counts an answer as late that would be too late at its client', () => {
+    const margin = new LatencyMargin();
+    const before = margin.share;
+    margin.note(95, 100);
+    expect(margin.share).toBeLessThan(before);
   });
 });
