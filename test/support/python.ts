@@ -22,8 +22,8 @@ interface Interpreter {
 
 function findInterpreter(): Interpreter | null {
   for (const command of interpreters) {
-    const { stdout } = spawnSync(command, ['-c', versionProgram], { encoding: 'utf8' });
-    const version = stdout?.trim();
+    const { status, stdout } = spawnSync(command, ['-c', versionProgram], { encoding: 'utf8' });
+    const version = status === 0 ? stdout.trim() : '';
     if (version === '3.11' || version === '3.12') return { command, version };
   }
   return null;

@@ -1,0 +1,96 @@
+import type { z } from 'zod';
+import { createApp } from '../../api/app.js';
+import { listen } from '../../api/listen.js';
+import { v2HeaderLength, v2InferResponseSchema, v2ProblemSchema } from '../../contracts/http-v2.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { emptyDependencies } from './api-dependencies.js';
+import { fakeEngine, predictionOf, servedOf } from './fake-model.js';
+import { postRaw, type RawAnswer } from './raw-request.js';
+
+export const imageBytes = 224 * 224 * 3;
+export const imageShape = [1, 224, 224, 3];
+
+export interface InferPost {
+  headers: Record<string, string>;
+  body: Uint8Array | string;
+}
+
+/** A body of JSON and binary tensors, and the header that parts them. */
+export function mixed(request: object, ...tensors: Uint8Array[]): InferPost & { body: Buffer } {
+  const json = Buffer.from(JSON.stringify(request));
+  return { headers: { [v2HeaderLength]: String(json.length) }, body: Buffer.concat([json, ...tensors]) };
+}
+
+/** A request about the pixels of one image in binary. */
+export function pixels(datatype: string, bytes: Uint8Array, more: object = {}): ReturnType<typeof mixed> {
+  const parameters = { binary_data_size: bytes.length };
+  return mixed({ inputs: [{ name: 'image', shape: imageShape, datatype, parameters }], ...more }, bytes);
+}
+
+/** An element of a BYTES tensor in binary, which may lie about its length. */
+export function element(bytes: Uint8Array, length = bytes.length): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(length);
+  return Buffer.concat([head, bytes]);
+}
+
+/** An API that serves version 7 of `a_model`, classes a and b, and remembers what it was asked about. */
+export interface V2World {
+  url: string;
+  /** What the engine was given. */
+  seen: Uint8Array[];
+  /** Whether a model is loaded. */
+  isLoaded: boolean;
+  post(request: InferPost): Promise<RawAnswer>;
+  ask(request: unknown): Promise<RawAnswer>;
+  stop(): Promise<void>;
+}
+
+export async function startV2World(): Promise<V2World> {
+  const served = servedOf(
+    fakeEngine({
+      predictPixels: (bytes, count) => {
+        world.seen.push(bytes);
+        return Promise.resolve(Array.from({ length: count }, () => predictionOf([0.75, 0.25])));
+      },
+      predictImage: (bytes) => {
+        world.seen.push(bytes);
+        if (bytes.length > 0) return Promise.resolve(predictionOf([0.25, 0.75]));
+        return Promise.reject(new PerennialError('undecodable_image', 'There are no bytes.'));
+      },
+    }),
+    7,
+  );
+  const current = (): typeof served | null => (world.isLoaded ? served : null);
+  const listening = await listen(createApp(emptyDependencies({ host: { current } })), '127.0.0.1', 0);
+  const url = `http://127.0.0.1:${listening.port}/v2`;
+  const post = ({ headers, body }: InferPost): Promise<RawAnswer> =>
+    postRaw(`${url}/models/a_model/infer`, { 'content-length': String(Buffer.byteLength(body)), ...headers }, [body]);
+  const world: V2World = {
+    url,
+    seen: [],
+    isLoaded: true,
+    post,
+    ask: (request) => post({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) }),
+    stop: () => listening.stop(1_000),
+  };
+  return world;
+}
+
+/** The answer in JSON; throws with the body when it is none. */
+export function answerOf({ status, body }: RawAnswer): z.infer<typeof v2InferResponseSchema> {
+  if (status !== 200) throw new Error(body);
+  return v2InferResponseSchema.parse(JSON.parse(body));
+}
+
+/** Asserts that an answer is a problem in the dialect of the protocol, and gives what kind. */
+export function refusalOf({ headers, body }: Pick<RawAnswer, 'headers' | 'body'>): {
+  status: number;
+  code: string;
+  error: string;
+} {
+  expect(headers['content-type']).toBe('application/json');
+  const { status, code, error, detail } = v2ProblemSchema.parse(JSON.parse(body));
+  expect(error).toBe(detail);
+  return { status, code, error };
+}
