@@ -2,13 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles, quantizationSchema, referencesSchema } from '../../../../contracts/bundle.js';
+import { hyperparametersSchema } from '../../../../contracts/training.js';
 import { packageModel } from '../../../../model/export/package-job.js';
 import { runOnnxModel } from '../../../../model/export/parity.js';
+import { embedImages } from '../../../../model/features/embed.js';
 import { probeImages, probePixels } from '../../../../model/serving/probe.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
 import { createTransferSet, trainAndPackage, type Training } from '../../../support/packaged-model.js';
 import { flipByte } from '../../../support/tiny-bundle.js';
-import { collectEvents, withFolder } from '../../../support/training-fixtures.js';
+import { collectEvents, listPhotographs, testOnPhotographs, withFolder } from '../../../support/training-fixtures.js';
 
 async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Promise<T> {
   return schema.parse(JSON.parse(await readFile(join(folder, name), 'utf8')));
@@ -44,6 +46,34 @@ describe('the bundle of a network that does as well in 8 bits', () => {
       });
     }));
 });
+
+testOnPhotographs('a network for photographs does as well in 8 bits', () =>
+  withFolder(async (root) => {
+    const photographs = await listPhotographs(40);
+    const images = photographs.map(({ image }) => image);
+    const outputPath = join(root, 'features.parquet');
+    await embedImages({ kind: 'embed', images, outputPath, batchSize: 16 }, collectEvents());
+    const sidesInTurn = ['validation', 'test', 'train', 'train'] as const;
+    const { folder } = await trainAndPackage(
+      {
+        kind: 'train',
+        hyperparameters: hyperparametersSchema.parse({}),
+        labels: [...new Set(photographs.map(({ label }) => label))].sort(),
+        examples: photographs.map(({ label, image }, index) => ({
+          sha256: image.sha256,
+          label,
+          side: sidesInTurn[index % sidesInTurn.length] ?? 'train',
+        })),
+        featurePaths: [outputPath],
+        images,
+      },
+      root,
+    );
+    const report = await read(quantizationSchema, folder, bundleFiles.quantization);
+    expect(report).toMatchObject({ passed: true, rangeImages: 32, images: 20 });
+    expect(report.meanAbsoluteDifference).toBeLessThan(0.015);
+  }),
+);
 
 describe('a training whose network cannot be brought to 8 bits', () => {
   /** Packages and gives the reasons why there is no 8-bit network. */
