@@ -10,7 +10,7 @@ import { startObjectStore, startPostgres, startTemporal, type TestService } from
 type Entry = z.output<typeof auditRecordViewSchema>;
 
 /** Routes that are no GET and change nothing. */
-const changeNothing = ['predict', 'invoke', 'checkRetraining'];
+const changeNothing = ['checkRetraining', 'explain', 'inferV2', 'inferV2Version', 'invoke', 'predict'];
 
 /** Routes whose entries the tests of their own room look at: they need a model that serves, workers or schedules. */
 const testedElsewhere = [
@@ -28,6 +28,7 @@ const testedElsewhere = [
   'triggerRetraining',
   'startRetention',
   'startBatchPrediction',
+  'predictBatch',
   'uploadBatch',
   'cancelBatchPrediction',
   'scheduleRetraining',

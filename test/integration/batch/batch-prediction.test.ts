@@ -153,6 +153,20 @@ describe('batch predictions over HTTP', () => {
     expect((await world.ended(id)).status).toBe('completed');
   });
 
+  it('are started by POST /predict/batch as well, when that names where the images are', async () => {
+    const body = { source: { kind: 'prefix', prefix: 'first/' } };
+    const key = randomUUID();
+    const response = await fetch(`${world.served.url}/predict/batch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+    });
+    const { id } = batchPredictionViewSchema.parse(await response.json());
+    expect([response.status, response.headers.get('location')]).toEqual([202, `/api/v1/batch-predictions/${id}`]);
+    expect((await world.start(body, key)).body).toMatchObject({ id });
+    expect((await world.ended(id)).status).toBe('completed');
+  });
+
   it('take no prefix of our own record, nor one with nothing below it', async () => {
     for (const prefix of ['models/', 'mod', 'raw/files', 'a/../models/', '/incoming/', 'a\u0000b']) {
       expect(await refusal({ source: { kind: 'prefix', prefix } })).toBe('400 bad_request');
