@@ -59,7 +59,7 @@ export type FakeEngine = Engine & { closed: boolean };
 
 /** An engine that only remembers whether it was closed, and does what it is given. */
 export function fakeEngine(
-  given: Partial<Pick<Engine, 'predictImage' | 'predictPixels' | 'explainImage'>> = {},
+  given: Partial<Pick<Engine, 'admit' | 'predictImage' | 'predictPixels' | 'explainImage'>> = {},
 ): FakeEngine {
   const never = (): never => {
     throw new Error('this test did not expect a prediction');
