@@ -5,6 +5,7 @@ import { stripMetadata } from '../model/images/strip-metadata.js';
 import type { Logger } from '../platform/logging.js';
 import { timeOfUuid7 } from '../platform/uuid7.js';
 import { predictionInputKey } from '../stores/object-keys.js';
+import { isRefusedData } from '../stores/database-faults.js';
 import type { ObjectStore } from '../stores/object-store.js';
 import type { PredictionInputStore } from '../stores/prediction-inputs.js';
 import type { InputResult } from './input-results.js';
@@ -143,7 +144,11 @@ class Keeping implements InputKeeping {
       return;
     }
     // While the stores are away nobody waits for them picture by picture.
-    if (this.failures > 0) return this.toSpool(input);
+    if (this.failures > 0) {
+      await this.toSpool(input);
+      this.scheduleRetry();
+      return;
+    }
     try {
       await this.send(input);
     } catch (error) {
@@ -181,11 +186,15 @@ class Keeping implements InputKeeping {
 
   private async drainSpool(): Promise<void> {
     try {
-      for (const name of await this.options.spool.waiting()) {
-        if (this.stopped) return;
-        const input = await this.options.spool.read(name);
-        if (input) await this.send(input);
-        await this.options.spool.remove(name);
+      for (
+        let names = await this.options.spool.waiting();
+        names.length > 0;
+        names = await this.options.spool.waiting()
+      ) {
+        for (const name of names) {
+          if (this.stopped) return;
+          await this.sendFromSpool(name);
+        }
       }
       if (this.failures > 0) this.options.logger.info('pictures of predictions are stored again');
       this.failures = 0;
@@ -194,14 +203,30 @@ class Keeping implements InputKeeping {
     }
   }
 
+  private async sendFromSpool(name: string): Promise<void> {
+    const input = await this.options.spool.read(name);
+    try {
+      if (input) await this.send(input);
+    } catch (error) {
+      // What Postgres will never take must not hold the others up.
+      if (!isRefusedData(error)) throw error;
+      this.settle('dropped', messageOf(error));
+    }
+    await this.options.spool.remove(name);
+  }
+
   private retryLater(error: unknown): void {
     if (this.failures === 0) {
       const reason = { code: errorCodeOf(error), error: messageOf(error) };
       this.options.logger.warn(reason, 'pictures of predictions wait on disk');
     }
-    const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
     this.failures += 1;
+    this.scheduleRetry();
+  }
+
+  private scheduleRetry(): void {
     if (this.stopped) return;
+    const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = undefined;
       void this.adopt();

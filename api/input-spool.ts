@@ -37,17 +37,20 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
   return {
     async put(input) {
       const { bytes, ...facts } = input;
-      if ((await found()) + held + bytes.byteLength > maxBytes) return false;
-      held += bytes.byteLength;
+      const content = Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), bytes]);
+      if ((await found()) + held + content.length > maxBytes) return false;
+      held += content.length;
       await mkdir(folder, { recursive: true });
       // Complete or not there at all: a process may be killed in the middle.
       const partial = join(folder, `${randomUUID()}.part`);
-      await writeFile(partial, Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), bytes]));
+      await writeFile(partial, content);
       await rename(partial, join(folder, `${input.predictionId}${suffix}`));
       return true;
     },
     async waiting() {
       const names = await readdir(folder).catch(() => []);
+      // Other processes of this machine take files out as well.
+      if (names.length === 0) [known, held] = [Promise.resolve(0), 0];
       return names.filter((name) => name.endsWith(suffix)).sort();
     },
     async read(name) {

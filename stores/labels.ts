@@ -119,10 +119,12 @@ export function createLabelStore(db: Database): LabelStore {
 
 const candidateSql = `
   WITH open AS (
-    SELECT i.prediction_id, i.created_at, i.image_sha256, i.expires_at, coalesce(l.conflicted, false) AS conflicted
-    FROM prediction_inputs i LEFT JOIN prediction_labels l USING (prediction_id)
+    SELECT i.prediction_id, i.created_at, i.image_sha256, i.expires_at, EXISTS (
+        SELECT FROM prediction_labels l WHERE l.prediction_id = i.prediction_id) AS conflicted
+    FROM prediction_inputs i
     WHERE i.model_name = $1 AND i.decided_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > now())
-      AND (l.prediction_id IS NULL OR l.conflicted)
+      -- A subquery for each instead of a join: it ends as soon as there are enough, the newest first.
+      AND coalesce((SELECT l.conflicted FROM prediction_labels l WHERE l.prediction_id = i.prediction_id), true)
     ORDER BY i.created_at DESC, i.prediction_id DESC LIMIT $2),
   pictures AS (
     SELECT DISTINCT ON (image_sha256) * FROM open ORDER BY image_sha256, conflicted DESC, created_at DESC)

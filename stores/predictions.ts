@@ -48,9 +48,12 @@ export interface PredictionStore {
 const columns = 'p.*, l.label, coalesce(l.conflicted, false) AS conflicted';
 /** A prediction `p` with the label `l` that counts for it. */
 const labelled = 'predictions p LEFT JOIN prediction_labels l ON l.prediction_id = p.id';
-/** The same for a list of labelled ones, which begins at the labels because there are fewer of them. */
-const onlyLabelled =
-  'prediction_labels l JOIN predictions p ON p.created_at = l.prediction_created_at AND p.id = l.prediction_id';
+/**
+ * The same for a list of labelled ones, which begins at the labels because there are fewer of them. `OFFSET 0` keeps
+ * Postgres from joining all of both before it takes the newest.
+ */
+const onlyLabelled = `prediction_labels l CROSS JOIN LATERAL (
+  SELECT * FROM predictions WHERE created_at = l.prediction_created_at AND id = l.prediction_id OFFSET 0) p`;
 
 export function createPredictionStore(db: Database): PredictionStore {
   return {
