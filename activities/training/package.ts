@@ -4,6 +4,7 @@ import { bundleFiles } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
 import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
+import type { ImageFile } from '../../model/jobs.js';
 import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
 import { runArtifactKey } from '../../stores/object-keys.js';
 import { sumOfFile } from '../../platform/file-sum.js';
@@ -79,9 +80,30 @@ async function fetchPackagingInputs(
   const inputs = await fetchTrainerInputs(deps, input, folder, signal);
   if (inputs.images.length > 0) return inputs;
   const test = inputs.examples.filter(({ side }) => side === 'test').slice(0, parityImages);
-  const { ranges, judged } = chooseQuantizationSample(inputs.examples);
-  const sha256s = [...test.map(({ sha256 }) => sha256), ...ranges, ...judged];
-  return { ...inputs, images: await fetchImages(deps, sha256s, join(folder, 'images'), signal) };
+  const images = await fetchImages(
+    deps,
+    test.map(({ sha256 }) => sha256),
+    join(folder, 'images'),
+    signal,
+  );
+  return { ...inputs, images: [...images, ...(await fetchQuantizationSample(deps, inputs.examples, folder, signal))] };
+}
+
+/** None when they cannot all be had: no training fails for want of 8 bits, and its report says that there were none. */
+async function fetchQuantizationSample(
+  deps: TrainingDependencies,
+  examples: TrainerInputs['examples'],
+  folder: string,
+  signal: AbortSignal,
+): Promise<ImageFile[]> {
+  const { ranges, judged } = chooseQuantizationSample(examples);
+  try {
+    return await fetchImages(deps, [...ranges, ...judged], join(folder, 'images'), signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    deps.logger.warn({ error }, 'images to quantize with could not be fetched');
+    return [];
+  }
 }
 
 async function keepArtifacts(deps: TrainingDependencies, runId: string, folder: string): Promise<void> {
