@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import type { ImageFormat, QuarantineReason } from '../../contracts/datasets.js';
 import { headBytes, nameOfType, sniffFormat } from './format.js';
+import { readJpegSize } from './jpeg-size.js';
 
 /** What an image may be at most and must be at least; checked before anything is decoded. */
 export interface ImageLimits {
@@ -39,12 +40,16 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
     return fault('unsupported_type', `This is no JPEG, PNG or WebP image by its content: ${nameOfType(head)}.`);
   }
   try {
-    // No pixel limit here: a header costs nothing to read, and our own message can then name the size.
-    const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata();
+    const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await askDecoder(bytes));
     return checkSize({ ok: true, format, width, height }, limits);
   } catch (error) {
     return undecodable(bytes, format, error);
   }
+}
+
+function askDecoder(bytes: Uint8Array): Promise<{ width: number; height: number }> {
+  // No pixel limit here: a header costs nothing to read, and our own message can then name the size.
+  return sharp(bytes, { limitInputPixels: false }).metadata();
 }
 
 /** The fault of an image whose decoder gave up with `error`: truncated when its data ends early. */
