@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createApprovalActivities } from '../activities/approval.js';
 import { createBatchPredictionActivities } from '../activities/batch-prediction.js';
 import { createBackgroundEngines } from '../activities/batch-prediction/background-engines.js';
+import { openBackground } from '../activities/batch-prediction/open-background.js';
 import type { BatchPredictionDependencies } from '../activities/batch-prediction/dependencies.js';
 import { createGuardActivities } from '../activities/guard.js';
 import { createCheckActivities, createImportActivities } from '../activities/import.js';
@@ -74,9 +75,10 @@ async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger)
   const { imageLimits } = servingOf(config);
   const variant = config.SERVING_VARIANT === 'fp32' ? 'fp32' : 'int8';
   const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
+  const opening = { objects: deps.objects, bundleFolder, imageLimits, variant, logger } as const;
   return {
     ...deps,
-    engines: createBackgroundEngines({ objects: deps.objects, bundleFolder, imageLimits, variant, logger }),
+    engines: createBackgroundEngines({ open: (version) => openBackground(opening, version), logger }),
     maxImageBytes: config.MAX_UPLOAD_BYTES,
     scratchFolder: await ownScratchFolder(join(scratchFolder(config), 'batch')),
   };

@@ -1,25 +1,15 @@
-import type { RiskPoint, Variant } from '../../contracts/bundle.js';
+import type { RiskPoint } from '../../contracts/bundle.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import type { ModelVersion } from '../../contracts/registry.js';
-import type { ImageLimits } from '../../model/images/inspect.js';
 import type { Seen } from '../../model/serving/background-messages.js';
 import type { Logger } from '../../platform/logging.js';
-import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
-import type { ObjectStore } from '../../stores/object-store.js';
 import { createGate } from '../ingestion/gate.js';
-import { startBackgroundProcess, type BackgroundProcess } from './background-process.js';
+import type { BackgroundProcess } from './background-process.js';
 
 export interface BackgroundOptions {
-  objects: ObjectStore;
-  /** Folder of local copies of bundles. */
-  bundleFolder: string;
-  imageLimits: ImageLimits;
-  /**
-   * The 8-bit network where it passed its checks, or never. Not the one that measures as faster: a job whose process is
-   * started again must go on with the same.
-   */
-  variant: Variant;
-  logger: Logger;
+  /** Starts a process that has the version loaded. */
+  open: (version: ModelVersion) => Promise<BackgroundProcess>;
+  logger: Pick<Logger, 'warn'>;
   /** How long a process waits for more work; loading a model for every chunk would cost a fifth of the time. */
   idleMs?: number;
 }
@@ -86,29 +76,8 @@ async function processOf(
   const present = await current?.catch(() => null);
   if (present?.isAlive() === true) return present;
   // Unless somebody else has started one meanwhile.
-  if (holder.process === null || holder.process === current) holder.process = open(options, version);
+  if (holder.process === null || holder.process === current) holder.process = options.open(version);
   return holder.process;
-}
-
-/** A local copy that is damaged is thrown away and brought again, once. */
-async function open(
-  { objects, bundleFolder, imageLimits: limits, variant, logger }: BackgroundOptions,
-  version: ModelVersion,
-): Promise<BackgroundProcess> {
-  const load = async (): Promise<BackgroundProcess> =>
-    startBackgroundProcess({
-      bundleFolder: await fetchBundle(objects, version, bundleFolder),
-      limits,
-      variant,
-      logger,
-    });
-  try {
-    return await load();
-  } catch (error) {
-    if (errorCodeOf(error) !== 'bundle_invalid') throw error;
-    await forgetBundle(version, bundleFolder);
-    return load();
-  }
 }
 
 async function predict(

@@ -9,6 +9,7 @@ import {
   createBackgroundEngines,
   type BackgroundEngines,
 } from '../../activities/batch-prediction/background-engines.js';
+import { openBackground } from '../../activities/batch-prediction/open-background.js';
 import { createRecordActivities } from '../../activities/records.js';
 import { createStores } from '../../api/stores.js';
 import { batchPredictionViewSchema } from '../../contracts/http-batch-predictions.js';
@@ -91,13 +92,8 @@ export function batchActivities(
 ): { activities: AllActivities; engines: BackgroundEngines } {
   const logger = createLogger('test', 'silent');
   const imageLimits = { maxPixels: 50_000_000, maxBytes: 1_000_000, minSide: minimumSide };
-  const engines = createBackgroundEngines({
-    objects,
-    bundleFolder: join(folder, 'bundles'),
-    imageLimits,
-    variant: 'int8',
-    logger,
-  });
+  const opening = { objects, bundleFolder: join(folder, 'bundles'), imageLimits, variant: 'int8', logger } as const;
+  const engines = createBackgroundEngines({ open: (version) => openBackground(opening, version), logger });
   const stores = createStores(database);
   const activities = {
     ...createFakeActivities().activities,

@@ -1,0 +1,45 @@
+import type { Variant } from '../../contracts/bundle.js';
+import { errorCodeOf } from '../../contracts/errors.js';
+import type { ModelVersion } from '../../contracts/registry.js';
+import type { ImageLimits } from '../../model/images/inspect.js';
+import type { Logger } from '../../platform/logging.js';
+import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
+import type { ObjectStore } from '../../stores/object-store.js';
+import { startBackgroundProcess, type BackgroundProcess } from './background-process.js';
+
+export interface OpeningOptions {
+  objects: ObjectStore;
+  /** Folder of local copies of bundles. */
+  bundleFolder: string;
+  imageLimits: ImageLimits;
+  /**
+   * The 8-bit network where it passed its checks, or never. Not the one that measures as faster: a job whose process is
+   * started again must go on with the same.
+   */
+  variant: Variant;
+  logger: Logger;
+}
+
+/**
+ * Starts a process that has a version loaded. A local copy of its bundle that is damaged is thrown away and brought again,
+ * once; then `bundle_invalid` is thrown.
+ */
+export async function openBackground(
+  { objects, bundleFolder, imageLimits: limits, variant, logger }: OpeningOptions,
+  version: ModelVersion,
+): Promise<BackgroundProcess> {
+  const load = async (): Promise<BackgroundProcess> =>
+    startBackgroundProcess({
+      bundleFolder: await fetchBundle(objects, version, bundleFolder),
+      limits,
+      variant,
+      logger,
+    });
+  try {
+    return await load();
+  } catch (error) {
+    if (errorCodeOf(error) !== 'bundle_invalid') throw error;
+    await forgetBundle(version, bundleFolder);
+    return load();
+  }
+}
