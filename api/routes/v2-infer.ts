@@ -2,16 +2,11 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { onnxNames } from '../../contracts/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
-import {
-  v2DocumentedRequestSchema,
-  v2HeaderLength,
-  v2InferResponseSchema,
-  type V2InferRequest,
-} from '../../contracts/http-v2.js';
-import type { JobOptions } from '../../model/serving/engine.js';
+import { v2DocumentedRequestSchema, v2HeaderLength, v2InferResponseSchema } from '../../contracts/http-v2.js';
 import { deadlineOf, timeoutHeaders } from '../deadline.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
+import type { PredictionRequest } from '../predictor.js';
 import { readBody } from '../raw-body.js';
 import { contextOf } from '../request-context.js';
 import { defineRoute, json, nothing, rawBody, type Route } from '../route.js';
@@ -19,7 +14,7 @@ import { answerOf, type InferAnswer } from '../v2/answer.js';
 import { predictInput } from '../v2/infer.js';
 import { findModel, type ModelPath } from '../v2/models.js';
 import type { Path } from '../v2/paths.js';
-import { readQuestion } from '../v2/question.js';
+import { readQuestion, type Question } from '../v2/question.js';
 
 /** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
 const maxBodyBytes = 32_000_000;
@@ -83,21 +78,25 @@ export function inferRoute(deps: Needed, budget: MemoryBudget, { prefix, suffix,
 
 async function infer(deps: Needed, path: ModelPath, request: Request): Promise<InferAnswer> {
   findModel(deps, path);
-  const deadline = deadlineOf(request);
+  const job = { route: 'v2', ...deadlineOf(request) } as const;
   requireTensors(request);
-  const { question, input } = readQuestion(await readBody(request, maxBodyBytes), request.get(v2HeaderLength));
+  const { question, input } = await receive(request, () => deps.predictor.admit(1, job));
   // Another version may have come while the body did.
   findModel(deps, path);
-  const predicted = await predictInput(deps.predictor, input, withTimeout(deadline, question, request));
-  return answerOf(predicted, question);
+  return answerOf(await predictInput(deps.predictor, input, withTimeout(job, question, request)), question);
+}
+
+/** Apart from what waits for the prediction, so that the body is gone by then. */
+async function receive(request: Request, admit: () => void): Promise<ReturnType<typeof readQuestion>> {
+  admit();
+  const body = await readBody(request, maxBodyBytes);
+  // Again: reading took its time, and parsing takes more of it than refusing.
+  admit();
+  return readQuestion(body, request.get(v2HeaderLength));
 }
 
 /** The earlier of the header's deadline and that of the protocol's parameter, which is in microseconds. */
-function withTimeout(
-  job: JobOptions,
-  { parameters }: Pick<V2InferRequest, 'parameters'>,
-  request: Request,
-): JobOptions {
+function withTimeout(job: PredictionRequest, { parameters }: Question, request: Request): PredictionRequest {
   const timeoutMs = (parameters?.timeout ?? 0) / 1000;
   if (timeoutMs === 0) return job;
   const deadlineAt = contextOf(request).arrivedAt + timeoutMs;

@@ -1,6 +1,5 @@
 import { PerennialError } from '../../contracts/errors.js';
-import type { JobOptions } from '../../model/serving/engine.js';
-import type { Predicted, Predictor } from '../predictor.js';
+import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { inputPointer } from './tensor-fault.js';
 import type { InferInput } from './input.js';
 
@@ -8,8 +7,11 @@ import type { InferInput } from './input.js';
 const filesAtOnce = 4;
 
 /** Predicts on the images of a request, in their order. Throws what `Predictor` throws; a bad file says which it is. */
-export async function predictInput(predictor: Predictor, input: InferInput, job: JobOptions): Promise<Predicted[]> {
-  const request = { ...job, route: 'v2' } as const;
+export async function predictInput(
+  predictor: Predictor,
+  input: InferInput,
+  request: PredictionRequest,
+): Promise<Predicted[]> {
   if (input.kind === 'pixels') return predictor.pixels(input.pixels, input.count, request);
   const predicted: Predicted[] = [];
   for (let first = 0; first < input.files.length; first += filesAtOnce) {
