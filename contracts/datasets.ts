@@ -10,8 +10,8 @@ export const labelSchema = z
   .min(1)
   .max(100)
   .refine(
-    (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}]/u.test(label),
-    'a label holds no slash and no control character',
+    (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}\p{Cs}]/u.test(label),
+    'a label holds no slash, no control character and no half of a character',
   );
 
 export const imageFormats = ['jpeg', 'png', 'webp'] as const;

@@ -154,6 +154,7 @@ describe('the label queue', () => {
     ['a label without its name', 400, () => ({ prediction_id: randomUUID() })],
     ['a rejection with a label', 400, () => ({ prediction_id: randomUUID(), decision: 'reject', label: 'grass' })],
     ['a label that is a path', 400, () => ({ prediction_id: randomUUID(), label: '../..', new_class: true })],
+    ['half a character', 400, () => ({ prediction_id: randomUUID(), label: '\ud800', new_class: true })],
     ['an id that is none', 400, () => ({ prediction_id: '../etc', label: 'grass' })],
   ])('refuses %s with %i', async (_name, status, body) => {
     expect(await problemOf(await labels.send('/api/v1/labels', body()))).toMatchObject({ status });
