@@ -97,7 +97,7 @@ describe('promoting', () => {
     await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
     await expect(promote('unchecked', 1)).rejects.toMatchObject({
       code: 'conflict',
-      message: /never checked.*validate/,
+      message: expect.stringMatching(/never checked.*validate/),
     });
     await registry.recordDecision('unchecked', 1, decisionOf('promote'));
     await expect(promote('unchecked', 1)).rejects.toMatchObject({ code: 'conflict' });
@@ -179,7 +179,7 @@ describe('a promotion that was decided on another Production', () => {
     });
     await expect(late).rejects.toMatchObject({
       code: 'stale_promotion',
-      message: /version 1 \(generation 1 in place of 0\)/,
+      message: expect.stringMatching(/version 1 \(generation 1 in place of 0\)/),
     });
     expect((await registry.servingState('fenced')).generation).toBe(1);
   });

@@ -51,10 +51,13 @@ describe('rolling back', () => {
     await register('first');
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
-      message: /nothing is in Production.*Promote/,
+      message: expect.stringMatching(/nothing is in Production.*Promote/),
     });
     await promote('first', 1);
-    await expect(rollBack('first')).rejects.toMatchObject({ code: 'conflict', message: /first that was promoted/ });
+    await expect(rollBack('first')).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/first that was promoted/),
+    });
     await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
   });
 
@@ -63,7 +66,10 @@ describe('rolling back', () => {
     for (const version of [1, 2, 3]) await promote('gone', version);
     await registry.markDeleted('gone', 1, { by: tester, reason: 'old', ifRevision: null });
     await rollBack('gone');
-    await expect(rollBack('gone')).rejects.toMatchObject({ code: 'conflict', message: /version 1.*deleted.*Promote/ });
+    await expect(rollBack('gone')).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/version 1.*deleted.*Promote/),
+    });
   });
 
   it('by two who saw the same happens once', async () => {
@@ -82,8 +88,14 @@ describe('rolling back', () => {
   it('goes to a named version only if it has served before', async () => {
     for (let each = 0; each < 4; each += 1) await register('named');
     for (const version of [1, 2, 3]) await promote('named', version);
-    await expect(rollBack('named', 4)).rejects.toMatchObject({ code: 'conflict', message: /never in Production/ });
-    await expect(rollBack('named', 3)).rejects.toMatchObject({ code: 'conflict', message: /already/ });
+    await expect(rollBack('named', 4)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/never in Production/),
+    });
+    await expect(rollBack('named', 3)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/already/),
+    });
     await expect(rollBack('named', 9)).rejects.toMatchObject({ code: 'not_found' });
     expect(await rollBack('named', 1)).toMatchObject({ version: 1, formerVersion: 3 });
   });
