@@ -10,16 +10,26 @@ import { bodyTooLarge, encodingOf } from './middleware/limit-body.js';
  * answers drains it.
  * @throws PerennialError too_large; bad_request when it ends early; body_timeout when it comes too slowly
  */
-export async function readBody(request: Request, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
-  const sent = await receive(request, maxBytes);
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  pace: Pace = leastPace,
+): Promise<Buffer<ArrayBuffer>> {
+  const sent = await receive(request, maxBytes, pace);
   const encoding = encodingOf(request);
   return encoding === 'identity' ? sent : decompress(sent, encoding, maxBytes);
 }
 
-/** A body that comes in slower than this, looked at every `everyMs`, only holds memory that others could use. */
-const leastPace = { bytes: 100_000, everyMs: 30_000 };
+/** How many bytes are to come in every so often. */
+interface Pace {
+  bytes: number;
+  everyMs: number;
+}
 
-function receive(request: Request, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
+/** A body that comes in slower than this, looked at every `everyMs`, only holds memory that others could use. */
+const leastPace: Pace = { bytes: 100_000, everyMs: 30_000 };
+
+function receive(request: Request, maxBytes: number, pace: Pace): Promise<Buffer<ArrayBuffer>> {
   const gathered = gather(request, maxBytes);
   if (gathered === null) return Promise.reject(bodyTooLarge(maxBytes));
   if (request.destroyed) return Promise.reject(endedEarly());
@@ -37,7 +47,7 @@ function receive(request: Request, maxBytes: number): Promise<Buffer<ArrayBuffer
       resolve(gathered.whole());
     };
     const abort = (): void => fail(endedEarly());
-    const watch = watchPace(() => gathered.bytes(), fail);
+    const watch = watchPace(pace, () => gathered.bytes(), fail);
     const leave = (): void => {
       clearInterval(watch);
       request.off('data', take).off('end', finish).off('error', abort).off('close', abort);
@@ -85,16 +95,16 @@ function gatherChunks(maxBytes: number): Gathered {
   };
 }
 
-function watchPace(received: () => number, fail: (error: PerennialError) => void): NodeJS.Timeout {
+function watchPace(least: Pace, received: () => number, fail: (error: PerennialError) => void): NodeJS.Timeout {
   let before = 0;
   const look = (): void => {
     const bytes = received() - before;
     before = received();
-    if (bytes >= leastPace.bytes) return;
-    const pace = `${bytes} bytes came in ${leastPace.everyMs / 1000} s; at least ${leastPace.bytes} are expected`;
+    if (bytes >= least.bytes) return;
+    const pace = `${bytes} bytes came in ${least.everyMs / 1000} s; at least ${least.bytes} are expected`;
     fail(new PerennialError('body_timeout', `Of the body ${pace}. Send it again over a faster line.`));
   };
-  return setInterval(look, leastPace.everyMs).unref();
+  return setInterval(look, least.everyMs).unref();
 }
 
 function endedEarly(): PerennialError {

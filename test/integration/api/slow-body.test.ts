@@ -1,0 +1,36 @@
+import express from 'express';
+import { request as httpRequest } from 'node:http';
+import { listen } from '../../../api/listen.js';
+import { answerProblems } from '../../../api/middleware/answer-problems.js';
+import { readBody } from '../../../api/raw-body.js';
+import { problemSchema } from '../../../contracts/http.js';
+import { createLogger } from '../../../platform/logging.js';
+
+describe('a body that trickles in', () => {
+  it('is given up with 408, so that it holds no memory that others could use', async () => {
+    const app = express();
+    app.post('/', async (request, response) => {
+      response.json({ bytes: (await readBody(request, 1_000, { bytes: 100, everyMs: 50 })).length });
+    });
+    app.use(answerProblems(createLogger('test', 'silent')));
+    const listening = await listen(app, '127.0.0.1', 0);
+    const url = `http://127.0.0.1:${listening.port}/`;
+    try {
+      const whole = await fetch(url, { method: 'POST', body: 'x'.repeat(1_000) });
+      expect(await whole.json()).toEqual({ bytes: 1_000 });
+      const answer = await new Promise<string>((resolve, reject) => {
+        const request = httpRequest(url, { method: 'POST', headers: { 'content-length': '1000' } }, (response) => {
+          let text = '';
+          response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+          response.on('error', reject).once('end', () => resolve(text));
+          // Half an answer waits for the rest of the body.
+          request.end('x'.repeat(993));
+        });
+        request.on('error', reject).write('trickle');
+      });
+      expect(problemSchema.parse(JSON.parse(answer))).toMatchObject({ status: 408, code: 'body_timeout' });
+    } finally {
+      await listening.stop(1_000);
+    }
+  });
+});
