@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { distanceOf, unitVector, type Near, type SharedReferences } from './nearest.js';
+import { distanceOf, lengthOf, type Near, type SharedReferences } from './nearest.js';
 
 /**
  * An ONNX graph of one product: `products` [R,1] = `rows` [R,D] × `vector` [D,1]. ONNX Runtime multiplies ten times as
@@ -24,12 +24,19 @@ export async function openCoveringRows({ features, dimensions, covering }: Share
   const rows = new Tensor('float32', own, [covering, dimensions]);
   return {
     async nearest(feature) {
-      const vector = new Tensor('float32', unitVector(feature), [dimensions, 1]);
+      const vector = new Tensor('float32', feature, [dimensions, 1]);
       const products = (await session.run({ rows, vector }))['products']?.data;
       if (!(products instanceof Float32Array)) return null;
-      const row = products.reduce((best, product, at) => (product > (products[best] ?? -Infinity) ? at : best), 0);
-      return { row, distance: distanceOf(products[row] ?? 0) };
+      const row = indexOfLargest(products);
+      // Of a vector of zeros, every product is zero whatever its length is taken for.
+      return { row, distance: distanceOf((products[row] ?? 0) / (lengthOf(feature) || 1)) };
     },
     end: () => session.release(),
   };
+}
+
+function indexOfLargest(values: Float32Array): number {
+  let largest = 0;
+  for (let at = 1; at < values.length; at += 1) if ((values[at] ?? 0) > (values[largest] ?? 0)) largest = at;
+  return largest;
 }

@@ -40,9 +40,13 @@ export function distanceOf(product: number): number {
 }
 
 /** The direction of a vector; of a vector of zeros, itself. */
-export function unitVector(vector: Float32Array): Float32Array {
-  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+function unitVector(vector: Float32Array): Float32Array {
+  const length = lengthOf(vector);
   return length === 0 ? vector : vector.map((value) => value / length);
+}
+
+export function lengthOf(vector: Float32Array): number {
+  return Math.sqrt(dot(vector, vector, 0));
 }
 
 /** Four sums at once: the processor need not wait for one addition before it begins the next. */
