@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 /** A picture on its way to the object store. */
-export const sentInputSchema = z.object({
+const sentInputSchema = z.object({
   predictionId: z.uuid(),
   modelName: z.string(),
   imageSha256: z.string(),

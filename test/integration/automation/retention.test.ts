@@ -7,7 +7,7 @@ import { createAttemptStore } from '../../../stores/attempts.js';
 import { createAuditStore } from '../../../stores/audit.js';
 import { createBatchPredictionStore } from '../../../stores/batch-predictions.js';
 import { createObjectStore, type ObjectStore } from '../../../stores/object-store.js';
-import { batchResultKey, checkpointKey, uploadKey } from '../../../stores/object-keys.js';
+import { batchResultKey, checkpointKey, predictionInputKey, uploadKey } from '../../../stores/object-keys.js';
 import { createPolicyStore } from '../../../stores/policies.js';
 import { createPredictionInputStore } from '../../../stores/prediction-inputs.js';
 import { createPredictionStore } from '../../../stores/predictions.js';
@@ -122,6 +122,25 @@ describe('the steps of retention', () => {
     const left = await Promise.all(ids.map((id) => objects.head(batchResultKey(id, 'csv'))));
     expect(left.map((object) => object !== null)).toEqual([false, true, true]);
     await expect(jobs.get(old)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('remove pictures of predictions whose time is over, with their objects, and none that a dataset needs', async () => {
+    const keys: string[] = [];
+    for (const expires of [`now() - interval '1 second'`, `now() + interval '1 day'`, 'NULL']) {
+      const id = randomUUID();
+      const key = predictionInputKey('kept', new Date(), id);
+      await objects.put(key, new Uint8Array(3));
+      await records.db.query(
+        `INSERT INTO prediction_inputs (prediction_id, created_at, model_name, object_key, image_sha256, content_sha256,
+           size_bytes, content_type, expires_at)
+         VALUES ($1, now(), 'kept', $2, repeat('a', 64), repeat('b', 64), 3, 'image/png', ${expires})`,
+        [id, key],
+      );
+      keys.push(key);
+    }
+    await expectRemoved('remove_predictions', 1);
+    const heads = await Promise.all(keys.map((key) => objects.head(key)));
+    expect(heads.map((head) => head !== null)).toEqual([false, true, true]);
   });
 
   it('remove messages that were sent long ago, and none that waits', async () => {
