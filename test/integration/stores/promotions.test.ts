@@ -7,6 +7,7 @@ import { createRegistryStore, type RegistryStore } from '../../../stores/registr
 import { decisionOf, evaluationOf, tester, unfenced } from '../../support/figures.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
 import { messagesOf } from '../../support/registry-records.js';
+import { saying } from '../../support/saying.js';
 
 let records: TestRecords;
 let registry: RegistryStore;
@@ -97,7 +98,7 @@ describe('promoting', () => {
     await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
     await expect(promote('unchecked', 1)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/never checked.*validate/),
+      message: saying(/never checked.*validate/),
     });
     await registry.recordDecision('unchecked', 1, decisionOf('promote'));
     await expect(promote('unchecked', 1)).rejects.toMatchObject({ code: 'conflict' });
@@ -179,7 +180,7 @@ describe('a promotion that was decided on another Production', () => {
     });
     await expect(late).rejects.toMatchObject({
       code: 'stale_promotion',
-      message: expect.stringMatching(/version 1 \(generation 1 in place of 0\)/),
+      message: saying(/version 1 \(generation 1 in place of 0\)/),
     });
     expect((await registry.servingState('fenced')).generation).toBe(1);
   });

@@ -6,6 +6,7 @@ import type { Rollback } from '../../../stores/rollbacks.js';
 import { tester, unfenced } from '../../support/figures.js';
 import { startRecords, type TestRecords } from '../../support/records.js';
 import { messagesOf, newVersionOf } from '../../support/registry-records.js';
+import { saying } from '../../support/saying.js';
 
 let records: TestRecords;
 let registry: RegistryStore;
@@ -51,12 +52,12 @@ describe('rolling back', () => {
     await register('first');
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/nothing is in Production.*Promote/),
+      message: saying(/nothing is in Production.*Promote/),
     });
     await promote('first', 1);
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/first that was promoted/),
+      message: saying(/first that was promoted/),
     });
     await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
   });
@@ -68,7 +69,7 @@ describe('rolling back', () => {
     await rollBack('gone');
     await expect(rollBack('gone')).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/version 1.*deleted.*Promote/),
+      message: saying(/version 1.*deleted.*Promote/),
     });
   });
 
@@ -90,11 +91,11 @@ describe('rolling back', () => {
     for (const version of [1, 2, 3]) await promote('named', version);
     await expect(rollBack('named', 4)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/never in Production/),
+      message: saying(/never in Production/),
     });
     await expect(rollBack('named', 3)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/already/),
+      message: saying(/already/),
     });
     await expect(rollBack('named', 9)).rejects.toMatchObject({ code: 'not_found' });
     expect(await rollBack('named', 1)).toMatchObject({ version: 1, formerVersion: 3 });

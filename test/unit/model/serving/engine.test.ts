@@ -11,6 +11,7 @@ import type { Job } from '../../../../model/serving/messages.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { startThread, type Thread } from '../../../../model/serving/thread.js';
 import { flipByte, writeTinyBundle } from '../../../support/tiny-bundle.js';
+import { saying } from '../../../support/saying.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
 const engines: Engine[] = [];
@@ -54,7 +55,7 @@ describe('the engine', () => {
 
   it('refuses a model that computes what is not a number, and lives on', async () => {
     await writeTinyBundle(folder, { bias: NaN });
-    const failure = { code: 'bundle_invalid', message: expect.stringMatching(/not numbers/) };
+    const failure = { code: 'bundle_invalid', message: saying(/not numbers/) };
     await expect(engineOf()).rejects.toMatchObject(failure);
   });
 
