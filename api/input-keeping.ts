@@ -90,7 +90,7 @@ class Keeping implements InputKeeping {
     const madeAt = timeOfUuid7(predictionId)?.getTime() ?? Date.now();
     const expiresAt = new Date(madeAt + serving.inputDays * dayMs).toISOString();
     const facts = { predictionId, modelName: version.modelName, imageSha256, contentType: '', expiresAt };
-    this.buffer.push({ ...facts, bytes });
+    this.buffer.push({ ...facts, bytes: ownBytes(bytes) });
     this.bufferedBytes += bytes.byteLength;
     // In a later turn: the answer goes out first.
     if (this.running.size < lanes) setImmediate(() => this.openLane());
@@ -240,6 +240,11 @@ class Keeping implements InputKeeping {
     this.told.add(result);
     this.options.logger.warn({ result, reason: why }, 'a picture of a prediction is not kept');
   }
+}
+
+/** A picture may be a small part of a large body, which must not stay in memory for it. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.byteLength ? new Uint8Array(bytes) : bytes;
 }
 
 function strip(input: SentInput): SentInput | null {
