@@ -9,7 +9,7 @@ import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';
 import { startThread, type Thread } from './thread.js';
 
-export type { Explanation, ExplainOptions, Familiarity, Neighbour, Prediction } from './answers.js';
+export type { Explanation, ExplainOptions, Neighbour, Prediction } from './answers.js';
 
 export type { Lane } from './job-queue.js';
 

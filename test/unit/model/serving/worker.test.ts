@@ -1,0 +1,64 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { bundleFiles } from '../../../../contracts/bundle.js';
+import type { Job } from '../../../../model/serving/messages.js';
+import { fastestPace } from '../../../../model/serving/thread-session.js';
+import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
+import { writeTinyBundle } from '../../../support/tiny-bundle.js';
+
+const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
+let folder: string;
+let thread: Thread;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'worker-'));
+  await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
+  const model = await readFile(join(folder, bundleFiles.onnx));
+  thread = await startThread({ model, limits, references: null, batchSize: null });
+});
+
+afterEach(async () => {
+  await thread.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function imageOf(colour: string): Promise<Job> {
+  const image = sharp({ create: { width: 30, height: 30, channels: 3, background: colour } });
+  return { kind: 'image', bytes: await image.png().toBuffer() };
+}
+
+/** Of each job, its probabilities or the code it was refused with. */
+function endsOf(outcome: Outcome): unknown[] {
+  if (outcome.type === 'died') return [outcome.message];
+  return outcome.outcomes.map((one) => (one.type === 'refused' ? one.code : one.rows[0]?.probabilities));
+}
+
+describe('a thread', () => {
+  it('answers images at once as it answers them one by one, a broken one among them', async () => {
+    const jobs = await Promise.all(['#ff0000', '#00ff00', '#0000ff', '#808000'].map(imageOf));
+    jobs.splice(2, 0, { kind: 'image', bytes: Buffer.from('no picture') });
+    const single: unknown[] = [];
+    for (const job of jobs) single.push(...endsOf(await thread.run([job])));
+    expect(new Set(single.map(String)).size).toBe(5);
+    expect(single[2]).toBe('unsupported_type');
+    expect(endsOf(await thread.run(jobs))).toEqual(single);
+    expect(endsOf(await thread.run(jobs.slice(2, 3).concat(jobs.slice(2, 3))))).toEqual([single[2], single[2]]);
+  });
+
+  it('knows how fast its graph is', () => {
+    expect(thread.pace.imageMs).toBeGreaterThan(0);
+    expect([1, 2, 4]).toContain(thread.pace.batchSize);
+  });
+});
+
+describe('the pace of a graph', () => {
+  it('is that of the smallest batches that larger ones do not beat by a tenth', () => {
+    const pace = (...times: [number, number][]): number => fastestPace(new Map(times)).batchSize;
+    expect(pace([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
+    expect(pace([1, 10], [2, 9.5], [4, 9.2])).toBe(1);
+    expect(pace([1, 10], [2, 8], [4, 7.5])).toBe(2);
+    expect(pace([1, 10], [2, 9.5], [4, 6])).toBe(4);
+  });
+});
