@@ -28,8 +28,8 @@ export interface AuditQuery {
   via?: AuditChannel | undefined;
   requestId?: string | undefined;
   /** Times in ISO text: the first that counts, and the first that no longer does. */
-  from?: string | undefined;
-  to?: string | undefined;
+  from?: Date | undefined;
+  to?: Date | undefined;
 }
 
 /** Who did what; rows are added and read, never changed. */
@@ -62,7 +62,7 @@ export function createAuditStore(db: Database): AuditStore {
   };
 }
 
-function orNull(filter: string | undefined): string | null {
+function orNull(filter: string | Date | undefined): string | Date | null {
   return filter ?? null;
 }
 

@@ -7,7 +7,8 @@ import { defineRoute, json, nothing, type Route } from '../route.js';
 import { auditView } from '../views/audit.js';
 
 const name = z.string().min(1).max(300);
-const time = z.iso.datetime({ offset: true });
+/** A Date, which Postgres understands whatever the offset was: it takes none beyond ±15:59, nor a year 0. */
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 const auditQuery = pageQuery.extend({
   action: name.optional().describe('noun and verb, as in `model.promote`'),

@@ -20,6 +20,9 @@ const testedElsewhere = [
   'approvePipeline',
   'rejectPipeline',
   'giveFeedback',
+  'giveFeedbackBatch',
+  'decideLabel',
+  'ingestLabels',
   'requestErasure',
   'deleteDatasetVersion',
   'editRun',
@@ -212,6 +215,9 @@ describe('changes over HTTP', () => {
       (await list(`from=${from}&to=${to}`)).every(({ at }) => at >= (second?.at ?? '') && at < (newest?.at ?? '')),
     ).toBe(true);
     expect(await list('to=2001-01-01T00:00:00Z')).toEqual([]);
+    // Offsets and years that Postgres does not read.
+    expect(await list('from=3214-05-18T15:10:27-16:08')).toEqual([]);
+    expect(await list('to=0000-01-01T00:00:00Z')).toEqual([]);
     expect(await list('subject=models/rose')).toEqual([]);
     expect(await problemOf(await fetch(`${served.url}/api/v1/audit?from=yesterday`))).toEqual({
       status: 400,
