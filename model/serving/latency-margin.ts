@@ -2,9 +2,9 @@ const largestShare = 0.85;
 const smallestShare = 0.3;
 /** An answer has a way to go yet from here: it counts as late from this share of the target on. */
 const lateShare = 0.9;
-/** One late answer takes back what a hundred in time have added: a hundredth of them may be late. */
+/** One late answer takes back what two hundred in time have added: it settles where one in two hundred is late. */
 const whenLate = 0.9;
-const whenInTime = 1.001;
+const whenInTime = 1.0005;
 
 /**
  * The share of a latency target that expected times may fill. Times vary around what is expected, on some machines
