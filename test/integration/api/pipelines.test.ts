@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash } from 'node:crypto';
 import { acceptedSchema, pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
@@ -220,6 +221,12 @@ describe('pipelines', () => {
       dataset: 'uploaded',
       steps: ingestionSteps.map((name) => ({ name })),
     });
+  });
+
+  it('takes no file into an upload that went with its dataset', async () => {
+    const uploads = createUploadStore(served.api.database);
+    const adding = uploads.addUploadFile(randomUUID(), 0, 'late.png', 'uploads/late', 1);
+    await expect(adding).rejects.toMatchObject({ code: 'conflict' });
   });
 
   it('refuses uploads without a file, without a label, with a bad label, and of another type', async () => {
