@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { acceptedSchema, pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
 import { datasetSummaryViewSchema, pipelineViewSchema, uploadAcceptedSchema } from '../../../contracts/http-records.js';
 import { ingestionInputSchema } from '../../../contracts/pipelines.js';
