@@ -50,36 +50,23 @@ const pollMs = 1_000;
 
 /** Builds everything of the API on the configuration, once in a process. Nothing is connected yet. */
 export async function composeApi(config: Config, logger: Logger): Promise<Api> {
-  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
-  const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
-  const objects = createObjectStore({ ...config, S3_ENDPOINT });
-  const temporal = temporalLinkTo(TEMPORAL_ADDRESS, config);
+  const services = createConnections(config, logger);
+  const { database, objects, temporal } = services;
   let host: ModelHost | null = null;
   const serving = { current: () => host?.current() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
-  const probes = {
-    postgres: () => database.query('SELECT 1'),
-    object_store: () => objects.head('health'),
-    temporal: () => temporal.probe(),
-  };
   const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
-  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
+  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes: probesOf(services) });
   const stores = createStores(database);
   metrics.addSeries(notificationSeries(stores.notifications));
   metrics.addSeries(productionSeries(stores.registry));
   const replica = `${hostname()}-${randomUUID()}`;
-  const spoolFolder = join(config.PERENNIAL_HOME, 'spool');
-  const isLogged = config.PREDICTION_LOG;
   const keeping = createPredictionKeeping({
-    database,
-    objects,
-    isLogged,
-    spoolFolder,
-    replica,
-    host: serving,
-    metrics,
-    logger,
+    ...{ database, objects, replica, host: serving, metrics, logger },
+    isLogged: config.PREDICTION_LOG,
+    spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
+  const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
   const automation = createAutomation({ config, database, temporal, starter, metrics, logger });
   const app = createApp({
@@ -87,13 +74,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     health,
     metrics,
     starter,
-    predictor: createPredictor({
-      host: serving,
-      metrics,
-      ...keeping,
-      modelName: config.MODEL_NAME,
-      cache: createPredictionCache(config.PREDICTION_CACHE_ITEMS),
-    }),
+    predictor: createPredictor({ host: serving, metrics, ...keeping, modelName: config.MODEL_NAME, cache }),
     promoter: createPromoter({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
@@ -111,13 +92,28 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   return { app, database, objects, temporal, health, metrics, keeping, automation, startServing };
 }
 
-function temporalLinkTo(address: string, config: Config): TemporalLink {
-  return createTemporalLink({
-    address,
-    namespace: config.TEMPORAL_NAMESPACE,
-    apiKey: config.TEMPORAL_API_KEY,
-    tls: config.TEMPORAL_TLS,
-  });
+type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;
+
+function createConnections(config: Config, logger: Logger): Connections {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
+  return {
+    database: createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger }),
+    objects: createObjectStore({ ...config, S3_ENDPOINT }),
+    temporal: createTemporalLink({
+      address: TEMPORAL_ADDRESS,
+      namespace: config.TEMPORAL_NAMESPACE,
+      apiKey: config.TEMPORAL_API_KEY,
+      tls: config.TEMPORAL_TLS,
+    }),
+  };
+}
+
+function probesOf({ database, objects, temporal }: Connections): Record<string, () => Promise<unknown>> {
+  return {
+    postgres: () => database.query('SELECT 1'),
+    object_store: () => objects.head('health'),
+    temporal: () => temporal.probe(),
+  };
 }
 
 function settingsOf(config: Config, version: string, uploadFolder: string): ApiSettings {

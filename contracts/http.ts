@@ -48,7 +48,6 @@ export const predictionSchema = z
   })
   .meta({ id: 'Prediction' });
 
-export const invocationsRequestSchema = z.object({ inputs: z.array(z.unknown()).min(1) });
 export const invocationsResponseSchema = z.object({ predictions: z.array(z.array(z.number())) });
 
 export const modelInfoSchema = z
