@@ -36,7 +36,6 @@ export interface Neighbour {
   distance: number;
 }
 
-
 /** Which places of a picture speak for a class. */
 export interface Explanation {
   prediction: Prediction;
