@@ -5,10 +5,17 @@ export interface JsonBounds {
   depth: number;
   /** How many lists and objects there may be. */
   containers: number;
+  /** How many values may follow another one in them; any number unless given. */
+  values?: number;
 }
+
+/** More keys than any request of ours has. A short key takes thirty times its text: each is kept once and found by a table. */
+const mostKeys = 10_000;
 
 const quote = 0x22;
 const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
 const openers = new Set([0x5b, 0x7b]);
 const closers = new Set([0x5d, 0x7d]);
 
@@ -30,12 +37,16 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function checkBounds(bytes: Uint8Array, bounds: JsonBounds): void {
-  let depth = 0;
-  let containers = 0;
+  const mostValues = bounds.values ?? Infinity;
+  let [depth, containers, values, keys] = [0, 0, 0, 0];
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0;
     if (byte === quote) at = endOfString(bytes, at);
-    else if (byte < 0x5b) continue;
+    else if (byte === comma) {
+      if (++values > mostValues) throw beyond(`more than ${mostValues} values`);
+    } else if (byte === colon) {
+      if (++keys > mostKeys) throw beyond(`more than ${mostKeys} keys`);
+    } else if (byte < 0x5b) continue;
     else if (openers.has(byte)) {
       containers++;
       if (++depth > bounds.depth) throw beyond(`nested more than ${bounds.depth} deep`);

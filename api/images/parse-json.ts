@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
+import { parseBoundedJson, type JsonBounds } from '../json-bounds.js';
 import { faultsOf, invalidRequest } from '../problems.js';
 
 /** The media type a request says its body has, without parameters; empty when it says none. */
@@ -17,18 +18,19 @@ export function requireUtf8(request: Request): void {
   throw new PerennialError('unsupported_type', `JSON must be UTF-8, not ${charset}.`);
 }
 
-/** What JSON in UTF-8 says. Throws `bad_request` when it is none, as with NaN and Infinity, which JSON does not know. */
-export function readJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    throw new PerennialError('bad_request', 'The body is not valid JSON. Check it with a JSON parser.');
-  }
+/** What JSON says that holds a picture or names it, parsed by a schema, whose faults it points at. Throws `bad_request`. */
+export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds = boundsOf(1)): z.output<T> {
+  return parsed(schema, parseBoundedJson(body, bounds));
 }
 
-/** The same, parsed by a schema, whose faults it points at. */
-export function parseJson<T extends z.ZodType>(body: Buffer, schema: T): z.output<T> {
-  const parsed = schema.safeParse(readJson(body));
-  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#'));
-  return parsed.data;
+/** How much JSON may hold besides the texts of so many pictures. */
+export function boundsOf(pictures: number): JsonBounds {
+  return { depth: 16, containers: 100 + pictures, values: 100 + 10 * pictures };
+}
+
+/** Parses by a schema, and points at what it refuses. Throws `bad_request`. */
+export function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const result = schema.safeParse(body);
+  if (!result.success) throw invalidRequest(faultsOf(result.error, '#'));
+  return result.data;
 }

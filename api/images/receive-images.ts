@@ -2,13 +2,14 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { startBatchPredictionSchema, type StartBatchPrediction } from '../../contracts/http-batch-predictions.js';
+import { parseBoundedJson } from '../json-bounds.js';
 import type { BodyLimit } from '../middleware/limit-body.js';
 import { faultsOf, invalidRequest } from '../problems.js';
 import { readBody } from '../raw-body.js';
 import { rawBody, type BodyDefinition } from '../route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { parseForm, type FormPart } from './parse-form.js';
-import { mediaTypeOf, readJson, requireUtf8 } from './parse-json.js';
+import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from './parse-json.js';
 import { documentedImage, filled, imageSchema, limited, namedImage, type ImageSettings } from './receive-image.js';
 
 /** One of several pictures. Getting it throws what is wrong with this one alone. */
@@ -21,6 +22,8 @@ export interface BatchedImage {
 export type ReceivedBatch = { images: readonly BatchedImage[] } | { job: StartBatchPrediction };
 
 const mostImages = 100;
+/** Somewhat too many are told how many may be sent. */
+const mostNamed = 1_000;
 /** Of a whole request; more is work for a job. */
 const maxBytes = 64_000_000;
 
@@ -47,9 +50,9 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
   const fetchImage = createImageFetcher({ hosts: settings.imageUrlHosts, maxBytes: settings.maxUploadBytes });
   const imageOfJson = async (value: unknown, index: number, request: Request): Promise<Buffer> => {
     const pointer = `#/images/${index}`;
-    const parsed = imageSchema.safeParse(value);
-    if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, pointer));
-    const image = await namedImage(parsed.data, pointer, fetchImage, request);
+    const named = imageSchema.safeParse(value);
+    if (!named.success) throw invalidRequest(faultsOf(named.error, pointer));
+    const image = await namedImage(named.data, pointer, fetchImage, request);
     return limited(image, settings.maxUploadBytes).bytes;
   };
   return async (request) => {
@@ -65,7 +68,7 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       );
     }
     requireUtf8(request);
-    const body = readJson(await readBody(request, maxBytes));
+    const body = parseBoundedJson(await readBody(request, maxBytes), boundsOf(mostNamed));
     if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
     const { images } = parsed(imagesSchema, body);
     requireFew(images.length);
@@ -97,12 +100,6 @@ type NamedPart = FormPart & { filename: string };
 
 function isJob(body: unknown): boolean {
   return typeof body === 'object' && body !== null && 'source' in body;
-}
-
-function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
-  const result = schema.safeParse(body);
-  if (!result.success) throw invalidRequest(faultsOf(result.error, '#'));
-  return result.data;
 }
 
 function requireFew(images: number): void {

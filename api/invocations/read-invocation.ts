@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { onnxNames } from '../../contracts/bundle.js';
+import { inputSize } from '../../contracts/training.js';
 import { decodeBase64 } from '../images/decode-base64.js';
 import { parseJson } from '../images/parse-json.js';
-import { imageBytes, requireFew, writeFlatImage, writeImageTensor } from '../tensors.js';
+import { imageBytes, mostImages, requireFew, writeFlatImage, writeImageTensor } from '../tensors.js';
 import { scanTensors } from './scan-tensors.js';
 
 /** The images of a scoring request, in a form that needs none of its JSON any more. */
@@ -13,6 +14,9 @@ export interface Invocation {
   pixels: Uint8Array;
   tensors: number;
 }
+
+/** Every pixel of the most images may be a list of its own, and be named as an image. */
+const jsonBounds = { depth: 16, containers: mostImages * (inputSize * (inputSize + 1) + 2) + 1_000 };
 
 const shapes = ['inputs', 'instances', 'dataframe_split', 'dataframe_records'] as const;
 
@@ -48,7 +52,7 @@ type Scoring = z.infer<typeof scoringSchema>;
  */
 export async function readInvocation(body: Buffer): Promise<Invocation> {
   const scanned = await scanTensors(body);
-  if (scanned === null) return gather(cellsOf(parseJson(body, scoringSchema)));
+  if (scanned === null) return gather(cellsOf(parseJson(body, scoringSchema, jsonBounds)));
   const { pixels, count } = scanned;
   return { images: Array.from({ length: count }, () => null), pixels, tensors: count };
 }
