@@ -212,6 +212,12 @@ describe('the routes for pictures', () => {
         'bad_request',
       ],
       ['text', (): Promise<Response> => world.send('/predict/batch', 'hello'), 415, 'unsupported_type'],
+      [
+        'a bomb of empty objects',
+        (): Promise<Response> => world.sendJson('/predict/batch', { images: Array(100_000).fill({}) }),
+        400,
+        'bad_request',
+      ],
     ])('refuses %s', async (_name, ask, status, code) => {
       expect(await problemOf(await ask())).toEqual({ status, code });
     });

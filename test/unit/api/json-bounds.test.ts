@@ -13,17 +13,14 @@ describe('JSON of bounded size', () => {
     ['numbers', `[${'0,'.repeat(1_000)}0]`, /more than 20 values/],
     ['text that is no JSON', '{"a" 1}', /not valid JSON/],
   ])('refuses too much of %s', (_name, text, message) => {
-    expect(() => read(text)).toThrow(
-      expect.objectContaining({
-        code: 'bad_request',
-        details: { errors: [expect.objectContaining({ detail: expect.stringMatching(message) })] },
-      }),
-    );
+    expect(() => read(text)).toThrow(message);
   });
 
   it('refuses very many keys, whatever else is allowed', () => {
     const keys = Array.from({ length: 10_001 }, (_, key) => `"${key}":0`).join(',');
-    expect(() => parseBoundedJson(Buffer.from(`{${keys}}`), { depth: 3, containers: 10 })).toThrow(/./);
+    expect(() => parseBoundedJson(Buffer.from(`{${keys}}`), { depth: 3, containers: 10 })).toThrow(
+      /more than 10000 keys/,
+    );
   });
 
   it('does not count what stands in texts', () => {
@@ -36,6 +33,6 @@ describe('JSON of bounded size', () => {
     const picture = 'A'.repeat(100_000);
     expect(parseJson(Buffer.from(JSON.stringify({ image: picture })), image)).toEqual({ image: picture });
     const stuffed = Buffer.from(JSON.stringify({ image: picture, more: Array(1_000).fill([]) }));
-    expect(() => parseJson(stuffed, image, boundsOf(1))).toThrow(/./);
+    expect(() => parseJson(stuffed, image, boundsOf(1))).toThrow(/more than 101 lists and objects/);
   });
 });
