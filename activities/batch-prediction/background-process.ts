@@ -26,15 +26,23 @@ export interface BackgroundProcess {
 
 const childPath = fileURLToPath(new URL('../../workers/background-child.js', import.meta.url));
 
-/** Starts a process and has it load a bundle. Throws `bundle_invalid`, or `trainer_died` when it ends early. */
+/** No picture takes a hundredth of it, at the lowest priority on a busy machine either. */
+const longestAnswerMs = 5 * 60_000;
+
+/**
+ * Starts a process and has it load a bundle; one that does not answer for long is ended. Throws `bundle_invalid`, or
+ * `trainer_died` when it ends early.
+ */
 export async function startBackgroundProcess({
   logger,
+  answerMs = longestAnswerMs,
   ...opening
 }: {
   bundleFolder: string;
   limits: ImageLimits;
   variant: Variant;
   logger: Logger;
+  answerMs?: number;
 }): Promise<BackgroundProcess> {
   // Advanced, so that bytes cross as bytes.
   const child = fork(childPath, { env: childEnvironment({}), serialization: 'advanced' });
@@ -46,14 +54,14 @@ export async function startBackgroundProcess({
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   };
   try {
-    const opened = await ask(child, { type: 'open', ...opening });
+    const opened = await ask(child, { type: 'open', ...opening }, answerMs);
     if (opened.type !== 'opened') throw strayReply(opened);
     return {
       pid: child.pid,
       riskCurve: opened.riskCurve,
       isAlive: () => child.connected && child.exitCode === null && child.signalCode === null,
       async predict(bytes) {
-        const reply = await ask(child, { type: 'predict', bytes });
+        const reply = await ask(child, { type: 'predict', bytes }, answerMs);
         if (reply.type !== 'seen') throw strayReply(reply);
         return reply.seen;
       },
@@ -65,8 +73,10 @@ export async function startBackgroundProcess({
   }
 }
 
-async function ask(child: ChildProcess, request: BackgroundRequest): Promise<BackgroundReply> {
+async function ask(child: ChildProcess, request: BackgroundRequest, mostMs: number): Promise<BackgroundReply> {
   const heard = new AbortController();
+  // The activity that asks goes on reporting itself alive: nobody else would find out.
+  const patience = setTimeout(() => child.kill('SIGKILL'), mostMs);
   // While an answer is awaited, the process does keep the worker.
   child.channel?.ref();
   try {
@@ -80,6 +90,7 @@ async function ask(child: ChildProcess, request: BackgroundRequest): Promise<Bac
     if (first === null) throw died(child);
     return backgroundReplySchema.parse(first[0]);
   } finally {
+    clearTimeout(patience);
     heard.abort();
     child.channel?.unref();
   }

@@ -6,7 +6,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { createResultFile } from '../../model/predictions/result-files.js';
 import { sumOfFile } from '../../platform/file-sum.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions.js';
-import { batchResultKey, batchWorkPrefix } from '../../stores/object-keys.js';
+import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/object-keys.js';
 import { withScratchFolder } from '../scratch.js';
 import type { BatchPredictionDependencies, Report } from './dependencies.js';
 
@@ -29,7 +29,9 @@ export async function mergeResults(
     );
     await deps.batchPredictions.setResults(jobId, files);
   }
-  for await (const { key } of deps.objects.list(batchWorkPrefix(jobId))) await deps.objects.delete(key);
+  // An erasure may have been done with the objects before the last attempt wrote its files, which nobody may have now.
+  const useless = erasedAt === null ? batchWorkPrefix(jobId) : batchPrefix(jobId);
+  for await (const { key } of deps.objects.list(useless)) await deps.objects.delete(key);
   return { jobId, items: done, failed, predicted };
 }
 
@@ -48,14 +50,19 @@ async function writeFiles(
 ): Promise<ResultFile[]> {
   const pathOf = (format: string): string => join(folder, `results.${format}`);
   const files = formats.map((format) => createResultFile(format, pathOf(format), labels));
-  let merged = 0;
-  for (const part of await batchPredictions.parts(jobId)) {
-    signal.throwIfAborted();
-    const rows = rowsOf(part, await objects.get(part.objectKey));
-    for (const file of files) await file.write(rows);
-    report({ merged: (merged += rows.length) });
+  try {
+    let merged = 0;
+    for (const part of await batchPredictions.parts(jobId)) {
+      signal.throwIfAborted();
+      const rows = rowsOf(part, await objects.get(part.objectKey));
+      for (const file of files) await file.write(rows);
+      report({ merged: (merged += rows.length) });
+    }
+    for (const file of files) await file.close();
+  } finally {
+    // An object store that is away for hours is asked again every few seconds: no attempt may leave open files.
+    for (const file of files) await file.abandon();
   }
-  for (const file of files) await file.close();
   const stored: ResultFile[] = [];
   for (const format of formats) {
     const objectKey = batchResultKey(jobId, format);

@@ -12,6 +12,8 @@ export interface ResultFile {
   write(rows: readonly BatchRow[]): Promise<void>;
   /** Completes the file. */
   close(): Promise<void>;
+  /** Lets go of a file that will not be completed; of one that was, nothing is left to let go of. */
+  abandon(): Promise<void>;
 }
 
 /** Rows of a group of the Parquet file: what is in memory at once. */
@@ -74,6 +76,11 @@ function textFile(path: string, form: TextForm): ResultFile {
       stream.end(form.end);
       await ended;
     },
+    async abandon() {
+      if (stream.closed) return;
+      stream.destroy();
+      await once(stream, 'close');
+    },
   };
 }
 
@@ -99,6 +106,8 @@ function parquetFile(path: string, columns: readonly ResultColumn[]): ResultFile
       if (waiting.length > 0) flush();
       await writer.finish();
     },
+    // It opens the file anew for each group.
+    abandon: () => Promise.resolve(),
   };
 }
 

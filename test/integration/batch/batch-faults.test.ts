@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Context } from '@temporalio/activity';
 import { parquetReadObjects } from 'hyparquet';
+import { PerennialError } from '../../../contracts/errors.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
-import { batchPrefix } from '../../../stores/object-keys.js';
+import { batchPrefix, batchResultKey } from '../../../stores/object-keys.js';
 import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
 import type { AllActivities } from '../../support/fake-activities.js';
 import { tester } from '../../support/figures.js';
@@ -42,6 +43,13 @@ describe('a batch prediction in trouble', () => {
     );
     return new Map(rows.map(({ chunk, objectKey }) => [chunk, objectKey]));
   };
+
+  const eraseImage = (sha256: string): Promise<Response> =>
+    fetch(`${world.served.url}/api/v1/erasures`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'image', id: sha256, reason: 'the person asked for it' }),
+    });
 
   it('goes on where its killed worker was, and does no chunk again that was done', async () => {
     const mortal = startProgram([program], world.environment);
@@ -103,12 +111,7 @@ describe('a batch prediction in trouble', () => {
 
   it('gives up its results when an image in them is erased, and does not look at that image again', async () => {
     const { id } = await world.ended((await world.started({ source: { ...source, prefix: 'many/1' } })).id);
-    const erased = await fetch(`${world.served.url}/api/v1/erasures`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ kind: 'image', id: sha256Of(await picture(17)), reason: 'the person asked for it' }),
-    });
-    expect(erased.status).toBe(200);
+    expect((await eraseImage(sha256Of(await picture(17)))).status).toBe(200);
     const job = await world.job(id);
     expect(job.results).toEqual([]);
     expect(job.erased_at).not.toBeNull();
@@ -118,6 +121,27 @@ describe('a batch prediction in trouble', () => {
     const rows = await rowsOf(later);
     expect(later).toMatchObject({ status: 'completed', total: 11, failed: 1, erased_at: null });
     expect(rows.find(({ name }) => name === 'many/17.jpg')).toMatchObject({ prediction: null, image_sha256: null });
+  });
+
+  it('leaves nothing of results that were written while an image in them was erased', async () => {
+    await world.stopWorker();
+    const { objects } = world.served.api;
+    let attempts = 0;
+    await world.startWorker((activities) => ({
+      ...activities,
+      async mergeBatchResults(input) {
+        attempts += 1;
+        if (attempts > 1) return activities.mergeBatchResults(input);
+        expect((await eraseImage(sha256Of(await picture(443)))).status).toBe(200);
+        // As an attempt does that had begun before: first the files, then the record, which refuses them.
+        await objects.put(batchResultKey(input.jobId, 'csv'), Buffer.from('what it shows'));
+        throw new PerennialError('conflict', 'The batch prediction was erased.');
+      },
+    }));
+    const job = await world.ended((await world.started({ source: { ...source, prefix: 'many/44' } })).id);
+    await world.stopWorker();
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'conflict' }, results: [] });
+    for await (const { key } of objects.list(batchPrefix(job.id))) throw new Error(`${key} is left`);
   });
 
   it('survives the process that predicts, which gives way to others', async () => {

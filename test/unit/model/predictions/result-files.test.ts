@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { BatchRow } from '../../../../contracts/batch-predictions.js';
@@ -62,3 +62,18 @@ it('tells of a disk that cannot be written', async () => {
   const file = createResultFile('csv', join(folder, 'nowhere', 'x.csv'), labels);
   await expect(file.write([rowOf(0)]).then(() => file.close())).rejects.toThrow(/ENOENT/);
 });
+
+it.each(['parquet', 'csv', 'json'] as const)('leaves no file open that is not completed, as %s', async (format) => {
+  const path = join(folder, `abandoned.${format}`);
+  const file = createResultFile(format, path, labels);
+  await file.write([rowOf(0)]);
+  await file.abandon();
+  expect(await openFiles()).not.toContain(path);
+  await file.abandon();
+});
+
+/** Paths of what this process has open. */
+async function openFiles(): Promise<string[]> {
+  const paths = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return Promise.all(paths);
+}
