@@ -13,7 +13,7 @@ export interface BatchPredictionActivities {
   predictBatchChunk(input: { jobId: string; chunk: number }): Promise<ChunkResult>;
   mergeBatchResults(input: { jobId: string }): Promise<BatchResult>;
   closeBatch(input: { jobId: string; end: BatchEnd }): Promise<void>;
-  /** Removes the uploaded files of a job that was completed. */
+  /** Removes the uploaded files of a job that was completed, unless another one has to go through them still. */
   discardBatchUpload(input: { jobId: string }): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export function createBatchPredictionActivities(deps: BatchPredictionDependencie
     discardBatchUpload: ({ jobId }) =>
       withHeartbeat(async () => {
         const { source } = (await batchPredictions.get(jobId)).order;
-        if (source.kind !== 'upload') return;
+        if (source.kind !== 'upload' || (await batchPredictions.isUploadWanted(source.uploadId, jobId))) return;
         for (const { objectKey } of await uploads.uploadFiles(source.uploadId)) await objects.delete(objectKey);
         await uploads.markDiscarded(source.uploadId);
       }),

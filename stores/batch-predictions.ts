@@ -81,6 +81,8 @@ export interface BatchPredictionStore {
    * and `internal` when an image of the chunk was, which is then to be done again.
    */
   addChunk(id: string, chunk: BatchChunk): Promise<BatchPart>;
+  /** Whether another job has to go through the files of an upload still. */
+  isUploadWanted(uploadId: string, besides: string): Promise<boolean>;
   /** Chunks that are done, in order. */
   parts(id: string): Promise<BatchPart[]>;
   setResults(id: string, results: readonly ResultFile[]): Promise<void>;
@@ -132,7 +134,7 @@ export function createBatchPredictionStore(db: Database): BatchPredictionStore {
   };
 }
 
-type Work = 'begin' | 'listOf' | 'setList' | 'setResults';
+type Work = 'begin' | 'listOf' | 'setList' | 'setResults' | 'isUploadWanted';
 
 function createWork(db: Database): Pick<BatchPredictionStore, Work> {
   const listOf = (id: string): ReturnType<BatchPredictionStore['listOf']> =>
@@ -148,6 +150,14 @@ function createWork(db: Database): Pick<BatchPredictionStore, Work> {
         );
       }),
     listOf,
+    async isUploadWanted(uploadId, besides) {
+      const others = await db.query(
+        `SELECT id FROM batch_predictions WHERE status IN ('waiting', 'running') AND id <> $2
+           AND job_order #>> '{source,uploadId}' = $1 LIMIT 1`,
+        [uploadId, besides],
+      );
+      return others.length > 0;
+    },
     async setList(id, list) {
       await db.query(
         `UPDATE batch_predictions SET list_prefix = $2, items = $3, chunks = $4, listed_at = now()

@@ -149,6 +149,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       begin: nothing,
       listOf: nothing,
       setList: nothing,
+      isUploadWanted: nothing,
       chunk: nothing,
       erasedAmong: nothing,
       addChunk: nothing,

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { Context } from '@temporalio/activity';
 import { parquetReadObjects } from 'hyparquet';
 import { PerennialError } from '../../../contracts/errors.js';
+import { batchUploadViewSchema } from '../../../contracts/http-batch-predictions.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
 import { batchPrefix, batchResultKey } from '../../../stores/object-keys.js';
 import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
@@ -123,8 +124,30 @@ describe('a batch prediction in trouble', () => {
     expect(rows.find(({ name }) => name === 'many/17.jpg')).toMatchObject({ prediction: null, image_sha256: null });
   });
 
-  it('leaves nothing of results that were written while an image in them was erased', async () => {
+  it('leaves the files of an upload to another job that has to go through them', async () => {
     await world.stopWorker();
+    const form = new FormData();
+    form.append('files', new Blob([new Uint8Array(await picture(1))]), 'one.jpg');
+    const sent = await fetch(`${world.served.url}/api/v1/batch-predictions/uploads`, { method: 'POST', body: form });
+    const { upload_id } = batchUploadViewSchema.parse(await sent.json());
+    const { database } = world.served.api;
+    const job = await world.started({ source: { kind: 'upload', upload_id } });
+    await database.query(
+      `INSERT INTO batch_predictions (id, model_name, job_order, request, started_by, workflow_id)
+       SELECT gen_random_uuid(), model_name, job_order, request, started_by, 'another' FROM batch_predictions WHERE id = $1`,
+      [job.id],
+    );
+    await world.startWorker();
+    expect(await world.ended(job.id)).toMatchObject({ status: 'completed', failed: 0 });
+    await database.query(`UPDATE batch_predictions SET status = 'cancelled' WHERE workflow_id = 'another'`);
+    // Refused if the first job had removed them.
+    const later = await world.ended((await world.started({ source: { kind: 'upload', upload_id } })).id);
+    await world.stopWorker();
+    expect(later).toMatchObject({ status: 'completed', failed: 0 });
+    expect((await world.start({ source: { kind: 'upload', upload_id } })).status).toBe(409);
+  });
+
+  it('leaves nothing of results that were written while an image in them was erased', async () => {
     const { objects } = world.served.api;
     let attempts = 0;
     await world.startWorker((activities) => ({
