@@ -5,21 +5,33 @@ const lateShare = 0.9;
 /** One late answer takes back what two hundred in time have added: it settles where one in two hundred is late. */
 const whenLate = 0.9;
 const whenInTime = 1.0005;
+/** What nothing has been heard of for so long is forgotten, by so much a second. */
+const quietMs = 1_000;
+const whenQuiet = 1.05;
 
 /**
  * The share of a latency target that expected times may fill. Times vary around what is expected, on some machines
- * more than on others, so the share is learned from how many answers come late.
+ * more than on others, so the share is learned from how many answers come late. With a small one nobody may have to
+ * wait any more, and then no answer could ever tell that times are better: it grows by itself when none comes.
  */
 export class LatencyMargin {
+  readonly #clock: () => number;
   #share = largestShare;
+  #notedAt = -Infinity;
+
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+  }
 
   get share(): number {
-    return this.#share;
+    const quietSeconds = Math.max(0, this.#clock() - this.#notedAt - quietMs) / 1_000;
+    return Math.min(largestShare, this.#share * whenQuiet ** quietSeconds);
   }
 
   /** Notes the time of an answer that had to wait for its thread. */
   note(latencyMs: number, targetMs: number): void {
     const factor = latencyMs > lateShare * targetMs ? whenLate : whenInTime;
-    this.#share = Math.min(largestShare, Math.max(smallestShare, factor * this.#share));
+    this.#share = Math.min(largestShare, Math.max(smallestShare, factor * this.share));
+    this.#notedAt = this.#clock();
   }
 }

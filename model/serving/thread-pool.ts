@@ -122,9 +122,9 @@ export class ThreadPool {
     return this.#closing;
   }
 
-  /** Tells whoever waits at the deadline, also when no thread comes free until then. */
+  /** Tells whoever waits at the deadline, also when no thread comes free until then, or when one is lost meanwhile. */
   #watchDeadline(request: JobRequest): () => void {
-    if (request.deadlineAt === Infinity || request.waiting.length === 0) return () => undefined;
+    if (request.deadlineAt === Infinity) return () => undefined;
     const leftMs = Math.min(Math.ceil(request.deadlineAt - performance.now()), longestTimerMs);
     const timer = setTimeout(() => {
       for (const ticket of this.#queue.drop(request)) ticket.reject(deadlineExceeded());

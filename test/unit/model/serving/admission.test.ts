@@ -98,6 +98,21 @@ describe('the margin below the latency target', () => {
     expect(shareAfter(100_000)).toBeLessThan(0.9);
   });
 
+  it('is found again after a bad time, also where it lets nobody wait whose answers could tell', () => {
+    let nowMs = 0;
+    const margin = new LatencyMargin(() => nowMs);
+    const before = margin.share;
+    for (let answer = 0; answer < 100; answer += 1) margin.note(3_000, 100);
+    const worst = margin.share;
+    expect(worst).toBeLessThan(0.35);
+    nowMs = 500;
+    expect(margin.share).toBe(worst);
+    nowMs = 60_000;
+    expect(margin.share).toBe(before);
+    margin.note(3_000, 100);
+    expect(margin.share).toBeCloseTo(0.9 * before);
+  });
+
   it('counts an answer as late that would be too late at its client', () => {
     const margin = new LatencyMargin();
     const before = margin.share;

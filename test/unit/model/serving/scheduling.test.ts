@@ -4,9 +4,10 @@ import { errorCodeOf, PerennialError } from '../../../../contracts/errors.js';
 import type { ReleaseReason } from '../../../../model/serving/batch-limit.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
 import type { Job } from '../../../../model/serving/messages.js';
+import type { Thread } from '../../../../model/serving/thread.js';
 import type { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { createThreadDouble } from '../../../support/busy-thread.js';
-import { answers, handPool, imageJob, marksOf } from '../../../support/hand-thread.js';
+import { answers, handPool, handThread, imageJob, marksOf } from '../../../support/hand-thread.js';
 
 /** The job of `count` images of pixels; nobody looks into them. */
 function pixelsJob(mark: number, count: number): Job {
@@ -105,6 +106,16 @@ describe('deadlines', () => {
     await started[0]?.finish(answers(2));
     expect(await first).toEqual([2]);
     expect(marksOf(started[0])).toEqual([2]);
+    expect(pool.waiting).toBe(0);
+  });
+
+  it('are told of when they pass while the thread of the job is lost and no other has come', async () => {
+    const first = handThread();
+    const starts: Promise<Thread>[] = [Promise.resolve(first)];
+    const { pool } = await handPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
+    const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 50 }));
+    await first.finish({ type: 'died', message: 'crash' });
+    expect(await end).toBe('deadline_exceeded');
     expect(pool.waiting).toBe(0);
   });
 
