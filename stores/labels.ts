@@ -184,6 +184,13 @@ async function holdInput(
   { id, modelName }: StoredPrediction,
   decision: LabelDecisionKind,
 ): Promise<void> {
+  // All of them in one order: whoever decides on another prediction of the same picture waits, and for nobody else.
+  await tx.query(
+    `SELECT FROM prediction_inputs WHERE model_name = $2
+       AND content_sha256 = (SELECT content_sha256 FROM prediction_inputs WHERE prediction_id = $1)
+     ORDER BY prediction_id FOR UPDATE`,
+    [id, modelName],
+  );
   const [expiry, parameters] =
     decision === 'label' ? ['NULL', [id]] : [`coalesce(expires_at, now() + interval '1 day')`, [id]];
   const held = await tx.rows(

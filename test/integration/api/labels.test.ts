@@ -133,6 +133,17 @@ describe('the label queue', () => {
     expect(statuses).toEqual([200, 200, 200, 200, 200, 201, 409, 409, 409, 409, 409, 409]);
   });
 
+  it('takes decisions on several predictions of one picture at once', async () => {
+    const picture = await colour(117);
+    const ids: string[] = [];
+    for (let sent = 0; sent < 8; sent += 1) ids.push(await labels.predict(picture));
+    const say = (label: string, turn: number): Promise<Response> =>
+      labels.send('/api/v1/labels', { prediction_id: ids[turn], label }, `person ${turn}`);
+    const answers = await Promise.all(ids.map((_, turn) => say(turn % 2 === 0 ? 'grass' : 'dandelion', turn)));
+    expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 201));
+    expect(await idsOf()).toEqual([]);
+  });
+
   it('does not ask again for what was skipped or is of no use, and takes a class the model does not know if told so', async () => {
     const [skipped, rejected, tulip] = [
       await labels.predict(await colour(111)),
