@@ -19,7 +19,9 @@ export type InferInput =
  * @throws PerennialError bad_request, invalid_tensor
  */
 export function readInput({ request, binary }: InferBody): InferInput {
-  const [input] = request.inputs;
+  const [sent] = request.inputs;
+  // Clients whose languages know no absent members send null.
+  const input = sent && { ...sent, data: sent.data ?? undefined };
   if (input?.name !== onnxNames.image) {
     const detail = `the model has one input, \`${onnxNames.image}\`, and no \`${input?.name ?? ''}\``;
     throw invalidRequest([{ pointer: `${inputPointer}/name`, detail }]);
@@ -32,7 +34,7 @@ export function readInput({ request, binary }: InferBody): InferInput {
 function checkParts({ data, parameters }: V2Input, binary: Buffer): void {
   const size = parameters?.binary_data_size;
   const pointer = `${inputPointer}/parameters/binary_data_size`;
-  if ((data === undefined || data === null) === (size === undefined)) {
+  if ((data === undefined) === (size === undefined)) {
     throw invalidRequest([{ pointer: inputPointer, detail: 'give either `data` or `binary_data_size`' }]);
   }
   if ((size ?? 0) !== binary.length) {

@@ -90,6 +90,17 @@ describe('the Open Inference Protocol', () => {
     );
   });
 
+  it('takes `data` that is null for data that is not there, as clients in other languages send it', async () => {
+    const file = element(png);
+    const part = { name: 'image', data: null };
+    const files = { ...part, datatype: 'BYTES', shape: [1], parameters: { binary_data_size: file.length } };
+    answerOf(await world.post(mixed({ inputs: [files] }, file)));
+    const bytes = Buffer.alloc(imageBytes, 9);
+    const plain = { ...part, datatype: 'UINT8', shape, parameters: { binary_data_size: bytes.length } };
+    answerOf(await world.post(mixed({ inputs: [plain] }, bytes)));
+    expect(world.seen.map((each) => each.length)).toEqual([png.length, imageBytes]);
+  });
+
   it('answers what was asked for, in its order, and echoes the id', async () => {
     const outputs = [{ name: 'label' }, { name: 'probabilities', parameters: { classification: 1 } }];
     const answer = answerOf(await world.post(pixels('UINT8', Buffer.alloc(imageBytes), { id: '42', outputs })));
