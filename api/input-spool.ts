@@ -19,12 +19,15 @@ export interface InputSpool {
   put(input: SentInput): Promise<boolean>;
   /** Names of the files that wait, the oldest predictions first; those of killed processes are among them. */
   waiting(): Promise<string[]>;
-  /** Null for a file that is gone, or none of ours. */
+  /** Null for a file that is gone, or none of ours. Throws when it cannot be read, as when too many files are open. */
   read(name: string): Promise<SentInput | null>;
   remove(name: string): Promise<void>;
 }
 
 const suffix = '.input';
+const partialSuffix = '.part';
+/** Nobody writes on a file for so long: whoever began it was killed. */
+const partialAgeMs = 3_600_000;
 
 /**
  * A spool in `folder`, which processes of one machine may share: a picture that two of them send is the same twice.
@@ -42,19 +45,23 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
       held += content.length;
       await mkdir(folder, { recursive: true });
       // Complete or not there at all: a process may be killed in the middle.
-      const partial = join(folder, `${randomUUID()}.part`);
+      const partial = join(folder, `${randomUUID()}${partialSuffix}`);
       await writeFile(partial, content);
       await rename(partial, join(folder, `${input.predictionId}${suffix}`));
       return true;
     },
     async waiting() {
       const names = await readdir(folder).catch(() => []);
+      for (const name of names) if (name.endsWith(partialSuffix)) await removeLeft(join(folder, name));
       // Other processes of this machine take files out as well.
       if (names.length === 0) [known, held] = [Promise.resolve(0), 0];
       return names.filter((name) => name.endsWith(suffix)).sort();
     },
     async read(name) {
-      const content = await readFile(join(folder, name)).catch(() => null);
+      const content = await readFile(join(folder, name)).catch((error: unknown) => {
+        if (isMissing(error)) return null;
+        throw error;
+      });
       return content && parse(content);
     },
     async remove(name) {
@@ -64,6 +71,16 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
       held -= size;
     },
   };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** Removes what a killed process left half written: nobody would ever send it, or forget it. */
+async function removeLeft(path: string): Promise<void> {
+  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
+  if (mtimeMs < Date.now() - partialAgeMs) await rm(path, { force: true });
 }
 
 async function bytesIn(folder: string): Promise<number> {

@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { createInputKeeping, type InputKeeping } from '../../../api/input-keeping.js';
 import type { InputResult } from '../../../api/input-results.js';
@@ -143,6 +143,31 @@ describe('pictures of predictions', () => {
     await keeping.adopt();
     expect(await inputs.get(id)).not.toBeNull();
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('are not left on disk half written by a process that was killed', async () => {
+    const [left, underWay] = [join(folder, `${uuid7()}.part`), join(folder, `${uuid7()}.part`)];
+    for (const path of [left, underWay]) await writeFile(path, picture);
+    const longAgo = new Date(Date.now() - 2 * 3_600_000);
+    await utimes(left, longAgo, longAgo);
+    await keeping.adopt();
+    expect(await readdir(folder)).toEqual([basename(underWay)]);
+  });
+
+  it('stay on disk while their file cannot be read', async () => {
+    const away = keepIn(folder, { objects: awayObjects() });
+    const id = offer(away);
+    await away.flush();
+    await away.stop();
+    const name = `${id}.input`;
+    await rename(join(folder, name), join(folder, 'elsewhere'));
+    // A link that leads in a circle: an error, and not for lack of a file.
+    await symlink(name, join(folder, name));
+    await keeping.adopt();
+    expect(await readdir(folder)).toContain(name);
+    await rename(join(folder, 'elsewhere'), join(folder, name));
+    await keeping.adopt();
+    expect(await inputs.get(id)).not.toBeNull();
   });
 
   it('are not lost by a stop in the middle of them', async () => {
