@@ -22,7 +22,6 @@ const testedElsewhere = [
   'giveFeedback',
   'giveFeedbackBatch',
   'decideLabel',
-  'ingestLabels',
   'requestErasure',
   'deleteDatasetVersion',
   'editRun',
@@ -161,6 +160,11 @@ describe('changes over HTTP', () => {
     const cancelled = await change('cancelPipeline', `/api/v1/pipelines/${runId}/cancel`);
     expect(cancelled.entry).toMatchObject({ subject: `pipelines/${runId}`, before: { status: 'running' } });
     await change('startIngestion', '/api/v1/pipelines/ingestion', { dataset: 'garden' });
+    const labels = await change('ingestLabels', '/api/v1/labels/ingest', { dataset: 'meadow', model: 'roses' });
+    expect(labels.entry).toMatchObject({
+      subject: `pipelines/${z.object({ run_id: z.string() }).parse(labels.answer).run_id}`,
+      after: { dataset: 'meadow', source: { kind: 'labels', model: 'roses' } },
+    });
     const form = formWith('files', new Uint8Array([1, 2, 3]));
     form.set('label', 'rose');
     const upload = await change('uploadImages', '/api/v1/datasets/garden/images', form);

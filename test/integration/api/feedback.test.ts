@@ -126,6 +126,15 @@ describe('feedback', () => {
     ]);
     const second = feedbackBatchViewSchema.parse(await (await send('/feedback/batch', { feedback })).json());
     expect([second.added, second.repeated, second.failed]).toEqual([0, 198, 2]);
+    const audited = await served.api.database.query(
+      `SELECT actor, after ->> 'label' AS label, count(*)::int AS entries FROM audit_log
+       WHERE action = 'feedback.add' AND subject = ANY($1) GROUP BY 1, 2 ORDER BY 2`,
+      [ids.map((id) => `predictions/${id}`)],
+    );
+    expect(audited).toEqual([
+      { actor: 'ada', label: 'dandelion', entries: 132 },
+      { actor: 'ada', label: 'grass', entries: 66 },
+    ]);
     expect(await problemOf(await send('/feedback/batch', { feedback: [] }))).toMatchObject({ status: 400 });
   });
 
