@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
@@ -27,6 +29,16 @@ export async function sendText(request: Request, response: Response, text: strin
   if (response.headersSent || response.destroyed) return;
   response.setHeader('Content-Encoding', 'gzip');
   response.send(compressed);
+}
+
+/** Sends bytes as they come. A client that leaves meanwhile is no failure of ours. */
+export async function sendStream(response: Response, bytes: Readable): Promise<void> {
+  try {
+    await pipeline(bytes, response);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    throw error;
+  }
 }
 
 /** A strong tag names exact bytes, and comes back in If-Match. */

@@ -21,11 +21,13 @@ export interface FetchImageOptions {
 
 const usualTimeoutMs = 5_000;
 const mostRedirects = 3;
+/** An address takes no room in the budget of request bodies, and what it leads to may be as large as any of them. */
+const mostAtOnce = 32;
 
 /**
  * Makes the way to pictures named by URL. A name is resolved once, and what is connected to is one of the very
  * addresses that were looked at: a name that changes its answer in between leads nowhere else.
- * The function throws `url_not_allowed`, `url_unreachable` and `too_large`.
+ * The function throws `url_not_allowed`, `url_unreachable`, `too_large`, and `overloaded` while many are being fetched.
  */
 export function createImageFetcher(options: FetchImageOptions): FetchImage {
   const { hosts, maxBytes, timeoutMs = usualTimeoutMs } = options;
@@ -41,8 +43,11 @@ export function createImageFetcher(options: FetchImageOptions): FetchImage {
     }
     throw unreachable(first, `it leads through more than ${mostRedirects} redirects`);
   };
+  let underWay = 0;
   return async (text, withinMs = timeoutMs) => {
     const url = allowedUrl(text, hosts);
+    if (underWay === mostAtOnce) throw tooMany();
+    underWay += 1;
     const mostMs = Math.max(1, Math.round(Math.min(withinMs, timeoutMs)));
     const signal = AbortSignal.timeout(mostMs);
     try {
@@ -50,6 +55,8 @@ export function createImageFetcher(options: FetchImageOptions): FetchImage {
     } catch (error) {
       if (signal.aborted) throw unreachable(url, `it was not there within ${mostMs} ms`);
       throw error instanceof PerennialError ? error : unreachable(url, messageOf(error));
+    } finally {
+      underWay -= 1;
     }
   };
 }
@@ -122,6 +129,10 @@ function inner(hostname: string): PerennialError {
   return refused(
     `The name ${hostname} leads to an address of an inner network, from which no images are fetched. Name the address itself in IMAGE_URL_HOSTS if it should be.`,
   );
+}
+
+function tooMany(): PerennialError {
+  return new PerennialError('overloaded', `${mostAtOnce} images are being fetched already. Try again in a moment.`);
 }
 
 function tooLarge(url: URL, maxBytes: number): PerennialError {

@@ -1,10 +1,10 @@
-import { pipeline } from 'node:stream/promises';
 import { PerennialError } from '../../contracts/errors.js';
 import { batchFormats, type BatchFormat } from '../../contracts/batch-predictions.js';
 import { batchParams } from '../../contracts/http-batch-predictions.js';
 import type { BatchPrediction, ResultFile } from '../../stores/batch-predictions.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, nothing, text, type Route } from '../route.js';
+import { sendStream } from '../send.js';
 import { batchPath } from '../views/batch-prediction.js';
 
 type Dependencies = Pick<ApiDependencies, 'batchPredictions' | 'objects'>;
@@ -45,7 +45,7 @@ function resultRoute({ batchPredictions, objects }: Dependencies, format: BatchF
         'Content-Length': String(sizeBytes),
         'Content-Disposition': `attachment; filename="batch-prediction-${id}.${format}"`,
       });
-      await pipeline(bytes, response).catch(unlessClientLeft);
+      await sendStream(response, bytes);
       return { body: '' };
     },
   });
@@ -65,9 +65,4 @@ function resultOf(job: BatchPrediction, format: BatchFormat): ResultFile {
     throw new PerennialError('conflict', `Batch prediction ${id} is under way: ${done} of ${items ?? '?'} images.`);
   }
   throw new PerennialError('not_found', `Batch prediction ${id} left no results (${error?.message ?? status}).`);
-}
-
-function unlessClientLeft(error: unknown): void {
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
-  throw error;
 }

@@ -1,9 +1,9 @@
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import type { StoredImage } from '../../stores/images.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, nothing, text, type Route } from '../route.js';
+import { sendStream } from '../send.js';
 
 /** Where an image of a dataset is shown. */
 export function imageUrl(sha256: string): string {
@@ -42,7 +42,7 @@ export function imageRoutes({ images, objects }: Pick<ApiDependencies, 'images' 
           'Content-Type': `image/${image.format}`,
           'Content-Length': String(image.sizeBytes),
         });
-        await pipeline(bytes, response).catch(unlessClientLeft);
+        await sendStream(response, bytes);
         return { body: '' };
       },
     }),
@@ -53,9 +53,4 @@ function presentImage(sha256: string, [image]: readonly StoredImage[]): StoredIm
   if (image === undefined) throw new PerennialError('not_found', `No dataset has an image ${sha256}.`);
   if (image.erasedAt === null) return image;
   throw new PerennialError('not_found', `The image ${sha256} was erased on request at ${image.erasedAt}.`);
-}
-
-function unlessClientLeft(error: unknown): void {
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
-  throw error;
 }

@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { artifactViewSchema } from '../../contracts/http-experiments.js';
 import { pageOf } from '../../contracts/http.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../route.js';
+import { sendStream } from '../send.js';
 import { artifactView, contentTypeOf } from '../views/run.js';
 import { runOf, runParams, runPath } from './experiment-runs.js';
 
@@ -63,13 +63,8 @@ function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
         'Content-Length': String(artifact.sizeBytes),
         'Content-Disposition': `inline; filename*=UTF-8''${encodeURIComponent(basename(artifact.name))}`,
       });
-      await pipeline(bytes, response).catch(unlessClientLeft);
+      await sendStream(response, bytes);
       return { body: '' };
     },
   });
-}
-
-function unlessClientLeft(error: unknown): void {
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
-  throw error;
 }

@@ -114,6 +114,15 @@ describe('fetching an image by its URL', () => {
     await expect(fetcher()(url, 50)).rejects.toThrow('within 50 ms');
   });
 
+  it('fetches so many at once and refuses more, until some are done', async () => {
+    const fetchImage = fetcher();
+    const silent = Array.from({ length: 32 }, () => fetchImage(`http://${host}/silent`, 500));
+    const ended = Promise.allSettled(silent);
+    await expect(fetchImage(`http://${host}/picture`)).rejects.toMatchObject({ code: 'overloaded' });
+    expect((await ended).map(({ status }) => status)).toEqual(Array(32).fill('rejected'));
+    expect(await fetchImage(`http://${host}/picture`)).toEqual(picture);
+  });
+
   it('goes to no inner address, whatever name leads there', async () => {
     const inner = ['127.0.0.1', '10.1.2.3', '192.168.0.7', '169.254.169.254', '::1', 'fd00::1', '::ffff:127.0.0.1'];
     for (const address of inner) {
