@@ -17,8 +17,11 @@ export interface Queryable {
 }
 
 export interface Database extends Queryable {
-  /** Commits what `work` did, or rolls all of it back when it throws. */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Commits what `work` did, or rolls all of it back when it throws. Its statements are given up when they take too
+   * long, unless it `isPatient`.
+   */
+  transaction<T>(work: (tx: Queryable) => Promise<T>, options?: { isPatient?: boolean }): Promise<T>;
   /** Listens on a NOTIFY channel over a connection of its own that comes back by itself. Gives the way to stop. */
   listen(channel: string, onMessage: (payload: string) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
@@ -28,16 +31,19 @@ export interface DatabaseOptions {
   url: string;
   poolSize: number;
   logger: Logger;
+  /** After which a statement is given up. */
+  queryTimeoutMs?: number | undefined;
 }
 
 const connectTimeoutMs = 5_000;
-const queryTimeoutMs = 60_000;
+/** The longest that a timer runs. */
+const patientTimeoutMs = 2 ** 31 - 1;
 
 /**
  * A pool of connections to Postgres. Connects when first used. Connection faults are thrown as
  * `database_unavailable`; a server that goes away leaves the process alive.
  */
-export function createDatabase({ url, poolSize, logger }: DatabaseOptions): Database {
+export function createDatabase({ url, poolSize, logger, queryTimeoutMs = 60_000 }: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -50,7 +56,8 @@ export function createDatabase({ url, poolSize, logger }: DatabaseOptions): Data
   const stops = new Set<() => Promise<void>>();
   return {
     ...queryableOn(pool),
-    transaction: (work) => inTransaction(pool, work),
+    transaction: (work, { isPatient = false } = {}) =>
+      inTransaction(pool, work, isPatient ? patientTimeoutMs : queryTimeoutMs),
     async listen(channel, onMessage) {
       const unsubscribe = await subscribe({ url, channel, onMessage, logger });
       const stop = async (): Promise<void> => {
@@ -67,11 +74,12 @@ export function createDatabase({ url, poolSize, logger }: DatabaseOptions): Data
   };
 }
 
-function queryableOn(client: pg.Pool | pg.PoolClient): Queryable {
+function queryableOn(client: pg.Pool | pg.PoolClient, timeoutMs?: number): Queryable {
   const query = async (sql: string, parameters: readonly unknown[] = []): Promise<Row[]> => {
     try {
       // Several statements at once, as a migration has them, give several results.
-      const results = [await client.query<Row>(sql, [...parameters])].flat();
+      const config = { text: sql, values: [...parameters], query_timeout: timeoutMs };
+      const results = [await client.query<Row>(config)].flat();
       return results.flatMap(({ rows }) => rows.map(camelCased));
     } catch (error) {
       throw toDatabaseError(error);
@@ -92,7 +100,7 @@ function queryableOn(client: pg.Pool | pg.PoolClient): Queryable {
   };
 }
 
-async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>, timeoutMs: number): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw toDatabaseError(error);
   });
@@ -101,7 +109,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   client.on('error', ignore);
   let broken = false;
   try {
-    const tx = queryableOn(client);
+    const tx = queryableOn(client, timeoutMs);
     await tx.query('BEGIN');
     const result = await work(tx);
     await tx.query('COMMIT');

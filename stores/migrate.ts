@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.js';
 import { packageRoot } from '../platform/paths.js';
-import type { Database } from './database.js';
+import type { Database, Queryable } from './database.js';
 
 /** Any fixed number: whoever migrates holds the advisory lock with it. */
 const lockNumber = 7_306_441;
@@ -15,7 +15,7 @@ const fileName = /^(\d{4})-[a-z0-9-]+\.sql$/;
  */
 export async function migrate(db: Database, folder = join(packageRoot, 'stores', 'migrations')): Promise<void> {
   const files = (await readdir(folder)).filter((name) => fileName.test(name)).sort();
-  await db.transaction(async (tx) => {
+  const bringUp = async (tx: Queryable): Promise<void> => {
     await tx.query('SELECT pg_advisory_xact_lock($1)', [lockNumber]);
     await tx.query(
       'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
@@ -34,5 +34,7 @@ export async function migrate(db: Database, folder = join(packageRoot, 'stores',
       await tx.query(await readFile(join(folder, name), 'utf8'));
       await tx.query('INSERT INTO schema_migrations (name) VALUES ($1)', [name]);
     }
-  });
+  };
+  // An index on many predictions takes minutes, and given up once it would be given up each time.
+  await db.transaction(bringUp, { isPatient: true });
 }

@@ -93,11 +93,11 @@ describe('the database', () => {
 });
 
 describe('migrations', () => {
-  async function freshDatabase(name: string): Promise<Database> {
+  async function freshDatabase(name: string, queryTimeoutMs?: number): Promise<Database> {
     await db.query(`CREATE DATABASE ${name}`);
     const url = new URL(records.url);
     url.pathname = `/${name}`;
-    return createDatabase({ url: url.href, poolSize: 4, logger });
+    return createDatabase({ url: url.href, poolSize: 4, logger, queryTimeoutMs });
   }
 
   it('run once, also when several processes start at the same time', async () => {
@@ -121,6 +121,20 @@ describe('migrations', () => {
     expect(await fresh.query(`SELECT FROM pg_tables WHERE tablename IN ('good', 'schema_migrations')`)).toEqual([]);
     rmSync(folder, { recursive: true });
     await fresh.close();
+  });
+
+  it('take as long as they need, and so does who waits for them', async () => {
+    const impatient = await freshDatabase('slow', 300);
+    const folder = mkdtempSync(join(tmpdir(), 'perennial-test-migrations-'));
+    writeFileSync(join(folder, '0001-slow.sql'), 'SELECT pg_sleep(1); CREATE TABLE slow (id integer);');
+    try {
+      await Promise.all([migrate(impatient, folder), migrate(impatient, folder)]);
+      expect(await impatient.query('SELECT * FROM slow')).toEqual([]);
+      await expect(impatient.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: 'database_unavailable' });
+    } finally {
+      rmSync(folder, { recursive: true });
+      await impatient.close();
+    }
   });
 
   it('refuse a database that a newer release has migrated', async () => {
