@@ -1,9 +1,10 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PerennialError } from '../contracts/errors.js';
 
 export interface Listening {
   port: number;
-  /** Accepts nothing new, waits for the answers under way, and after `graceMs` cuts off what is left. */
+  /** Takes leave of its clients, waits for the answers under way, and after `graceMs` cuts off what is left. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -43,14 +44,33 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   );
 }
 
+/** How long clients may go on sending on connections they kept; each answer tells them that it is the last there. */
+const longestLeaveMs = 500;
+
 async function stopServer(server: Server, graceMs: number): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  await takeLeave(server, Math.min(longestLeaveMs, graceMs / 4));
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
   // A connection that is kept alive becomes idle only after its answer; nobody else would close it then.
   const sweep = setInterval(() => server.closeIdleConnections(), 50);
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);
+}
+
+/** A connection that is closed while a request comes in on it loses the request, and nobody knows whether it was done. */
+async function takeLeave(server: Server, ms: number): Promise<void> {
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  const endsAt = performance.now() + ms;
+  while (performance.now() < endsAt && (await countConnections(server)) > 0) await sleep(10);
+}
+
+function countConnections(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.getConnections((_error, count) => resolve(count));
+  });
 }
