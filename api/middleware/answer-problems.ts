@@ -10,9 +10,7 @@ import { endAfterDrain } from './drain.js';
 export function answerProblems(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, request, response, next) => {
     const error = toPerennialError(thrown);
-    if (error.code === 'internal') {
-      logger.error({ request_id: contextOf(request).requestId, error: traceOf(error) }, 'request failed');
-    }
+    logFault(logger, request, error);
     if (!response.headersSent) {
       sendProblem(request, response, error);
       return;
@@ -21,6 +19,12 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
     if (!answered.has(response)) response.destroy();
     next();
   };
+}
+
+/** Logs what is a fault of our own, where the problem that is answered says that it can be found. */
+export function logFault(logger: Pick<Logger, 'error'>, request: Request, error: PerennialError): void {
+  if (error.code !== 'internal') return;
+  logger.error({ request_id: contextOf(request).requestId, error: traceOf(error) }, 'request failed');
 }
 
 /** Answers with the problem of an error, unless an answer is already under way. */

@@ -8,6 +8,7 @@ import { deadlineOf, timeoutHeaders } from '../deadline.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../idempotency-key.js';
 import { createBatchReceiver, imagesBody, type BatchedImage } from '../images/receive-images.js';
+import { logFault } from '../middleware/answer-problems.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import { predictEach } from '../predict-each.js';
 import { problemOf, toPerennialError } from '../problems.js';
@@ -17,7 +18,7 @@ import { predictionView } from '../views/answer.js';
 import { batchAccepted } from './batch-predictions.js';
 import { imageProblems } from './prediction.js';
 
-type Needed = BatchStarterDependencies & Pick<ApiDependencies, 'metrics' | 'predictor'>;
+type Needed = BatchStarterDependencies & Pick<ApiDependencies, 'logger' | 'metrics' | 'predictor'>;
 type Answer = z.input<typeof batchAnswerSchema>;
 
 /** Predictions on several images at once. */
@@ -73,7 +74,7 @@ interface Place {
 }
 
 async function predictItem(
-  { predictor, metrics }: Needed,
+  { predictor, metrics, logger }: Needed,
   { filename, bytes }: BatchedImage,
   { index, request, deadline }: Place,
 ): Promise<Answer['items'][number]> {
@@ -84,6 +85,7 @@ async function predictItem(
   } catch (thrown) {
     const error = toPerennialError(thrown);
     metrics.countPredictionError(error.code);
+    logFault(logger, request, error);
     return { ...place, problem: problemOf(error, '/predict/batch', contextOf(request).requestId) };
   }
 }
