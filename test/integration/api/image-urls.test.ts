@@ -124,8 +124,9 @@ describe('fetching an image by its URL', () => {
   });
 
   it('goes to no inner address, whatever name leads there', async () => {
-    const inner = ['127.0.0.1', '10.1.2.3', '192.168.0.7', '169.254.169.254', '::1', 'fd00::1', '::ffff:127.0.0.1'];
-    for (const address of inner) {
+    const inner = ['127.0.0.1', '10.1.2.3', '192.168.0.7', '169.254.169.254', '::1', 'fd00::1', 'fec0::1'];
+    const wrapped = ['::ffff:127.0.0.1', '::127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b:1::a00:1', '2002:7f00:1::'];
+    for (const address of [...inner, ...wrapped]) {
       const family = address.includes(':') ? 6 : 4;
       const resolve = (): Promise<{ address: string; family: number }[]> =>
         Promise.resolve([
