@@ -1,5 +1,5 @@
 import { Histogram, type Registry } from 'prom-client';
-import type { ReleaseReason } from '../model/serving/batch-limit.js';
+import { releaseReasons, type ReleaseReason } from '../model/serving/batch-limit.js';
 
 export interface BatchMetrics {
   /** Images that an inference thread was given at once, and why no more of them. */
@@ -14,5 +14,6 @@ export function createBatchMetrics(registry: Registry): BatchMetrics {
     buckets: [1, 2, 4, 8],
     registers: [registry],
   });
+  for (const reason of releaseReasons) items.zero({ reason });
   return { countBatch: (images, reason) => items.observe({ reason }, images) };
 }
