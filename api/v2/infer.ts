@@ -13,9 +13,21 @@ export async function predictInput(
   request: PredictionRequest,
 ): Promise<Predicted[]> {
   if (input.kind === 'pixels') return predictor.pixels(input.pixels, input.count, request);
+  for (;;) {
+    const predicted = await predictFiles(predictor, input.files, request);
+    // When another version came in the middle: tensors of an answer are of one version, which may know other classes.
+    if (new Set(predicted.map(({ served }) => served.version.version)).size <= 1) return predicted;
+  }
+}
+
+async function predictFiles(
+  predictor: Predictor,
+  all: readonly Uint8Array[],
+  request: PredictionRequest,
+): Promise<Predicted[]> {
   const predicted: Predicted[] = [];
-  for (let first = 0; first < input.files.length; first += filesAtOnce) {
-    const files = input.files.slice(first, first + filesAtOnce);
+  for (let first = 0; first < all.length; first += filesAtOnce) {
+    const files = all.slice(first, first + filesAtOnce);
     const answers = await Promise.allSettled(files.map((file) => predictor.image(file, request)));
     for (const [index, answer] of answers.entries()) {
       if (answer.status === 'rejected') throw pointingAt(answer.reason, first + index);
