@@ -227,6 +227,26 @@ function runIn(pool: ThreadPool, mark: number): Promise<Answer[]> {
 }
 
 describe('admit', () => {
+  it('recovers from one huge picture: idle at once, and busy after some of the usual size', async () => {
+    const { pool, started } = await handPool({ threads: 1, latencyTargetMs: 1_000 });
+    const end = endOf(pool.run([imageJob(1)]));
+    await sleep(1_500);
+    await started[0]?.finish(answers(1));
+    expect(await end).toEqual([1]);
+    const isLetWait = async (): Promise<boolean> => {
+      const first = endOf(pool.run([imageJob(2)]));
+      const second = endOf(pool.run([imageJob(3)]));
+      await started[0]?.finish(answers(2));
+      if (pool.waiting + (marksOf(started[0]).at(-1) === 3 ? 1 : 0) > 0) await started[0]?.finish(answers(3));
+      expect(await first).toEqual([2]);
+      return (await second) !== 'overloaded';
+    };
+    expect(await isLetWait()).toBe(false);
+    let tries = 1;
+    while (!(await isLetWait())) tries += 1;
+    expect(tries).toBeLessThan(40);
+  });
+
   it('says what a request would be refused with, and lets nothing in', async () => {
     const { pool, started } = await handPool({ threads: 1, queueLimit: 1 });
     pool.admit(1);
