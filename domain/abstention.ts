@@ -37,7 +37,7 @@ export function chooseAbstention(curve: readonly RiskPoint[] | null, targetRisk:
     threshold,
     coverage: accepted / images,
     riskBound: boundOf(chosen),
-    reason: `Of ${images} held-out images, ${accepted} had a confidence of at least ${threshold.toFixed(3)}, and ${wrong} of those were wrong: the next such answer is wrong with a chance of at most ${percent(boundOf(chosen))}.`,
+    reason: `Of ${images} held-out images, ${accepted} had a confidence of at least ${threshold.toFixed(3)}, and ${wrong} of those were wrong: with one more counted as wrong, a share of ${percent(boundOf(chosen))}.`,
   };
 }
 

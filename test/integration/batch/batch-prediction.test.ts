@@ -2,9 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { parquetReadObjects } from 'hyparquet';
 import { z } from 'zod';
 import { batchPredictionViewSchema, batchUploadViewSchema } from '../../../contracts/http-batch-predictions.js';
-import { pageOf, problemSchema } from '../../../contracts/http.js';
+import { pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
 import { batchPrefix, rawImageKey } from '../../../stores/object-keys.js';
+import { poll } from '../../support/api-client.js';
 import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
 import { commitImages, factsOf } from '../../support/dataset-version.js';
 import { picture } from '../../support/ingestion-world.js';
@@ -99,7 +100,11 @@ describe('batch predictions over HTTP', () => {
       `SELECT kind, payload ->> 'failed' AS failed FROM outbox WHERE kind LIKE '%batch%'`,
     );
     expect(told).toEqual([{ kind: 'batch_prediction.completed', failed: '2' }]);
-    const pipeline = await (await fetch(world.served.url + (job.pipeline_url ?? ''))).json();
+    // The run ends a moment after its job.
+    const pipeline = await poll(
+      async () => pipelineSchema.parse(await (await fetch(world.served.url + (job.pipeline_url ?? ''))).json()),
+      ({ status }) => status !== 'running',
+    );
     expect(pipeline).toMatchObject({
       workflow: 'batchPredict',
       status: 'completed',

@@ -147,6 +147,8 @@ describe('tuneModel', () => {
     const runTrialRung = async (input: TrialInput): Promise<TrialScore> => {
       under += 1;
       most = Math.max(most, under);
+      // Until as many are under way as there may be, and a moment more for one too many; the last trial is alone.
+      for (let waitedMs = 0; most < parallel && waitedMs < 10_000; waitedMs += 20) await sleep(20);
       await sleep(100);
       under -= 1;
       return scoreOf(input);
