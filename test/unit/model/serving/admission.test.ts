@@ -83,7 +83,7 @@ describe('admission', () => {
 describe('the margin below the latency target', () => {
   /** The share after many answers, of which every so many-th is late. */
   function shareAfter(everyLate: number): number {
-    const margin = new LatencyMargin();
+    const margin = new LatencyMargin(() => 0);
     for (let answer = 1; answer <= 20_000; answer += 1) margin.note(answer % everyLate === 0 ? 150 : 50, 100);
     return margin.share;
   }
@@ -114,7 +114,7 @@ describe('the margin below the latency target', () => {
   });
 
   it('counts an answer as late that would be too late at its client', () => {
-    const margin = new LatencyMargin();
+    const margin = new LatencyMargin(() => 0);
     const before = margin.share;
     margin.note(95, 100);
     expect(margin.share).toBeLessThan(before);

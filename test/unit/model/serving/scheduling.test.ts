@@ -121,8 +121,8 @@ describe('deadlines', () => {
 
   it('do not bind an answer that is under way', async () => {
     const { pool, started } = await handPool({ threads: 1 });
-    const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 10 }));
-    await sleep(30);
+    const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 200 }));
+    await sleep(300);
     await started[0]?.finish(answers(1));
     expect(await end).toEqual([1]);
   });
