@@ -3,7 +3,8 @@ import { orientationOf, orientationOnly } from './orientation.js';
 const startOfImage = 0xd8;
 const endOfImage = 0xd9;
 const startOfScan = 0xda;
-const comment = 0xfe;
+const quantization = 0xdb;
+const restartInterval = 0xdd;
 const jfif = 0xe0;
 /** Bytes of a JFIF segment without a thumbnail. */
 const jfifBytes = 18;
@@ -106,9 +107,14 @@ function isApplication(marker: number): boolean {
   return marker >= 0xe0 && marker <= 0xef;
 }
 
+/** Frames, tables, scans and restarts; decoders skip some of what else there may be, whatever it holds. */
+function isPicture(marker: number): boolean {
+  const isFrameOrCode = marker >= 0xc0 && marker <= 0xcf;
+  return isFrameOrCode || isRestart(marker) || [startOfScan, quantization, restartInterval].includes(marker);
+}
+
 function isNeeded(bytes: Buffer, { marker, from }: Segment): boolean {
-  if (marker === comment) return false;
-  if (!isApplication(marker)) return true;
+  if (!isApplication(marker)) return isPicture(marker);
   return neededApplications.some((known) => known.marker === marker && startsWith(bytes, from + 4, known.head));
 }
 
