@@ -61,6 +61,6 @@ function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<E
   const { objects, bundleFolder, threads, imageLimits, variant } = deps;
   return loadEngine(
     { fetch: () => fetchBundle(objects, version, bundleFolder), forget: () => forgetBundle(version, bundleFolder) },
-    { threads, queueLimit: threads * 4, limits: imageLimits, variant },
+    { threads, queueLimit: threads * 4, limits: imageLimits, variant, batching: false },
   );
 }

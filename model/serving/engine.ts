@@ -23,6 +23,8 @@ export interface EngineOptions {
   variant?: Variant | 'auto' | undefined;
   /** Requests that would wait longer than this are refused with `overloaded`; 0, the default, leaves it to the queue. */
   latencyTargetMs?: number | undefined;
+  /** Whether batches may be formed where a measurement at load shows that they gain; true by default. */
+  batching?: boolean | undefined;
   /** Told why, whenever a thread ended that nobody ended; it is replaced in any case. */
   onThreadDeath?: (message: string) => void;
   /** Told why a form of the network is not served that the bundle has or that was asked for. */
@@ -106,7 +108,7 @@ async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<
     bundle,
     folder: options.bundleFolder,
     wanted: options.variant ?? 'auto',
-    start: (graph) => start(graph, null),
+    start: (graph) => start(graph, options.batching === false ? 1 : null),
     onRefused: options.onVariantRefused ?? (() => undefined),
   });
   const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;

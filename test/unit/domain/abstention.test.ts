@@ -39,7 +39,7 @@ describe('the choice of an abstention', () => {
     expect(reason).toContain(
       'Of 199 held-out images, 179 had a confidence of at least 0.700, and 8 of those were wrong',
     );
-    expect(reason).toContain('at most 5 %');
+    expect(reason).toContain('a share of 5 %');
   });
 
   it('never abstains where every risk is accepted', () => {
