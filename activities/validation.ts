@@ -50,12 +50,13 @@ async function validateCandidate(
   // A model from elsewhere may know fewer classes than the dataset has; it is judged on those it knows.
   const testSet = examples.filter(({ side, label }) => side === 'test' && candidate.labels.includes(label));
   report({ evaluating: candidate.version, images: testSet.length });
-  const served = await attempt(() => serveTestImages(deps, candidate, testSet), signal);
+  const rival = production && sameLabels(candidate, production) ? production : null;
+  const [served, former] = await serveBoth(deps, [candidate, rival], testSet, signal);
   const decided = decide({
     approval,
     candidate: candidate.evaluation,
     minAccuracy: deps.minAccuracy,
-    ...(await compareWith(deps, { production, candidate, served, testSet }, signal)),
+    ...compareWith({ production, candidate, served, former, testSet }),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
     sameClasses: (production === null || sameLabels(candidate, production)) && knowsItsClasses(candidate, examples),
     ...judge(candidate, served, testSet),
@@ -83,6 +84,23 @@ async function attempt(work: () => Promise<Served>, signal: AbortSignal): Promis
   }
 }
 
+/** A candidate and whom it is compared with go through engines of their own at the same time and share the threads. */
+async function serveBoth(
+  deps: ValidationDependencies,
+  [candidate, rival]: [ModelVersion, ModelVersion | null],
+  testSet: readonly Example[],
+  signal: AbortSignal,
+): Promise<[Served | Unserved, Served | Unserved | null]> {
+  const threads = rival ? Math.max(1, Math.floor(deps.threads / 2)) : deps.threads;
+  const serve = (version: ModelVersion): Promise<Served | Unserved> =>
+    attempt(() => serveTestImages({ ...deps, threads }, version, testSet), signal);
+  // Neither engine is left behind when the other fails.
+  const [served, former] = await Promise.allSettled([serve(candidate), rival && serve(rival)]);
+  if (served.status === 'rejected') throw served.reason;
+  if (former.status === 'rejected') throw former.reason;
+  return [served.value, former.value];
+}
+
 function judge(
   candidate: ModelVersion,
   served: Served | Unserved,
@@ -108,19 +126,22 @@ interface Contest {
   production: ModelVersion | null;
   candidate: ModelVersion;
   served: Served | Unserved;
+  /** Of Production; null when there is nobody to compare with. */
+  former: Served | Unserved | null;
   testSet: readonly Example[];
 }
 
 /** Compares on the same images, or says why that cannot be done; a damaged Production must not block its successor. */
-async function compareWith(
-  deps: ValidationDependencies,
-  { production, candidate, served, testSet }: Contest,
-  signal: AbortSignal,
-): Promise<Pick<GateInput, 'comparison' | 'notCompared'>> {
+function compareWith({
+  production,
+  candidate,
+  served,
+  former,
+  testSet,
+}: Contest): Pick<GateInput, 'comparison' | 'notCompared'> {
   if (production === null) return { comparison: null, notCompared: 'there is no model in Production' };
-  if (!sameLabels(candidate, production)) return { comparison: null, notCompared: 'Production knows other classes' };
+  if (former === null) return { comparison: null, notCompared: 'Production knows other classes' };
   if ('failure' in served) return { comparison: null, notCompared: 'the candidate cannot be served' };
-  const former = await attempt(() => serveTestImages(deps, production, testSet), signal);
   if ('failure' in former) return { comparison: null, notCompared: `Production cannot be served: ${former.failure}` };
   const comparison: Comparison = {
     productionVersion: production.version,
