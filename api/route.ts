@@ -6,7 +6,7 @@ import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf } from './request-context.js';
-import { sendText } from './send.js';
+import { sendBody } from './send.js';
 
 /** Groups of routes, in the order in which the documentation shows them. */
 export const tags = {
@@ -171,7 +171,7 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
     const body: unknown = definition.success.schema.parse(reply.body);
     if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
-    await sendText(input.request, response, textOf(body));
+    await sendBody(input.request, response, bytesOf(body));
   };
   // Not async, so that nothing holds on to the unparsed body while the answer is on its way.
   const handleParsed: RequestHandler = (request, response) =>
@@ -185,8 +185,8 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
   return { ...documented, handlers: [...bodyHandlers(definition.body), handleParsed] };
 }
 
-function textOf(body: unknown): string {
-  if (typeof body === 'string') return body;
+function bytesOf(body: unknown): string | Uint8Array {
+  if (typeof body === 'string' || body instanceof Uint8Array) return body;
   return body === undefined ? '' : JSON.stringify(body);
 }
 

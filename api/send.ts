@@ -12,20 +12,22 @@ const options = { level: 4 };
 const compress = promisify(gzip);
 
 /**
- * Sends a text whose content type is set, compressed when that is worth it and the client takes gzip. Off the event
+ * Sends a body whose content type is set, compressed when that is worth it and the client takes gzip. Off the event
  * loop, so that a long list keeps nobody waiting. Streams do not come through here: they stay as they are.
  */
-export async function sendText(request: Request, response: Response, text: string): Promise<void> {
-  if (text.length < leastBytes || hasStrongTag(response)) {
-    response.send(text);
+export async function sendBody(request: Request, response: Response, body: string | Uint8Array): Promise<void> {
+  // Without it, express would take an array of bytes for an object.
+  const plain = typeof body === 'string' ? body : Buffer.from(body);
+  if (plain.length < leastBytes || !isText(response) || hasStrongTag(response)) {
+    response.send(plain);
     return;
   }
   response.vary('Accept-Encoding');
   if (request.acceptsEncodings('gzip') !== 'gzip') {
-    response.send(text);
+    response.send(plain);
     return;
   }
-  const compressed = await compress(text, options);
+  const compressed = await compress(plain, options);
   if (response.headersSent || response.destroyed) return;
   response.setHeader('Content-Encoding', 'gzip');
   response.send(compressed);
@@ -39,6 +41,11 @@ export async function sendStream(response: Response, bytes: Readable): Promise<v
     if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
     throw error;
   }
+}
+
+/** Pictures are compressed already. */
+function isText(response: Response): boolean {
+  return /^text\/|json|javascript|svg|xml/.test(response.get('Content-Type') ?? '');
 }
 
 /** A strong tag names exact bytes, and comes back in If-Match. */

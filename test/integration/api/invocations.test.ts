@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -174,6 +177,18 @@ describe('invocations', () => {
       expect([plain.headers.get('content-encoding'), plain.headers.get('vary')]).toEqual([null, 'Accept-Encoding']);
       const short = await world.send('/predict', formWith('file', red), { 'accept-encoding': 'gzip' });
       expect(short.headers.get('content-encoding')).toBeNull();
+    });
+
+    it('are the bytes of files where they are files, compressed or not', async () => {
+      const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+      for (const name of ['swagger-ui-bundle.js', 'favicon-32x32.png']) {
+        const file = await readFile(join(folder, name));
+        for (const encoding of ['gzip', 'identity']) {
+          const headers = { 'accept-encoding': encoding };
+          const answer = await fetch(`${world.served.url}/docs/${name}`, { headers });
+          expect(Buffer.from(await answer.arrayBuffer()).equals(file)).toBe(true);
+        }
+      }
     });
 
     it('keep their connections longer than load balancers do', async () => {
