@@ -4,7 +4,7 @@ import { PerennialError } from '../contracts/errors.js';
 import { writeAudit } from './audit.js';
 import { integerColumn, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
-import { readPrediction } from './predictions.js';
+import { readPrediction, type StoredPrediction } from './predictions.js';
 
 const feedbackRow = z.object({
   id: integerColumn,
@@ -121,12 +121,7 @@ export async function addFeedback(
   { predictionId, label, comment }: { predictionId: string; label: string; comment: string | null },
   by: Actor,
 ): Promise<{ feedback: Feedback; repeated: boolean }> {
-  await lockLabelsOf(tx, predictionId);
-  const prediction = await readPrediction(tx, predictionId);
-  if (!prediction) throw unknownPrediction(predictionId);
-  if (prediction.erasedAt !== null) {
-    throw new PerennialError('conflict', `Prediction ${predictionId} was erased on request; it takes no labels.`);
-  }
+  const prediction = await lockForLabels(tx, predictionId);
   const former = await tx.row(
     feedbackRow,
     'SELECT * FROM feedback WHERE prediction_id = $1 AND actor = $2 ORDER BY id DESC LIMIT 1',
@@ -157,9 +152,18 @@ export async function addFeedback(
   return { feedback, repeated: false };
 }
 
-/** One after the other for each prediction, so that "newest" and "again" mean the same to all. */
-export async function lockLabelsOf(tx: Queryable, predictionId: string): Promise<void> {
+/**
+ * A prediction that takes labels, one after the other until the transaction ends, so that "newest" and "again" mean the
+ * same to all. Throws `not_found`, and `conflict` for one that was erased.
+ */
+export async function lockForLabels(tx: Queryable, predictionId: string): Promise<StoredPrediction> {
   await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`feedback ${predictionId}`]);
+  const prediction = await readPrediction(tx, predictionId);
+  if (!prediction) throw unknownPrediction(predictionId);
+  if (prediction.erasedAt !== null) {
+    throw new PerennialError('conflict', `Prediction ${predictionId} was erased on request; it takes no labels.`);
+  }
+  return prediction;
 }
 
 /** What an id gets that no prediction has. */

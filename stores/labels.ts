@@ -6,9 +6,9 @@ import { predictionRecordSchema } from '../contracts/predictions.js';
 import { writeAudit } from './audit.js';
 import { integerColumn, timestampColumn } from './columns.js';
 import type { Database, Queryable } from './database.js';
-import { addFeedback, lockLabelsOf, unknownPrediction } from './feedback.js';
+import { addFeedback, lockForLabels } from './feedback.js';
 import { pageOfRows, sequenceOfToken, type Page } from './page.js';
-import { readPrediction, type StoredPrediction } from './predictions.js';
+import type { StoredPrediction } from './predictions.js';
 
 const decisionRow = z.object({
   id: integerColumn,
@@ -140,12 +140,7 @@ async function decide(
   by: Actor,
 ): Promise<{ decision: LabelDecision; repeated: boolean }> {
   const { predictionId, decision, label, newClass } = asked;
-  await lockLabelsOf(tx, predictionId);
-  const prediction = await readPrediction(tx, predictionId);
-  if (!prediction) throw unknownPrediction(predictionId);
-  if (prediction.erasedAt !== null) {
-    throw new PerennialError('conflict', `Prediction ${predictionId} was erased on request; it takes no labels.`);
-  }
+  const prediction = await lockForLabels(tx, predictionId);
   const former = await tx.row(
     decisionRow,
     'SELECT * FROM label_decisions WHERE prediction_id = $1 ORDER BY id DESC LIMIT 1',

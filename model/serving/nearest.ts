@@ -1,3 +1,5 @@
+import { unitVector } from '../features/unit-vectors.js';
+
 /** Vectors that a version's predictions are held against, in shared memory: one copy for all threads. */
 export interface SharedReferences {
   /** Unit vectors, one after the other. */
@@ -37,12 +39,6 @@ export function nearest(
 /** The distance of two unit vectors by their product, which rounding may take beyond 1. */
 export function distanceOf(product: number): number {
   return Math.sqrt(Math.max(0, 2 - 2 * product));
-}
-
-/** The direction of a vector; of a vector of zeros, itself. */
-function unitVector(vector: Float32Array): Float32Array {
-  const length = lengthOf(vector);
-  return length === 0 ? vector : vector.map((value) => value / length);
 }
 
 export function lengthOf(vector: Float32Array): number {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
 import { startServingWorld, type ServingWorld } from './world.js';
@@ -59,8 +60,4 @@ async function swapTo({ api, modelName }: ServingWorld, version: number): Promis
   const path = `/api/v1/mlops/models/${modelName}/rollback`;
   const { status, body } = await api.post(path, { version, reason: 'bench' });
   if (status !== 200) throw new Error(`the rollback answered ${status}: ${JSON.stringify(body)}`);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,7 +4,7 @@ import { feedbackBatchViewSchema, predictionDetailViewSchema } from '../../../co
 import { predictionSchema } from '../../../contracts/http.js';
 import { predictionRecordSchema } from '../../../contracts/predictions.js';
 import { uuid7 } from '../../../platform/uuid7.js';
-import { lockLabelsOf } from '../../../stores/feedback.js';
+import { lockForLabels } from '../../../stores/feedback.js';
 import { createPredictionStore } from '../../../stores/predictions.js';
 import { formWith, problemOf, redImage, serves, startApi, type ServedApi } from '../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../support/services.js';
@@ -151,7 +151,7 @@ describe('feedback', () => {
         const decision = ['label', 'skip'][random(2)] ?? '';
         // As the store does, one after the other for each prediction.
         return database.transaction(async (tx) => {
-          await lockLabelsOf(tx, prediction_id ?? '');
+          await lockForLabels(tx, prediction_id ?? '');
           await tx.query(
             `INSERT INTO label_decisions (prediction_id, prediction_created_at, model_name, version, predicted, decision, label)
              SELECT id, created_at, model_name, version, predicted, $2, $3 FROM predictions WHERE id = $1`,
