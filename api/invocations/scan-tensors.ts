@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inputSize } from '../../contracts/training.js';
+import { parseQueue } from '../parse-queue.js';
 import { imageBytes, mostImages } from '../tensors.js';
 
 /** Images that came as nothing but lists of numbers. */
@@ -27,7 +27,7 @@ export async function scanTensors(body: Buffer): Promise<ScannedTensors | null> 
     const after = expect(body, at, comma);
     if (after < 0) return endsAfter(body, at) ? { pixels: pixels.slice(0, count * imageBytes), count } : null;
     at = after;
-    await nextTurn();
+    await parseQueue.turn();
   }
   return null;
 }

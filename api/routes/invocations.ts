@@ -10,7 +10,7 @@ import { readInvocation, type Invocation } from '../invocations/read-invocation.
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { predictEach } from '../predict-each.js';
-import { readBody } from '../raw-body.js';
+import { receiveInTurn } from '../receive-in-turn.js';
 import { defineRoute, json, nothing, rawBody, text, type Route } from '../route.js';
 import { mostImages } from '../tensors.js';
 import { imageProblems } from './prediction.js';
@@ -79,8 +79,8 @@ function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Rout
     problems: [...imageProblems, 'invalid_tensor'],
     async handle({ request }) {
       const job = { route: 'invocations', ...deadlineOf(request) } as const;
-      predictor.admit(1, job);
-      const answers = await predictAll(predictor, await receive(request, () => predictor.admit(1, job)), job);
+      const { invocation, receivedAt } = await receive(request, (at) => predictor.admit(1, { ...job, receivedAt: at }));
+      const answers = await predictAll(predictor, invocation, { ...job, receivedAt });
       return {
         body: { predictions: answers.map(({ prediction }) => prediction.probabilities) },
         headers: { [idsHeader]: answers.map(({ predictionId }) => predictionId).join(',') },
@@ -90,17 +90,18 @@ function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Rout
 }
 
 /** Apart from what waits for the prediction, so that the body is gone by then. */
-async function receive(request: Request, admit: () => void): Promise<Invocation> {
+async function receive(
+  request: Request,
+  admit: (receivedAt: number) => void,
+): Promise<{ invocation: Invocation; receivedAt: number }> {
   const type = mediaTypeOf(request);
   if (type !== 'application/json' && request.headers['content-length'] !== '0') {
     const sent = type === '' ? 'a body without a content type' : type;
     throw new PerennialError('unsupported_type', `Send application/json, not ${sent}.`);
   }
   requireUtf8(request);
-  const body = await readBody(request, maxJsonBytes);
-  // Again: reading took its time, and parsing takes more of it than refusing.
-  admit();
-  return readInvocation(body);
+  const { body, receivedAt } = await receiveInTurn(request, maxJsonBytes, admit);
+  return { invocation: await readInvocation(body), receivedAt };
 }
 
 /** All images or none: the protocol has no row for one that failed. */

@@ -7,7 +7,7 @@ import { deadlineOf, timeoutHeaders } from '../deadline.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import type { PredictionRequest } from '../predictor.js';
-import { readBody } from '../raw-body.js';
+import { receiveInTurn } from '../receive-in-turn.js';
 import { contextOf } from '../request-context.js';
 import { defineRoute, json, nothing, rawBody, type Route } from '../route.js';
 import { answerOf, type InferAnswer } from '../v2/answer.js';
@@ -80,19 +80,24 @@ async function infer(deps: Needed, path: ModelPath, request: Request): Promise<I
   findModel(deps, path);
   const job = { route: 'v2', ...deadlineOf(request) } as const;
   requireTensors(request);
-  const { question, input } = await receive(request, () => deps.predictor.admit(1, job));
+  const { question, input, receivedAt } = await receive(request, (at) =>
+    deps.predictor.admit(1, { ...job, receivedAt: at }),
+  );
   // Another version may have come while the body did.
   findModel(deps, path);
-  return answerOf(await predictInput(deps.predictor, input, withTimeout(job, question, request)), question);
+  return answerOf(
+    await predictInput(deps.predictor, input, withTimeout({ ...job, receivedAt }, question, request)),
+    question,
+  );
 }
 
 /** Apart from what waits for the prediction, so that the body is gone by then. */
-async function receive(request: Request, admit: () => void): Promise<ReturnType<typeof readQuestion>> {
-  admit();
-  const body = await readBody(request, maxBodyBytes);
-  // Again: reading took its time, and parsing takes more of it than refusing.
-  admit();
-  return readQuestion(body, request.get(v2HeaderLength));
+async function receive(
+  request: Request,
+  admit: (receivedAt: number) => void,
+): Promise<ReturnType<typeof readQuestion> & { receivedAt: number }> {
+  const { body, receivedAt } = await receiveInTurn(request, maxBodyBytes, admit);
+  return { ...readQuestion(body, request.get(v2HeaderLength)), receivedAt };
 }
 
 /** The earlier of the header's deadline and that of the protocol's parameter, which is in microseconds. */

@@ -1,6 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const loopback = '127.0.0.1';
+/** Linux gives away 32768 and above, macOS and Windows 49152 and above. */
+const [firstPort, lastPort] = [10_000, 29_999];
 
 /** Whether a server could listen on this port of the loopback address now. */
 export function isPortFree(port: number, host = loopback): Promise<boolean> {
@@ -11,24 +14,17 @@ export function isPortFree(port: number, host = loopback): Promise<boolean> {
   });
 }
 
-/** Free ports of the loopback address, all different. */
+/**
+ * Free ports of the loopback address, all different, from below the range that systems give to connections and to
+ * servers which ask for any port: between this look and its use, nobody gets one of them by chance.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
-  const ports = servers.map(({ port }) => port);
-  await Promise.all(servers.map(({ close }) => close()));
-  return ports;
-}
-
-function listenAnywhere(): Promise<{ port: number; close: () => Promise<void> }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, loopback, () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') reject(new Error('no port was given'));
-      else resolve({ port: address.port, close: () => new Promise((closed) => server.close(() => closed())) });
-    });
-  });
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(firstPort, lastPort + 1);
+    if (!ports.has(port) && (await isPortFree(port))) ports.add(port);
+  }
+  return [...ports];
 }
 
 /** Whether an HTTP server answers with a status that `accept` likes. */

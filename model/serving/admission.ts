@@ -21,6 +21,8 @@ export interface Load {
   usableShare: number;
   /** Moving mean of the time a thread takes for an image; null before the first. */
   imageMs: number | null;
+  /** What of its latency has passed already. */
+  elapsedMs: number;
 }
 
 export interface AdmissionOptions {
@@ -44,17 +46,16 @@ export function refusalOf(load: Load, options: AdmissionOptions, now: number): P
       waitMs(load, load.beforeLast + load.images),
     );
   }
-  if (load.free || load.imageMs === null) return null;
-  const firstMs = waitMs(load, load.beforeFirst) + load.imageMs;
-  const lastMs = waitMs(load, load.beforeLast + load.images - 1) + load.imageMs;
   const { latencyTargetMs } = options;
-  if (load.lane === 'interactive' && latencyTargetMs > 0 && firstMs > load.usableShare * latencyTargetMs) {
+  const latencyMs = load.elapsedMs + answerMs(load, load.beforeFirst);
+  if (load.lane === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
-      `An answer would take ${Math.ceil(firstMs)} ms, near or beyond the target of ${latencyTargetMs} ms.`,
-      firstMs,
+      `An answer would take ${Math.ceil(latencyMs)} ms, near or beyond the target of ${latencyTargetMs} ms.`,
+      latencyMs,
     );
   }
+  const lastMs = answerMs(load, load.beforeLast + load.images - 1);
   if (now + lastMs > load.deadlineAt) {
     const leftMs = Math.ceil(load.deadlineAt - now);
     const sentence = `An answer would take ${Math.ceil(lastMs)} ms; the deadline of the request leaves ${leftMs} ms.`;
@@ -69,6 +70,11 @@ export function deadlineExceeded(): PerennialError {
     'deadline_exceeded',
     'The deadline of the request passed before a thread was free for it. Allow more time, or send it again later.',
   );
+}
+
+/** Until the answer of what comes behind so many images; no time that is known where a thread is free for it. */
+function answerMs(load: Load, images: number): number {
+  return load.free || load.imageMs === null ? 0 : waitMs(load, images) + load.imageMs;
 }
 
 /** Until a thread has done what comes first. */

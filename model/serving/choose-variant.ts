@@ -1,7 +1,7 @@
 import type { Variant } from '../../contracts/bundle.js';
-import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { messageOf } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
-import type { JobOutcome } from './messages.js';
+import { runPixels } from './measure-pace.js';
 import { checkProbe } from './probe.js';
 import type { ServedBundle } from './read-bundle.js';
 import type { Thread } from './thread.js';
@@ -11,8 +11,6 @@ export interface Candidate {
   variant: Variant;
   thread: Thread;
 }
-
-type Answer = Extract<JobOutcome, { type: 'answer' }>;
 
 export interface VariantTrial {
   bundle: Pick<ServedBundle, 'manifest' | 'graphs'>;
@@ -61,7 +59,7 @@ async function fasterOf(int8: Candidate, fp32: Candidate): Promise<Candidate> {
 }
 
 async function inferenceMs({ thread }: Candidate): Promise<number> {
-  const { inferMs } = await predictPixels(thread, new Uint8Array(pixelBytes), 1);
+  const { inferMs } = await runPixels(thread, new Uint8Array(pixelBytes), 1);
   return inferMs;
 }
 
@@ -89,7 +87,7 @@ async function startProbed(
   const thread = await start(graph);
   try {
     await checkProbe({ folder, manifest: bundle.manifest, variant }, async (bytes, count) => {
-      const { rows } = await predictPixels(thread, bytes, count);
+      const { rows } = await runPixels(thread, bytes, count);
       return rows.map(({ probabilities }) => probabilities);
     });
     return thread;
@@ -97,12 +95,4 @@ async function startProbed(
     await thread.close();
     throw error;
   }
-}
-
-async function predictPixels(thread: Thread, bytes: Uint8Array, count: number): Promise<Answer> {
-  const outcome = await thread.run([{ kind: 'pixels', bytes, count }]);
-  if (outcome.type === 'died') throw new PerennialError('bundle_invalid', `The thread ended (${outcome.message}).`);
-  const [answer] = outcome.outcomes;
-  if (answer?.type === 'answer') return answer;
-  throw new PerennialError('bundle_invalid', answer?.message ?? 'There was no answer.');
 }

@@ -4,6 +4,7 @@ import type { Explanation, ExplainOptions, Prediction } from './answers.js';
 import type { ReleaseReason } from './batch-limit.js';
 import { chooseVariant } from './choose-variant.js';
 import type { Lane } from './job-queue.js';
+import { measurePace } from './measure-pace.js';
 import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
 import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';
@@ -38,6 +39,8 @@ export interface JobOptions {
   lane?: Lane;
   /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
   deadlineAt?: number;
+  /** The moment, in the same time, from which the latency counts that has a target: this one unless given. */
+  receivedAt?: number;
 }
 
 /** A loaded model. */
@@ -48,7 +51,7 @@ export interface Engine {
   readonly variant: Variant;
   /** What its confidence means; null for bundles that do not say. */
   readonly calibration: Calibration | null;
-  /** Images that wait for a free thread. */
+  /** Images that no thread works on yet. */
   readonly waiting: number;
   /**
    * Throws what a prediction on so many images would be refused with at this moment, and does nothing else: work before
@@ -102,24 +105,25 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<LoadedModel> {
   const { limits } = options;
   const references = bundle.references?.shared ?? null;
-  const start = (model: Uint8Array, batchSize: number | null): Promise<Thread> =>
-    startThread({ model, limits, references, batchSize });
+  const start = (graph: Uint8Array): Promise<Thread> => startThread({ model: graph, limits, references });
   const { variant, thread } = await chooseVariant({
     bundle,
     folder: options.bundleFolder,
     wanted: options.variant ?? 'auto',
-    start: (graph) => start(graph, options.batching === false ? 1 : null),
+    start,
     onRefused: options.onVariantRefused ?? (() => undefined),
   });
   const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;
+  const batchSize = options.batching === false ? 1 : await measurePace(thread);
   const started = [thread];
   const pool = await ThreadPool.create({
     threads: Math.max(1, options.threads),
+    batchSize,
     queueLimit: options.queueLimit,
     latencyTargetMs: options.latencyTargetMs ?? 0,
-    start: async () => started.pop() ?? start(graph, thread.pace.batchSize),
+    start: async () => started.pop() ?? start(graph),
     onDeath: options.onThreadDeath ?? (() => undefined),
     onBatch: options.onBatch,
   });
-  return { pool, labels: bundle.manifest.labels, variant, references: bundle.references };
+  return { pool, batchSize, labels: bundle.manifest.labels, variant, references: bundle.references };
 }

@@ -20,6 +20,8 @@ export interface Ticket {
 export interface JobRequest {
   readonly lane: Lane;
   readonly acceptedAt: number;
+  /** The moment from which its latency counts. */
+  readonly receivedAt: number;
   /** The moment from which its answer is of no use any more. */
   readonly deadlineAt: number;
   /** Jobs it began with. */
@@ -57,14 +59,15 @@ export class JobQueue {
     this.#images[request.lane] += imagesOf(request.waiting);
   }
 
-  /** Lets a job that a thread has lost in again, first of its lane. */
+  /** Lets a job that a thread has lost in again, before all in its lane that came later. */
   putBack(ticket: Ticket): void {
     const { request } = ticket;
     const lane = this.#lanes[request.lane];
     const at = lane.indexOf(request);
     if (at !== -1) lane.splice(at, 1);
     request.waiting.unshift(ticket);
-    lane.unshift(request);
+    const later = lane.findIndex(({ acceptedAt }) => acceptedAt >= request.acceptedAt);
+    lane.splice(later === -1 ? lane.length : later, 0, request);
     this.#images[request.lane] += ticket.images;
   }
 

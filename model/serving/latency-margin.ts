@@ -2,7 +2,10 @@ const largestShare = 0.85;
 const smallestShare = 0.3;
 /** An answer has a way to go yet from here: it counts as late from this share of the target on. */
 const lateShare = 0.9;
-/** One late answer takes back what two hundred in time have added: it settles where one in two hundred is late. */
+/**
+ * A late answer takes back what two hundred in time have added: it settles where one in two hundred is late. All that
+ * were in work when something held the machine up come late together: they count as one for as long as the target.
+ */
 const whenLate = 0.9;
 const whenInTime = 1.0005;
 /** What nothing has been heard of for so long is forgotten, by so much a second. */
@@ -18,6 +21,7 @@ export class LatencyMargin {
   readonly #clock: () => number;
   #share = largestShare;
   #notedAt = -Infinity;
+  #cutAt = -Infinity;
 
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
@@ -30,8 +34,12 @@ export class LatencyMargin {
 
   /** Notes the time of an answer that had to wait for its thread. */
   note(latencyMs: number, targetMs: number): void {
-    const factor = latencyMs > lateShare * targetMs ? whenLate : whenInTime;
+    const now = this.#clock();
+    const isLate = latencyMs > lateShare * targetMs;
+    const isCounted = isLate && now - this.#cutAt < targetMs;
+    if (isLate && !isCounted) this.#cutAt = now;
+    const factor = isCounted ? 1 : isLate ? whenLate : whenInTime;
     this.#share = Math.min(largestShare, Math.max(smallestShare, factor * this.share));
-    this.#notedAt = this.#clock();
+    this.#notedAt = now;
   }
 }

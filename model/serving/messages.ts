@@ -10,11 +10,10 @@ export interface ThreadSetup {
   model: Uint8Array;
   limits: ImageLimits;
   references: SharedReferences | null;
-  /** Images the graph is given at once; null lets the thread measure which number is fastest. */
-  batchSize: number | null;
 }
 
 // Not z.instanceof: its inferred type would shut out bytes in shared memory.
+const positive = z.number().int().positive();
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const vectorsSchema = z.custom<Float32Array>((value) => value instanceof Float32Array);
 
@@ -24,13 +23,12 @@ export const threadSetupSchema = z.object({
   references: z
     .object({ features: vectorsSchema, dimensions: z.number(), covering: z.number(), rows: z.number() })
     .nullable(),
-  batchSize: z.number().int().positive().nullable(),
 });
 
-/** One piece of work. Pixels are `count` × 224 × 224 × RGB. */
+/** One piece of work. Pixels are `count` × 224 × 224 × RGB, of which the graph is given `batchSize` at once. */
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('image'), bytes: bytesSchema }),
-  z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: z.number().int().positive() }),
+  z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: positive, batchSize: positive }),
   explainJobSchema,
   overlayJobSchema,
 ]);
@@ -64,17 +62,8 @@ const outcomeSchema = z.discriminatedUnion('type', [
 /** What became of one job. */
 export type JobOutcome = z.infer<typeof outcomeSchema>;
 
-/** How fast a graph is in a thread. */
-const paceSchema = z.object({
-  /** Images the thread gives the graph at once. */
-  batchSize: z.number().int().positive(),
-  /** Time of one image in batches of that size; null when it was not measured. */
-  imageMs: z.number().nullable(),
-});
-export type Pace = z.infer<typeof paceSchema>;
-
 export const replySchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), pace: paceSchema }),
+  z.object({ type: z.literal('ready') }),
   /** One outcome a job, in their order. */
   z.object({ type: z.literal('done'), outcomes: z.array(outcomeSchema) }),
 ]);

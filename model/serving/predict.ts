@@ -11,6 +11,8 @@ import type { RunOptions, ThreadPool } from './thread-pool.js';
 
 /** What turns answers of threads into predictions. */
 export interface LoadedModel {
+  /** Images that the graph gets through fastest at once. */
+  batchSize: number;
   pool: ThreadPool;
   labels: readonly string[];
   variant: Variant;
@@ -41,7 +43,8 @@ export async function predictPixels(
   const jobs = Array.from({ length: Math.ceil(count / imagesPerJob) }, (_, job): Job => {
     const first = job * imagesPerJob;
     const last = Math.min(first + imagesPerJob, count);
-    return { kind: 'pixels', bytes: pixels.subarray(first * pixelBytes, last * pixelBytes), count: last - first };
+    const bytes = pixels.subarray(first * pixelBytes, last * pixelBytes);
+    return { kind: 'pixels', bytes, count: last - first, batchSize: model.batchSize };
   });
   const answers = await model.pool.run(jobs, options);
   return answers.flatMap((answer) => answer.rows.map((row) => readRow(model, row, answer)));

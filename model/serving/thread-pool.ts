@@ -6,15 +6,19 @@ import { LatencyMargin } from './latency-margin.js';
 import type { Job, JobOutcome } from './messages.js';
 import { ThreadCrew } from './thread-crew.js';
 import type { Outcome, Thread } from './thread.js';
-import { Workload } from './workload.js';
+import { Workload, type Batch } from './workload.js';
 
 export interface ThreadPoolOptions extends AdmissionOptions {
   threads: number;
+  /** Images that the graph gets through fastest at once. */
+  batchSize: number;
   start: () => Promise<Thread>;
   /** Told of every thread that ended without being asked to. */
   onDeath: (message: string) => void;
   /** Told how many images a thread is given at once, and why no more. */
   onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
+  /** Batches a thread may have beside the one it works on; 2 unless given. */
+  ahead?: number | undefined;
 }
 
 export interface RunOptions {
@@ -22,21 +26,28 @@ export interface RunOptions {
   lane?: Lane | undefined;
   /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
   deadlineAt?: number | undefined;
+  /** The moment from which the latency counts that has a target: that of the call unless given. */
+  receivedAt?: number | undefined;
 }
 
 /** A job that two threads died of is not given to a third. */
 const lostThreadsAllowed = 1;
+/**
+ * While the graph has a thread, what comes next is decoded beside it. With one batch ahead a thread would still wait for
+ * every other one: it hears of new ones between two runs of the graph only.
+ */
+const usualAhead = 2;
 /** A timer waits no longer. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * Threads that take jobs from one queue, each when it is free. Background jobs are taken when no others wait, and never
- * by the last thread that is left for those. A dead thread is replaced and its jobs given to another.
+ * Threads that take jobs from one queue, each when it is free; when none is, single images that somebody waits for are
+ * given to threads ahead of their turn. Background jobs are taken when no others wait, and never by the last thread
+ * that is left for those. A dead thread is replaced and its jobs given to another.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #queue = new JobQueue();
-  readonly #idle = new Set<Thread>();
   readonly #workload = new Workload();
   readonly #margin = new LatencyMargin();
   readonly #crew: ThreadCrew;
@@ -48,10 +59,10 @@ export class ThreadPool {
     this.#crew = new ThreadCrew({
       ...options,
       onJoin: (thread) => {
-        this.#idle.add(thread);
+        this.#workload.join(thread);
         this.#dispatch();
       },
-      onLeave: (thread) => this.#idle.delete(thread),
+      onLeave: (thread) => this.#workload.leave(thread),
       onStartFailed: (alive) => {
         if (this.#closing !== null && alive === 0) this.#giveUp();
       },
@@ -65,9 +76,9 @@ export class ThreadPool {
     return pool;
   }
 
-  /** Images that wait for a free thread. */
+  /** Images that no thread works on yet. */
   get waiting(): number {
-    return this.#queue.images;
+    return this.#queue.images + this.#workload.following;
   }
 
   /**
@@ -75,13 +86,15 @@ export class ThreadPool {
    * @throws PerennialError overloaded when they would wait too long, deadline_exceeded when they have, no_model after
    * close, or what a job fails with
    */
-  async run(jobs: readonly Job[], { lane = 'interactive', deadlineAt = Infinity }: RunOptions = {}): Promise<Answer[]> {
+  async run(jobs: readonly Job[], options: RunOptions = {}): Promise<Answer[]> {
+    const acceptedAt = performance.now();
+    const { lane = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
+    // What has passed is spent: to refuse it now would not spare much any more.
     this.admit(
       jobs.reduce((sum, job) => sum + imagesIn(job), 0),
       { lane, deadlineAt },
     );
-    const acceptedAt = performance.now();
-    const { request, answers } = requestFor(jobs, { lane, deadlineAt, acceptedAt });
+    const { request, answers } = requestFor(jobs, { lane, deadlineAt, acceptedAt, receivedAt });
     this.#queue.add(request);
     this.#dispatch();
     const stopWatch = this.#watchDeadline(request);
@@ -95,24 +108,27 @@ export class ThreadPool {
   }
 
   /** Throws what `run` would throw at once for so many images, and does nothing else. */
-  admit(images: number, { lane = 'interactive', deadlineAt = Infinity }: RunOptions = {}): void {
+  admit(images: number, { lane = 'interactive', deadlineAt = Infinity, receivedAt }: RunOptions = {}): void {
     if (this.#closing !== null) {
       throw new PerennialError('no_model', 'This model is being put away. Send the request again.');
     }
+    const now = performance.now();
+    const { following } = this.#workload;
     const load = {
       lane,
       images,
       deadlineAt,
-      waiting: this.#queue.imagesIn(lane),
-      beforeFirst: this.#queue.imagesBefore(lane, 1),
-      beforeLast: this.#queue.imagesBefore(lane, images),
-      working: this.#workload.images,
+      waiting: this.#queue.imagesIn(lane) + (lane === 'interactive' ? following : 0),
+      beforeFirst: following + this.#queue.imagesBefore(lane, 1),
+      beforeLast: following + this.#queue.imagesBefore(lane, images),
+      working: this.#workload.working,
       threads: Math.max(1, this.#crew.alive),
-      free: this.#idle.size > 0 && this.#mayTake(lane),
+      free: this.#workload.free.length > 0 && this.#mayTake(lane),
       usableShare: this.#margin.share,
       imageMs: this.#workload.imageMs,
+      elapsedMs: now - (receivedAt ?? now),
     };
-    const refusal = refusalOf(load, this.#options, performance.now());
+    const refusal = refusalOf(load, this.#options, now);
     if (refusal !== null) throw refusal;
   }
 
@@ -134,20 +150,37 @@ export class ThreadPool {
   }
 
   #dispatch(): void {
-    for (const thread of this.#idle) {
-      const tickets = this.#takeFor(thread);
+    for (const thread of this.#workload.free) {
+      const tickets = this.#takeNext();
       if (tickets === null) break;
-      this.#idle.delete(thread);
+      void this.#work(thread, tickets);
+    }
+    for (;;) {
+      const thread = this.#workload.followable(1 + (this.#options.ahead ?? usualAhead));
+      const tickets = thread === null ? null : this.#takeAhead();
+      if (thread === null || tickets === null) break;
       void this.#work(thread, tickets);
     }
     if (this.#queue.images === 0 && this.#workload.isIdle) this.#onDrained?.();
   }
 
-  #takeFor(thread: Thread): Ticket[] | null {
+  #takeNext(): Ticket[] | null {
     const first = this.#takeInTime('interactive');
-    if (first?.job.kind === 'image') return this.#fill(first, thread);
+    if (first?.job.kind === 'image') return this.#fill(first);
     const ticket = first ?? (this.#mayTake('background') ? this.#takeInTime('background') : null);
     return ticket === null ? null : [ticket];
+  }
+
+  #takeAhead(): Ticket[] | null {
+    const first = this.#takeInTime('interactive', (ticket) => this.#canFollow(ticket));
+    if (first === null) return null;
+    return first.job.kind === 'image' ? this.#fill(first) : [first];
+  }
+
+  /** Whether a thread may have a job before or behind another: one that somebody waits for, short, without a past. */
+  #canFollow({ job, images, request, lostThreads }: Ticket): boolean {
+    const isShort = (job.kind === 'image' || job.kind === 'pixels') && images <= this.#options.batchSize;
+    return isShort && request.lane === 'interactive' && lostThreads === 0;
   }
 
   /** Whether a free thread may work for a lane: one must be left for those who do not want to wait. */
@@ -164,12 +197,12 @@ export class ThreadPool {
   }
 
   /** Single images beside the first, as many as a thread does faster at once than one by one. */
-  #fill(first: Ticket, thread: Thread): Ticket[] {
+  #fill(first: Ticket): Ticket[] {
     const { latencyTargetMs } = this.#options;
     const { imageMs } = this.#workload;
-    const waitedMs = performance.now() - first.request.acceptedAt;
+    const waitedMs = performance.now() - first.request.receivedAt;
     // What a thread may have died of has its next thread for itself.
-    const batchSize = first.lostThreads > 0 ? 1 : thread.pace.batchSize;
+    const batchSize = first.lostThreads > 0 ? 1 : this.#options.batchSize;
     const limit = batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs });
     const tickets = [first];
     while (tickets.length < limit.images) {
@@ -183,17 +216,18 @@ export class ThreadPool {
 
   async #work(thread: Thread, tickets: readonly Ticket[]): Promise<void> {
     const [first] = tickets;
-    const lane = first?.request.lane ?? 'interactive';
-    const images = tickets.reduce((sum, ticket) => sum + ticket.images, 0);
-    const startedAt = performance.now();
-    this.#workload.begin(lane, images);
+    const batch: Batch = {
+      lane: first?.request.lane ?? 'interactive',
+      images: tickets.reduce((sum, ticket) => sum + ticket.images, 0),
+      followable: tickets.every((ticket) => this.#canFollow(ticket)),
+      givenAt: performance.now(),
+    };
+    this.#workload.begin(thread, batch);
     const outcome = await thread.run(tickets.map(({ job }) => job)).catch((error: unknown) => notGiven(error, tickets));
-    this.#workload.end(lane, images);
+    const startedAt = this.#workload.end(thread, batch, performance.now());
     if (outcome.type === 'died') {
       for (const ticket of tickets.toReversed()) this.#tryElsewhere(ticket, outcome.message);
     } else {
-      this.#workload.took(performance.now() - startedAt, images);
-      this.#idle.add(thread);
       for (const { request } of tickets) this.#noteLatency(request, startedAt);
       tickets.forEach((ticket, at) => settle(ticket, outcome.outcomes[at], startedAt));
     }
@@ -201,10 +235,10 @@ export class ThreadPool {
   }
 
   /** Learns from requests of one job that waited: those of more are long by what they ask for. */
-  #noteLatency({ lane, jobs, acceptedAt }: JobRequest, startedAt: number): void {
+  #noteLatency({ lane, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
     const { latencyTargetMs } = this.#options;
     if (latencyTargetMs === 0 || lane !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
-    this.#margin.note(performance.now() - acceptedAt, latencyTargetMs);
+    this.#margin.note(performance.now() - receivedAt, latencyTargetMs);
   }
 
   #tryElsewhere(ticket: Ticket, message: string): void {

@@ -2,7 +2,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { onnxNames } from '../../contracts/bundle.js';
 import { inputSize } from '../../contracts/training.js';
 import { pixelBytes } from '../images/decode.js';
-import type { Pace, Row } from './messages.js';
+import type { Row } from './messages.js';
 import { openCoveringRows, type CoveringRows } from './covering-rows.js';
 import type { SharedReferences } from './nearest.js';
 
@@ -84,40 +84,4 @@ function finite(values: Float32Array): number[] {
   // No client could read it, and no figure could be counted from it.
   if (!values.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
   return Array.from(values);
-}
-
-const batchSizes = [1, 2, 4];
-const rounds = 5;
-/** A larger batch makes its images wait for each other, so it must save at least this share of the time. */
-const worthwhileGain = 0.1;
-
-/**
- * Runs a graph until it is warm, and measures which batch size gives the most images a second. The fastest run of each
- * size counts, and sizes take turns: what else the machine does makes runs slower, never faster.
- */
-export async function measurePace({ infer }: ThreadSession): Promise<Pace> {
-  const fastest = new Map<number, number>();
-  for (let round = 0; round < rounds; round += 1) {
-    for (const batchSize of batchSizes) {
-      const imageMs = await timeImage(infer, batchSize);
-      fastest.set(batchSize, Math.min(imageMs, fastest.get(batchSize) ?? Infinity));
-    }
-  }
-  return fastestPace(fastest);
-}
-
-/** The pace to keep, by the time of an image in batches of each size. */
-export function fastestPace(imageMsOf: ReadonlyMap<number, number>): Pace {
-  let best = { batchSize: 1, imageMs: Infinity };
-  for (const [batchSize, imageMs] of imageMsOf) {
-    if (imageMs < (1 - worthwhileGain) * best.imageMs) best = { batchSize, imageMs };
-  }
-  return best;
-}
-
-async function timeImage(infer: ThreadSession['infer'], batchSize: number): Promise<number> {
-  const pixels = new Uint8Array(batchSize * pixelBytes);
-  const startedAt = performance.now();
-  await infer(pixels, batchSize, batchSize);
-  return (performance.now() - startedAt) / batchSize;
 }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
-import { replySchema, type Job, type Pace, type Reply, type ThreadSetup } from './messages.js';
+import { replySchema, type Job, type Reply, type ThreadSetup } from './messages.js';
 
 export type Outcome = Extract<Reply, { type: 'done' }> | { type: 'died'; message: string };
 
@@ -9,11 +9,9 @@ export type Outcome = Extract<Reply, { type: 'done' }> | { type: 'died'; message
  * takes the whole process down.
  */
 export interface Thread {
-  /** What it found of its own speed when it started. */
-  readonly pace: Pace;
   /**
-   * Does some jobs, of which several at once are single images; the next may be given when these are settled. A thread
-   * that is gone answers `died`.
+   * Does some jobs, of which several at once are single images. More may be given meanwhile: those are prepared at once
+   * and answered in their order. A thread that is gone answers `died`.
    */
   run(jobs: readonly Job[]): Promise<Outcome>;
   /** Settles, with the reason, when the thread is gone for whatever reason. */
@@ -36,7 +34,6 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   }
   return {
     ended,
-    pace: first.pace,
     run: async (jobs) => {
       const reply = nextReply();
       // Copies: the originals stay whole for another try, and a view never drags along the buffer it looks at.
@@ -62,28 +59,24 @@ const malformed: Reply = { type: 'done', outcomes: [] };
 type Message = Reply | { type: 'died'; message: string };
 
 function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Promise<string> } {
-  let waiting: ((message: Message) => void) | null = null;
+  const waiting: ((message: Message) => void)[] = [];
   let failure: string | null = null;
   let gone: Message | null = null;
-  const settle = (message: Message): void => {
-    const resolve = waiting;
-    waiting = null;
-    resolve?.(message);
-  };
   // Thrown in here, an error would end the whole process.
-  worker.on('message', (message: unknown) => settle(replySchema.catch(malformed).parse(message)));
+  worker.on('message', (message: unknown) => waiting.shift()?.(replySchema.catch(malformed).parse(message)));
   worker.on('error', (error: unknown) => {
     failure = messageOf(error);
   });
   const ended = new Promise<string>((resolve) => {
     worker.on('exit', (code) => {
       const message = failure ?? `it ended with code ${code}`;
-      gone = { type: 'died', message };
-      settle(gone);
+      const died: Message = { type: 'died', message };
+      gone = died;
+      for (const settle of waiting.splice(0)) settle(died);
       resolve(message);
     });
   });
   const nextReply = (): Promise<Message> =>
-    gone === null ? new Promise((resolve) => (waiting = resolve)) : Promise.resolve(gone);
+    gone === null ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(gone);
   return { nextReply, ended };
 }

@@ -3,9 +3,9 @@ import { errorCodeOf, messageOf } from '../../contracts/errors.js';
 import { decodePixels, pixelBytes, setThreadsPerImage } from '../images/decode.js';
 import { explainInThread, overlayInThread, type ExplainTools } from './explain-job.js';
 import type { ExplainJob, OverlayJob } from './explain/messages.js';
-import { requestSchema, threadSetupSchema, type Job, type JobOutcome, type Pace, type Reply } from './messages.js';
+import { requestSchema, threadSetupSchema, type Job, type JobOutcome, type Reply } from './messages.js';
 import { nearest } from './nearest.js';
-import { measurePace, openSession } from './thread-session.js';
+import { openSession } from './thread-session.js';
 
 /** A thread of the serving engine: its own ONNX Runtime session, its jobs one after the other, decoded right here. */
 const setup = threadSetupSchema.parse(workerData);
@@ -20,46 +20,86 @@ const tools: ExplainTools = {
   nearest: (features, count) =>
     references === null ? [] : nearest(features, references, { among: references.rows, count }),
 };
-const pace = await warmUp();
+await session.infer(new Uint8Array(pixelBytes), 1, 1);
+let lastAnswer = Promise.resolve();
 
 parentPort?.on('message', (message: unknown) => {
   const request = requestSchema.safeParse(message);
   // A plain Error: the message of zod's own is lost on its way out of the thread.
   if (!request.success) throw new Error(`The request is malformed: ${request.error.message}`);
-  if (request.data === null) void end();
-  else void answerAll(request.data).then((outcomes) => reply({ type: 'done', outcomes }));
+  if (request.data === null) void lastAnswer.then(end);
+  else answerInTurn(request.data);
 });
-reply({ type: 'ready', pace });
+reply({ type: 'ready' });
 
-async function warmUp(): Promise<Pace> {
-  if (setup.batchSize === null) return measurePace(session);
-  await session.infer(new Uint8Array(pixelBytes), 1, 1);
-  return { batchSize: setup.batchSize, imageMs: null };
+/** Decodes at once, while the graph works for the jobs before, and answers when it is their turn. */
+function answerInTurn(jobs: readonly Job[]): void {
+  const prepared = Promise.all(jobs.map(prepare));
+  lastAnswer = lastAnswer.then(async () => reply({ type: 'done', outcomes: await answerAll(await prepared) }));
 }
 
-async function answerAll(jobs: readonly Job[]): Promise<JobOutcome[]> {
-  const [only, ...others] = jobs;
-  if (only !== undefined && others.length === 0) return [await answer(only)];
-  return answerTogether(jobs);
+interface Pixels {
+  kind: 'pixels';
+  bytes: Uint8Array;
+  count: number;
+  batchSize: number;
+  decodeMs: number;
 }
+type Prepared = Pixels | ExplainJob | OverlayJob | { kind: 'refused'; error: unknown };
 
-async function answer(job: Job): Promise<JobOutcome> {
+async function prepare(job: Job): Promise<Prepared> {
+  if (job.kind === 'pixels') return { ...job, decodeMs: 0 };
+  if (job.kind !== 'image') return job;
+  const startedAt = performance.now();
   try {
-    return await (job.kind === 'image' || job.kind === 'pixels' ? predict(job) : explain(job));
+    const bytes = await decodePixels(job.bytes, limits);
+    return { kind: 'pixels', bytes, count: 1, batchSize: 1, decodeMs: performance.now() - startedAt };
   } catch (error) {
-    return refused(error);
+    return { kind: 'refused', error };
   }
 }
 
-type PixelJob = Extract<Job, { kind: 'image' | 'pixels' }>;
+/** Gives the graph all images in one batch; one by one when that fails, for one may have spoilt it for the others. */
+async function answerAll(jobs: readonly Prepared[]): Promise<JobOutcome[]> {
+  const images = jobs.filter((job) => job.kind === 'pixels');
+  const together = images.length > 1 ? await predict(joined(images)).catch(() => null) : null;
+  const outcomes: JobOutcome[] = [];
+  for (const job of jobs) {
+    const isIn = together !== null && job.kind === 'pixels';
+    // The time of the batch: that is how long each of its images took.
+    outcomes.push(
+      isIn ? { ...together, decodeMs: job.decodeMs, rows: together.rows.splice(0, job.count) } : await answer(job),
+    );
+  }
+  return outcomes;
+}
+
+function joined(images: readonly Pixels[]): Pixels {
+  const count = images.reduce((sum, image) => sum + image.count, 0);
+  return {
+    kind: 'pixels',
+    bytes: Buffer.concat(images.map(({ bytes }) => bytes)),
+    count,
+    batchSize: count,
+    decodeMs: 0,
+  };
+}
+
+async function answer(job: Prepared): Promise<JobOutcome> {
+  try {
+    if (job.kind === 'refused') throw job.error;
+    return await (job.kind === 'pixels' ? predict(job) : explain(job));
+  } catch (error) {
+    return { type: 'refused', code: errorCodeOf(error), message: messageOf(error) };
+  }
+}
+
 type Answer = Extract<JobOutcome, { type: 'answer' }>;
 
-async function predict(job: PixelJob): Promise<Answer> {
+async function predict({ bytes, count, batchSize, decodeMs }: Pixels): Promise<Answer> {
   const startedAt = performance.now();
-  const pixels = job.kind === 'image' ? await decodePixels(job.bytes, limits) : job.bytes;
-  const decodedAt = performance.now();
-  const rows = await session.infer(pixels, job.kind === 'image' ? 1 : job.count, pace.batchSize);
-  return { type: 'answer', rows, decodeMs: decodedAt - startedAt, inferMs: performance.now() - decodedAt };
+  const rows = await session.infer(bytes, count, batchSize);
+  return { type: 'answer', rows, decodeMs, inferMs: performance.now() - startedAt };
 }
 
 async function explain(job: ExplainJob | OverlayJob): Promise<Answer> {
@@ -69,36 +109,6 @@ async function explain(job: ExplainJob | OverlayJob): Promise<Answer> {
   const { probabilities, features, explained, decodeMs, inferMs } = await explainInThread(job, tools);
   const near = features === null || references === null ? null : (nearest(features, references)[0] ?? null);
   return { type: 'answer', rows: [{ probabilities, nearest: near }], explained, decodeMs, inferMs };
-}
-
-/** Images at once, decoded side by side and given to the graph in one batch. */
-async function answerTogether(jobs: readonly Job[]): Promise<JobOutcome[]> {
-  const startedAt = performance.now();
-  const decoded = await Promise.all(jobs.map(decodeJob));
-  const decodedAt = performance.now();
-  const pixels = decoded.filter((one) => one instanceof Uint8Array);
-  try {
-    const rows = await session.infer(Buffer.concat(pixels), pixels.length, pixels.length);
-    // Times of the batch: that is how long each of its images took.
-    const times = { decodeMs: decodedAt - startedAt, inferMs: performance.now() - decodedAt };
-    return decoded.map((one) =>
-      one instanceof Uint8Array ? { type: 'answer', rows: rows.splice(0, 1), ...times } : one,
-    );
-  } catch {
-    // One of them may have spoilt it for the others.
-    const outcomes: JobOutcome[] = [];
-    for (const job of jobs) outcomes.push(await answer(job));
-    return outcomes;
-  }
-}
-
-async function decodeJob(job: Job): Promise<Uint8Array | JobOutcome> {
-  if (job.kind === 'image') return decodePixels(job.bytes, limits).catch(refused);
-  return refused(new Error(`Jobs of kind ${job.kind} are given to a thread one by one.`));
-}
-
-function refused(error: unknown): JobOutcome {
-  return { type: 'refused', code: errorCodeOf(error), message: messageOf(error) };
 }
 
 async function end(): Promise<void> {

@@ -1,46 +1,108 @@
 import type { Lane } from './job-queue.js';
+import type { Thread } from './thread.js';
 
 /** What the latest batch counts for in the moving mean of an image's time. */
 const latestShare = 0.1;
 
-/** What threads have in work, and how long they take for an image. */
+/** Jobs that are given to a thread at once. */
+export interface Batch {
+  readonly lane: Lane;
+  readonly images: number;
+  /** Whether another may be given to the thread while this one is in work. */
+  readonly followable: boolean;
+  readonly givenAt: number;
+}
+
+interface Hand {
+  /** What the thread has, in the order in which it works on it. */
+  readonly batches: Batch[];
+  freeSince: number;
+}
+
+/** What threads have in hand, and how long they take for an image. */
 export class Workload {
-  readonly #threads: Record<Lane, number> = { interactive: 0, background: 0 };
-  #images = 0;
+  readonly #hands = new Map<Thread, Hand>();
+  #batches = 0;
   #imageMs: number | null = null;
 
-  /** Images in work. */
-  get images(): number {
-    return this.#images;
+  join(thread: Thread): void {
+    this.#hands.set(thread, { batches: [], freeSince: 0 });
   }
 
-  /** Moving mean of the time from giving a thread an image to its answer; null before the first. */
+  leave(thread: Thread): void {
+    this.#hands.delete(thread);
+  }
+
+  /** Threads with nothing to do, first the one that has been free for longest. */
+  get free(): Thread[] {
+    const free = [...this.#hands].filter(([, { batches }]) => batches.length === 0);
+    return free.sort(([, one], [, other]) => one.freeSince - other.freeSince).map(([thread]) => thread);
+  }
+
+  /** The thread with least to do of those that may get another batch while they work; null when each has `most`. */
+  followable(most: number): Thread | null {
+    let least: [Thread, number] | null = null;
+    for (const [thread, { batches }] of this.#hands) {
+      const takesMore = batches.length > 0 && batches.length < most && batches.every(({ followable }) => followable);
+      if (takesMore && batches.length < (least?.[1] ?? Infinity)) least = [thread, batches.length];
+    }
+    return least?.[0] ?? null;
+  }
+
+  /** Images that threads work on. */
+  get working(): number {
+    return this.#sum(({ batches: [first] }) => first?.images ?? 0);
+  }
+
+  /** Images that threads have besides, to go on with. */
+  get following(): number {
+    return this.#sum(({ batches }) => imagesOf(batches.slice(1)));
+  }
+
+  /** Moving mean of the time a thread works for an image that somebody waits for; null before the first. */
   get imageMs(): number | null {
     return this.#imageMs;
   }
 
   /** Threads at work for a lane. */
   threadsFor(lane: Lane): number {
-    return this.#threads[lane];
+    return this.#sum(({ batches: [first] }) => (first?.lane === lane ? 1 : 0));
   }
 
+  /** Whether nothing is in hand, of threads that are gone either. */
   get isIdle(): boolean {
-    return this.#threads.interactive + this.#threads.background === 0;
+    return this.#batches === 0;
   }
 
-  begin(lane: Lane, images: number): void {
-    this.#threads[lane] += 1;
-    this.#images += images;
+  begin(thread: Thread, batch: Batch): void {
+    this.#hands.get(thread)?.batches.push(batch);
+    this.#batches += 1;
   }
 
-  end(lane: Lane, images: number): void {
-    this.#threads[lane] -= 1;
-    this.#images -= images;
+  /** Takes a batch out of hand. Gives the moment from which the thread worked on it. */
+  end(thread: Thread, batch: Batch, now: number): number {
+    this.#batches -= 1;
+    const hand = this.#hands.get(thread);
+    if (hand === undefined) return batch.givenAt;
+    hand.batches.splice(hand.batches.indexOf(batch), 1);
+    const startedAt = Math.max(batch.givenAt, hand.freeSince);
+    hand.freeSince = now;
+    // Work that has time is of another kind; what it takes says nothing of those who wait.
+    if (batch.lane === 'interactive') this.#note((now - startedAt) / batch.images);
+    return startedAt;
   }
 
-  /** Notes how long a thread took for images. */
-  took(ms: number, images: number): void {
-    const each = ms / images;
-    this.#imageMs = this.#imageMs === null ? each : (1 - latestShare) * this.#imageMs + latestShare * each;
+  #note(imageMs: number): void {
+    this.#imageMs = this.#imageMs === null ? imageMs : (1 - latestShare) * this.#imageMs + latestShare * imageMs;
   }
+
+  #sum(figure: (hand: Hand) => number): number {
+    let sum = 0;
+    for (const hand of this.#hands.values()) sum += figure(hand);
+    return sum;
+  }
+}
+
+function imagesOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { images }) => sum + images, 0);
 }

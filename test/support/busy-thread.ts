@@ -2,13 +2,12 @@ import type { Job, JobOutcome } from '../../model/serving/messages.js';
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
 export interface ThreadDoubleOptions {
-  batchSize: number;
   /** Which of all calls, counted from 1, cost a thread its life. */
   deaths: readonly number[];
 }
 
 /** Threads that answer every image with the first byte of its job, a turn of the event loop later. */
-export function createThreadDouble({ batchSize, deaths }: ThreadDoubleOptions): { start: () => Promise<Thread> } {
+export function createThreadDouble({ deaths }: ThreadDoubleOptions): { start: () => Promise<Thread> } {
   let calls = 0;
   const start = (): Promise<Thread> => {
     let end: (message: string) => void = () => undefined;
@@ -24,7 +23,7 @@ export function createThreadDouble({ batchSize, deaths }: ThreadDoubleOptions): 
       end('closed');
       return Promise.resolve();
     };
-    return Promise.resolve({ pace: { batchSize, imageMs: 1 }, ended, run, close });
+    return Promise.resolve({ ended, run, close });
   };
   return { start };
 }

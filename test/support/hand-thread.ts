@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Job, JobOutcome, Pace } from '../../model/serving/messages.js';
+import { errorCodeOf } from '../../contracts/errors.js';
+import type { Answer } from '../../model/serving/job-queue.js';
+import type { Job, JobOutcome } from '../../model/serving/messages.js';
 import { ThreadPool, type ThreadPoolOptions } from '../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
-/** A thread whose jobs the test ends by hand. */
+/** A thread whose jobs the test ends by hand, in the order it was given them. */
 export interface HandThread extends Thread {
   /** All jobs it was given, and the sizes of the batches they came in. */
   jobs: Job[];
@@ -11,28 +13,28 @@ export interface HandThread extends Thread {
   finish(outcome: Outcome): Promise<void>;
 }
 
-export function handThread(pace: Pace = { batchSize: 1, imageMs: null }): HandThread {
+export function handThread(): HandThread {
   const jobs: Job[] = [];
   const batches: number[] = [];
-  let settle: (outcome: Outcome) => void = () => undefined;
+  const settles: ((outcome: Outcome) => void)[] = [];
   let end: (message: string) => void = () => undefined;
   const ended = new Promise<string>((resolve) => (end = resolve));
   return {
     jobs,
     batches,
     ended,
-    pace,
     run: (given) => {
       jobs.push(...given);
       batches.push(given.length);
-      return new Promise((resolve) => (settle = resolve));
+      return new Promise((resolve) => settles.push(resolve));
     },
     close: () => {
       end('closed');
       return Promise.resolve();
     },
     finish: async (outcome) => {
-      settle(outcome);
+      const settled = outcome.type === 'died' ? settles.splice(0) : settles.splice(0, 1);
+      for (const settle of settled) settle(outcome);
       if (outcome.type === 'died') end(outcome.message);
       await sleep(1);
     },
@@ -45,23 +47,25 @@ export interface HandPool {
   deaths: string[];
 }
 
-/** A pool of threads that the test moves by hand; `failures` are what later starts fail with. */
-export async function handPool(
-  options: Partial<ThreadPoolOptions> & { pace?: Pace },
-  failures: Error[] = [],
-): Promise<HandPool> {
-  const { threads = 1, pace, ...others } = options;
+/**
+ * A pool of threads that the test moves by hand, and that have one batch at a time unless `ahead` says otherwise;
+ * `failures` are what later starts fail with.
+ */
+export async function handPool(options: Partial<ThreadPoolOptions>, failures: Error[] = []): Promise<HandPool> {
+  const { threads = 1, ...others } = options;
   const started: HandThread[] = [];
   const deaths: string[] = [];
   const start = (): Promise<Thread> => {
     const failure = started.length >= threads ? failures.shift() : undefined;
     if (failure !== undefined) return Promise.reject(failure);
-    const thread = handThread(pace);
+    const thread = handThread();
     started.push(thread);
     return Promise.resolve(thread);
   };
   const pool = await ThreadPool.create({
     threads,
+    batchSize: 1,
+    ahead: 0,
     queueLimit: 10,
     latencyTargetMs: 0,
     start,
@@ -87,4 +91,14 @@ export function imageJob(mark: number): Job {
 /** The marks of the jobs a thread was given. */
 export function marksOf(thread: HandThread | undefined): (number | undefined)[] {
   return thread?.jobs.map(({ bytes }) => bytes[0]) ?? [];
+}
+
+/** The job of `count` images of pixels; nobody looks into them. */
+export function pixelsJob(mark: number, count: number): Job {
+  return { kind: 'pixels', bytes: Uint8Array.of(mark), count, batchSize: 1 };
+}
+
+/** What a run ends in: its marks, or the code of its failure. */
+export function endOf(run: Promise<Answer[]>): Promise<unknown> {
+  return run.then((found) => found.flatMap(({ rows }) => rows.map((row) => row.probabilities[0])), errorCodeOf);
 }

@@ -1,11 +1,12 @@
 import { PerennialError } from '../../../contracts/errors.js';
 import type { Explanation, ExplainOptions, Neighbour, Prediction } from '../answers.js';
+import type { Job } from '../messages.js';
 import { logitOf, sumOf } from './class-activation.js';
 import type { Explained, ExplainJob, OverlayJob } from './messages.js';
 import { occludedBatches, occlusionMap } from './occlusion.js';
 
 /** What is asked of threads: nothing that takes longer than one batch of pictures. */
-export type ExplainingJob = ExplainJob | OverlayJob | { kind: 'pixels'; bytes: Uint8Array; count: number };
+export type ExplainingJob = ExplainJob | OverlayJob | Extract<Job, { kind: 'pixels' }>;
 
 /** As much of a thread's answer as is needed here. */
 export interface ExplainingAnswer {
@@ -81,7 +82,7 @@ async function occlude<A extends ExplainingAnswer>(
   if (pixels === null) throw new PerennialError('internal', 'The inference thread explained nothing. Send it again.');
   const occluded: (readonly number[])[] = [];
   for (const batch of occludedBatches(pixels)) {
-    const { rows } = await run({ kind: 'pixels', bytes: batch.pixels, count: batch.count });
+    const { rows } = await run({ kind: 'pixels', bytes: batch.pixels, count: batch.count, batchSize: batch.count });
     occluded.push(...rows.map(({ probabilities }) => probabilities));
   }
   const map = occlusionMap(prediction.probabilities, occluded, classIndex);

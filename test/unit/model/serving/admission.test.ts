@@ -19,6 +19,7 @@ function loadOf(part: Partial<Load>): Load {
     free: false,
     usableShare: 0.8,
     imageMs: 10,
+    elapsedMs: 0,
     ...part,
   };
 }
@@ -74,6 +75,13 @@ describe('admission', () => {
     );
   });
 
+  it('counts what has passed of the latency already, for a free thread as well', () => {
+    expect(reasonOf({ beforeFirst: 5, elapsedMs: 45 })).toBe('latency_target');
+    expect(reasonOf({ beforeFirst: 1, elapsedMs: 45 })).toBeNull();
+    expect(reasonOf({ free: true, elapsedMs: 90 })).toBe('latency_target');
+    expect(reasonOf({ free: true, elapsedMs: 70 })).toBeNull();
+  });
+
   it('tells from an error why it was refused', () => {
     expect(shedReasonOf(refusalOf(loadOf({ beforeFirst: 30 }), target, now))).toBe('latency_target');
     expect(shedReasonOf(new Error('another'))).toBe('queue_full');
@@ -83,10 +91,28 @@ describe('admission', () => {
 describe('the margin below the latency target', () => {
   /** The share after many answers, of which every so many-th is late. */
   function shareAfter(everyLate: number): number {
-    const margin = new LatencyMargin(() => 0);
-    for (let answer = 1; answer <= 20_000; answer += 1) margin.note(answer % everyLate === 0 ? 150 : 50, 100);
+    let nowMs = 0;
+    const margin = new LatencyMargin(() => nowMs);
+    for (let answer = 1; answer <= 20_000; answer += 1) {
+      nowMs += 100;
+      margin.note(answer % everyLate === 0 ? 150 : 50, 100);
+    }
     return margin.share;
   }
+
+  it('grows once, not for each of them, when many answers come late together', () => {
+    let nowMs = 0;
+    const margin = new LatencyMargin(() => nowMs);
+    const before = margin.share;
+    for (let answer = 0; answer < 20; answer += 1) {
+      nowMs += 4;
+      margin.note(150, 100);
+    }
+    expect(margin.share).toBeCloseTo(0.9 * before);
+    nowMs += 100;
+    margin.note(150, 100);
+    expect(margin.share).toBeCloseTo(0.81 * before);
+  });
 
   it('grows while more than a hundredth of the answers is late, to no end where nothing would be taken', () => {
     expect(shareAfter(20)).toBeLessThan(0.5);
@@ -102,10 +128,13 @@ describe('the margin below the latency target', () => {
     let nowMs = 0;
     const margin = new LatencyMargin(() => nowMs);
     const before = margin.share;
-    for (let answer = 0; answer < 100; answer += 1) margin.note(3_000, 100);
+    for (let answer = 0; answer < 100; answer += 1) {
+      nowMs += 100;
+      margin.note(3_000, 100);
+    }
     const worst = margin.share;
     expect(worst).toBeLessThan(0.35);
-    nowMs = 500;
+    nowMs += 500;
     expect(margin.share).toBe(worst);
     nowMs = 60_000;
     expect(margin.share).toBe(before);

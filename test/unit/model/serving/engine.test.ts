@@ -151,7 +151,7 @@ describe('the engine', () => {
 describe('a thread that meets what it cannot handle', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
   const start = async (): Promise<Thread> =>
-    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null, batchSize: 1 });
+    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null });
 
   it('dies, says why, and answers died ever after', async () => {
     await writeTinyBundle(folder);
@@ -165,7 +165,14 @@ describe('a thread that meets what it cannot handle', () => {
     await writeTinyBundle(folder);
     const deaths: string[] = [];
     const onDeath = (why: string): unknown => deaths.push(why);
-    const pool = await ThreadPool.create({ threads: 2, queueLimit: 100, latencyTargetMs: 0, start, onDeath });
+    const pool = await ThreadPool.create({
+      threads: 2,
+      batchSize: 1,
+      queueLimit: 100,
+      latencyTargetMs: 0,
+      start,
+      onDeath,
+    });
     const image: Job = { kind: 'image', bytes: await picture('#e00000') };
     const jobs = Array.from({ length: 30 }, (_, index) => (index === 10 ? malformed : image));
     const ends = await Promise.all(jobs.map((job) => pool.run([job]).then(() => 'answered', errorCodeOf)));

@@ -1,23 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import { errorCodeOf, PerennialError } from '../../../../contracts/errors.js';
+import { PerennialError } from '../../../../contracts/errors.js';
 import type { ReleaseReason } from '../../../../model/serving/batch-limit.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
 import type { Job } from '../../../../model/serving/messages.js';
 import type { Thread } from '../../../../model/serving/thread.js';
 import type { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { createThreadDouble } from '../../../support/busy-thread.js';
-import { answers, handPool, handThread, imageJob, marksOf } from '../../../support/hand-thread.js';
-
-/** The job of `count` images of pixels; nobody looks into them. */
-function pixelsJob(mark: number, count: number): Job {
-  return { kind: 'pixels', bytes: Uint8Array.of(mark), count };
-}
-
-/** What a run ends in: its marks, or the code of its failure. */
-function endOf(run: Promise<Answer[]>): Promise<unknown> {
-  return run.then((found) => found.flatMap(({ rows }) => rows.map((row) => row.probabilities[0])), errorCodeOf);
-}
+import { answers, endOf, handPool, handThread, imageJob, marksOf, pixelsJob } from '../../../support/hand-thread.js';
 
 async function detailsOf(run: Promise<Answer[]>): Promise<unknown> {
   const error: unknown = await run.catch((thrown: unknown) => thrown);
@@ -129,11 +119,11 @@ describe('deadlines', () => {
 });
 
 describe('batches', () => {
-  const pace = { batchSize: 4, imageMs: 5 };
+  const batchSize = 4;
 
   it('are as large as the graph gains by, of what waits, and say why they were no larger', async () => {
     const seen: [number, ReleaseReason][] = [];
-    const { pool, started } = await handPool({ pace, onBatch: (images, reason) => seen.push([images, reason]) });
+    const { pool, started } = await handPool({ batchSize, onBatch: (images, reason) => seen.push([images, reason]) });
     const ends = [1, 2, 3, 4, 5, 6, 7].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(answers(1));
     await started[0]?.finish(answers(2, 3, 4, 5));
@@ -148,7 +138,7 @@ describe('batches', () => {
   });
 
   it('hold single images of the interactive lane only', async () => {
-    const { pool, started } = await handPool({ pace });
+    const { pool, started } = await handPool({ batchSize });
     const runs = [
       pool.run([imageJob(1)]),
       pool.run([imageJob(2)], background),
@@ -162,7 +152,7 @@ describe('batches', () => {
   });
 
   it('that a thread died of are tried one by one, and cost only the one that kills', async () => {
-    const { pool, started } = await handPool({ pace });
+    const { pool, started } = await handPool({ batchSize });
     const ends = [0, 1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(answers(0));
     await started[0]?.finish({ type: 'died', message: 'crash' });
@@ -191,12 +181,13 @@ describe('whatever comes, in whatever lane and batch, and whichever threads die'
       requests: fc.array(requestArbitrary, { minLength: 1, maxLength: 30 }),
       threads: fc.integer({ min: 1, max: 3 }),
       batchSize: fc.constantFrom(1, 2, 4),
+      ahead: fc.constantFrom(0, 1, 2),
       deaths: fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 3 }),
     });
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, deaths }) => {
-        const double = createThreadDouble({ batchSize, deaths });
-        const { pool } = await handPool({ threads, queueLimit: 1000, start: double.start });
+      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, ahead, deaths }) => {
+        const double = createThreadDouble({ deaths });
+        const { pool } = await handPool({ threads, batchSize, ahead, queueLimit: 1000, start: double.start });
         const runs = requests.map(({ lane, counts }, at) => pool.run(jobsOf(counts, 8 * at), { lane }));
         const found = await Promise.all(runs.map(endOf));
         await pool.close();
@@ -214,8 +205,8 @@ describe('whatever comes, in whatever lane and batch, and whichever threads die'
   });
 
   it('a pool that is closed meanwhile answers all it took', async () => {
-    const double = createThreadDouble({ batchSize: 2, deaths: [3] });
-    const { pool } = await handPool({ threads: 2, queueLimit: 1000, start: double.start });
+    const double = createThreadDouble({ deaths: [3] });
+    const { pool } = await handPool({ threads: 2, batchSize: 2, ahead: 2, queueLimit: 1000, start: double.start });
     const ends = Array.from({ length: 50 }, (_, mark) => endOf(runIn(pool, mark)));
     await pool.close();
     expect(await Promise.all(ends)).toEqual(Array.from({ length: 50 }, (_, mark) => [mark]));
@@ -245,6 +236,16 @@ describe('admit', () => {
     let tries = 1;
     while (!(await isLetWait())) tries += 1;
     expect(tries).toBeLessThan(40);
+  });
+
+  it('judges by the time of what somebody waits for, not of work that has time', async () => {
+    const { pool, started } = await handPool({ threads: 1, latencyTargetMs: 200 });
+    const slow = endOf(pool.run([imageJob(1)], background));
+    await sleep(500);
+    await started[0]?.finish(answers(1));
+    const ends = [endOf(pool.run([imageJob(2)])), endOf(pool.run([imageJob(3)]))];
+    for (const mark of [2, 3]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all([slow, ...ends])).toEqual([[1], [2], [3]]);
   });
 
   it('says what a request would be refused with, and lets nothing in', async () => {

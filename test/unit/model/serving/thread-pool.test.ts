@@ -110,6 +110,7 @@ describe('ThreadPool', () => {
     const start = (): Promise<Thread> => starts.shift() ?? Promise.reject(new Error('started too often'));
     const creation = ThreadPool.create({
       threads: 2,
+      batchSize: 1,
       queueLimit: 1,
       latencyTargetMs: 0,
       start,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/bundle.js';
 import type { Job } from '../../../../model/serving/messages.js';
-import { fastestPace } from '../../../../model/serving/thread-session.js';
+import { fastestSize, measurePace } from '../../../../model/serving/measure-pace.js';
 import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
@@ -16,7 +16,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'worker-'));
   await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
   const model = await readFile(join(folder, bundleFiles.onnx));
-  thread = await startThread({ model, limits, references: null, batchSize: null });
+  thread = await startThread({ model, limits, references: null });
 });
 
 afterEach(async () => {
@@ -47,15 +47,38 @@ describe('a thread', () => {
     expect(endsOf(await thread.run(jobs.slice(2, 3).concat(jobs.slice(2, 3))))).toEqual([single[2], single[2]]);
   });
 
-  it('knows how fast its graph is', () => {
-    expect(thread.pace.imageMs).toBeGreaterThan(0);
-    expect([1, 2, 4]).toContain(thread.pace.batchSize);
+  it('that is given more while it works answers in the order it was asked, the broken and the slow as well', async () => {
+    const huge = await sharp({ create: { width: 1_000, height: 1_000, channels: 3, background: '#00ff00' } })
+      .png()
+      .toBuffer();
+    const jobs: Job[] = [
+      { kind: 'image', bytes: huge },
+      await imageOf('#ff0000'),
+      { kind: 'image', bytes: Buffer.from('no picture') },
+      { kind: 'pixels', bytes: new Uint8Array(2 * 224 * 224 * 3), count: 2, batchSize: 1 },
+      await imageOf('#0000ff'),
+    ];
+    const single: unknown[] = [];
+    for (const job of jobs) single.push(endsOf(await thread.run([job])));
+    const order: number[] = [];
+    const ends = jobs.map((job, at) =>
+      thread.run([job]).then((outcome) => {
+        order.push(at);
+        return endsOf(outcome);
+      }),
+    );
+    expect(await Promise.all(ends)).toEqual(single);
+    expect(order).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('gets through images fastest in batches of a size that was tried', async () => {
+    expect([1, 2, 4]).toContain(await measurePace(thread));
   });
 });
 
 describe('the pace of a graph', () => {
   it('is that of the smallest batches that larger ones do not beat by a tenth', () => {
-    const pace = (...times: [number, number][]): number => fastestPace(new Map(times)).batchSize;
+    const pace = (...times: [number, number][]): number => fastestSize(new Map(times));
     expect(pace([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
     expect(pace([1, 10], [2, 9.5], [4, 9.2])).toBe(1);
     expect(pace([1, 10], [2, 8], [4, 7.5])).toBe(2);

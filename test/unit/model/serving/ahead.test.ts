@@ -1,0 +1,60 @@
+import { answers, endOf, handPool, imageJob, marksOf, pixelsJob } from '../../../support/hand-thread.js';
+
+const background = { lane: 'background' } as const;
+
+describe('what is given to a thread ahead', () => {
+  it('is single images, to the thread that has least, and no more than it may have', async () => {
+    const { pool, started } = await handPool({ threads: 2, ahead: 1 });
+    const ends = [1, 2, 3, 4, 5].map((mark) => endOf(pool.run([imageJob(mark)])));
+    expect(started.map(marksOf)).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+    expect(pool.waiting).toBe(3);
+    await started[1]?.finish(answers(2));
+    expect(started.map(marksOf)).toEqual([
+      [1, 3],
+      [2, 4, 5],
+    ]);
+    for (const mark of [1, 3]) await started[0]?.finish(answers(mark));
+    for (const mark of [4, 5]) await started[1]?.finish(answers(mark));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5]]);
+  });
+
+  it('waits its turn: what cannot be given ahead is not overtaken, and nothing goes behind it', async () => {
+    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const ends = [imageJob(1), pixelsJob(2, 4), imageJob(3), imageJob(4)].map((job) => endOf(pool.run([job])));
+    expect(marksOf(started[0])).toEqual([1]);
+    await started[0]?.finish(answers(1));
+    expect(marksOf(started[0])).toEqual([1, 2]);
+    await started[0]?.finish(answers(2));
+    expect(marksOf(started[0])).toEqual([1, 2, 3, 4]);
+    for (const mark of [3, 4]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4]]);
+  });
+
+  it('does not go behind work that has time, nor such work behind anything', async () => {
+    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const ends = [endOf(pool.run([imageJob(1)], background)), endOf(pool.run([imageJob(2)]))];
+    expect(marksOf(started[0])).toEqual([1]);
+    await started[0]?.finish(answers(1));
+    ends.push(endOf(pool.run([imageJob(3)], background)));
+    expect(marksOf(started[0])).toEqual([1, 2]);
+    for (const mark of [2, 3]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3]]);
+  });
+
+  it('is tried one by one when the thread dies, and costs only the one that kills', async () => {
+    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const ends = [1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
+    expect(marksOf(started[0])).toEqual([1, 2, 3]);
+    await started[0]?.finish({ type: 'died', message: 'crash' });
+    expect(marksOf(started[1])).toEqual([1]);
+    await started[1]?.finish(answers(1));
+    expect(marksOf(started[1])).toEqual([1, 2]);
+    await started[1]?.finish({ type: 'died', message: 'crash' });
+    expect(marksOf(started[2])).toEqual([3]);
+    await started[2]?.finish(answers(3));
+    expect(await Promise.all(ends)).toEqual([[1], 'internal', [3]]);
+  });
+});
