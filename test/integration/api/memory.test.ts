@@ -1,22 +1,15 @@
-import { setFlagsFromString } from 'node:v8';
 import { gzipSync } from 'node:zlib';
-import { runInNewContext } from 'node:vm';
-import { z } from 'zod';
 import { createApp } from '../../../api/app.js';
 import { listen, type Listening } from '../../../api/listen.js';
 import { problemSchema } from '../../../contracts/http.js';
 import { inputSize } from '../../../contracts/training.js';
 import { emptyDependencies } from '../../support/api-dependencies.js';
 import { poll } from '../../support/api-client.js';
+import { memoryHeld } from '../../support/collect-garbage.js';
 import { fakeEngine, predictionOf, servedOf } from '../../support/fake-model.js';
 import { multipartHeaders, postRaw } from '../../support/raw-request.js';
 
 const json = { 'content-type': 'application/json' };
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  z.custom<() => void>((value) => typeof value === 'function').parse(runInNewContext('gc'))();
-}
 
 describe('the memory that requests take', () => {
   let listening: Listening;
@@ -40,15 +33,13 @@ describe('the memory that requests take', () => {
     const row = `[${Array.from({ length: inputSize }, (_, x) => `[${x},0,255]`).join()}]`;
     const image = `[${Array.from({ length: inputSize }, () => row).join()}]`;
     const body = `{"inputs":[${Array.from({ length: 12 }, () => image).join()}]}`;
-    collectGarbage();
-    const before = process.memoryUsage().heapUsed;
+    const before = memoryHeld().heapUsed;
     const answers = Array.from({ length: 3 }, () => postRaw(`${url}/invocations`, json, [body]));
     await poll(
       () => Promise.resolve(waiting.length),
       (count) => count === answers.length,
     );
-    collectGarbage();
-    const held = process.memoryUsage().heapUsed - before;
+    const held = memoryHeld().heapUsed - before;
     for (const finish of waiting) finish();
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(body.length).toBeGreaterThan(5_000_000);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { inspectImage, nameOfType, sniffFormat } from '../../../../model/images/inspect.js';
+import { memoryHeld } from '../../../support/collect-garbage.js';
 import { limits, pattern, pngClaiming } from './pictures.js';
 
 async function reasonFor(bytes: Uint8Array, within = limits): Promise<string> {
@@ -85,9 +86,9 @@ describe('inspectImage', () => {
       .png({ compressionLevel: 9 })
       .toBuffer();
     expect(bomb.length).toBeLessThan(1_000_000);
-    const before = process.memoryUsage().rss;
+    const before = memoryHeld().rss;
     expect(await reasonFor(bomb)).toBe('too_many_pixels');
-    expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
+    expect(memoryHeld().rss - before).toBeLessThan(50_000_000);
   });
 
   it('holds the limits to the pixel and the byte', async () => {

@@ -7,6 +7,7 @@ import { assembleNetwork } from '../../../../../model/architectures/trained-netw
 import { encodeOnnx } from '../../../../../model/export/onnx-graph.js';
 import { drawSyntheticImage } from '../../../../../model/images/synthetic.js';
 import { createEngine, type Engine } from '../../../../../model/serving/engine.js';
+import { memoryHeld } from '../../../../support/collect-garbage.js';
 import { writeTinyBundle } from '../../../../support/tiny-bundle.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
@@ -67,9 +68,9 @@ describe('an engine that explains', () => {
       }
     };
     await explainTimes(100);
-    const before = process.memoryUsage().rss;
+    const before = memoryHeld().rss;
     await explainTimes(400);
     // A picture that was not let go of takes 150 kB, its overlay as much again: 400 of them could not hide in this.
-    expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
+    expect(memoryHeld().rss - before).toBeLessThan(50_000_000);
   });
 });
