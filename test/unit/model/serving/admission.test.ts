@@ -142,6 +142,21 @@ describe('the margin below the latency target', () => {
     expect(margin.share).toBeCloseTo(0.9 * before);
   });
 
+  it('shrinks soon when answers take far less than they may, and slowly when they take what they may', () => {
+    const sharesAfter = (latencyMs: number): number => {
+      let nowMs = 0;
+      const margin = new LatencyMargin(() => nowMs);
+      for (let cut = 0; cut < 10; cut += 1) {
+        nowMs += 100;
+        margin.note(150, 100);
+      }
+      for (let answer = 0; answer < 300; answer += 1) margin.note(latencyMs, 100);
+      return margin.share;
+    };
+    expect(sharesAfter(10)).toBeGreaterThan(0.5);
+    expect(sharesAfter(35)).toBeLessThan(0.4);
+  });
+
   it('counts an answer as late that would be too late at its client', () => {
     const margin = new LatencyMargin(() => 0);
     const before = margin.share;
