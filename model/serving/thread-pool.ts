@@ -172,6 +172,8 @@ export class ThreadPool {
   }
 
   #takeAhead(): Ticket[] | null {
+    // A thread that works in the background comes free before long, and then has time at once.
+    if (this.#workload.threadsFor('background') > 0) return null;
     const first = this.#takeInTime('interactive', (ticket) => this.#canFollow(ticket));
     if (first === null) return null;
     return first.job.kind === 'image' ? this.#fill(first) : [first];
@@ -183,9 +185,14 @@ export class ThreadPool {
     return isShort && request.lane === 'interactive' && lostThreads === 0;
   }
 
-  /** Whether a free thread may work for a lane: one must be left for those who do not want to wait. */
+  /**
+   * Whether a free thread may work for a lane. Work that has time is taken when nobody waits, at a busy thread either,
+   * and one thread is left for those who do not want to wait.
+   */
   #mayTake(lane: Lane): boolean {
-    return lane === 'interactive' || this.#workload.threadsFor('background') < Math.max(1, this.#crew.alive - 1);
+    const { following } = this.#workload;
+    const inBackground = this.#workload.threadsFor('background');
+    return lane === 'interactive' || (following === 0 && inBackground < Math.max(1, this.#crew.alive - 1));
   }
 
   #takeInTime(lane: Lane, passes?: (ticket: Ticket) => boolean): Ticket | null {

@@ -39,14 +39,16 @@ export class Workload {
     return free.sort(([, one], [, other]) => one.freeSince - other.freeSince).map(([thread]) => thread);
   }
 
-  /** The thread with least to do of those that may get another batch while they work; null when each has `most`. */
+  /**
+   * The thread that has least to do, and of several the one that is at it for longest, of those that may get another
+   * batch while they work; null when each has `most`.
+   */
   followable(most: number): Thread | null {
-    let least: [Thread, number] | null = null;
-    for (const [thread, { batches }] of this.#hands) {
-      const takesMore = batches.length > 0 && batches.length < most && batches.every(({ followable }) => followable);
-      if (takesMore && batches.length < (least?.[1] ?? Infinity)) least = [thread, batches.length];
-    }
-    return least?.[0] ?? null;
+    const hands = [...this.#hands].filter(
+      ([, { batches }]) => batches.length > 0 && batches.length < most && batches.every(({ followable }) => followable),
+    );
+    hands.sort(([, a], [, b]) => a.batches.length - b.batches.length || a.freeSince - b.freeSince);
+    return hands[0]?.[0] ?? null;
   }
 
   /** Images that threads work on. */

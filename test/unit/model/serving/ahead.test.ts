@@ -44,6 +44,32 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3]]);
   });
 
+  it('is nothing while another thread works in the background, which will come free', async () => {
+    const { pool, started } = await handPool({ threads: 2, ahead: 2 });
+    const ends = [endOf(pool.run([imageJob(1)], background))];
+    ends.push(...[2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)]))));
+    expect(started.map(marksOf)).toEqual([[1], [2]]);
+    await started[0]?.finish(answers(1));
+    expect(started.map(marksOf)).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+    ends.push(endOf(pool.run([imageJob(5)], background)));
+    await started[0]?.finish(answers(3));
+    expect(started.map(marksOf)).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+    await started[1]?.finish(answers(2));
+    expect(started.map(marksOf)).toEqual([
+      [1, 3, 5],
+      [2, 4],
+    ]);
+    await started[0]?.finish(answers(5));
+    await started[1]?.finish(answers(4));
+    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5]]);
+  });
+
   it('is tried one by one when the thread dies, and costs only the one that kills', async () => {
     const { pool, started } = await handPool({ threads: 1, ahead: 2 });
     const ends = [1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
