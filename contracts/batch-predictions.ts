@@ -63,8 +63,9 @@ export const batchRowSchema = z.object({
   probabilities: z.array(z.number()),
   /** The form of the network that answered. */
   variant: z.enum(variants).nullable(),
-  abstained: z.boolean(),
-  unfamiliar: z.boolean(),
+  /** Null when there is no prediction, as the distance is. */
+  abstained: z.boolean().nullable(),
+  unfamiliar: z.boolean().nullable(),
   distance: z.number().nullable(),
   errorCode: z.string().nullable(),
   error: z.string().nullable(),

@@ -49,7 +49,7 @@ export async function predictChunk(
     const predictOne = async (item: BatchItem, index: number): Promise<BatchRow> => {
       const row = await predictItem(deps, engine, item, chunk * itemsPerChunk + index);
       report({ chunk, done: ++done, of: items.length });
-      return { ...row, abstained: row.confidence !== null && row.confidence < (threshold ?? 0) };
+      return { ...row, abstained: row.confidence === null ? null : row.confidence < (threshold ?? 0) };
     };
     return concurrently(items, readsAtOnce, predictOne, signal);
   });
@@ -92,8 +92,8 @@ const nothingSeen = {
   confidence: null,
   probabilities: [],
   variant: null,
-  abstained: false,
-  unfamiliar: false,
+  abstained: null,
+  unfamiliar: null,
   distance: null,
   errorCode: null,
   error: null,

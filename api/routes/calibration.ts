@@ -29,17 +29,16 @@ function reportRoute({ registry, objects, policies }: Dependencies): Route {
     tag: 'models',
     params,
     success: json(calibrationViewSchema, 'Reliability, risk by confidence, and what the present policy makes of it'),
-    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    problems: ['bad_request', 'not_found', 'bundle_invalid', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
-      const written = await readFile(objects, version, bundleFiles.calibration);
-      if (!written) throw saysNothing(version);
-      const calibration = calibrationSchema.parse(parse(written));
-      const report = await readFile(objects, version, bundleFiles.quantization);
+      const calibration = await readJson(objects, version, bundleFiles.calibration, calibrationSchema);
+      if (!calibration) throw saysNothing(version);
+      const quantization = await readJson(objects, version, bundleFiles.quantization, quantizationSchema);
       const { serving } = await policies.get(name);
       return {
         body: calibrationView(version, calibration, {
-          quantization: report && quantizationSchema.parse(parse(report)),
+          quantization,
           abstention: chooseAbstention(calibration.riskCurve, serving.targetRisk),
         }),
         headers: { 'Cache-Control': 'no-cache' },
@@ -87,8 +86,24 @@ async function readFile(
   }
 }
 
-function parse(bytes: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+/** The content of a JSON file of a version's bundle; null when the bundle has none of that name. Throws `bundle_invalid`. */
+async function readJson<T>(
+  objects: Dependencies['objects'],
+  version: ModelVersion,
+  name: string,
+  schema: z.ZodType<T>,
+): Promise<T | null> {
+  const bytes = await readFile(objects, version, name);
+  if (!bytes) return null;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (cause) {
+    throw new PerennialError(
+      'bundle_invalid',
+      `${name} of the bundle of version ${version.version} of ${version.modelName} is damaged in the object store: it cannot be read as what training wrote. Put ${version.bundleKey}/${name} back from a copy, or train a new model.`,
+      { cause, details: { file: name } },
+    );
+  }
 }
 
 function saysNothing({ modelName, version }: ModelVersion): PerennialError {

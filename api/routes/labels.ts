@@ -30,6 +30,7 @@ type Needed = Pick<
   | 'starter'
   | 'temporalUrl'
   | 'audit'
+  | 'retrainer'
   | 'logger'
 >;
 
@@ -139,7 +140,7 @@ function listRoute({ labels }: Needed): Route {
 }
 
 function ingestRoute(deps: Needed): Route {
-  const { settings, starter, temporalUrl } = deps;
+  const { retrainer, settings, starter, temporalUrl } = deps;
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -150,11 +151,13 @@ function ingestRoute(deps: Needed): Route {
     audit: 'pipeline.start',
     body: jsonBody(ingestLabelsSchema, { maxBytes: 10_000 }),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
+    problems: ['bad_request', 'not_found', 'unsupported_type', 'temporal_unavailable', 'database_unavailable'],
     async handle({ body, request }) {
+      const model = body.model ?? settings.modelName;
+      await retrainer.checkKnown(model);
       const input = {
         dataset: body.dataset ?? settings.datasetName,
-        source: { kind: 'labels', model: body.model ?? settings.modelName },
+        source: { kind: 'labels', model },
         trigger: 'manual',
       } as const;
       const run = await starter.startIngestion({ ...input, requestId: randomUUID() });

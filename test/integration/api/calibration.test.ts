@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { bundleFiles } from '../../../contracts/bundle.js';
 import { calibrationViewSchema } from '../../../contracts/http-calibration.js';
-import { modelInfoSchema, predictionSchema } from '../../../contracts/http.js';
+import { modelInfoSchema, predictionSchema, problemSchema } from '../../../contracts/http.js';
 import type { ModelVersion } from '../../../contracts/registry.js';
 import { poll } from '../../support/api-client.js';
 import { tinyCalibration, tinyReferences } from '../../support/tiny-calibration.js';
@@ -85,6 +85,21 @@ describe('the confidence of a model', () => {
       expect(await response.clone().text()).toContain('says nothing about its confidence');
       expect(await problemOf(response)).toEqual({ status: 404, code: 'not_found' });
     }
+  });
+
+  it.each([
+    ['that is cut off', bundleFiles.calibration, JSON.stringify(tinyCalibration).slice(0, 40)],
+    ['that says something else', bundleFiles.calibration, '{"temperature":"hot"}'],
+    ['of its 8-bit form that is empty', bundleFiles.quantization, ''],
+  ])('says which file of the bundle is damaged, and what to do: one %s', async (_, file, content) => {
+    const files = { [bundleFiles.calibration]: JSON.stringify(tinyCalibration) };
+    const damaged = await served.registerTiny({ files, bias: 0.25 });
+    await served.api.objects.put(`${damaged.bundleKey}/${file}`, Buffer.from(content));
+    const response = await get(`${base}/versions/${damaged.version}/calibration`);
+    const { detail } = problemSchema.parse(await response.clone().json());
+    expect(detail).toContain(`${file} of the bundle of version ${damaged.version} of dandelion_grass_classifier`);
+    expect(detail).toContain('train a new model');
+    expect(await problemOf(response)).toEqual({ status: 422, code: 'bundle_invalid' });
   });
 
   it('decides on abstentions as the policy says at this moment, without loading the model again', async () => {

@@ -1,6 +1,7 @@
 import { pageOf } from '../../../contracts/http.js';
 import { erasureViewSchema, lineageImageViewSchema } from '../../../contracts/http-predictions.js';
 import { colour, startLabelWorld, type LabelWorld } from '../../support/label-world.js';
+import { problemOf } from '../../support/served-api.js';
 import { sha256Of } from '../../support/training-fixtures.js';
 
 describe('labels on their way into a dataset', () => {
@@ -61,6 +62,17 @@ describe('labels on their way into a dataset', () => {
     await expect(labels.world.ingest({ kind: 'labels', model: 'unheard_of' }, 'other')).rejects.toThrow(
       /No picture that was sent to unheard_of has an accepted label/,
     );
+  });
+
+  it('are not asked for in the name of a model that nobody has heard of', async () => {
+    const refused = await labels.send('/api/v1/labels/ingest', { model: 'unheard_of' });
+    expect(await refused.clone().text()).toContain('There is no model unheard_of.');
+    expect(await problemOf(refused)).toEqual({ status: 404, code: 'not_found' });
+    // Of the models that are known, only Temporal keeps it from starting, which no test here has.
+    for (const body of [{}, { model: source.model }]) {
+      const started = await labels.send('/api/v1/labels/ingest', body);
+      expect(await problemOf(started)).toEqual({ status: 503, code: 'temporal_unavailable' });
+    }
   });
 
   it('go with the prediction when that is erased, and with the image when that is', async () => {

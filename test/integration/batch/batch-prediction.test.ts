@@ -76,9 +76,15 @@ describe('batch predictions over HTTP', () => {
     const rows = await rowsOf(job);
     expect(rows.map(({ item }) => item)).toEqual(rows.map((_, index) => index));
     const byName = new Map(rows.map((row) => [row['name'], row]));
-    expect(byName.get('incoming/a "rose", red.png')).toMatchObject({ prediction: 'dandelion', error: null });
-    expect(byName.get('incoming/broken.jpg')).toMatchObject({ prediction: null, error_code: 'undecodable_image' });
-    expect(byName.get('incoming/notes, "for" people.txt')).toMatchObject({ error_code: 'unsupported_type' });
+    expect(byName.get('incoming/a "rose", red.png')).toMatchObject({
+      prediction: 'dandelion',
+      abstained: false,
+      unfamiliar: false,
+      error: null,
+    });
+    const unseen = { prediction: null, confidence: null, abstained: null, unfamiliar: null, probability_grass: null };
+    expect(byName.get('incoming/broken.jpg')).toMatchObject({ ...unseen, error_code: 'undecodable_image' });
+    expect(byName.get('incoming/notes, "for" people.txt')).toMatchObject({ ...unseen, error_code: 'unsupported_type' });
     expect(byName.has('incoming/folder/')).toBe(false);
     const predicted = rows.flatMap(({ prediction }) => (typeof prediction === 'string' ? [prediction] : []));
     expect(Object.values(job.predicted).reduce((sum, count) => sum + count, 0)).toBe(predicted.length);

@@ -14,12 +14,23 @@ function rowOf(item: number): BatchRow {
     confidence: 0.75,
     probabilities: [0.25, 0.75],
     variant: 'int8' as const,
+    abstained: item % 2 === 0,
+    unfamiliar: false,
     distance: item / 7,
     errorCode: null,
     error: null,
   };
-  const unseen = { ...seen, imageSha256: null, prediction: null, confidence: null, probabilities: [], distance: null };
-  const common = { item, name: `incoming/Löwenzahn ${item}.jpg`, label: null, abstained: false, unfamiliar: false };
+  const unseen = {
+    imageSha256: null,
+    prediction: null,
+    confidence: null,
+    probabilities: [],
+    variant: null,
+    abstained: null,
+    unfamiliar: null,
+    distance: null,
+  };
+  const common = { item, name: `incoming/Löwenzahn ${item}.jpg`, label: null };
   return item % 3 === 2
     ? { ...common, ...unseen, errorCode: 'undecodable_image', error: 'It is "damaged",\r\nso to say.' }
     : { ...common, ...seen };
@@ -39,11 +50,13 @@ it('writes the same rows in each format, in groups that fit into memory', async 
   const metadata = await parquetMetadataAsync(parquet);
   expect(metadata.row_groups.length).toBe(3);
   expect(await parquetReadObjects({ file: parquet, metadata })).toEqual(json);
-  expect(json).toMatchObject({ length: 25_000, 2: { error_code: 'undecodable_image', probability_grass: null } });
+  const unseen = { abstained: null, unfamiliar: null, error_code: 'undecodable_image', probability_grass: null };
+  expect(json).toMatchObject({ length: 25_000, 2: unseen });
   const csv = await readFile(join(folder, 'csv'), 'utf8');
   expect(csv.split('\r\n')[0]).toBe(
     'item,name,image_sha256,label,prediction,confidence,variant,abstained,unfamiliar,distance,error_code,error,probability_dandelion,probability_grass',
   );
+  expect(csv).toContain('Löwenzahn 2.jpg,,,,,,,,,undecodable_image,');
   expect(csv.match(/Löwenzahn/g)).toHaveLength(25_000);
 });
 
