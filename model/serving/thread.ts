@@ -35,7 +35,6 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   return {
     ended,
     run: async (jobs) => {
-      const reply = nextReply();
       // Copies: the originals stay whole for another try, and a view never drags along the buffer it looks at.
       // Not by slice: that of a Buffer is a view.
       const copies = jobs.map((job) => ({ ...job, bytes: new Uint8Array(job.bytes) }));
@@ -43,7 +42,9 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
         copies,
         copies.map(({ bytes }) => bytes.buffer),
       );
-      const outcome = await reply;
+      // Not before: nobody may wait for the reply to jobs that could not be handed over, or each reply behind it would
+      // go to whoever asked before.
+      const outcome = await nextReply();
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
     },
     close: async () => {

@@ -71,6 +71,17 @@ describe('a thread', () => {
     expect(order).toEqual([0, 1, 2, 3, 4]);
   });
 
+  it('that could not be handed a job answers the next ones each by its own', async () => {
+    const jobs = [await imageOf('#ff0000'), await imageOf('#0000ff')];
+    const single: unknown[] = [];
+    for (const job of jobs) single.push(endsOf(await thread.run([job])));
+    const gone = new Uint8Array(8);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    await expect(thread.run([{ kind: 'image', bytes: gone }])).rejects.toThrow();
+    const ends = jobs.map((job) => thread.run([job]).then(endsOf));
+    expect(await Promise.all(ends)).toEqual(single);
+  });
+
   it('gets through images fastest in batches of a size that was tried', async () => {
     expect([1, 2, 4]).toContain(await measurePace(thread));
   });
