@@ -1,3 +1,5 @@
+import type { PredictionRequest } from './predictor.js';
+
 /** Pictures of one request that are under way at once: as a few single clients would, so that nobody else starves. */
 const mostAtOnce = 4;
 
@@ -24,4 +26,12 @@ export async function predictEach<T, R>(
     failed.abort();
   }
   return [...results.entries()].sort(([a], [b]) => a - b).map(([, result]) => result);
+}
+
+/**
+ * What each of several files of a request is predicted with. Its latency counts from now: that it comes behind others of
+ * its own request says nothing of how long anybody else has to wait. A file that is alone brings what it has waited.
+ */
+export function requestOfFile(request: PredictionRequest, files: number): PredictionRequest {
+  return files > 1 ? { ...request, receivedAt: performance.now() } : request;
 }

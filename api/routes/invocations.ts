@@ -9,7 +9,7 @@ import { mediaTypeOf, requireUtf8 } from '../images/parse-json.js';
 import { readInvocation, type Invocation } from '../invocations/read-invocation.js';
 import type { MemoryBudget } from '../middleware/limit-body.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
-import { predictEach } from '../predict-each.js';
+import { predictEach, requestOfFile } from '../predict-each.js';
 import { receiveInTurn } from '../receive-in-turn.js';
 import { defineRoute, json, nothing, rawBody, text, type Route } from '../route.js';
 import { mostImages } from '../tensors.js';
@@ -113,7 +113,7 @@ async function predictAll(
   const files = sent.filter((each) => each !== null);
   const [ofTensors, ofFiles] = await Promise.all([
     tensors > 0 ? predictor.pixels(pixels, tensors, job) : [],
-    predictEach(files, (bytes) => predictor.image(bytes, job)),
+    predictEach(files, (bytes) => predictor.image(bytes, requestOfFile(job, files.length))),
   ]);
   const [nextTensor, nextFile] = [ofTensors.values(), ofFiles.values()];
   return sent.flatMap((each) => (each === null ? nextTensor : nextFile).next().value ?? []);

@@ -1,4 +1,5 @@
 import { PerennialError } from '../../contracts/errors.js';
+import { requestOfFile } from '../predict-each.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { inputPointer } from './tensor-fault.js';
 import type { InferInput } from './input.js';
@@ -28,7 +29,8 @@ async function predictFiles(
   const predicted: Predicted[] = [];
   for (let first = 0; first < all.length; first += filesAtOnce) {
     const files = all.slice(first, first + filesAtOnce);
-    const answers = await Promise.allSettled(files.map((file) => predictor.image(file, request)));
+    const asked = requestOfFile(request, all.length);
+    const answers = await Promise.allSettled(files.map((file) => predictor.image(file, asked)));
     for (const [index, answer] of answers.entries()) {
       if (answer.status === 'rejected') throw pointingAt(answer.reason, first + index);
       predicted.push(answer.value);

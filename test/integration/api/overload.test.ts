@@ -17,6 +17,7 @@ describe('an engine that has too much to do', () => {
   let listening: Listening;
   let isFull: boolean;
   let asked: (JobOptions | undefined)[];
+  let answeredAt: number[];
   const metrics = createApiMetrics(() => 0);
 
   beforeAll(async () => {
@@ -26,6 +27,7 @@ describe('an engine that has too much to do', () => {
       },
       predictImage: (_bytes, options) => {
         asked.push(options);
+        answeredAt.push(performance.now());
         return Promise.resolve(predictionOf([0.9, 0.1]));
       },
     });
@@ -36,6 +38,7 @@ describe('an engine that has too much to do', () => {
   beforeEach(() => {
     isFull = false;
     asked = [];
+    answeredAt = [];
   });
 
   const post = (path: string, headers: Record<string, string>, body: string): Promise<RawAnswer> =>
@@ -63,5 +66,26 @@ describe('an engine that has too much to do', () => {
     expect(asked[0]?.deadlineAt).toBeLessThanOrEqual(after + 2_000);
     await post('/predict', { 'content-type': 'image/jpeg' }, 'bytes');
     expect(asked[1]?.deadlineAt).toBeUndefined();
+  });
+
+  const file = Buffer.from('bytes').toString('base64');
+  it.each([
+    ['/invocations', (files: string[]) => ({ inputs: files })],
+    [
+      '/v2/models/a_model/infer',
+      (files: string[]) => ({
+        inputs: [{ name: 'image', datatype: 'BYTES', shape: [files.length], data: files }],
+      }),
+    ],
+  ])('does not take a file of POST %s for late because others of its request came first', async (path, bodyOf) => {
+    const send = (files: number): Promise<RawAnswer> =>
+      post(path, { 'content-type': 'application/json' }, JSON.stringify(bodyOf(Array<string>(files).fill(file))));
+    expect((await send(6)).status).toBe(200);
+    expect(asked).toHaveLength(6);
+    // The fifth is sent when the first is answered.
+    expect(asked[4]?.receivedAt).toBeGreaterThanOrEqual(answeredAt[0] ?? Infinity);
+    const before = performance.now();
+    await send(1);
+    expect(asked[6]?.receivedAt).toBeGreaterThanOrEqual(before);
   });
 });
