@@ -18,6 +18,7 @@ import { createRegistryStore } from '../stores/registry.js';
 import { createApp } from './app.js';
 import { createAutomation, type Automation } from './automation.js';
 import type { ApiSettings } from './dependencies.js';
+import { followBatches } from './followed-batches.js';
 import { createHealthReporter, type HealthReporter } from './health.js';
 import { createEngineLoader } from './load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
@@ -78,6 +79,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     promoter: createPromoter({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
+    batchPredictions: followBatches({ ...stores, temporal, logger }),
     ...keeping,
     ...automation,
     objects,

@@ -23,13 +23,14 @@ import { poll } from './api-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
 import { createPromotionWorker } from './promotion-world.js';
 import { startApi, type ServedApi } from './served-api.js';
-import { startObjectStore, startPostgres, startTemporal } from './services.js';
+import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
 
 export type BatchView = z.output<typeof batchPredictionViewSchema>;
 
 /** The API with real services, and workers of this process with the real activities of batch predictions. */
 export interface BatchWorld {
   served: ServedApi;
+  temporal: TestService;
   environment: Record<string, string>;
   engines: BackgroundEngines;
   /** The worker, of which there is one at a time; `wrap` may put faults around its activities. */
@@ -65,6 +66,7 @@ export async function startBatchWorld(): Promise<BatchWorld> {
   const client = clientOf(served.url);
   return {
     served,
+    temporal,
     environment,
     engines,
     stopWorker,

@@ -1,0 +1,101 @@
+import { Context } from '@temporalio/activity';
+import { Client, Connection } from '@temporalio/client';
+import { batchPredictionViewSchema } from '../../../contracts/http-batch-predictions.js';
+import { pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
+import { batchWorkflowId } from '../../../contracts/names.js';
+import { poll } from '../../support/api-client.js';
+import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
+import type { AllActivities } from '../../support/fake-activities.js';
+import { redImage } from '../../support/served-api.js';
+
+const path = '/api/v1/batch-predictions';
+const source = { kind: 'prefix', prefix: 'some/' };
+
+describe('a batch prediction whose workflow is ended from outside', () => {
+  let world: BatchWorld;
+  let connection: Connection;
+  let client: Client;
+
+  beforeAll(async () => {
+    world = await startBatchWorld();
+    connection = await Connection.connect({ address: world.environment['TEMPORAL_ADDRESS'] ?? '' });
+    client = new Client({ connection });
+    for (const name of ['a', 'b', 'c']) await world.served.api.objects.put(`some/${name}.png`, await redImage());
+    await world.served.promote(await world.served.registerTiny());
+  });
+  afterAll(async () => {
+    await connection.close();
+    await world.stop();
+  });
+
+  /** A job that a worker has taken up and that is never done with its first chunk. */
+  const stuck = async (): Promise<BatchView> => {
+    // Ends with its worker.
+    const predictBatchChunk: AllActivities['predictBatchChunk'] = () => Context.current().cancelled;
+    await world.startWorker((activities) => ({ ...activities, predictBatchChunk }));
+    const { id } = await world.started({ source });
+    const job = await world.reached(id, ({ status, total }) => status === 'running' && total !== null);
+    await world.stopWorker();
+    return job;
+  };
+
+  const listed = async (status: string): Promise<string[]> => {
+    const answer = await fetch(`${world.served.url}${path}?status=${status}`);
+    return pageOf(batchPredictionViewSchema)
+      .parse(await answer.json())
+      .items.map(({ id }) => id);
+  };
+
+  it('is told as ended when it is read, with what happened and what to do, in its pipeline as well', async () => {
+    const { id, pipeline_url: pipelineUrl } = await stuck();
+    await client.workflow.getHandle(batchWorkflowId(id)).terminate('a person did it');
+    const job = await world.ended(id);
+    expect(job).toMatchObject({ status: 'cancelled', done: 0, total: 3, error: { code: 'cancelled' } });
+    expect(job.ended_at).not.toBeNull();
+    expect(job.error?.message).toMatch(/terminated.*Start another.*new Idempotency-Key/s);
+    const pipeline = pipelineSchema.parse(await (await fetch(world.served.url + (pipelineUrl ?? ''))).json());
+    expect(pipeline).toMatchObject({ status: 'cancelled', error: { message: job.error?.message } });
+    const cancelled = await fetch(`${world.served.url}${path}/${id}/cancel`, { method: 'POST' });
+    expect(problemSchema.parse(await cancelled.json()).code).toBe('conflict');
+    expect((await fetch(`${world.served.url}${path}/${id}/results.csv`)).status).toBe(404);
+  });
+
+  it('is told as ended when it is listed, and when its history is gone as well', async () => {
+    const { id } = await stuck();
+    expect(await listed('running')).toEqual([id]);
+    await client.workflowService.deleteWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId: batchWorkflowId(id) },
+    });
+    await poll(
+      () => listed('running'),
+      (ids) => ids.length === 0,
+    );
+    expect(await listed('cancelled')).toContain(id);
+  });
+
+  it('is told as ended before any worker has taken it up', async () => {
+    const { id } = await world.started({ source });
+    await client.workflow.getHandle(batchWorkflowId(id)).terminate();
+    expect(await world.ended(id)).toMatchObject({ status: 'cancelled', total: null, started_at: null });
+  });
+
+  it('does not stand in the way of another', async () => {
+    await world.startWorker();
+    const { id } = await world.started({ source });
+    expect(await world.ended(id)).toMatchObject({ status: 'completed', done: 3, error: null });
+    await world.stopWorker();
+  });
+
+  it('is under way as long as nobody can say that it has ended', async () => {
+    const { id } = await world.started({ source });
+    await world.served.api.database.query(
+      `UPDATE batch_predictions SET created_at = created_at - interval '1 hour' WHERE id = $1`,
+      [id],
+    );
+    expect((await world.job(id)).status).toBe('waiting');
+    await world.temporal.pause();
+    expect((await world.job(id)).status).toBe('waiting');
+    expect(await listed('waiting')).toEqual([id]);
+  });
+});
