@@ -1,8 +1,7 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { Server as NetServer } from 'node:net';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { createServer, type RequestListener } from 'node:http';
 import { PerennialError } from '../contracts/errors.js';
-import { followConnections, type Connections } from './connections.js';
+import { followConnections } from './connections.js';
+import { createGate, stopServer } from './leave-taking.js';
 
 export interface Listening {
   port: number;
@@ -22,7 +21,8 @@ const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000, keepAliveT
 
 /** Listens for HTTP. Throws `configuration_invalid` when the port is taken or may not be used. */
 export async function listen(handler: RequestListener, host: string, port: number): Promise<Listening> {
-  const server = createServer(timeouts, handler);
+  const gate = createGate(handler);
+  const server = createServer(timeouts, gate.handler);
   const connections = followConnections(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
@@ -31,7 +31,7 @@ export async function listen(handler: RequestListener, host: string, port: numbe
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    stop: (graceMs, leaveMs = 0) => stopServer(server, connections, graceMs, leaveMs),
+    stop: (graceMs, leaveMs = 0) => stopServer({ server, connections, gate, graceMs, leaveMs }),
   };
 }
 
@@ -48,60 +48,4 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
     `The API cannot listen on ${host}:${port}: ${reason}. Set PORT (or HOST) to another one, or free it.`,
     { cause: error },
   );
-}
-
-/** How long clients may go on coming; each answer tells them that it is the last on its connection. */
-const longestLeaveMs = 500;
-
-/** After so long without a new connection, and with none open, everybody has understood. */
-const quietMs = 100;
-
-async function stopServer(server: Server, connections: Connections, graceMs: number, leaveMs: number): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-  connections.takeLeave();
-  await leave(connections, leaveMs, Math.max(leaveMs, Math.min(longestLeaveMs, graceMs / 4)));
-  await turnWithoutArrivals(connections);
-  const closed = new Promise<void>((resolve) => {
-    // That of http would also cut off the connections whose answers are on their way to slow readers.
-    NetServer.prototype.close.call(server, () => resolve());
-  });
-  // A connection that was kept alive becomes idle only after its answer; nobody else would close it then.
-  const sweep = setInterval(() => connections.closeIdle(), 50);
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(cut);
-}
-
-/**
- * Goes on listening for `leastMs`, and then until nobody comes any more, but not for longer than `mostMs`. Whoever is
- * told that we are not ready any more needs time to send its clients elsewhere. A connection that is closed while a
- * request comes in on it loses the request, and nobody knows whether it was done.
- */
-async function leave(connections: Connections, leastMs: number, mostMs: number): Promise<void> {
-  const startedAt = performance.now();
-  let taken = connections.taken();
-  let quietSince = startedAt;
-  for (let now = startedAt; now - startedAt < mostMs; now = performance.now()) {
-    if (connections.taken() !== taken || connections.open() > 0) quietSince = now;
-    taken = connections.taken();
-    if (now - startedAt >= leastMs && now - quietSince >= Math.min(quietMs, mostMs)) return;
-    await sleep(10);
-  }
-}
-
-const mostTurns = 2_000;
-const shortTurnMs = 0.05;
-
-/**
- * Ends in a turn of the event loop in which nobody came and nothing else took time. Clients that the kernel has
- * connected, but that we have not accepted yet, are reset when we stop listening: the queue must have been found empty
- * just before. What is left of that gap are microseconds.
- */
-async function turnWithoutArrivals(connections: Connections): Promise<void> {
-  for (let turn = 0; turn < mostTurns; turn++) {
-    const taken = connections.taken();
-    const startedAt = performance.now();
-    await nextTurn();
-    if (connections.taken() === taken && performance.now() - startedAt < shortTurnMs) return;
-  }
 }
