@@ -138,12 +138,16 @@ export class ThreadPool {
     return this.#closing;
   }
 
-  /** Tells whoever waits at the deadline, also when no thread comes free until then, or when one is lost meanwhile. */
+  /**
+   * Tells whoever waits at the deadline, also when no thread comes free until then, or when one is lost meanwhile. What
+   * a thread has been given ahead cannot be taken back; nobody has to wait for it.
+   */
   #watchDeadline(request: JobRequest): () => void {
     if (request.deadlineAt === Infinity) return () => undefined;
     const leftMs = Math.min(Math.ceil(request.deadlineAt - performance.now()), longestTimerMs);
     const timer = setTimeout(() => {
-      for (const ticket of this.#queue.drop(request)) ticket.reject(deadlineExceeded());
+      const unbegun = [...this.#queue.drop(request), ...this.#workload.followingOf(request)];
+      for (const ticket of unbegun) ticket.reject(deadlineExceeded());
       this.#dispatch();
     }, leftMs);
     return () => clearTimeout(timer);
@@ -224,6 +228,7 @@ export class ThreadPool {
   async #work(thread: Thread, tickets: readonly Ticket[]): Promise<void> {
     const [first] = tickets;
     const batch: Batch = {
+      tickets,
       lane: first?.request.lane ?? 'interactive',
       images: tickets.reduce((sum, ticket) => sum + ticket.images, 0),
       followable: tickets.every((ticket) => this.#canFollow(ticket)),
@@ -250,7 +255,8 @@ export class ThreadPool {
 
   #tryElsewhere(ticket: Ticket, message: string): void {
     ticket.lostThreads += 1;
-    if (ticket.lostThreads <= lostThreadsAllowed) this.#queue.putBack(ticket);
+    if (ticket.request.deadlineAt <= performance.now()) ticket.reject(deadlineExceeded());
+    else if (ticket.lostThreads <= lostThreadsAllowed) this.#queue.putBack(ticket);
     else ticket.reject(threadLost(message));
   }
 

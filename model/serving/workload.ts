@@ -1,4 +1,4 @@
-import type { Lane } from './job-queue.js';
+import type { JobRequest, Lane, Ticket } from './job-queue.js';
 import type { Thread } from './thread.js';
 
 /** What the latest batch counts for in the moving mean of an image's time. */
@@ -6,6 +6,7 @@ const latestShare = 0.1;
 
 /** Jobs that are given to a thread at once. */
 export interface Batch {
+  readonly tickets: readonly Ticket[];
   readonly lane: Lane;
   readonly images: number;
   /** Whether another may be given to the thread while this one is in work. */
@@ -59,6 +60,12 @@ export class Workload {
   /** Images that threads have besides, to go on with. */
   get following(): number {
     return this.#sum(({ batches }) => imagesOf(batches.slice(1)));
+  }
+
+  /** What threads have besides of a request. */
+  followingOf(request: JobRequest): Ticket[] {
+    const following = [...this.#hands.values()].flatMap(({ batches }) => batches.slice(1));
+    return following.flatMap(({ tickets }) => tickets.filter((ticket) => ticket.request === request));
   }
 
   /** Moving mean of the time a thread works for an image that somebody waits for; null before the first. */

@@ -83,4 +83,17 @@ describe('what is given to a thread ahead', () => {
     await started[2]?.finish(answers(3));
     expect(await Promise.all(ends)).toEqual([[1], 'internal', [3]]);
   });
+
+  it('is told of its deadline, which does not bind the answer before it', async () => {
+    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const deadlineAt = performance.now() + 30;
+    const first = endOf(pool.run([imageJob(1)], { deadlineAt }));
+    const second = endOf(pool.run([imageJob(2)], { deadlineAt }));
+    expect(marksOf(started[0])).toEqual([1, 2]);
+    expect(await second).toBe('deadline_exceeded');
+    const third = endOf(pool.run([imageJob(3)]));
+    for (const mark of [1, 2, 3]) await started[0]?.finish(answers(mark));
+    expect(await Promise.all([first, third])).toEqual([[1], [3]]);
+    expect(pool.waiting).toBe(0);
+  });
 });

@@ -109,6 +109,17 @@ describe('deadlines', () => {
     expect(pool.waiting).toBe(0);
   });
 
+  it('are told of when the thread of the job is lost after they passed, and no other has come', async () => {
+    const first = handThread();
+    const starts: Promise<Thread>[] = [Promise.resolve(first)];
+    const { pool } = await handPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
+    const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 20 }));
+    await sleep(100);
+    await first.finish({ type: 'died', message: 'crash' });
+    expect(await end).toBe('deadline_exceeded');
+    expect(pool.waiting).toBe(0);
+  });
+
   it('do not bind an answer that is under way', async () => {
     const { pool, started } = await handPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 200 }));
