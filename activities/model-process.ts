@@ -70,9 +70,12 @@ export function startTrainer(logger: Logger): Trainer {
   // Between two jobs nobody else listens, and an error that nobody hears ends this process.
   child.on('error', (error) => logger.warn({ error, trainer: child.pid }, 'a trainer process has failed'));
   const lastLines = keepLastLines(child, logger);
+  const isAlive = (): boolean => child.connected && child.exitCode === null && child.signalCode === null;
   return {
     async run<Job extends ModelJob>(job: Job, options: JobOptions): Promise<ModelJobResults[Job['kind']]> {
       if (options.signal.aborted) throw cancelled(job);
+      // It may have ended before it had a job; of one that is gone nothing would be heard any more.
+      if (!isAlive()) throw died(job, child.exitCode ?? child.signalCode, lastLines);
       const kill = (): void => void child.kill('SIGKILL');
       options.signal.addEventListener('abort', kill);
       try {
@@ -83,7 +86,7 @@ export function startTrainer(logger: Logger): Trainer {
         options.signal.removeEventListener('abort', kill);
       }
     },
-    isAlive: () => child.connected && child.exitCode === null && child.signalCode === null,
+    isAlive,
     async stop() {
       if (child.kill('SIGKILL')) await once(child, 'exit');
     },

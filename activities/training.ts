@@ -6,6 +6,7 @@ import { extractFeatures, type FeaturesInput, type FeaturesResult } from './trai
 import { fitModel, type FitResult } from './training/fit.js';
 import { packageModel } from './training/package.js';
 import { registerModel } from './training/register.js';
+import { createTrainerKeeper } from './training/trainer-keeper.js';
 
 export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
@@ -20,10 +21,11 @@ export interface RegistrationActivities {
 
 /** What the training worker does; TF.js itself runs in a child process of each activity. */
 export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
+  const fitting = { ...deps, trainers: createTrainerKeeper(deps.logger) };
   return {
     extractFeatures: (input) => extractFeatures(deps, input),
-    fitModel: (input) => fitModel(deps, input),
-    packageModel: (input) => packageModel(deps, input),
+    fitModel: (input) => fitModel(fitting, input),
+    packageModel: (input) => packageModel(fitting, input),
   };
 }
 

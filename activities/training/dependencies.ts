@@ -4,6 +4,7 @@ import type { FeatureStore } from '../../stores/features.js';
 import type { ObjectStore } from '../../stores/object-store.js';
 import type { RegistryStore } from '../../stores/registry.js';
 import type { RunStore } from '../../stores/runs.js';
+import type { TrainerKeeper } from './trainer-keeper.js';
 
 /** What the activities of the training worker need of the world. */
 export interface TrainingDependencies {
@@ -16,6 +17,11 @@ export interface TrainingDependencies {
   scratchFolder: string;
   codeRevision: string;
   logger: Logger;
+}
+
+/** What fitting and packaging need besides, which share a trainer process. */
+export interface FittingDependencies extends TrainingDependencies {
+  trainers: TrainerKeeper;
 }
 
 /** What the end of a training needs: no scratch folder, no trainer. */

@@ -6,10 +6,9 @@ import type { Hyperparameters } from '../../contracts/training.js';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile } from '../../model/jobs.js';
 import { withHeartbeat } from '../heartbeat.js';
-import { runModelJob } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
 import { commitEpoch } from './checkpoints.js';
-import type { TrainingDependencies } from './dependencies.js';
+import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
 import { fetchFeatures, fetchImages } from './inputs.js';
 
 export interface FitResult {
@@ -28,34 +27,34 @@ export interface TrainerInputs {
 
 /**
  * Trains until the last epoch or early stopping, from the last committed checkpoint if there is one. Each epoch's
- * metrics and checkpoint become visible together; an attempt that another has overtaken cannot commit any more.
+ * metrics and checkpoint become visible together; an attempt that another has overtaken cannot commit any more. A trainer
+ * that has seen features only stays for the packaging; what trains on images has taken memory it never gives back.
  */
-export async function fitModel(deps: TrainingDependencies, input: TrainingInput): Promise<FitResult> {
+export async function fitModel(deps: FittingDependencies, input: TrainingInput): Promise<FitResult> {
   const { workflowExecution, attempt } = Context.current().info;
   await deps.runs.open(
     { ...input, workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision },
     attempt,
   );
   return withHeartbeat((report, signal) =>
-    withScratchFolder(deps.scratchFolder, async (folder) => {
-      const inputs = await fetchTrainerInputs(deps, input, folder, signal);
-      const result = await runModelJob(
-        {
-          kind: 'train',
-          hyperparameters: input.hyperparameters,
-          ...inputs,
-          checkpointPath: await fetchLatestCheckpoint(deps, input.runId, folder),
-          outputFolder: folder,
+    withScratchFolder(deps.scratchFolder, (folder) =>
+      deps.trainers.lend(
+        async (trainer) => {
+          const result = await trainer.run(
+            {
+              kind: 'train',
+              hyperparameters: input.hyperparameters,
+              ...(await fetchTrainerInputs(deps, input, folder, signal)),
+              checkpointPath: await fetchLatestCheckpoint(deps, input.runId, folder),
+              outputFolder: folder,
+            },
+            { signal, onProgress: report, onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event) },
+          );
+          return { bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
         },
-        {
-          signal,
-          logger: deps.logger,
-          onProgress: report,
-          onEpoch: (event) => commitEpoch(deps, input.runId, attempt, event),
-        },
-      );
-      return { bestEpoch: result.bestEpoch, epochs: result.epochs, weightsSha256: result.weightsSha256 };
-    }),
+        { isFollowed: !trainsOnImages(input.hyperparameters) },
+      ),
+    ),
   );
 }
 

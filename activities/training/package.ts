@@ -9,9 +9,9 @@ import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
 import { runArtifactKey } from '../../stores/object-keys.js';
 import { sumOfFile } from '../../platform/file-sum.js';
 import { withHeartbeat } from '../heartbeat.js';
-import { runModelJob } from '../model-process.js';
+import type { Trainer } from '../model-process.js';
 import { withScratchFolder } from '../scratch.js';
-import type { TrainingDependencies } from './dependencies.js';
+import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
 import { fetchLatestCheckpoint, fetchTrainerInputs, type TrainerInputs } from './fit.js';
 import { fetchImages } from './inputs.js';
 
@@ -32,7 +32,7 @@ const parityImages = 16;
  * source. Gives the bundle's address. It needs no fence of its own: the last attempt to fit shuts earlier ones out for
  * good, a bundle's key comes from its content, and only registering completes the run.
  */
-export async function packageModel(deps: TrainingDependencies, input: TrainingInput): Promise<BundleAddress> {
+export async function packageModel(deps: FittingDependencies, input: TrainingInput): Promise<BundleAddress> {
   const version = await deps.datasets.version(input.dataset, input.datasetVersion);
   return withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, async (folder) => {
@@ -44,23 +44,25 @@ export async function packageModel(deps: TrainingDependencies, input: TrainingIn
         );
       }
       const outputFolder = join(folder, 'bundle');
-      await runModelJob(
-        {
-          kind: 'package',
-          modelName: input.modelName,
-          runId: input.runId,
-          hyperparameters: input.hyperparameters,
-          ...(await fetchPackagingInputs(deps, input, folder, signal)),
-          checkpointPath,
-          epochs: await deps.runs.epochs(input.runId),
-          dataset: input.dataset,
-          datasetVersion: input.datasetVersion,
-          datasetDigest: version.digest,
-          codeRevision: deps.codeRevision,
-          outputFolder,
-        },
-        { signal, logger: deps.logger, onProgress: report },
-      );
+      const packaging = async (trainer: Trainer): Promise<unknown> =>
+        trainer.run(
+          {
+            kind: 'package',
+            modelName: input.modelName,
+            runId: input.runId,
+            hyperparameters: input.hyperparameters,
+            ...(await fetchPackagingInputs(deps, input, folder, signal)),
+            checkpointPath,
+            epochs: await deps.runs.epochs(input.runId),
+            dataset: input.dataset,
+            datasetVersion: input.datasetVersion,
+            datasetDigest: version.digest,
+            codeRevision: deps.codeRevision,
+            outputFolder,
+          },
+          { signal, onProgress: report },
+        );
+      await deps.trainers.lend(packaging, { isFollowed: false });
       await keepArtifacts(deps, input.runId, outputFolder);
       return publishBundle(deps.objects, outputFolder, input.modelName);
     }),

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { TrainingDependencies } from '../../activities/training/dependencies.js';
+import type { FittingDependencies } from '../../activities/training/dependencies.js';
 import { extractFeatures } from '../../activities/training/features.js';
 import { fitModel, type FitResult } from '../../activities/training/fit.js';
+import { createTrainerKeeper } from '../../activities/training/trainer-keeper.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/pipelines.js';
 import { hyperparametersSchema } from '../../contracts/training.js';
@@ -24,12 +25,13 @@ const imagesPerClass = 8;
 const chaos = createChaos();
 const scratch = mkdtempSync(join(tmpdir(), 'perennial-test-kills-'));
 let world: IngestionWorld;
-let deps: TrainingDependencies;
+let deps: FittingDependencies;
 
 beforeAll(async () => {
   world = await startIngestionWorld();
   const { db } = world.records;
   await world.ingest({ kind: 'folder', path: world.folder(await drawnPictures(imagesPerClass)) });
+  const logger = createLogger('test', 'silent');
   deps = {
     datasets: world.datasets,
     features: createFeatureStore(db),
@@ -38,10 +40,12 @@ beforeAll(async () => {
     objects: world.deps.objects,
     scratchFolder: scratch,
     codeRevision: 'test',
-    logger: createLogger('test', 'silent'),
+    logger,
+    trainers: createTrainerKeeper(logger),
   };
 }, 60_000);
 afterAll(async () => {
+  await deps.trainers.close();
   await world.stop();
   rmSync(scratch, { recursive: true, force: true });
 });
@@ -63,7 +67,7 @@ interface Training {
 async function train(hyperparameters: object, mostKills: number, longestMs: number): Promise<Training> {
   const input = newTraining(hyperparameters);
   const committed: number[] = [];
-  const runs: TrainingDependencies['runs'] = {
+  const runs: FittingDependencies['runs'] = {
     ...deps.runs,
     recordEpoch: async (runId, attempt, metrics, checkpoint) => {
       await deps.runs.recordEpoch(runId, attempt, metrics, checkpoint);

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { TrainingDependencies } from '../../../activities/training/dependencies.js';
+import type { FittingDependencies } from '../../../activities/training/dependencies.js';
 import { commitEpoch } from '../../../activities/training/checkpoints.js';
 import { failTraining } from '../../../activities/training/fail.js';
 import { fitModel } from '../../../activities/training/fit.js';
+import { createTrainerKeeper } from '../../../activities/training/trainer-keeper.js';
 import { registerModel } from '../../../activities/training/register.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { TrainingInput } from '../../../contracts/pipelines.js';
@@ -29,7 +30,7 @@ import { writeTinyBundle } from '../../support/tiny-bundle.js';
 
 let records: TestRecords;
 let objectServer: TestService;
-let deps: TrainingDependencies;
+let deps: FittingDependencies;
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-run-end-'));
 
 beforeAll(async () => {
@@ -40,6 +41,7 @@ beforeAll(async () => {
   await objects.ensureBucket();
   const { db } = records;
   await commitImages(db, 'flowers', { dandelion: [1, 2, 3], grass: [4, 5, 6] });
+  const logger = createLogger('test', 'silent');
   deps = {
     datasets: createDatasetStore(db),
     features: createFeatureStore(db),
@@ -48,10 +50,12 @@ beforeAll(async () => {
     objects,
     scratchFolder: folder,
     codeRevision: 'abc',
-    logger: createLogger('test', 'silent'),
+    logger,
+    trainers: createTrainerKeeper(logger),
   };
 });
 afterAll(async () => {
+  await deps.trainers.close();
   deps.objects.close();
   await Promise.all([records.stop(), objectServer.stop()]);
   rmSync(folder, { recursive: true, force: true });
