@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { batchPredictionViewSchema } from '../../../contracts/http-batch-predictions.js';
@@ -78,6 +79,29 @@ describe('a batch prediction whose workflow is ended from outside', () => {
     const { id } = await world.started({ source });
     await client.workflow.getHandle(batchWorkflowId(id)).terminate();
     expect(await world.ended(id)).toMatchObject({ status: 'cancelled', total: null, started_at: null });
+  });
+
+  it('has failed, and people are told, when its workflow was too late', async () => {
+    const { database } = world.served.api;
+    const { id: pattern } = await world.started({ source });
+    const id = randomUUID();
+    const { firstExecutionRunId } = await client.workflow.start('batchPredict', {
+      workflowId: batchWorkflowId(id),
+      taskQueue: 'nobody-is-there',
+      args: [],
+      workflowExecutionTimeout: '1 s',
+    });
+    await database.query(
+      `INSERT INTO batch_predictions (id, model_name, job_order, request, started_by, workflow_id, run_id, created_at)
+       SELECT $2, model_name, job_order, request, started_by, $3, $4, now() - interval '1 minute'
+       FROM batch_predictions WHERE id = $1`,
+      [pattern, id, batchWorkflowId(id), firstExecutionRunId],
+    );
+    const job = await world.ended(id);
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'internal' } });
+    expect(job.error?.message).toContain('closed as timed out');
+    const told = await database.query(`SELECT payload ->> 'batchId' AS id FROM outbox WHERE kind LIKE '%failed'`);
+    expect(told).toEqual([{ id }]);
   });
 
   it('does not stand in the way of another', async () => {
