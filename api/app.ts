@@ -3,6 +3,7 @@ import type { ApiDependencies } from './dependencies.js';
 import { answerNotFound, answerProblems } from './middleware/answer-problems.js';
 import { identify } from './middleware/identify.js';
 import { observe } from './middleware/observe.js';
+import { requireHost } from './middleware/require-host.js';
 import { secureHeaders } from './middleware/secure-headers.js';
 import { mountRoutes } from './route.js';
 import { createRoutes } from './routes.js';
@@ -12,7 +13,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   const { logger, metrics } = dependencies;
   const app = express();
   app.disable('x-powered-by');
-  app.use(identify, observe(logger, metrics), secureHeaders);
+  app.use(identify, observe(logger, metrics), secureHeaders, requireHost);
   mountRoutes(app, createRoutes(dependencies).routes);
   app.use(answerNotFound);
   app.use(answerProblems(logger));

@@ -95,7 +95,7 @@ async function emptyQueue(connections: Connections, gate: Gate): Promise<void> {
   const endsAt = performance.now() + longestHoldMs;
   let taken = connections.taken();
   let quietSince = performance.now();
-  for (let now = quietSince; now < endsAt + longestHoldMs; ) {
+  for (let now = quietSince; now < endsAt + longestHoldMs;) {
     const startedAt = now;
     await nextTurn();
     now = performance.now();

@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { PerennialError } from '../contracts/errors.js';
 import { followConnections } from './connections.js';
 import { createGate, stopServer } from './leave-taking.js';
+import { answerMalformed, type Observer } from './malformed-requests.js';
 
 export interface Listening {
   port: number;
@@ -19,11 +20,25 @@ export interface Listening {
  */
 const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000, keepAliveTimeout: 75_000 };
 
-/** Listens for HTTP. Throws `configuration_invalid` when the port is taken or may not be used. */
-export async function listen(handler: RequestListener, host: string, port: number): Promise<Listening> {
+/** Refused by the application, with a problem. */
+const settings = { ...timeouts, requireHostHeader: false };
+
+/**
+ * Listens for HTTP. `observer` is told of the requests that the parser refuses and `handler` never sees.
+ * Throws `configuration_invalid` when the port is taken or may not be used.
+ */
+export async function listen(
+  handler: RequestListener,
+  host: string,
+  port: number,
+  observer: Observer | null = null,
+): Promise<Listening> {
   const gate = createGate(handler);
-  const server = createServer(timeouts, gate.handler);
+  const server = createServer(settings, gate.handler);
   const connections = followConnections(server);
+  answerMalformed(server, connections, observer);
+  // An expectation that nobody knows may be ignored; Node would answer with a bare 417.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, resolve);

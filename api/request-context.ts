@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../contracts/errors.js';
 
 /** What is known of a request beside what the client sent. */
@@ -13,14 +13,14 @@ export interface RequestContext {
   problem?: ErrorCode;
 }
 
-const contexts = new WeakMap<Request, RequestContext>();
+const contexts = new WeakMap<IncomingMessage, RequestContext>();
 
 /** Binds a context to a request. The first middleware does it, so that every later one finds it. */
-export function bindContext(request: Request, context: RequestContext): void {
+export function bindContext(request: IncomingMessage, context: RequestContext): void {
   contexts.set(request, context);
 }
 
 /** The context of a request. */
-export function contextOf(request: Request): RequestContext {
+export function contextOf(request: IncomingMessage): RequestContext {
   return contexts.get(request) ?? { requestId: 'unknown', arrivedAt: performance.now(), route: 'unmatched' };
 }

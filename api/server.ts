@@ -16,7 +16,7 @@ const firstLoadMs = 30_000;
 /** Listens at once, so that liveness and clear answers are there from the start; work begins when the record is. */
 async function run(config: Config, logger: Logger): Promise<void> {
   const api = await composeApi(config, logger);
-  const listening = await listen(api.app, config.HOST, config.PORT);
+  const listening = await listen(api.app, config.HOST, config.PORT, { logger, metrics: api.metrics });
   const stopping = new AbortController();
   let host: ModelHost | null = null;
   let endChores = (): void => undefined;

@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
 
 export interface RawAnswer {
   status: number;
@@ -37,3 +38,42 @@ export function formPart(name: string, value: Uint8Array | string, filename?: st
 }
 
 export const formEnd = '--b--\r\n';
+
+/** All that a server answers to bytes as they stand here, until it closes the connection or `isEnough`. */
+export async function speakRaw(
+  port: number,
+  bytes: string,
+  {
+    andLeave = false,
+    isEnough = (): boolean => false,
+  }: { andLeave?: boolean; isEnough?: (heard: string) => boolean } = {},
+): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let heard = '';
+  socket.on('data', (chunk: Buffer) => {
+    heard += chunk.toString('latin1');
+    if (isEnough(heard)) socket.destroy();
+  });
+  const closed = new Promise<void>((resolve, reject) => {
+    socket.once('close', () => resolve()).once('error', reject);
+  });
+  socket.write(bytes, 'latin1');
+  if (andLeave) socket.end();
+  await closed;
+  return heard;
+}
+
+/** The answers in what was heard, each of which has a Content-Length. */
+export function answersIn(heard: string): { status: number; headers: Headers; body: string }[] {
+  const answers = [];
+  for (let rest = heard; rest !== '';) {
+    const end = rest.indexOf('\r\n\r\n');
+    const [first = '', ...lines] = rest.slice(0, end).split('\r\n');
+    const headers = new Headers(lines.map((line) => [line.split(': ')[0] ?? '', line.split(': ')[1] ?? '']));
+    const bodyEnd = end + 4 + Number(headers.get('content-length') ?? 0);
+    if (end < 0 || bodyEnd > rest.length) throw new Error(`Half an answer was heard: ${rest.slice(0, 500)}`);
+    answers.push({ status: Number(first.split(' ')[1]), headers, body: rest.slice(end + 4, bodyEnd) });
+    rest = rest.slice(bodyEnd);
+  }
+  return answers;
+}
