@@ -12,6 +12,7 @@ interface Row {
 
 const names: [string, string][] = [
   ['model-child', 'trainer'],
+  ['workers/background-child', 'batch process'],
   ['workers/pipeline', 'pipeline worker'],
   ['workers/training', 'training worker'],
   ['api/server', 'api'],

@@ -8,7 +8,7 @@ if (!datasetDir) {
 // TensorFlow, which some parts load into this process, tells nothing but errors then.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
-/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion serving serving-costs overload endurance main-path cnn`. */
+/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion serving serving-costs overload endurance batch main-path cnn`. */
 const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
   accuracy: async () => (await import('./accuracy.js')).benchAccuracy(datasetDir),
@@ -19,6 +19,7 @@ const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   'serving-costs': async () => (await import('./serving/costs.js')).benchServingCosts(datasetDir),
   overload: async () => (await import('./serving/overload.js')).benchOverload(datasetDir),
   endurance: async () => (await import('./serving/endurance.js')).benchEndurance(datasetDir),
+  batch: async (wanted) => (await import('./batch.js')).benchBatch(wanted),
   'main-path': async (wanted) => (await import('./main-path.js')).benchMainPath(datasetDir, wanted.includes('cnn')),
 };
 const asked = process.argv.slice(2);
