@@ -31,20 +31,27 @@ export async function writeTfjsModel(
   }
 }
 
-/** Probabilities that the layers model of a bundle gives for `count` images of RGB 0–255 pixels, image after image. */
-export async function runTfjsModel(folder: string, pixels: Uint8Array, count: number): Promise<Float32Array> {
+/** Probabilities that a model gives for `count` images of RGB 0–255 pixels, image after image. */
+export type AskTfjs = (pixels: Uint8Array, count: number) => Float32Array;
+
+/** Loads the layers model of a bundle, lets `work` ask it, and puts it away. */
+export async function withTfjsModel<T>(folder: string, work: (ask: AskTfjs) => Promise<T> | T): Promise<T> {
   const model = await tf.loadLayersModel(`file://${join(folder, bundleFiles.tfjsModel)}`);
   try {
-    const output = tf.tidy(() => {
-      const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
-      return model.predict(images);
-    });
-    const tensor = Array.isArray(output) ? output[0] : output;
-    if (!tensor) throw new Error('The layers model gave no output.');
-    const values = Float32Array.from(tensor.dataSync());
-    tf.dispose(output);
-    return values;
+    return await work((pixels, count) => askModel(model, pixels, count));
   } finally {
     model.dispose();
   }
+}
+
+function askModel(model: tf.LayersModel, pixels: Uint8Array, count: number): Float32Array {
+  const output = tf.tidy(() => {
+    const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
+    return model.predict(images);
+  });
+  const tensor = Array.isArray(output) ? output[0] : output;
+  if (!tensor) throw new Error('The layers model gave no output.');
+  const values = Float32Array.from(tensor.dataSync());
+  tf.dispose(output);
+  return values;
 }
