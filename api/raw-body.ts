@@ -107,7 +107,8 @@ function watchPace(least: Pace, received: () => number, fail: (error: PerennialE
   return setInterval(look, least.everyMs).unref();
 }
 
-function endedEarly(): PerennialError {
+/** What a request gets whose client has gone. */
+export function endedEarly(): PerennialError {
   return new PerennialError('bad_request', 'The request ended before its body was complete. Send it again.');
 }
 
