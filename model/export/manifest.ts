@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
@@ -22,7 +22,7 @@ export async function writeManifest(
   const files = await Promise.all(
     [...(paths ?? (await listFiles(folder)))].sort().map(async (path) => {
       const bytes = await readFile(join(folder, path));
-      return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+      return { path, sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
     }),
   );
   const manifest: Manifest = { format: 'perennial-bundle/1', ...facts, files };

@@ -18,11 +18,11 @@ import { measureModel, type Measured } from './measure-model.js';
 import { writeModelCard } from './model-card.js';
 import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
-import { checkParity } from './parity.js';
-import { quantizeModel } from './quantize.js';
+import { checkParity, type ParitySample } from './parity.js';
+import { observeNetwork, quantizeModel, type Observation } from './quantize.js';
 import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
-import { runTfjsModel, writeTfjsModel } from './tfjs-files.js';
+import { withTfjsModel, writeTfjsModel } from './tfjs-files.js';
 
 /**
  * Makes a bundle of a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
@@ -33,17 +33,42 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const rows = orderExamples(job.examples, job.labels);
   const checkpoint = await readOwnCheckpoint(job);
   const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
+  const observation = observeNetwork(job, network);
+  // It may fail before anybody waits for it; the report says then why there are no 8 bits.
+  observation.catch(() => undefined);
+  try {
+    return await makeBundle(job, { rows, checkpoint, network, observation }, events);
+  } finally {
+    // Its thread is not left behind when something else fails.
+    await observation.catch(() => undefined);
+  }
+}
+
+interface Packaging {
+  rows: LabelledRows;
+  checkpoint: Checkpoint;
+  network: TrainedNetwork;
+  observation: Promise<Observation>;
+}
+
+async function makeBundle(
+  job: PackageJob,
+  { rows, checkpoint, network, observation }: Packaging,
+  events: JobEvents,
+): Promise<ModelJobResults['package']> {
   const scores = await scoreExamples(job, network, rows.sha256s, events);
   const measured = await measureModel(job, rows, scores, checkpoint);
   const { metrics } = measured;
+  const { temperature } = metrics;
   await mkdir(job.outputFolder, { recursive: true });
-  const calibrated = calibrateNetwork(network, metrics.temperature);
+  const calibrated = calibrateNetwork(network, temperature);
   await writeModels(job, calibrated);
-  const parityMaxAbsoluteError = await checkParity(job.outputFolder, await drawParitySample(job, rows, scores));
-  const { report, int8 } = await quantizeModel(job, rows, scores, calibrated, metrics.temperature);
+  const { parityMaxAbsoluteError, probe } = await askSource(job, await drawParitySample(job, rows, scores));
+  const quantizing = { job, rows, scores, network: calibrated, temperature, observation };
+  const { report, int8 } = await quantizeModel(quantizing);
   await writeDescriptions(job, rows, scores, { ...measured, quantization: report });
   await writeReferences(job, rows, scores, int8);
-  await writeProbe(job.outputFolder, await answersToProbe(job), int8?.probe);
+  await writeProbe(job.outputFolder, probe, int8?.probe);
   const manifest = await writeManifest(job.outputFolder, {
     modelName: job.modelName,
     runId: job.runId,
@@ -60,12 +85,22 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   return { manifest, metrics };
 }
 
-/** What the source model itself says: the engine that serves the export must say the same, wherever it runs. */
-async function answersToProbe({ outputFolder, labels }: PackageJob): Promise<number[][]> {
-  const answers = [...(await runTfjsModel(outputFolder, probePixels(), probeImages))];
-  return Array.from({ length: probeImages }, (_, image) =>
-    answers.slice(image * labels.length, (image + 1) * labels.length),
-  );
+/**
+ * Holds the export against the source model, as it was written, and asks that one the probe: the engine that serves the
+ * export must say the same, wherever it runs.
+ */
+function askSource(
+  { outputFolder, labels }: PackageJob,
+  sample: ParitySample,
+): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> {
+  return withTfjsModel(outputFolder, async (ask) => {
+    const parityMaxAbsoluteError = await checkParity(outputFolder, sample, ask);
+    const answers = [...ask(probePixels(), probeImages)];
+    const probe = Array.from({ length: probeImages }, (_, image) =>
+      answers.slice(image * labels.length, (image + 1) * labels.length),
+    );
+    return { parityMaxAbsoluteError, probe };
+  });
 }
 
 async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {

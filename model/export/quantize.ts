@@ -9,7 +9,8 @@ import type { ImageFile, PackageJob } from '../jobs.js';
 import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
-import { observeActivations } from './observe-activations.js';
+import type { Observed } from './observe-activations.js';
+import { observeBeside } from './observe-beside.js';
 import { encodeInt8Onnx } from './onnx-int8.js';
 import { chooseQuantizationSample } from './quantization-sample.js';
 import { withOnnx, type OnnxAnswers } from './run-onnx.js';
@@ -29,25 +30,53 @@ export interface Quantized {
   } | null;
 }
 
+/** What passes through a network, and the images it will be judged by in 8 bits. */
+export interface Observation {
+  rangeImages: number;
+  judged: ImageFile[];
+  observed: ReadonlyMap<string, Observed>;
+}
+
+/**
+ * Looks at the network beside whatever else is done to it. Its temperature need not be known: that changes nothing but the
+ * classifier, which stays as it is in 8 bits.
+ * @throws Error when the job holds no images to look at
+ */
+export async function observeNetwork(job: PackageJob, { operations, weights }: TrainedNetwork): Promise<Observation> {
+  const sample = chooseQuantizationSample(job.examples);
+  const rangeImages = imagesAtHand(job, sample.ranges);
+  const judged = imagesAtHand(job, sample.judged);
+  if (rangeImages.length === 0 || judged.length === 0) {
+    throw new Error(
+      `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
+    );
+  }
+  const observed = await observeBeside({ operations, weights, images: rangeImages });
+  return { rangeImages: rangeImages.length, judged, observed };
+}
+
+/** A network to quantize, as it was exported. */
+export interface NetworkToQuantize {
+  job: PackageJob;
+  rows: LabelledRows;
+  scores: Scores;
+  network: TrainedNetwork;
+  /** What is in the network already, and the logits of `scores` are to be divided by. */
+  temperature: number;
+  observation: Promise<Observation>;
+}
+
 /**
  * Writes `model-int8.onnx` beside a bundle's model when it does as well, and `quantization.json` about it in any case.
  * A version can be served without 8 bits: whatever goes wrong is said in the report, and is no failure.
- * @param network the one that was exported, with its temperature
- * @param temperature what the logits of `scores` are to be divided by
  */
-export async function quantizeModel(
-  job: PackageJob,
-  rows: LabelledRows,
-  scores: Scores,
-  network: TrainedNetwork,
-  temperature: number,
-): Promise<Quantized> {
-  const quantized = await tryQuantizing(job, rows, scores, network, temperature).catch((error: unknown): Quantized => ({
+export async function quantizeModel(subject: NetworkToQuantize): Promise<Quantized> {
+  const quantized = await tryQuantizing(subject).catch((error: unknown): Quantized => ({
     report: { ...nothing, reasons: [`Failed: ${messageOf(error)}`] },
     int8: null,
   }));
   const report = `${JSON.stringify(quantized.report, null, 2)}\n`;
-  await writeFile(join(job.outputFolder, bundleFiles.quantization), report);
+  await writeFile(join(subject.job.outputFolder, bundleFiles.quantization), report);
   return quantized;
 }
 
@@ -64,27 +93,16 @@ const nothing: Quantization = {
   reasons: [],
 };
 
-async function tryQuantizing(
-  job: PackageJob,
-  rows: LabelledRows,
-  scores: Scores,
-  { operations, weights }: TrainedNetwork,
-  temperature: number,
-): Promise<Quantized> {
-  const sample = chooseQuantizationSample(job.examples);
-  const rangeImages = imagesAtHand(job, sample.ranges);
-  const judged = imagesAtHand(job, sample.judged);
-  if (rangeImages.length === 0 || judged.length === 0) {
-    throw new Error(
-      `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
-    );
-  }
-  const model = encodeInt8Onnx(operations, weights, await observeActivations(operations, weights, rangeImages));
+async function tryQuantizing(subject: NetworkToQuantize): Promise<Quantized> {
+  const { job, rows, scores, temperature } = subject;
+  const { operations, weights } = subject.network;
+  const { rangeImages, judged, observed } = await subject.observation;
+  const model = encodeInt8Onnx(operations, weights, observed);
   const answers = await answer(model, judged);
   const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
   const judgedRows = judged.map(({ sha256 }) => rowOf.get(sha256) ?? -1);
   const report: Quantization = {
-    rangeImages: rangeImages.length,
+    rangeImages,
     ...judgeQuantization(
       // What ONNX Runtime says in 32 bits is the same within the parity that was checked before.
       judgedRows.map((row) => softmax(scores.logits[row] ?? [], temperature)),
