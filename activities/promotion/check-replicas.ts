@@ -30,7 +30,7 @@ export interface Patience {
 
 /** A replica that has not reported for this long is taken for gone: it loads the version when it comes back. */
 const replicaLivesMs = 5_000;
-const defaultPatience: Patience = { deadlineMs: 60_000, noneLiveMs: 3_000, pollMs: 200 };
+const defaultPatience: Patience = { deadlineMs: 60_000, noneLiveMs: 3_000, pollMs: 50 };
 
 /**
  * Waits until every live replica serves the generation and has answered one prediction with the version. Trouble that
