@@ -23,7 +23,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   onShutdown(logger, config.SHUTDOWN_GRACE_MS, async () => {
     stopping.abort();
     endChores();
-    await stop(api, listening, host, logger, config.SHUTDOWN_GRACE_MS);
+    await stop(api, listening, host, logger, config);
   });
 
   const url = ownUrl(config, listening.port);
@@ -54,12 +54,12 @@ async function stop(
   listening: Listening,
   host: ModelHost | null,
   logger: Logger,
-  graceMs: number,
+  { SHUTDOWN_GRACE_MS: graceMs, SHUTDOWN_LEAVE_MS: leaveMs }: Config,
 ): Promise<void> {
   api.health.setStopping();
   api.metrics.setReady(false);
   // Half of the time is for answers under way, so that the engine and the connections can end in order as well.
-  await Promise.all([host?.leave(), listening.stop(graceMs / 2)]);
+  await Promise.all([host?.leave(), listening.stop(graceMs / 2, leaveMs)]);
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');

@@ -160,6 +160,14 @@ export const configSchema = z.object({
     .min(0)
     .default(10_000)
     .describe('time running work gets to end when a process stops, in ms'),
+  SHUTDOWN_LEAVE_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'least time the API goes on taking connections after its readiness has turned 503, for load balancers that ask seldom, in ms; at most a quarter of SHUTDOWN_GRACE_MS',
+    ),
 });
 
 export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
@@ -183,6 +191,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
       .filter(([name, needed]) => Object.hasOwn(present, name) && !Object.hasOwn(present, needed))
       .map(([name, needed]) => `${needed}: is needed with ${name}`),
   ];
+  if (parsed.success && parsed.data.SHUTDOWN_LEAVE_MS > parsed.data.SHUTDOWN_GRACE_MS / 4) {
+    problems.push('SHUTDOWN_LEAVE_MS: is more than a quarter of SHUTDOWN_GRACE_MS');
+  }
   if (!parsed.success || problems.length > 0) {
     throw new PerennialError(
       'configuration_invalid',
