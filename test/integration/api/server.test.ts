@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { freePorts } from '../../../infra/local/ports.js';
 import { poll } from '../../support/api-client.js';
+import { answersIn, speakRaw } from '../../support/raw-request.js';
 import { formWith, redImage, startApi } from '../../support/served-api.js';
 import { startServerProcess, type ServerProcess } from '../../support/server-process.js';
 import { startObjectStore, startPostgres, type TestService } from '../../support/services.js';
@@ -81,6 +82,39 @@ describe('the server process', () => {
     );
     expect(statuses.length).toBeGreaterThan(0);
     expect(statuses.every((status) => status === 200)).toBe(true);
+    expect(await server.exited).toBe(0);
+  });
+
+  it('turns not ready first, and then answers or refuses each new client, resetting none', async () => {
+    const server = startServer({ PORT: '0', SHUTDOWN_LEAVE_MS: '500' });
+    const { url } = z.object({ url: z.url() }).parse(await server.ready);
+    const { port } = new URL(url);
+    const text = 'GET /health/ready HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n';
+    /** Statuses until the connection is refused. Whoever is connected and then reset gets ECONNRESET, or no answer. */
+    const askOnAndOn = async (statuses: number[]): Promise<void> => {
+      for (;;) {
+        try {
+          const answers = answersIn(await speakRaw(Number(port), text));
+          statuses.push(answers.length === 1 ? (answers[0]?.status ?? 0) : 0);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+          return;
+        }
+      }
+    };
+    const heard: number[][] = [[], [], [], []];
+    const clients = Promise.all(heard.map((statuses) => askOnAndOn(statuses)));
+    await poll(
+      () => Promise.resolve(heard),
+      (all) => all.every(({ length }) => length > 5),
+    );
+    server.child.kill('SIGTERM');
+    await clients;
+    for (const statuses of heard) {
+      const firstUnready = statuses.indexOf(503);
+      expect(new Set(statuses.slice(0, firstUnready))).toEqual(new Set([200]));
+      expect(new Set(statuses.slice(firstUnready))).toEqual(new Set([503]));
+    }
     expect(await server.exited).toBe(0);
   });
 
