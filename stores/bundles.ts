@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../contracts/bundle.js';
@@ -21,11 +21,10 @@ export interface BundleAddress {
  */
 export async function publishBundle(objects: ObjectStore, folder: string, modelName: string): Promise<BundleAddress> {
   const manifestBytes = await readFile(join(folder, bundleFiles.manifest));
-  const bundleSha256 = sha256(manifestBytes);
+  const bundleSha256 = hash('sha256', manifestBytes);
   const bundleKey = `models/${modelName}/${bundleSha256.slice(0, 16)}`;
-  for (const { path } of parseManifest(manifestBytes, folder).files) {
-    await objects.putFile(`${bundleKey}/${path}`, join(folder, path));
-  }
+  const { files } = parseManifest(manifestBytes, folder);
+  await atOnce(files, ({ path }) => objects.putFile(`${bundleKey}/${path}`, join(folder, path)));
   await objects.put(`${bundleKey}/${bundleFiles.manifest}`, manifestBytes, 'application/json');
   return { bundleKey, bundleSha256 };
 }
@@ -80,7 +79,7 @@ export async function checkBundle(
   { bundleKey, bundleSha256 }: BundleAddress,
 ): Promise<BundleCheck> {
   const manifestBytes = await unlessMissing(objects.get(`${bundleKey}/${bundleFiles.manifest}`));
-  if (manifestBytes === null || sha256(manifestBytes) !== bundleSha256) {
+  if (manifestBytes === null || hash('sha256', manifestBytes) !== bundleSha256) {
     return { manifest: null, files: 0, bytes: 0, failed: [bundleFiles.manifest] };
   }
   const manifest = parseManifest(manifestBytes, bundleKey);
@@ -119,20 +118,25 @@ async function download(
 ): Promise<void> {
   const manifestKey = `${bundleKey}/${bundleFiles.manifest}`;
   const manifestBytes = await objects.get(manifestKey);
-  if (sha256(manifestBytes) !== bundleSha256) {
+  if (hash('sha256', manifestBytes) !== bundleSha256) {
     throw new PerennialError(
       'bundle_invalid',
       `${manifestKey} is not the manifest that was registered; restore it from a backup.`,
     );
   }
-  for (const path of [
-    ...parseManifest(manifestBytes, manifestKey).files.map((file) => file.path),
-    bundleFiles.manifest,
-  ]) {
+  const bring = async (path: string): Promise<void> => {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
     await objects.getToFile(`${bundleKey}/${path}`, target);
-  }
+  };
+  await atOnce(parseManifest(manifestBytes, manifestKey).files, ({ path }) => bring(path));
+  await bring(bundleFiles.manifest);
+}
+
+/** Does the work for all files of a bundle, of which there are few; waits for all of it, also when some fails. */
+async function atOnce<T>(files: readonly T[], work: (file: T) => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled(files.map(work));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function parseManifest(bytes: Uint8Array, where: string): Manifest {
@@ -145,15 +149,11 @@ function parseManifest(bytes: Uint8Array, where: string): Manifest {
   }
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
 /** Whether the registered manifest lies in the folder; if so, the copy counts as used just now. */
 async function isThere({ bundleSha256 }: BundleAddress, folder: string): Promise<boolean> {
   const path = join(folder, bundleFiles.manifest);
   const bytes = await readFile(path).catch(() => null);
-  if (bytes === null || sha256(bytes) !== bundleSha256) return false;
+  if (bytes === null || hash('sha256', bytes) !== bundleSha256) return false;
   const now = new Date();
   await utimes(path, now, now).catch(() => undefined);
   return true;

@@ -63,8 +63,11 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
           { signal, onProgress: report },
         );
       await deps.trainers.lend(packaging, { isFollowed: false });
-      await keepArtifacts(deps, input.runId, outputFolder);
-      return publishBundle(deps.objects, outputFolder, input.modelName);
+      const [address] = await Promise.all([
+        publishBundle(deps.objects, outputFolder, input.modelName),
+        keepArtifacts(deps, input.runId, outputFolder),
+      ]);
+      return address;
     }),
   );
 }
