@@ -28,19 +28,26 @@ export interface VariantTrial {
  * @throws PerennialError bundle_invalid when the network in single precision cannot be loaded or answers wrong
  */
 export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
-  const int8 = trial.wanted === 'fp32' ? null : await tryInt8(trial);
-  if (int8 !== null && trial.wanted === 'int8') return int8;
+  if (trial.wanted === 'fp32') return startFp32(trial);
+  if (trial.wanted === 'int8') return (await tryInt8(trial)) ?? startFp32(trial);
+  // Both are loaded at the same time, each by its own thread.
+  const trying = tryInt8(trial);
   let fp32: Candidate;
   try {
-    fp32 = { variant: 'fp32', thread: await startProbed(trial, 'fp32', trial.bundle.graphs.fp32) };
+    fp32 = await startFp32(trial);
   } catch (error) {
-    await int8?.thread.close();
+    await (await trying)?.thread.close();
     throw error;
   }
+  const int8 = await trying;
   if (int8 === null) return fp32;
   const faster = await fasterOf(int8, fp32);
   await (faster === int8 ? fp32 : int8).thread.close();
   return faster;
+}
+
+async function startFp32(trial: VariantTrial): Promise<Candidate> {
+  return { variant: 'fp32', thread: await startProbed(trial, 'fp32', trial.bundle.graphs.fp32) };
 }
 
 const turns = 7;
