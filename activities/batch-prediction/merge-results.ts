@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { batchRowSchema, type BatchResult, type BatchRow } from '../../contracts/batch-predictions.js';
@@ -7,6 +7,7 @@ import { createResultFile } from '../../model/predictions/result-files.js';
 import { sumOfFile } from '../../platform/file-sum.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions.js';
 import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/object-keys.js';
+import { deleteBelow } from '../delete-below.js';
 import { withScratchFolder } from '../scratch.js';
 import type { BatchPredictionDependencies, Report } from './dependencies.js';
 
@@ -31,7 +32,7 @@ export async function mergeResults(
   }
   // An erasure may have been done with the objects before the last attempt wrote its files, which nobody may have now.
   const useless = erasedAt === null ? batchWorkPrefix(jobId) : batchPrefix(jobId);
-  for await (const { key } of deps.objects.list(useless)) await deps.objects.delete(key);
+  await deleteBelow(deps.objects, useless, signal);
   return { jobId, items: done, failed, predicted };
 }
 
@@ -73,7 +74,7 @@ async function writeFiles(
 }
 
 function rowsOf({ objectKey, sha256 }: BatchPart, bytes: Uint8Array): BatchRow[] {
-  if (createHash('sha256').update(bytes).digest('hex') === sha256) {
+  if (hash('sha256', bytes) === sha256) {
     return z.array(batchRowSchema).parse(JSON.parse(Buffer.from(bytes).toString()));
   }
   throw new PerennialError('internal', `The object ${objectKey} has other bytes than were written.`);
