@@ -52,7 +52,7 @@ describe('stopping to listen', () => {
 
   it('goes on taking connections for as long as it was told to, though nobody came for a while', async () => {
     const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
-    const stopped = listening.stop(10_000, 700).then(() => 'stopped');
+    const stopped = listening.stop(10_000, 2_000).then(() => 'stopped');
     expect(await Promise.race([stopped, sleep(500)])).toBeUndefined();
     expect(await askAnew(listening.port)).toBe('answered');
     await stopped;

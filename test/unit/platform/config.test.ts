@@ -18,6 +18,15 @@ describe('loadConfig', () => {
     });
   });
 
+  it('wants time left for answers beside the leave that is taken', () => {
+    const leave = (ms: number): Record<string, string> => ({
+      SHUTDOWN_GRACE_MS: '20000',
+      SHUTDOWN_LEAVE_MS: String(ms),
+    });
+    expect(loadConfig(leave(5_000)).SHUTDOWN_LEAVE_MS).toBe(5_000);
+    expect(messageOf(failureOfLoading(leave(5_001)))).toContain('SHUTDOWN_LEAVE_MS: is more than a quarter');
+  });
+
   it('reads "false" as false', () => {
     expect(loadConfig({ S3_FORCE_PATH_STYLE: 'false' }).S3_FORCE_PATH_STYLE).toBe(false);
     expect(loadConfig({ S3_FORCE_PATH_STYLE: '1' }).S3_FORCE_PATH_STYLE).toBe(true);
