@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Actor } from '../contracts/audit.js';
 import { batchFormats, type BatchOrder, type BatchSource } from '../contracts/batch-predictions.js';
 import { errorCodeOf, PerennialError } from '../contracts/errors.js';
@@ -126,10 +126,10 @@ function otherUpload(uploadId: string, dataset: string | null): PerennialError {
 
 /** The id of a job from its key, so that a request that is repeated after a crash finds what the first one left. */
 function idOf(idempotencyKey: string): string {
-  const hash = createHash('sha256').update(`batch prediction ${idempotencyKey}`).digest();
+  const digest = hash('sha256', `batch prediction ${idempotencyKey}`, 'buffer');
   // Version and variant of a UUID that holds bits of its maker's choice (RFC 9562, version 8).
-  hash.writeUInt8(0x80 | (hash.readUInt8(6) & 0x0f), 6);
-  hash.writeUInt8(0x80 | (hash.readUInt8(8) & 0x3f), 8);
-  const hex = hash.toString('hex');
+  digest.writeUInt8(0x80 | (digest.readUInt8(6) & 0x0f), 6);
+  digest.writeUInt8(0x80 | (digest.readUInt8(8) & 0x3f), 8);
+  const hex = digest.toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
 }

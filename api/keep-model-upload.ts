@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../contracts/import.js';
@@ -60,5 +60,5 @@ function contentOf(form: ImportForm, format: ImportOrder['format'], files: Impor
     .map(({ name, sha256 }) => (format === 'onnx' ? sha256 : `${name} ${sha256}`))
     .sort((a, b) => (a < b ? -1 : 1));
   const content = JSON.stringify({ modelName, dataset, labels, scaling, output, format, sums });
-  return createHash('sha256').update(content).digest('hex').slice(0, 32);
+  return hash('sha256', content).slice(0, 32);
 }

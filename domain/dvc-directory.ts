@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ImageFacts } from '../contracts/datasets.js';
 
 export interface DvcDirectory {
@@ -14,7 +14,7 @@ export function dvcDirectory(images: readonly (ImageFacts & { label: string })[]
     .map(({ md5, sha256, label, format }) => ({ md5, relpath: `${label}/${sha256}.${extensions[format]}` }))
     .sort((a, b) => Buffer.compare(Buffer.from(a.relpath), Buffer.from(b.relpath)));
   const json = `[${entries.map(({ md5, relpath }) => `{"md5": "${md5}", "relpath": ${asciiJson(relpath)}}`).join(', ')}]`;
-  return { json, md5: createHash('md5').update(json).digest('hex') };
+  return { json, md5: hash('md5', json) };
 }
 
 const extensions = { jpeg: 'jpg', png: 'png', webp: 'webp' } as const;

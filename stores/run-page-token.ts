@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { PerennialError } from '../contracts/errors.js';
 import { fieldGroups, runFields, type FieldType, type SortKey } from '../contracts/run-filter.js';
@@ -36,7 +36,7 @@ export function keyOfToken(order: readonly SortKey[], token: string | null | und
 }
 
 function digestOf(order: readonly SortKey[]): string {
-  return createHash('sha256').update(JSON.stringify(order)).digest('hex').slice(0, 8);
+  return hash('sha256', JSON.stringify(order)).slice(0, 8);
 }
 
 function jsonOf(token: string): unknown {

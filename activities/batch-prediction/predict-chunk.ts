@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { batchItemSchema, type BatchItem, type BatchRow, type ChunkResult } from '../../contracts/batch-predictions.js';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
@@ -72,7 +72,7 @@ async function predictItem(
       throw new PerennialError('too_large', `It has ${sizeBytes} bytes; at most ${maxImageBytes} are accepted.`);
     }
     const bytes = await objects.get(objectKey);
-    const imageSha256 = createHash('sha256').update(bytes).digest('hex');
+    const imageSha256 = hash('sha256', bytes);
     const { label: prediction, ...seen } = await engine.predict(bytes);
     return { ...row, ...seen, prediction, imageSha256 };
   } catch (error) {
@@ -126,7 +126,7 @@ async function keep(
     const part = await batchPredictions.addChunk(jobId, {
       chunk,
       objectKey,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
+      sha256: hash('sha256', bytes),
       items: rows.length,
       failed: rows.filter(({ prediction }) => prediction === null).length,
       predicted: countsOf(rows),

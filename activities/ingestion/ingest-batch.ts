@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { ImageFacts } from '../../contracts/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
@@ -60,7 +60,7 @@ type Tools = IngestionDependencies & { read: ReadSource; decoding: Gate };
 async function ingestFile(tools: Tools, path: string, images: Map<string, Promise<Arrival>>): Promise<FileOutcome> {
   const content = await tools.read(path);
   if (!('bytes' in content)) return { path, ...content };
-  const sha256 = createHash('sha256').update(content.bytes).digest('hex');
+  const sha256 = hash('sha256', content.bytes);
   const standing = await tools.ingestions.standing(sha256);
   if (standing === 'known') return { path, sha256, uploadedBytes: null };
   if (standing === 'erased') return { path, reason: 'erased', detail: 'This image was erased on request.' };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ErrorCode } from '../../contracts/errors.js';
 import { searchArtifacts, type TrialInput } from '../../contracts/tuning.js';
 import { rungs } from '../../domain/successive-halving.js';
@@ -71,7 +71,7 @@ async function publish(deps: SearchDependencies, searchId: string, runId: string
     const objectKey = searchArtifactKey(searchId, name);
     await deps.objects.put(objectKey, bytes);
     if (runId === null) continue;
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sha256 = hash('sha256', bytes);
     await deps.runs.addArtifact(runId, { name, objectKey, sha256, sizeBytes: bytes.length });
   }
 }

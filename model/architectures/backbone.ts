@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
@@ -55,7 +55,7 @@ export async function loadBackbone(): Promise<Backbone> {
 
 /** Throws bundle_invalid unless the bytes are those of the published weights. */
 export function verifyWeights(bytes: Uint8Array): void {
-  const found = createHash('sha256').update(bytes).digest('hex');
+  const found = hash('sha256', bytes);
   if (found === backboneDigest) return;
   throw new PerennialError(
     'bundle_invalid',

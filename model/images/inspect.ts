@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ImageFacts } from '../../contracts/datasets.js';
 import { decodeImage } from './decode.js';
 import type { ImageFault, ImageLimits } from './header.js';
@@ -16,7 +16,7 @@ export async function inspectImage(bytes: Uint8Array, limits: ImageLimits): Prom
   const decoded = await decodeImage(bytes, limits);
   if (!decoded.ok) return decoded;
   const { format, width, height } = decoded.header;
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const md5 = createHash('md5').update(bytes).digest('hex');
+  const sha256 = hash('sha256', bytes);
+  const md5 = hash('md5', bytes);
   return { ok: true, facts: { sha256, md5, sizeBytes: bytes.length, format, width, height } };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { largeModelBytes } from '../../contracts/import.js';
 import { largestDifference, parityTolerance } from '../export/difference.js';
@@ -40,7 +40,7 @@ async function checkModel(job: ImportJob): Promise<ImportedModel> {
   await writeFile(job.outputPath, bytes);
   return {
     labels,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256: hash('sha256', bytes),
     sizeBytes: bytes.length,
     parityMaxAbsoluteError,
     notes: describe(job, ends, bytes.length),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
@@ -60,7 +60,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
   const body = Buffer.concat([Buffer.from(magic), length, json, ...blobs]);
-  await writeDurably(path, [body, createHash('sha256').update(body).digest()]);
+  await writeDurably(path, [body, hash('sha256', body, 'buffer')]);
 }
 
 async function writeDurably(path: string, parts: readonly Buffer[]): Promise<void> {
@@ -82,7 +82,7 @@ async function writeDurably(path: string, parts: readonly Buffer[]): Promise<voi
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const file = await readFile(path);
   const body = file.subarray(0, Math.max(0, file.length - digestBytes));
-  const digest = createHash('sha256').update(body).digest();
+  const digest = hash('sha256', body, 'buffer');
   if (body.subarray(0, magic.length).toString('latin1') !== magic || !digest.equals(file.subarray(body.length))) {
     throw new PerennialError(
       'checkpoint_invalid',
@@ -119,10 +119,10 @@ function decodeBody(body: Buffer): Checkpoint {
 
 /** SHA-256 of weights: of every tensor's name, shape and numbers, in order of names. */
 export function weightsDigest(weights: Weights): string {
-  const hash = createHash('sha256');
+  const sum = createHash('sha256');
   for (const [name, { shape, values }] of [...weights].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    hash.update(`${name} ${shape.join('x')}\n`);
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    sum.update(`${name} ${shape.join('x')}\n`);
+    sum.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
-  return hash.digest('hex');
+  return sum.digest('hex');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { TrainJob } from '../jobs.js';
 
 /** Names a training by all that decides its outcome. */
@@ -8,5 +8,5 @@ export function fingerprintOf({
   examples,
 }: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
   const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
-  return createHash('sha256').update(JSON.stringify({ hyperparameters, labels, members })).digest('hex');
+  return hash('sha256', JSON.stringify({ hyperparameters, labels, members }));
 }
