@@ -10,10 +10,20 @@ const worthwhileGain = 0.1;
 
 /**
  * How many images a graph should be given at once to get through the most of them. The fastest run of each size counts,
- * and sizes take turns: what else the machine does makes runs slower, never faster.
+ * and sizes take turns: what else the machine does makes runs slower, never faster. A thread that fails is ended.
  * @throws PerennialError bundle_invalid when the graph does not run
  */
 export async function measurePace(thread: Thread): Promise<number> {
+  try {
+    return fastestSize(await timeSizes(thread));
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+}
+
+/** The time of an image in batches of each size. */
+async function timeSizes(thread: Thread): Promise<Map<number, number>> {
   const fastest = new Map<number, number>();
   for (let round = 0; round < rounds; round += 1) {
     for (const count of batchSizes) {
@@ -21,7 +31,7 @@ export async function measurePace(thread: Thread): Promise<number> {
       fastest.set(count, Math.min(inferMs / count, fastest.get(count) ?? Infinity));
     }
   }
-  return fastestSize(fastest);
+  return fastest;
 }
 
 /** The smallest number that larger ones do not beat by far, by the time of an image in batches of each. */

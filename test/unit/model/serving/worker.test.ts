@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/bundle.js';
+import { errorCodeOf } from '../../../../contracts/errors.js';
 import type { Job } from '../../../../model/serving/messages.js';
 import { fastestSize, measurePace } from '../../../../model/serving/measure-pace.js';
 import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
+import { handThread } from '../../../support/hand-thread.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
@@ -88,6 +90,14 @@ describe('a thread', () => {
 });
 
 describe('the pace of a graph', () => {
+  it('that does not run leaves no thread behind', async () => {
+    const broken = handThread();
+    const pace = measurePace(broken).catch(errorCodeOf);
+    await broken.finish({ type: 'done', outcomes: [{ type: 'refused', code: 'internal', message: 'broken' }] });
+    expect(await pace).toBe('bundle_invalid');
+    expect(await Promise.race([broken.ended, Promise.resolve('left')])).toBe('closed');
+  });
+
   it('is that of the smallest batches that larger ones do not beat by a tenth', () => {
     const pace = (...times: [number, number][]): number => fastestSize(new Map(times));
     expect(pace([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
