@@ -41,7 +41,11 @@ export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
   }
   const int8 = await trying;
   if (int8 === null) return fp32;
-  const faster = await fasterOf(int8, fp32);
+  const faster = await fasterOf(int8, fp32).catch((error: unknown) => {
+    // Whichever it was that failed: if single precision did, its first request will say so, and it is replaced.
+    trial.onRefused(`The 8-bit network is not served: it could not be timed (${messageOf(error)})`);
+    return fp32;
+  });
   await (faster === int8 ? fp32 : int8).thread.close();
   return faster;
 }

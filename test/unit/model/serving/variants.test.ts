@@ -110,6 +110,10 @@ describe('the form of a network that is served', () => {
     expect(await chosen({ fp32: [4], int8: [8] })).toEqual({ variant: 'fp32', ended: ['int8'] });
   });
 
+  it('is single precision when the thread of the other dies while both are timed', async () => {
+    expect(await chosen({ fp32: [8], int8: [4, NaN] })).toEqual({ variant: 'fp32', ended: ['int8'] });
+  });
+
   it('is the faster one also when something else slows most of its runs', async () => {
     expect(await chosen({ fp32: [8], int8: [50, 40, 4, 60] })).toMatchObject({ variant: 'int8' });
   });
@@ -122,7 +126,10 @@ async function probeFile(int8: number[]): Promise<Files> {
   return { [bundleFiles.probe]: JSON.stringify({ probabilities, int8: probabilities.map(() => int8) }) };
 }
 
-/** Which of two variants is kept whose runs take so many milliseconds, over and over, and which thread is ended. */
+/**
+ * Which of two variants is kept whose runs take so many milliseconds, over and over, and which thread is ended. A thread
+ * dies of a run that takes none.
+ */
 async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Variant; ended: string[] }> {
   await writeTinyBundle(folder, { files: int8Files() });
   const bundle = await readBundle(folder);
@@ -133,6 +140,7 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
     let runs = 0;
     const run: Thread['run'] = () => {
       const inferMs = runsMs[variant][runs++ % runsMs[variant].length] ?? NaN;
+      if (Number.isNaN(inferMs)) return Promise.resolve({ type: 'died', message: 'crash' });
       return Promise.resolve({ type: 'done', outcomes: [{ type: 'answer', rows: [], decodeMs: 0, inferMs }] });
     };
     void thread.ended.then(() => ended.push(variant));
