@@ -4,6 +4,7 @@ import { PerennialError, type ErrorCode } from '../contracts/errors.js';
 import { answerOtherMethods } from './middleware/answer-problems.js';
 import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
+import { limitTime, timeForBody } from './middleware/limit-time.js';
 import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf } from './request-context.js';
 import { sendBody } from './send.js';
@@ -208,8 +209,14 @@ function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
   if (body.kind === 'none') return [];
   const limit = limitBody(body.limit);
   if (body.kind === 'form' || body.kind === 'raw') return [limit];
-  if (body.kind === 'form_or_json') return [limit, express.json({ limit: maxJsonBytes, strict: false })];
-  return [limit, requireJson, express.json({ limit: body.limit.maxBytes, strict: false })];
+  if (body.kind === 'form_or_json')
+    return [limit, limitTime(timeForBody(maxJsonBytes)), express.json({ limit: maxJsonBytes, strict: false })];
+  return [
+    limit,
+    requireJson,
+    limitTime(timeForBody(body.limit.maxBytes)),
+    express.json({ limit: body.limit.maxBytes, strict: false }),
+  ];
 }
 
 /** JSON beside a form is no place for files. */
