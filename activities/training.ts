@@ -19,7 +19,7 @@ export interface RegistrationActivities {
   failTraining(runId: string, failure: TrainingFailure): Promise<void>;
 }
 
-/** What the training worker does; TF.js itself runs in a child process of each activity. */
+/** What the training worker does; TF.js itself runs in a child process, which packaging takes over from fitting. */
 export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
   const fitting = { ...deps, trainers: createTrainerKeeper(deps.logger) };
   return {
