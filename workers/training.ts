@@ -7,7 +7,10 @@ import { scratchFolder } from '../platform/config.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { runWorker } from './run-worker.js';
 
-/** The training worker: one activity at a time, each with TF.js in a child process; trials share one, and a fit leaves its own to the packaging. */
+/**
+ * The training worker: one activity at a time, each with TF.js in a child process. Trials share one, and a fit leaves its
+ * own to the packaging.
+ */
 await runWorker('training-worker', async ({ config, logger, deps }) => {
   const scratch = await ownScratchFolder(join(scratchFolder(config), 'training'));
   const training = { ...deps, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
