@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { startProduct, type RunningProduct } from '../support/running-product.js';
 import type { Pipeline } from '../support/api-client.js';
@@ -103,7 +104,10 @@ async function predictMany(product: RunningProduct, images: string[], count: num
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < count) {
-      const { status, body } = await product.api.predict(images[next++ % images.length] ?? '');
+      const image = images[next++ % images.length] ?? '';
+      let { status, body } = await product.api.predict(image);
+      // A machine with other work may have too much of it for a moment.
+      for (; status === 429; { status, body } = await product.api.predict(image)) await sleep(1_000);
       if (status !== 200) throw new Error(`a prediction answered ${status}: ${JSON.stringify(body)}`);
     }
   };
