@@ -49,6 +49,19 @@ describe('turns at keeping the event loop busy', () => {
     expect(queue.backlogMs).toBe(0);
   });
 
+  it('are charged with what is done in them, not with what else the event loop has to do', async () => {
+    const queue = new ParseQueue();
+    for (let turn = 0; turn < 20; turn += 1) {
+      await queue.turn();
+      setTimeout(() => work(15), 0);
+      work(2);
+      await sleep(5);
+    }
+    queue.announce();
+    expect(queue.backlogMs).toBeGreaterThan(0.5);
+    expect(queue.backlogMs).toBeLessThan(8);
+  });
+
   it('forget a body that comes too slowly to hold anybody up', async () => {
     const queue = new ParseQueue();
     await queue.turn();
