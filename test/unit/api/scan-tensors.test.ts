@@ -36,6 +36,8 @@ const wrong = fc.constantFrom(
   ...['00', '01', '-1', '256', '255.5', '1e1', '1.', '.5', 'NaN', 'null', '"1"', '2.5e-1', '+1', '', '1 1', '[1]'],
 );
 const numbers = fc.oneof(
+  // One number of many with an exponent is enough that none is scanned: with few of them, enough are.
+  { arbitrary: fc.array(right, { minLength: 1, maxLength: 3 }), weight: 2 },
   fc.array(right, { minLength: 1, maxLength: 30 }),
   fc.array(fc.oneof({ arbitrary: right, weight: 20 }, wrong), { minLength: 1, maxLength: 30 }),
 );
@@ -53,7 +55,7 @@ describe('scanTensors', () => {
       }),
       { numRuns: 40 },
     );
-    expect(scans).toBeGreaterThan(0);
+    expect(scans).toBeGreaterThan(5);
   });
 
   it.each([
