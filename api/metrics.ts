@@ -2,11 +2,11 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { ErrorCode } from '../contracts/errors.js';
 import { shedReasons as engineShedReasons } from '../model/serving/admission.js';
 import type { Prediction } from '../model/serving/engine.js';
-import { createBatchMetrics, type BatchMetrics } from './batch-metrics.js';
-import { createExplanationMetrics, type ExplanationMetrics } from './explanation-metrics.js';
-import { createCacheMetrics, type CacheMetrics } from './cache-metrics.js';
-import { createFeedbackMetrics, type FeedbackMetrics } from './feedback-metrics.js';
-import type { ServedModel } from './model-host.js';
+import { createBatchMetrics, type BatchMetrics } from './inference/metrics/batch-metrics.js';
+import { createExplanationMetrics, type ExplanationMetrics } from './inference/metrics/explanation-metrics.js';
+import { createCacheMetrics, type CacheMetrics } from './inference/metrics/cache-metrics.js';
+import { createFeedbackMetrics, type FeedbackMetrics } from './predictions/prediction-metrics.js';
+import type { ServedModel } from './model-host/model-host.js';
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 

@@ -3,11 +3,11 @@ import { messageOf } from '../contracts/errors.js';
 import { loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { announceReady, onShutdown } from '../platform/process.js';
-import { migrate } from '../stores/migrate.js';
+import { migrate } from '../stores/postgres/migrate.js';
 import { composeApi, type Api } from './compose.js';
-import { listen, type Listening } from './listen.js';
-import type { ModelHost } from './model-host.js';
-import { startPredictionChores } from './prediction-keeping.js';
+import { listen, type Listening } from './http/server/listen.js';
+import type { ModelHost } from './model-host/model-host.js';
+import { startPredictionChores } from './predictions/compose.js';
 import { prepare } from '../platform/prepare.js';
 
 /** How long whoever started this process waits at most for the model in Production to be loaded. */

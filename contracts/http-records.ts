@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { batchResultViewSchema } from './http-batch-predictions.js';
-import { datasetStatisticsSchema, quarantineReasons } from './datasets.js';
+import { batchResultViewSchema } from './batch-predictions/http-batch-predictions.js';
+import { datasetStatisticsSchema, quarantineReasons } from './datasets/datasets.js';
 import { acceptedSchema, pipelineSchema } from './http.js';
-import { tuningResultViewSchema } from './http-tuning.js';
-import { promotionOutcomes, retrainingResultSchema } from './pipelines.js';
-import { retentionResultViewSchema } from './http-schedules.js';
-import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry.js';
+import { tuningResultViewSchema } from './experiments/http-tuning.js';
+import { promotionOutcomes, retrainingResultSchema } from './workflows/runs.js';
+import { retentionResultViewSchema } from './retraining/http-schedules.js';
+import { gateReasonSchema, origins, outcomes, stages, versionArchitectures } from './registry/registry.js';
 
 /** The record as HTTP shows it: the shapes of `registry.ts`, `training.ts` and `datasets.ts` in snake case. */
 

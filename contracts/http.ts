@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { variants } from './bundle.js';
-import { nameSchema, sourceSchema } from './datasets.js';
-import { abstentionViewSchema } from './http-calibration.js';
-import { hyperparametersSchema } from './training.js';
-import { runStatuses } from './pipelines.js';
-import { modelNameSchema } from './registry.js';
+import { variants } from './registry/bundle.js';
+import { nameSchema, sourceSchema } from './datasets/datasets.js';
+import { abstentionViewSchema } from './registry/http-calibration.js';
+import { hyperparametersSchema } from './training/training.js';
+import { runStatuses } from './workflows/runs.js';
+import { modelNameSchema } from './registry/registry.js';
 
 /** RFC 9457 problem details. `type` is stable for each kind of problem: `/problems/<code>`. */
 export const problemSchema = z

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { manifestSchema, type Manifest } from '../contracts/bundle.js';
-import { exampleSchema } from '../contracts/datasets.js';
-import { importFormats, importLabelsSchema, importOutputs, scalingSchema } from '../contracts/import.js';
+import { manifestSchema, type Manifest } from '../contracts/registry/bundle.js';
+import { exampleSchema } from '../contracts/datasets/datasets.js';
+import { importFormats, importLabelsSchema, importOutputs, scalingSchema } from '../contracts/registry/import.js';
 import {
   epochMetricsSchema,
   hyperparametersSchema,
   modelMetricsSchema,
   type ModelMetrics,
-} from '../contracts/training.js';
-import { trialProgressSchema, type TrialProgress } from '../contracts/tuning.js';
+} from '../contracts/training/training.js';
+import { trialProgressSchema, type TrialProgress } from '../contracts/experiments/tuning.js';
 
 /** A file that holds the bytes of one image. */
 export const imageFileSchema = z.object({ sha256: z.string(), path: z.string() });

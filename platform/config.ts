@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { variants } from '../contracts/bundle.js';
-import { nameSchema } from '../contracts/datasets.js';
+import { variants } from '../contracts/registry/bundle.js';
+import { nameSchema } from '../contracts/datasets/datasets.js';
 import { PerennialError } from '../contracts/errors.js';
-import { kindPatternSchema } from '../contracts/notifications.js';
-import { modelNameSchema } from '../contracts/registry.js';
-import { hourRangeSchema, timeZoneSchema } from '../contracts/schedules.js';
+import { kindPatternSchema } from '../contracts/notifications/notifications.js';
+import { modelNameSchema } from '../contracts/registry/registry.js';
+import { hourRangeSchema, timeZoneSchema } from '../contracts/retraining/schedules.js';
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);

@@ -1,7 +1,7 @@
 import { configuredChannels } from '../activities/notifications/channels.js';
 import { dispatchTiming, startDispatcher } from '../activities/notifications/dispatcher.js';
 import { outboxChannel } from '../contracts/names.js';
-import { createDeliveryStore } from '../stores/deliveries.js';
+import { createDeliveryStore } from '../stores/notifications/deliveries.js';
 import type { Background, Wiring } from './run-worker.js';
 
 /** Sends messages over the channels that are configured, beside the work of the queue. */

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
-import { createAttemptRecorder } from '../activities/attempt-recorder.js';
-import { createActivityInterceptor } from '../activities/interceptor.js';
+import { createAttemptRecorder } from '../activities/runtime/attempt-recorder.js';
+import { createActivityInterceptor } from '../activities/runtime/interceptor.js';
 import { messageOf } from '../contracts/errors.js';
 import { loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { announceReady, onShutdown } from '../platform/process.js';
-import { createAttemptStore } from '../stores/attempts.js';
+import { createAttemptStore } from '../stores/pipelines/attempts.js';
 import { connect, type WorkerDependencies } from './dependencies.js';
 
 export interface Wiring {

@@ -1,6 +1,6 @@
 import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import { toTemporalError } from '../platform/temporal-faults.js';
+import { toTemporalError } from '../platform/temporal/faults.js';
 
 const deadlineMs = 10_000;
 

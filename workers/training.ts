@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { createCheckActivities } from '../activities/import.js';
-import { createTrainingActivities } from '../activities/training.js';
-import { createTrialActivities } from '../activities/tuning.js';
+import { createCheckActivities } from '../activities/import/activities.js';
+import { createTrainingActivities } from '../activities/training/activities.js';
+import { createTrialActivities } from '../activities/tuning/activities.js';
 import { taskQueues } from '../contracts/names.js';
 import { scratchFolder } from '../platform/config.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';

@@ -1,8 +1,8 @@
 import { CancellationScope, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import { retentionSteps, type RetentionStep } from '../contracts/names.js';
-import type { Actor } from '../contracts/audit.js';
-import type { RetentionInput, RetentionResult } from '../contracts/schedules.js';
-import type { RetentionActivities } from '../activities/retention.js';
+import type { Actor } from '../contracts/audit/audit.js';
+import type { RetentionInput, RetentionResult } from '../contracts/retraining/schedules.js';
+import type { RetentionActivities } from '../activities/retention/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { Story } from './story.js';

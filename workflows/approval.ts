@@ -9,10 +9,10 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ApprovalActivities } from '../activities/approval.js';
+import type { ApprovalActivities } from '../activities/promotion/approval-activities.js';
 import { approveUpdate, rejectUpdate } from '../contracts/names.js';
-import type { PromotionInput, Verdict } from '../contracts/pipelines.js';
-import type { Actor } from '../contracts/audit.js';
+import type { PromotionInput, Verdict } from '../contracts/workflows/runs.js';
+import type { Actor } from '../contracts/audit/audit.js';
 import { recordOptions } from './activity-options.js';
 
 const { openApproval, closeApproval } = proxyActivities<ApprovalActivities>(recordOptions);

@@ -6,8 +6,8 @@ import {
   proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BatchPredictionActivities } from '../activities/batch-prediction.js';
-import type { BatchInput, BatchList, BatchResult } from '../contracts/batch-predictions.js';
+import type { BatchPredictionActivities } from '../activities/batch-prediction/activities.js';
+import type { BatchInput, BatchList, BatchResult } from '../contracts/batch-predictions/batch-predictions.js';
 import { batchSteps } from '../contracts/names.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { endingOf } from './failure.js';

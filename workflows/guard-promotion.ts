@@ -1,8 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { GuardActivities } from '../activities/guard.js';
-import type { PromotionActivities } from '../activities/promotion.js';
+import type { GuardActivities } from '../activities/promotion/guard-activities.js';
+import type { PromotionActivities } from '../activities/promotion/activities.js';
 import { guardSteps } from '../contracts/names.js';
-import type { GuardInput, GuardResult } from '../contracts/pipelines.js';
+import type { GuardInput, GuardResult } from '../contracts/workflows/runs.js';
 import { guardOptions, recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { tellStory } from './story.js';

@@ -1,7 +1,7 @@
 import { CancellationScope, proxyActivities } from '@temporalio/workflow';
-import type { ImportInput, ImportResult } from '../contracts/import.js';
+import type { ImportInput, ImportResult } from '../contracts/registry/import.js';
 import { importSteps } from '../contracts/names.js';
-import type { CheckActivities, ImportActivities } from '../activities/import.js';
+import type { CheckActivities, ImportActivities } from '../activities/import/activities.js';
 import { recordOptions, registrationOptions, storageOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { Story } from './story.js';

@@ -2,9 +2,9 @@ import { CancellationScope, ContinueAsNew, continueAsNew, proxyActivities, workf
 import type { BatchResult } from '../activities/ingestion/ingest-batch.js';
 import type { ResolvedSource } from '../activities/ingestion/resolve-source.js';
 import type { ScanResult } from '../activities/ingestion/scan-source.js';
-import type { IngestionActivities } from '../activities/ingestion.js';
+import type { IngestionActivities } from '../activities/ingestion/activities.js';
 import { ingestionSteps } from '../contracts/names.js';
-import type { IngestionInput, IngestionResult } from '../contracts/pipelines.js';
+import type { IngestionInput, IngestionResult } from '../contracts/workflows/runs.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { Story } from './story.js';

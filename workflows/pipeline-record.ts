@@ -8,8 +8,8 @@ import {
   type ActivityOptions,
 } from '@temporalio/workflow';
 import { stageAttribute, type StepName } from '../contracts/names.js';
-import type { PipelineEnd, StepEntry } from '../contracts/pipelines.js';
-import type { RecordActivities } from '../activities/records.js';
+import type { PipelineEnd, StepEntry } from '../contracts/workflows/runs.js';
+import type { RecordActivities } from '../activities/runtime/records.js';
 import { recordOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { tellStory, type Story } from './story.js';

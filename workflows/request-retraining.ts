@@ -7,9 +7,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { requestSteps } from '../contracts/names.js';
-import type { Source } from '../contracts/datasets.js';
-import type { RetrainingRequest } from '../contracts/retraining.js';
-import type { Decided, RequestActivities } from '../activities/request-retraining.js';
+import type { Source } from '../contracts/datasets/datasets.js';
+import type { RetrainingRequest } from '../contracts/retraining/retraining.js';
+import type { Decided, RequestActivities } from '../activities/retraining/request-activities.js';
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';

@@ -1,10 +1,15 @@
 import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
-import type { PromotionResult, RetrainingInput, RetrainingResult, TrainingResult } from '../contracts/pipelines.js';
+import type {
+  PromotionResult,
+  RetrainingInput,
+  RetrainingResult,
+  TrainingResult,
+} from '../contracts/workflows/runs.js';
 import type { ErrorCode } from '../contracts/errors.js';
-import type { Source } from '../contracts/datasets.js';
-import type { Decision } from '../contracts/registry.js';
-import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
+import type { Source } from '../contracts/datasets/datasets.js';
+import type { Decision } from '../contracts/registry/registry.js';
+import type { RetrainingActivities, TrainingData } from '../activities/retraining/activities.js';
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';

@@ -1,7 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import { trialSteps } from '../contracts/names.js';
-import type { TrialInput, TrialScore } from '../contracts/tuning.js';
-import type { TrialActivities } from '../activities/tuning.js';
+import type { TrialInput, TrialScore } from '../contracts/experiments/tuning.js';
+import type { TrialActivities } from '../activities/tuning/activities.js';
 import { trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { tellStory } from './story.js';

@@ -5,8 +5,8 @@ import {
   ParentClosePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { SearchBudget, Trial, TrialInput, TrialScore } from '../contracts/tuning.js';
-import { bestOf, races, rungs, survivors, type Rung } from '../domain/successive-halving.js';
+import type { SearchBudget, Trial, TrialInput, TrialScore } from '../contracts/experiments/tuning.js';
+import { bestOf, races, rungs, survivors, type Rung } from '../domain/experiments/successive-halving.js';
 import type { RungEnd } from '../activities/tuning/search-record.js';
 import { failureOf, type Ending } from './failure.js';
 import { nameOf, runTrial } from './run-trial.js';

@@ -1,6 +1,6 @@
 import { ContinueAsNew, defineQuery, setHandler, workflowInfo } from '@temporalio/workflow';
 import { progressQuery, type StepName } from '../contracts/names.js';
-import type { Progress, RunStatus, StepEntry } from '../contracts/pipelines.js';
+import type { Progress, RunStatus, StepEntry } from '../contracts/workflows/runs.js';
 import { endingOf } from './failure.js';
 
 export const progressOf = defineQuery<Progress>(progressQuery);

@@ -1,7 +1,7 @@
 import { CancellationScope, proxyActivities } from '@temporalio/workflow';
 import { trainingSteps } from '../contracts/names.js';
-import type { TrainingInput, TrainingResult } from '../contracts/pipelines.js';
-import type { RegistrationActivities, TrainingActivities } from '../activities/training.js';
+import type { TrainingInput, TrainingResult } from '../contracts/workflows/runs.js';
+import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { tellStory } from './story.js';

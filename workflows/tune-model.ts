@@ -7,12 +7,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { tuningSteps, type TuningStep } from '../contracts/names.js';
-import type { TrainingResult } from '../contracts/pipelines.js';
-import type { TuningInput, TuningResult } from '../contracts/tuning.js';
-import { sampleTrials } from '../domain/successive-halving.js';
-import type { RetrainingActivities, TrainingData } from '../activities/retraining.js';
-import type { TrainingActivities } from '../activities/training.js';
-import type { SearchActivities } from '../activities/tuning.js';
+import type { TrainingResult } from '../contracts/workflows/runs.js';
+import type { TuningInput, TuningResult } from '../contracts/experiments/tuning.js';
+import { sampleTrials } from '../domain/experiments/successive-halving.js';
+import type { RetrainingActivities, TrainingData } from '../activities/retraining/activities.js';
+import type { TrainingActivities } from '../activities/training/activities.js';
+import type { SearchActivities } from '../activities/tuning/activities.js';
 import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import { searchTrials, type Found } from './search-trials.js';

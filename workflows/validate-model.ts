@@ -1,8 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow';
 import { validationSteps } from '../contracts/names.js';
-import type { ValidationInput } from '../contracts/pipelines.js';
-import type { Decision } from '../contracts/registry.js';
-import type { ValidationActivities } from '../activities/validation.js';
+import type { ValidationInput } from '../contracts/workflows/runs.js';
+import type { Decision } from '../contracts/registry/registry.js';
+import type { ValidationActivities } from '../activities/validation/activities.js';
 import { storageOptions } from './activity-options.js';
 import { tellAlone } from './pipeline-record.js';
 

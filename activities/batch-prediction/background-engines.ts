@@ -1,9 +1,9 @@
-import type { RiskPoint } from '../../contracts/bundle.js';
+import type { RiskPoint } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { Seen } from '../../model/serving/background-messages.js';
 import type { Logger } from '../../platform/logging.js';
-import { createGate } from '../ingestion/gate.js';
+import { createGate } from '../runtime/gate.js';
 import type { BackgroundProcess } from './background-process.js';
 
 export interface BackgroundOptions {

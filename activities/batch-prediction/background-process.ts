@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { RiskPoint, Variant } from '../../contracts/bundle.js';
+import type { RiskPoint, Variant } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import {

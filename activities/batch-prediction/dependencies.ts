@@ -1,8 +1,8 @@
-import type { BatchPredictionStore } from '../../stores/batch-predictions.js';
-import type { DatasetStore } from '../../stores/datasets.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import type { RegistryStore } from '../../stores/registry.js';
-import type { UploadStore } from '../../stores/uploads.js';
+import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 import type { BackgroundEngines } from './background-engines.js';
 
 export interface BatchPredictionDependencies {

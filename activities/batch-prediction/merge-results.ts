@@ -1,14 +1,18 @@
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { batchRowSchema, type BatchResult, type BatchRow } from '../../contracts/batch-predictions.js';
+import {
+  batchRowSchema,
+  type BatchResult,
+  type BatchRow,
+} from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { createResultFile } from '../../model/predictions/result-files.js';
 import { sumOfFile } from '../../platform/file-sum.js';
-import type { BatchPart, ResultFile } from '../../stores/batch-predictions.js';
-import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/object-keys.js';
-import { deleteBelow } from '../delete-below.js';
-import { withScratchFolder } from '../scratch.js';
+import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
+import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/objects/object-keys.js';
+import { deleteBelow } from '../runtime/delete-below.js';
+import { withScratchFolder } from '../runtime/scratch.js';
 import type { BatchPredictionDependencies, Report } from './dependencies.js';
 
 const contentTypes = { parquet: 'application/vnd.apache.parquet', csv: 'text/csv', json: 'application/json' } as const;

@@ -1,10 +1,10 @@
-import type { Variant } from '../../contracts/bundle.js';
+import type { Variant } from '../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import type { Logger } from '../../platform/logging.js';
-import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
-import type { ObjectStore } from '../../stores/object-store.js';
+import { fetchBundle, forgetBundle } from '../../stores/registry/bundles.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { startBackgroundProcess, type BackgroundProcess } from './background-process.js';
 
 export interface OpeningOptions {

@@ -1,10 +1,15 @@
 import { hash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { batchItemSchema, type BatchItem, type BatchRow, type ChunkResult } from '../../contracts/batch-predictions.js';
+import {
+  batchItemSchema,
+  type BatchItem,
+  type BatchRow,
+  type ChunkResult,
+} from '../../contracts/batch-predictions/batch-predictions.js';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import { chooseAbstention } from '../../domain/abstention.js';
-import { batchListKey, batchPartKey } from '../../stores/object-keys.js';
-import { concurrently } from '../concurrently.js';
+import { chooseAbstention } from '../../domain/predictions/abstention.js';
+import { batchListKey, batchPartKey } from '../../stores/objects/object-keys.js';
+import { concurrently } from '../runtime/concurrently.js';
 import type { BackgroundEngine } from './background-engines.js';
 import type { BatchPredictionDependencies, Report } from './dependencies.js';
 import { itemsPerChunk } from './list-items.js';

@@ -1,10 +1,10 @@
 import type { ImportJob } from '../../model/jobs.js';
 import type { Logger } from '../../platform/logging.js';
-import type { DatasetStore } from '../../stores/datasets.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import type { RegistryStore } from '../../stores/registry.js';
-import type { RunStore } from '../../stores/runs.js';
-import type { UploadStore } from '../../stores/uploads.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 import type { ServingDependencies } from '../validation/serve-test-images.js';
 
 /** What trying an uploaded model needs, on either worker. */

@@ -1,19 +1,24 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type driftReferenceSchema, type Manifest, type Preprocessing } from '../../contracts/bundle.js';
+import {
+  bundleFiles,
+  type driftReferenceSchema,
+  type Manifest,
+  type Preprocessing,
+} from '../../contracts/registry/bundle.js';
 import type { z } from 'zod';
-import type { Example } from '../../contracts/datasets.js';
-import type { ImportInput, ImportOrder } from '../../contracts/import.js';
-import { inputSize, type Evaluation, type ModelMetrics } from '../../contracts/training.js';
+import type { Example } from '../../contracts/datasets/datasets.js';
+import type { ImportInput, ImportOrder } from '../../contracts/registry/import.js';
+import { inputSize, type Evaluation, type ModelMetrics } from '../../contracts/training/training.js';
 import { drawConfusionMatrix } from '../../model/charts/confusion-matrix.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
 import { writeManifest } from '../../model/export/manifest.js';
 import { writeImportCard } from '../../model/import/model-card.js';
 import { createEngine } from '../../model/serving/engine.js';
-import { publishBundle, type BundleAddress } from '../../stores/bundles.js';
-import { checkedModelKey } from '../../stores/object-keys.js';
-import { withHeartbeat } from '../heartbeat.js';
-import { withScratchFolder } from '../scratch.js';
+import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
+import { checkedModelKey } from '../../stores/objects/object-keys.js';
+import { withHeartbeat } from '../runtime/heartbeat.js';
+import { withScratchFolder } from '../runtime/scratch.js';
 import { predictExamples } from '../validation/serve-test-images.js';
 import type { ImportDependencies } from './dependencies.js';
 import { checkedGraphName, judgedImages, readChecked, readOrder, type Checked } from './upload.js';

@@ -1,12 +1,12 @@
 import { Context } from '@temporalio/activity';
-import { bundleFiles, manifestSchema } from '../../contracts/bundle.js';
+import { bundleFiles, manifestSchema } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, errorTable, messageOf } from '../../contracts/errors.js';
-import type { ImportInput, ImportResult } from '../../contracts/import.js';
-import type { ModelVersion } from '../../contracts/registry.js';
-import { modelMetricsSchema } from '../../contracts/training.js';
-import { nextSemanticVersion } from '../../domain/semantic-version.js';
-import type { BundleAddress } from '../../stores/bundles.js';
-import type { ObjectStore } from '../../stores/object-store.js';
+import type { ImportInput, ImportResult } from '../../contracts/registry/import.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
+import { modelMetricsSchema } from '../../contracts/training/training.js';
+import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import type { BundleAddress } from '../../stores/registry/bundles.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { ImportDependencies } from './dependencies.js';
 import { readChecked, readOrder } from './upload.js';
 

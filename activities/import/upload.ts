@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { Example } from '../../contracts/datasets.js';
+import type { Example } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
-import { importOrderSchema, type ImportInput, type ImportOrder } from '../../contracts/import.js';
+import { importOrderSchema, type ImportInput, type ImportOrder } from '../../contracts/registry/import.js';
 import { importedModelSchema } from '../../model/jobs.js';
-import { checkedModelKey, importOrderKey, uploadPrefix } from '../../stores/object-keys.js';
-import type { ObjectStore } from '../../stores/object-store.js';
+import { checkedModelKey, importOrderKey, uploadPrefix } from '../../stores/objects/object-keys.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { ImportDependencies } from './dependencies.js';
 
 /** What the check of an upload has found, for the steps after it. */

@@ -1,10 +1,10 @@
-import { sides } from '../../contracts/datasets.js';
+import { sides } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { IngestionResult } from '../../contracts/pipelines.js';
-import { dvcDirectory } from '../../domain/dvc-directory.js';
-import { planVersion } from '../../domain/plan-version.js';
-import type { Ingestion, IngestionCounts } from '../../stores/ingestions.js';
-import { rawImageKey, sideManifestKey } from '../../stores/object-keys.js';
+import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import { dvcDirectory } from '../../domain/datasets/dvc-directory.js';
+import { planVersion } from '../../domain/datasets/plan-version.js';
+import type { Ingestion, IngestionCounts } from '../../stores/datasets/ingestions.js';
+import { rawImageKey, sideManifestKey } from '../../stores/objects/object-keys.js';
 import type { IngestionDependencies } from './dependencies.js';
 
 /**

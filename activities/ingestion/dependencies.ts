@@ -1,10 +1,10 @@
 import type { Config } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
-import type { DatasetCommits } from '../../stores/dataset-commits.js';
-import type { IngestionStore } from '../../stores/ingestions.js';
-import type { LabelStore } from '../../stores/labels.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import type { UploadStore } from '../../stores/uploads.js';
+import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
+import type { IngestionStore } from '../../stores/datasets/ingestions.js';
+import type { LabelStore } from '../../stores/predictions/labels.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 
 export interface IngestionDependencies {
   ingestions: IngestionStore;

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { ImageFacts } from '../../contracts/datasets.js';
+import type { ImageFacts } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
-import type { FileOutcome, Ingestion } from '../../stores/ingestions.js';
-import { rawImageKey } from '../../stores/object-keys.js';
-import { concurrently } from '../concurrently.js';
+import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
+import { rawImageKey } from '../../stores/objects/object-keys.js';
+import { concurrently } from '../runtime/concurrently.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
-import { createGate, type Gate } from './gate.js';
+import { createGate, type Gate } from '../runtime/gate.js';
 import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
 
 export interface BatchResult {

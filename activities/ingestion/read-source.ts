@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { access, open, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { QuarantineReason } from '../../contracts/datasets.js';
+import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
-import type { Ingestion } from '../../stores/ingestions.js';
+import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { isInside } from './is-inside.js';
 import { uploadPath } from './scan-source.js';

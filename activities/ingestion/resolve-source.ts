@@ -1,11 +1,11 @@
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Source } from '../../contracts/datasets.js';
+import type { Source } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
-import { maxPathBytes } from '../../domain/shorten-path.js';
+import { maxPathBytes } from '../../domain/datasets/shorten-path.js';
 import type { Config } from '../../platform/config.js';
 import { packageRoot } from '../../platform/paths.js';
-import type { SourceKind } from '../../stores/datasets.js';
+import type { SourceKind } from '../../stores/datasets/datasets.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
 import { isInside } from './is-inside.js';
 import { downloadPublicSet } from './public-set.js';

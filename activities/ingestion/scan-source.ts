@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { PerennialError } from '../../contracts/errors.js';
-import { shortenPath } from '../../domain/shorten-path.js';
-import type { FoundFile, Ingestion } from '../../stores/ingestions.js';
-import type { UploadFile } from '../../stores/uploads.js';
+import { shortenPath } from '../../domain/datasets/shorten-path.js';
+import type { FoundFile, Ingestion } from '../../stores/datasets/ingestions.js';
+import type { UploadFile } from '../../stores/datasets/uploads.js';
 import type { IngestionDependencies, Report } from './dependencies.js';
 import { walkFolder } from './walk-folder.js';
 

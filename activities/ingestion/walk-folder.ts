@@ -1,10 +1,10 @@
 import { opendir, realpath, stat } from 'node:fs/promises';
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
-import { labelSchema } from '../../contracts/datasets.js';
+import { labelSchema } from '../../contracts/datasets/datasets.js';
 import { messageOf } from '../../contracts/errors.js';
-import { maxPathBytes, shortenPath } from '../../domain/shorten-path.js';
-import type { FoundFile } from '../../stores/ingestions.js';
+import { maxPathBytes, shortenPath } from '../../domain/datasets/shorten-path.js';
+import type { FoundFile } from '../../stores/datasets/ingestions.js';
 import { isInside } from './is-inside.js';
 
 interface Folder {

@@ -1,4 +1,4 @@
-import type { NotificationChannel } from '../../contracts/notifications.js';
+import type { NotificationChannel } from '../../contracts/notifications/notifications.js';
 
 /** A message ready to leave. */
 export interface OutgoingMessage {

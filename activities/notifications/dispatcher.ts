@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../contracts/errors.js';
-import { notificationText } from '../../domain/notification-text.js';
+import { notificationText } from '../../domain/notifications/notification-text.js';
 import { snakeKeys } from '../../domain/snake-keys.js';
 import type { Logger } from '../../platform/logging.js';
-import type { Delivery, DeliveryStore } from '../../stores/deliveries.js';
+import type { Delivery, DeliveryStore } from '../../stores/notifications/deliveries.js';
 import { DeliveryFailure, type Channel, type OutgoingMessage } from './channel.js';
 import { startLoop, type Loop } from './loop.js';
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RegistryStore, Replica } from '../../stores/registry.js';
+import type { RegistryStore, Replica } from '../../stores/registry/registry.js';
 import { smokeTest } from './smoke-test.js';
 
 export interface ReplicaDependencies {

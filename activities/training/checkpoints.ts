@@ -1,6 +1,6 @@
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { EpochEvent } from '../../model/jobs.js';
-import { checkpointKey, checkpointPrefix } from '../../stores/object-keys.js';
+import { checkpointKey, checkpointPrefix } from '../../stores/objects/object-keys.js';
 import { sumOfFile } from '../../platform/file-sum.js';
 import type { TrainingDependencies } from './dependencies.js';
 

@@ -1,9 +1,9 @@
 import type { Logger } from '../../platform/logging.js';
-import type { DatasetStore } from '../../stores/datasets.js';
-import type { FeatureStore } from '../../stores/features.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import type { RegistryStore } from '../../stores/registry.js';
-import type { RunStore } from '../../stores/runs.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { FeatureStore } from '../../stores/features/features.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
 import type { TrainerKeeper } from './trainer-keeper.js';
 
 /** What the activities of the training worker need of the world. */

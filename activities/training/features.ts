@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
-import { featureFileKey } from '../../stores/object-keys.js';
+import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { sumOfFile } from '../../platform/file-sum.js';
-import { withHeartbeat } from '../heartbeat.js';
-import { runModelJob } from '../model-process.js';
-import { withScratchFolder } from '../scratch.js';
+import { withHeartbeat } from '../runtime/heartbeat.js';
+import { runModelJob } from '../runtime/model-process.js';
+import { withScratchFolder } from '../runtime/scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
 

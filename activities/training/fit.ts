@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
-import type { Example } from '../../contracts/datasets.js';
-import type { TrainingInput } from '../../contracts/pipelines.js';
-import type { Hyperparameters } from '../../contracts/training.js';
+import type { Example } from '../../contracts/datasets/datasets.js';
+import type { TrainingInput } from '../../contracts/workflows/runs.js';
+import type { Hyperparameters } from '../../contracts/training/training.js';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile } from '../../model/jobs.js';
-import { withHeartbeat } from '../heartbeat.js';
-import { withScratchFolder } from '../scratch.js';
+import { withHeartbeat } from '../runtime/heartbeat.js';
+import { withScratchFolder } from '../runtime/scratch.js';
 import { commitEpoch } from './checkpoints.js';
 import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
 import { fetchFeatures, fetchImages } from './inputs.js';

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Example } from '../../contracts/datasets.js';
+import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ImageFile } from '../../model/jobs.js';
-import { rawImageKey } from '../../stores/object-keys.js';
-import type { DatasetStore } from '../../stores/datasets.js';
-import type { FeatureStore } from '../../stores/features.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import { concurrently } from '../concurrently.js';
+import { rawImageKey } from '../../stores/objects/object-keys.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { FeatureStore } from '../../stores/features/features.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import { concurrently } from '../runtime/concurrently.js';
 
 /** Downloads under way at a time: enough to hide the latency of the object store, few enough to be no load. */
 const downloadsAtOnce = 8;

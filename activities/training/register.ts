@@ -1,9 +1,9 @@
-import { bundleFiles, manifestSchema } from '../../contracts/bundle.js';
-import type { TrainingInput, TrainingResult } from '../../contracts/pipelines.js';
-import { modelMetricsSchema } from '../../contracts/training.js';
-import { nextSemanticVersion } from '../../domain/semantic-version.js';
-import type { BundleAddress } from '../../stores/bundles.js';
-import type { ObjectStore } from '../../stores/object-store.js';
+import { bundleFiles, manifestSchema } from '../../contracts/registry/bundle.js';
+import type { TrainingInput, TrainingResult } from '../../contracts/workflows/runs.js';
+import { modelMetricsSchema } from '../../contracts/training/training.js';
+import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import type { BundleAddress } from '../../stores/registry/bundles.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { removeCheckpoints } from './checkpoints.js';
 import type { RegistrationDependencies } from './dependencies.js';
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../../platform/logging.js';
-import { startTrainer, type Trainer } from '../model-process.js';
+import { startTrainer, type Trainer } from '../runtime/model-process.js';
 
 /** How long a trainer waits for the job that follows its last one: longer than a workflow takes between two steps. */
 const defaultIdleMs = 10_000;

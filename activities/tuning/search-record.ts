@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto';
 import type { ErrorCode } from '../../contracts/errors.js';
-import { searchArtifacts, type TrialInput } from '../../contracts/tuning.js';
-import { rungs } from '../../domain/successive-halving.js';
+import { searchArtifacts, type TrialInput } from '../../contracts/experiments/tuning.js';
+import { rungs } from '../../domain/experiments/successive-halving.js';
 import { drawSearch } from '../../model/tuning/draw-search.js';
 import { writeSearchTable } from '../../model/tuning/search-table.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import { searchArtifactKey } from '../../stores/object-keys.js';
-import type { RunStore } from '../../stores/runs.js';
-import type { SearchRecord, SearchStore } from '../../stores/searches.js';
-import type { TrialStore } from '../../stores/trials.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import { searchArtifactKey } from '../../stores/objects/object-keys.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
+import type { SearchRecord, SearchStore } from '../../stores/experiments/searches.js';
+import type { TrialStore } from '../../stores/experiments/trials.js';
 
 export interface SearchDependencies {
   searches: SearchStore;

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { TrialInput, TrialProgress } from '../../contracts/tuning.js';
-import { startTrainer, type Trainer } from '../model-process.js';
+import type { TrialInput, TrialProgress } from '../../contracts/experiments/tuning.js';
+import { startTrainer, type Trainer } from '../runtime/model-process.js';
 import { trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../training/fit.js';
 import type { Logger } from '../../platform/logging.js';
 

@@ -1,5 +1,5 @@
-import type { Manifest } from '../../contracts/bundle.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import type { Manifest } from '../../contracts/registry/bundle.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
 
 export interface Judgement {

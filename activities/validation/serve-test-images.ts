@@ -1,15 +1,15 @@
 import { Context } from '@temporalio/activity';
-import type { Manifest } from '../../contracts/bundle.js';
-import type { Example } from '../../contracts/datasets.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import type { Manifest } from '../../contracts/registry/bundle.js';
+import type { Example } from '../../contracts/datasets/datasets.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import { loadEngine } from '../../model/serving/load-engine.js';
 import type { Engine, EngineOptions } from '../../model/serving/engine.js';
-import { fetchBundle, forgetBundle } from '../../stores/bundles.js';
-import type { DatasetStore } from '../../stores/datasets.js';
-import { rawImageKey } from '../../stores/object-keys.js';
-import type { ObjectStore } from '../../stores/object-store.js';
-import { concurrently } from '../concurrently.js';
+import { fetchBundle, forgetBundle } from '../../stores/registry/bundles.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import { rawImageKey } from '../../stores/objects/object-keys.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import { concurrently } from '../runtime/concurrently.js';
 
 export interface ServingDependencies {
   datasets: Pick<DatasetStore, 'imageFacts'>;

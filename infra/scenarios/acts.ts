@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { notificationViewSchema, type NotificationView } from '../../contracts/http-administration.js';
-import { feedbackViewSchema } from '../../contracts/http-predictions.js';
-import { promotionViewSchema } from '../../contracts/http-promotions.js';
+import { notificationViewSchema, type NotificationView } from '../../contracts/notifications/http-notifications.js';
+import { feedbackViewSchema } from '../../contracts/predictions/http-predictions.js';
+import { promotionViewSchema } from '../../contracts/promotion/http-promotions.js';
 import {
   ingestionResultViewSchema,
   retrainingResultViewSchema,
@@ -15,8 +15,8 @@ import {
   retrainingCheckSchema,
   triggeredRetrainingSchema,
   type RetrainingDecisionView,
-} from '../../contracts/http-retraining.js';
-import { scheduleViewSchema } from '../../contracts/http-schedules.js';
+} from '../../contracts/retraining/http-retraining.js';
+import { scheduleViewSchema } from '../../contracts/retraining/http-schedules.js';
 import { pageOf, predictionSchema } from '../../contracts/http.js';
 import { drawPictures, type Picture } from './meadow.js';
 import { must, type Stage } from './stage.js';

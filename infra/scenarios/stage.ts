@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
-import { policyBodySchema, type PolicyBody } from '../../contracts/http-policies.js';
-import { rollbackViewSchema } from '../../contracts/http-promotions.js';
+import { policyBodySchema, type PolicyBody } from '../../contracts/promotion/http-policies.js';
+import { rollbackViewSchema } from '../../contracts/promotion/http-promotions.js';
 import { pipelineViewSchema } from '../../contracts/http-records.js';
 import { healthSchema, pageOf } from '../../contracts/http.js';
 import { createApiClient, type ApiClient } from '../local/api-client.js';

@@ -1,5 +1,5 @@
-import type { Preprocessing } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import type { Preprocessing } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 
 /**
  * A step of a network. Each takes the output of the step before it; `add` takes that of an earlier step as well.

@@ -1,4 +1,4 @@
-import type { Architecture } from '../../contracts/training.js';
+import type { Architecture } from '../../contracts/training/training.js';
 import { loadBackbone } from './backbone.js';
 import { classifierOperation, cnnOperations } from './cnn.js';
 import { classifierName, weightOf, type Operation, type Weights, type WeightTensor } from './network.js';

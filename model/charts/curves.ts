@@ -1,4 +1,4 @@
-import type { EpochMetrics } from '../../contracts/training.js';
+import type { EpochMetrics } from '../../contracts/training/training.js';
 import { drawing, element, line, palette, text } from './svg.js';
 import { roundTicks, wholeTicks } from './ticks.js';
 

@@ -1,4 +1,4 @@
-import type { Calibration, Reliability } from '../../contracts/bundle.js';
+import type { Calibration, Reliability } from '../../contracts/registry/bundle.js';
 import { drawing, element, line, palette, text } from './svg.js';
 
 interface Frame {

@@ -1,4 +1,4 @@
-import type { Interval } from '../../contracts/training.js';
+import type { Interval } from '../../contracts/training/training.js';
 import { createRandom } from '../seeded-random.js';
 import { at } from './prepared.js';
 

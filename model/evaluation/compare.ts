@@ -1,5 +1,5 @@
 import { PerennialError } from '../../contracts/errors.js';
-import type { Comparison } from '../../contracts/registry.js';
+import type { Comparison } from '../../contracts/registry/registry.js';
 import { bootstrap, interval } from './bootstrap.js';
 import { at, indexOfLargest } from './prepared.js';
 

@@ -1,4 +1,4 @@
-import type { Evaluation } from '../../contracts/training.js';
+import type { Evaluation } from '../../contracts/training/training.js';
 import { bootstrap, interval } from './bootstrap.js';
 import { countConfusions, measure, measureClasses, type Measures } from './measures.js';
 import { prepare } from './prepared.js';

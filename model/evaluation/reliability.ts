@@ -1,4 +1,4 @@
-import type { Reliability } from '../../contracts/bundle.js';
+import type { Reliability } from '../../contracts/registry/bundle.js';
 import { measure } from './measures.js';
 import { at, calibrationBins, prepare } from './prepared.js';
 

@@ -1,4 +1,4 @@
-import type { RiskPoint } from '../../contracts/bundle.js';
+import type { RiskPoint } from '../../contracts/registry/bundle.js';
 import { at, prepare } from './prepared.js';
 
 /** Points of a curve: more thresholds than these tell no more, and take room in every bundle. */

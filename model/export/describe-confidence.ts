@@ -1,4 +1,4 @@
-import type { Calibration, RiskPoint } from '../../contracts/bundle.js';
+import type { Calibration, RiskPoint } from '../../contracts/registry/bundle.js';
 
 const thresholds = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 

@@ -1,4 +1,4 @@
-import type { Quantization } from '../../contracts/bundle.js';
+import type { Quantization } from '../../contracts/registry/bundle.js';
 
 /** What a model card says of the form of the network in 8 bits. */
 export function describeQuantization(quantization: Quantization): string[] {

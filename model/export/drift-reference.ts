@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { driftReferenceSchema } from '../../contracts/bundle.js';
+import type { driftReferenceSchema } from '../../contracts/registry/bundle.js';
 import type { Scores } from './score.js';
 
 /**

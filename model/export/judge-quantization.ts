@@ -1,4 +1,4 @@
-import type { Quantization } from '../../contracts/bundle.js';
+import type { Quantization } from '../../contracts/registry/bundle.js';
 import { indexOfLargest } from '../evaluation/prepared.js';
 
 /** Points of accuracy that 8 bits may cost, or one image where that is more. */

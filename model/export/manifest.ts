@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Manifest } from '../../contracts/bundle.js';
+import { bundleFiles, type Manifest } from '../../contracts/registry/bundle.js';
 
 /** What a bundle may lack; everything else is missed when it is not there. */
 const optionalFiles: ReadonlySet<string> = new Set([

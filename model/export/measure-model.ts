@@ -1,5 +1,5 @@
-import type { Calibration } from '../../contracts/bundle.js';
-import type { CrossValidation, ModelMetrics } from '../../contracts/training.js';
+import type { Calibration } from '../../contracts/registry/bundle.js';
+import type { CrossValidation, ModelMetrics } from '../../contracts/training/training.js';
 import { evaluate } from '../evaluation/evaluate.js';
 import { measureReliability } from '../evaluation/reliability.js';
 import { drawRiskCurve } from '../evaluation/risk-curve.js';

@@ -1,5 +1,5 @@
-import type { Quantization } from '../../contracts/bundle.js';
-import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training.js';
+import type { Quantization } from '../../contracts/registry/bundle.js';
+import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training/training.js';
 import type { PackageJob } from '../jobs.js';
 import { describeConfidence } from './describe-confidence.js';
 import { describeQuantization } from './describe-quantization.js';

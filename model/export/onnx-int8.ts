@@ -1,5 +1,5 @@
 import onnxProto from 'onnx-proto';
-import { onnxNames } from '../../contracts/bundle.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
 import { preprocessing, type Operation, type Weights } from '../architectures/network.js';
 import {
   addClassifier,

@@ -1,5 +1,5 @@
 import onnxProto from 'onnx-proto';
-import { onnxNames } from '../../contracts/bundle.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
 import { preprocessing, weightOf, type Operation, type Weights, type WeightTensor } from '../architectures/network.js';
 import { convolutionToOnnx, denseToConvolution, depthwiseToOnnx } from './onnx-kernels.js';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from './onnx-parts.js';

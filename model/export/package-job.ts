@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Quantization } from '../../contracts/bundle.js';
+import { bundleFiles, type Quantization } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';

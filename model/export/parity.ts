@@ -1,8 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { join } from 'node:path';
-import { bundleFiles, onnxNames } from '../../contracts/bundle.js';
+import { bundleFiles, onnxNames } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { largestDifference, parityTolerance } from './difference.js';
 import type { AskTfjs } from './tfjs-files.js';
 

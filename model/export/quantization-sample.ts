@@ -1,4 +1,4 @@
-import type { Example, Side } from '../../contracts/datasets.js';
+import type { Example, Side } from '../../contracts/datasets/datasets.js';
 
 /** Training images that ranges and means of activations are taken from; twice as many give the same figures. */
 const rangeImages = 32;

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Quantization } from '../../contracts/bundle.js';
+import { bundleFiles, type Quantization } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
 import { softmax } from '../evaluation/temperature.js';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type References } from '../../contracts/bundle.js';
+import { bundleFiles, type References } from '../../contracts/registry/bundle.js';
 import { coverRows } from '../features/cover-rows.js';
 import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { onnxNames } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { floatsOf } from './parity.js';
 
 /** What a network says of images, row by row. */

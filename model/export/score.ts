@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { inputSize, type Hyperparameters } from '../../contracts/training.js';
+import { inputSize, type Hyperparameters } from '../../contracts/training/training.js';
 import { classifierOperation } from '../architectures/cnn.js';
 import { createTensors, disposeTensors } from '../architectures/network-tensors.js';
 import { runNetwork, scaleImages } from '../architectures/run-network.js';

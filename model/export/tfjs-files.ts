@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { bundleFiles } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { bundleFiles } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 import type { Operation, Weights } from '../architectures/network.js';
 import { tf } from '../tensorflow.js';
 import { buildLayersModel, imageInput } from './layers-model.js';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { loadBackbone, type Backbone } from '../architectures/backbone.js';
 import { backboneFeatures } from '../architectures/backbone-digest.js';
 import { createTensors, disposeTensors, type NetworkTensors } from '../architectures/network-tensors.js';

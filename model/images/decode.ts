@@ -1,7 +1,7 @@
 import sharp from 'sharp';
-import type { QuarantineReason } from '../../contracts/datasets.js';
+import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 
 // libvips would keep the last operations and their pixels: each image comes by once, so that is only memory.

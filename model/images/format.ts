@@ -1,4 +1,4 @@
-import type { ImageFormat } from '../../contracts/datasets.js';
+import type { ImageFormat } from '../../contracts/datasets/datasets.js';
 
 interface Signature {
   name: string;

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import type { ImageFormat, QuarantineReason } from '../../contracts/datasets.js';
+import type { ImageFormat, QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { headBytes, nameOfType, sniffFormat } from './format.js';
 import { readJpegSize } from './jpeg-size.js';
 

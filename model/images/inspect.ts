@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ImageFacts } from '../../contracts/datasets.js';
+import type { ImageFacts } from '../../contracts/datasets/datasets.js';
 import { decodeImage } from './decode.js';
 import type { ImageFault, ImageLimits } from './header.js';
 

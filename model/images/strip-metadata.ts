@@ -1,5 +1,5 @@
 import { sniffFormat } from './format.js';
-import type { ImageFormat } from '../../contracts/datasets.js';
+import type { ImageFormat } from '../../contracts/datasets/datasets.js';
 import { stripJpeg } from './strip-jpeg.js';
 import { stripPng, stripWebp } from './strip-chunks.js';
 

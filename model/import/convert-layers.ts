@@ -1,6 +1,6 @@
 import onnxProto from 'onnx-proto';
-import { onnxNames } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 import type { Weights } from '../architectures/network.js';
 import { valueInfo } from '../export/onnx-parts.js';
 import { activate, axisOf, convertConvolution, convertPooling } from './convert-convolutions.js';

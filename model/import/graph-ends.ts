@@ -1,6 +1,6 @@
 import onnxProto from 'onnx-proto';
-import { onnxNames } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { refusal } from './refusal.js';
 
 const { onnx } = onnxProto;

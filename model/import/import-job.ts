@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { largeModelBytes } from '../../contracts/import.js';
+import { largeModelBytes } from '../../contracts/registry/import.js';
 import { largestDifference, parityTolerance } from '../export/difference.js';
 import { decodeBatches } from '../features/decode-batches.js';
 import { pixelBytes } from '../images/decode.js';

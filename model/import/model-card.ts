@@ -1,5 +1,5 @@
-import type { ImportOrder } from '../../contracts/import.js';
-import type { ModelMetrics } from '../../contracts/training.js';
+import type { ImportOrder } from '../../contracts/registry/import.js';
+import type { ModelMetrics } from '../../contracts/training/training.js';
 import { classTable, measuresTable, plain } from '../export/model-card.js';
 import type { ImportedModel } from '../jobs.js';
 

@@ -1,5 +1,5 @@
 import { messageOf } from '../../contracts/errors.js';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import type { Weights } from '../architectures/network.js';
 import { pixelBytes } from '../images/decode.js';
 import { tf } from '../tensorflow.js';

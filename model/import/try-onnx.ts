@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { onnxNames } from '../../contracts/bundle.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
 import { refusal } from './refusal.js';
 import { wrongClassCount } from './graph-ends.js';

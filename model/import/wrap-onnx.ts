@@ -1,8 +1,8 @@
 import onnxProto from 'onnx-proto';
 import type { z } from 'zod';
-import { onnxNames } from '../../contracts/bundle.js';
-import type { scalingSchema } from '../../contracts/import.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import type { scalingSchema } from '../../contracts/registry/import.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from '../export/onnx-parts.js';
 import type { GraphEnds } from './graph-ends.js';
 import { plainDomain, type PlainModel } from './read-onnx.js';

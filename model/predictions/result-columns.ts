@@ -1,4 +1,4 @@
-import type { BatchRow } from '../../contracts/batch-predictions.js';
+import type { BatchRow } from '../../contracts/batch-predictions/batch-predictions.js';
 
 type Cell = string | number | boolean | null;
 

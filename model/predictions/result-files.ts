@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import type { SchemaElement } from 'hyparquet';
-import type { BatchFormat, BatchRow } from '../../contracts/batch-predictions.js';
+import type { BatchFormat, BatchRow } from '../../contracts/batch-predictions/batch-predictions.js';
 import { csvLine } from './csv.js';
 import { resultColumns, type ResultColumn } from './result-columns.js';
 

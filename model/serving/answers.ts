@@ -1,4 +1,4 @@
-import type { ExplanationMethod } from '../../contracts/http-explanations.js';
+import type { ExplanationMethod } from '../../contracts/inference/http-explanations.js';
 
 /** How a picture lies among the training images, in the space of the features. */
 export interface Familiarity {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { riskPointSchema, variants, type Variant } from '../../contracts/bundle.js';
+import { riskPointSchema, variants, type Variant } from '../../contracts/registry/bundle.js';
 import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
 import type { Prediction } from './engine.js';
 

@@ -1,4 +1,4 @@
-import type { Variant } from '../../contracts/bundle.js';
+import type { Variant } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import { runPixels } from './measure-pace.js';

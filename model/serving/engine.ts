@@ -1,4 +1,4 @@
-import type { Calibration, Manifest, Variant } from '../../contracts/bundle.js';
+import type { Calibration, Manifest, Variant } from '../../contracts/registry/bundle.js';
 import type { ImageLimits } from '../images/header.js';
 import type { Explanation, ExplainOptions, Prediction } from './answers.js';
 import type { ReleaseReason } from './batch-limit.js';

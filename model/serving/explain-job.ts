@@ -1,4 +1,4 @@
-import { onnxNames } from '../../contracts/bundle.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
 import { activationMap, type Activations } from './explain/class-activation.js';
 import type { Explained, ExplainJob, OverlayJob } from './explain/messages.js';
 import { drawOverlay } from './explain/overlay.js';

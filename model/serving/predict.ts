@@ -1,4 +1,4 @@
-import type { Variant } from '../../contracts/bundle.js';
+import type { Variant } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import type { Explanation, ExplainOptions, Familiarity, Prediction } from './answers.js';

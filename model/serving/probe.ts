@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bundleFiles, type Manifest, type Variant } from '../../contracts/bundle.js';
+import { bundleFiles, type Manifest, type Variant } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
 import { createRandom } from '../seeded-random.js';

@@ -9,7 +9,7 @@ import {
   type Calibration,
   type Manifest,
   type References,
-} from '../../contracts/bundle.js';
+} from '../../contracts/registry/bundle.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
 import type { SharedReferences } from './nearest.js';
 import { verifyBundle } from './verify-bundle.js';

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { onnxNames } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
 import type { Row } from './messages.js';
 import { openCoveringRows, type CoveringRows } from './covering-rows.js';

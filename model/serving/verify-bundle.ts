@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { bundleFiles, labelsSchema, manifestSchema, type Manifest } from '../../contracts/bundle.js';
+import { bundleFiles, labelsSchema, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
 
 /** What a bundle cannot be served without. */

@@ -1,4 +1,4 @@
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { createRandom } from '../seeded-random.js';
 
 /** How far an image is changed at most: shares of its side, and of the range of values. */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { CrossValidation, Hyperparameters } from '../../contracts/training.js';
+import type { CrossValidation, Hyperparameters } from '../../contracts/training/training.js';
 import { backboneFeatures } from '../architectures/backbone-digest.js';
 import type { Weights, WeightTensor } from '../architectures/network.js';
 import { createClassifierWeights } from '../architectures/starting-weights.js';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PerennialError } from '../../contracts/errors.js';
-import type { EpochMetrics, Hyperparameters } from '../../contracts/training.js';
+import type { EpochMetrics, Hyperparameters } from '../../contracts/training/training.js';
 import type { Weights } from '../architectures/network.js';
 import { weightOf } from '../architectures/network.js';
 import { readTensor } from '../architectures/network-tensors.js';

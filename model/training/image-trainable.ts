@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { loadBackbone } from '../architectures/backbone.js';
 import { backboneFeatures } from '../architectures/backbone-digest.js';

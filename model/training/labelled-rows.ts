@@ -1,4 +1,4 @@
-import type { Example, Side } from '../../contracts/datasets.js';
+import type { Example, Side } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 
 /** The examples of a training in a fixed order; a row is a position in it. */

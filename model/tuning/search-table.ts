@@ -1,5 +1,5 @@
-import type { Hyperparameters } from '../../contracts/training.js';
-import type { TrialScore, TrialStatus } from '../../contracts/tuning.js';
+import type { Hyperparameters } from '../../contracts/training/training.js';
+import type { TrialScore, TrialStatus } from '../../contracts/experiments/tuning.js';
 
 /** A search as it is shown: its trials with their scores, rung by rung. */
 export interface ShownSearch {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EpochMetrics } from '../../contracts/training.js';
-import type { TrialProgress } from '../../contracts/tuning.js';
+import type { EpochMetrics } from '../../contracts/training/training.js';
+import type { TrialProgress } from '../../contracts/experiments/tuning.js';
 import type { readFeatures } from '../features/feature-file.js';
 import type { TrialJob } from '../jobs.js';
 import { validateOnRows } from '../training/epoch.js';

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import sharp from 'sharp';
-import { batchPredictionViewSchema } from '../../contracts/http-batch-predictions.js';
+import { batchPredictionViewSchema } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import { pipelineSchema } from '../../contracts/http.js';
 import { batchWorkflowId } from '../../contracts/names.js';
 import { poll } from '../support/api-client.js';

@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { concurrently } from '../../activities/concurrently.js';
-import { runModelJob } from '../../activities/model-process.js';
+import { concurrently } from '../../activities/runtime/concurrently.js';
+import { runModelJob } from '../../activities/runtime/model-process.js';
 import { acceptedSchema } from '../../contracts/http.js';
 import { loadBackbone } from '../../model/architectures/backbone.js';
 import { createTensors, disposeTensors } from '../../model/architectures/network-tensors.js';

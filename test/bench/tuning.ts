@@ -1,5 +1,5 @@
 import { acceptedSchema } from '../../contracts/http.js';
-import { searchViewSchema } from '../../contracts/http-tuning.js';
+import { searchViewSchema } from '../../contracts/experiments/http-tuning.js';
 import { createApiClient, type ApiClient, type Pipeline } from '../support/api-client.js';
 import { startStack } from '../support/stack.js';
 import { imagesBelow } from './images-below.js';

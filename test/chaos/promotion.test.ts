@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promotionViewSchema } from '../../contracts/http-promotions.js';
-import { modelPolicySchema } from '../../contracts/policy.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import { promotionViewSchema } from '../../contracts/promotion/http-promotions.js';
+import { modelPolicySchema } from '../../contracts/promotion/policy.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { createApiClient, poll } from '../support/api-client.js';
 import { attemptDies, withFaults, type Fault } from '../support/faults.js';

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { createApp } from '../../api/app.js';
-import { listen, type Listening } from '../../api/listen.js';
+import { listen, type Listening } from '../../api/http/server/listen.js';
 import { emptyDependencies } from '../support/api-dependencies.js';
 import { hasBrowser, startBrowser } from '../support/browser.js';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { createLogger } from '../../platform/logging.js';
-import { createDatabase, type Database } from '../../stores/database.js';
-import { createRunStore, type RunStore } from '../../stores/runs.js';
+import { createDatabase, type Database } from '../../stores/postgres/database.js';
+import { createRunStore, type RunStore } from '../../stores/experiments/runs.js';
 import { createApiClient, poll, type ApiClient } from '../support/api-client.js';
 import { startStack, type TestStack } from '../support/stack.js';
 import { trainerOf } from '../support/trainer-process.js';

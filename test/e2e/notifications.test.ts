@@ -1,4 +1,4 @@
-import { notificationViewSchema } from '../../contracts/http-administration.js';
+import { notificationViewSchema } from '../../contracts/notifications/http-notifications.js';
 import { createApiClient, poll } from '../support/api-client.js';
 import { startReceiver, type Receiver } from '../support/receivers.js';
 import { startStack, type TestStack } from '../support/stack.js';

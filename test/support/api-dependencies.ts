@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiDependencies } from '../../api/dependencies.js';
-import { noInputKeeping } from '../../api/input-keeping.js';
+import { noInputKeeping } from '../../api/predictions/inputs/input-capture.js';
 import { createApiMetrics } from '../../api/metrics.js';
-import { createPredictor } from '../../api/predictor.js';
-import { modelPolicySchema } from '../../contracts/policy.js';
-import { createTemporalUrl } from '../../api/views/pipeline.js';
+import { createPredictor } from '../../api/inference/predictor.js';
+import { modelPolicySchema } from '../../contracts/promotion/policy.js';
+import { createTemporalUrl } from '../../api/pipelines/pipeline-view.js';
 import { createLogger } from '../../platform/logging.js';
 
 /** Dependencies of an API with nothing behind it: no model, an empty record. Tests replace what they are about. */

@@ -4,21 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import type { z } from 'zod';
-import { createBatchPredictionActivities } from '../../activities/batch-prediction.js';
+import { createBatchPredictionActivities } from '../../activities/batch-prediction/activities.js';
 import {
   createBackgroundEngines,
   type BackgroundEngines,
 } from '../../activities/batch-prediction/background-engines.js';
 import { openBackground } from '../../activities/batch-prediction/open-background.js';
-import { createRecordActivities } from '../../activities/records.js';
-import { createStores } from '../../api/stores.js';
-import { batchPredictionViewSchema } from '../../contracts/http-batch-predictions.js';
+import { createRecordActivities } from '../../activities/runtime/records.js';
+import { createStores } from '../../stores/create-stores.js';
+import { batchPredictionViewSchema } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import { minimumSide } from '../../model/images/inspect.js';
 import { createLogger } from '../../platform/logging.js';
-import { createDatasetStore } from '../../stores/datasets.js';
-import { createUploadStore } from '../../stores/uploads.js';
-import type { Database } from '../../stores/database.js';
-import type { ObjectStore } from '../../stores/object-store.js';
+import { createDatasetStore } from '../../stores/datasets/datasets.js';
+import { createUploadStore } from '../../stores/datasets/uploads.js';
+import type { Database } from '../../stores/postgres/database.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { poll } from './api-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
 import { createPromotionWorker } from './promotion-world.js';

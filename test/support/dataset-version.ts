@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { ImageFacts } from '../../contracts/datasets.js';
-import { planVersion } from '../../domain/plan-version.js';
-import { createDatasetCommits, type Committed } from '../../stores/dataset-commits.js';
-import type { Database } from '../../stores/database.js';
-import { createIngestionStore } from '../../stores/ingestions.js';
+import type { ImageFacts } from '../../contracts/datasets/datasets.js';
+import { planVersion } from '../../domain/datasets/plan-version.js';
+import { createDatasetCommits, type Committed } from '../../stores/datasets/dataset-commits.js';
+import type { Database } from '../../stores/postgres/database.js';
+import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 
 /** Facts of an image that exists in our record only. */
 export function factsOf(number: number): ImageFacts {

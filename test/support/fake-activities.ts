@@ -1,17 +1,17 @@
-import type { IngestionActivities } from '../../activities/ingestion.js';
-import type { BatchPredictionActivities } from '../../activities/batch-prediction.js';
-import type { ApprovalActivities } from '../../activities/approval.js';
-import type { GuardActivities } from '../../activities/guard.js';
-import type { PromotionActivities } from '../../activities/promotion.js';
-import type { CheckActivities, ImportActivities } from '../../activities/import.js';
-import type { RecordActivities } from '../../activities/records.js';
-import type { PipelineEnd, StepEntry } from '../../contracts/pipelines.js';
-import type { RequestActivities } from '../../activities/request-retraining.js';
-import type { RetentionActivities } from '../../activities/retention.js';
-import type { RetrainingActivities } from '../../activities/retraining.js';
-import type { RegistrationActivities, TrainingActivities } from '../../activities/training.js';
-import type { SearchActivities, TrialActivities } from '../../activities/tuning.js';
-import type { ValidationActivities } from '../../activities/validation.js';
+import type { IngestionActivities } from '../../activities/ingestion/activities.js';
+import type { BatchPredictionActivities } from '../../activities/batch-prediction/activities.js';
+import type { ApprovalActivities } from '../../activities/promotion/approval-activities.js';
+import type { GuardActivities } from '../../activities/promotion/guard-activities.js';
+import type { PromotionActivities } from '../../activities/promotion/activities.js';
+import type { CheckActivities, ImportActivities } from '../../activities/import/activities.js';
+import type { RecordActivities } from '../../activities/runtime/records.js';
+import type { PipelineEnd, StepEntry } from '../../contracts/workflows/runs.js';
+import type { RequestActivities } from '../../activities/retraining/request-activities.js';
+import type { RetentionActivities } from '../../activities/retention/activities.js';
+import type { RetrainingActivities } from '../../activities/retraining/activities.js';
+import type { RegistrationActivities, TrainingActivities } from '../../activities/training/activities.js';
+import type { SearchActivities, TrialActivities } from '../../activities/tuning/activities.js';
+import type { ValidationActivities } from '../../activities/validation/activities.js';
 import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
 
 export type AllActivities = RecordActivities &

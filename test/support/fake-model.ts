@@ -1,8 +1,8 @@
-import { servingPolicySchema } from '../../contracts/policy.js';
-import type { ModelVersion } from '../../contracts/registry.js';
-import type { ServedModel } from '../../api/model-host.js';
+import { servingPolicySchema } from '../../contracts/promotion/policy.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
+import type { ServedModel } from '../../api/model-host/model-host.js';
 import type { Engine, Prediction } from '../../model/serving/engine.js';
-import { chooseAbstention } from '../../domain/abstention.js';
+import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { evaluationOf } from './figures.js';
 
 /** A version in Production of which nothing but its number and digest matters. */

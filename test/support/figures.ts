@@ -1,8 +1,8 @@
-import type { Actor } from '../../contracts/audit.js';
-import type { DatasetStatistics } from '../../contracts/datasets.js';
-import type { IngestionResult } from '../../contracts/pipelines.js';
-import type { Decision } from '../../contracts/registry.js';
-import { hyperparametersSchema, type Evaluation } from '../../contracts/training.js';
+import type { Actor } from '../../contracts/audit/audit.js';
+import type { DatasetStatistics } from '../../contracts/datasets/datasets.js';
+import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import type { Decision } from '../../contracts/registry/registry.js';
+import { hyperparametersSchema, type Evaluation } from '../../contracts/training/training.js';
 
 /** Plausible records for tests of what carries them; no test checks a model against them. */
 

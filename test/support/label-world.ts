@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import type { z } from 'zod';
 import { pageOf, predictionSchema } from '../../contracts/http.js';
-import { labelCandidateViewSchema, labelDecisionViewSchema } from '../../contracts/http-labels.js';
-import { predictionDetailViewSchema } from '../../contracts/http-predictions.js';
-import type { ModelVersion } from '../../contracts/registry.js';
+import { labelCandidateViewSchema, labelDecisionViewSchema } from '../../contracts/predictions/http-labels.js';
+import { predictionDetailViewSchema } from '../../contracts/predictions/http-predictions.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { poll } from './api-client.js';
 import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
 import { formWith, serves, startApi, type ServedApi } from './served-api.js';

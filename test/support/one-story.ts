@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { integerColumn } from '../../stores/columns.js';
-import type { Queryable } from '../../stores/database.js';
+import { integerColumn } from '../../stores/postgres/columns.js';
+import type { Queryable } from '../../stores/postgres/database.js';
 
 const moveRow = z.object({
   kind: z.enum(['promotion', 'rollback']),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Manifest } from '../../contracts/bundle.js';
-import type { ModelMetrics } from '../../contracts/training.js';
+import type { Manifest } from '../../contracts/registry/bundle.js';
+import type { ModelMetrics } from '../../contracts/training/training.js';
 import { packageModel } from '../../model/export/package-job.js';
 import { embedImages } from '../../model/features/embed.js';
 import type { PackageJob, TrainJob } from '../../model/jobs.js';

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { inputSize } from '../../contracts/training.js';
+import { inputSize } from '../../contracts/training/training.js';
 import { drawSyntheticImage } from '../../model/images/synthetic.js';
 import { createRandom } from '../../model/seeded-random.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { z } from 'zod';
-import type { ModelVersion } from '../../contracts/registry.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { redImage, serves, startApi, type ServedApi } from './served-api.js';
 import { startObjectStore, startPostgres } from './services.js';
 

@@ -1,6 +1,6 @@
 import { createLogger } from '../../platform/logging.js';
-import { createDatabase, type Database } from '../../stores/database.js';
-import { migrate } from '../../stores/migrate.js';
+import { createDatabase, type Database } from '../../stores/postgres/database.js';
+import { migrate } from '../../stores/postgres/migrate.js';
 import { startPostgres, type TestService } from './services.js';
 
 export interface TestRecords {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { Actor } from '../../contracts/audit.js';
-import type { Queryable } from '../../stores/database.js';
-import type { NewVersion } from '../../stores/registry-registration.js';
+import type { Actor } from '../../contracts/audit/audit.js';
+import type { Queryable } from '../../stores/postgres/database.js';
+import type { NewVersion } from '../../stores/registry/registration.js';
 import { evaluationOf } from './figures.js';
 
 /** Whoever changes things in a test. */

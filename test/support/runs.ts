@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { RunStatus } from '../../contracts/pipelines.js';
-import type { Hyperparameters } from '../../contracts/training.js';
-import { parseFilter, parseOrder } from '../../domain/filter-language.js';
-import type { Database } from '../../stores/database.js';
-import { createExperimentStore } from '../../stores/experiments.js';
-import { createRunStore, type NewRun } from '../../stores/runs.js';
+import type { RunStatus } from '../../contracts/workflows/runs.js';
+import type { Hyperparameters } from '../../contracts/training/training.js';
+import { parseFilter, parseOrder } from '../../domain/experiments/filter-language.js';
+import type { Database } from '../../stores/postgres/database.js';
+import { createExperimentStore } from '../../stores/experiments/experiments.js';
+import { createRunStore, type NewRun } from '../../stores/experiments/runs.js';
 import { evaluationOf, hyperparameters } from './figures.js';
 
 /** How a run went; it is running unless it has an accuracy or a status. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { errorTable } from '../../contracts/errors.js';
 import { workflowTypes } from '../../contracts/names.js';
-import { datasetDigest } from '../../domain/dataset-digest.js';
-import { timestampColumn } from '../../stores/columns.js';
-import type { Database, Queryable } from '../../stores/database.js';
-import { createDatasetStore } from '../../stores/datasets.js';
+import { datasetDigest } from '../../domain/datasets/dataset-digest.js';
+import { timestampColumn } from '../../stores/postgres/columns.js';
+import type { Database, Queryable } from '../../stores/postgres/database.js';
+import { createDatasetStore } from '../../stores/datasets/datasets.js';
 import { poll } from './api-client.js';
 
 const pipelineRow = z.object({

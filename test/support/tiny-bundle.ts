@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/bundle.js';
-import { inputSize, modelMetricsSchema } from '../../contracts/training.js';
+import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
+import { inputSize, modelMetricsSchema } from '../../contracts/training/training.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
 import { tinyGraph } from './tiny-graph.js';
 

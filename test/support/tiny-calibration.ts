@@ -1,4 +1,4 @@
-import { bundleFiles, type Calibration, type References, type Reliability } from '../../contracts/bundle.js';
+import { bundleFiles, type Calibration, type References, type Reliability } from '../../contracts/registry/bundle.js';
 
 /** A reliability of which nothing but its error matters. */
 function reliability(calibrationError: number): Reliability {

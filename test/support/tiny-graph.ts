@@ -1,6 +1,6 @@
 import onnxProto, { type onnx as shapes } from 'onnx-proto';
-import { onnxNames } from '../../contracts/bundle.js';
-import { inputSize } from '../../contracts/training.js';
+import { onnxNames } from '../../contracts/registry/bundle.js';
+import { inputSize } from '../../contracts/training/training.js';
 
 const { onnx } = onnxProto;
 const { FLOAT, UINT8 } = onnx.TensorProto.DataType;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { createApp } from '../../api/app.js';
-import { listen } from '../../api/listen.js';
-import { v2HeaderLength, v2InferResponseSchema, v2ProblemSchema } from '../../contracts/http-v2.js';
+import { listen } from '../../api/http/server/listen.js';
+import { v2HeaderLength, v2InferResponseSchema, v2ProblemSchema } from '../../contracts/inference/http-v2.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { emptyDependencies } from './api-dependencies.js';
 import { fakeEngine, predictionOf, servedOf } from './fake-model.js';

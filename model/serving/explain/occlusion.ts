@@ -1,4 +1,4 @@
-import { inputSize } from '../../../contracts/training.js';
+import { inputSize } from '../../../contracts/training/training.js';
 import { pixelBytes } from '../../images/decode.js';
 import { logitOf } from './class-activation.js';
 

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { inputSize } from '../../../contracts/training.js';
+import { inputSize } from '../../../contracts/training/training.js';
 import { sumOf } from './class-activation.js';
 import type { PlaceMap } from './messages.js';
 

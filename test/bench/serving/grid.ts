@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { variants } from '../../../contracts/bundle.js';
+import { variants } from '../../../contracts/registry/bundle.js';
 import { printTable, type Figure } from '../table.js';
 import { measureLimit } from './limit.js';
 import { latencies, putLoad, summarize } from './load.js';

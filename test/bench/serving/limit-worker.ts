@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { z } from 'zod';
-import { onnxNames } from '../../../contracts/bundle.js';
-import { inputSize } from '../../../contracts/training.js';
+import { onnxNames } from '../../../contracts/registry/bundle.js';
+import { inputSize } from '../../../contracts/training/training.js';
 import { decodePixels, setThreadsPerImage } from '../../../model/images/decode.js';
 import { minimumSide } from '../../../model/images/header.js';
 

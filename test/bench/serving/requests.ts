@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inputSize } from '../../../contracts/training.js';
+import { inputSize } from '../../../contracts/training/training.js';
 import { decodePixels } from '../../../model/images/decode.js';
 import { minimumSide } from '../../../model/images/header.js';
 

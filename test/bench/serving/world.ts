@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bundleFiles } from '../../../contracts/bundle.js';
+import { bundleFiles } from '../../../contracts/registry/bundle.js';
 import { acceptedSchema } from '../../../contracts/http.js';
 import { packageRoot } from '../../../platform/paths.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';

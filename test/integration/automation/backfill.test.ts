@@ -1,6 +1,6 @@
-import { backfillViewSchema, scheduleViewSchema } from '../../../contracts/http-schedules.js';
-import { createAuditStore } from '../../../stores/audit.js';
-import { createRetrainingDecisions } from '../../../stores/retraining-decisions.js';
+import { backfillViewSchema, scheduleViewSchema } from '../../../contracts/retraining/http-schedules.js';
+import { createAuditStore } from '../../../stores/audit/audit.js';
+import { createRetrainingDecisions } from '../../../stores/retraining/retraining-decisions.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';

@@ -3,11 +3,11 @@ import {
   decisionViewOfRetrainingSchema,
   retrainingCheckSchema,
   triggeredRetrainingSchema,
-} from '../../../contracts/http-retraining.js';
-import { scheduleViewSchema } from '../../../contracts/http-schedules.js';
+} from '../../../contracts/retraining/http-retraining.js';
+import { scheduleViewSchema } from '../../../contracts/retraining/http-schedules.js';
 import { pageOf, problemSchema } from '../../../contracts/http.js';
-import { createPipelineStore } from '../../../stores/pipelines.js';
-import { createAuditStore } from '../../../stores/audit.js';
+import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
+import { createAuditStore } from '../../../stores/audit/audit.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { unfenced } from '../../support/figures.js';

@@ -1,10 +1,14 @@
-import { backfillViewSchema, scheduleViewSchema, type ScheduleView } from '../../../contracts/http-schedules.js';
+import {
+  backfillViewSchema,
+  scheduleViewSchema,
+  type ScheduleView,
+} from '../../../contracts/retraining/http-schedules.js';
 import { pipelineViewSchema } from '../../../contracts/http-records.js';
 import { acceptedSchema, pageOf } from '../../../contracts/http.js';
-import { createSchedules, type Schedules } from '../../../api/schedules/schedules.js';
+import { createSchedules, type Schedules } from '../../../api/retraining/schedules/schedules.js';
 import { createLogger } from '../../../platform/logging.js';
-import { createAuditStore, type AuditRecord } from '../../../stores/audit.js';
-import { createTurns } from '../../../stores/turns.js';
+import { createAuditStore, type AuditRecord } from '../../../stores/audit/audit.js';
+import { createTurns } from '../../../stores/postgres/advisory-lock.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
-import { batchPredictionViewSchema } from '../../../contracts/http-batch-predictions.js';
+import { batchPredictionViewSchema } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
 import { batchWorkflowId } from '../../../contracts/names.js';
 import { poll } from '../../support/api-client.js';

@@ -1,10 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { parquetReadObjects } from 'hyparquet';
 import { z } from 'zod';
-import { batchPredictionViewSchema, batchUploadViewSchema } from '../../../contracts/http-batch-predictions.js';
+import {
+  batchPredictionViewSchema,
+  batchUploadViewSchema,
+} from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
-import type { ModelVersion } from '../../../contracts/registry.js';
-import { batchPrefix, rawImageKey } from '../../../stores/object-keys.js';
+import type { ModelVersion } from '../../../contracts/registry/registry.js';
+import { batchPrefix, rawImageKey } from '../../../stores/objects/object-keys.js';
 import { poll } from '../../support/api-client.js';
 import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
 import { commitImages, factsOf } from '../../support/dataset-version.js';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { createCheckActivities } from '../../../activities/import.js';
+import { createCheckActivities } from '../../../activities/import/activities.js';
 import type { CheckResult } from '../../../activities/import/check.js';
-import { createValidationActivities } from '../../../activities/validation.js';
-import type { ImportInput, ImportOrder } from '../../../contracts/import.js';
-import type { Decision } from '../../../contracts/registry.js';
+import { createValidationActivities } from '../../../activities/validation/activities.js';
+import type { ImportInput, ImportOrder } from '../../../contracts/registry/import.js';
+import type { Decision } from '../../../contracts/registry/registry.js';
 import { createLogger } from '../../../platform/logging.js';
-import { importOrderKey, uploadKey } from '../../../stores/object-keys.js';
+import { importOrderKey, uploadKey } from '../../../stores/objects/object-keys.js';
 import { startImportWorld, type ImportWorld } from '../../support/import-world.js';
 import { curator } from '../../support/registry-records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { resolveSource } from '../../../activities/ingestion/resolve-source.js';
-import { checkTrainable } from '../../../domain/check-trainable.js';
+import { checkTrainable } from '../../../domain/datasets/check-trainable.js';
 import { classFolders, picture, startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
 
 describe('bad input', () => {

@@ -1,8 +1,8 @@
 import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { checkTrainable } from '../../../domain/check-trainable.js';
-import { rawImageKey, sideManifestKey, uploadKey } from '../../../stores/object-keys.js';
+import { checkTrainable } from '../../../domain/datasets/check-trainable.js';
+import { rawImageKey, sideManifestKey, uploadKey } from '../../../stores/objects/object-keys.js';
 import {
   classFolders,
   picture,

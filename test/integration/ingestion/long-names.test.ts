@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { uploadKey } from '../../../stores/object-keys.js';
+import { uploadKey } from '../../../stores/objects/object-keys.js';
 import { classFolders, picture, startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
 
 let world: IngestionWorld;

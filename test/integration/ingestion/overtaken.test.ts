@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createIngestionActivities } from '../../../activities/ingestion.js';
-import type { IngestionResult } from '../../../contracts/pipelines.js';
+import { createIngestionActivities } from '../../../activities/ingestion/activities.js';
+import type { IngestionResult } from '../../../contracts/workflows/runs.js';
 import {
   classFolders,
   picture,

@@ -1,7 +1,7 @@
 import { createSlackChannel } from '../../../activities/notifications/slack.js';
 import { createWebhookChannel } from '../../../activities/notifications/webhook.js';
 import type { Channel } from '../../../activities/notifications/channel.js';
-import { createDeliveryStore } from '../../../stores/deliveries.js';
+import { createDeliveryStore } from '../../../stores/notifications/deliveries.js';
 import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
 import type { Receiver } from '../../support/receivers.js';
 

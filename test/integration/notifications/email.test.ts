@@ -2,7 +2,7 @@ import { createEmailChannel } from '../../../activities/notifications/email.js';
 import { createWebhookChannel } from '../../../activities/notifications/webhook.js';
 import type { Channel } from '../../../activities/notifications/channel.js';
 import { freePorts } from '../../../infra/local/ports.js';
-import { createNotificationStore } from '../../../stores/notifications.js';
+import { createNotificationStore } from '../../../stores/notifications/notifications.js';
 import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
 import { poll } from '../../support/api-client.js';
 import { startMailServer, type MailServer } from '../../support/receivers.js';

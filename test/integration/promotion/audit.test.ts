@@ -1,6 +1,6 @@
-import { modelPolicySchema } from '../../../contracts/policy.js';
-import type { ModelVersion } from '../../../contracts/registry.js';
-import type { AuditRecord } from '../../../stores/audit.js';
+import { modelPolicySchema } from '../../../contracts/promotion/policy.js';
+import type { ModelVersion } from '../../../contracts/registry/registry.js';
+import type { AuditRecord } from '../../../stores/audit/audit.js';
 import { createApiClient } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { tester } from '../../support/figures.js';

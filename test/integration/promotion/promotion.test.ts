@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { approvalViewSchema, promotionViewSchema, rollbackViewSchema } from '../../../contracts/http-promotions.js';
+import {
+  approvalViewSchema,
+  promotionViewSchema,
+  rollbackViewSchema,
+} from '../../../contracts/promotion/http-promotions.js';
 import { predictionSchema } from '../../../contracts/http.js';
-import { modelPolicySchema, type ModelPolicy } from '../../../contracts/policy.js';
-import type { Comparison, ModelVersion } from '../../../contracts/registry.js';
-import type { ProductionMove } from '../../../stores/registry-history.js';
+import { modelPolicySchema, type ModelPolicy } from '../../../contracts/promotion/policy.js';
+import type { Comparison, ModelVersion } from '../../../contracts/registry/registry.js';
+import type { ProductionMove } from '../../../stores/registry/history.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
 import { tester } from '../../support/figures.js';
 import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { bundleFiles, referencesSchema, type Calibration } from '../../../contracts/bundle.js';
-import { sides, type Example } from '../../../contracts/datasets.js';
-import { hyperparametersSchema, type Hyperparameters } from '../../../contracts/training.js';
-import { chooseAbstention } from '../../../domain/abstention.js';
+import { bundleFiles, referencesSchema, type Calibration } from '../../../contracts/registry/bundle.js';
+import { sides, type Example } from '../../../contracts/datasets/datasets.js';
+import { hyperparametersSchema, type Hyperparameters } from '../../../contracts/training/training.js';
+import { chooseAbstention } from '../../../domain/predictions/abstention.js';
 import { assembleNetwork } from '../../../model/architectures/trained-network.js';
 import { softmax } from '../../../model/evaluation/temperature.js';
 import { measureReliability } from '../../../model/evaluation/reliability.js';

@@ -8,14 +8,14 @@ import {
   createValidationActivities,
   type ValidationActivities,
   type ValidationDependencies,
-} from '../../../activities/validation.js';
-import { bundleFiles } from '../../../contracts/bundle.js';
-import type { Decision, ModelVersion } from '../../../contracts/registry.js';
+} from '../../../activities/validation/activities.js';
+import { bundleFiles } from '../../../contracts/registry/bundle.js';
+import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
 import { loadConfig } from '../../../platform/config.js';
-import { fetchBundle, publishBundle } from '../../../stores/bundles.js';
-import { createObjectStore } from '../../../stores/object-store.js';
-import { createPolicyStore } from '../../../stores/policies.js';
-import { createRegistryStore, type RegistryStore } from '../../../stores/registry.js';
+import { fetchBundle, publishBundle } from '../../../stores/registry/bundles.js';
+import { createObjectStore } from '../../../stores/objects/object-store.js';
+import { createPolicyStore } from '../../../stores/promotion/policies.js';
+import { createRegistryStore, type RegistryStore } from '../../../stores/registry/registry.js';
 import { evaluationOf, unfenced } from '../../support/figures.js';
 import { startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';

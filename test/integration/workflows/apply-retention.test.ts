@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { retentionSteps } from '../../../contracts/names.js';
-import type { RetentionInput, RetentionResult } from '../../../contracts/schedules.js';
+import type { RetentionInput, RetentionResult } from '../../../contracts/retraining/schedules.js';
 import type { applyRetention } from '../../../workflows/apply-retention.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
-import type { BatchResult } from '../../../contracts/batch-predictions.js';
-import type { BatchEnd } from '../../../stores/batch-predictions.js';
+import type { BatchResult } from '../../../contracts/batch-predictions/batch-predictions.js';
+import type { BatchEnd } from '../../../stores/batch-predictions/batch-predictions.js';
 import type { batchPredict } from '../../../workflows/batch-predict.js';
-import type { Progress } from '../../../contracts/pipelines.js';
+import type { Progress } from '../../../contracts/workflows/runs.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
 

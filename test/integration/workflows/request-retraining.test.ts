@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
-import type { AskedRequest } from '../../../activities/request-retraining.js';
-import type { RetrainingRequest } from '../../../contracts/retraining.js';
+import type { AskedRequest } from '../../../activities/retraining/request-activities.js';
+import type { RetrainingRequest } from '../../../contracts/retraining/retraining.js';
 import type { requestRetraining, RequestResult } from '../../../workflows/request-retraining.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';

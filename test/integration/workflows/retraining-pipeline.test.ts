@@ -3,7 +3,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { retrainingSteps, retrainingWorkflowId } from '../../../contracts/names.js';
-import type { Progress, RetrainingInput, RetrainingResult } from '../../../contracts/pipelines.js';
+import type { Progress, RetrainingInput, RetrainingResult } from '../../../contracts/workflows/runs.js';
 import type { retrainingPipeline } from '../../../workflows/index.js';
 import { decisionOf, hyperparameters } from '../../support/figures.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';

@@ -4,7 +4,7 @@ import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { tuningSteps, tuningWorkflowId } from '../../../contracts/names.js';
-import type { Progress } from '../../../contracts/pipelines.js';
+import type { Progress } from '../../../contracts/workflows/runs.js';
 import {
   searchBudgetSchema,
   searchSpaceSchema,
@@ -13,7 +13,7 @@ import {
   type TrialScore,
   type TuningInput,
   type TuningResult,
-} from '../../../contracts/tuning.js';
+} from '../../../contracts/experiments/tuning.js';
 import type { RungEnd } from '../../../activities/tuning/search-record.js';
 import type { tuneModel } from '../../../workflows/index.js';
 import { poll } from '../../support/api-client.js';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { NativeConnection } from '@temporalio/worker';
 import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
-import { createDatabase } from '../../../stores/database.js';
-import { createObjectStore } from '../../../stores/object-store.js';
+import { createDatabase } from '../../../stores/postgres/database.js';
+import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { batchActivities } from '../batch-world.js';
 import { createPromotionWorker } from '../promotion-world.js';
 

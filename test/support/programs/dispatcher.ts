@@ -2,8 +2,8 @@ import { createWebhookChannel } from '../../../activities/notifications/webhook.
 import { startDispatcher } from '../../../activities/notifications/dispatcher.js';
 import { outboxChannel } from '../../../contracts/names.js';
 import { createLogger } from '../../../platform/logging.js';
-import { createDatabase } from '../../../stores/database.js';
-import { createDeliveryStore } from '../../../stores/deliveries.js';
+import { createDatabase } from '../../../stores/postgres/database.js';
+import { createDeliveryStore } from '../../../stores/notifications/deliveries.js';
 import { fastTiming } from '../notification-world.js';
 
 /** A dispatcher with a webhook, as a program of its own that tests may kill: `dispatcher.js <postgres> <webhook>`. */

@@ -1,8 +1,8 @@
 import { NativeConnection } from '@temporalio/worker';
-import { createStores } from '../../../api/stores.js';
+import { createStores } from '../../../stores/create-stores.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
-import { createDatabase } from '../../../stores/database.js';
+import { createDatabase } from '../../../stores/postgres/database.js';
 import { withFaults } from '../faults.js';
 import { createPromotionWorker, promotionActivities } from '../promotion-world.js';
 

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { freePorts } from '../../../../infra/local/ports.js';
 import { checkReplicas, type ReplicaCheck } from '../../../../activities/promotion/check-replicas.js';
-import type { Replica, ServingState } from '../../../../stores/registry.js';
+import type { Replica, ServingState } from '../../../../stores/registry/registry.js';
 import { versionOf } from '../../../support/fake-model.js';
 
 const question = { modelName: 'm', version: 2, generation: 7 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import sharp from 'sharp';
-import type { EpochMetrics } from '../../../../contracts/training.js';
+import type { EpochMetrics } from '../../../../contracts/training/training.js';
 import { drawConfusionMatrix } from '../../../../model/charts/confusion-matrix.js';
 import { measureReliability } from '../../../../model/evaluation/reliability.js';
 import { drawReliability } from '../../../../model/charts/reliability.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { errorCodeOf } from '../../../../contracts/errors.js';
-import type { Evaluation } from '../../../../contracts/training.js';
+import type { Evaluation } from '../../../../contracts/training/training.js';
 import { evaluate } from '../../../../model/evaluation/evaluate.js';
 
 /** Expected figures were computed with scikit-learn 1.9 (zero_division=0) and, for the calibration error, NumPy. */

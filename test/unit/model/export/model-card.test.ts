@@ -1,4 +1,4 @@
-import { hyperparametersSchema } from '../../../../contracts/training.js';
+import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { evaluate } from '../../../../model/evaluation/evaluate.js';
 import { measureReliability } from '../../../../model/evaluation/reliability.js';
 import { writeModelCard } from '../../../../model/export/model-card.js';

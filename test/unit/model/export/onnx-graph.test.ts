@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { onnxNames } from '../../../../contracts/bundle.js';
-import { inputSize } from '../../../../contracts/training.js';
+import { onnxNames } from '../../../../contracts/registry/bundle.js';
+import { inputSize } from '../../../../contracts/training/training.js';
 import { backboneFeatures } from '../../../../model/architectures/backbone-digest.js';
 import { classifierName, weightOf } from '../../../../model/architectures/network.js';
 import { createClassifierWeights, createCnnWeights } from '../../../../model/architectures/starting-weights.js';

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
-import { bundleFiles, driftReferenceSchema, preprocessingSchema } from '../../../../contracts/bundle.js';
-import { modelMetricsSchema, type Hyperparameters } from '../../../../contracts/training.js';
+import { bundleFiles, driftReferenceSchema, preprocessingSchema } from '../../../../contracts/registry/bundle.js';
+import { modelMetricsSchema, type Hyperparameters } from '../../../../contracts/training/training.js';
 import { checkParity, runOnnxModel, type ParitySample } from '../../../../model/export/parity.js';
 import { packageModel } from '../../../../model/export/package-job.js';
 import { withTfjsModel } from '../../../../model/export/tfjs-files.js';

@@ -1,4 +1,4 @@
-import type { Example } from '../../../../contracts/datasets.js';
+import type { Example } from '../../../../contracts/datasets/datasets.js';
 import { chooseQuantizationSample } from '../../../../model/export/quantization-sample.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 

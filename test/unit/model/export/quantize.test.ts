@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { bundleFiles, quantizationSchema, referencesSchema } from '../../../../contracts/bundle.js';
-import { hyperparametersSchema } from '../../../../contracts/training.js';
+import { bundleFiles, quantizationSchema, referencesSchema } from '../../../../contracts/registry/bundle.js';
+import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { packageModel } from '../../../../model/export/package-job.js';
 import { runOnnxModel } from '../../../../model/export/parity.js';
 import { embedImages } from '../../../../model/features/embed.js';

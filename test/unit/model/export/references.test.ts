@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, referencesSchema, type References } from '../../../../contracts/bundle.js';
-import { hyperparametersSchema } from '../../../../contracts/training.js';
+import { bundleFiles, referencesSchema, type References } from '../../../../contracts/registry/bundle.js';
+import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { familiarLimit, writeReferences, type FeaturesOfRows } from '../../../../model/export/references.js';
 import { unitVector } from '../../../../model/features/unit-vectors.js';
 import type { PackageJob } from '../../../../model/jobs.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { imageFormats, type ImageFormat } from '../../../../contracts/datasets.js';
+import { imageFormats, type ImageFormat } from '../../../../contracts/datasets/datasets.js';
 import { decodePixels } from '../../../../model/images/decode.js';
 import { stripMetadata } from '../../../../model/images/strip-metadata.js';
 

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { bundleFiles } from '../../../../contracts/bundle.js';
+import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { createCnnWeights, createClassifierWeights } from '../../../../model/architectures/starting-weights.js';
 import { assembleNetwork } from '../../../../model/architectures/trained-network.js';
 import { backboneFeatures } from '../../../../model/architectures/backbone-digest.js';

@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import type { BatchRow } from '../../../../contracts/batch-predictions.js';
+import type { BatchRow } from '../../../../contracts/batch-predictions/batch-predictions.js';
 import { createResultFile } from '../../../../model/predictions/result-files.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
-import { bundleFiles } from '../../../../contracts/bundle.js';
+import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import { decodePixels, pixelBytes } from '../../../../model/images/decode.js';
 import { createEngine, type Engine, type EngineOptions } from '../../../../model/serving/engine.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { bundleFiles, type Variant } from '../../../../contracts/bundle.js';
+import { bundleFiles, type Variant } from '../../../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import { chooseVariant } from '../../../../model/serving/choose-variant.js';
 import { createEngine, type Engine, type EngineOptions } from '../../../../model/serving/engine.js';

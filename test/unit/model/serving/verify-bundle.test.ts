@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleFiles } from '../../../../contracts/bundle.js';
+import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { PerennialError } from '../../../../contracts/errors.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
 import { flipByte, writeTinyBundle } from '../../../support/tiny-bundle.js';

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { bundleFiles } from '../../../../contracts/bundle.js';
+import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import type { Job } from '../../../../model/serving/messages.js';
 import { fastestSize, measurePace } from '../../../../model/serving/measure-pace.js';

@@ -1,4 +1,4 @@
-import { inputSize } from '../../../../contracts/training.js';
+import { inputSize } from '../../../../contracts/training/training.js';
 import { augment } from '../../../../model/training/augment.js';
 
 const gradient = Uint8Array.from({ length: inputSize * inputSize * 3 }, (_, index) => {

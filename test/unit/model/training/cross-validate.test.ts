@@ -1,4 +1,4 @@
-import { hyperparametersSchema } from '../../../../contracts/training.js';
+import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { backboneFeatures } from '../../../../model/architectures/backbone-digest.js';
 import { createRandom } from '../../../../model/seeded-random.js';
 import { crossValidate, type CrossValidated } from '../../../../model/training/cross-validate.js';

@@ -1,6 +1,6 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runModelJob } from '../../../../activities/model-process.js';
+import { runModelJob } from '../../../../activities/runtime/model-process.js';
 import type { EpochEvent, ModelJobResults, TrainJob } from '../../../../model/jobs.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Hyperparameters } from '../../../../contracts/training.js';
-import { searchBudgetSchema, searchSpaceSchema, type TrialProgress } from '../../../../contracts/tuning.js';
-import { rungs, sampleTrials, survivors, type Standing } from '../../../../domain/successive-halving.js';
+import type { Hyperparameters } from '../../../../contracts/training/training.js';
+import { searchBudgetSchema, searchSpaceSchema, type TrialProgress } from '../../../../contracts/experiments/tuning.js';
+import { rungs, sampleTrials, survivors, type Standing } from '../../../../domain/experiments/successive-halving.js';
 import { readFeatures } from '../../../../model/features/feature-file.js';
 import type { TrainJob } from '../../../../model/jobs.js';
 import { tf } from '../../../../model/tensorflow.js';

@@ -1,4 +1,4 @@
-import { onnxNames } from '../../../../../contracts/bundle.js';
+import { onnxNames } from '../../../../../contracts/registry/bundle.js';
 import { classifierName, weightOf } from '../../../../../model/architectures/network.js';
 import { createCnnWeights } from '../../../../../model/architectures/starting-weights.js';
 import { assembleNetwork } from '../../../../../model/architectures/trained-network.js';

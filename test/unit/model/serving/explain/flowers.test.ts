@@ -1,4 +1,4 @@
-import { inputSize } from '../../../../../contracts/training.js';
+import { inputSize } from '../../../../../contracts/training/training.js';
 import { pixelBytes } from '../../../../../model/images/decode.js';
 import { createRandom } from '../../../../../model/seeded-random.js';
 import { logitOf } from '../../../../../model/serving/explain/class-activation.js';

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { inputSize } from '../../../../../contracts/training.js';
+import { inputSize } from '../../../../../contracts/training/training.js';
 import { pixelBytes } from '../../../../../model/images/decode.js';
 import { drawOverlay, enlarge, overlayColours, strengthsOf } from '../../../../../model/serving/explain/overlay.js';
 

@@ -1,0 +1,34 @@
+import type { ImportInput, ImportResult } from '../../contracts/registry/import.js';
+import type { BundleAddress } from '../../stores/registry/bundles.js';
+import { checkUpload, type CheckResult } from './check.js';
+import type { CheckDependencies, ImportDependencies } from './dependencies.js';
+import { evaluateUpload, type EvaluateResult } from './evaluate.js';
+import { findImported, registerUpload, type FoundImport } from './register.js';
+import { discardModelUpload } from './upload.js';
+
+export interface CheckActivities {
+  checkModelUpload(input: ImportInput): Promise<CheckResult>;
+}
+
+export interface ImportActivities {
+  findImported(input: ImportInput): Promise<FoundImport>;
+  evaluateModelUpload(input: ImportInput & { runId: string }): Promise<EvaluateResult>;
+  registerModelUpload(input: ImportInput & { runId: string }, bundle: BundleAddress): Promise<ImportResult>;
+  /** Removes the uploaded files, whatever has become of them. */
+  discardModelUpload(input: { uploadId: string }): Promise<void>;
+}
+
+/** Trying an uploaded model in a child process: ONNX on the pipeline worker, TF.js on the one that has TensorFlow. */
+export function createCheckActivities(deps: CheckDependencies): CheckActivities {
+  return { checkModelUpload: (input) => checkUpload(deps, input) };
+}
+
+/** From a model that was checked to a version: work of the pipeline worker. */
+export function createImportActivities(deps: ImportDependencies): ImportActivities {
+  return {
+    findImported: (input) => findImported(deps, input),
+    evaluateModelUpload: (input) => evaluateUpload(deps, input),
+    registerModelUpload: (input, bundle) => registerUpload(deps, input, bundle),
+    discardModelUpload: ({ uploadId }) => discardModelUpload(deps, uploadId),
+  };
+}

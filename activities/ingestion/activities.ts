@@ -1,0 +1,50 @@
+import type { Source } from '../../contracts/datasets/datasets.js';
+import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import { commitVersion } from './commit-version.js';
+import type { IngestionDependencies } from './dependencies.js';
+import { ingestBatch, type BatchResult } from './ingest-batch.js';
+import { resolveSource, type ResolvedSource } from './resolve-source.js';
+import { scanSource, type ScanResult } from './scan-source.js';
+import { withHeartbeat } from '../runtime/heartbeat.js';
+
+/**
+ * The steps of an ingestion. Its state is in Postgres under the id that the first step is given, file by file, so
+ * that every step may be repeated and goes on where it was.
+ */
+export interface IngestionActivities {
+  resolveSource(input: { ingestionId: string; dataset: string; source: Source }): Promise<ResolvedSource>;
+  scanSource(input: { ingestionId: string }): Promise<ScanResult>;
+  /** Settles at most `limit` files; `pending` tells how many are left. */
+  ingestBatch(input: { ingestionId: string; limit: number }): Promise<BatchResult>;
+  commitDatasetVersion(input: { ingestionId: string }): Promise<IngestionResult>;
+  /** Removes uploaded originals, which are stored by content now. */
+  discardUpload(input: { uploadId: string }): Promise<void>;
+  /** Forgets what an ingestion that failed had found. */
+  abandonIngestion(input: { ingestionId: string }): Promise<void>;
+}
+
+export function createIngestionActivities(deps: IngestionDependencies): IngestionActivities {
+  const { ingestions, uploads, objects } = deps;
+  return {
+    resolveSource: ({ ingestionId, dataset, source }) =>
+      withHeartbeat(async (report, signal) => {
+        const resolved = await resolveSource(deps, { dataset, source }, report, signal);
+        const { kind, locator, isDefault, note } = await ingestions.open({ id: ingestionId, dataset, ...resolved });
+        return { kind, locator, isDefault, note };
+      }),
+    scanSource: ({ ingestionId }) =>
+      withHeartbeat(async (report, signal) => scanSource(deps, await ingestions.get(ingestionId), report, signal)),
+    ingestBatch: ({ ingestionId, limit }) =>
+      withHeartbeat(async (report, signal) =>
+        ingestBatch(deps, await ingestions.get(ingestionId), limit, report, signal),
+      ),
+    commitDatasetVersion: ({ ingestionId }) =>
+      withHeartbeat(async () => commitVersion(deps, await ingestions.get(ingestionId))),
+    discardUpload: ({ uploadId }) =>
+      withHeartbeat(async () => {
+        for (const { objectKey } of await uploads.uploadFiles(uploadId)) await objects.delete(objectKey);
+        await uploads.markDiscarded(uploadId);
+      }),
+    abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
+  };
+}

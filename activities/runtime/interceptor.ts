@@ -1,0 +1,121 @@
+import type { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
+import {
+  errorCodeOf,
+  errorTable,
+  isErrorCode,
+  messageOf,
+  PerennialError,
+  type ErrorCode,
+} from '../../contracts/errors.js';
+import { createLogCapture, type Logger, type LogCapture } from '../../platform/logging.js';
+import type { AttemptEntry } from '../../stores/pipelines/attempts.js';
+import type { AttemptRecorder } from './attempt-recorder.js';
+
+/** Where attempts are recorded, and the name of the worker process that makes them. */
+export interface AttemptRecording {
+  attempts: AttemptRecorder;
+  worker: string;
+}
+
+const unrecorded: AttemptRecording = {
+  attempts: { begin: () => () => Promise.resolve() },
+  worker: 'unknown',
+};
+
+/**
+ * Stands around every activity: one log line at its end, a record of the attempt with what was logged during it, and
+ * failures told to Temporal in our codes. A failure's type is its code; codes that cannot pass by trying again are
+ * non-retryable.
+ */
+export function createActivityInterceptor(
+  context: Context,
+  logger: Logger,
+  { attempts, worker }: AttemptRecording = unrecorded,
+): ActivityInboundCallsInterceptor {
+  const { activityType, attempt, workflowExecution } = context.info;
+  const log = logger.child({ activity: activityType, attempt, workflow_id: workflowExecution?.workflowId });
+  return {
+    async execute(input, next) {
+      const startedAt = performance.now();
+      const durationMs = (): number => Math.round(performance.now() - startedAt);
+      const capture = createLogCapture();
+      const begun = attemptOf(context.info, worker);
+      const end = attempts.begin(begun);
+      try {
+        const result: unknown = await capture.during(() => next(input));
+        log.info({ duration_ms: durationMs() }, 'activity completed');
+        await end({ ...begun, ...endOf('completed', capture) });
+        return result;
+      } catch (error) {
+        const failure = (await cancellationOf(context)) ?? toTemporalFailure(error, attempt);
+        const status = failure instanceof CancelledFailure ? 'cancelled' : 'failed';
+        capture.during(() => {
+          log.warn({ duration_ms: durationMs(), code: errorCodeOf(error), error }, `activity ${status}`);
+        });
+        await end({ ...begun, ...endOf(status, capture), error: errorOf(failure) });
+        throw failure;
+      }
+    },
+  };
+}
+
+/**
+ * A fault of our own code, or a trainer that dies each time, does not get better by endless trying. All attempts count,
+ * also those that a service's absence cost, so the limits leave room for a minute of that (ten attempts).
+ */
+const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 30 };
+
+/** The Temporal form of a failure; Temporal's own failures (cancellation above all) pass unchanged. */
+export function toTemporalFailure(error: unknown, attempt: number): unknown {
+  if (error instanceof TemporalFailure) return error;
+  const code = errorCodeOf(error);
+  return ApplicationFailure.create({
+    message: messageOf(error),
+    type: code,
+    nonRetryable: !errorTable[code].retryable || attempt >= (attemptLimits[code] ?? Infinity),
+    details: error instanceof PerennialError ? [error.details] : [],
+    ...(error instanceof Error && { cause: error }),
+  });
+}
+
+/** Why the activity was told to stop, if it was: whatever it threw on its way out comes of that. */
+async function cancellationOf(context: Context): Promise<unknown> {
+  if (!context.cancellationSignal.aborted) return null;
+  return context.cancelled.catch((error: unknown) => error);
+}
+
+function attemptOf(info: Context['info'], worker: string): AttemptEntry {
+  return {
+    workflowId: info.workflowExecution?.workflowId ?? '',
+    runId: info.workflowExecution?.runId ?? '',
+    activityId: info.activityId,
+    attempt: info.attempt,
+    activityType: info.activityType,
+    taskQueue: info.taskQueue,
+    worker,
+    status: 'running',
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+    error: null,
+    log: [],
+    droppedLines: 0,
+  };
+}
+
+type End = Pick<AttemptEntry, 'status' | 'endedAt' | 'log' | 'droppedLines'>;
+
+function endOf(status: AttemptEntry['status'], { lines, droppedLines }: LogCapture): End {
+  return { status, endedAt: new Date().toISOString(), log: [...lines], droppedLines };
+}
+
+function errorOf(failure: unknown): AttemptEntry['error'] {
+  if (failure instanceof CancelledFailure) return { code: 'cancelled', message: messageOf(failure), retryable: false };
+  const isOurs = failure instanceof ApplicationFailure;
+  return {
+    code: isOurs && isErrorCode(failure.type) ? failure.type : 'internal',
+    message: messageOf(failure),
+    retryable: isOurs && failure.nonRetryable !== true,
+  };
+}

@@ -1,0 +1,19 @@
+import type { PipelineEnd, PipelineOpening, StepEntry } from '../../contracts/workflows/runs.js';
+import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+
+export interface RecordActivities {
+  openPipeline(opening: PipelineOpening): Promise<void>;
+  enterSteps(runId: string, steps: readonly StepEntry[]): Promise<void>;
+  closePipeline(runId: string, end: PipelineEnd): Promise<void>;
+}
+
+/** What workflows write of themselves into our record; every call may be repeated. */
+export function createRecordActivities({ pipelines }: { pipelines: PipelineStore }): RecordActivities {
+  return {
+    openPipeline: (opening) => pipelines.open(opening),
+    async enterSteps(runId, steps) {
+      for (const step of steps) await pipelines.enterStep(runId, step);
+    },
+    closePipeline: (runId, end) => pipelines.close(runId, end),
+  };
+}

@@ -1,0 +1,38 @@
+import type { TrainingInput, TrainingResult } from '../../contracts/workflows/runs.js';
+import type { BundleAddress } from '../../stores/registry/bundles.js';
+import type { RegistrationDependencies, TrainingDependencies } from './dependencies.js';
+import { failTraining, type TrainingFailure } from './fail.js';
+import { extractFeatures, type FeaturesInput, type FeaturesResult } from './features.js';
+import { fitModel, type FitResult } from './fit.js';
+import { packageModel } from './package.js';
+import { registerModel } from './register.js';
+import { createTrainerKeeper } from './trainer-keeper.js';
+
+export interface TrainingActivities {
+  extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
+  fitModel(input: TrainingInput): Promise<FitResult>;
+  packageModel(input: TrainingInput): Promise<BundleAddress>;
+}
+
+export interface RegistrationActivities {
+  registerModel(input: TrainingInput, bundle: BundleAddress): Promise<Pick<TrainingResult, 'version' | 'test'>>;
+  failTraining(runId: string, failure: TrainingFailure): Promise<void>;
+}
+
+/** What the training worker does; TF.js itself runs in a child process, which packaging takes over from fitting. */
+export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
+  const fitting = { ...deps, trainers: createTrainerKeeper(deps.logger) };
+  return {
+    extractFeatures: (input) => extractFeatures(deps, input),
+    fitModel: (input) => fitModel(fitting, input),
+    packageModel: (input) => packageModel(fitting, input),
+  };
+}
+
+/** How a training ends in our record: light work of the pipeline worker. */
+export function createRegistrationActivities(deps: RegistrationDependencies): RegistrationActivities {
+  return {
+    registerModel: (input, bundle) => registerModel(deps, input, bundle),
+    failTraining: (runId, failure) => failTraining(deps, runId, failure),
+  };
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { auditChannels, auditRecordViewSchema } from '../../contracts/audit/audit.js';
+import { pageOf } from '../../contracts/http.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { auditView } from './audit-view.js';
+
+const name = z.string().min(1).max(300);
+/** A Date, which Postgres understands whatever the offset was: it takes none beyond ±15:59, nor a year 0. */
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+const auditQuery = pageQuery.extend({
+  action: name.optional().describe('noun and verb, as in `model.promote`'),
+  actor: name.optional(),
+  subject: name.optional().describe('a path of names, as in `models/roses`; what lies below it is included'),
+  via: z.enum(auditChannels).optional(),
+  request_id: name.optional(),
+  from: time.optional().describe('the first moment that counts'),
+  to: time.optional().describe('the first moment that no longer counts'),
+});
+
+/** Who did what, when, from where; append-only. */
+export function auditRoutes({ audit }: Pick<ApiDependencies, 'audit'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/audit',
+      operationId: 'listAudit',
+      summary: 'Every change: who, what, when, from where, before and after; newest first',
+      tag: 'administration',
+      query: auditQuery,
+      success: json(pageOf(auditRecordViewSchema), 'A page of changes'),
+      problems: ['bad_request', 'database_unavailable'],
+      async handle({ query: { limit, page_token, request_id, ...filters } }) {
+        const page = await audit.list({
+          ...filters,
+          limit,
+          pageToken: page_token ?? null,
+          requestId: request_id,
+        });
+        return { body: { items: page.items.map(auditView), next_page_token: page.nextPageToken } };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,18 @@
+import type { AuditEntry } from '../../contracts/audit/audit.js';
+import type { Logger } from '../../platform/logging.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+
+/**
+ * Notes a change that was made outside Postgres, and so cannot share a transaction with its entry. It is made whether
+ * or not this works: when it does not, the entry is in the log.
+ */
+export async function noteChange(
+  { audit, logger }: { audit: Pick<AuditStore, 'add'>; logger: Logger },
+  entry: AuditEntry,
+): Promise<void> {
+  try {
+    await audit.add(entry);
+  } catch (error) {
+    logger.error({ error, audit: entry }, 'a change could not be written to the audit log');
+  }
+}

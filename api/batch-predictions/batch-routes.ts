@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { batchStatuses } from '../../contracts/batch-predictions/batch-predictions.js';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import {
+  batchParams,
+  batchPredictionViewSchema,
+  batchUploadViewSchema,
+  startBatchPredictionSchema,
+} from '../../contracts/batch-predictions/http-batch-predictions.js';
+import { pageOf } from '../../contracts/http.js';
+import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
+import { actorOf } from '../access/actor.js';
+import { startBatchPrediction } from './start-batch-prediction.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
+import { keepBatchUpload, type ReceivedFile } from '../datasets/store-upload.js';
+import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
+import { noteChange } from '../audit/record-change.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, formBody, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { batchPath, batchPredictionView } from './batch-view.js';
+import { batchResultRoutes } from './result-routes.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  | 'batchPredictions'
+  | 'registry'
+  | 'policies'
+  | 'datasets'
+  | 'uploads'
+  | 'objects'
+  | 'starter'
+  | 'audit'
+  | 'logger'
+  | 'settings'
+>;
+
+/** Predictions over many images, as durable jobs. */
+export function batchPredictionRoutes(dependencies: Dependencies): Route[] {
+  return [
+    startRoute(dependencies),
+    uploadRoute(dependencies),
+    ...readRoutes(dependencies),
+    cancelRoute(dependencies),
+    ...batchResultRoutes(dependencies),
+  ];
+}
+
+/** 202 for a job that was started, or found again by its key. */
+export function batchAccepted(job: BatchPrediction): Reply<z.input<typeof batchPredictionViewSchema>> {
+  return { status: 202, body: batchPredictionView(job), headers: { Location: `${batchPath}/${job.id}` } };
+}
+
+function startRoute(dependencies: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: batchPath,
+    operationId: 'startBatchPrediction',
+    summary: 'Predict every image below a prefix of the bucket, of a dataset version, or of an upload',
+    tag: 'predictions',
+    audit: 'batch_prediction.start',
+    body: jsonBody(startBatchPredictionSchema, { maxBytes: 100_000 }, true),
+    success: json(batchPredictionViewSchema, 'Started, or the job this Idempotency-Key started before', 202),
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'unsupported_type',
+      'source_empty',
+      'no_model',
+      'temporal_unavailable',
+      'object_store_unavailable',
+      'database_unavailable',
+    ],
+    async handle({ body, request }) {
+      const asked = { by: actorOf(request), idempotencyKey: idempotencyKeyOf(request) };
+      return batchAccepted(await startBatchPrediction(dependencies, body, asked));
+    },
+  });
+}
+
+const maxFiles = 500;
+const maxRequestBytes = 1_000_000_000;
+
+const uploadForm = z.object({
+  files: z
+    .array(z.string().meta({ format: 'binary' }))
+    .min(1)
+    .max(maxFiles)
+    .describe('JPEG, PNG or WebP images'),
+});
+
+function uploadRoute(dependencies: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${batchPath}/uploads`,
+    operationId: 'uploadBatch',
+    summary: 'Send images for a batch prediction; they are removed when it is completed, or after a day',
+    tag: 'predictions',
+    audit: 'batch_prediction.upload',
+    body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
+    success: json(batchUploadViewSchema, 'Stored: start a job with this upload', 201),
+    problems: [
+      'bad_request',
+      'no_file',
+      'too_large',
+      'unsupported_type',
+      'object_store_unavailable',
+      'object_store_refused',
+      'database_unavailable',
+    ],
+    async handle({ request, response }) {
+      const folder = join(dependencies.settings.uploadFolder, randomUUID());
+      try {
+        const files = await receiveFiles(dependencies, request, response, folder);
+        const uploadId = await keepBatchUpload(dependencies, files);
+        const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        await noteChange(dependencies, {
+          by: actorOf(request),
+          action: 'batch_prediction.upload',
+          subject: `batch-predictions/uploads/${uploadId}`,
+          after: { files: files.length, bytes },
+        });
+        return { body: { upload_id: uploadId, files: files.length, bytes } };
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  });
+}
+
+async function receiveFiles(
+  { settings }: Dependencies,
+  request: Request,
+  response: Response,
+  folder: string,
+): Promise<ReceivedFile[]> {
+  const limits = { fileSize: settings.maxUploadBytes, files: maxFiles, fields: 0, parts: maxFiles };
+  const options = { maxBytes: maxRequestBytes, storage: storeIn(folder), limits };
+  await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
+  const files = receivedFilesSchema.parse(request.files ?? []);
+  if (files.length > 0) return files;
+  throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
+}
+
+function readRoutes({ batchPredictions }: Dependencies): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: batchPath,
+      operationId: 'listBatchPredictions',
+      summary: 'Batch predictions, newest first',
+      tag: 'predictions',
+      query: pageQuery.extend({ model: nameSchema.optional(), status: z.enum(batchStatuses).optional() }),
+      success: json(pageOf(batchPredictionViewSchema), 'A page of them'),
+      problems: ['bad_request', 'database_unavailable'],
+      async handle({ query: { limit, page_token, model, status } }) {
+        const page = await batchPredictions.list({ limit, pageToken: page_token ?? null, modelName: model, status });
+        const items = page.items.map((job) => batchPredictionView(job));
+        return { body: { items, next_page_token: page.nextPageToken } };
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: `${batchPath}/{id}`,
+      operationId: 'getBatchPrediction',
+      summary: 'A batch prediction: how far it is, and its results when there are any',
+      tag: 'predictions',
+      params: batchParams,
+      success: json(batchPredictionViewSchema, 'The job'),
+      problems: ['bad_request', 'not_found', 'database_unavailable'],
+      handle: async ({ params: { id } }) => ({
+        body: batchPredictionView(await batchPredictions.get(id)),
+        headers: { 'Cache-Control': 'no-store' },
+      }),
+    }),
+  ];
+}
+
+function cancelRoute(dependencies: Dependencies): Route {
+  const { batchPredictions, starter } = dependencies;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${batchPath}/{id}/cancel`,
+    operationId: 'cancelBatchPrediction',
+    summary: 'Ask a batch prediction to stop; what is done is kept as its results',
+    tag: 'predictions',
+    audit: 'batch_prediction.cancel',
+    params: batchParams,
+    success: json(batchPredictionViewSchema, 'It was asked to stop', 202),
+    problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ params: { id }, request }) {
+      const { status, workflowId, runId, done } = await batchPredictions.get(id);
+      if (runId === null || (status !== 'running' && status !== 'waiting')) {
+        throw new PerennialError('conflict', `Batch prediction ${id} is ${status}, so there is nothing to cancel.`);
+      }
+      await starter.cancel({ workflowId, runId });
+      await noteChange(dependencies, {
+        by: actorOf(request),
+        action: 'batch_prediction.cancel',
+        subject: `batch-predictions/${id}`,
+        before: { status, done },
+        after: { asked: 'cancel' },
+      });
+      return { body: batchPredictionView(await batchPredictions.get(id)) };
+    },
+  });
+}

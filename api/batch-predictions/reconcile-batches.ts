@@ -1,0 +1,112 @@
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionStatusName } from '@temporalio/client';
+import type { Logger } from '../../platform/logging.js';
+import { firstRunOf } from '../../platform/temporal/run-starter.js';
+import type {
+  BatchEnd,
+  BatchPrediction,
+  BatchPredictionStore,
+} from '../../stores/batch-predictions/batch-predictions.js';
+import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+import type { TemporalLink } from '../workflows/temporal-link.js';
+
+export interface FollowedBatchesOptions {
+  batchPredictions: BatchPredictionStore;
+  pipelines: Pick<PipelineStore, 'close'>;
+  temporal: Pick<TemporalLink, 'use'>;
+  logger: Pick<Logger, 'warn'>;
+}
+
+/** A job that wrote something down lately is under way: only about others is Temporal asked. */
+const quietMs = 5_000;
+/** Who reads a job does not wait longer for what Temporal knows of it. */
+const patienceMs = 1_500;
+
+const openStatuses: readonly WorkflowExecutionStatusName[] = ['RUNNING', 'PAUSED'];
+
+/**
+ * The record of batch predictions, in which a job ends also when its workflow was ended from outside and could not write
+ * that down: whoever reads such a job has it closed. While Temporal does not answer, the record stays as it is.
+ */
+export function followBatches(options: FollowedBatchesOptions): BatchPredictionStore {
+  const { batchPredictions: store } = options;
+  return {
+    ...store,
+    async get(id) {
+      const job = await store.get(id);
+      return (await endIfOver(options, job)) ? store.get(id) : job;
+    },
+    async known(id, request) {
+      const job = await store.known(id, request);
+      return job && (await endIfOver(options, job)) ? store.get(id) : job;
+    },
+    async list(query) {
+      const page = await store.list(query);
+      const ended = await Promise.all(page.items.map((job) => endIfOver(options, job)));
+      return ended.includes(true) ? store.list(query) : page;
+    },
+  };
+}
+
+/** Whether the job was closed here. */
+async function endIfOver(
+  { batchPredictions, pipelines, temporal, logger }: FollowedBatchesOptions,
+  job: BatchPrediction,
+): Promise<boolean> {
+  const { id, workflowId, runId } = job;
+  if (runId === null || !isQuiet(job)) return false;
+  try {
+    const end = await temporal.use((client) => endOf(client, workflowId, runId, job), patienceMs);
+    if (!end) return false;
+    await batchPredictions.close(id, end);
+    await pipelines.close(runId, { status: end.status, ...(end.error && { error: end.error }) });
+    return true;
+  } catch (error) {
+    logger.warn({ error, job: id }, 'Temporal does not say whether a batch prediction is still under way');
+    return false;
+  }
+}
+
+function isQuiet({ status, createdAt, startedAt, listedAt, lastChunkAt }: BatchPrediction): boolean {
+  if (status !== 'waiting' && status !== 'running') return false;
+  const words = [createdAt, startedAt, listedAt, lastChunkAt].flatMap((at) => (at === null ? [] : [Date.parse(at)]));
+  return Date.now() - Math.max(...words) > quietMs;
+}
+
+/** Null while its workflow is open. */
+async function endOf(
+  client: Client,
+  workflowId: string,
+  runId: string,
+  { done, items }: BatchPrediction,
+): Promise<BatchEnd | null> {
+  const status = await statusOf(client, workflowId, runId);
+  if (status !== null && openStatuses.includes(status)) return null;
+  const isFailure = status === 'FAILED' || status === 'TIMED_OUT';
+  const what = {
+    why: status === null ? 'Temporal does not know its workflow any more' : `its workflow was ${toldAs(status)}`,
+    reach: `${done} of ${items ?? 'its'} images`,
+  };
+  const message = `The job ended from outside after ${what.reach}: ${what.why}, so its results were not completed. Start another, with a new Idempotency-Key.`;
+  return isFailure
+    ? { status: 'failed', error: { code: 'internal', message } }
+    : { status: 'cancelled', error: { code: 'cancelled', message } };
+}
+
+function toldAs(status: WorkflowExecutionStatusName): string {
+  return status === 'TERMINATED' ? 'terminated' : `closed as ${status.toLowerCase().replaceAll('_', ' ')}`;
+}
+
+/** How the run stands that continues the one that was started; null when there is none any more. */
+async function statusOf(
+  client: Client,
+  workflowId: string,
+  runId: string,
+): Promise<WorkflowExecutionStatusName | null> {
+  try {
+    const described = await client.workflow.getHandle(workflowId).describe();
+    return firstRunOf(described) === runId ? described.status.name : null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import { PerennialError } from '../../contracts/errors.js';
+import { batchFormats, type BatchFormat } from '../../contracts/batch-predictions/batch-predictions.js';
+import { batchParams } from '../../contracts/batch-predictions/http-batch-predictions.js';
+import type { BatchPrediction, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, nothing, text, type Route } from '../http/route.js';
+import { sendStream } from '../http/send.js';
+import { batchPath } from './batch-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'batchPredictions' | 'objects'>;
+
+const contentTypes: Record<BatchFormat, string> = {
+  parquet: 'application/vnd.apache.parquet',
+  csv: 'text/csv; charset=utf-8',
+  json: 'application/json',
+};
+
+/** The results of batch predictions, one address for each format. */
+export function batchResultRoutes(dependencies: Dependencies): Route[] {
+  return batchFormats.map((format) => resultRoute(dependencies, format));
+}
+
+function resultRoute({ batchPredictions, objects }: Dependencies, format: BatchFormat): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${batchPath}/{id}/results.${format}`,
+    operationId: `getBatchResults${format[0]?.toUpperCase() ?? ''}${format.slice(1)}`,
+    summary: `The results of a batch prediction as ${format === 'parquet' ? 'Parquet' : format.toUpperCase()}`,
+    tag: 'predictions',
+    params: batchParams,
+    success: text(contentTypes[format], 'One row an image, in the order of the list'),
+    problems: ['bad_request', 'not_found', 'conflict', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { id }, request, response }) {
+      const { objectKey, sha256, sizeBytes } = resultOf(await batchPredictions.get(id), format);
+      const tag = `"${sha256}"`;
+      response.set({ ETag: tag, 'Cache-Control': 'private, no-cache' });
+      if (request.get('if-none-match')?.includes(tag) === true) {
+        response.status(304).end();
+        return { body: '' };
+      }
+      const bytes = await objects.open(objectKey);
+      response.set({
+        'Content-Type': contentTypes[format],
+        'Content-Length': String(sizeBytes),
+        'Content-Disposition': `attachment; filename="batch-prediction-${id}.${format}"`,
+      });
+      await sendStream(response, bytes);
+      return { body: '' };
+    },
+  });
+}
+
+function resultOf(job: BatchPrediction, format: BatchFormat): ResultFile {
+  const { id, status, items, done, order, erasedAt, error } = job;
+  const found = job.results.find((result) => result.format === format);
+  if (found) return found;
+  if (erasedAt !== null) {
+    throw new PerennialError('not_found', `The results of ${id} were erased, with an image that was in them.`);
+  }
+  if (!order.formats.includes(format)) {
+    throw new PerennialError('not_found', `Batch prediction ${id} was asked for ${order.formats.join(', ')} only.`);
+  }
+  if (status === 'waiting' || status === 'running') {
+    throw new PerennialError('conflict', `Batch prediction ${id} is under way: ${done} of ${items ?? '?'} images.`);
+  }
+  throw new PerennialError('not_found', `Batch prediction ${id} left no results (${error?.message ?? status}).`);
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { datasetSummaryViewSchema, datasetVersionViewSchema, datasetViewSchema } from '../../contracts/http-records.js';
+import { pageOf } from '../../contracts/http.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { datasetSummaryView, datasetVersionView, datasetView } from './dataset-view.js';
+
+/** Datasets and what is in them, for reading. */
+export function datasetRoutes({ datasets }: Pick<ApiDependencies, 'datasets'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/datasets',
+      operationId: 'listDatasets',
+      summary: 'Datasets by name',
+      tag: 'datasets',
+      query: pageQuery,
+      success: json(pageOf(datasetSummaryViewSchema), 'A page of datasets'),
+      problems: ['bad_request', 'database_unavailable'],
+      async handle({ query }) {
+        const page = await datasets.list({ limit: query.limit, pageToken: query.page_token ?? null });
+        return { body: { items: page.items.map(datasetSummaryView), next_page_token: page.nextPageToken } };
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/datasets/{name}',
+      operationId: 'getDataset',
+      summary: 'A dataset, its sources and versions',
+      tag: 'datasets',
+      params: z.object({ name: nameSchema }),
+      success: json(datasetViewSchema, 'The dataset'),
+      problems: ['bad_request', 'not_found', 'database_unavailable'],
+      async handle({ params }) {
+        const dataset = await datasets.detail(params.name);
+        if (dataset) return { body: datasetView(dataset) };
+        throw new PerennialError('not_found', `There is no dataset ${params.name}. Ingest images to make it.`);
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/datasets/{name}/versions/{version}',
+      operationId: 'getDatasetVersion',
+      summary: 'A version of a dataset: statistics, refused files, conflicts, sources',
+      tag: 'datasets',
+      params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
+      success: json(datasetVersionViewSchema, 'The version'),
+      problems: ['bad_request', 'not_found', 'database_unavailable'],
+      handle: async ({ params }) => ({
+        body: datasetVersionView(await datasets.versionDetail(params.name, params.version)),
+      }),
+    }),
+  ];
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import type { StoredImage } from '../../stores/datasets/images.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, nothing, text, type Route } from '../http/route.js';
+import { sendStream } from '../http/send.js';
+
+/** Where an image of a dataset is shown. */
+export function imageUrl(sha256: string): string {
+  return `/api/v1/images/${sha256}`;
+}
+
+/** The bytes of a hash never change, but an image that was erased must not be shown for much longer. */
+const cacheControl = 'private, max-age=3600, immutable';
+
+const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
+
+/** The images of datasets, as they came. */
+export function imageRoutes({ images, objects }: Pick<ApiDependencies, 'images' | 'objects'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: imageUrl('{sha256}'),
+      operationId: 'getImage',
+      summary: 'An image of a dataset, by the SHA-256 of its bytes',
+      tag: 'datasets',
+      params: z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits') }),
+      success: { ...text('image/jpeg', 'Its bytes as they came'), otherContents: imageContents },
+      problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+      async handle({ params: { sha256 }, request, response }) {
+        const image = presentImage(sha256, await images.find([sha256]));
+        const tag = `"${sha256}"`;
+        const caching = { ETag: tag, 'Cache-Control': cacheControl };
+        if (request.get('if-none-match')?.includes(tag) === true) {
+          response.status(304).set(caching).end();
+          return { body: '' };
+        }
+        const bytes = await objects.open(image.objectKey);
+        response.set({
+          ...caching,
+          'Content-Type': `image/${image.format}`,
+          'Content-Length': String(image.sizeBytes),
+        });
+        await sendStream(response, bytes);
+        return { body: '' };
+      },
+    }),
+  ];
+}
+
+function presentImage(sha256: string, [image]: readonly StoredImage[]): StoredImage {
+  if (image === undefined) throw new PerennialError('not_found', `No dataset has an image ${sha256}.`);
+  if (image.erasedAt === null) return image;
+  throw new PerennialError('not_found', `The image ${sha256} was erased on request at ${image.erasedAt}.`);
+}

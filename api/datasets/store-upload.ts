@@ -1,0 +1,77 @@
+import { uploadKey } from '../../stores/objects/object-keys.js';
+import type { ApiDependencies } from '../dependencies.js';
+
+/** A file of a form, on this machine's disk. */
+export interface ReceivedFile {
+  name: string;
+  path: string;
+  sizeBytes: number;
+}
+
+/** Files on their way to the object store at the same time. */
+const filesAtOnce = 8;
+
+type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
+
+/** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
+export function keepUpload(
+  stores: Stores,
+  dataset: string,
+  label: string,
+  files: readonly ReceivedFile[],
+): Promise<string> {
+  return keepFiles(stores, { dataset, label }, files);
+}
+
+/** As `keepUpload`, for images that are only to be predicted. */
+export function keepBatchUpload(stores: Stores, files: readonly ReceivedFile[]): Promise<string> {
+  return keepFiles(stores, { dataset: null, label: null }, files);
+}
+
+async function keepFiles(
+  stores: Stores,
+  upload: Parameters<Stores['uploads']['createUpload']>[0],
+  files: readonly ReceivedFile[],
+): Promise<string> {
+  const uploadId = await stores.uploads.createUpload(upload);
+  for (let from = 0; from < files.length; from += filesAtOnce) {
+    const batch = files.slice(from, from + filesAtOnce);
+    const kept = await Promise.allSettled(batch.map((file, index) => keepFile(stores, uploadId, from + index, file)));
+    const failed = kept.find((each) => each.status === 'rejected');
+    if (!failed) continue;
+    // A put that failed may have stored its object all the same.
+    await discardUpload(stores, uploadId, from + batch.length);
+    throw failed.reason;
+  }
+  return uploadId;
+}
+
+async function keepFile(
+  { objects, uploads }: Stores,
+  uploadId: string,
+  position: number,
+  { name, path, sizeBytes }: ReceivedFile,
+): Promise<void> {
+  const key = uploadKey(uploadId, position);
+  await objects.putFile(key, path);
+  await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
+}
+
+/**
+ * Removes the first `files` objects of an upload that nothing will take in, and what lies beside them at `otherKeys`.
+ * What stands in the way is only logged.
+ */
+export async function discardUpload(
+  { uploads, objects, logger }: Stores,
+  uploadId: string,
+  files: number,
+  otherKeys: readonly string[] = [],
+): Promise<void> {
+  try {
+    for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
+    for (const key of otherKeys) await objects.delete(key);
+    await uploads.markDiscarded(uploadId);
+  } catch (error) {
+    logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
+  }
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { uploadAcceptedSchema } from '../../contracts/http-records.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { discardUpload, keepUpload, type ReceivedFile } from './store-upload.js';
+import { receiveForm, receivedFilesSchema, storeIn } from '../http/body/multipart.js';
+import { noteChange } from '../audit/record-change.js';
+import type { StartedRun } from '../workflows/pipeline-starter.js';
+import { faultsOf, invalidRequest } from '../http/problems.js';
+import { defineRoute, formBody, json, nothing, type Route } from '../http/route.js';
+import { accepted } from '../pipelines/pipeline-routes.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
+>;
+
+const maxFiles = 500;
+const maxRequestBytes = 1_000_000_000;
+
+const uploadForm = z.object({
+  label: labelSchema.describe('the class all these images show'),
+  files: z
+    .array(z.string().meta({ format: 'binary' }))
+    .min(1)
+    .max(maxFiles)
+    .describe('JPEG, PNG or WebP images; what cannot be used is reported by the ingestion'),
+});
+
+/** Images into a dataset over HTTP: to disk, to the object store, then judged by an ingestion. */
+export function uploadRoutes(dependencies: Dependencies): Route[] {
+  const { settings, starter, temporalUrl } = dependencies;
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/datasets/{name}/images',
+      operationId: 'uploadImages',
+      summary: 'Add images of one class to a dataset',
+      tag: 'datasets',
+      audit: 'dataset.upload',
+      params: z.object({ name: nameSchema }),
+      body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
+      success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
+      problems: [
+        'bad_request',
+        'no_file',
+        'too_large',
+        'unsupported_type',
+        'temporal_unavailable',
+        'object_store_unavailable',
+        'object_store_refused',
+        'database_unavailable',
+      ],
+      async handle({ params: { name: dataset }, request, response }) {
+        const folder = join(settings.uploadFolder, randomUUID());
+        try {
+          const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
+          // Found out before anything is stored: a start that may have happened keeps its images.
+          await starter.reach();
+          const uploadId = await keepUpload(dependencies, dataset, label, files);
+          const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);
+          const reply = accepted(run, temporalUrl);
+          const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+          await noteChange(dependencies, {
+            by: actorOf(request),
+            action: 'dataset.upload',
+            subject: `datasets/${dataset}`,
+            after: { uploadId, label, files: files.length, bytes, runId: run.runId },
+          });
+          return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      },
+    }),
+  ];
+}
+
+async function startIngestion(
+  dependencies: Dependencies,
+  dataset: string,
+  label: string,
+  uploadId: string,
+  files: number,
+): Promise<StartedRun> {
+  try {
+    return await dependencies.starter.startIngestion({
+      dataset,
+      source: { kind: 'upload', uploadId },
+      label,
+      trigger: 'manual',
+      requestId: randomUUID(),
+    });
+  } catch (error) {
+    if (errorCodeOf(error) !== 'temporal_unavailable') await discardUpload(dependencies, uploadId, files);
+    throw error;
+  }
+}
+
+async function receiveImages(
+  request: Request,
+  response: Response,
+  folder: string,
+  maxFileBytes: number,
+): Promise<{ label: string; files: ReceivedFile[] }> {
+  const storage = storeIn(folder);
+  const limits = { fileSize: maxFileBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
+  const options = { maxBytes: maxRequestBytes, storage, limits };
+  await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
+  const received = receivedFilesSchema.parse(request.files ?? []);
+  if (received.length === 0) {
+    throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
+  }
+  const form = z.object({ label: labelSchema }).safeParse(request.body);
+  if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
+  return { label: form.data.label, files: received };
+}

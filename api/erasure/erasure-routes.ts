@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import {
+  deletedDatasetVersionSchema,
+  erasureViewSchema,
+  requestErasureSchema,
+  versionNumber,
+} from '../../contracts/predictions/http-predictions.js';
+import { pageOf } from '../../contracts/http.js';
+import { erasureKinds } from '../../contracts/predictions/predictions.js';
+import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
+import { erase } from '../../stores/erasure/run-erasure.js';
+import type { Erasure } from '../../stores/erasure/erasures.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+
+type Needed = Pick<ApiDependencies, 'erasures' | 'deletion' | 'objects' | 'predictionLog'>;
+
+/** Deletion of what nothing refers to, and erasure of what somebody wants gone. */
+export function erasureRoutes(deps: Needed): Route[] {
+  return [requestErasureRoute(deps), listErasuresRoute(deps), deleteVersionRoute(deps)];
+}
+
+function requestErasureRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/erasures',
+    operationId: 'requestErasure',
+    summary: 'Erase a prediction, an image, a dataset or a model; a tombstone stays',
+    tag: 'administration',
+    body: jsonBody(requestErasureSchema, { maxBytes: 10_000 }, true),
+    success: {
+      ...json(erasureViewSchema, 'What was erased; 202 while objects are still to be deleted'),
+      otherStatuses: [202],
+    },
+    problems: ['bad_request', 'not_found', 'conflict', 'referenced', 'unsupported_type', 'database_unavailable'],
+    audit: 'erasure.add',
+    async handle({ body: { kind, id, reason }, request }) {
+      // What is on its way to Postgres would arrive behind the erasure.
+      await deps.predictionLog.flush();
+      const erasure = await erase(deps, { kind, subject: id, reason }, actorOf(request));
+      return { body: erasureView(erasure), status: erasure.pendingObjects > 0 ? 202 : 200 };
+    },
+  });
+}
+
+function listErasuresRoute({ erasures }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/erasures',
+    operationId: 'listErasures',
+    summary: 'What was erased, newest first',
+    tag: 'administration',
+    query: pageQuery.extend({ kind: z.enum(erasureKinds).optional() }),
+    success: json(pageOf(erasureViewSchema), 'A page of tombstones'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit, page_token: pageToken = null, kind } }) {
+      const page = await erasures.list({ limit, pageToken, kind });
+      return { body: { items: page.items.map(erasureView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function deleteVersionRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'delete',
+    path: '/api/v1/datasets/{name}/versions/{version}',
+    operationId: 'deleteDatasetVersion',
+    summary: 'Delete a version of a dataset that nothing was trained on',
+    tag: 'datasets',
+    params: z.object({ name: nameSchema, version: versionNumber }),
+    success: json(deletedDatasetVersionSchema, 'The version that was deleted'),
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'referenced',
+      'database_unavailable',
+      'object_store_unavailable',
+    ],
+    audit: 'dataset_version.delete',
+    async handle({ params: { name, version }, request }) {
+      const { digest } = await deleteDatasetVersion(deps, name, version, actorOf(request));
+      return { body: { dataset: name, version, digest } };
+    },
+  });
+}
+
+function erasureView(erasure: Erasure): z.input<typeof erasureViewSchema> {
+  const { id, kind, subject, reason, actor, counts, pendingObjects, createdAt } = erasure;
+  return {
+    erasure_id: String(id),
+    kind,
+    id: subject,
+    reason,
+    actor,
+    counts,
+    status: pendingObjects > 0 ? 'pending' : 'done',
+    pending_objects: pendingObjects,
+    created_at: createdAt,
+  };
+}

@@ -1,0 +1,70 @@
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { artifactViewSchema } from '../../contracts/experiments/http-experiments.js';
+import { pageOf } from '../../contracts/http.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { sendStream } from '../http/send.js';
+import { artifactView, contentTypeOf } from './run-view.js';
+import { runOf, runParams, runPath } from './run-routes.js';
+
+type Dependencies = Pick<ApiDependencies, 'runDetails' | 'runs' | 'objects'>;
+
+/** The files that runs left. */
+export function runArtifactRoutes(dependencies: Dependencies): Route[] {
+  return [listRoute(dependencies), fileRoute(dependencies)];
+}
+
+function listRoute({ runDetails, runs }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${runPath}/artifacts`,
+    operationId: 'listRunArtifacts',
+    summary: 'Files that a run left, by name',
+    tag: 'experiments',
+    params: runParams,
+    success: json(pageOf(artifactViewSchema), 'All of them'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params }) {
+      const run = await runOf(runDetails, params);
+      const artifacts = await runs.artifacts(run.runId);
+      return { body: { items: artifacts.map((artifact) => artifactView(run, artifact)), next_page_token: null } };
+    },
+  });
+}
+
+function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${runPath}/artifacts/{name}`,
+    operationId: 'getRunArtifact',
+    summary: 'A file that a run left; a slash in its name is written %2F',
+    tag: 'experiments',
+    params: runParams.extend({ name: z.string().max(500) }),
+    success: text('application/octet-stream', 'Its bytes, under a content type of their own'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params, request, response }) {
+      const { runId } = await runOf(runDetails, params);
+      const artifact = (await runs.artifacts(runId)).find(({ name }) => name === params.name);
+      if (!artifact) throw new PerennialError('not_found', `Run ${runId} left no file ${params.name}.`);
+      const tag = `"${artifact.sha256}"`;
+      if (request.get('if-none-match')?.includes(tag) === true) {
+        response.status(304).set('ETag', tag).end();
+        return { body: '' };
+      }
+      const bytes = await objects.open(artifact.objectKey);
+      response.set({
+        ETag: tag,
+        'Cache-Control': 'private, no-cache',
+        'Content-Type': contentTypeOf(artifact.name),
+        'Content-Length': String(artifact.sizeBytes),
+        'Content-Disposition': `inline; filename*=UTF-8''${encodeURIComponent(basename(artifact.name))}`,
+      });
+      await sendStream(response, bytes);
+      return { body: '' };
+    },
+  });
+}

@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import {
+  searchSummaryViewSchema,
+  searchViewSchema,
+  startTuningSchema,
+} from '../../contracts/experiments/http-tuning.js';
+import { acceptedSchema, pageOf } from '../../contracts/http.js';
+import { searchArtifacts, type SearchBudget, type SearchSpace } from '../../contracts/experiments/tuning.js';
+import { searchArtifactKey } from '../../stores/objects/object-keys.js';
+import type { SearchRecord } from '../../stores/experiments/searches.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, jsonBody, nothing, text, type Route } from '../http/route.js';
+import { searchSummaryView, searchView } from './search-view.js';
+import { accepted, noteStart } from '../pipelines/pipeline-routes.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  'starter' | 'searches' | 'objects' | 'audit' | 'temporalUrl' | 'settings' | 'logger'
+>;
+
+const limit = { maxBytes: 100_000 };
+const path = '/api/v1/searches/{run_id}';
+const params = z.object({ run_id: z.string().max(200) });
+const listQuery = pageQuery.extend({ model: nameSchema.optional() });
+
+/** Searches for good hyper-parameters: start one, and what became of those there were. */
+export function tuningRoutes(dependencies: Dependencies): Route[] {
+  return [
+    startRoute(dependencies),
+    listRoute(dependencies),
+    searchRoute(dependencies),
+    fileRoute(dependencies, {
+      path: `${path}/chart.svg`,
+      operationId: 'getSearchChart',
+      summary: 'The race of its trials as a picture',
+      file: searchArtifacts.chart,
+      contentType: 'image/svg+xml',
+    }),
+    fileRoute(dependencies, {
+      path: `${path}/table.md`,
+      operationId: 'getSearchTable',
+      summary: 'Its trials as a table in Markdown, the best first',
+      file: searchArtifacts.table,
+      contentType: 'text/markdown',
+    }),
+  ];
+}
+
+function startRoute(dependencies: Dependencies): Route {
+  const { starter, temporalUrl, settings } = dependencies;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/pipelines/tuning',
+    operationId: 'startTuning',
+    summary: 'Search for better hyper-parameters, and train a version with the best',
+    tag: 'pipelines',
+    audit: 'pipeline.start',
+    body: jsonBody(startTuningSchema, limit),
+    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+    problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
+    async handle({ body, request }) {
+      const input = {
+        modelName: body.model_name ?? settings.modelName,
+        dataset: body.dataset ?? settings.datasetName,
+        trigger: 'manual',
+        space: spaceOf(body.space),
+        budget: budgetOf(body.budget),
+      } as const;
+      const run = await starter.startTuning({ ...input, requestId: randomUUID() });
+      await noteStart(dependencies, request, run, input);
+      return accepted(run, temporalUrl);
+    },
+  });
+}
+
+function listRoute({ searches }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/searches',
+    operationId: 'listSearches',
+    summary: 'Searches for hyper-parameters, newest first',
+    tag: 'experiments',
+    query: listQuery,
+    success: json(pageOf(searchSummaryViewSchema), 'A page of searches'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit: size, page_token, model } }) {
+      const page = await searches.list({
+        limit: size,
+        pageToken: page_token ?? null,
+        ...(model !== undefined && { modelName: model }),
+      });
+      return { body: { items: page.items.map(searchSummaryView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function searchRoute({ searches }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path,
+    operationId: 'getSearch',
+    summary: 'A search with its trials, how far each got, and the best',
+    tag: 'experiments',
+    params,
+    success: json(searchViewSchema, 'The search'),
+    problems: ['not_found', 'database_unavailable'],
+    async handle({ params: { run_id } }) {
+      const search = await searchOf(searches, run_id);
+      return { body: searchView(search, await searches.trials(run_id)), headers: { 'Cache-Control': 'no-store' } };
+    },
+  });
+}
+
+interface SearchFile {
+  path: string;
+  operationId: string;
+  summary: string;
+  file: string;
+  contentType: string;
+}
+
+function fileRoute({ searches, objects }: Dependencies, { file, contentType, ...route }: SearchFile): Route {
+  return defineRoute({
+    ...nothing,
+    ...route,
+    method: 'get',
+    tag: 'experiments',
+    params,
+    success: text(contentType, 'As it stood after the last rung'),
+    problems: ['not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { run_id } }) {
+      await searchOf(searches, run_id);
+      const bytes = await objects.get(searchArtifactKey(run_id, file)).catch(unlessNotYet);
+      return { body: Buffer.from(bytes).toString('utf8'), headers: { 'Cache-Control': 'no-store' } };
+    },
+  });
+}
+
+function unlessNotYet(error: unknown): never {
+  if (errorCodeOf(error) !== 'not_found') throw error;
+  throw new PerennialError('not_found', 'The search has not got to its first rung yet; ask again in a moment.');
+}
+
+async function searchOf(searches: Dependencies['searches'], runId: string): Promise<SearchRecord> {
+  const search = await searches.get(runId);
+  if (search) return search;
+  throw new PerennialError('not_found', `There is no search ${runId}; GET /api/v1/searches lists them.`);
+}
+
+type StartBody = z.output<typeof startTuningSchema>;
+
+function spaceOf(space: StartBody['space']): SearchSpace {
+  return {
+    architecture: space.architecture,
+    learningRate: space.learning_rate,
+    weightDecay: space.weight_decay,
+    batchSize: space.batch_size,
+    classWeights: space.class_weights,
+    earlyStoppingPatience: space.early_stopping_patience,
+    seed: space.seed,
+    fineTuneBlocks: space.fine_tune_blocks,
+    filters: space.filters,
+  };
+}
+
+function budgetOf({ trials, minutes, ...budget }: StartBody['budget']): SearchBudget {
+  return {
+    ...(trials !== undefined && { trials }),
+    ...(minutes !== undefined && { minutes }),
+    reductionFactor: budget.reduction_factor,
+    minEpochs: budget.min_epochs,
+    maxEpochs: budget.max_epochs,
+    seed: budget.seed,
+    parallel: budget.parallel,
+  };
+}

@@ -1,0 +1,86 @@
+import type { z } from 'zod';
+import { messageOf } from '../../contracts/errors.js';
+import type { healthSchema, readinessSchema } from '../../contracts/http.js';
+import type { ModelHost } from '../model-host/model-host.js';
+
+type Health = z.input<typeof healthSchema>;
+type Readiness = z.input<typeof readinessSchema>;
+type DependencyState = Health['dependencies'][string];
+
+/** Asks a dependency something cheap; throws when it does not answer. */
+export type Probe = () => Promise<unknown>;
+
+export interface HealthReporter {
+  report(): Promise<Health>;
+  readiness(): Readiness;
+  /** Called once the configuration is valid and the record was reached. */
+  setReady(): void;
+  /** Called when the process begins to stop: no new work should come here. */
+  setStopping(): void;
+}
+
+export interface HealthOptions {
+  modelName: string;
+  host: Pick<ModelHost, 'current'>;
+  probes: Readonly<Record<string, Probe>>;
+}
+
+const probeTimeoutMs = 2_000;
+/** Health is asked by many; a dependency is asked at most this often. */
+const probeEveryMs = 2_000;
+
+export function createHealthReporter({ modelName, host, probes }: HealthOptions): HealthReporter {
+  const startedAt = performance.now();
+  let phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  const checks = Object.entries(probes).map(([name, probe]) => ({ name, check: cached(probe) }));
+  return {
+    async report() {
+      const states = await Promise.all(checks.map(async ({ name, check }) => [name, await check()] as const));
+      const version = host.current()?.version.version;
+      return {
+        status: states.every(([, { status }]) => status === 'up') ? 'ok' : 'degraded',
+        model_loaded: version !== undefined,
+        model_name: modelName,
+        model_version: version === undefined ? null : String(version),
+        uptime_seconds: (performance.now() - startedAt) / 1000,
+        dependencies: Object.fromEntries(states),
+      };
+    },
+    readiness() {
+      if (phase === 'ready') return { status: 'ready' };
+      const detail = phase === 'starting' ? 'Postgres was not reached yet.' : 'This process is stopping.';
+      return { status: 'not_ready', detail };
+    },
+    setReady() {
+      if (phase === 'starting') phase = 'ready';
+    },
+    setStopping() {
+      phase = 'stopping';
+    },
+  };
+}
+
+function cached(probe: Probe): () => Promise<DependencyState> {
+  let asked: { at: number; state: Promise<DependencyState> } | null = null;
+  return () => {
+    if (asked === null || performance.now() - asked.at > probeEveryMs) {
+      asked = { at: performance.now(), state: stateOf(probe) };
+    }
+    return asked.state;
+  };
+}
+
+async function stateOf(probe: Probe): Promise<DependencyState> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${probeTimeoutMs} ms`)), probeTimeoutMs);
+  });
+  try {
+    await Promise.race([probe(), timeout]);
+    return { status: 'up' };
+  } catch (error) {
+    return { status: 'down', detail: messageOf(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

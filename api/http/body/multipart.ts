@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import type { Request, RequestHandler, Response } from 'express';
+import multer from 'multer';
+import { z } from 'zod';
+import { messageOf, PerennialError } from '../../../contracts/errors.js';
+import { sendProblem } from '../middleware/answer-problems.js';
+import { bodyTooLarge } from '../middleware/limit-body.js';
+
+export interface FormOptions {
+  /** Of the whole body, whatever length was declared. */
+  maxBytes: number;
+  storage: multer.StorageEngine;
+  limits?: multer.Options['limits'];
+}
+
+/**
+ * Receives a form with multer: `pick` tells which files are expected. Nothing of the body may have been read before.
+ * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
+ * malformed form. Files that came before the error are the caller's to remove: one may still be closing.
+ */
+export async function receiveForm(
+  request: Request,
+  response: Response,
+  { maxBytes, ...options }: FormOptions,
+  pick: (upload: multer.Multer) => RequestHandler,
+): Promise<void> {
+  if (request.is('multipart/form-data') === false) {
+    throw new PerennialError(
+      'unsupported_type',
+      `Send multipart/form-data, not ${request.get('content-type') ?? 'a body without a content type'}.`,
+    );
+  }
+  const feeding = {
+    ...options,
+    defParamCharset: 'utf8',
+    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, maxBytes),
+  };
+  await new Promise<void>((resolve, reject) => {
+    void pick(multer(feeding))(request, response, (error: unknown) => {
+      if (error === undefined || error === null) resolve();
+      else reject(formError(error));
+    });
+  });
+}
+
+/**
+ * Feeds a body to the parser of the form, up to `maxBytes`. What is larger is answered at once, because multer tells of
+ * errors only when the client has sent everything.
+ */
+function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
+  let received = 0;
+  const count = (chunk: Buffer): void => {
+    received += chunk.length;
+    if (received <= maxBytes) return;
+    request.off('data', count).unpipe(parser);
+    const error = bodyTooLarge(maxBytes);
+    sendProblem(request, response, error);
+    parser.destroy(error);
+  };
+  request.on('data', count).pipe(parser);
+}
+
+/** Takes files into `folder`, which is made for the first of them. */
+export function storeIn(folder: string): multer.StorageEngine {
+  return multer.diskStorage({
+    destination: (_request, _file, done) => {
+      mkdir(folder, { recursive: true }).then(
+        () => done(null, folder),
+        (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), folder),
+      );
+    },
+    // A name of ours: the client's may hold anything, and two files may share one.
+    filename: (_request, _file, done) => done(null, randomUUID()),
+  });
+}
+
+/** Files of a form that were stored: the client's name for them, and where they are. */
+export const receivedFilesSchema = z.array(
+  z
+    .object({ originalname: z.string(), path: z.string(), size: z.number() })
+    .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size })),
+);
+
+const multerErrorSchema = z.object({ code: z.string(), field: z.string().optional(), message: z.string() });
+const systemErrorSchema = z.object({ syscall: z.string() });
+
+function formError(error: unknown): Error {
+  if (error instanceof PerennialError) return error;
+  if (error instanceof multer.MulterError) return limitError(multerErrorSchema.parse(error));
+  if (!(error instanceof Error)) return new Error(String(error));
+  // A full or read-only disk is our fault; everything else busboy reports is a malformed form.
+  if (systemErrorSchema.safeParse(error).success) return error;
+  return new PerennialError('bad_request', `The form cannot be read: ${error.message}. Check the multipart boundary.`);
+}
+
+function limitError({ code, field, message }: z.infer<typeof multerErrorSchema>): PerennialError {
+  const where = field === undefined ? '' : ` in the field “${field}”`;
+  switch (code) {
+    case 'LIMIT_FILE_SIZE':
+      return new PerennialError('too_large', `The file${where} is larger than this route accepts. Send a smaller one.`);
+    case 'LIMIT_UNEXPECTED_FILE':
+      return new PerennialError('bad_request', `There is an unexpected or surplus file${where}; see /docs.`);
+    case 'LIMIT_FILE_COUNT':
+      return new PerennialError('bad_request', 'There are more files than this route accepts. Send fewer at once.');
+    default:
+      return new PerennialError('bad_request', `The form is not accepted${where}: ${message}.`);
+  }
+}

@@ -1,0 +1,36 @@
+import type { Request } from 'express';
+import type { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.js';
+import { parseBoundedJson, type JsonBounds } from './json-bounds.js';
+import { faultsOf, invalidRequest } from '../problems.js';
+
+/** The media type a request says its body has, without parameters; empty when it says none. */
+export function mediaTypeOf(request: Request): string {
+  const type = request.headers['content-type'] ?? '';
+  const end = type.indexOf(';');
+  return (end < 0 ? type : type.slice(0, end)).trim().toLowerCase();
+}
+
+/** Refuses JSON in another encoding than UTF-8. Throws `unsupported_type`. */
+export function requireUtf8(request: Request): void {
+  const charset = /;\s*charset="?([\w-]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return;
+  throw new PerennialError('unsupported_type', `JSON must be UTF-8, not ${charset}.`);
+}
+
+/** What JSON says that holds a picture or names it, parsed by a schema, whose faults it points at. Throws `bad_request`. */
+export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds = boundsOf(1)): z.output<T> {
+  return parsed(schema, parseBoundedJson(body, bounds));
+}
+
+/** How much JSON may hold besides the texts of so many pictures. */
+export function boundsOf(pictures: number): JsonBounds {
+  return { depth: 16, containers: 100 + pictures, values: 100 + 10 * pictures };
+}
+
+/** Parses by a schema, and points at what it refuses. Throws `bad_request`. */
+export function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const result = schema.safeParse(body);
+  if (!result.success) throw invalidRequest(faultsOf(result.error, '#'));
+  return result.data;
+}

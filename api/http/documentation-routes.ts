@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { errorTable, isErrorCode, PerennialError } from '../../contracts/errors.js';
+import { describeProblem } from './problems.js';
+import { defineRoute, json, nothing, text, type Route } from './route.js';
+
+/** Swagger UI comes from its package, so that the page works without the internet. */
+const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+
+const page = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Perennial API</title>
+    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+    <link rel="stylesheet" href="/docs/swagger-ui.css">
+    <script src="/docs/swagger-ui-bundle.js" defer></script>
+    <script src="/docs/start.js" defer></script>
+  </head>
+  <body>
+    <main id="swagger-ui"></main>
+    <noscript>This page needs JavaScript; the same is in <a href="/openapi.json">/openapi.json</a>.</noscript>
+  </body>
+</html>
+`;
+
+const startScript = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+`;
+
+const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png', 'start.js'] as const;
+type Asset = (typeof assets)[number];
+
+const contentTypes: Record<Asset, string> = {
+  'swagger-ui.css': 'text/css',
+  'swagger-ui-bundle.js': 'text/javascript',
+  'favicon-32x32.png': 'image/png',
+  'start.js': 'text/javascript',
+};
+
+/** The documentation of the API, for people and machines. `document` is asked for when the routes are all known. */
+export function documentationRoutes(document: () => object): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/',
+      operationId: 'getRoot',
+      summary: 'Leads to the documentation',
+      tag: 'operation',
+      success: text('text/plain', 'To /docs', 302),
+      problems: [],
+      handle: () => ({ body: 'See /docs\n', headers: { Location: '/docs' } }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/docs',
+      operationId: 'getDocs',
+      summary: 'This documentation, to read and to try',
+      tag: 'operation',
+      success: text('text/html', 'The page'),
+      problems: [],
+      handle: () => ({ body: page }),
+    }),
+    assetRoute(),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/openapi.json',
+      operationId: 'getOpenApi',
+      summary: 'The OpenAPI 3.1 document',
+      tag: 'operation',
+      success: json(z.looseObject({ openapi: z.string() }), 'The document'),
+      problems: [],
+      handle: () => ({ body: { openapi: '3.1.0', ...document() } }),
+    }),
+    problemRoute(),
+  ];
+}
+
+function assetRoute(): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/docs/{asset}',
+    operationId: 'getDocsAsset',
+    summary: 'A file of the documentation page',
+    tag: 'operation',
+    params: z.object({ asset: z.string() }),
+    success: { ...text('text/plain', 'The file'), schema: z.unknown().meta({ type: 'string' }) },
+    problems: ['not_found'],
+    async handle({ params }) {
+      const asset = assets.find((name) => name === params.asset);
+      if (asset === undefined) throw new PerennialError('not_found', `/docs/${params.asset} is no part of the page.`);
+      const body = asset === 'start.js' ? startScript : await readFile(join(swaggerFolder, asset));
+      return { body, headers: { 'Content-Type': contentTypes[asset], 'Cache-Control': 'public, max-age=3600' } };
+    },
+  });
+}
+
+function problemRoute(): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/problems/{code}',
+    operationId: 'getProblem',
+    summary: 'What a kind of problem means',
+    tag: 'operation',
+    params: z.object({ code: z.string() }),
+    success: text('text/plain', 'Its title, its status, and whether trying again helps'),
+    problems: ['not_found'],
+    handle({ params }) {
+      if (isErrorCode(params.code)) return { body: describeProblem(params.code) };
+      const known = Object.keys(errorTable).join(', ');
+      throw new PerennialError('not_found', `There is no problem of that name. There are: ${known}.`);
+    },
+  });
+}

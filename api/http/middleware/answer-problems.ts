@@ -1,0 +1,69 @@
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { PerennialError } from '../../../contracts/errors.js';
+import type { Logger } from '../../../platform/logging.js';
+import { dialectOf } from '../problem-format.js';
+import { problemOf, toPerennialError } from '../problems.js';
+import { contextOf } from '../request-context.js';
+import { endAfterDrain } from './drain.js';
+
+/** The last middleware: every error becomes problem+json. Faults of our own are logged, with their cause. */
+export function answerProblems(logger: Logger): ErrorRequestHandler {
+  return (thrown: unknown, request, response, next) => {
+    const error = toPerennialError(thrown);
+    logFault(logger, request, error);
+    if (!response.headersSent) {
+      sendProblem(request, response, error);
+      return;
+    }
+    // Half an answer cannot be mended; the client must not take it for a whole one.
+    if (!answered.has(response)) response.destroy();
+    next();
+  };
+}
+
+/** Logs what is a fault of our own, where the problem that is answered says that it can be found. */
+export function logFault(logger: Pick<Logger, 'error'>, request: Request, error: PerennialError): void {
+  if (error.code !== 'internal') return;
+  logger.error({ request_id: contextOf(request).requestId, error: traceOf(error) }, 'request failed');
+}
+
+/** Answers with the problem of an error, unless an answer is already under way. */
+export function sendProblem(request: Request, response: Response, error: PerennialError): void {
+  if (response.headersSent) return;
+  contextOf(request).problem = error.code;
+  const problem = problemOf(error, request.originalUrl.split('?')[0] ?? '/', contextOf(request).requestId);
+  const { contentType, tell } = dialectOf(problem.instance);
+  response.status(problem.status).setHeader('Content-Type', contentType);
+  response.setHeader('Cache-Control', 'no-store');
+  if (problem.retry_after_seconds !== undefined) response.setHeader('Retry-After', problem.retry_after_seconds);
+  answered.add(response);
+  endAfterDrain(request, response, JSON.stringify(tell(problem)));
+}
+
+/** Responses that carry a problem; their end may wait for the rest of the request. */
+const answered = new WeakSet<Response>();
+
+/** Answers what no route is there for. */
+export const answerNotFound: RequestHandler = (request) => {
+  throw new PerennialError('not_found', `There is no ${request.path}; /docs lists what there is.`);
+};
+
+/** Answers OPTIONS, and any other method that a path does not offer, with the ones it does. */
+export function answerOtherMethods(methods: readonly string[]): RequestHandler {
+  const offered = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+  const allow = [...offered, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    response.setHeader('Allow', allow);
+    if (request.method === 'OPTIONS') {
+      response.status(204).end();
+      return;
+    }
+    throw new PerennialError('method_not_allowed', `${request.path} offers ${allow}, not ${request.method}.`);
+  };
+}
+
+/** Stacks only: an error object may carry a request's body, which is never logged. */
+function traceOf(error: PerennialError): string[] {
+  const causes = [error, error.cause].filter((one) => one instanceof Error);
+  return causes.map((cause) => cause.stack ?? cause.message);
+}

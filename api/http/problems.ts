@@ -1,0 +1,95 @@
+import { STATUS_CODES } from 'node:http';
+import { z } from 'zod';
+import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import type { Problem } from '../../contracts/http.js';
+
+const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
+/** One wrong part of a request: where it is and what is wrong with it. */
+export type RequestFault = z.infer<typeof faultSchema>;
+
+const detailsSchema = z.object({
+  errors: z.array(faultSchema).optional(),
+  /** When whoever refused knows better than the table below. */
+  retryAfterSeconds: z.number().positive().optional(),
+});
+const parserErrorSchema = z.object({ type: z.string(), status: z.number().int() });
+
+/** Seconds after which a client may try again, for the codes where waiting helps. */
+const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
+  no_model: 5,
+  overloaded: 1,
+  deadline_exceeded: 1,
+  temporal_unavailable: 5,
+  database_unavailable: 5,
+  object_store_unavailable: 5,
+  source_unreachable: 30,
+};
+
+/** What Express's body parser calls its faults, in our words. */
+const parserCodes: Readonly<Record<string, { code: ErrorCode; detail: string }>> = {
+  'entity.parse.failed': { code: 'bad_request', detail: 'The body is not valid JSON. Check it with a JSON parser.' },
+  'entity.too.large': { code: 'too_large', detail: 'The body is larger than this route accepts. Send less at once.' },
+  'request.size.invalid': { code: 'bad_request', detail: 'The body is not as long as Content-Length says.' },
+  'request.aborted': { code: 'bad_request', detail: 'The request ended before its body was complete.' },
+  'charset.unsupported': { code: 'unsupported_type', detail: 'JSON must be UTF-8.' },
+};
+
+/** A `bad_request` that lists every fault of a request. */
+export function invalidRequest(faults: readonly RequestFault[]): PerennialError {
+  const first = faults[0];
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
+  const detail = first ? `${first.pointer}: ${first.detail}${more}` : 'The request is not valid.';
+  return new PerennialError('bad_request', detail, { details: { errors: faults } });
+}
+
+/** Faults of a zod parse as pointers below `prefix`: `#` for the body, `query` and `path` for parameters. */
+export function faultsOf(error: z.ZodError, prefix: string): RequestFault[] {
+  return error.issues.map((issue) => ({
+    pointer: [prefix, ...issue.path.map((part) => escapePointer(String(part)))].join('/'),
+    detail: issue.message,
+  }));
+}
+
+/** Turns what Express, its parsers or a client's malformed URL throw into an error of the table. */
+export function toPerennialError(error: unknown): PerennialError {
+  if (error instanceof PerennialError) return error;
+  const parsed = parserErrorSchema.safeParse(error);
+  const known = parsed.success ? parserCodes[parsed.data.type] : undefined;
+  if (known) return new PerennialError(known.code, known.detail);
+  if (error instanceof URIError) return new PerennialError('bad_request', 'The URL holds a malformed % sequence.');
+  return new PerennialError(errorCodeOf(error), messageOf(error), { cause: error });
+}
+
+/**
+ * The RFC 9457 problem for an error. What went wrong inside is not told to clients:
+ * an `internal` error says only where to find it in the log.
+ */
+export function problemOf(error: PerennialError, instance: string, traceId: string): Problem {
+  const { status, title } = errorTable[error.code];
+  const { errors, retryAfterSeconds: known } = detailsSchema.catch({}).parse(error.details);
+  const seconds = known === undefined ? retryAfterSeconds[error.code] : Math.ceil(known);
+  return {
+    type: `/problems/${error.code}`,
+    title,
+    status,
+    detail: status === 500 ? `Something failed inside; the log of the API tells more under ${traceId}.` : error.message,
+    instance,
+    code: error.code,
+    trace_id: traceId,
+    ...(errors && { errors }),
+    ...(seconds !== undefined && { retry_after_seconds: seconds }),
+  };
+}
+
+/** A page's worth about one kind of problem, for `GET /problems/{code}`. */
+export function describeProblem(code: ErrorCode): string {
+  const { status, title, retryable } = errorTable[code];
+  const advice = retryable
+    ? 'Trying again later can help; wait as long as Retry-After says.'
+    : 'Trying the same again does not help: the request or the data must change.';
+  return `${code}: ${title}.\n\nHTTP status ${status} ${STATUS_CODES[status] ?? ''}. ${advice}\n`;
+}
+
+function escapePointer(part: string): string {
+  return part.replaceAll('~', '~0').replaceAll('/', '~1');
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { maxHeaderSize, STATUS_CODES, type Server } from 'node:http';
+import { Socket } from 'node:net';
+import { z } from 'zod';
+import { errorTable, PerennialError } from '../../../contracts/errors.js';
+import type { Logger } from '../../../platform/logging.js';
+import type { Connections, Exchange } from './connections.js';
+import { dialectOf } from '../problem-format.js';
+import type { ApiMetrics } from '../../metrics.js';
+import { problemOf } from '../problems.js';
+import { contextOf } from '../request-context.js';
+
+/** Who is told of requests that never reach the application. */
+export interface Observer {
+  logger: Pick<Logger, 'info'>;
+  metrics: Pick<ApiMetrics, 'countRequest'>;
+}
+
+/**
+ * Answers what Node's HTTP parser refuses with problems, as the application answers everything else. What is wrong in
+ * a head belongs to no request; what is wrong in a body belongs to the one under way, which is answered with it.
+ */
+export function answerMalformed(server: Server, connections: Connections, observer: Observer | null): void {
+  const refused = new WeakSet<object>();
+  server.on('clientError', (thrown, socket) => {
+    // A parser that failed goes on failing with all that comes after it.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    if (socket instanceof Socket) void refuse(thrown, socket, connections, observer);
+    else socket.destroy();
+  });
+  server.on('connect', (_request, socket) => {
+    socket.on('error', () => socket.destroy());
+    if (!(socket instanceof Socket)) return;
+    const error = new PerennialError('method_not_allowed', 'CONNECT is not offered: this is an API and no proxy.');
+    answerOnSocket(socket, error, true, observer);
+  });
+}
+
+async function refuse(
+  thrown: unknown,
+  socket: Socket,
+  connections: Connections,
+  observer: Observer | null,
+): Promise<void> {
+  const { code, reason } = faultSchema.parse(thrown);
+  const exchanges = connections.underWay(socket);
+  const broken = exchanges.find(({ request }) => !request.complete);
+  // Answers go out in the order of the requests, so what is wrong with a later one waits for those before it.
+  await Promise.all(exchanges.filter((each) => each !== broken).map(ended));
+  const error = errorOf(code, reason, broken !== undefined);
+  if (error === null || !socket.writable || socket.bytesRead === 0 || broken?.response.headersSent === true) {
+    socket.destroy();
+    return;
+  }
+  const hasLeft = code === endedEarly;
+  if (broken && !hasLeft) answerExchange(broken, error);
+  // One that timed out could still be completed, and would be done although it was refused.
+  else answerOnSocket(socket, error, !hasLeft && code !== timedOut, broken ? null : observer);
+}
+
+const faultSchema = z
+  .object({ code: z.string(), reason: z.string().optional() })
+  .catch({ code: 'unknown', reason: undefined });
+const endedEarly = 'HPE_INVALID_EOF_STATE';
+const timedOut = 'ERR_HTTP_REQUEST_TIMEOUT';
+
+/** What a fault of the parser means to a client; null when there is nobody left to tell. */
+function errorOf(code: string, reason: string | undefined, isInBody: boolean): PerennialError | null {
+  if (code === timedOut) {
+    const [slow, part] = isInBody ? (['body_timeout', 'body'] as const) : (['head_timeout', 'head'] as const);
+    return new PerennialError(slow, `The ${part} of the request was not complete in time. Send it again, faster.`);
+  }
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    const detail = `The address and headers have more than ${maxHeaderSize} bytes. Send shorter or fewer ones.`;
+    return new PerennialError('head_too_large', detail);
+  }
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
+    return new PerennialError('too_large', 'The extensions of the chunks are too long. Send chunks without them.');
+  }
+  if (code === endedEarly) return new PerennialError('bad_request', 'The request ended before it was complete.');
+  if (!code.startsWith('HPE_')) return null;
+  const detail = `This is not valid HTTP/1.1: ${reason ?? code}. Check what sends it, or what changes it on its way.`;
+  return new PerennialError('bad_request', detail);
+}
+
+function ended({ response }: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.closed) resolve();
+    else response.once('close', () => resolve());
+  });
+}
+
+/** Answers a request whose body is broken. It is counted and logged with its route, as others are. */
+function answerExchange({ request, response }: Exchange, error: PerennialError): void {
+  const context = contextOf(request);
+  context.problem = error.code;
+  const { status, headers, body } = tell(error, request.url?.split('?')[0] ?? '/', context.requestId);
+  response.writeHead(status, headers).end(body);
+}
+
+/** How long the connection is read from after the answer, so that a client that still sends gets to read it. */
+const lingerMs = 2_000;
+
+function answerOnSocket(socket: Socket, error: PerennialError, mayLinger: boolean, observer: Observer | null): void {
+  const requestId = randomUUID();
+  const { status, headers, body } = tell(error, '/', requestId);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nX-Request-Id: ${requestId}\r\n${lines.join('')}\r\n${body}`,
+  );
+  observer?.metrics.countRequest({ method: 'unknown', route: 'malformed', status, seconds: 0 });
+  const line = { request_id: requestId, route: 'malformed', status, problem: error.code, reason: error.message };
+  observer?.logger.info(line, 'request');
+  if (!mayLinger) {
+    socket.destroySoon();
+    return;
+  }
+  const cut = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(cut));
+  socket.end();
+}
+
+function tell(
+  error: PerennialError,
+  path: string,
+  requestId: string,
+): { status: number; headers: Record<string, string>; body: string } {
+  const dialect = dialectOf(path);
+  const body = JSON.stringify(dialect.tell(problemOf(error, path, requestId)));
+  const { status } = errorTable[error.code];
+  const headers = {
+    Date: new Date().toUTCString(),
+    Connection: 'close',
+    'Content-Type': dialect.contentType,
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...(status === 405 && { Allow: '' }),
+  };
+  return { status, headers, body };
+}

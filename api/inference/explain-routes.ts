@@ -1,0 +1,65 @@
+import type { Response } from 'express';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { explainedPredictionSchema, explainQuery } from '../../contracts/inference/http-explanations.js';
+import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
+import type { ApiDependencies } from '../dependencies.js';
+import type { Explained, Explanations } from './explanations.js';
+import { createImageReceiver, imageBody } from './images/receive-image.js';
+import { createMemoryBudget } from '../http/middleware/limit-body.js';
+import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { predictionView } from './prediction-answer.js';
+import { imageProblems } from './predict-routes.js';
+
+/** Bytes of pictures to be explained that may be in memory at once: their own, so that none of predictions is refused. */
+const memoryBudgetBytes = 96_000_000;
+
+/** Where an answer that is a picture names its prediction. */
+const predictionIdHeader = 'X-Prediction-Id';
+
+/** Why a picture is taken for what it is. */
+export function explainRoutes(
+  { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
+  explanations: Explanations,
+): Route[] {
+  const receiveImage = createImageReceiver(settings);
+  const budget = createMemoryBudget(memoryBudgetBytes);
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/explain',
+      operationId: 'explain',
+      summary: 'Classify one image, and show which places of it speak for a class',
+      tag: 'serving',
+      audit: null,
+      query: explainQuery,
+      headers: timeoutHeaders,
+      body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
+      success: {
+        ...json(explainedPredictionSchema, 'The prediction and why; as image/png the map over the picture, in short'),
+        otherContents: { 'image/png': z.string().meta({ format: 'binary' }) },
+      },
+      problems: imageProblems,
+      async handle({ request, response, query: { label, neighbours, overlay } }) {
+        predictor.served();
+        explanations.requireRoom();
+        const job = deadlineOf(request);
+        const asPng = request.accepts(['application/json', 'image/png']) === 'image/png';
+        const { bytes } = await receiveImage(request);
+        const wanted = { label, neighbours: asPng ? 0 : neighbours, overlay: asPng || overlay === 'true' };
+        const explained = await explanations.explain(bytes, wanted, { route: 'explain', ...job });
+        response.vary('Accept');
+        if (asPng) sendOverlay(response, explained);
+        return { body: { ...predictionView(explained), explanation: explained.view } };
+      },
+    }),
+  ];
+}
+
+function sendOverlay(response: Response, { explanation, predictionId }: Explained): void {
+  if (explanation.overlay === null) {
+    throw new PerennialError('internal', 'The overlay was asked for and not drawn. Send the request again.');
+  }
+  response.set(predictionIdHeader, predictionId).type('png').end(explanation.overlay);
+}

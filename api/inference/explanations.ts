@@ -1,0 +1,129 @@
+import { PerennialError, errorCodeOf } from '../../contracts/errors.js';
+import type { ExplanationView } from '../../contracts/inference/http-explanations.js';
+import type { Explanation, Neighbour } from '../../model/serving/engine.js';
+import type { StoredImage } from '../../stores/datasets/images.js';
+import type { ApiDependencies } from '../dependencies.js';
+import type { Predicted, PredictionRequest } from './predictor.js';
+import { imageUrl } from '../datasets/image-routes.js';
+
+/** What a client wants to know. */
+export interface ExplanationQuery {
+  label?: string | undefined;
+  neighbours: number;
+  overlay: boolean;
+}
+
+export interface Explained extends Predicted {
+  explanation: Explanation;
+  view: ExplanationView;
+}
+
+/** Explanations over HTTP, within a budget of their own. */
+export interface Explanations {
+  /**
+   * Refuses while too many are under way, before anything of the request is read.
+   * @throws PerennialError overloaded
+   */
+  requireRoom(): void;
+  /**
+   * A prediction and why, as the route answers it.
+   * @throws PerennialError overloaded, and what `Predictor.explain` throws
+   */
+  explain(bytes: Uint8Array, query: ExplanationQuery, request: PredictionRequest): Promise<Explained>;
+}
+
+/**
+ * Explanations under way at once, waiting ones included. Threads do them only while no prediction waits, so a longer
+ * queue would only make them later, and hold their pictures in memory for it.
+ */
+const mostAtOnce = 8;
+const retryAfterSeconds = 2;
+
+/** More neighbours than were asked for are looked up, because some may have been erased since. */
+const spareNeighbours = 10;
+
+type Needed = Pick<ApiDependencies, 'predictor' | 'images' | 'metrics'>;
+
+export function createExplanations({ predictor, images, metrics }: Needed): Explanations {
+  let underWay = 0;
+  const requireRoom = (): void => {
+    if (underWay < mostAtOnce) return;
+    metrics.countShed('explanations');
+    throw new PerennialError(
+      'overloaded',
+      `${underWay} pictures are being explained already, and predictions go first. Send the request again later.`,
+      { details: { retryAfterSeconds } },
+    );
+  };
+  return {
+    requireRoom,
+    async explain(bytes, { label, neighbours, overlay }, request) {
+      requireRoom();
+      underWay += 1;
+      try {
+        const wanted = neighbours === 0 ? 0 : neighbours + spareNeighbours;
+        const options = { overlay, neighbours: wanted, ...(label !== undefined && { label }) };
+        const explained = await predictor.explain(bytes, options, request);
+        const known = await knownImages(images, explained.explanation.neighbours);
+        return { ...explained, view: explanationView(explained.explanation, neighboursView(known, neighbours)) };
+      } finally {
+        underWay -= 1;
+      }
+    },
+  };
+}
+
+interface KnownNeighbour extends Neighbour {
+  /** Null when the record does not know the image, undefined when nobody can ask it. */
+  image: StoredImage | null | undefined;
+}
+
+async function knownImages(
+  images: Needed['images'],
+  neighbours: readonly Neighbour[],
+): Promise<readonly KnownNeighbour[]> {
+  if (neighbours.length === 0) return [];
+  try {
+    const found = await images.find(neighbours.map(({ sha256 }) => sha256));
+    const bySha256 = new Map(found.map((image) => [image.sha256, image]));
+    return neighbours.map((neighbour) => ({ ...neighbour, image: bySha256.get(neighbour.sha256) ?? null }));
+  } catch (error) {
+    if (errorCodeOf(error) !== 'database_unavailable') throw error;
+    return neighbours.map((neighbour) => ({ ...neighbour, image: undefined }));
+  }
+}
+
+/** Images that were erased are left out; those the record does not show have no address. */
+function neighboursView(neighbours: readonly KnownNeighbour[], count: number): ExplanationView['neighbours'] {
+  return neighbours
+    .filter(({ image }) => (image?.erasedAt ?? null) === null)
+    .slice(0, count)
+    .map(({ sha256, label, distance, image }) => ({
+      sha256,
+      label,
+      distance,
+      image_url: image ? imageUrl(sha256) : null,
+    }));
+}
+
+function explanationView(
+  { label, method, map, logit, bias, overlay }: Explanation,
+  neighbours: ExplanationView['neighbours'],
+): ExplanationView {
+  return {
+    label,
+    method,
+    rows: map.length,
+    columns: map[0]?.length ?? 0,
+    map: map.map((row) => row.map(rounded)),
+    logit,
+    bias,
+    overlay: overlay && Buffer.from(overlay.buffer, overlay.byteOffset, overlay.byteLength).toString('base64'),
+    neighbours,
+  };
+}
+
+/** What single precision holds: the digits beyond are of no use, and half of the answer. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(7));
+}

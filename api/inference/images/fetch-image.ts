@@ -1,0 +1,150 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup as systemLookup } from 'node:dns/promises';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { messageOf, PerennialError } from '../../../contracts/errors.js';
+import { allowedUrl, isInnerAddress, mayBeInner, refused } from './allowed-address.js';
+
+/** Fetches the bytes at a URL, whatever they are. `withinMs` shortens the time for it. */
+export type FetchImage = (url: string, withinMs?: number) => Promise<Buffer>;
+
+export interface FetchImageOptions {
+  /** Entries `host` or `host:port`; nothing else is asked. */
+  hosts: readonly string[];
+  maxBytes: number;
+  /** For all redirects together, to the last byte. */
+  timeoutMs?: number;
+  /** Addresses of a name; the system's answer unless given. */
+  resolve?: (hostname: string) => Promise<LookupAddress[]>;
+}
+
+const usualTimeoutMs = 5_000;
+const mostRedirects = 3;
+/** An address takes no room in the budget of request bodies, and what it leads to may be as large as any of them. */
+const mostAtOnce = 32;
+
+/**
+ * Makes the way to pictures named by URL. A name is resolved once, and what is connected to is one of the very
+ * addresses that were looked at: a name that changes its answer in between leads nowhere else.
+ * The function throws `url_not_allowed`, `url_unreachable`, `too_large`, and `overloaded` while many are being fetched.
+ */
+export function createImageFetcher(options: FetchImageOptions): FetchImage {
+  const { hosts, maxBytes, timeoutMs = usualTimeoutMs } = options;
+  const ask = createAsking(outwardLookup(options.resolve ?? ((hostname) => systemLookup(hostname, { all: true }))));
+  const follow = async (first: URL, signal: AbortSignal): Promise<Buffer> => {
+    let url = first;
+    for (let redirects = 0; redirects <= mostRedirects; redirects++) {
+      const answer = await ask(url, signal);
+      const next = redirection(answer);
+      if (next === null) return readAnswer(answer, url, maxBytes);
+      answer.destroy();
+      url = allowedUrl(URL.canParse(next, url.href) ? new URL(next, url).href : next, hosts);
+    }
+    throw unreachable(first, `it leads through more than ${mostRedirects} redirects`);
+  };
+  let underWay = 0;
+  return async (text, withinMs = timeoutMs) => {
+    const url = allowedUrl(text, hosts);
+    if (underWay === mostAtOnce) throw tooMany();
+    underWay += 1;
+    const mostMs = Math.max(1, Math.round(Math.min(withinMs, timeoutMs)));
+    const signal = AbortSignal.timeout(mostMs);
+    try {
+      return await follow(url, signal);
+    } catch (error) {
+      if (signal.aborted) throw unreachable(url, `it was not there within ${mostMs} ms`);
+      throw error instanceof PerennialError ? error : unreachable(url, messageOf(error));
+    } finally {
+      underWay -= 1;
+    }
+  };
+}
+
+type Ask = (url: URL, signal: AbortSignal) => Promise<IncomingMessage>;
+
+function createAsking(lookup: LookupFunction): Ask {
+  // Addresses are looked at when a connection is made, so a pooled one needs no second look.
+  const plain = new HttpAgent({ keepAlive: true });
+  const secure = new HttpsAgent({ keepAlive: true });
+  return (url, signal) =>
+    new Promise((resolve, reject) => {
+      const options = {
+        headers: { Accept: 'image/*', 'User-Agent': 'perennial' },
+        signal,
+        ...(!mayBeInner(url) && { lookup }),
+      };
+      const request =
+        url.protocol === 'http:'
+          ? httpRequest(url, { ...options, agent: plain }, resolve)
+          : httpsRequest(url, { ...options, agent: secure }, resolve);
+      request.on('error', reject).end();
+    });
+}
+
+/** Resolves a name as Node wants it for a connection, and refuses it when any of its addresses is an inner one. */
+function outwardLookup(resolve: (hostname: string) => Promise<LookupAddress[]>): LookupFunction {
+  return (hostname, { all }, done) => {
+    resolve(hostname).then(
+      (addresses) => {
+        const [first] = addresses;
+        if (first === undefined) done(new Error(`${hostname} has no address`), '');
+        else if (addresses.some(({ address }) => isInnerAddress(address))) done(inner(hostname), '');
+        else if (all === true) done(null, addresses);
+        else done(null, first.address, first.family);
+      },
+      (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), ''),
+    );
+  };
+}
+
+function redirection({ statusCode = 0, headers }: IncomingMessage): string | null {
+  return [301, 302, 303, 307, 308].includes(statusCode) ? (headers.location ?? null) : null;
+}
+
+async function readAnswer(answer: IncomingMessage, url: URL, maxBytes: number): Promise<Buffer> {
+  if (answer.statusCode !== 200) {
+    answer.destroy();
+    throw unreachable(url, `it answers with status ${answer.statusCode ?? 0}`);
+  }
+  if (Number(answer.headers['content-length'] ?? 0) > maxBytes) {
+    answer.destroy();
+    throw tooLarge(url, maxBytes);
+  }
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  answer.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    parts.push(chunk);
+    if (bytes > maxBytes) answer.destroy(tooLarge(url, maxBytes));
+  });
+  await new Promise<void>((resolve, reject) => {
+    answer.once('end', resolve).once('error', reject);
+    answer.once('close', () => reject(unreachable(url, 'the connection ended before the image did')));
+  });
+  return Buffer.concat(parts);
+}
+
+function inner(hostname: string): PerennialError {
+  return refused(
+    `The name ${hostname} leads to an address of an inner network, from which no images are fetched. Name the address itself in IMAGE_URL_HOSTS if it should be.`,
+  );
+}
+
+function tooMany(): PerennialError {
+  return new PerennialError('overloaded', `${mostAtOnce} images are being fetched already. Try again in a moment.`);
+}
+
+function tooLarge(url: URL, maxBytes: number): PerennialError {
+  return new PerennialError(
+    'too_large',
+    `The image at ${url.host} is larger than the ${maxBytes} bytes that are accepted. Send a smaller one.`,
+  );
+}
+
+function unreachable(url: URL, why: string): PerennialError {
+  return new PerennialError(
+    'url_unreachable',
+    `The image at ${url.host} cannot be fetched: ${why}. Check the address, or send the image itself.`,
+  );
+}

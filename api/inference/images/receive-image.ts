@@ -1,0 +1,134 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.js';
+import { deadlineOf } from '../../http/deadline.js';
+import type { ApiSettings } from '../../dependencies.js';
+import type { BodyLimit } from '../../http/middleware/limit-body.js';
+import { readBody } from '../../http/body/read-body.js';
+import { rawBody, type BodyDefinition } from '../../http/route.js';
+import { decodeBase64 } from '../../http/body/decode-base64.js';
+import { createImageFetcher, type FetchImage } from './fetch-image.js';
+import { parseForm } from '../../http/body/parse-form.js';
+import { mediaTypeOf, parseJson } from '../../http/body/parse-json.js';
+
+/** A picture as a client sent it; nobody has looked at it yet. */
+export interface ReceivedImage {
+  bytes: Buffer;
+  /** What the client calls it, if it says. */
+  filename: string | null;
+}
+
+/** Reads the picture of a request. Throws `no_file`, `bad_request`, `too_large`, `unsupported_type` and those of URLs. */
+export type ReceiveImage = (request: Request) => Promise<ReceivedImage>;
+
+export type ImageSettings = Pick<ApiSettings, 'maxUploadBytes' | 'imageUrlHosts'>;
+
+/** Room for what a form or JSON holds beside the file. */
+export const overheadBytes = 64 * 1024;
+
+const mostParts = 20;
+
+const imageForm = z.object({
+  file: z.string().meta({ format: 'binary', description: 'one JPEG, PNG or WebP image' }),
+});
+const rawImage = z.string().meta({ format: 'binary', description: 'the image itself' });
+
+/** A picture in JSON, as the documentation shows it. */
+export const documentedImage = z.union([
+  z.strictObject({ image: z.string().min(1).describe('an image file as base64') }),
+  z.strictObject({
+    url: z.string().min(1).describe('where the image is: http or https, on a host of IMAGE_URL_HOSTS'),
+  }),
+]);
+
+/** The same as it is read: one schema, whose faults say more than those of a union. */
+export const imageSchema = z
+  .strictObject({ image: z.string().optional(), url: z.string().optional() })
+  .refine(({ image, url }) => (image === undefined) !== (url === undefined), {
+    error: 'expected either image (base64) or url',
+  });
+
+/** The body of a route that takes one picture: as form, as it is, or in JSON. */
+export function imageBody(
+  { maxUploadBytes }: ImageSettings,
+  limit: Omit<BodyLimit, 'maxBytes'>,
+): BodyDefinition<z.ZodUnknown> {
+  return rawBody(
+    {
+      'multipart/form-data': imageForm,
+      'image/jpeg': rawImage,
+      'image/png': rawImage,
+      'image/webp': rawImage,
+      'application/octet-stream': rawImage,
+      'application/json': documentedImage,
+    },
+    { maxBytes: maxUploadBytes + overheadBytes, ...limit },
+  );
+}
+
+/** Makes the one way in which routes read the picture of a request. */
+export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSettings): ReceiveImage {
+  const fetchImage = createImageFetcher({ hosts: imageUrlHosts, maxBytes: maxUploadBytes });
+  return async (request) => {
+    const type = mediaTypeOf(request);
+    if (type === 'multipart/form-data') {
+      const body = await readBody(request, maxUploadBytes + overheadBytes);
+      return limited(imageOfForm(body, request.headers['content-type'] ?? ''), maxUploadBytes);
+    }
+    if (type === 'application/json') {
+      const body = await readBody(request, maxUploadBytes + overheadBytes);
+      return limited(await namedImage(parseJson(body, imageSchema), '#', fetchImage, request), maxUploadBytes);
+    }
+    if (type === 'application/octet-stream' || type.startsWith('image/')) {
+      return { bytes: filled(await readBody(request, maxUploadBytes), 'body'), filename: null };
+    }
+    throw new PerennialError(
+      'unsupported_type',
+      `Send an image as multipart/form-data, image/jpeg, image/png, image/webp, application/octet-stream or in application/json, not ${type === '' ? 'without a content type' : type}.`,
+    );
+  };
+}
+
+/** The picture that JSON holds or names. `pointer` is where in the body it stands. */
+export async function namedImage(
+  { image, url }: z.infer<typeof imageSchema>,
+  pointer: string,
+  fetchImage: FetchImage,
+  request: Request,
+): Promise<ReceivedImage> {
+  if (url === undefined) return { bytes: decodeBase64(image ?? '', `${pointer}/image`), filename: null };
+  const { deadlineAt } = deadlineOf(request);
+  const withinMs = deadlineAt === undefined ? undefined : deadlineAt - performance.now();
+  return { bytes: await fetchImage(url, withinMs), filename: null };
+}
+
+/** Refuses what is larger than an image may be, however it came. */
+export function limited(image: ReceivedImage, maxBytes: number): ReceivedImage {
+  if (image.bytes.length <= maxBytes) return image;
+  throw new PerennialError(
+    'too_large',
+    `The image has ${image.bytes.length} bytes; at most ${maxBytes} are accepted. Send a smaller one.`,
+  );
+}
+
+function imageOfForm(body: Buffer, contentType: string): ReceivedImage {
+  const { parts, isCut } = parseForm(body, contentType, mostParts);
+  const files = parts.filter(({ filename }) => filename !== null);
+  const [file] = files;
+  const surplus = files.find(({ name }) => name !== 'file') ?? files[1];
+  if (isCut) throw new PerennialError('bad_request', `The form has more than ${mostParts} parts; see /docs.`);
+  if (surplus !== undefined) {
+    const where = surplus.name === '' ? '' : ` in the field “${surplus.name}”`;
+    throw new PerennialError('bad_request', `There is an unexpected or surplus file${where}; see /docs.`);
+  }
+  if (file === undefined) {
+    throw new PerennialError('no_file', 'Send the image as multipart/form-data in the field “file”.');
+  }
+  return { bytes: filled(file.bytes, 'file in the field “file”'), filename: file.filename };
+}
+
+/** Refuses a picture without bytes. */
+export function filled(bytes: Buffer, what: string): Buffer {
+  if (bytes.length > 0) return bytes;
+  throw new PerennialError('no_file', `The ${what} is empty. Send an image.`);
+}

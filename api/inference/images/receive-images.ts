@@ -1,0 +1,114 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.js';
+import {
+  startBatchPredictionSchema,
+  type StartBatchPrediction,
+} from '../../../contracts/batch-predictions/http-batch-predictions.js';
+import { parseBoundedJson } from '../../http/body/json-bounds.js';
+import type { BodyLimit } from '../../http/middleware/limit-body.js';
+import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { readBody } from '../../http/body/read-body.js';
+import { rawBody, type BodyDefinition } from '../../http/route.js';
+import { createImageFetcher } from './fetch-image.js';
+import { parseForm, type FormPart } from '../../http/body/parse-form.js';
+import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
+import { documentedImage, filled, imageSchema, limited, namedImage, type ImageSettings } from './receive-image.js';
+
+/** One of several pictures. Getting it throws what is wrong with this one alone. */
+export interface BatchedImage {
+  filename: string | null;
+  bytes: () => Promise<Buffer>;
+}
+
+/** Pictures that came with the request, or where others are that a job should go through. */
+export type ReceivedBatch = { images: readonly BatchedImage[] } | { job: StartBatchPrediction };
+
+const mostImages = 100;
+/** Somewhat too many are told how many may be sent. */
+const mostNamed = 1_000;
+/** Of a whole request; more is work for a job. */
+const maxBytes = 64_000_000;
+
+const imagesForm = z.object({
+  files: z
+    .array(z.string().meta({ format: 'binary' }))
+    .min(1)
+    .max(mostImages)
+    .describe('JPEG, PNG or WebP images'),
+});
+const documentedImages = z.strictObject({ images: z.array(documentedImage).min(1).max(mostImages) });
+const imagesSchema = z.strictObject({ images: z.array(z.unknown()).min(1) });
+
+/** The body of a route that takes several pictures, or the place where they are. */
+export function imagesBody(limit: Omit<BodyLimit, 'maxBytes'>): BodyDefinition<z.ZodUnknown> {
+  return rawBody(
+    { 'multipart/form-data': imagesForm, 'application/json': z.union([documentedImages, startBatchPredictionSchema]) },
+    { maxBytes, ...limit },
+  );
+}
+
+/** Makes the way in which several pictures are read. It throws what is wrong with the request as a whole. */
+export function createBatchReceiver(settings: ImageSettings): (request: Request) => Promise<ReceivedBatch> {
+  const fetchImage = createImageFetcher({ hosts: settings.imageUrlHosts, maxBytes: settings.maxUploadBytes });
+  const imageOfJson = async (value: unknown, index: number, request: Request): Promise<Buffer> => {
+    const pointer = `#/images/${index}`;
+    const named = imageSchema.safeParse(value);
+    if (!named.success) throw invalidRequest(faultsOf(named.error, pointer));
+    const image = await namedImage(named.data, pointer, fetchImage, request);
+    return limited(image, settings.maxUploadBytes).bytes;
+  };
+  return async (request) => {
+    const type = mediaTypeOf(request);
+    if (type === 'multipart/form-data') {
+      const form = await readBody(request, maxBytes);
+      return { images: imagesOfForm(form, request.headers['content-type'] ?? '', settings.maxUploadBytes) };
+    }
+    if (type !== 'application/json') {
+      throw new PerennialError(
+        'unsupported_type',
+        `Send multipart/form-data or application/json, not ${type === '' ? 'a body without a content type' : type}.`,
+      );
+    }
+    requireUtf8(request);
+    const body = parseBoundedJson(await readBody(request, maxBytes), boundsOf(mostNamed));
+    if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
+    const { images } = parsed(imagesSchema, body);
+    requireFew(images.length);
+    return {
+      images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),
+    };
+  };
+}
+
+function imagesOfForm(form: Buffer, contentType: string, maxImageBytes: number): BatchedImage[] {
+  const { parts, isCut } = parseForm(form, contentType, mostImages + 20);
+  const files = parts.filter((part): part is NamedPart => part.filename !== null);
+  requireFew(isCut ? Infinity : files.length);
+  const stray = files.find(({ name }) => name !== 'files');
+  if (stray !== undefined) {
+    throw new PerennialError('bad_request', `There is an unexpected file in the field “${stray.name}”; see /docs.`);
+  }
+  if (files.length === 0) {
+    throw new PerennialError('no_file', 'Send images as multipart/form-data in the field “files”, once for each.');
+  }
+  return files.map(({ filename, bytes }) => ({
+    filename,
+    bytes: () =>
+      Promise.resolve().then(() => filled(limited({ bytes, filename }, maxImageBytes).bytes, `file “${filename}”`)),
+  }));
+}
+
+type NamedPart = FormPart & { filename: string };
+
+function isJob(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'source' in body;
+}
+
+function requireFew(images: number): void {
+  if (images <= mostImages) return;
+  throw new PerennialError(
+    'too_large',
+    `A request may hold ${mostImages} images; this one has more. Send fewer, or have a job go through them: POST /api/v1/batch-predictions.`,
+  );
+}

@@ -1,0 +1,147 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { PerennialError, errorTable } from '../../../contracts/errors.js';
+import { invocationsResponseSchema } from '../../../contracts/http.js';
+import { inputSize } from '../../../contracts/training/training.js';
+import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
+import type { ApiDependencies } from '../../dependencies.js';
+import { mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
+import { readInvocation, type Invocation } from './read-invocation.js';
+import type { MemoryBudget } from '../../http/middleware/limit-body.js';
+import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
+import { predictEach, requestOfFile } from '../predict-each.js';
+import { receiveInTurn } from '../tensors/receive-in-turn.js';
+import { defineRoute, json, nothing, rawBody, text, type Route } from '../../http/route.js';
+import { mostImages } from '../tensors/tensors.js';
+import { imageProblems } from '../predict-routes.js';
+
+const maxJsonBytes = 32_000_000;
+
+const channel = z.number().min(0).max(255);
+const tensor = z
+  .array(z.array(z.array(channel).length(3)).length(inputSize))
+  .length(inputSize)
+  .describe('an RGB image, 224×224×3, 0 to 255');
+const file = z.string().min(1).describe('an image file as base64');
+const image = z.union([tensor, file]);
+const images = z.array(image).min(1).max(mostImages);
+const noParams = z.union([z.null(), z.strictObject({})]).optional();
+
+/** What the documentation shows; checked by hand, because a schema takes far too long over 150,000 numbers an image. */
+const documentedRequest = z.union([
+  z.strictObject({ inputs: z.union([images, z.strictObject({ image: images })]), params: noParams }),
+  z.strictObject({
+    instances: z
+      .array(z.union([tensor, file, z.strictObject({ image })]))
+      .min(1)
+      .max(mostImages),
+    params: noParams,
+  }),
+  z.strictObject({
+    dataframe_split: z.strictObject({
+      columns: z.array(z.string()).length(1).optional(),
+      index: z.array(z.unknown()).optional(),
+      data: z.array(z.array(image).length(1)).min(1).max(mostImages),
+    }),
+    params: noParams,
+  }),
+  z.strictObject({ dataframe_records: z.array(z.strictObject({ image })).min(1).max(mostImages), params: noParams }),
+]);
+
+/** Names the rows' predictions, in their order; MLflow's body has no room for them. */
+const idsHeader = 'X-Prediction-Ids';
+
+type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
+
+/** The scoring protocol of MLflow and SageMaker: images in, rows of probabilities out. */
+export function invocationRoutes(deps: Needed, budget: MemoryBudget): Route[] {
+  return [invokeRoute(deps, budget), ...probeRoutes(deps)];
+}
+
+function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/invocations',
+    operationId: 'invoke',
+    summary: 'Classify images given as tensors or as base64',
+    tag: 'serving',
+    audit: null,
+    headers: timeoutHeaders,
+    body: rawBody(
+      { 'application/json': documentedRequest },
+      { maxBytes: maxJsonBytes, takesCompressed: true, budget, onShed: () => metrics.countShed('memory') },
+    ),
+    success: json(
+      invocationsResponseSchema,
+      `Calibrated probabilities, a row an image, in the order of the labels; ${idsHeader} names the predictions`,
+    ),
+    problems: [...imageProblems, 'invalid_tensor'],
+    async handle({ request }) {
+      const job = { route: 'invocations', ...deadlineOf(request) } as const;
+      const { invocation, receivedAt } = await receive(request, (at) => predictor.admit(1, { ...job, receivedAt: at }));
+      const answers = await predictAll(predictor, invocation, { ...job, receivedAt });
+      return {
+        body: { predictions: answers.map(({ prediction }) => prediction.probabilities) },
+        headers: { [idsHeader]: answers.map(({ predictionId }) => predictionId).join(',') },
+      };
+    },
+  });
+}
+
+/** Apart from what waits for the prediction, so that the body is gone by then. */
+async function receive(
+  request: Request,
+  admit: (receivedAt: number) => void,
+): Promise<{ invocation: Invocation; receivedAt: number }> {
+  const type = mediaTypeOf(request);
+  if (type !== 'application/json' && request.headers['content-length'] !== '0') {
+    const sent = type === '' ? 'a body without a content type' : type;
+    throw new PerennialError('unsupported_type', `Send application/json, not ${sent}.`);
+  }
+  requireUtf8(request);
+  const { body, receivedAt } = await receiveInTurn(request, maxJsonBytes, admit);
+  return { invocation: await readInvocation(body), receivedAt };
+}
+
+/** All images or none: the protocol has no row for one that failed. */
+async function predictAll(
+  predictor: Predictor,
+  { images: sent, pixels, tensors }: Invocation,
+  job: PredictionRequest,
+): Promise<Predicted[]> {
+  const files = sent.filter((each) => each !== null);
+  const [ofTensors, ofFiles] = await Promise.all([
+    tensors > 0 ? predictor.pixels(pixels, tensors, job) : [],
+    predictEach(files, (bytes) => predictor.image(bytes, requestOfFile(job, files.length))),
+  ]);
+  const [nextTensor, nextFile] = [ofTensors.values(), ofFiles.values()];
+  return sent.flatMap((each) => (each === null ? nextTensor : nextFile).next().value ?? []);
+}
+
+function probeRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'settings'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/ping',
+      operationId: 'ping',
+      summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
+      tag: 'serving',
+      success: { ...text('text/plain', 'It can; 503 when no model is loaded'), otherStatuses: [503] },
+      problems: [],
+      handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/version',
+      operationId: 'getVersion',
+      summary: 'Version of Perennial',
+      tag: 'serving',
+      success: text('text/plain', 'The version alone'),
+      problems: [],
+      handle: () => ({ body: settings.version }),
+    }),
+  ];
+}

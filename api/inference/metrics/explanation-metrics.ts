@@ -1,0 +1,33 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+import { explanationMethods, type ExplanationMethod } from '../../../contracts/inference/http-explanations.js';
+
+export interface ExplanationMetrics {
+  countExplanation(method: ExplanationMethod, seconds: number): void;
+}
+
+const buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Series about explanations: their times are none of predictions, behind which they wait. */
+export function createExplanationMetrics(registry: Registry): ExplanationMetrics {
+  const registers = [registry];
+  const total = new Counter({
+    name: 'mlops_explanations_total',
+    help: 'Explanations given',
+    labelNames: ['method'],
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'mlops_explanation_duration_seconds',
+    help: 'Time of an explanation from the complete upload to the result',
+    labelNames: ['method'],
+    buckets,
+    registers,
+  });
+  for (const method of explanationMethods) total.inc({ method }, 0);
+  return {
+    countExplanation(method, seconds) {
+      total.inc({ method });
+      duration.observe({ method }, seconds);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import type { Request } from 'express';
+import type { z } from 'zod';
+import type { batchAnswerSchema } from '../../contracts/inference/http-predict-batch.js';
+import { predictBatchSchema } from '../../contracts/inference/http-predict-batch.js';
+import { actorOf } from '../access/actor.js';
+import { startBatchPrediction, type BatchStarterDependencies } from '../batch-predictions/start-batch-prediction.js';
+import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
+import { createBatchReceiver, imagesBody, type BatchedImage } from './images/receive-images.js';
+import { logFault } from '../http/middleware/answer-problems.js';
+import type { MemoryBudget } from '../http/middleware/limit-body.js';
+import { predictEach } from './predict-each.js';
+import { problemOf, toPerennialError } from '../http/problems.js';
+import { contextOf } from '../http/request-context.js';
+import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { predictionView } from './prediction-answer.js';
+import { batchAccepted } from '../batch-predictions/batch-routes.js';
+import { imageProblems } from './predict-routes.js';
+
+type Needed = BatchStarterDependencies & Pick<ApiDependencies, 'logger' | 'metrics' | 'predictor'>;
+type Answer = z.input<typeof batchAnswerSchema>;
+
+/** Predictions on several images at once. */
+export function predictBatchRoutes(deps: Needed, budget: MemoryBudget): Route[] {
+  const { metrics, predictor, settings } = deps;
+  const receiveBatch = createBatchReceiver(settings);
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/predict/batch',
+      operationId: 'predictBatch',
+      summary: 'Classify several images, or start a job for images that lie elsewhere',
+      tag: 'serving',
+      audit: 'batch_prediction.start',
+      headers: timeoutHeaders,
+      body: imagesBody({ budget, onShed: () => metrics.countShed('memory') }),
+      success: {
+        ...json(predictBatchSchema, 'What each image shows; 202 and the job, when `source` says where images are'),
+        otherStatuses: [202],
+      },
+      problems: [...imageProblems, 'not_found', 'conflict', 'source_empty', 'temporal_unavailable'],
+      async handle({ request }) {
+        const deadline = deadlineOf(request);
+        const received = await receiveBatch(request);
+        if ('job' in received) {
+          const asked = { by: actorOf(request), idempotencyKey: idempotencyKeyOf(request) };
+          return batchAccepted(await startBatchPrediction(deps, received.job, asked));
+        }
+        const { version } = predictor.served();
+        const items = await predictEach(received.images, (image, index) =>
+          predictItem(deps, image, { index, request, deadline }),
+        );
+        const failed = items.filter((item) => 'problem' in item).length;
+        return {
+          body: {
+            items,
+            succeeded: items.length - failed,
+            failed,
+            model_name: version.modelName,
+            model_version: String(version.version),
+          },
+        };
+      },
+    }),
+  ];
+}
+
+interface Place {
+  index: number;
+  request: Request;
+  deadline: { deadlineAt?: number };
+}
+
+async function predictItem(
+  { predictor, metrics, logger }: Needed,
+  { filename, bytes }: BatchedImage,
+  { index, request, deadline }: Place,
+): Promise<Answer['items'][number]> {
+  const place = { index, ...(filename !== null && { filename }) };
+  try {
+    const predicted = await predictor.image(await bytes(), { route: 'predict_batch', ...deadline });
+    return { ...place, ...predictionView(predicted) };
+  } catch (thrown) {
+    const error = toPerennialError(thrown);
+    metrics.countPredictionError(error.code);
+    logFault(logger, request, error);
+    return { ...place, problem: problemOf(error, '/predict/batch', contextOf(request).requestId) };
+  }
+}

@@ -1,0 +1,61 @@
+import type { ErrorCode } from '../../contracts/errors.js';
+import { predictAnswerSchema, predictQuery } from '../../contracts/inference/http-explanations.js';
+import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
+import type { ApiDependencies } from '../dependencies.js';
+import type { Explanations } from './explanations.js';
+import { createImageReceiver, imageBody } from './images/receive-image.js';
+import type { MemoryBudget } from '../http/middleware/limit-body.js';
+import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { predictionView } from './prediction-answer.js';
+
+/** What can be wrong with a picture, and with what predicts on it. */
+export const imageProblems = [
+  'bad_request',
+  'no_file',
+  'body_timeout',
+  'too_large',
+  'unsupported_type',
+  'undecodable_image',
+  'image_too_large',
+  'image_too_small',
+  'url_not_allowed',
+  'url_unreachable',
+  'overloaded',
+  'deadline_exceeded',
+  'no_model',
+] as const satisfies readonly ErrorCode[];
+
+/** Predictions on uploaded images. */
+export function predictionRoutes(
+  { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
+  explanations: Explanations,
+  budget: MemoryBudget,
+): Route[] {
+  const receiveImage = createImageReceiver(settings);
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/predict',
+      operationId: 'predict',
+      summary: 'Classify one image',
+      tag: 'serving',
+      audit: null,
+      query: predictQuery,
+      headers: timeoutHeaders,
+      body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
+      success: json(predictAnswerSchema, 'The most probable class, and how probable each is'),
+      problems: imageProblems,
+      async handle({ request, query }) {
+        predictor.served();
+        const asked = { route: 'predict' as const, ...deadlineOf(request) };
+        if (query.explain === 'true') explanations.requireRoom();
+        else predictor.admit(1, asked);
+        const { bytes } = await receiveImage(request);
+        if (query.explain === 'false') return { body: predictionView(await predictor.image(bytes, asked)) };
+        const explained = await explanations.explain(bytes, { overlay: true, neighbours: 0 }, asked);
+        return { body: { ...predictionView(explained), explanation: explained.view } };
+      },
+    }),
+  ];
+}

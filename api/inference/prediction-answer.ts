@@ -1,0 +1,22 @@
+import type { z } from 'zod';
+import type { predictionSchema } from '../../contracts/http.js';
+import type { Predicted } from './predictor.js';
+
+/** A prediction as every route of ours shows it. */
+export function predictionView(predicted: Predicted): z.input<typeof predictionSchema> {
+  const { served, prediction, abstained, predictionId } = predicted;
+  const { engine, version } = served;
+  const probabilities = engine.labels.map((label, index) => [label, prediction.probabilities[index] ?? 0] as const);
+  return {
+    prediction: prediction.label,
+    confidence: prediction.confidence,
+    probabilities: Object.fromEntries(probabilities),
+    abstained,
+    unfamiliar: prediction.familiarity?.unfamiliar ?? false,
+    distance: prediction.familiarity?.distance ?? null,
+    model_name: version.modelName,
+    model_version: String(version.version),
+    timestamp: new Date().toISOString(),
+    prediction_id: predictionId,
+  };
+}

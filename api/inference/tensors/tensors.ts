@@ -1,0 +1,71 @@
+import { PerennialError } from '../../../contracts/errors.js';
+import { inputSize } from '../../../contracts/training/training.js';
+
+const rowBytes = inputSize * 3;
+/** Bytes of one image as the model takes it. */
+export const imageBytes = inputSize * rowBytes;
+
+/** More than fit into the largest body; without it, a body of empty lists would ask for terabytes of pixels. */
+export const mostImages = 100;
+
+/**
+ * Pixels of images sent as nested lists: `inputs[image][row][column][channel]`, 224×224×3, RGB from 0 to 255, rounded
+ * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
+ */
+export function parseImageTensors(inputs: readonly unknown[], pointer = '#/inputs'): Uint8Array {
+  requireFew(inputs.length, pointer);
+  const pixels = new Uint8Array(inputs.length * imageBytes);
+  for (const [image, rows] of inputs.entries()) {
+    writeImageTensor(rows, pixels, image * imageBytes, `${pointer}/${image}`);
+  }
+  return pixels;
+}
+
+/** Refuses more images than one request may hold. Throws `invalid_tensor`. */
+export function requireFew(images: number, pointer: string): void {
+  if (images > mostImages) throw fault(pointer, `expected at most ${mostImages} images, got ${images}`);
+}
+
+/** Writes one image into `pixels`: nested lists, 224×224×3. Throws `invalid_tensor` that points at the first wrong place. */
+export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
+  for (const [y, columns] of list(rows, inputSize, pointer, 'rows').entries()) {
+    for (const [x, channels] of list(columns, inputSize, `${pointer}/${y}`, 'columns').entries()) {
+      const at = `${pointer}/${y}/${x}`;
+      writeValues(list(channels, 3, at, 'channels'), pixels, offset + y * rowBytes + x * 3, at);
+    }
+  }
+}
+
+/** The same for one list of all values, row by row, as the columns of a table are. */
+export function writeFlatImage(values: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
+  writeValues(list(values, imageBytes, pointer, 'values'), pixels, offset, pointer);
+}
+
+function writeValues(values: readonly unknown[], pixels: Uint8Array, offset: number, pointer: string): void {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    // NaN fails both comparisons; JSON knows none, but a caller of this function may.
+    if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
+      throw fault(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
+    }
+    pixels[offset + index] = Math.round(value);
+  }
+}
+
+function list(value: unknown, length: number, pointer: string, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw fault(pointer, `expected a list of ${length} ${what}, got ${shown(value)}`);
+  if (value.length !== length) throw fault(pointer, `expected ${length} ${what}, got ${value.length}`);
+  return value;
+}
+
+function fault(pointer: string, detail: string): PerennialError {
+  return new PerennialError(
+    'invalid_tensor',
+    `${pointer}: ${detail}. Each input is ${inputSize}×${inputSize}×3, RGB, 0 to 255.`,
+    { details: { errors: [{ pointer, detail }] } },
+  );
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
+}

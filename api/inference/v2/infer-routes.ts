@@ -1,0 +1,129 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { onnxNames } from '../../../contracts/registry/bundle.js';
+import { PerennialError } from '../../../contracts/errors.js';
+import {
+  v2DocumentedRequestSchema,
+  v2HeaderLength,
+  v2InferResponseSchema,
+} from '../../../contracts/inference/http-v2.js';
+import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
+import type { ApiDependencies } from '../../dependencies.js';
+import type { MemoryBudget } from '../../http/middleware/limit-body.js';
+import type { PredictionRequest } from '../predictor.js';
+import { receiveInTurn } from '../tensors/receive-in-turn.js';
+import { contextOf } from '../../http/request-context.js';
+import { defineRoute, json, nothing, rawBody, type Route } from '../../http/route.js';
+import { answerOf, type InferAnswer } from './answer.js';
+import { predictInput } from './infer.js';
+import { findModel, type ModelPath } from './models.js';
+import type { Path } from './paths.js';
+import { readQuestion, type Question } from './question.js';
+
+/** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
+const maxBodyBytes = 32_000_000;
+
+const binaryContent = z.string().meta({
+  format: 'binary',
+  description: `JSON of ${v2HeaderLength} bytes, then the binary tensors in the order of the JSON`,
+});
+
+const headers = timeoutHeaders.extend({
+  [v2HeaderLength]: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      `bytes of the JSON before binary tensors; 0 when the body is nothing but pixels of \`${onnxNames.image}\``,
+    ),
+});
+
+const problems = [
+  'bad_request',
+  'not_found',
+  'too_large',
+  'unsupported_type',
+  'invalid_tensor',
+  'undecodable_image',
+  'image_too_large',
+  'image_too_small',
+  'overloaded',
+  'no_model',
+  'deadline_exceeded',
+] as const;
+
+type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
+
+/** Inference below one of the paths of a model. */
+export function inferRoute(deps: Needed, budget: MemoryBudget, { prefix, suffix, params }: Path): Route {
+  const onShed = (): void => deps.metrics.countShed('memory');
+  const limit = { maxBytes: maxBodyBytes, budget, onShed, takesCompressed: true };
+  const success = json(v2InferResponseSchema, 'The outputs asked for, in JSON or behind it');
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${prefix}/infer`,
+    operationId: `inferV2${suffix}`,
+    summary: 'Classify images given as tensors or files',
+    tag: 'serving',
+    audit: null,
+    params,
+    headers,
+    body: rawBody({ 'application/json': v2DocumentedRequestSchema, 'application/octet-stream': binaryContent }, limit),
+    success: { ...success, otherContents: { 'application/octet-stream': binaryContent } },
+    problems,
+    async handle({ params: path, request, response }) {
+      const { json: body, binary } = await infer(deps, path, request);
+      if (binary !== null) sendMixed(response, body, binary);
+      return { body };
+    },
+  });
+}
+
+async function infer(deps: Needed, path: ModelPath, request: Request): Promise<InferAnswer> {
+  findModel(deps, path);
+  const job = { route: 'v2', ...deadlineOf(request) } as const;
+  requireTensors(request);
+  const { question, input, receivedAt } = await receive(request, (at) =>
+    deps.predictor.admit(1, { ...job, receivedAt: at }),
+  );
+  // Another version may have come while the body did.
+  findModel(deps, path);
+  return answerOf(
+    await predictInput(deps.predictor, input, withTimeout({ ...job, receivedAt }, question, request)),
+    question,
+  );
+}
+
+/** Apart from what waits for the prediction, so that the body is gone by then. */
+async function receive(
+  request: Request,
+  admit: (receivedAt: number) => void,
+): Promise<ReturnType<typeof readQuestion> & { receivedAt: number }> {
+  const { body, receivedAt } = await receiveInTurn(request, maxBodyBytes, admit);
+  return { ...readQuestion(body, request.get(v2HeaderLength)), receivedAt };
+}
+
+/** The earlier of the header's deadline and that of the protocol's parameter, which is in microseconds. */
+function withTimeout(job: PredictionRequest, { parameters }: Question, request: Request): PredictionRequest {
+  const timeoutMs = (parameters?.timeout ?? 0) / 1000;
+  if (timeoutMs === 0) return job;
+  const deadlineAt = contextOf(request).arrivedAt + timeoutMs;
+  return { ...job, deadlineAt: Math.min(deadlineAt, job.deadlineAt ?? Infinity) };
+}
+
+/** The clients of Triton name no content type. */
+function requireTensors(request: Request): void {
+  const sent = request.get('content-type');
+  if (sent === undefined || request.is(['application/json', 'application/octet-stream']) !== false) return;
+  throw new PerennialError('unsupported_type', `Send application/json or application/octet-stream, not ${sent}.`);
+}
+
+function sendMixed(response: Response, body: InferAnswer['json'], binary: readonly Buffer[]): void {
+  const head = Buffer.from(JSON.stringify(v2InferResponseSchema.parse(body)));
+  response.setHeader('Content-Type', 'application/octet-stream');
+  response.setHeader(v2HeaderLength, head.length);
+  const whole = Buffer.concat([head, ...binary]);
+  response.setHeader('Content-Length', whole.length);
+  response.end(whole);
+}

@@ -1,0 +1,55 @@
+import { PerennialError } from '../../../contracts/errors.js';
+import { requestOfFile } from '../predict-each.js';
+import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
+import { inputPointer } from './tensor-fault.js';
+import type { InferInput } from './input.js';
+
+/** Image files of one request that are in the engine at the same time: one client must not fill its queue. */
+const filesAtOnce = 4;
+
+/** Predicts on the images of a request, in their order. Throws what `Predictor` throws; a bad file says which it is. */
+export async function predictInput(
+  predictor: Predictor,
+  input: InferInput,
+  request: PredictionRequest,
+): Promise<Predicted[]> {
+  if (input.kind === 'pixels') return predictor.pixels(input.pixels, input.count, request);
+  for (;;) {
+    const predicted = await predictFiles(predictor, input.files, request);
+    // When another version came in the middle: tensors of an answer are of one version, which may know other classes.
+    if (new Set(predicted.map(({ served }) => served.version.version)).size <= 1) return predicted;
+  }
+}
+
+async function predictFiles(
+  predictor: Predictor,
+  all: readonly Uint8Array[],
+  request: PredictionRequest,
+): Promise<Predicted[]> {
+  const predicted: Predicted[] = [];
+  for (let first = 0; first < all.length; first += filesAtOnce) {
+    const files = all.slice(first, first + filesAtOnce);
+    const asked = requestOfFile(request, all.length);
+    const answers = await Promise.allSettled(files.map((file) => predictor.image(file, asked)));
+    for (const [index, answer] of answers.entries()) {
+      if (answer.status === 'rejected') throw pointingAt(answer.reason, first + index);
+      predicted.push(answer.value);
+    }
+  }
+  return predicted;
+}
+
+function pointingAt(error: unknown, index: number): unknown {
+  if (!(error instanceof PerennialError) || !aboutFiles.has(error.code)) return error;
+  const pointer = `${inputPointer}/data/${index}`;
+  const errors = [{ pointer, detail: error.message }];
+  return new PerennialError(error.code, `${pointer}: ${error.message}`, { details: { errors }, cause: error });
+}
+
+const aboutFiles = new Set<PerennialError['code']>([
+  'unsupported_type',
+  'undecodable_image',
+  'image_too_large',
+  'image_too_small',
+  'too_large',
+]);

@@ -1,0 +1,56 @@
+import { onnxNames } from '../../../contracts/registry/bundle.js';
+import { PerennialError } from '../../../contracts/errors.js';
+import type { v2ModelSchema } from '../../../contracts/inference/http-v2.js';
+import { inputSize } from '../../../contracts/training/training.js';
+import type { z } from 'zod';
+import type { ApiDependencies } from '../../dependencies.js';
+import type { ServedModel } from '../../model-host/model-host.js';
+import { modelOf } from '../predictor.js';
+import { describeOutputs } from './outputs.js';
+
+/** The model of a path. */
+export interface ModelPath {
+  model_name: string;
+  version?: string | undefined;
+}
+
+type Known = Pick<ApiDependencies, 'host' | 'settings'>;
+
+/**
+ * The model of a path, if it is the one that serves.
+ * @throws PerennialError not_found, no_model
+ */
+export function findModel({ host, settings }: Known, { model_name: name, version }: ModelPath): ServedModel {
+  const served = host.current();
+  const knownName = served?.version.modelName ?? settings.modelName;
+  if (name !== knownName) {
+    throw new PerennialError('not_found', `There is no model “${name}” here; ${knownName} is what is served.`);
+  }
+  const model = modelOf(served, knownName);
+  const current = String(model.version.version);
+  if (version !== undefined && version !== current) {
+    throw new PerennialError(
+      'not_found',
+      `Version “${version}” of ${name} is not served; ${current} is. Ask for that one, or leave the version away.`,
+    );
+  }
+  return model;
+}
+
+/** What the protocol tells of a model. */
+export function modelMetadata({ version, engine }: ServedModel): z.input<typeof v2ModelSchema> {
+  return {
+    name: version.modelName,
+    versions: [String(version.version)],
+    platform: 'onnx_onnxv1',
+    inputs: [
+      {
+        name: onnxNames.image,
+        datatype: 'UINT8',
+        shape: [-1, inputSize, inputSize, 3],
+        parameters: { also_accepts: 'BYTES [-1]: image files; any numeric datatype: pixels from 0 to 255' },
+      },
+    ],
+    outputs: describeOutputs(engine.labels.length),
+  };
+}

@@ -1,0 +1,114 @@
+import {
+  v2LiveSchema,
+  v2ModelReadySchema,
+  v2ModelSchema,
+  v2ReadySchema,
+  v2ServerSchema,
+} from '../../../contracts/inference/http-v2.js';
+import { errorCodeOf } from '../../../contracts/errors.js';
+import type { ApiDependencies } from '../../dependencies.js';
+import type { MemoryBudget } from '../../http/middleware/limit-body.js';
+import { defineRoute, json, nothing, type Route } from '../../http/route.js';
+import { findModel, modelMetadata, type ModelPath } from './models.js';
+import { modelPaths, type Path } from './paths.js';
+import { inferRoute } from './infer-routes.js';
+
+type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
+
+const extensions = ['binary_tensor_data', 'classification'] as const;
+
+/** The Open Inference Protocol, version 2, with binary tensors and the classification extension. */
+export function v2Routes(deps: Needed, budget: MemoryBudget): Route[] {
+  return [
+    ...serverRoutes(deps),
+    ...modelPaths.flatMap((path) => [
+      metadataRoute(deps, path),
+      readyRoute(deps, path),
+      inferRoute(deps, budget, path),
+    ]),
+  ];
+}
+
+function serverRoutes({ host, settings }: Needed): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/v2',
+      operationId: 'getV2Server',
+      summary: 'The server, as the Open Inference Protocol describes it',
+      tag: 'serving',
+      success: json(v2ServerSchema, 'Its name, version and extensions'),
+      problems: [],
+      handle: () => ({ body: { name: 'perennial', version: settings.version, extensions: [...extensions] } }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/v2/health/live',
+      operationId: 'getV2Liveness',
+      summary: 'Whether the server runs',
+      tag: 'serving',
+      success: json(v2LiveSchema, 'It does'),
+      problems: [],
+      handle: () => ({ body: { live: true } }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/v2/health/ready',
+      operationId: 'getV2Readiness',
+      summary: 'Whether a model can be asked',
+      tag: 'serving',
+      success: { ...json(v2ReadySchema, 'One can; 503 with the same body when none is loaded'), otherStatuses: [503] },
+      problems: [],
+      handle() {
+        const ready = host.current() !== null;
+        return { body: { ready, live: true }, status: ready ? 200 : 503 };
+      },
+    }),
+  ];
+}
+
+function metadataRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: prefix,
+    operationId: `getV2Model${suffix}`,
+    summary: 'Inputs and outputs of a model',
+    tag: 'serving',
+    params,
+    success: json(v2ModelSchema, 'Its tensors, and the version that serves'),
+    problems: ['not_found', 'no_model'],
+    handle: ({ params: path }) => ({ body: modelMetadata(findModel(deps, path)) }),
+  });
+}
+
+function readyRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${prefix}/ready`,
+    operationId: `getV2Model${suffix}Readiness`,
+    summary: 'Whether a model can be asked',
+    tag: 'serving',
+    params,
+    success: { ...json(v2ModelReadySchema, 'It can; 503 with the same body when it cannot yet'), otherStatuses: [503] },
+    problems: ['not_found'],
+    handle: ({ params: path }) => {
+      const ready = isReady(deps, path);
+      return { body: { name: path.model_name, ready }, status: ready ? 200 : 503 };
+    },
+  });
+}
+
+function isReady(deps: Needed, path: ModelPath): boolean {
+  try {
+    findModel(deps, path);
+    return true;
+  } catch (error) {
+    if (errorCodeOf(error) === 'no_model') return false;
+    throw error;
+  }
+}

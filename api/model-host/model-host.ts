@@ -1,0 +1,254 @@
+import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
+import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
+import type { Logger } from '../../platform/logging.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { RegistryStore, ServingState } from '../../stores/registry/registry.js';
+import { EngineShelf, type LoadedEngine } from './engine-slots.js';
+import { countPredictions } from './live-stats.js';
+import type { LoadEngine } from './load-engine.js';
+import { FollowedPolicy } from './serving-policy.js';
+import type { ServedModel } from './served-model.js';
+
+export type { ServedModel } from './served-model.js';
+
+export interface ModelHostOptions {
+  modelName: string;
+  replica: { id: string; url: string };
+  registry: Pick<RegistryStore, 'servingState' | 'reportReplica' | 'removeReplica'>;
+  /** Looked into together with the record: the risk a policy accepts decides on abstentions. */
+  policies: Pick<PolicyStore, 'get'>;
+  /** Hints that there may be a new generation; gives the way to stop. The poll is what counts. */
+  subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
+  loadEngine: LoadEngine;
+  onChange: (served: ServedModel | null) => void;
+  logger: Logger;
+  pollMs: number;
+}
+
+export interface ModelHost {
+  /** The model to predict with, at this moment; use its engine before the next await. */
+  current(): ServedModel | null;
+  /** Whether the last look into the record worked. */
+  recordReachable(): boolean;
+  /** Why the newest generation is not the one that serves, if so. */
+  fault(): string | null;
+  start(): void;
+  /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
+  settled(): Promise<void>;
+  /** Ends the poll and takes this replica out of the record, so that no promotion waits for it; it still predicts. */
+  leave(): Promise<void>;
+  /** Leaves, then drains and closes the engine. */
+  stop(): Promise<void>;
+}
+
+const retryMs = { first: 1_000, most: 30_000 };
+
+/**
+ * Serves what the record calls Production. Each new generation is loaded, warmed up and asked its probe beside the one
+ * that serves, then takes its place in one assignment. The former stays loaded, so that a rollback is a matter of
+ * milliseconds; the one before that answers what it has accepted and is closed. A generation that cannot be loaded
+ * changes nothing but the report of this replica, and is tried again with growing pauses.
+ */
+export function createModelHost(options: ModelHostOptions): ModelHost {
+  return new Host(options);
+}
+
+interface Failure {
+  generation: number;
+  code: ErrorCode;
+  message: string;
+  tries: number;
+  retryAt: number;
+}
+
+class Host implements ModelHost {
+  private served: ServedModel | null = null;
+  private readonly shelf: EngineShelf;
+  private readonly policy: FollowedPolicy;
+  private figures: () => LiveFigures | null = () => null;
+  private formerFigures: LiveFigures | null = null;
+  /** The generation that was brought into effect last. */
+  private generation = 0;
+  private failed: Failure | null = null;
+  private reachable = false;
+  private loading: Promise<void> | null = null;
+  private stopped = false;
+  private hinted = false;
+  private endPause: () => void = () => undefined;
+  private loop: Promise<void> = Promise.resolve();
+  private left: Promise<void> | null = null;
+  private settle: () => void = () => undefined;
+  private readonly firstLook = new Promise<void>((resolve) => {
+    this.settle = resolve;
+  });
+
+  constructor(private readonly options: ModelHostOptions) {
+    this.shelf = new EngineShelf(options.logger);
+    this.policy = new FollowedPolicy(options);
+  }
+
+  current(): ServedModel | null {
+    return this.served;
+  }
+
+  recordReachable(): boolean {
+    return this.reachable;
+  }
+
+  fault(): string | null {
+    return this.failed?.message ?? null;
+  }
+
+  settled(): Promise<void> {
+    return this.firstLook;
+  }
+
+  start(): void {
+    this.loop = this.follow();
+  }
+
+  leave(): Promise<void> {
+    this.left ??= this.endFollowing();
+    return this.left;
+  }
+
+  async stop(): Promise<void> {
+    await this.leave();
+    await this.loading;
+    this.replace(null, null, this.generation);
+    await this.shelf.close();
+  }
+
+  private async endFollowing(): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    // The last look may report still; only what comes after it stays away.
+    await this.loop;
+    try {
+      await this.options.registry.removeReplica(this.options.replica.id);
+    } catch (error) {
+      this.options.logger.warn({ error }, 'this replica stays in the record until it is taken for gone');
+    }
+  }
+
+  private async follow(): Promise<void> {
+    const unsubscribe = await this.options.subscribe(() => this.wake());
+    while (!this.stopped) {
+      await this.look();
+      await this.pause();
+    }
+    await unsubscribe();
+  }
+
+  private wake(): void {
+    this.hinted = true;
+    this.endPause();
+  }
+
+  /** Waits for the next poll or a hint; a hint that came during the last look counts as well. */
+  private async pause(): Promise<void> {
+    if (!this.stopped && !this.hinted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.options.pollMs);
+        this.endPause = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.hinted = false;
+  }
+
+  /** Compares the record with what serves, starts a load if they differ, and reports this replica. */
+  private async look(): Promise<void> {
+    try {
+      const reading = this.options.registry.servingState(this.options.modelName);
+      const [state] = await Promise.all([reading, this.policy.look()]);
+      if (!this.reachable) this.options.logger.info('the record can be reached');
+      this.reachable = true;
+      this.followPolicy();
+      if (this.isDue(state.generation)) this.begin(state);
+      if (!this.loading) this.settle();
+      await this.report();
+    } catch (error) {
+      if (this.reachable) this.options.logger.warn({ error }, 'the record cannot be reached; the loaded model stays');
+      this.reachable = false;
+    }
+  }
+
+  /** A change of policy needs no other engine. */
+  private followPolicy(): void {
+    if (!this.served || this.served.serving === this.policy.serving) return;
+    this.served = { ...this.served, ...this.policy.applyTo(this.served.engine) };
+  }
+
+  private isDue(generation: number): boolean {
+    if (this.loading || this.stopped || generation === this.generation) return false;
+    return this.failed?.generation !== generation || Date.now() >= this.failed.retryAt;
+  }
+
+  private begin({ generation, version }: ServingState): void {
+    // Ends in a later turn in any case, also when there is nothing to load.
+    this.loading = this.bringIntoEffect(generation, version).finally(() => {
+      this.loading = null;
+      this.settle();
+      // Whoever waits for this replica should not wait for the next poll.
+      this.wake();
+    });
+  }
+
+  private async bringIntoEffect(generation: number, version: ModelVersion | null): Promise<void> {
+    const { logger } = this.options;
+    try {
+      const loaded = version && (await this.load(version));
+      this.failed = null;
+      this.replace(loaded, version, generation);
+      logger.info({ generation, version: version?.version ?? null }, 'serving');
+    } catch (error) {
+      this.noteFailure(generation, error);
+      logger.error({ generation, version: version?.version ?? null, error }, 'a generation cannot be served');
+    }
+  }
+
+  /** The engine that serves or served last when the bundle is the same: after a rollback, or a promotion taken back. */
+  private async load(version: ModelVersion): Promise<LoadedEngine> {
+    const { bundleSha256 } = version;
+    return this.shelf.find(bundleSha256) ?? { engine: await this.options.loadEngine(version), bundleSha256 };
+  }
+
+  private replace(next: LoadedEngine | null, version: ModelVersion | null, generation: number): void {
+    this.formerFigures = this.figures();
+    this.served = null;
+    this.figures = () => null;
+    if (next && version) {
+      const { engine, figures } = countPredictions(next.engine, { generation, version: version.version });
+      this.served = { engine, version, generation, loadedAt: new Date(), ...this.policy.applyTo(engine) };
+      this.figures = figures;
+    }
+    this.generation = generation;
+    this.options.onChange(this.served);
+    this.shelf.put(next);
+  }
+
+  private noteFailure(generation: number, error: unknown): void {
+    const tries = this.failed?.generation === generation ? this.failed.tries + 1 : 1;
+    const waitMs = Math.min(retryMs.first * 2 ** (tries - 1), retryMs.most);
+    const [code, message] = [errorCodeOf(error), messageOf(error)];
+    this.failed = { generation, code, message, tries, retryAt: Date.now() + waitMs };
+  }
+
+  private report(): Promise<void> {
+    const { registry, replica, modelName } = this.options;
+    return registry.reportReplica({
+      replicaId: replica.id,
+      url: replica.url,
+      modelName,
+      generation: this.failed?.generation ?? this.generation,
+      version: this.served?.version.version ?? null,
+      error: this.failed?.message ?? null,
+      errorCode: this.failed?.code ?? null,
+      figures: { current: this.figures(), former: this.formerFigures },
+    });
+  }
+}

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Gauge, type Registry } from 'prom-client';
+import type { ChannelCounts, NotificationStore } from '../../stores/notifications/notifications.js';
+
+/** Many scrape; the record is asked at most this often. */
+const askEveryMs = 5_000;
+/** A record that does not answer must not cost a scrape its other series. */
+const patienceMs = 1_000;
+
+/** Adds the series of messages that wait and that were given up, which every API process reads from the record. */
+export function notificationSeries({ counts }: Pick<NotificationStore, 'counts'>): (registry: Registry) => void {
+  let asked: { at: number; counts: Promise<ChannelCounts[]> } | null = null;
+  const current = (): Promise<ChannelCounts[]> => {
+    if (asked === null || performance.now() - asked.at > askEveryMs) {
+      // Without an answer the series are absent, which is better than old.
+      const answer = counts().catch(() => []);
+      const none = sleep(patienceMs, [], { ref: false });
+      asked = { at: performance.now(), counts: Promise.race([answer, none]) };
+    }
+    return asked.counts;
+  };
+  return (registry) => {
+    const add = (name: string, help: string, figure: 'waiting' | 'dead'): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['channel'],
+        registers: [registry],
+        async collect() {
+          const known = await current();
+          this.reset();
+          for (const row of known) this.set({ channel: row.channel }, row[figure]);
+        },
+      });
+    };
+    add('mlops_notifications_waiting', 'Messages that wait to be sent, or to be tried again', 'waiting');
+    add('mlops_notifications_dead', 'Messages that were given up', 'dead');
+  };
+}

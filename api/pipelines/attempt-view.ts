@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
+import { stepOfActivity } from '../../domain/step-of-activity.js';
+import type { AttemptRecord } from '../../stores/pipelines/attempts.js';
+import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
+
+type AttemptView = z.input<typeof attemptViewSchema>;
+
+const lineSchema = z.looseObject({
+  timestamp: z.string().nullable().default(null),
+  level: z.string().default('info'),
+  message: z.string().default(''),
+});
+
+/** Fields of a log line that the attempt itself already tells. */
+const known: readonly string[] = ['module', 'activity', 'attempt', 'workflow_id'];
+
+/** An attempt in the spelling of HTTP, its log lines taken apart. */
+export function attemptView(pipeline: PipelineRecord, attempt: AttemptRecord): AttemptView {
+  const { startedAt, endedAt } = attempt;
+  return {
+    activity: attempt.activityType,
+    attempt: attempt.attempt,
+    step: stepOfActivity(pipeline, attempt),
+    status: attempt.status,
+    workflow_id: attempt.workflowId,
+    run_id: attempt.runId,
+    activity_id: attempt.activityId,
+    task_queue: attempt.taskQueue,
+    worker: attempt.worker,
+    started_at: startedAt,
+    ended_at: endedAt,
+    duration_ms: endedAt === null ? null : Math.max(0, Date.parse(endedAt) - Date.parse(startedAt)),
+    error: attempt.error,
+    log: attempt.log.map(lineView),
+    dropped_lines: attempt.droppedLines,
+  };
+}
+
+function lineView(line: string): AttemptView['log'][number] {
+  const parsed = lineSchema.safeParse(jsonOf(line));
+  if (!parsed.success) return { at: null, level: 'info', message: line, fields: {} };
+  const { timestamp, level, message, ...rest } = parsed.data;
+  const fields = Object.fromEntries(Object.entries(rest).filter(([name]) => !known.includes(name)));
+  return { at: timestamp, level, message, fields };
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import type { Request } from 'express';
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { pipelineViewSchema } from '../../contracts/http-records.js';
+import { acceptedSchema, pageOf, startIngestionSchema, startRetrainingSchema } from '../../contracts/http.js';
+import { workflowTypes } from '../../contracts/names.js';
+import { runStatuses } from '../../contracts/workflows/runs.js';
+import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { noteChange } from '../audit/record-change.js';
+import { pageQuery } from '../http/page-query.js';
+import type { StartedRun } from '../workflows/pipeline-starter.js';
+import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { checkSource } from '../datasets/check-source.js';
+import { pipelineView, type TemporalUrl } from './pipeline-view.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  'starter' | 'retrainer' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
+>;
+
+const limit = { maxBytes: 100_000 };
+const runParams = z.object({ run_id: z.string().max(200) });
+const listQuery = pageQuery.extend({
+  status: z.enum(runStatuses).optional(),
+  workflow: z
+    .enum([
+      workflowTypes.ingestDataset,
+      workflowTypes.retrainingPipeline,
+      workflowTypes.tuneModel,
+      workflowTypes.importModel,
+      workflowTypes.applyRetention,
+      workflowTypes.promoteModel,
+      workflowTypes.validateModel,
+      workflowTypes.batchPredict,
+    ])
+    .optional(),
+  model: nameSchema.optional(),
+});
+
+/** What runs and what ran, and ways to start and end it. */
+export function pipelineRoutes(dependencies: Dependencies): Route[] {
+  return [...startRoutes(dependencies), ...recordRoutes(dependencies), cancelRoute(dependencies)];
+}
+
+/** 202 for a run that was started or joined. */
+export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.input<typeof acceptedSchema>> {
+  const statusUrl = `/api/v1/pipelines/${run.runId}`;
+  return {
+    headers: { Location: statusUrl },
+    body: {
+      workflow_id: run.workflowId,
+      run_id: run.runId,
+      joined: run.joined,
+      status_url: statusUrl,
+      temporal_url: temporalUrl(run.workflowId, run.runId),
+    },
+  };
+}
+
+function startRoutes(dependencies: Dependencies): Route[] {
+  const { starter, retrainer, temporalUrl, settings } = dependencies;
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/pipelines/ingestion',
+      operationId: 'startIngestion',
+      summary: 'Ingest images into a dataset',
+      tag: 'pipelines',
+      audit: 'pipeline.start',
+      body: jsonBody(startIngestionSchema, limit),
+      success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+      problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable'],
+      async handle({ body: { dataset, source }, request }) {
+        await checkSource(source, settings.sourceRoot);
+        const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
+        const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
+        await noteStart(dependencies, request, run, input);
+        return accepted(run, temporalUrl);
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/pipelines/retraining',
+      operationId: 'startRetraining',
+      summary: 'Retrain a model, and promote it if it is better',
+      tag: 'pipelines',
+      audit: 'retraining.trigger',
+      body: jsonBody(startRetrainingSchema, limit),
+      success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+      problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
+      async handle({ body, request }) {
+        if (body.source) await checkSource(body.source, settings.sourceRoot);
+        const { run } = await retrainer.order({
+          modelName: body.model_name ?? settings.modelName,
+          dataset: body.dataset ?? settings.datasetName,
+          trigger: body.trigger,
+          requestId: randomUUID(),
+          source: body.source ?? null,
+          hyperparameters: hyperparametersOf(body.hyperparameters),
+          force: true,
+          by: actorOf(request),
+        });
+        return accepted(run, temporalUrl);
+      },
+    }),
+  ];
+}
+
+/** Who joins a run that is under way changes nothing. */
+export async function noteStart(
+  dependencies: Pick<Dependencies, 'audit' | 'logger'>,
+  request: Request,
+  { runId, workflowId, joined }: StartedRun,
+  input: object,
+): Promise<void> {
+  if (joined) return;
+  await noteChange(dependencies, {
+    by: actorOf(request),
+    action: 'pipeline.start',
+    subject: `pipelines/${runId}`,
+    after: { workflowId, ...input },
+  });
+}
+
+function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/pipelines',
+      operationId: 'listPipelines',
+      summary: 'Runs, newest first',
+      tag: 'pipelines',
+      query: listQuery,
+      success: json(pageOf(pipelineViewSchema), 'A page of runs'),
+      problems: ['bad_request', 'database_unavailable'],
+      async handle({ query: { limit: size, page_token, status, workflow, model } }) {
+        const page = await pipelines.list({
+          limit: size,
+          pageToken: page_token ?? null,
+          ...(status !== undefined && { status }),
+          ...(workflow !== undefined && { workflow }),
+          ...(model !== undefined && { modelName: model }),
+        });
+        const items = page.items.map((record) => pipelineView(record, temporalUrl));
+        return { body: { items, next_page_token: page.nextPageToken } };
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: '/api/v1/pipelines/{run_id}',
+      operationId: 'getPipeline',
+      summary: 'A run, step by step',
+      tag: 'pipelines',
+      params: runParams,
+      success: json(pipelineViewSchema, 'The run'),
+      problems: ['not_found', 'database_unavailable'],
+      handle: async ({ params }) => ({
+        body: pipelineView(await runOf(pipelines, params.run_id), temporalUrl),
+        headers: { 'Cache-Control': 'no-store' },
+      }),
+    }),
+  ];
+}
+
+function cancelRoute(dependencies: Dependencies): Route {
+  const { starter, pipelines, temporalUrl } = dependencies;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/pipelines/{run_id}/cancel',
+    operationId: 'cancelPipeline',
+    summary: 'Ask a run to stop; it cleans up first',
+    tag: 'pipelines',
+    audit: 'pipeline.cancel',
+    params: runParams,
+    success: json(pipelineViewSchema, 'The run was asked to stop', 202),
+    problems: ['not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ params, request }) {
+      const record = await runOf(pipelines, params.run_id);
+      if (record.status !== 'running') {
+        throw new PerennialError('conflict', `The run has ended (${record.status}), so there is nothing to cancel.`);
+      }
+      await starter.cancel({ workflowId: record.workflowId, runId: record.id });
+      await noteChange(dependencies, {
+        by: actorOf(request),
+        action: 'pipeline.cancel',
+        subject: `pipelines/${record.id}`,
+        before: { status: record.status },
+        after: { asked: 'cancel' },
+      });
+      return { body: pipelineView(record, temporalUrl) };
+    },
+  });
+}
+
+async function runOf(pipelines: Dependencies['pipelines'], runId: string): Promise<PipelineRecord> {
+  const record = await pipelines.get(runId);
+  if (record) return record;
+  throw new PerennialError('not_found', `There is no run ${runId}; GET /api/v1/pipelines lists them.`);
+}
+
+type HyperparametersBody = z.output<typeof startRetrainingSchema>['hyperparameters'];
+
+/** Hyperparameters as a body spells them. */
+export function hyperparametersOf(
+  body: HyperparametersBody,
+): Parameters<ApiDependencies['starter']['startRetraining']>[0]['hyperparameters'] {
+  return {
+    architecture: body.architecture,
+    epochs: body.epochs,
+    batchSize: body.batch_size,
+    learningRate: body.learning_rate,
+    weightDecay: body.weight_decay,
+    earlyStoppingPatience: body.early_stopping_patience,
+    classWeights: body.class_weights,
+    seed: body.seed,
+    filters: body.filters,
+    fineTuneBlocks: body.fine_tune_blocks,
+  };
+}

@@ -1,0 +1,32 @@
+import { acceptedSchema } from '../../contracts/http.js';
+import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { accepted, noteStart } from './pipeline-routes.js';
+
+type Dependencies = Pick<ApiDependencies, 'starter' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'>;
+
+/** Removing by hand what retention removes by schedule, or counting it. */
+export function retentionRoutes(dependencies: Dependencies): Route[] {
+  const { starter, temporalUrl } = dependencies;
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/pipelines/retention',
+      operationId: 'startRetention',
+      summary: 'Remove what has become useless with time; by default only counts it',
+      tag: 'pipelines',
+      audit: 'pipeline.start',
+      body: jsonBody(startRetentionSchema, { maxBytes: 10_000 }),
+      success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+      problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
+      async handle({ body, request }) {
+        const input = { dryRun: body.dry_run, trigger: 'manual' } as const;
+        const run = await starter.startRetention(input);
+        await noteStart(dependencies, request, run, input);
+        return accepted(run, temporalUrl);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { wilsonInterval } from '../../domain/wilson-interval.js';
+import type { Logger } from '../../platform/logging.js';
+import type { Database } from '../../stores/postgres/database.js';
+import { createDatasetDeletion, type DatasetDeletion } from '../../stores/datasets/dataset-deletion.js';
+import { finishErasures } from '../../stores/erasure/run-erasure.js';
+import { createErasureStore, type ErasureStore } from '../../stores/erasure/erasures.js';
+import { createFeedbackStore, type FeedbackStore } from '../../stores/predictions/feedback.js';
+import { createLabelStore, type LabelStore } from '../../stores/predictions/labels.js';
+import { createLineageStore, type LineageStore } from '../../stores/predictions/lineage.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import {
+  createPredictionInputStore,
+  removeExpiredInputs,
+  type PredictionInputStore,
+} from '../../stores/predictions/prediction-inputs.js';
+import { createPredictionStore, type PredictionStore } from '../../stores/predictions/predictions.js';
+import { createInputKeeping, noInputKeeping, type InputKeeping } from './inputs/input-capture.js';
+import { createInputSpool } from './inputs/capture-spool.js';
+import type { ApiMetrics } from '../metrics.js';
+import type { ModelHost } from '../model-host/model-host.js';
+import { createPredictionJournal } from './log/prediction-journal.js';
+import { createPredictionLog, noPredictionLog, type PredictionLog } from './log/prediction-log.js';
+
+/** What is kept of predictions, for the routes. */
+export interface PredictionKeeping {
+  predictionLog: PredictionLog;
+  inputKeeping: InputKeeping;
+  predictions: PredictionStore;
+  inputs: PredictionInputStore;
+  labels: LabelStore;
+  feedback: FeedbackStore;
+  lineage: LineageStore;
+  erasures: ErasureStore;
+  deletion: DatasetDeletion;
+}
+
+export interface PredictionKeepingOptions {
+  database: Database;
+  objects: ObjectStore;
+  /** Whether predictions are kept at all. */
+  isLogged: boolean;
+  /** Folder of the journal. */
+  spoolFolder: string;
+  /** Id of this process in the record. */
+  replica: string;
+  host: Pick<ModelHost, 'current'>;
+  metrics: ApiMetrics;
+  logger: Logger;
+}
+
+/** Chores are done at the start and then every hour. */
+const choresEveryMs = 3_600_000;
+
+/** Wires the log of predictions to its journal, to Postgres and to the metrics. */
+export function createPredictionKeeping(options: PredictionKeepingOptions): PredictionKeeping {
+  const { database, host, metrics } = options;
+  const predictions = createPredictionStore(database);
+  const inputs = createPredictionInputStore(database);
+  const feedback = createFeedbackStore(database, wilsonInterval);
+  const predictionLog = options.isLogged ? logInto(predictions, options) : noPredictionLog;
+  metrics.watchPredictions({
+    waiting: () => predictionLog.waiting(),
+    async accuracy() {
+      const served = host.current();
+      if (!served) return null;
+      const { modelName, version } = served.version;
+      return { modelName, version, accuracy: await feedback.productionAccuracy(modelName, { version }) };
+    },
+  });
+  return {
+    predictionLog,
+    inputKeeping: options.isLogged ? keepInputs(inputs, options) : noInputKeeping,
+    predictions,
+    inputs,
+    labels: createLabelStore(database),
+    feedback,
+    lineage: createLineageStore(database),
+    erasures: createErasureStore(database),
+    deletion: createDatasetDeletion(database),
+  };
+}
+
+function logInto(predictions: PredictionStore, options: PredictionKeepingOptions): PredictionLog {
+  const { spoolFolder, replica, metrics, logger } = options;
+  return createPredictionLog({
+    replica,
+    predictions,
+    journal: createPredictionJournal(join(spoolFolder, 'predictions')),
+    onDrop: (rows) => metrics.countDroppedPredictions(rows),
+    logger,
+  });
+}
+
+/** Bytes of pictures that may wait on disk. */
+const spoolBytes = 1_000_000_000;
+
+function keepInputs(inputs: PredictionInputStore, options: PredictionKeepingOptions): InputKeeping {
+  const { objects, spoolFolder, metrics, logger } = options;
+  return createInputKeeping({
+    objects,
+    inputs,
+    spool: createInputSpool(join(spoolFolder, 'inputs'), spoolBytes),
+    count: (result) => metrics.countInput(result),
+    logger,
+  });
+}
+
+/**
+ * Makes partitions ahead of time, takes over what killed processes had not stored, removes pictures whose time is over
+ * and finishes erasures that were cut off, now and every hour. Gives the way to stop.
+ */
+export function startPredictionChores(
+  { predictions, predictionLog, inputKeeping, inputs, erasures }: PredictionKeeping,
+  objects: ObjectStore,
+  logger: Logger,
+): () => void {
+  const work = async (): Promise<void> => {
+    await predictions.makePartitions();
+    await predictionLog.adopt();
+    await inputKeeping.adopt();
+    await removeExpiredInputs({ inputs, objects });
+    await finishErasures({ erasures, objects });
+  };
+  const attempt = (): void => {
+    work().catch((error: unknown) => logger.warn({ error }, 'chores of what is kept are done in an hour'));
+  };
+  attempt();
+  const timer = setInterval(attempt, choresEveryMs);
+  return () => clearInterval(timer);
+}

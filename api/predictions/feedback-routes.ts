@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import type { Actor } from '../../contracts/audit/audit.js';
+import { errorCodeOf, errorTable, PerennialError } from '../../contracts/errors.js';
+import {
+  feedbackBatchViewSchema,
+  feedbackViewSchema,
+  giveFeedbackBatchSchema,
+  giveFeedbackSchema,
+  periodQuery,
+  productionAccuracyViewSchema,
+  versionNumber,
+} from '../../contracts/predictions/http-predictions.js';
+import { wilsonInterval } from '../../domain/wilson-interval.js';
+import type { FeedbackStore } from '../../stores/predictions/feedback.js';
+import type { StoredPrediction } from '../../stores/predictions/predictions.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { findPatienceMs, findPrediction } from './find-prediction.js';
+import { invalidRequest } from '../http/problems.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { feedbackView, productionAccuracyView } from './prediction-view.js';
+
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'metrics' | 'registry' | 'settings'
+>;
+
+/** True labels of predictions, and the accuracy they amount to. */
+export function feedbackRoutes(deps: Needed): Route[] {
+  return [giveFeedbackRoute(deps), giveBatchRoute(deps), productionAccuracyRoute(deps)];
+}
+
+function giveFeedbackRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/feedback',
+    operationId: 'giveFeedback',
+    summary: 'Say what a predicted image really shows',
+    tag: 'predictions',
+    body: jsonBody(giveFeedbackSchema, { maxBytes: 100_000 }, true),
+    success: {
+      ...json(feedbackViewSchema, 'The label was added; 200 when it was there already', 201),
+      otherStatuses: [200],
+    },
+    problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
+    audit: 'feedback.add',
+    async handle({ body, request }) {
+      const { feedback, repeated } = await give(deps, body, actorOf(request));
+      return { body: feedbackView(feedback), status: repeated ? 200 : 201 };
+    },
+  });
+}
+
+type Given = z.output<typeof giveFeedbackSchema>;
+
+async function give(deps: Needed, given: Given, by: Actor, waitMs?: number): ReturnType<FeedbackStore['add']> {
+  const prediction = await findPrediction(deps, given.prediction_id, waitMs);
+  checkLabel(prediction, given.label);
+  const { label, comment = null } = given;
+  const added = await deps.feedback.add({ predictionId: prediction.id, label, comment }, by);
+  const { feedback, repeated } = added;
+  if (!repeated) deps.metrics.countFeedback(String(feedback.version), feedback.label === feedback.predicted);
+  return added;
+}
+
+function giveBatchRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/feedback/batch',
+    operationId: 'giveFeedbackBatch',
+    summary: 'Say what many predicted images really show; each is taken or refused by itself',
+    tag: 'predictions',
+    body: jsonBody(giveFeedbackBatchSchema, { maxBytes: 3_000_000 }, true),
+    success: json(feedbackBatchViewSchema, 'What became of each'),
+    problems: ['bad_request', 'unsupported_type', 'too_large', 'database_unavailable'],
+    audit: 'feedback.add',
+    async handle({ body, request }) {
+      const results: Result[] = [];
+      // One after the other: the labels of one request are in its order, also when they speak of the same prediction.
+      const until = Date.now() + findPatienceMs;
+      for (const given of body.feedback) results.push(await giveOne(deps, given, actorOf(request), until));
+      const count = (wanted: Result['result']): number => results.filter(({ result }) => result === wanted).length;
+      return { body: { added: count('added'), repeated: count('repeated'), failed: count('failed'), results } };
+    },
+  });
+}
+
+type Result = z.input<typeof feedbackBatchViewSchema>['results'][number];
+
+async function giveOne(deps: Needed, given: Given, by: Actor, until: number): Promise<Result> {
+  const { prediction_id } = given;
+  try {
+    const { repeated } = await give(deps, given, by, Math.max(0, until - Date.now()));
+    return { prediction_id, result: repeated ? 'repeated' : 'added', code: null, detail: null };
+  } catch (error) {
+    const code = errorCodeOf(error);
+    // What is wrong with one of them says nothing of the others; a fault of ours does.
+    if (!(error instanceof PerennialError) || errorTable[code].status >= 500) throw error;
+    return { prediction_id, result: 'failed', code, detail: error.message };
+  }
+}
+
+/** The classes are those the prediction chose from: what the model knew then. */
+export function checkLabel({ probabilities }: StoredPrediction, label: string): void {
+  if (probabilities === null || Object.hasOwn(probabilities, label)) return;
+  const classes = Object.keys(probabilities).sort().join(', ');
+  throw invalidRequest([{ pointer: '#/label', detail: `not a class of the model, which knows ${classes}` }]);
+}
+
+function productionAccuracyRoute({ feedback, registry }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}/production-accuracy',
+    operationId: 'getProductionAccuracy',
+    summary: 'How often a model was right in production, as far as labels tell',
+    tag: 'predictions',
+    params: z.object({ name: nameSchema }),
+    query: periodQuery.extend({ version: versionNumber.optional() }),
+    success: json(productionAccuracyViewSchema, 'Accuracy over all versions and of each, with confusion counts'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params, query }) {
+      const counts = await feedback.confusion(params.name, query);
+      if (counts.length === 0 && (await registry.list(params.name, { limit: 1 })).items.length === 0) {
+        throw new PerennialError('not_found', `There is no model ${params.name}. It is made by its first training.`);
+      }
+      return { body: productionAccuracyView(params.name, counts, wilsonInterval) };
+    },
+  });
+}

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PerennialError } from '../../contracts/errors.js';
+import { timeOfUuid7 } from '../../platform/uuid7.js';
+import { unknownPrediction } from '../../stores/predictions/feedback.js';
+import type { StoredPrediction } from '../../stores/predictions/predictions.js';
+import type { ApiDependencies } from '../dependencies.js';
+
+type Needed = Pick<ApiDependencies, 'predictions' | 'predictionLog' | 'policies' | 'settings'>;
+
+/** A prediction so young may be on its way to Postgres from another replica. */
+const youngMs = 10_000;
+const pollMs = 100;
+export const findPatienceMs = 2_000;
+const dayMs = 86_400_000;
+
+/**
+ * A prediction, also one that is on its way to Postgres still, from here or, within `waitMs`, from another
+ * replica. Throws `not_found`.
+ */
+export async function findPrediction(deps: Needed, id: string, waitMs = findPatienceMs): Promise<StoredPrediction> {
+  const { predictions, predictionLog } = deps;
+  const known = await predictions.get(id);
+  if (known) return known;
+  await predictionLog.flush();
+  const madeAt = timeOfUuid7(id)?.getTime() ?? Number.NaN;
+  const until = Math.abs(Date.now() - madeAt) < youngMs ? Date.now() + waitMs : 0;
+  for (;;) {
+    const arrived = await predictions.get(id);
+    if (arrived) return arrived;
+    if (Date.now() >= until) throw await whyUnknown(deps, id, madeAt);
+    await sleep(pollMs);
+  }
+}
+
+/** Labels often come weeks after their picture: then the id was right, and it is time that is to blame. */
+async function whyUnknown({ policies, settings }: Needed, id: string, madeAt: number): Promise<PerennialError> {
+  if (Number.isNaN(madeAt)) return unknownPrediction(id);
+  const { predictionDays } = (await policies.get(settings.modelName)).retention;
+  if (Date.now() - madeAt < predictionDays * dayMs) return unknownPrediction(id);
+  return new PerennialError(
+    'not_found',
+    `Prediction ${id} would be of ${new Date(madeAt).toISOString().slice(0, 10)}; predictions are kept for ${predictionDays} days. To take labels later, raise retention.prediction_days in the policy of the model.`,
+  );
+}

@@ -1,0 +1,253 @@
+import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
+import type { ServingPolicy } from '../../../contracts/promotion/policy.js';
+import { keepsInput } from '../../../domain/predictions/keeps-input.js';
+import { stripMetadata } from '../../../model/images/strip-metadata.js';
+import type { Logger } from '../../../platform/logging.js';
+import { timeOfUuid7 } from '../../../platform/uuid7.js';
+import { predictionInputKey } from '../../../stores/objects/object-keys.js';
+import { isRefusedData } from '../../../stores/postgres/database-faults.js';
+import type { ObjectStore } from '../../../stores/objects/object-store.js';
+import type { PredictionInputStore } from '../../../stores/predictions/prediction-inputs.js';
+import type { InputResult } from './capture-results.js';
+import type { InputSpool, SentInput } from './capture-spool.js';
+import { sha256Of } from '../../../platform/sha256.js';
+
+/** Pictures in memory, beyond which further ones are dropped: they are what is sent within a second or two. */
+const bufferItems = 500;
+const bufferBytes = 64_000_000;
+const lanes = 2;
+const retryMs = { first: 500, most: 30_000 };
+const stopMs = 2_000;
+const dayMs = 86_400_000;
+
+export interface OfferedInput {
+  predictionId: string;
+  imageSha256: string;
+  bytes: Uint8Array;
+}
+
+/** The model as far as it decides on its pictures. */
+export interface InputOwner {
+  version: { modelName: string };
+  serving: ServingPolicy;
+}
+
+/**
+ * Keeps pictures of predictions as the policy says, behind the answer: without what their files tell besides the
+ * picture, in the object store, recorded in Postgres. While one of both is away they wait on disk.
+ */
+export interface InputKeeping {
+  /** Takes a picture if the policy wants it. Never waits and never throws. */
+  offer(owner: InputOwner, input: OfferedInput): void;
+  /** Resolves when everything taken so far is in the object store, on disk, or given up. */
+  flush(): Promise<void>;
+  /** Sends what waits on disk, also what killed processes left there. */
+  adopt(): Promise<void>;
+  /** Sends what it can in two seconds, and leaves the rest on disk. Call it after the last prediction. */
+  stop(): Promise<void>;
+}
+
+export interface InputKeepingOptions {
+  objects: Pick<ObjectStore, 'put' | 'delete'>;
+  inputs: Pick<PredictionInputStore, 'add'>;
+  spool: InputSpool;
+  count: (result: InputResult) => void;
+  logger: Logger;
+}
+
+export function createInputKeeping(options: InputKeepingOptions): InputKeeping {
+  return new Keeping(options);
+}
+
+/** Keeps nothing, whatever a policy says. */
+export const noInputKeeping: InputKeeping = {
+  offer: () => undefined,
+  flush: () => Promise.resolve(),
+  adopt: () => Promise.resolve(),
+  stop: () => Promise.resolve(),
+};
+
+class Keeping implements InputKeeping {
+  private readonly buffer: SentInput[] = [];
+  private bufferedBytes = 0;
+  /** Taken out of the buffer and not settled. */
+  private readonly underway = new Set<SentInput>();
+  private readonly running = new Set<Promise<void>>();
+  private draining: Promise<void> | null = null;
+  private failures = 0;
+  private retryTimer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private readonly told = new Set<InputResult>();
+
+  constructor(private readonly options: InputKeepingOptions) {}
+
+  offer({ version, serving }: InputOwner, { predictionId, imageSha256, bytes }: OfferedInput): void {
+    if (this.stopped || !keepsInput(predictionId, serving)) return;
+    if (this.buffer.length >= bufferItems || this.bufferedBytes + bytes.byteLength > bufferBytes) {
+      this.settle('dropped', 'more pictures come than the object store takes');
+      return;
+    }
+    const madeAt = timeOfUuid7(predictionId)?.getTime() ?? Date.now();
+    const expiresAt = new Date(madeAt + serving.inputDays * dayMs).toISOString();
+    const facts = { predictionId, modelName: version.modelName, imageSha256, contentType: '', expiresAt };
+    this.buffer.push({ ...facts, bytes: ownBytes(bytes) });
+    this.bufferedBytes += bytes.byteLength;
+    // In a later turn: the answer goes out first.
+    if (this.running.size < lanes) setImmediate(() => this.openLane());
+  }
+
+  async flush(): Promise<void> {
+    while (this.buffer.length > 0 || this.running.size > 0) {
+      this.openLane();
+      await Promise.all(this.running);
+    }
+  }
+
+  adopt(): Promise<void> {
+    this.draining ??= this.drainSpool().finally(() => {
+      this.draining = null;
+    });
+    return this.draining;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.retryTimer);
+    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
+    await Promise.race([this.flush(), late]);
+    // What is under way may still arrive: then it is sent twice, which changes nothing.
+    for (const input of [...this.underway, ...this.buffer.splice(0)]) {
+      const stripped = strip(input);
+      if (stripped) await this.toSpool(stripped);
+    }
+  }
+
+  private openLane(): void {
+    if (this.running.size >= lanes || this.buffer.length === 0) return;
+    const lane: Promise<void> = this.emptyBuffer().finally(() => void this.running.delete(lane));
+    this.running.add(lane);
+  }
+
+  private async emptyBuffer(): Promise<void> {
+    for (let input = this.buffer.shift(); input; input = this.buffer.shift()) {
+      this.underway.add(input);
+      this.bufferedBytes -= input.bytes.byteLength;
+      await this.keep(input);
+      this.underway.delete(input);
+    }
+  }
+
+  private async keep(taken: SentInput): Promise<void> {
+    const input = strip(taken);
+    if (!input) {
+      this.settle('unreadable', 'nobody can say what the file of a picture tells besides it');
+      return;
+    }
+    // While the stores are away nobody waits for them picture by picture.
+    if (this.failures > 0) {
+      await this.toSpool(input);
+      this.scheduleRetry();
+      return;
+    }
+    try {
+      await this.send(input);
+    } catch (error) {
+      await this.toSpool(input);
+      this.retryLater(error);
+    }
+  }
+
+  /** The object first, so that what is recorded is there; retention sweeps what was never recorded. */
+  private async send({ bytes, predictionId, modelName, ...facts }: SentInput): Promise<void> {
+    const createdAt = timeOfUuid7(predictionId) ?? new Date();
+    const objectKey = predictionInputKey(modelName, createdAt, predictionId);
+    await this.options.objects.put(objectKey, bytes, facts.contentType);
+    const isKept = await this.options.inputs.add({
+      ...facts,
+      predictionId,
+      createdAt: createdAt.toISOString(),
+      modelName,
+      objectKey,
+      contentSha256: await sha256Of(bytes),
+      sizeBytes: bytes.byteLength,
+    });
+    if (!isKept) await this.options.objects.delete(objectKey);
+    this.settle(isKept ? 'kept' : 'erased');
+  }
+
+  private async toSpool(input: SentInput): Promise<void> {
+    try {
+      if (await this.options.spool.put(input)) this.settle('spooled');
+      else this.settle('dropped', 'the disk space for pictures that wait is used up');
+    } catch (error) {
+      this.settle('dropped', `a picture can neither be stored nor written to disk: ${messageOf(error)}`);
+    }
+  }
+
+  private async drainSpool(): Promise<void> {
+    try {
+      for (
+        let names = await this.options.spool.waiting();
+        names.length > 0;
+        names = await this.options.spool.waiting()
+      ) {
+        for (const name of names) {
+          if (this.stopped) return;
+          await this.sendFromSpool(name);
+        }
+      }
+      if (this.failures > 0) this.options.logger.info('pictures of predictions are stored again');
+      this.failures = 0;
+    } catch (error) {
+      this.retryLater(error);
+    }
+  }
+
+  private async sendFromSpool(name: string): Promise<void> {
+    const input = await this.options.spool.read(name);
+    try {
+      if (input) await this.send(input);
+    } catch (error) {
+      // What Postgres will never take must not hold the others up.
+      if (!isRefusedData(error)) throw error;
+      this.settle('dropped', messageOf(error));
+    }
+    await this.options.spool.remove(name);
+  }
+
+  private retryLater(error: unknown): void {
+    if (this.failures === 0) {
+      const reason = { code: errorCodeOf(error), error: messageOf(error) };
+      this.options.logger.warn(reason, 'pictures of predictions wait on disk');
+    }
+    this.failures += 1;
+    this.scheduleRetry();
+  }
+
+  private scheduleRetry(): void {
+    if (this.stopped) return;
+    const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
+    this.retryTimer ??= setTimeout(() => {
+      this.retryTimer = undefined;
+      void this.adopt();
+    }, pauseMs).unref();
+  }
+
+  /** One line for the first loss of each kind; the metric counts them all. */
+  private settle(result: InputResult, why?: string): void {
+    this.options.count(result);
+    if (why === undefined || this.told.has(result)) return;
+    this.told.add(result);
+    this.options.logger.warn({ result, reason: why }, 'a picture of a prediction is not kept');
+  }
+}
+
+/** A picture may be a small part of a large body, which must not stay in memory for it. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > 2 * bytes.byteLength ? new Uint8Array(bytes) : bytes;
+}
+
+function strip(input: SentInput): SentInput | null {
+  const stripped = stripMetadata(input.bytes);
+  return stripped && { ...input, bytes: stripped.bytes, contentType: `image/${stripped.format}` };
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { PerennialError } from '../../contracts/errors.js';
+import {
+  decideLabelSchema,
+  ingestLabelsSchema,
+  labelCandidateViewSchema,
+  labelDecisionViewSchema,
+  labelListQuery,
+  labelQueueQuery,
+} from '../../contracts/predictions/http-labels.js';
+import { acceptedSchema, pageOf } from '../../contracts/http.js';
+import { byPriority, labelPriority } from '../../domain/predictions/label-priority.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { findPrediction } from './find-prediction.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { labelCandidateView, labelDecisionView } from './label-view.js';
+import { checkLabel } from './feedback-routes.js';
+import { accepted, noteStart } from '../pipelines/pipeline-routes.js';
+
+type Needed = Pick<
+  ApiDependencies,
+  | 'labels'
+  | 'predictions'
+  | 'predictionLog'
+  | 'policies'
+  | 'metrics'
+  | 'settings'
+  | 'starter'
+  | 'temporalUrl'
+  | 'audit'
+  | 'retrainer'
+  | 'logger'
+>;
+
+/** The queue ranks the newest pictures without a label, so many at most. */
+const queueWindow = 2_000;
+
+/** What people are asked to label, what they said, and the way of it into a dataset. */
+export function labelRoutes(deps: Needed): Route[] {
+  return [queueRoute(deps), decideRoute(deps), listRoute(deps), ingestRoute(deps)];
+}
+
+function queueRoute({ labels, settings }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/labels/queue',
+    operationId: 'listLabelQueue',
+    summary: 'Pictures whose label would tell most, first those that would tell most',
+    tag: 'predictions',
+    query: pageQuery.extend(labelQueueQuery.shape),
+    success: json(pageOf(labelCandidateViewSchema), 'A page of predictions that wait for a label'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { model = settings.modelName, strategy, limit, page_token: token } }) {
+      const last = token === undefined ? null : placeOfToken(token);
+      const candidates = await labels.candidates(model, queueWindow);
+      const ranked = candidates
+        .map((candidate) => ({ candidate, id: candidate.id, ...labelPriority(candidate, strategy) }))
+        .sort(byPriority);
+      const after = last === null ? ranked : ranked.filter((each) => byPriority(last, each) < 0);
+      const shown = after.slice(0, limit);
+      const end = after.length > limit ? shown.at(-1) : undefined;
+      return {
+        body: {
+          items: shown.map(({ candidate, ...priority }) => labelCandidateView(candidate, priority)),
+          next_page_token: end ? `${end.score.toFixed(9)}_${end.id}` : null,
+        },
+      };
+    },
+  });
+}
+
+/** Where the page before ended: its last score and prediction. */
+function placeOfToken(token: string): { score: number; id: string } {
+  const [, score, id] = /^([01]\.\d{9})_([0-9a-f-]{36})$/.exec(token) ?? [];
+  if (score !== undefined && id !== undefined) return { score: Number(score), id };
+  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+}
+
+function decideRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/labels',
+    operationId: 'decideLabel',
+    summary: 'Say what a picture of the queue shows',
+    tag: 'predictions',
+    body: jsonBody(decideLabelSchema, { maxBytes: 100_000 }, true),
+    success: {
+      ...json(labelDecisionViewSchema, 'The decision was added; 200 when it was there already', 201),
+      otherStatuses: [200],
+    },
+    problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
+    audit: 'label.decide',
+    async handle({ body, request }) {
+      const prediction = await findPrediction(deps, body.prediction_id);
+      const newClass = body.new_class && !isKnown(prediction.probabilities, body.label);
+      if (body.label !== undefined && !newClass) checkLabel(prediction, body.label);
+      const { decision, repeated } = await deps.labels.decide(
+        {
+          predictionId: prediction.id,
+          decision: body.decision,
+          label: body.label ?? null,
+          newClass,
+          comment: body.comment ?? null,
+          replaces: body.replaces === undefined ? null : Number(body.replaces),
+        },
+        actorOf(request),
+      );
+      if (!repeated && decision.label !== null) {
+        deps.metrics.countFeedback(String(decision.version), decision.label === decision.predicted);
+      }
+      return { body: labelDecisionView(decision), status: repeated ? 200 : 201 };
+    },
+  });
+}
+
+function isKnown(probabilities: Readonly<Record<string, number>> | null, label: string | undefined): boolean {
+  return probabilities !== null && label !== undefined && Object.hasOwn(probabilities, label);
+}
+
+function listRoute({ labels }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/labels',
+    operationId: 'listLabels',
+    summary: 'What people said of pictures, newest first',
+    tag: 'predictions',
+    query: pageQuery.extend(labelListQuery.shape),
+    success: json(pageOf(labelDecisionViewSchema), 'A page of decisions'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit, page_token: pageToken = null, model, decision } }) {
+      const page = await labels.list({ limit, pageToken, modelName: model, decision });
+      return { body: { items: page.items.map(labelDecisionView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function ingestRoute(deps: Needed): Route {
+  const { retrainer, settings, starter, temporalUrl } = deps;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/labels/ingest',
+    operationId: 'ingestLabels',
+    summary: 'Take the labelled pictures of a model into a dataset',
+    tag: 'predictions',
+    audit: 'pipeline.start',
+    body: jsonBody(ingestLabelsSchema, { maxBytes: 10_000 }),
+    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+    problems: ['bad_request', 'not_found', 'unsupported_type', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ body, request }) {
+      const model = body.model ?? settings.modelName;
+      await retrainer.checkKnown(model);
+      const input = {
+        dataset: body.dataset ?? settings.datasetName,
+        source: { kind: 'labels', model },
+        trigger: 'manual',
+      } as const;
+      const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
+      await noteStart(deps, request, run, input);
+      return accepted(run, temporalUrl);
+    },
+  });
+}

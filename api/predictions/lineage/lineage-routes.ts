@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.js';
+import { pageOf } from '../../../contracts/http.js';
+import {
+  lineageImageViewSchema,
+  lineageQuery,
+  lineageViewSchema,
+} from '../../../contracts/predictions/http-predictions.js';
+import type { ApiDependencies } from '../../dependencies.js';
+import { findPrediction } from '../find-prediction.js';
+import { lineageGraph } from './graph.js';
+import { verifyLineage } from './verify.js';
+import { pageQuery } from '../../http/page-query.js';
+import { defineRoute, json, nothing, type Route } from '../../http/route.js';
+
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'settings' | 'lineage' | 'objects' | 'temporalUrl'
+>;
+
+const params = z.object({ id: z.uuid() });
+
+/** Where predictions came from. */
+export function lineageRoutes(deps: Needed): Route[] {
+  return [lineageRoute(deps), lineageImagesRoute(deps)];
+}
+
+function lineageRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}/lineage',
+    operationId: 'getLineage',
+    summary: 'Where a prediction came from, down to images and code',
+    tag: 'predictions',
+    params,
+    query: lineageQuery,
+    success: json(lineageViewSchema, 'A graph whose edges can be verified'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { id }, query: { verify } }) {
+      const prediction = await findPrediction(deps, id);
+      const facts = await deps.lineage.facts(prediction);
+      const graph = lineageGraph(prediction, facts, deps.temporalUrl);
+      const scope = verify === 'full' ? 'full' : 'sample';
+      const edges = verify === 'false' ? graph.edges : await verifyLineage(graph, prediction, facts, deps, scope);
+      const verified = verify !== 'false' && edges.every(({ state }) => state !== 'failed');
+      return { body: { prediction_id: id, verified, nodes: graph.nodes, edges } };
+    },
+  });
+}
+
+function lineageImagesRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}/lineage/images',
+    operationId: 'listLineageImages',
+    summary: 'The images of the dataset version behind a prediction, by hash',
+    tag: 'predictions',
+    params,
+    query: pageQuery.extend({ page_token: z.string().length(64).optional() }),
+    success: json(pageOf(lineageImageViewSchema), 'A page of images'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params: { id }, query }) {
+      const prediction = await findPrediction(deps, id);
+      const { dataset } = await deps.lineage.facts(prediction);
+      if (!dataset) throw new PerennialError('not_found', `The record knows no dataset behind prediction ${id}.`);
+      const { limit, page_token: pageToken = null } = query;
+      const page = await deps.lineage.images(dataset.dataset, dataset.version, { limit, pageToken });
+      const items = page.items.map(({ sha256, label, side, objectKey, predictionId, erasedAt }) => ({
+        sha256,
+        label,
+        side,
+        object_key: objectKey,
+        prediction_id: predictionId,
+        erased_at: erasedAt,
+      }));
+      return { body: { items, next_page_token: page.nextPageToken } };
+    },
+  });
+}

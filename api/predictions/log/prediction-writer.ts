@@ -1,0 +1,106 @@
+import type { PredictionRecord } from '../../../contracts/predictions/predictions.js';
+import type { Logger } from '../../../platform/logging.js';
+import { isRefusedData } from '../../../stores/postgres/database-faults.js';
+import type { PredictionStore } from '../../../stores/predictions/predictions.js';
+import type { PredictionJournal } from './prediction-journal.js';
+
+/** Rows of one statement. */
+export const insertRows = 500;
+/** Rows in memory beyond which the files alone hold them. */
+export const bufferRows = 10_000;
+
+/** Predictions that wait for Postgres: in a file of the journal that is closed, in memory, or both. */
+export interface Batch {
+  path: string | null;
+  /** Whether the file has all of the rows. */
+  isWhole: boolean;
+  /** Null when the file alone has them. */
+  rows: PredictionRecord[] | null;
+  count: number;
+}
+
+export interface OutflowOptions {
+  predictions: Pick<PredictionStore, 'add'>;
+  journal: PredictionJournal;
+  logger: Logger;
+}
+
+/** The way of predictions from the journal into Postgres: batch after batch, each file removed when its rows are in. */
+export class PredictionOutflow {
+  private readonly batches: Batch[] = [];
+  private draining: Promise<void> | null = null;
+
+  constructor(private readonly options: OutflowOptions) {}
+
+  get isEmpty(): boolean {
+    return this.batches.length === 0;
+  }
+
+  /** Rows that wait, as far as they are counted: files of former processes are not. */
+  get count(): number {
+    return this.batches.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** Rows that would be lost with this process. */
+  get unsaved(): number {
+    return this.batches.reduce((sum, { isWhole, count }) => (isWhole ? sum : sum + count), 0);
+  }
+
+  has(path: string): boolean {
+    return this.batches.some((batch) => batch.path === path);
+  }
+
+  /** Adds a batch. What is too much for the memory is read back from its file later. */
+  push(batch: Batch): void {
+    this.batches.push(batch);
+    let held = 0;
+    for (const each of this.batches) {
+      held += each.rows?.length ?? 0;
+      if (held > bufferRows && each.isWhole) each.rows = null;
+    }
+  }
+
+  /** Resolves when no batch is left. Throws when Postgres does not take one; it stays, with those behind it. */
+  drain(): Promise<void> {
+    this.draining ??= this.drainAll().finally(() => {
+      this.draining = null;
+    });
+    return this.draining;
+  }
+
+  private async drainAll(): Promise<void> {
+    for (let batch = this.batches[0]; batch; batch = this.batches[0]) {
+      const rows = batch.rows ?? (await this.readBack(batch.path));
+      for (let from = 0; from < rows.length; from += insertRows) await this.insert(rows.slice(from, from + insertRows));
+      if (batch.path !== null) await this.options.journal.remove(batch.path);
+      this.batches.splice(this.batches.indexOf(batch), 1);
+    }
+  }
+
+  private async readBack(path: string | null): Promise<PredictionRecord[]> {
+    if (path === null) return [];
+    const { predictions, torn } = await this.options.journal.read(path);
+    if (torn > 0) this.options.logger.warn({ path, torn }, 'lines of the journal that were not written to their end');
+    return predictions;
+  }
+
+  /** One statement; row by row when Postgres refuses what one of them holds. */
+  private async insert(rows: readonly PredictionRecord[]): Promise<void> {
+    try {
+      await this.options.predictions.add(rows);
+    } catch (error) {
+      if (!isRefusedData(error)) throw error;
+      for (const row of rows) await this.insertAlone(row);
+    }
+  }
+
+  private async insertAlone(row: PredictionRecord): Promise<void> {
+    try {
+      await this.options.predictions.add([row]);
+    } catch (error) {
+      if (!isRefusedData(error)) throw error;
+      this.options.logger.error({ error, prediction_id: row.id }, 'Postgres refuses a prediction; it is set aside');
+      await this.options.journal.setAside(row);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { inputResults, type InputResult } from './inputs/capture-results.js';
+import type { ProductionAccuracy } from '../../stores/predictions/feedback.js';
+
+/** The accuracy of what is served now, by labels; null when there are none or nobody can tell. */
+export type AskAccuracy = () => Promise<{ modelName: string; version: number; accuracy: ProductionAccuracy } | null>;
+
+export interface FeedbackMetrics {
+  countFeedback(modelVersion: string, isCorrect: boolean): void;
+  countDroppedPredictions(rows: number): void;
+  countInput(result: InputResult): void;
+  /** Says whom a scrape asks for the accuracy in production, and for what is not in Postgres yet. */
+  watchPredictions(ask: { accuracy: AskAccuracy; waiting: () => number }): void;
+}
+
+/** A scrape asks the record at most this often. */
+const askEveryMs = 10_000;
+
+/** Series about kept predictions and their labels. */
+export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
+  const registers = [registry];
+  const labels = new Counter({
+    name: 'mlops_feedback_labels_total',
+    help: 'True labels given to predictions',
+    labelNames: ['model_version', 'correct'],
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'mlops_predictions_log_dropped_total',
+    help: 'Predictions that were answered and not kept, because neither Postgres nor the disk took them',
+    registers,
+  });
+  const inputs = new Counter({
+    name: 'mlops_prediction_inputs_total',
+    help: 'Pictures of predictions that the policy wanted kept, by what became of them',
+    labelNames: ['result'],
+    registers,
+  });
+  for (const result of inputResults) inputs.inc({ result }, 0);
+  return {
+    countInput: (result) => inputs.inc({ result }),
+    countFeedback: (modelVersion, isCorrect) => labels.inc({ model_version: modelVersion, correct: String(isCorrect) }),
+    countDroppedPredictions: (rows) => dropped.inc(rows),
+    watchPredictions({ accuracy, waiting }) {
+      watchAccuracy(registry, accuracy);
+      new Gauge({
+        name: 'mlops_predictions_log_waiting',
+        help: 'Predictions that are not in Postgres yet',
+        registers,
+        collect() {
+          this.set(waiting());
+        },
+      });
+    },
+  };
+}
+
+function watchAccuracy(registry: Registry, ask: AskAccuracy): void {
+  let askedAt = -Infinity;
+  new Gauge({
+    name: 'mlops_production_accuracy_ratio',
+    help: 'Share of labelled predictions of the served version that were right',
+    labelNames: ['model_name', 'model_version'],
+    registers: [registry],
+    async collect() {
+      if (performance.now() - askedAt < askEveryMs) return;
+      askedAt = performance.now();
+      // A record that is away must not fail the scrape that tells about it.
+      const asked = await ask().catch(() => null);
+      this.reset();
+      if (!asked || asked.accuracy.accuracy === null) return;
+      this.set({ model_name: asked.modelName, model_version: String(asked.version) }, asked.accuracy.accuracy);
+    },
+  });
+}

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { pageOf } from '../../contracts/http.js';
+import {
+  predictionDetailViewSchema,
+  predictionQuery,
+  storedPredictionViewSchema,
+} from '../../contracts/predictions/http-predictions.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { findPrediction } from './find-prediction.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { feedbackView, keptInputView, storedPredictionView } from './prediction-view.js';
+
+type Needed = Pick<
+  ApiDependencies,
+  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'inputs' | 'objects' | 'settings'
+>;
+
+const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
+
+const idParams = z.object({ id: z.uuid().toLowerCase() });
+
+/** What was predicted. */
+export function predictionHistoryRoutes(deps: Needed): Route[] {
+  return [listRoute(deps), detailRoute(deps), inputRoute(deps)];
+}
+
+function listRoute({ predictions }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions',
+    operationId: 'listPredictions',
+    summary: 'Predictions, newest first',
+    tag: 'predictions',
+    query: pageQuery.extend(predictionQuery.shape),
+    success: json(pageOf(storedPredictionViewSchema), 'A page of predictions'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit, page_token, model, label, has_feedback, ...same } }) {
+      const filters = { modelName: model, predicted: label, hasFeedback: has_feedback, ...same };
+      const page = await predictions.list({ limit, pageToken: page_token ?? null, ...filters });
+      return { body: { items: page.items.map(storedPredictionView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function detailRoute(deps: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}',
+    operationId: 'getPrediction',
+    summary: 'A prediction and every label it was given',
+    tag: 'predictions',
+    params: idParams,
+    success: json(predictionDetailViewSchema, 'The prediction'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params }) {
+      const prediction = await findPrediction(deps, params.id);
+      const [history, input] = await Promise.all([
+        deps.feedback.history(prediction.id),
+        deps.inputs.get(prediction.id),
+      ]);
+      return {
+        body: {
+          ...storedPredictionView(prediction),
+          feedback: history.map(feedbackView),
+          input: input && keptInputView(input),
+        },
+      };
+    },
+  });
+}
+
+function inputRoute({ inputs, objects }: Needed): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/predictions/{id}/input',
+    operationId: 'getPredictionInput',
+    summary: 'The picture that was sent, while it is kept',
+    tag: 'predictions',
+    params: idParams,
+    success: {
+      ...text('image/jpeg', 'The picture without what its file told besides it'),
+      otherContents: imageContents,
+    },
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { id }, response }) {
+      const input = await inputs.get(id);
+      if (!input) {
+        throw new PerennialError(
+          'not_found',
+          `No picture of prediction ${id} is kept: the policy of its model did not want it, it has expired, or it was erased.`,
+        );
+      }
+      const bytes = await objects.get(input.objectKey);
+      // What somebody sent is shown as the picture it is, and as nothing else.
+      response.set({ 'Content-Type': input.contentType, 'X-Content-Type-Options': 'nosniff' });
+      response.set('Cache-Control', 'private, no-store').end(bytes);
+      return { body: '' };
+    },
+  });
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { answerSchema, approvalViewSchema, type ApprovalView } from '../../contracts/promotion/http-promotions.js';
+import { pageOf } from '../../contracts/http.js';
+import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/registry.js';
+import type { ApprovalRecord } from '../../stores/promotion/approvals.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { decisionView } from '../registry/version-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'approvals' | 'promoter'>;
+
+/** Promotions that wait for a person, and the answers to them. */
+export function approvalRoutes(dependencies: Dependencies): Route[] {
+  return [listRoute(dependencies), answerRoute(dependencies, true), answerRoute(dependencies, false)];
+}
+
+function listRoute({ approvals }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/approvals',
+    operationId: 'listApprovals',
+    summary: 'Promotions that wait or waited for a person, newest first, each with its comparison',
+    tag: 'models',
+    query: pageQuery.extend({ model: modelNameSchema.optional(), outcome: z.enum(approvalOutcomes).optional() }),
+    success: json(pageOf(approvalViewSchema), 'A page of approvals'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query: { limit, page_token: pageToken, model, outcome } }) {
+      const page = await approvals.list({
+        limit,
+        pageToken: pageToken ?? null,
+        ...(model !== undefined && { modelName: model }),
+        ...(outcome !== undefined && { outcome }),
+      });
+      return { body: { items: page.items.map(approvalView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function answerRoute({ approvals, promoter }: Dependencies, isApproved: boolean): Route {
+  const verb = isApproved ? 'approve' : 'reject';
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `/api/v1/pipelines/{run_id}/${verb}`,
+    operationId: `${verb}Pipeline`,
+    summary: isApproved ? 'Lets the promotion go on that waits in a run' : 'Ends the promotion that waits in a run',
+    tag: 'pipelines',
+    audit: isApproved ? 'approval.approved' : 'approval.rejected',
+    params: z.object({ run_id: z.string().max(200) }),
+    body: jsonBody(answerSchema, { maxBytes: 100_000 }),
+    success: json(approvalViewSchema, 'The approval with its answer'),
+    problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ params, body, request }) {
+      const approval = await approvals.latestIn(params.run_id);
+      if (!approval) {
+        throw new PerennialError(
+          'not_found',
+          `Nothing waited for approval in run ${params.run_id}; GET /api/v1/approvals lists what does.`,
+        );
+      }
+      const verdict = { by: actorOf(request), comment: body.comment ?? null };
+      await promoter.answer(approval.workflowId, isApproved, verdict);
+      return { body: approvalView((await approvals.latestIn(params.run_id)) ?? approval) };
+    },
+  });
+}
+
+function approvalView(approval: ApprovalRecord): ApprovalView {
+  return {
+    id: String(approval.id),
+    model_name: approval.modelName,
+    version: String(approval.version),
+    outcome: approval.outcome,
+    summary: approval.summary,
+    decision: approval.decision && decisionView(approval.decision),
+    requested_by: approval.requestedBy,
+    pipeline_url: `/api/v1/pipelines/${approval.pipelineRunId}`,
+    on_expiry: approval.onExpiry,
+    expires_at: approval.expiresAt,
+    decided_by: approval.decidedBy,
+    comment: approval.comment,
+    decided_at: approval.decidedAt,
+    created_at: approval.createdAt,
+  };
+}

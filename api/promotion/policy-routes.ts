@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { policyBodySchema, policyOf, policyView } from '../../contracts/promotion/http-policies.js';
+import { modelNameSchema } from '../../contracts/registry/registry.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+
+const path = '/api/v1/mlops/models/{name}/policy';
+const params = z.object({ name: modelNameSchema });
+
+/** How a model is looked after: approval, retraining, guard, retention. */
+export function policyRoutes({ policies }: Pick<ApiDependencies, 'policies'>): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path,
+      operationId: 'getModelPolicy',
+      summary: 'When a model is promoted, watched, retrained and cleaned up; defaults where nothing was set',
+      tag: 'models',
+      params,
+      success: json(policyBodySchema, 'The policy'),
+      problems: ['bad_request', 'database_unavailable'],
+      handle: async ({ params: { name } }) => ({ body: policyView(await policies.get(name)) }),
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'put',
+      path,
+      operationId: 'setModelPolicy',
+      summary: 'Sets the whole policy; what is left out takes its default',
+      tag: 'models',
+      audit: 'policy.set',
+      params,
+      body: jsonBody(policyBodySchema, { maxBytes: 100_000 }, true),
+      success: json(policyBodySchema, 'The policy as it is now'),
+      problems: ['bad_request', 'database_unavailable'],
+      async handle({ params: { name }, body, request }) {
+        await policies.set(name, policyOf(body), actorOf(request));
+        return { body: policyView(await policies.get(name)) };
+      },
+    }),
+  ];
+}

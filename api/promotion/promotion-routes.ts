@@ -1,0 +1,224 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import {
+  promoteSchema,
+  promotionUnderWaySchema,
+  promotionViewSchema,
+  rollbackSchema,
+  rollbackViewSchema,
+} from '../../contracts/promotion/http-promotions.js';
+import { acceptedSchema } from '../../contracts/http.js';
+import type { ModelPolicy } from '../../contracts/promotion/policy.js';
+import {
+  modelNameSchema,
+  versionReferenceSchema,
+  type Decision,
+  type ModelVersion,
+} from '../../contracts/registry/registry.js';
+import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { idempotencyKeyOf } from '../http/idempotency-key.js';
+import { noteChange } from '../audit/record-change.js';
+import type { StartedPromotion } from './promotion-client.js';
+import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { accepted } from '../pipelines/pipeline-routes.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  'registry' | 'policies' | 'promoter' | 'starter' | 'audit' | 'logger' | 'settings' | 'temporalUrl'
+>;
+
+const limit = { maxBytes: 100_000 };
+
+/** Changes of Production by people. */
+export function promotionRoutes(dependencies: Dependencies): Route[] {
+  return [promoteRoute(dependencies), rollbackRoute(dependencies), validateRoute(dependencies)];
+}
+
+function promoteRoute({ registry, policies, promoter, settings }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/mlops/models/promote',
+    operationId: 'promoteModelVersion',
+    summary: 'Puts a version into Production: exactly once for an Idempotency-Key, checked on every replica',
+    tag: 'models',
+    audit: 'model.promote',
+    body: jsonBody(promoteSchema, limit, true),
+    success: json(
+      z.union([promotionViewSchema, promotionUnderWaySchema]),
+      'The version serves; 202 when the promotion waits for a person or for replicas',
+    ),
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'stale_promotion',
+      'smoke_test_failed',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
+    async handle({ body, request }) {
+      const modelName = body.model_name ?? settings.modelName;
+      const { generation } = await registry.servingState(modelName);
+      const version = await registry.get(modelName, body.version);
+      const by = actorOf(request);
+      const idempotencyKey = `${modelName}/${idempotencyKeyOf(request)}`;
+      // Looked at here as well as in the transaction: what a person can put right is no run that failed.
+      await registry.requirePromotable({ modelName, version: version.version, idempotencyKey });
+      const started = await promoter.promote({
+        modelName,
+        version: version.version,
+        actor: by.name,
+        by,
+        reason: reasonOf(version, body.reason),
+        idempotencyKey,
+        decision: decisionFor(version, body.override, await policies.get(modelName)),
+        expectedGeneration: body.expected_generation ?? generation,
+      });
+      return promotionReply(version, started);
+    },
+  });
+}
+
+/** The recorded decision under the present policy. Throws `conflict` for what must not be promoted, with the way out. */
+function decisionFor(
+  { modelName, version, stage, decision }: ModelVersion,
+  override: boolean,
+  { approval }: ModelPolicy,
+): Decision | null {
+  // It was promoted under this key already: the answer is what became of that.
+  if (stage !== 'Staging') return null;
+  if (!decision) {
+    throw new PerennialError(
+      'conflict',
+      `Version ${version} of ${modelName} was never validated. Validate it first: POST /api/v1/mlops/models/${modelName}/versions/${version}/validate.`,
+    );
+  }
+  if (decision.outcome === 'refuse' && !override) {
+    throw new PerennialError(
+      'conflict',
+      `Validation refused version ${version} of ${modelName}. ${decision.summary} Send "override": true to promote it all the same.`,
+    );
+  }
+  const question = approvalQuestion(decision, approval);
+  if (question === null) return null;
+  return { ...decision, outcome: 'needs_approval', summary: `Needs approval: ${question}.` };
+}
+
+/** Whoever reads the history sees that a refusal was overridden. */
+function reasonOf({ decision }: ModelVersion, reason: string): string {
+  return decision?.outcome === 'refuse' ? `${reason} (past a refusal: ${decision.summary})` : reason;
+}
+
+function promotionReply(
+  { modelName, version }: ModelVersion,
+  { run, result, isWaiting }: StartedPromotion,
+): Reply<z.input<typeof promotionViewSchema> | z.input<typeof promotionUnderWaySchema>> {
+  const pipelineUrl = `/api/v1/pipelines/${run.runId}`;
+  const about = { model_name: modelName, version: String(version), pipeline_url: pipelineUrl };
+  if (result === null) {
+    const detail = isWaiting
+      ? `It waits for approval: POST ${pipelineUrl}/approve or /reject.`
+      : 'It goes on; the pipeline tells how it ends.';
+    return { status: 202, headers: { Location: pipelineUrl }, body: { outcome: 'waiting', detail, ...about } };
+  }
+  const { outcome, detail, formerVersion, generation, replicas } = result;
+  if (outcome === 'stale') throw new PerennialError('stale_promotion', detail);
+  if (outcome === 'rolled_back') {
+    throw new PerennialError('smoke_test_failed', `The promotion was taken back: ${detail}`);
+  }
+  const former = formerVersion === null ? null : String(formerVersion);
+  return { body: { ...about, outcome, detail, former_version: former, generation, replicas } };
+}
+
+/** How long a rollback waits for the replicas, and how often it looks. */
+const settling = { totalMs: 5_000, pollMs: 20 };
+const replicaLivesMs = 5_000;
+
+function rollbackRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/mlops/models/{name}/rollback',
+    operationId: 'rollBackModel',
+    summary: 'Puts the former version, or one that has served before, back into Production',
+    tag: 'models',
+    audit: 'model.roll_back',
+    params: z.object({ name: modelNameSchema }),
+    body: jsonBody(rollbackSchema, limit, true),
+    success: json(rollbackViewSchema, 'The version that serves again'),
+    problems: ['bad_request', 'not_found', 'conflict', 'stale_promotion', 'database_unavailable'],
+    async handle({ params: { name }, body, request }) {
+      const startedAt = performance.now();
+      const { generation } = await registry.servingState(name);
+      const moved = await registry.rollBack({
+        modelName: name,
+        version: body.version ?? null,
+        by: actorOf(request),
+        reason: body.reason,
+        idempotencyKey: `${name}/${idempotencyKeyOf(request)}`,
+        expectedGeneration: body.expected_generation ?? generation,
+      });
+      const replicas = await settled(registry, name, moved.generation, startedAt + settling.totalMs);
+      return {
+        body: {
+          model_name: name,
+          version: String(moved.version),
+          former_version: String(moved.formerVersion),
+          generation: moved.generation,
+          replicas,
+          duration_ms: Math.round(performance.now() - startedAt),
+          repeated: moved.repeated,
+        },
+      };
+    },
+  });
+}
+
+/** Waits until every live replica serves the generation, or the deadline. */
+async function settled(
+  registry: Dependencies['registry'],
+  modelName: string,
+  generation: number,
+  deadline: number,
+): Promise<{ url: string; serves: boolean }[]> {
+  for (;;) {
+    const live = await registry.liveReplicas(modelName, replicaLivesMs);
+    const replicas = live.map(({ url, generation: reached, error }) => ({
+      url,
+      serves: reached >= generation && error === null,
+    }));
+    if (replicas.every(({ serves }) => serves) || performance.now() > deadline) return replicas;
+    await sleep(settling.pollMs);
+  }
+}
+
+function validateRoute(dependencies: Dependencies): Route {
+  const { registry, starter, temporalUrl } = dependencies;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/mlops/models/{name}/versions/{version}/validate',
+    operationId: 'validateModelVersion',
+    summary: 'Lets the promotion gate decide on a version again, against what is in Production now',
+    tag: 'models',
+    audit: 'version.validate',
+    params: z.object({ name: modelNameSchema, version: versionReferenceSchema }),
+    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+    problems: ['bad_request', 'not_found', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ params: { name, version: reference }, request }) {
+      const { version } = await registry.resolve(name, reference);
+      const run = await starter.startValidation({ modelName: name, version });
+      await noteChange(dependencies, {
+        by: actorOf(request),
+        action: 'version.validate',
+        subject: `models/${name}/versions/${version}`,
+        after: { workflow_id: run.workflowId, run_id: run.runId, joined: run.joined },
+      });
+      return accepted(run, temporalUrl);
+    },
+  });
+}

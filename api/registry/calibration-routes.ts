@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { bundleFiles, calibrationSchema, quantizationSchema } from '../../contracts/registry/bundle.js';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { calibrationViewSchema } from '../../contracts/registry/http-calibration.js';
+import { versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
+import { chooseAbstention } from '../../domain/predictions/abstention.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { calibrationView } from './calibration-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'registry' | 'objects' | 'policies'>;
+
+const path = '/api/v1/mlops/models/{name}/versions/{version}/calibration';
+const params = z.object({ name: nameSchema, version: versionReferenceSchema });
+
+/** What the confidence of a version means. */
+export function calibrationRoutes(dependencies: Dependencies): Route[] {
+  return [reportRoute(dependencies), diagramRoute(dependencies)];
+}
+
+function reportRoute({ registry, objects, policies }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path,
+    operationId: 'getModelVersionCalibration',
+    summary: 'How far the confidence of a version can be trusted, and when it abstains',
+    tag: 'models',
+    params,
+    success: json(calibrationViewSchema, 'Reliability, risk by confidence, and what the present policy makes of it'),
+    problems: ['bad_request', 'not_found', 'bundle_invalid', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { name, version: reference } }) {
+      const version = await registry.resolve(name, reference);
+      const calibration = await readJson(objects, version, bundleFiles.calibration, calibrationSchema);
+      if (!calibration) throw saysNothing(version);
+      const quantization = await readJson(objects, version, bundleFiles.quantization, quantizationSchema);
+      const { serving } = await policies.get(name);
+      return {
+        body: calibrationView(version, calibration, {
+          quantization,
+          abstention: chooseAbstention(calibration.riskCurve, serving.targetRisk),
+        }),
+        headers: { 'Cache-Control': 'no-cache' },
+      };
+    },
+  });
+}
+
+function diagramRoute({ registry, objects }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${path}/reliability.svg`,
+    operationId: 'getReliabilityDiagram',
+    summary: 'How often answers of each confidence are right, drawn',
+    tag: 'models',
+    params,
+    success: text('image/svg+xml', 'The reliability diagram of its bundle'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params: { name, version: reference } }) {
+      const version = await registry.resolve(name, reference);
+      const drawn = await readFile(objects, version, bundleFiles.reliability);
+      if (!drawn) throw saysNothing(version);
+      const headers = {
+        ETag: `"${version.bundleSha256.slice(0, 32)}"`,
+        'Cache-Control': 'no-cache',
+        'Content-Type': 'image/svg+xml; charset=utf-8',
+      };
+      return { body: Buffer.from(drawn).toString('utf8'), headers };
+    },
+  });
+}
+
+/** A file of a version's bundle; null when the bundle has none of that name. */
+async function readFile(
+  objects: Dependencies['objects'],
+  { bundleKey }: ModelVersion,
+  name: string,
+): Promise<Uint8Array | null> {
+  try {
+    return await objects.get(`${bundleKey}/${name}`);
+  } catch (error) {
+    if (errorCodeOf(error) === 'not_found') return null;
+    throw error;
+  }
+}
+
+/** The content of a JSON file of a version's bundle; null when the bundle has none of that name. Throws `bundle_invalid`. */
+async function readJson<T>(
+  objects: Dependencies['objects'],
+  version: ModelVersion,
+  name: string,
+  schema: z.ZodType<T>,
+): Promise<T | null> {
+  const bytes = await readFile(objects, version, name);
+  if (!bytes) return null;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (cause) {
+    throw new PerennialError(
+      'bundle_invalid',
+      `${name} of the bundle of version ${version.version} of ${version.modelName} is damaged in the object store: it cannot be read as what training wrote. Put ${version.bundleKey}/${name} back from a copy, or train a new model.`,
+      { cause, details: { file: name } },
+    );
+  }
+}
+
+function saysNothing({ modelName, version }: ModelVersion): PerennialError {
+  return new PerennialError(
+    'not_found',
+    `The bundle of version ${version} of ${modelName} says nothing about its confidence: it comes from elsewhere or from an earlier release, or is gone from the object store. Versions that are trained now say it.`,
+  );
+}

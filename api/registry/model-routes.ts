@@ -1,0 +1,170 @@
+import { z } from 'zod';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+import {
+  aliasViewSchema,
+  modelSummaryViewSchema,
+  productionMoveViewSchema,
+  setAliasSchema,
+  versionComparisonSchema,
+} from '../../contracts/registry/http-models.js';
+import { pageOf } from '../../contracts/http.js';
+import { aliasSchema, computedAliases, versionReferenceSchema } from '../../contracts/registry/registry.js';
+import { compareVersions } from '../../domain/registry/compare-versions.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { aliasView, modelSummaryView, productionMoveView, versionComparisonView } from './model-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'registry'>;
+
+const modelParams = z.object({ name: nameSchema });
+
+/** Models as a whole: what there is, aliases, versions side by side, what was in Production when. */
+export function modelRegistryRoutes(dependencies: Dependencies): Route[] {
+  return [
+    listRoute(dependencies),
+    compareRoute(dependencies),
+    historyRoute(dependencies),
+    listAliasesRoute(dependencies),
+    setAliasRoute(dependencies),
+    deleteAliasRoute(dependencies),
+  ];
+}
+
+function listRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models',
+    operationId: 'listModels',
+    summary: 'Models by name, with what is in Production',
+    tag: 'models',
+    query: pageQuery,
+    success: json(pageOf(modelSummaryViewSchema), 'A page of models'),
+    problems: ['bad_request', 'database_unavailable'],
+    async handle({ query }) {
+      const page = await registry.summaries({ limit: query.limit, pageToken: query.page_token ?? null });
+      return { body: { items: page.items.map(modelSummaryView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+const comparedVersions = z
+  .string()
+  .max(1000)
+  .transform((list) => [...new Set(list.split(',').map((reference) => reference.trim()))])
+  .pipe(z.array(versionReferenceSchema).min(2, 'name at least two versions').max(10, 'at most ten versions'));
+
+function compareRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}/compare',
+    operationId: 'compareModelVersions',
+    summary: 'Versions side by side: measures, classes, differences, and whether the test images are the same',
+    tag: 'models',
+    params: modelParams,
+    query: z.object({ versions: comparedVersions.describe('two to ten, as in `1,2` or `@production,7`') }),
+    success: json(versionComparisonSchema, 'The comparison; differences are to the first version'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params, query }) {
+      const versions = await Promise.all(query.versions.map((reference) => registry.resolve(params.name, reference)));
+      return { body: versionComparisonView(params.name, versions, compareVersions(versions)) };
+    },
+  });
+}
+
+function historyRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}/history',
+    operationId: 'getProductionHistory',
+    summary: 'What was in Production when, by whom, why, and instead of what',
+    tag: 'models',
+    params: modelParams,
+    query: pageQuery.extend({
+      at: z.iso.datetime({ offset: true }).optional().describe('only what was in Production at that time'),
+    }),
+    success: json(
+      pageOf(productionMoveViewSchema),
+      'Changes of Production, newest first; with `at` the one in force then, or none',
+    ),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params, query: { at, limit, page_token: pageToken } }) {
+      if (at !== undefined) {
+        const move = await registry.productionAt(params.name, new Date(at));
+        return { body: { items: move ? [productionMoveView(move)] : [], next_page_token: null } };
+      }
+      const page = await registry.productionMoves(params.name, { limit, pageToken: pageToken ?? null });
+      return { body: { items: page.items.map(productionMoveView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function listAliasesRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}/aliases',
+    operationId: 'listModelAliases',
+    summary: 'Names that point at versions',
+    tag: 'models',
+    params: modelParams,
+    success: json(z.object({ items: z.array(aliasViewSchema) }), 'All aliases by name'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    handle: async ({ params }) => ({ body: { items: (await registry.aliases(params.name)).map(aliasView) } }),
+  });
+}
+
+const aliasPath = '/api/v1/mlops/models/{name}/aliases/{alias}';
+const aliasParams = z.object({ name: nameSchema, alias: aliasSchema });
+
+function setAliasRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'put',
+    path: aliasPath,
+    operationId: 'setModelAlias',
+    summary: 'Points an alias at a version, wherever it pointed before',
+    tag: 'models',
+    audit: 'alias.set',
+    params: aliasParams,
+    body: jsonBody(setAliasSchema, { maxBytes: 10_000 }, true),
+    success: json(aliasViewSchema, 'The alias as it is now'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params: { name, alias }, body, request }) {
+      refuseComputed(alias);
+      return { body: aliasView(await registry.setAlias(name, alias, body.version, actorOf(request))) };
+    },
+  });
+}
+
+function deleteAliasRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'delete',
+    path: aliasPath,
+    operationId: 'deleteModelAlias',
+    summary: 'Takes an alias away from the version it points at',
+    tag: 'models',
+    audit: 'alias.delete',
+    params: aliasParams,
+    success: json(aliasViewSchema, 'The alias as it was'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params: { name, alias }, request }) {
+      refuseComputed(alias);
+      return { body: aliasView(await registry.deleteAlias(name, alias, actorOf(request))) };
+    },
+  });
+}
+
+function refuseComputed(alias: string): void {
+  if (!computedAliases.some((computed) => computed === alias)) return;
+  throw new PerennialError(
+    'bad_request',
+    `The alias ${alias} follows the record by itself: a promotion moves production, a registration latest. Choose another name.`,
+  );
+}

@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { importFieldsSchema, importFormViewSchema, registerRunSchema } from '../../contracts/registry/http-import.js';
+import { modelVersionViewSchema } from '../../contracts/http-records.js';
+import { acceptedSchema } from '../../contracts/http.js';
+import { maxImportBytes, maxImportFiles, type ImportForm, type ImportOrder } from '../../contracts/registry/import.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { discardModelUpload, keepModelUpload, type ModelUpload } from './store-model-upload.js';
+import type { ReceivedFile } from '../datasets/store-upload.js';
+import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
+import type { StartedRun } from '../workflows/pipeline-starter.js';
+import { faultsOf, invalidRequest } from '../http/problems.js';
+import { defineRoute, formOrJsonBody, json, nothing, type Route } from '../http/route.js';
+import { modelVersionView } from './version-view.js';
+import { accepted } from '../pipelines/pipeline-routes.js';
+
+type Dependencies = Pick<
+  ApiDependencies,
+  'registry' | 'runs' | 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'
+>;
+
+/** Models into the registry: from a run that has ended, or from files that were made elsewhere. */
+export function registerRoutes(dependencies: Dependencies): Route[] {
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: '/api/v1/mlops/models/register',
+      operationId: 'registerModel',
+      summary: 'Register a finished run, or an uploaded ONNX or TF.js model after checking and measuring it',
+      tag: 'models',
+      audit: 'version.register',
+      body: formOrJsonBody(importFormViewSchema, registerRunSchema, { maxBytes: maxImportBytes }),
+      success: {
+        ...json(
+          z.union([modelVersionViewSchema, acceptedSchema]),
+          'The version of the run; 202 with the import that was started when files were sent',
+        ),
+        otherStatuses: [202],
+      },
+      problems: [
+        'bad_request',
+        'no_file',
+        'not_found',
+        'conflict',
+        'too_large',
+        'unsupported_type',
+        'temporal_unavailable',
+        'object_store_unavailable',
+        'object_store_refused',
+        'database_unavailable',
+      ],
+      async handle({ body, request, response }) {
+        if (body) return { body: modelVersionView(await registerRun(dependencies, body, request)) };
+        const run = await registerFiles(dependencies, request, response);
+        return { ...accepted(run, dependencies.temporalUrl), status: 202 };
+      },
+    }),
+  ];
+}
+
+/** The version a run has made, with what is said about it now. Throws `not_found`, `conflict`. */
+async function registerRun(
+  { registry, runs }: Dependencies,
+  body: z.output<typeof registerRunSchema>,
+  request: Request,
+): Promise<ModelVersion> {
+  const { run_id: runId, model_name: modelName, description, tags, semantic_version: semanticVersion } = body;
+  const made = await registry.ofRun(runId);
+  if (made === null) throw unregistered(runId, await runs.get(runId));
+  if (modelName !== undefined && modelName !== made.modelName) {
+    throw new PerennialError(
+      'conflict',
+      `Run ${runId} trained ${made.modelName}, so it is no version of ${modelName}.`,
+    );
+  }
+  const change = { description, tags, semanticVersion };
+  // Also when nothing is said: an edit finds out whether the version was deleted.
+  return registry.edit(made.modelName, made.version, change, { by: actorOf(request), ifRevision: null });
+}
+
+function unregistered(runId: string, run: Awaited<ReturnType<Dependencies['runs']['get']>>): PerennialError {
+  switch (run?.status) {
+    case undefined:
+      return new PerennialError('not_found', `There is no run ${runId}; GET /api/v1/experiments lists what ran.`);
+    case 'running':
+      return new PerennialError('conflict', `Run ${runId} is under way. It is registered by itself when it ends well.`);
+    case 'failed':
+    case 'cancelled':
+      return new PerennialError(
+        'conflict',
+        `Run ${runId} has ${run.status} and left no model (${run.error?.message ?? 'no reason was kept'}). Train again: POST /api/v1/pipelines/retraining.`,
+      );
+    case 'completed':
+      return new PerennialError(
+        'conflict',
+        `Run ${runId} was a trial and kept no model. Train with its hyper-parameters: POST /api/v1/pipelines/retraining.`,
+      );
+  }
+}
+
+async function registerFiles(dependencies: Dependencies, request: Request, response: Response): Promise<StartedRun> {
+  const { settings, starter } = dependencies;
+  const folder = join(settings.uploadFolder, randomUUID());
+  try {
+    const files = await receiveFiles(request, response, folder);
+    const format = formatOf(files);
+    const upload = { form: readForm(request.body, settings.datasetName), format, files, by: actorOf(request), folder };
+    // Found out before anything is stored: a start that may have happened keeps its files.
+    await starter.reach();
+    return await startImport(dependencies, upload);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function startImport(dependencies: Dependencies, upload: ModelUpload): Promise<StartedRun> {
+  const input = await keepModelUpload(dependencies, upload);
+  const discard = (): Promise<void> => discardModelUpload(dependencies, input.uploadId, upload.files.length);
+  try {
+    const run = await dependencies.starter.startImport(input);
+    // The run under way has the same files of its own.
+    if (run.joined) await discard();
+    return run;
+  } catch (error) {
+    if (errorCodeOf(error) !== 'temporal_unavailable') await discard();
+    throw error;
+  }
+}
+
+async function receiveFiles(request: Request, response: Response, folder: string): Promise<ReceivedFile[]> {
+  const limits = {
+    fileSize: maxImportBytes,
+    files: maxImportFiles,
+    fields: 20,
+    fieldSize: 500_000,
+    parts: maxImportFiles + 20,
+  };
+  const options = { maxBytes: maxImportBytes, storage: storeIn(folder), limits };
+  await receiveForm(request, response, options, (upload) => upload.array('files', maxImportFiles));
+  const files = receivedFilesSchema.parse(request.files ?? []);
+  if (files.length > 0) return files;
+  throw new PerennialError(
+    'no_file',
+    'Send the model as multipart/form-data in the field “files”, or {"run_id"} as JSON to register a run.',
+  );
+}
+
+const weightFile = /^(group\d+-shard\d+of\d+|[\w-][\w.-]*\.bin)$/;
+
+/** What the files are by their names. Throws `unsupported_type`, `bad_request`. */
+function formatOf(files: readonly ReceivedFile[]): ImportOrder['format'] {
+  const names = files.map(({ name }) => name);
+  const [first = ''] = names;
+  if (new Set(names).size < names.length) throw new PerennialError('bad_request', 'Two files have the same name.');
+  if (names.length === 1 && /\.onnx$/i.test(first)) return 'onnx';
+  const other = names.find((name) => name !== 'model.json' && !weightFile.test(name));
+  if (other === undefined && names.includes('model.json')) return 'tfjs';
+  if (other === undefined) {
+    throw new PerennialError('bad_request', 'There are weight files without their model.json. Send it with them.');
+  }
+  throw new PerennialError(
+    'unsupported_type',
+    `${other.slice(0, 100)} is not taken${names.length > 1 ? ' together with other files' : ''}. Send one .onnx file, or model.json with its .bin files, not in an archive.`,
+  );
+}
+
+function readForm(body: unknown, ownDataset: string): ImportForm {
+  const parsed = importFieldsSchema.safeParse({ ...z.record(z.string(), z.unknown()).catch({}).parse(body) });
+  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#'));
+  const { model_name, dataset, preprocessing, tags, licence, semantic_version, ...same } = parsed.data;
+  return {
+    ...same,
+    modelName: model_name,
+    dataset: dataset ?? ownDataset,
+    scaling: preprocessing ?? null,
+    tags: tags ?? {},
+    licence: licence ?? null,
+    semanticVersion: semantic_version ?? null,
+  };
+}

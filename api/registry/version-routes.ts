@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import { bundleFiles } from '../../contracts/registry/bundle.js';
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { changeStageSchema, deletedVersionSchema, editVersionSchema } from '../../contracts/registry/http-models.js';
+import { modelVersionViewSchema } from '../../contracts/http-records.js';
+import { pageOf } from '../../contracts/http.js';
+import { stageSchema, versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
+import { deleteVersion } from '../../stores/registry/delete-version.js';
+import { actorOf } from '../access/actor.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { pageQuery } from '../http/page-query.js';
+import { allowedRevisions, revisionTag } from './version-etag.js';
+import { defineRoute, json, jsonBody, nothing, text, type Reply, type Route } from '../http/route.js';
+import { modelVersionView } from './version-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'registry' | 'objects'>;
+
+const versionPath = '/api/v1/mlops/models/{name}/versions/{version}';
+const versionParams = z.object({ name: nameSchema, version: versionReferenceSchema });
+const bodyLimit = { maxBytes: 100_000 };
+
+/** Versions of models: what they are, and what people change of them. */
+export function modelVersionRoutes(dependencies: Dependencies): Route[] {
+  return [
+    listRoute(dependencies),
+    getRoute(dependencies),
+    editRoute(dependencies),
+    stageRoute(dependencies),
+    deleteRoute(dependencies),
+    modelCardRoute(dependencies),
+  ];
+}
+
+/** A tag's key, or key and value: keys hold no colon. */
+const tagFilterSchema = z
+  .string()
+  .max(1200)
+  .regex(/^[\w./-]{1,100}(:|$)/, 'a key, or key:value')
+  .transform((filter) => {
+    const colon = filter.indexOf(':');
+    return colon < 0 ? { key: filter, value: null } : { key: filter.slice(0, colon), value: filter.slice(colon + 1) };
+  });
+
+function listRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}/versions',
+    operationId: 'listModelVersions',
+    summary: 'Versions of a model, newest first',
+    tag: 'models',
+    params: z.object({ name: nameSchema }),
+    query: pageQuery.extend({
+      stage: stageSchema.optional(),
+      tag: tagFilterSchema.optional().describe('`key` or `key:value`'),
+    }),
+    success: json(pageOf(modelVersionViewSchema), 'A page of versions with stage, metrics and decision'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    async handle({ params, query: { limit, page_token: pageToken, stage, tag } }) {
+      const page = await registry.list(params.name, { limit, pageToken: pageToken ?? null, stage, tag });
+      return { body: { items: page.items.map(modelVersionView), next_page_token: page.nextPageToken } };
+    },
+  });
+}
+
+function getRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: versionPath,
+    operationId: 'getModelVersion',
+    summary: 'A version, by its number or as @alias',
+    tag: 'models',
+    params: versionParams,
+    success: json(modelVersionViewSchema, 'The version; its ETag goes into If-Match'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    handle: async ({ params }) => withTag(await registry.resolve(params.name, params.version)),
+  });
+}
+
+function editRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'patch',
+    path: versionPath,
+    operationId: 'editModelVersion',
+    summary: 'Changes description, tags or semantic version; with If-Match only what you have read',
+    tag: 'models',
+    audit: 'version.edit',
+    params: versionParams,
+    body: jsonBody(editVersionSchema, bodyLimit, true),
+    success: json(modelVersionViewSchema, 'The version as it is now'),
+    problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
+    async handle({ params, body: { description, tags, semantic_version: semanticVersion }, request }) {
+      const { version } = await registry.resolve(params.name, params.version);
+      const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
+      return withTag(await registry.edit(params.name, version, { description, tags, semanticVersion }, context));
+    },
+  });
+}
+
+function stageRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${versionPath}/stage`,
+    operationId: 'changeModelVersionStage',
+    summary: 'Moves a version to None, Staging or Archived; from Archived to Staging makes it promotable again',
+    tag: 'models',
+    audit: 'version.stage',
+    params: versionParams,
+    body: jsonBody(changeStageSchema, bodyLimit, true),
+    success: json(modelVersionViewSchema, 'The version as it is now'),
+    problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
+    async handle({ params, body: { stage, reason }, request }) {
+      if (stage === 'Production') {
+        throw new PerennialError(
+          'bad_request',
+          'A version goes to Production by promotion, which checks it: POST /api/v1/mlops/models/promote.',
+        );
+      }
+      const { version } = await registry.resolve(params.name, params.version);
+      const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
+      return withTag(await registry.setStage(params.name, version, { stage, reason }, context));
+    },
+  });
+}
+
+function deleteRoute(dependencies: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'delete',
+    path: versionPath,
+    operationId: 'deleteModelVersion',
+    summary: 'Deletes a version that nothing refers to, with its bundle',
+    tag: 'models',
+    audit: 'version.delete',
+    params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
+    query: z.object({ reason: z.string().trim().min(1).max(1000).default('no reason given') }),
+    success: json(deletedVersionSchema, 'Who deleted it and when'),
+    problems: [
+      'bad_request',
+      'not_found',
+      'referenced',
+      'precondition_failed',
+      'database_unavailable',
+      'object_store_unavailable',
+    ],
+    async handle({ params: { name: modelName, version }, query: { reason }, request }) {
+      const ifRevision = allowedRevisions(request, version);
+      const deletion = { modelName, version, by: actorOf(request), reason, ifRevision };
+      const { deletedAt, deletedBy } = await deleteVersion(dependencies, deletion);
+      return {
+        body: { model_name: modelName, version: String(version), deleted_at: deletedAt, deleted_by: deletedBy },
+      };
+    },
+  });
+}
+
+function modelCardRoute({ registry, objects }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'get',
+    path: `${versionPath}/model-card`,
+    operationId: 'getModelCard',
+    summary: 'What a version is made of, how good it is, where that ends, and under which licences',
+    tag: 'models',
+    params: versionParams,
+    success: text('text/markdown', 'The model card of its bundle'),
+    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    async handle({ params }) {
+      const version = await registry.resolve(params.name, params.version);
+      const card = await objects.get(`${version.bundleKey}/${bundleFiles.modelCard}`).catch((error: unknown) => {
+        throw errorCodeOf(error) === 'not_found' ? hasNoCard(version) : error;
+      });
+      const headers = {
+        ETag: `"${version.bundleSha256.slice(0, 32)}"`,
+        'Content-Type': 'text/markdown; charset=utf-8',
+      };
+      return { body: Buffer.from(card).toString('utf8'), headers };
+    },
+  });
+}
+
+function hasNoCard({ modelName, version }: ModelVersion): PerennialError {
+  return new PerennialError(
+    'not_found',
+    `The bundle of version ${version} of ${modelName} holds no model card, or is gone from the object store.`,
+  );
+}
+
+function withTag(version: ModelVersion): Reply<z.input<typeof modelVersionViewSchema>> {
+  return { body: modelVersionView(version), headers: { ETag: revisionTag(version), 'Cache-Control': 'no-cache' } };
+}

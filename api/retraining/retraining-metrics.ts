@@ -1,0 +1,126 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { promotionOutcomes } from '../../contracts/workflows/runs.js';
+import { skipReasons } from '../../contracts/retraining/retraining.js';
+import type { ProductionHistory } from '../../stores/registry/history.js';
+import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
+import type { Schedules } from './schedules/schedules.js';
+
+/** Figures are read again for a scrape when they are older than this. */
+const freshMs = 5_000;
+/** A scrape waits no longer for figures; it then shows the former ones. */
+const patienceMs = 1_000;
+
+/** What retrainings came to, counted from the record, so that every replica says the same. */
+export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>): (registry: Registry) => void {
+  return (registry) => {
+    const read = remembering(() => decisions.counts());
+    const registers = [registry];
+    new Counter({
+      name: 'retraining_runs_total',
+      help: 'Retrainings that ended, by what they came to',
+      labelNames: ['outcome'],
+      registers,
+      async collect() {
+        const counts = await read();
+        this.reset();
+        for (const outcome of [...promotionOutcomes, 'failed', 'cancelled']) this.inc({ outcome }, 0);
+        for (const [outcome, total] of Object.entries(counts?.runs ?? {})) this.inc({ outcome }, total);
+      },
+    });
+    new Counter({
+      name: 'mlops_retraining_skipped_total',
+      help: 'Requests to retrain that were skipped, by reason',
+      labelNames: ['reason'],
+      registers,
+      async collect() {
+        const counts = await read();
+        this.reset();
+        for (const reason of skipReasons) this.inc({ reason }, counts?.skipped[reason] ?? 0);
+      },
+    });
+  };
+}
+
+/** How Production changed, and when a training last went well, counted from the record. */
+export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (registry: Registry) => void {
+  return (registry) => {
+    const read = remembering(() => history.totals());
+    const registers = [registry];
+    new Counter({
+      name: 'mlops_promotions_total',
+      help: 'Changes of Production: promotions, and versions that were rolled back',
+      labelNames: ['result'],
+      registers,
+      async collect() {
+        const totals = await read();
+        this.reset();
+        this.inc({ result: 'promoted' }, totals?.promotions ?? 0);
+        this.inc({ result: 'rolled_back' }, totals?.rollbacks ?? 0);
+      },
+    });
+    new Gauge({
+      name: 'mlops_training_last_success_timestamp_seconds',
+      help: 'When a training last ended in a model version; 0 before the first',
+      registers,
+      async collect() {
+        const at = (await read())?.lastTrainedAt;
+        this.set(at === undefined || at === null ? 0 : Date.parse(at) / 1000);
+      },
+    });
+  };
+}
+
+/** What schedules left out, and which of them rest, as Temporal tells. */
+export function scheduleSeries(schedules: Pick<Schedules, 'list'>): (registry: Registry) => void {
+  return (registry) => {
+    const read = remembering(() => schedules.list());
+    const registers = [registry];
+    new Counter({
+      name: 'mlops_schedule_skipped_total',
+      help: 'Due runs of schedules that were left out',
+      labelNames: ['schedule', 'reason'],
+      registers,
+      async collect() {
+        const states = await read();
+        this.reset();
+        for (const { id, skippedOverlap, missedCatchUp } of states ?? []) {
+          this.inc({ schedule: id, reason: 'overlap' }, skippedOverlap);
+          this.inc({ schedule: id, reason: 'missed' }, missedCatchUp);
+        }
+      },
+    });
+    new Gauge({
+      name: 'mlops_schedule_paused',
+      help: '1 while a schedule is paused',
+      labelNames: ['schedule'],
+      registers,
+      async collect() {
+        const states = await read();
+        this.reset();
+        for (const { id, isPaused } of states ?? []) this.set({ schedule: id }, isPaused ? 1 : 0);
+      },
+    });
+  };
+}
+
+/** Reads at most once at a time and every few seconds. While reading fails or takes long, the last answer holds. */
+function remembering<T>(read: () => Promise<T>): () => Promise<T | null> {
+  let last: T | null = null;
+  let readAt = -Infinity;
+  let reading: Promise<void> | null = null;
+  const readAgain = async (): Promise<void> => {
+    try {
+      last = await read();
+    } catch {
+      // The requests that need Postgres or Temporal say that it is away; the figures stay as they were.
+    }
+    readAt = performance.now();
+    reading = null;
+  };
+  return async () => {
+    if (performance.now() - readAt < freshMs) return last;
+    reading ??= readAgain();
+    await Promise.race([reading, new Promise((resolve) => setTimeout(resolve, patienceMs).unref())]);
+    return last;
+  };
+}

@@ -1,0 +1,102 @@
+import type { Actor } from '../../contracts/audit/audit.js';
+import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { retrainingWorkflowId } from '../../contracts/names.js';
+import type { RetrainingInput } from '../../contracts/workflows/runs.js';
+import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
+import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
+import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
+import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
+import type { RetrainingFactStore } from '../../stores/retraining/retraining-facts.js';
+import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.js';
+
+export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId' | 'source'> {
+  dataset: string | null;
+  /** Null means those of the model in Production. */
+  hyperparameters: Hyperparameters | null;
+  /** Whether it is started whatever the checks say. */
+  force: boolean;
+  by: Actor;
+}
+
+/** Retrainings that people ask for: decided and kept as those of the schedules are. */
+export interface Retrainer {
+  /** What continuous training would decide now. Writes nothing. Throws `not_found` for a model nobody knows. */
+  check(modelName: string): Promise<{
+    modelName: string;
+    dataset: string;
+    verdict: RetrainingVerdict;
+    metrics: RetrainingMetrics;
+  }>;
+  /**
+   * Starts a retraining or joins the one under way. An order that is repeated gets its run. Throws
+   * `temporal_unavailable`, and `conflict` when it is not to be forced and was skipped.
+   */
+  order(order: RetrainingOrder): Promise<{ run: StartedRun; decision: RetrainingDecision }>;
+  /** Throws `not_found` for a model that has no version and is not the configured one. */
+  checkKnown(modelName: string): Promise<void>;
+}
+
+export interface RetrainerOptions {
+  decisions: RetrainingDecisions;
+  facts: RetrainingFactStore;
+  starter: Pick<PipelineStarter, 'reach' | 'startRetraining'>;
+  /** Model and dataset of the configuration. */
+  modelName: string;
+  datasetName: string;
+}
+
+export function createRetrainer(options: RetrainerOptions): Retrainer {
+  const { decisions, facts, datasetName } = options;
+  const checkKnown = async (modelName: string): Promise<void> => {
+    if (modelName === options.modelName || (await facts.isKnown(modelName))) return;
+    throw new PerennialError('not_found', `There is no model ${modelName}. It begins with its first training.`);
+  };
+  return {
+    checkKnown,
+    async check(modelName) {
+      await checkKnown(modelName);
+      const found = await facts.read({ modelName, dataset: null, fallback: datasetName });
+      const standing = await decisions.standing(modelName);
+      const verdict = decideRetraining({ kind: 'continuous_training', trigger: 'schedule', facts: found, standing });
+      return { modelName, dataset: found.dataset, verdict, metrics: metricsOf(found) };
+    },
+    order: (order) => carryOut(options, order),
+  };
+}
+
+async function carryOut(
+  { decisions, facts, starter, datasetName }: RetrainerOptions,
+  order: RetrainingOrder,
+): Promise<{ run: StartedRun; decision: RetrainingDecision }> {
+  await starter.reach();
+  const { modelName, requestId, trigger, by } = order;
+  const kind = order.force ? 'manual' : 'continuous_training';
+  const found = await facts.read({ modelName, dataset: order.dataset, fallback: datasetName });
+  const decision = await decisions.decide(
+    { requestId, modelName, dataset: found.dataset, kind, by, scheduledFor: null, metrics: metricsOf(found) },
+    (standing) => decideRetraining({ kind, trigger, facts: found, standing }),
+  );
+  if (decision.decision === 'skip') {
+    throw new PerennialError('conflict', `${decision.reason} Send force: true to retrain all the same.`);
+  }
+  if (decision.runId !== null) {
+    return { run: { workflowId: retrainingWorkflowId(modelName), runId: decision.runId, joined: true }, decision };
+  }
+  const hyperparameters = order.hyperparameters ?? found.production?.hyperparameters ?? hyperparametersSchema.parse({});
+  const { dataset } = decision;
+  try {
+    const run = await starter.startRetraining({
+      modelName,
+      dataset,
+      trigger,
+      requestId,
+      source: order.source,
+      hyperparameters,
+    });
+    await decisions.started(requestId, run);
+    return { run, decision };
+  } catch (error) {
+    await decisions.notStarted(requestId, messageOf(error));
+    throw error;
+  }
+}

@@ -1,0 +1,222 @@
+import { z } from 'zod';
+import { PerennialError } from '../../../contracts/errors.js';
+import {
+  backfillSchema,
+  backfillViewSchema,
+  changeScheduleSchema,
+  reasonSchema,
+  scheduleViewSchema,
+  type ScheduleView,
+} from '../../../contracts/retraining/http-schedules.js';
+import { pageOf } from '../../../contracts/http.js';
+import { intervalSchema, type ScheduleSetting } from '../../../contracts/retraining/schedules.js';
+import { actorOf } from '../../access/actor.js';
+import type { ApiDependencies } from '../../dependencies.js';
+import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../../http/route.js';
+import type { ScheduleState } from './schedule-state.js';
+import { scheduleView, type KnownRuns } from './schedule-view.js';
+
+type Dependencies = Pick<ApiDependencies, 'schedules' | 'decisions' | 'pipelines'>;
+
+const limit = { maxBytes: 10_000 };
+const params = z.object({ schedule_id: z.string().max(200) });
+const problems = ['bad_request', 'not_found', 'temporal_unavailable', 'database_unavailable'] as const;
+const path = '/api/v1/schedules';
+
+/** What starts by itself, when, and what came of it. */
+export function scheduleRoutes(dependencies: Dependencies): Route[] {
+  return [
+    ...readRoutes(dependencies),
+    ...pauseRoutes(dependencies),
+    triggerRoute(dependencies),
+    changeRoute(dependencies),
+    backfillRoute(dependencies),
+  ];
+}
+
+/** A schedule as HTTP shows it, with our record of the runs it started. */
+export async function viewOf(
+  { decisions, pipelines }: Pick<Dependencies, 'decisions' | 'pipelines'>,
+  state: ScheduleState,
+): Promise<ScheduleView> {
+  return scheduleView(state, await knownRuns({ decisions, pipelines }, [state]));
+}
+
+async function knownRuns(
+  { decisions, pipelines }: Pick<Dependencies, 'decisions' | 'pipelines'>,
+  states: readonly ScheduleState[],
+): Promise<KnownRuns> {
+  const runsOf = (of: readonly ScheduleState[]): string[] =>
+    of.flatMap(({ lastRuns }) => lastRuns.map(({ runId }) => runId));
+  const recorded = runsOf(states.filter(({ job }) => job === 'retention'));
+  const records = await Promise.all(recorded.map((runId) => pipelines.get(runId)));
+  return {
+    decisions: await decisions.ofRequests(runsOf(states)),
+    statuses: new Map(records.flatMap((record) => (record ? [[record.id, record.status] as const] : []))),
+  };
+}
+
+type SettingBody = z.output<typeof changeScheduleSchema>;
+
+/** What a body asks to change. Throws `bad_request` for an interval that is too short or too long. */
+export function changesOf(body: SettingBody): Partial<ScheduleSetting> {
+  const { hour_window: hourWindow, time_zone: timeZone, jitter_seconds: jitterSeconds } = body;
+  const everySeconds = intervalOf(body);
+  return {
+    ...(everySeconds !== undefined && { everySeconds }),
+    ...(hourWindow !== undefined && { hourWindow }),
+    ...(timeZone !== undefined && { timeZone }),
+    ...(jitterSeconds !== undefined && { jitterSeconds }),
+  };
+}
+
+function intervalOf(body: SettingBody): number | undefined {
+  const minutes = (count: number | undefined, size: number): number | undefined =>
+    count === undefined ? undefined : count * size * 60;
+  const { every } = body;
+  const seconds =
+    body.interval_seconds ??
+    minutes(body.every_minutes, 1) ??
+    minutes(body.every_hours, 60) ??
+    minutes(body.every_days, 1_440) ??
+    (every && ((every.days * 24 + every.hours) * 60 + every.minutes) * 60);
+  if (seconds === undefined) return undefined;
+  const parsed = intervalSchema.safeParse(seconds);
+  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#/every'));
+  return parsed.data;
+}
+
+function readRoutes(dependencies: Dependencies): Route[] {
+  const { schedules } = dependencies;
+  return [
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path,
+      operationId: 'listSchedules',
+      summary: 'Every schedule, when it is due and what its last runs came to',
+      tag: 'schedules',
+      success: json(pageOf(scheduleViewSchema), 'All of them, by id'),
+      problems: ['temporal_unavailable', 'database_unavailable'],
+      async handle() {
+        const states = await schedules.list();
+        const known = await knownRuns(dependencies, states);
+        return { body: { items: states.map((state) => scheduleView(state, known)), next_page_token: null } };
+      },
+    }),
+    defineRoute({
+      ...nothing,
+      method: 'get',
+      path: `${path}/{schedule_id}`,
+      operationId: 'getSchedule',
+      summary: 'A schedule',
+      tag: 'schedules',
+      params,
+      success: json(scheduleViewSchema, 'The schedule'),
+      problems: ['not_found', 'temporal_unavailable', 'database_unavailable'],
+      handle: async ({ params: { schedule_id: id } }) => ({
+        body: await viewOf(dependencies, await schedules.get(id)),
+      }),
+    }),
+  ];
+}
+
+function pauseRoutes(dependencies: Dependencies): Route[] {
+  const verbs = [
+    { verb: 'pause', operationId: 'pauseSchedule', summary: 'Let it rest until it is resumed' },
+    { verb: 'resume', operationId: 'resumeSchedule', summary: 'Let it run again' },
+  ] as const;
+  return verbs.map(({ verb, operationId, summary }) =>
+    defineRoute({
+      ...nothing,
+      method: 'post',
+      path: `${path}/{schedule_id}/${verb}`,
+      operationId,
+      summary,
+      tag: 'schedules',
+      audit: `schedule.${verb}`,
+      params,
+      body: jsonBody(reasonSchema, limit),
+      success: json(scheduleViewSchema, 'The schedule as it is now'),
+      problems,
+      async handle({ params: { schedule_id: id }, body, request }) {
+        const by = actorOf(request);
+        const reason = body.reason ?? `${verb}d by ${by.name}`;
+        return { body: await viewOf(dependencies, await dependencies.schedules[verb](id, reason, by)) };
+      },
+    }),
+  );
+}
+
+function triggerRoute(dependencies: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${path}/{schedule_id}/trigger`,
+    operationId: 'triggerSchedule',
+    summary: 'Let it act now, also when it is paused',
+    tag: 'schedules',
+    audit: 'schedule.trigger',
+    params,
+    success: json(scheduleViewSchema, 'It was told to; its last runs show what comes of it', 202),
+    problems: ['not_found', 'temporal_unavailable', 'database_unavailable'],
+    handle: async ({ params: { schedule_id: id }, request }) => ({
+      body: await viewOf(dependencies, await dependencies.schedules.trigger(id, actorOf(request))),
+    }),
+  });
+}
+
+function changeRoute(dependencies: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'put',
+    path: `${path}/{schedule_id}`,
+    operationId: 'changeSchedule',
+    summary: 'Change interval, hour window, time zone or jitter',
+    tag: 'schedules',
+    audit: 'schedule.update',
+    params,
+    body: jsonBody(changeScheduleSchema, limit, true),
+    success: json(scheduleViewSchema, 'The schedule as it is now'),
+    problems,
+    handle: async ({ params: { schedule_id: id }, body, request }) => ({
+      body: await viewOf(
+        dependencies,
+        await dependencies.schedules.update(id, { setting: changesOf(body) }, actorOf(request)),
+      ),
+    }),
+  });
+}
+
+function backfillRoute({ schedules }: Dependencies): Route {
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: `${path}/{schedule_id}/backfill`,
+    operationId: 'backfillSchedule',
+    summary: 'Make up for runs of the past, one after the other; by default only lists them',
+    tag: 'schedules',
+    audit: 'schedule.backfill',
+    params,
+    body: jsonBody(backfillSchema, limit, true),
+    success: {
+      ...json(backfillViewSchema, 'The times; unless it is a dry run, 200, a run of each was asked for', 202),
+      otherStatuses: [200],
+    },
+    problems,
+    async handle({ params: { schedule_id: id }, body, request }) {
+      const from = new Date(body.from);
+      const to = new Date(body.to);
+      if (from >= to) throw new PerennialError('bad_request', '`from` is not before `to`: exchange them.');
+      if (to.getTime() > Date.now()) {
+        throw new PerennialError('bad_request', '`to` is in the future: what is due then runs by itself.');
+      }
+      const times = await schedules.backfill(id, { from, to, dryRun: body.dry_run }, actorOf(request));
+      return {
+        status: body.dry_run ? 200 : 202,
+        body: { schedule_id: id, dry_run: body.dry_run, runs: times.length, times },
+      };
+    },
+  });
+}

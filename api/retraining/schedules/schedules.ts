@@ -1,0 +1,235 @@
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  type Client,
+  type ScheduleDescription,
+  type ScheduleHandle,
+} from '@temporalio/client';
+import type { Actor, AuditEntry } from '../../../contracts/audit/audit.js';
+import { PerennialError } from '../../../contracts/errors.js';
+import type { ScheduleSetting } from '../../../contracts/retraining/schedules.js';
+import { specOf } from '../../../domain/retraining/schedules.js';
+import type { Logger } from '../../../platform/logging.js';
+import type { AuditStore } from '../../../stores/audit/audit.js';
+import type { Turns } from '../../../stores/postgres/advisory-lock.js';
+import { noteChange } from '../../audit/record-change.js';
+import type { TemporalLink } from '../../workflows/temporal-link.js';
+import {
+  actionOf,
+  definitionOf,
+  definitionsOf,
+  retention,
+  type ScheduleDefaults,
+  type ScheduleDefinition,
+  type SettingMemo,
+} from './definitions.js';
+import { matchingTimes } from './matching-times.js';
+import { memoOf, stateOf, type ScheduleState } from './schedule-state.js';
+
+export interface ScheduleChanges {
+  setting: Partial<ScheduleSetting>;
+  isPaused?: boolean;
+}
+
+export interface BackfillRequest {
+  from: Date;
+  to: Date;
+  dryRun: boolean;
+}
+
+/** What starts by itself. The schedules live in Temporal; every change leaves an audit row. Throws `temporal_unavailable`. */
+export interface Schedules {
+  /** Creates, paused, the schedules that are not there yet, and brings what the others start up to date. */
+  ensure(modelName: string): Promise<void>;
+  /** The schedules of every model, and those of no model. */
+  list(): Promise<ScheduleState[]>;
+  /** Throws `not_found`, as all below do. */
+  get(id: string): Promise<ScheduleState>;
+  pause(id: string, reason: string, by: Actor): Promise<ScheduleState>;
+  resume(id: string, reason: string, by: Actor): Promise<ScheduleState>;
+  /** Lets it act now, also when it is paused; after the run that goes on, if there is one. */
+  trigger(id: string, by: Actor): Promise<ScheduleState>;
+  /** Changes when it acts; what is not named stays. Throws `bad_request` for times that cannot be. */
+  update(id: string, changes: ScheduleChanges, by: Actor): Promise<ScheduleState>;
+  /** The times it would have acted at; unless it is a dry run, it acts for each of them now, one after the other. */
+  backfill(id: string, request: BackfillRequest, by: Actor): Promise<string[]>;
+}
+
+export interface ScheduleOptions {
+  temporal: TemporalLink;
+  audit: AuditStore;
+  /** Temporal takes a whole schedule from whoever read it last: two who change one at a time would undo each other. */
+  turns: Turns;
+  logger: Logger;
+  defaults: ScheduleDefaults;
+  namespace: string;
+}
+
+const createdNote = 'Created paused. Resume it to let it run.';
+/** Runs that one backfill may start. */
+const backfillLimit = 1_000;
+
+export function createSchedules(options: ScheduleOptions): Schedules {
+  const { temporal, defaults } = options;
+  const change = createChanges(options);
+  return {
+    async ensure(modelName) {
+      for (const definition of [...definitionsOf(modelName, defaults), retention(defaults)]) {
+        const isNew = await inTurn(options, definition.id, (client) => ensure(client, definition));
+        if (isNew) await noteChange(options, creation(definition));
+      }
+    },
+    list: () =>
+      temporal.use(async (client) => {
+        const states: ScheduleState[] = [];
+        for await (const { scheduleId } of client.schedule.list()) {
+          const definition = definitionOf(scheduleId, defaults);
+          const state = definition && (await described(client, definition).catch(missing));
+          if (state) states.push(state);
+        }
+        return states.sort((a, b) => (a.id < b.id ? -1 : 1));
+      }),
+    get: (id) => temporal.use((client) => described(client, known(id, defaults))),
+    pause: (id, reason, by) => change(id, { action: 'schedule.pause', by }, (handle) => handle.pause(reason)),
+    resume: (id, reason, by) => change(id, { action: 'schedule.resume', by }, (handle) => handle.unpause(reason)),
+    trigger: (id, by) => change(id, { action: 'schedule.trigger', by }, (handle) => handle.trigger('BUFFER_ONE')),
+    update: (id, changes, by) =>
+      change(id, { action: 'schedule.update', by }, (handle, definition) =>
+        handle.update((previous) => changed(previous, definition, changes, by)),
+      ),
+    async backfill(id, { from, to, dryRun }, by) {
+      const times = await temporal.use(async (client) => {
+        await described(client, known(id, defaults));
+        return matchingTimes(client, { namespace: options.namespace, scheduleId: id, from, to, limit: backfillLimit });
+      });
+      if (dryRun || times.length === 0) return times;
+      const range = { from: from.toISOString(), to: to.toISOString(), runs: times.length };
+      await change(id, { action: 'schedule.backfill', by, after: range }, (handle) =>
+        handle.backfill({ start: from, end: to, overlap: 'BUFFER_ALL' }),
+      );
+      return times;
+    },
+  };
+}
+
+function changed(
+  previous: ScheduleDescription,
+  definition: ScheduleDefinition,
+  { setting: changes, isPaused }: ScheduleChanges,
+  by: Actor,
+): ScheduleUpdate {
+  const setting = { ...(memoOf(previous)?.setting ?? definition.setting), ...changes };
+  const { state, policies } = previous;
+  const isMoved = isPaused !== undefined && isPaused !== state.paused;
+  return {
+    spec: specOf(setting, new Date()),
+    action: actionOf(definition, { setting, changedBy: by.name }),
+    policies,
+    state: isMoved ? { ...state, paused: isPaused, note: `${isPaused ? 'Paused' : 'Resumed'} by ${by.name}` } : state,
+  };
+}
+
+type ScheduleUpdate = ReturnType<Parameters<ScheduleHandle['update']>[0]>;
+
+type Change = (
+  id: string,
+  entry: { action: string; by: Actor; after?: object },
+  work: (handle: ScheduleHandle, definition: ScheduleDefinition) => Promise<void>,
+) => Promise<ScheduleState>;
+
+/** A change of a schedule with its audit row, which tells how it stood before and after. */
+function createChanges(options: ScheduleOptions): Change {
+  return async (id, { action, by, after }, work) => {
+    const definition = known(id, options.defaults);
+    const [former, state] = await inTurn(options, id, async (client) => {
+      const before = await described(client, definition);
+      await work(client.schedule.getHandle(id), definition);
+      return [before, await described(client, definition)];
+    });
+    const subject = `schedules/${id}`;
+    await noteChange(options, {
+      by,
+      action,
+      subject,
+      before: summaryOf(former),
+      after: { ...summaryOf(state), ...after },
+    });
+    return state;
+  };
+}
+
+/** Does `work` while nobody else changes the schedule through us. */
+function inTurn<T>({ temporal, turns }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
+  return turns.inTurn(`schedule ${id}`, () => temporal.use(work));
+}
+
+function summaryOf({ isPaused, note, words, setting }: ScheduleState): object {
+  return { paused: isPaused, note, schedule: words, setting };
+}
+
+function creation({ id, setting }: ScheduleDefinition): AuditEntry {
+  const by: Actor = { name: 'perennial', via: 'system', from: 'api', requestId: null };
+  return { by, action: 'schedule.create', subject: `schedules/${id}`, after: { paused: true, setting } };
+}
+
+/** Whether the schedule had to be created. What a person changed of one that is there stays: its times, its pause. */
+async function ensure(client: Client, definition: ScheduleDefinition): Promise<boolean> {
+  const memo: SettingMemo = { setting: definition.setting, changedBy: null };
+  const policies = { overlap: 'SKIP', catchupWindow: definition.catchUpSeconds * 1000 } as const;
+  try {
+    await client.schedule.create({
+      scheduleId: definition.id,
+      spec: specOf(memo.setting, new Date()),
+      action: actionOf(definition, memo),
+      policies,
+      state: { paused: true, note: createdNote },
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  }
+  const handle = client.schedule.getHandle(definition.id);
+  const found = await handle.describe();
+  const isDefault = memoOf(found)?.changedBy === null;
+  const kept = isDefault ? memo : memoOf(found);
+  const action = actionOf(definition, kept ?? memo);
+  if (same(found.action, action) && found.policies.catchupWindow === policies.catchupWindow) return false;
+  await handle.update(({ spec, state }) => ({
+    spec: isDefault ? specOf(memo.setting, new Date()) : spec,
+    action,
+    policies,
+    state,
+  }));
+  return false;
+}
+
+type Comparable = { workflowType: unknown; args?: unknown; taskQueue?: unknown; memo?: unknown };
+
+function same(one: Comparable, other: Comparable): boolean {
+  const essence = ({ workflowType, args, taskQueue, memo }: Comparable): string =>
+    JSON.stringify([workflowType, args, taskQueue, memo]);
+  return essence(one) === essence(other);
+}
+
+async function described(client: Client, definition: ScheduleDefinition): Promise<ScheduleState> {
+  try {
+    return stateOf(definition, await client.schedule.getHandle(definition.id).describe());
+  } catch (error) {
+    throw error instanceof ScheduleNotFoundError ? unknown(definition.id) : error;
+  }
+}
+
+function missing(error: unknown): null {
+  if (error instanceof PerennialError && error.code === 'not_found') return null;
+  throw error;
+}
+
+function known(id: string, defaults: ScheduleDefaults): ScheduleDefinition {
+  const definition = definitionOf(id, defaults);
+  if (definition) return definition;
+  throw unknown(id);
+}
+
+function unknown(id: string): PerennialError {
+  return new PerennialError('not_found', `There is no schedule ${id}; GET /api/v1/schedules lists them.`);
+}

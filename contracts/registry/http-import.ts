@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { nameSchema } from '../datasets/datasets.js';
+import { importLabelsSchema, importOutputs, maxImportFiles, scalingSchema } from './import.js';
+import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
+
+/** What HTTP takes to register a model: a run of ours, or files from elsewhere. */
+
+export const registerRunSchema = z
+  .strictObject({
+    run_id: z.string().min(1).max(200),
+    model_name: modelNameSchema.optional(),
+    description: descriptionSchema.optional(),
+    tags: tagsSchema.optional(),
+    semantic_version: semanticVersionSchema.optional(),
+  })
+  .meta({ id: 'RegisterRun' });
+
+/** A field of a form that holds JSON. */
+const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'this is no JSON' });
+    return z.NEVER;
+  }
+});
+
+/** Labels as a JSON list, or separated by commas. */
+const labelsText = z.union([
+  z.string().startsWith('[').pipe(jsonText),
+  z.string().transform((text) => text.split(',').map((label) => label.trim())),
+]);
+
+const optionalText = z.string().optional();
+
+/** The fields of an upload's form, which are all text. */
+export const importFieldsSchema = z.object({
+  model_name: modelNameSchema,
+  dataset: nameSchema.optional(),
+  labels: labelsText.pipe(importLabelsSchema),
+  preprocessing: jsonText.pipe(scalingSchema).optional(),
+  output: z.enum(importOutputs).default('probabilities'),
+  description: descriptionSchema.default(''),
+  tags: jsonText.pipe(tagsSchema).optional(),
+  licence: z.string().min(1).max(200).optional(),
+  semantic_version: semanticVersionSchema.optional(),
+});
+
+/** The same form as the documentation shows it. */
+export const importFormViewSchema = z
+  .object({
+    model_name: z.string(),
+    labels: z.string().describe('the classes in the order of the outputs: a JSON list, or separated by commas'),
+    dataset: optionalText.describe('whose newest test images the model is judged on; the product’s own by default'),
+    output: z.enum(importOutputs).optional().describe('of logits a softmax is taken; default probabilities'),
+    preprocessing: optionalText.describe(
+      'JSON {"mean", "std"} on pixels of 0–255, a number or one each for R, G and B, when the model does not scale them itself',
+    ),
+    description: optionalText,
+    tags: optionalText.describe('JSON object of strings'),
+    licence: optionalText.describe('of the model; shown in its card'),
+    semantic_version: optionalText.describe('like 1.4.0; assigned when it is left away'),
+    files: z
+      .array(z.string().meta({ format: 'binary' }))
+      .min(1)
+      .max(maxImportFiles)
+      .describe('one .onnx file, or the model.json of a TF.js layers model with its weight files'),
+  })
+  .meta({ id: 'RegisterUpload' });

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { comparisonViewSchema } from '../http-records.js';
+import { descriptionSchema, semanticVersionSchema, stages, tagChangesSchema } from './registry.js';
+
+/** What HTTP shows of models and their versions besides a version itself, and what it takes to change them. */
+
+export const modelSummaryViewSchema = z
+  .object({
+    name: z.string(),
+    versions: z.number().int().describe('versions that have not been deleted'),
+    latest_version: z.string().nullable(),
+    production_version: z.string().nullable(),
+    production_since: z.iso.datetime().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'ModelSummary' });
+export type ModelSummaryView = z.infer<typeof modelSummaryViewSchema>;
+
+export const editVersionSchema = z
+  .strictObject({
+    description: descriptionSchema.optional(),
+    tags: tagChangesSchema.optional().describe('tags to set; null removes one, what is not named stays'),
+    semantic_version: semanticVersionSchema.optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'name at least one of description, tags and semantic_version')
+  .meta({ id: 'EditVersion' });
+
+const reasonSchema = z.string().trim().min(1).max(1000);
+
+export const changeStageSchema = z
+  .strictObject({
+    stage: z.enum(stages).describe('None, Staging or Archived; to Production a version is promoted'),
+    reason: reasonSchema,
+  })
+  .meta({ id: 'ChangeStage' });
+
+/** The number of a version, as versions are written everywhere or as a number. */
+export const versionNumberSchema = z
+  .union([z.string().regex(/^[1-9]\d{0,8}$/, 'the number of a version'), z.number().int().min(1).max(999_999_999)])
+  .transform(Number);
+
+export const setAliasSchema = z.strictObject({ version: versionNumberSchema }).meta({ id: 'SetAlias' });
+
+export const aliasViewSchema = z
+  .object({
+    alias: z.string(),
+    version: z.string(),
+    changed_at: z.iso.datetime().nullable().describe('null for `production` and `latest`, which nobody sets'),
+  })
+  .meta({ id: 'Alias' });
+export type AliasView = z.infer<typeof aliasViewSchema>;
+
+export const deletedVersionSchema = z
+  .object({
+    model_name: z.string(),
+    version: z.string(),
+    deleted_at: z.iso.datetime(),
+    deleted_by: z.string(),
+  })
+  .meta({ id: 'DeletedVersion' });
+
+export const productionMoveViewSchema = z
+  .object({
+    at: z.iso.datetime(),
+    until: z.iso.datetime().nullable().describe('when something else took its place; null while it is in Production'),
+    version: z.string().nullable().describe('in Production from then on; null when a rollback left nothing'),
+    instead_of: z.string().nullable(),
+    kind: z.enum(['promotion', 'rollback']),
+    by: z.string(),
+    approver: z.string().nullable(),
+    reason: z.string(),
+    generation: z.number().int(),
+    workflow_id: z.string().nullable(),
+  })
+  .meta({ id: 'ProductionMove' });
+export type ProductionMoveView = z.infer<typeof productionMoveViewSchema>;
+
+const perVersion = z.array(z.number().nullable()).describe('one for each of `versions`, in their order');
+
+export const versionComparisonSchema = z
+  .object({
+    model_name: z.string(),
+    versions: z.array(
+      z.object({
+        version: z.string(),
+        semantic_version: z.string(),
+        stage: z.enum(stages),
+        architecture: z.string(),
+        dataset: z.string(),
+        dataset_version: z.number().int(),
+        test_images: z.number().int(),
+        created_at: z.iso.datetime(),
+      }),
+    ),
+    same_test_set: z.boolean(),
+    note: z.string().describe('whether the figures can be compared, and why not'),
+    measures: z.array(
+      z.object({
+        name: z.string(),
+        values: perVersion,
+        differences: perVersion.describe('to the first version'),
+        best: z.array(z.string()).describe('versions with the best value'),
+      }),
+    ),
+    per_class: z.array(
+      z.object({ label: z.string(), precision: perVersion, recall: perVersion, f1: perVersion, support: perVersion }),
+    ),
+    decisions: z
+      .array(z.object({ version: z.string(), comparison: comparisonViewSchema }))
+      .describe('paired comparisons on the same images that the promotion gate has recorded'),
+  })
+  .meta({ id: 'VersionComparison' });
+export type VersionComparisonView = z.infer<typeof versionComparisonSchema>;

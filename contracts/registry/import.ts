@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { auditChannels } from '../audit/audit.js';
+import { labelSchema, nameSchema } from '../datasets/datasets.js';
+import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
+import { evaluationSchema } from '../training/training.js';
+
+/** Largest upload of a model, all its files together. */
+export const maxImportBytes = 200_000_000;
+export const maxImportFiles = 100;
+/** A larger served file is taken in, and the model card says that it is large. */
+export const largeModelBytes = 15_000_000;
+
+export const importFormats = ['onnx', 'tfjs'] as const;
+
+const perChannel = z.tuple([z.number(), z.number(), z.number()]);
+const notZero = z.number().refine((value) => value !== 0, 'nothing can be divided by zero');
+
+/** Pixels of 0–255 become (pixel - mean) / std before the network; one number, or one each for R, G and B. */
+export const scalingSchema = z.strictObject({
+  mean: z.union([z.number(), perChannel]),
+  std: z.union([notZero, z.tuple([notZero, notZero, notZero])]),
+});
+
+export const importOutputs = ['probabilities', 'logits'] as const;
+
+export const importLabelsSchema = z
+  .array(labelSchema)
+  .min(2)
+  .max(10_000)
+  .refine((labels) => new Set(labels).size === labels.length, 'a label stands there twice');
+
+/** What is said about an uploaded model. */
+export const importFormSchema = z.object({
+  modelName: modelNameSchema,
+  dataset: nameSchema,
+  labels: importLabelsSchema,
+  scaling: scalingSchema.nullable(),
+  output: z.enum(importOutputs),
+  description: descriptionSchema,
+  tags: tagsSchema,
+  licence: z.string().min(1).max(200).nullable(),
+  semanticVersion: semanticVersionSchema.nullable(),
+});
+export type ImportForm = z.infer<typeof importFormSchema>;
+
+/** An upload as it lies in the object store beside its files: too large for a message, and gone after the import. */
+export const importOrderSchema = importFormSchema.extend({
+  format: z.enum(importFormats),
+  files: z.array(
+    z.object({
+      name: z.string().describe('as the sender called it; never a path of ours'),
+      key: z.string(),
+      sizeBytes: z.number().int(),
+      sha256: z.string().length(64),
+    }),
+  ),
+  by: z.object({
+    name: z.string(),
+    via: z.enum(auditChannels),
+    from: z.string(),
+    requestId: z.string().nullable(),
+  }),
+});
+export type ImportOrder = z.infer<typeof importOrderSchema>;
+
+export interface ImportInput {
+  modelName: string;
+  dataset: string;
+  uploadId: string;
+  /** Hash of the files and of all that decides what becomes of them: the same upload makes one version. */
+  contentId: string;
+  format: (typeof importFormats)[number];
+  trigger: 'manual';
+  requestId: string;
+}
+
+export const importResultSchema = z.object({
+  modelName: z.string(),
+  version: z.number().int(),
+  isNewVersion: z.boolean().describe('false when this very upload had been registered before'),
+  runId: z.string(),
+  dataset: z.string(),
+  datasetVersion: z.number().int(),
+  test: evaluationSchema,
+  notes: z.array(z.string()).describe('what was adapted, and what to know'),
+});
+export type ImportResult = z.infer<typeof importResultSchema>;

@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { nameSchema } from '../datasets/datasets.js';
+import { architectures, evaluationSchema } from '../training/training.js';
+
+/** Words that stand where a model's name stands in other routes. */
+const reservedModelNames: readonly string[] = ['register', 'promote', 'export'];
+
+export const modelNameSchema = nameSchema.refine(
+  (name) => !reservedModelNames.includes(name),
+  `${reservedModelNames.join(', ')} are parts of routes and no names of models`,
+);
+
+export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
+export const stageSchema = z.enum(stages);
+export type Stage = z.infer<typeof stageSchema>;
+
+export const gateChecks = [
+  'minimum_accuracy',
+  'not_worse_than_production',
+  'something_changed',
+  'same_classes',
+  'smoke_test',
+  'export_parity',
+] as const;
+
+export const gateReasonSchema = z.object({
+  check: z.enum(gateChecks),
+  passed: z.boolean(),
+  detail: z.string().describe('one sentence with the figure and its threshold'),
+});
+
+/** Paired comparison of a candidate with Production on the same images. */
+export const comparisonSchema = z.object({
+  productionVersion: z.number().int(),
+  images: z.number().int(),
+  candidateAccuracy: z.number(),
+  productionAccuracy: z.number(),
+  difference: z.number(),
+  interval: z.tuple([z.number(), z.number()]),
+  onlyCandidateRight: z.number().int(),
+  onlyProductionRight: z.number().int(),
+  mcnemarPValue: z.number().describe('exact McNemar test, two-sided'),
+});
+export type Comparison = z.infer<typeof comparisonSchema>;
+
+export const outcomes = ['promote', 'refuse', 'needs_approval'] as const;
+export const decisionSchema = z.object({
+  outcome: z.enum(outcomes),
+  summary: z.string(),
+  reasons: z.array(gateReasonSchema),
+  comparison: comparisonSchema.nullable(),
+  generation: z.number().int().optional().describe('serving generation that the candidate was compared with'),
+  meanConfidence: z.number().optional().describe('mean confidence of the candidate on the test images, as served'),
+});
+export type Decision = z.infer<typeof decisionSchema>;
+
+/** How the wait for a person's approval stands or ended. */
+export const approvalOutcomes = ['waiting', 'approved', 'rejected', 'expired', 'cancelled'] as const;
+export type ApprovalOutcome = (typeof approvalOutcomes)[number];
+
+/** Networks a version can be: those we train, and what was made elsewhere, of which only the graph is known. */
+export const versionArchitectures = [...architectures, 'external'] as const;
+
+export const origins = ['trained', 'uploaded'] as const;
+
+const semanticVersionPattern = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+export const semanticVersionSchema = z
+  .string()
+  .regex(semanticVersionPattern, 'three numbers as in 1.4.0, without a suffix');
+
+export const descriptionSchema = z
+  .string()
+  .max(5000)
+  .refine((value) => !value.includes('\u0000'), 'a description holds no NUL character');
+
+const tagKeySchema = z.string().regex(/^[\w./-]{1,100}$/, 'letters, digits, _ . / and -, at most 100 characters');
+const tagValueSchema = z
+  .string()
+  .max(1000)
+  .refine((value) => !value.includes('\u0000'), 'a tag holds no NUL character');
+const maxTags = 100;
+export const tagsSchema = z
+  .record(tagKeySchema, tagValueSchema)
+  .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
+
+/** A change of tags: what is null is removed, what is not named stays. */
+export const tagChangesSchema = z
+  .record(tagKeySchema, tagValueSchema.nullable())
+  .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
+
+/** Aliases that follow the record by themselves and cannot be set. */
+export const computedAliases = ['production', 'latest'] as const;
+
+const aliasPattern = /^[a-z][a-z0-9_-]{0,62}$/;
+export const aliasSchema = z
+  .string()
+  .regex(aliasPattern, 'a lower-case letter, then letters, digits, _ and -, at most 63 characters');
+
+/** A version by its number, or as `@alias`. */
+export const versionReferenceSchema = z
+  .string()
+  .regex(/^([1-9]\d{0,8}|@[a-z][a-z0-9_-]{0,62})$/, 'the number of a version, or @ and an alias');
+
+export const modelVersionSchema = z.object({
+  modelName: z.string(),
+  version: z.number().int().positive(),
+  stage: stageSchema,
+  runId: z.string(),
+  architecture: z.enum(versionArchitectures),
+  labels: z.array(z.string()),
+  dataset: z.string(),
+  datasetVersion: z.number().int(),
+  datasetDigest: z.string(),
+  bundleKey: z.string().describe('key prefix of the bundle in the object store'),
+  bundleSha256: z.string().describe('SHA-256 of manifest.json, which names every other file'),
+  sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
+  evaluation: evaluationSchema,
+  decision: decisionSchema.nullable(),
+  semanticVersion: semanticVersionSchema.describe('unique per model; the rule is in domain/semantic-version.ts'),
+  description: descriptionSchema,
+  tags: tagsSchema,
+  origin: z.enum(origins),
+  verifiedAt: z.iso.datetime().nullable().describe('when the bundle was last checked; null when it never was'),
+  revision: z.number().int().positive().describe('grows with every change of the version'),
+  createdAt: z.iso.datetime(),
+});
+export type ModelVersion = z.infer<typeof modelVersionSchema>;
+
+/** What tells how a version differs from the one before: the network, its classes, the data it was made from. */
+export type Lineage = Pick<ModelVersion, 'architecture' | 'labels' | 'dataset' | 'datasetDigest'>;

@@ -1,0 +1,57 @@
+import type { DatasetStatistics, Example, ImageFacts, Side } from '../../contracts/datasets/datasets.js';
+
+interface Described {
+  images: readonly (ImageFacts & { label: string })[];
+  examples: readonly Example[];
+  /** Every accepted file, repetitions and conflicts included. */
+  members: readonly { sha256: string; label: string }[];
+  conflicts: number;
+  quarantined: DatasetStatistics['quarantined'];
+}
+
+/** The figures of a dataset version. */
+export function describeVersion({ images, examples, members, conflicts, quarantined }: Described): DatasetStatistics {
+  const classes = countBy(examples.map(({ label }) => label));
+  const sizes = Object.values(classes);
+  return {
+    images: images.length,
+    bytes: images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    classes,
+    sides: {
+      train: classesOn('train', examples, classes),
+      validation: classesOn('validation', examples, classes),
+      test: classesOn('test', examples, classes),
+    },
+    formats: countBy(images.map(({ format }) => format)),
+    width: rangeOf(images.map(({ width }) => width)),
+    height: rangeOf(images.map(({ height }) => height)),
+    imbalanceRatio: sizes.length === 0 ? 1 : Math.max(...sizes) / Math.min(...sizes),
+    duplicates: members.length - new Set(members.map(({ sha256, label }) => `${sha256} ${label}`)).size,
+    quarantined: { ...quarantined },
+    conflicts,
+  };
+}
+
+function classesOn(side: Side, examples: readonly Example[], classes: Record<string, number>): Record<string, number> {
+  const none = Object.fromEntries(Object.keys(classes).map((label) => [label, 0]));
+  return { ...none, ...countBy(examples.filter((example) => example.side === side).map(({ label }) => label)) };
+}
+
+function countBy(keys: readonly string[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function rangeOf(values: readonly number[]): { min: number; mean: number; max: number } {
+  if (values.length === 0) return { min: 0, mean: 0, max: 0 };
+  let min = Infinity;
+  let max = 0;
+  let sum = 0;
+  for (const value of values) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+    sum += value;
+  }
+  return { min, mean: sum / values.length, max };
+}

@@ -1,0 +1,125 @@
+import type { ApprovalPolicy } from '../../contracts/promotion/policy.js';
+import type { Comparison, Decision, gateChecks } from '../../contracts/registry/registry.js';
+import type { Evaluation } from '../../contracts/training/training.js';
+
+type Reason = Decision['reasons'][number];
+type Check = (typeof gateChecks)[number];
+
+export interface GateInput {
+  candidate: Evaluation;
+  minAccuracy: number;
+  /** Candidate and Production on the same images; null when they could not be compared. */
+  comparison: Comparison | null;
+  /** Why they could not, as half a sentence: "there is no model in Production". */
+  notCompared: string | null;
+  sameDatasetVersion: boolean;
+  sameClasses: boolean;
+  /** When the model's policy asks for a person. */
+  approval: ApprovalPolicy;
+  smokeTest: { passed: boolean; detail: string };
+  parity: { passed: boolean; detail: string };
+}
+
+/**
+ * Decides whether a candidate may go to Production, with a reason for each check. Another class set is no fault: it
+ * may ask for a person's approval. Any other check that fails refuses the candidate.
+ */
+export function decide(input: GateInput): Decision {
+  const reasons = [
+    judgeAccuracy(input),
+    judgeComparison(input),
+    judgeChange(input),
+    judgeClasses(input),
+    reason('smoke_test', input.smokeTest.passed, input.smokeTest.detail),
+    reason('export_parity', input.parity.passed, input.parity.detail),
+  ];
+  const failed = reasons.filter(({ passed }) => !passed);
+  const refusals = failed.filter(({ check }) => check !== 'same_classes');
+  if (refusals.length > 0) {
+    const summary = `Refused: ${refusals.map(({ detail }) => detail).join(' ')}`;
+    return { outcome: 'refuse', summary, reasons, comparison: input.comparison };
+  }
+  const accuracy = `test accuracy ${percent(input.candidate.accuracy)}`;
+  const question = approvalQuestion({ reasons, comparison: input.comparison }, input.approval);
+  if (question !== null) {
+    const summary = `Needs approval: ${question} (${accuracy}).`;
+    return { outcome: 'needs_approval', summary, reasons, comparison: input.comparison };
+  }
+  return { outcome: 'promote', summary: promotionSummary(input, accuracy), reasons, comparison: input.comparison };
+}
+
+/** Why a person is to be asked before a version that passed its checks is promoted; null when nobody is. */
+export function approvalQuestion(
+  { reasons, comparison }: Pick<Decision, 'reasons' | 'comparison'>,
+  { mode, minGain }: ApprovalPolicy,
+): string | null {
+  if (mode === 'never') return null;
+  if (reasons.some(({ check, passed }) => check === 'same_classes' && !passed)) {
+    return 'the classes differ from those of Production or of the dataset';
+  }
+  if (comparison && comparison.difference < minGain) {
+    return `the gain of ${points(comparison.difference)} is below the ${points(minGain)} from which nobody is asked`;
+  }
+  return mode === 'always' ? 'the policy of the model asks for it every time' : null;
+}
+
+function promotionSummary({ comparison, notCompared }: GateInput, accuracy: string): string {
+  if (!comparison) return `Promoted: ${accuracy}; not compared: ${notCompared ?? 'no reason given'}.`;
+  return `Promoted: ${accuracy}; ${points(comparison.difference)} against version ${comparison.productionVersion} on the same ${comparison.images} images.`;
+}
+
+function judgeAccuracy({ candidate, minAccuracy }: GateInput): Reason {
+  const passed = candidate.accuracy >= minAccuracy;
+  const relation = passed ? 'reaches' : 'is below';
+  return reason(
+    'minimum_accuracy',
+    passed,
+    `Test accuracy ${percent(candidate.accuracy)} ${relation} the minimum of ${percent(minAccuracy)}.`,
+  );
+}
+
+function judgeComparison({ comparison, notCompared }: GateInput): Reason {
+  const check = 'not_worse_than_production';
+  if (!comparison) return reason(check, true, `Not compared: ${notCompared ?? 'no reason given'}.`);
+  const { difference, interval, productionVersion, images } = comparison;
+  const [low, high] = interval;
+  return reason(
+    check,
+    difference >= 0,
+    `Accuracy differs by ${points(difference)} (95 % interval ${points(low)} to ${points(high)}) from version ${productionVersion} on the same ${images} images; at least 0 is asked for.`,
+  );
+}
+
+function judgeChange({ comparison, sameDatasetVersion }: GateInput): Reason {
+  const unchanged =
+    comparison !== null && sameDatasetVersion && comparison.candidateAccuracy === comparison.productionAccuracy;
+  return reason(
+    'something_changed',
+    !unchanged,
+    unchanged
+      ? `No change: the same dataset version and the same accuracy as version ${comparison.productionVersion}.`
+      : 'The dataset version or the score differs from what is in Production.',
+  );
+}
+
+function judgeClasses({ sameClasses }: GateInput): Reason {
+  return reason(
+    'same_classes',
+    sameClasses,
+    sameClasses
+      ? 'The classes are those of Production, or there is no model in Production.'
+      : 'The classes differ from those of Production or of the dataset: the accuracy speaks of other classes.',
+  );
+}
+
+function reason(check: Check, passed: boolean, detail: string): Reason {
+  return { check, passed, detail };
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function points(difference: number): string {
+  return `${difference > 0 ? '+' : ''}${(difference * 100).toFixed(1)} points`;
+}

@@ -1,0 +1,20 @@
+import type { Lineage } from '../../contracts/registry/registry.js';
+
+/**
+ * The semantic version a new model gets: major for another network or other classes than the version before, whose
+ * answers a client cannot read as the former ones; minor for other data; patch for the same data trained again. It is
+ * counted from the greatest number the model has had, so that it grows also past one that was set by hand.
+ */
+export function nextSemanticVersion(next: Lineage, before: { latest: Lineage; greatest: string } | null): string {
+  if (before === null) return '1.0.0';
+  const [major = 0, minor = 0, patch = 0] = before.greatest.split('.').map(Number);
+  const { latest } = before;
+  if (next.architecture !== latest.architecture || !sameLabels(next.labels, latest.labels)) return `${major + 1}.0.0`;
+  if (next.dataset !== latest.dataset || next.datasetDigest !== latest.datasetDigest) return `${major}.${minor + 1}.0`;
+  return `${major}.${minor}.${patch + 1}`;
+}
+
+/** In the same order: it is the order of the probabilities. */
+function sameLabels(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((label, index) => label === b[index]);
+}

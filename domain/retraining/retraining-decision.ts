@@ -1,0 +1,218 @@
+import {
+  performanceChecks,
+  type RetrainingFacts,
+  type RetrainingKind,
+  type RetrainingMetrics,
+  type RetrainingReason,
+  type RetrainingRequest,
+  type RetrainingStanding,
+  type RetrainingVerdict,
+  type SkipReason,
+} from '../../contracts/retraining/retraining.js';
+import { checkTrainable } from '../datasets/check-trainable.js';
+
+export interface DecisionInput {
+  kind: RetrainingKind;
+  trigger: RetrainingRequest['trigger'];
+  facts: RetrainingFacts;
+  standing: RetrainingStanding;
+}
+
+/** How a retraining ended that the same data would end in again: training is repeatable. */
+const fruitless: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
+
+/**
+ * Decides on a request to retrain, with a reason for each check. By hand: always, joining what is under way. By the
+ * weekly schedule: whatever the checks say, unless something holds it back. By continuous training: when a check
+ * fires and nothing holds it back.
+ */
+export function decideRetraining(input: DecisionInput): RetrainingVerdict {
+  const checks = [...judgePerformance(input.facts), ...judgeNewData(input.facts)];
+  const fired = checks.filter((check) => check.fired);
+  const hold = input.kind === 'manual' ? null : holdOf(input, fired);
+  if (hold) {
+    const { check, detail } = hold;
+    return {
+      decision: 'skip',
+      trigger: input.trigger,
+      reason: `Skipped: ${detail}`,
+      reasons: [...checks, hold],
+      skippedBecause: check,
+    };
+  }
+  return {
+    decision: 'retrain',
+    trigger: triggerOf(input, fired),
+    reason: reasonOf(input, fired),
+    reasons: checks,
+    skippedBecause: null,
+  };
+}
+
+/** The figures that are kept with a decision. */
+export function metricsOf({ production, feedback, data }: RetrainingFacts): RetrainingMetrics {
+  return {
+    productionVersion: production?.version ?? null,
+    testAccuracy: production?.testAccuracy ?? null,
+    productionAccuracy: feedback.accuracy,
+    labelled: feedback.labelled,
+    datasetVersion: data?.datasetVersion ?? null,
+    newImages: data?.newImages ?? 0,
+    newShare: data?.newShare ?? 0,
+  };
+}
+
+function triggerOf({ kind, trigger }: DecisionInput, fired: readonly RetrainingReason[]): RetrainingVerdict['trigger'] {
+  if (kind !== 'continuous_training' || trigger !== 'schedule') return trigger;
+  const isWorse = fired.some(({ check }) => performanceChecks.includes(check));
+  return isWorse ? 'performance' : 'new_data';
+}
+
+function reasonOf({ kind, standing }: DecisionInput, fired: readonly RetrainingReason[]): string {
+  const said = fired.map(({ detail }) => detail);
+  if (kind === 'manual') {
+    const first = standing.running ? 'Asked for by hand; it joins the run under way.' : 'Asked for by hand.';
+    return [first, ...said].join(' ');
+  }
+  return kind === 'mlops_retraining_pipeline' ? ['It is time by its schedule.', ...said].join(' ') : said.join(' ');
+}
+
+function judgePerformance(facts: RetrainingFacts): RetrainingReason[] {
+  const { policy, production, feedback } = facts;
+  const { labelled, accuracy, interval } = feedback;
+  const testAccuracy = production?.testAccuracy ?? null;
+  const dropLimit = testAccuracy === null ? null : Number((testAccuracy - policy.maxAccuracyDrop).toFixed(6));
+  const quiet = whyNotJudged(facts);
+  if (quiet !== null || accuracy === null || interval === null || testAccuracy === null || dropLimit === null) {
+    const detail = quiet ?? 'No prediction was labelled, so production accuracy is not known.';
+    return [
+      reason('minimum_accuracy', false, accuracy, policy.minAccuracy, detail),
+      reason('accuracy_drop', false, accuracy, dropLimit, detail),
+    ];
+  }
+  const [low, high] = interval;
+  const measured = `Accuracy in production is ${percent(accuracy)} of ${labelled} labelled predictions (95 % interval ${percent(low)} to ${percent(high)})`;
+  const isLow = high < policy.minAccuracy;
+  const hasDropped = accuracy < dropLimit && high < testAccuracy;
+  return [
+    reason(
+      'minimum_accuracy',
+      isLow,
+      accuracy,
+      policy.minAccuracy,
+      `${measured}, which is ${isLow ? '' : 'not surely '}below the ${percent(policy.minAccuracy)} that are asked for.`,
+    ),
+    reason(
+      'accuracy_drop',
+      hasDropped,
+      accuracy,
+      dropLimit,
+      `${measured}, which is ${hasDropped ? '' : 'not surely '}more than ${points(policy.maxAccuracyDrop)} below its ${percent(testAccuracy)} on test images.`,
+    ),
+  ];
+}
+
+function whyNotJudged({ policy, production, feedback }: RetrainingFacts): string | null {
+  if (!production) return 'No model is in Production, so there is no accuracy to judge.';
+  if (feedback.labelled >= policy.minFeedback) return null;
+  return `${feedback.labelled} predictions of version ${production.version} are labelled; a judgement needs ${policy.minFeedback}.`;
+}
+
+function judgeNewData({ policy, data }: RetrainingFacts): RetrainingReason[] {
+  const newImages = data?.newImages ?? 0;
+  const newShare = data?.newShare ?? 0;
+  const seen = `${newImages} images of the dataset are new to the model in Production`;
+  const isMany = newImages >= policy.newImages;
+  const isLarge = newImages > 0 && newShare >= policy.newShare;
+  return [
+    reason('new_images', isMany, newImages, policy.newImages, `${seen}; ${policy.newImages} start a retraining.`),
+    reason(
+      'new_share',
+      isLarge,
+      newShare,
+      policy.newShare,
+      `${seen}, ${percent(newShare)} of all; ${percent(policy.newShare)} start a retraining.`,
+    ),
+  ];
+}
+
+type Hold = RetrainingReason & { check: SkipReason };
+
+/** The first thing that speaks against an automatic retraining. */
+function holdOf(input: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
+  const { kind, facts, standing } = input;
+  return (
+    holdOfWorkUnderWay(standing) ??
+    holdOfData(facts) ??
+    (kind === 'continuous_training' ? holdOfChange(input, fired) : null) ??
+    holdOfCoolDown(input)
+  );
+}
+
+function holdOfWorkUnderWay({ running, awaitingApproval }: RetrainingStanding): Hold | null {
+  if (awaitingApproval) {
+    return hold('awaiting_approval', null, null, 'a trained version waits for a person to approve or reject it.');
+  }
+  if (!running) return null;
+  const named =
+    running.runId === null ? 'a retraining of this model is being started' : `run ${running.runId} is under way`;
+  return hold('already_running', null, null, `${named}.`);
+}
+
+function holdOfData({ data }: RetrainingFacts): Hold | null {
+  if (!data) return hold('no_data', 0, null, 'the dataset has no version yet; ingest a folder or upload images.');
+  const refusal = checkTrainable(data.statistics);
+  return refusal === null ? null : hold('no_data', data.statistics.images, null, refusal);
+}
+
+function holdOfChange({ facts, standing }: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
+  if (fired.length === 0) {
+    return hold('nothing_changed', 0, 1, 'production accuracy and new images are within what the policy allows.');
+  }
+  const { lastAutomatic } = standing;
+  const version = facts.data?.datasetVersion ?? null;
+  if (!lastAutomatic?.outcome || !fruitless.includes(lastAutomatic.outcome)) return null;
+  if (lastAutomatic.dataset !== facts.dataset || lastAutomatic.datasetVersion !== version) return null;
+  return hold(
+    'nothing_changed',
+    version,
+    lastAutomatic.datasetVersion,
+    `the model last trained on version ${version ?? 0} of the dataset was ${lastAutomatic.outcome.replaceAll('_', ' ')}, and the same data gives the same model.`,
+  );
+}
+
+function holdOfCoolDown({ facts, standing }: DecisionInput): Hold | null {
+  const minutesAgo = standing.lastAutomatic?.minutesAgo ?? Infinity;
+  const { coolDownMinutes } = facts.policy;
+  if (minutesAgo >= coolDownMinutes) return null;
+  const outcome = standing.lastAutomatic?.outcome ?? 'no outcome yet';
+  const figure = Math.floor(minutesAgo);
+  return hold(
+    'cool_down',
+    figure,
+    coolDownMinutes,
+    `the last automatic retraining began ${figure} minutes ago (${outcome.replaceAll('_', ' ')}); ${coolDownMinutes} minutes must lie between two.`,
+  );
+}
+
+function hold(check: SkipReason, figure: number | null, threshold: number | null, detail: string): Hold {
+  return { check, fired: true, figure, threshold, detail };
+}
+
+function reason(
+  check: RetrainingReason['check'],
+  fired: boolean,
+  figure: number | null,
+  threshold: number | null,
+  detail: string,
+): RetrainingReason {
+  return { check, fired, figure, threshold, detail };
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function points(difference: number): string {
+  return `${(difference * 100).toFixed(1)} points`;
+}

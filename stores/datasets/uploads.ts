@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { integerColumn } from '../postgres/columns.js';
+import type { Database } from '../postgres/database.js';
+
+const uploadRow = z.object({
+  /** Null for images that are only to be predicted. */
+  dataset: z.string().nullable(),
+  label: z.string().nullable(),
+  isDiscarded: z.boolean(),
+});
+export type Upload = z.output<typeof uploadRow>;
+
+const positionRow = z.object({ position: z.number() });
+
+const fileRow = z.object({
+  position: z.number(),
+  name: z.string(),
+  objectKey: z.string(),
+  sizeBytes: integerColumn,
+});
+export type UploadFile = z.output<typeof fileRow>;
+
+/** Images that came over HTTP and wait in the object store to be ingested or predicted. */
+export interface UploadStore {
+  /** Begins an upload whose files all carry one label, or are only to be predicted; gives its id. */
+  createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
+  /** Records a file that is in the object store. Throws `conflict` when the upload went with its dataset. */
+  addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
+  /** Throws `not_found`. */
+  getUpload(uploadId: string): Promise<Upload>;
+  uploadFiles(uploadId: string): Promise<UploadFile[]>;
+  /** Notes that the originals are gone from the object store. */
+  markDiscarded(uploadId: string): Promise<void>;
+}
+
+export function createUploadStore(db: Database): UploadStore {
+  return {
+    async createUpload({ dataset, label }) {
+      const id = randomUUID();
+      await db.query('INSERT INTO uploads (id, dataset, label) VALUES ($1, $2, $3)', [id, dataset, label]);
+      return id;
+    },
+    async addUploadFile(uploadId, position, name, objectKey, sizeBytes) {
+      const added = await db.row(
+        positionRow,
+        `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes)
+         SELECT id, $2, $3, $4, $5 FROM uploads WHERE id = $1 FOR KEY SHARE
+         ON CONFLICT (upload_id, position) DO UPDATE SET name = excluded.name, object_key = excluded.object_key,
+           size_bytes = excluded.size_bytes
+         RETURNING position`,
+        [uploadId, position, name, objectKey, sizeBytes],
+      );
+      if (!added) throw new PerennialError('conflict', 'The dataset was deleted meanwhile. Send the images again.');
+    },
+    async getUpload(uploadId) {
+      const upload = await db.row(
+        uploadRow,
+        'SELECT dataset, label, discarded_at IS NOT NULL AS is_discarded FROM uploads WHERE id = $1',
+        [uploadId],
+      );
+      if (upload) return upload;
+      throw new PerennialError('not_found', `There is no upload ${uploadId}. Send the images again.`);
+    },
+    uploadFiles: (uploadId) =>
+      db.rows(fileRow, 'SELECT * FROM upload_files WHERE upload_id = $1 ORDER BY position', [uploadId]),
+    async markDiscarded(uploadId) {
+      await db.query('UPDATE uploads SET discarded_at = coalesce(discarded_at, now()) WHERE id = $1', [uploadId]);
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { timeOfUuid7 } from '../../platform/uuid7.js';
+import type { Queryable } from '../postgres/database.js';
+import { eraseBatchesOf } from './erase-batches.js';
+
+/** What an erasure took out of the record, and what it leaves to delete in the object store. */
+export interface Erased {
+  counts: Record<string, number>;
+  /** Keys, or prefixes that end in a slash. */
+  objects: string[];
+}
+
+const keyRow = z.object({ objectKey: z.string() });
+
+/** Clears what a prediction tells of its picture, and who said what about it. Null when nothing is left to clear. */
+export async function erasePrediction(tx: Queryable, id: string): Promise<Erased | null> {
+  const cleared = await tx.query(
+    `UPDATE predictions SET image_sha256 = NULL, probabilities = NULL, erased_at = now()
+     WHERE created_at = $1 AND id = $2 AND erased_at IS NULL RETURNING id`,
+    [timeOfUuid7(id), id],
+  );
+  const feedback = await clearFeedback(tx, 'prediction_id = $1', [id]);
+  const inputs = await dropInputs(tx, 'prediction_id = $1', [id]);
+  if (cleared.length + feedback + inputs.objects.length === 0) return null;
+  return { counts: { predictions: cleared.length, feedback, ...inputs.counts }, objects: inputs.objects };
+}
+
+/** Clears the predictions that were made of these images, as if each had been erased by itself, and batches of them. */
+export async function clearPredictionsOf(tx: Queryable, sha256s: readonly string[]): Promise<Erased> {
+  const sent = await hashesOf(tx, 'image_sha256', 'content_sha256', sha256s);
+  const cleared = await tx.rows(
+    z.object({ id: z.string() }),
+    `UPDATE predictions SET image_sha256 = NULL, probabilities = NULL, erased_at = now()
+     WHERE image_sha256 = ANY($1) RETURNING id`,
+    [[...sha256s, ...sent]],
+  );
+  const feedback = await clearFeedback(tx, 'prediction_id = ANY($1)', [cleared.map(({ id }) => id)]);
+  const inputs = await dropInputs(tx, 'prediction_id = ANY($1) OR image_sha256 = ANY($2) OR content_sha256 = ANY($2)', [
+    cleared.map(({ id }) => id),
+    sha256s,
+  ]);
+  const batches = await eraseBatchesOf(tx, [...sha256s, ...sent]);
+  return {
+    counts: { predictions: cleared.length, feedback, ...inputs.counts, ...batches.counts },
+    objects: [...inputs.objects, ...batches.objects],
+  };
+}
+
+/**
+ * Drops the pictures that are kept of predictions, and from what people decided on them who it was and which picture.
+ * What is on its way waits: it sees the erasure then.
+ */
+export async function dropInputs(tx: Queryable, condition: string, parameters: unknown[]): Promise<Erased> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [inputsLock]);
+  const inputs = await tx.rows(
+    keyRow,
+    `DELETE FROM prediction_inputs WHERE ${condition} RETURNING object_key`,
+    parameters,
+  );
+  const labels = await tx.query(
+    `UPDATE label_decisions SET actor = NULL, comment = NULL, image_sha256 = NULL, content_sha256 = NULL
+     WHERE (${condition}) AND coalesce(actor, comment, image_sha256, content_sha256) IS NOT NULL RETURNING id`,
+    parameters,
+  );
+  return {
+    counts: { inputs: inputs.length, labels: labels.length },
+    objects: inputs.map(({ objectKey }) => objectKey),
+  };
+}
+
+/** Shared by pictures that arrive, and held alone by what erases them. */
+export const inputsLock = 'prediction inputs';
+
+/** A picture is sent as one file and kept as another: hashes of the one kind that belong to some of the other. */
+async function hashesOf(
+  tx: Queryable,
+  wanted: 'image_sha256' | 'content_sha256',
+  known: 'image_sha256' | 'content_sha256',
+  sha256s: readonly string[],
+): Promise<string[]> {
+  const rows = await tx.rows(
+    z.object({ sha256: z.string() }),
+    `SELECT ${wanted} AS sha256 FROM prediction_inputs WHERE ${known} = ANY($1)
+     UNION SELECT ${wanted} FROM label_decisions WHERE ${known} = ANY($1) AND ${wanted} IS NOT NULL`,
+    [sha256s],
+  );
+  return rows.map(({ sha256 }) => sha256);
+}
+
+/** Clears who gave labels and what they wrote; the labels stay, because accuracy is counted from them. */
+export async function clearFeedback(tx: Queryable, condition: string, parameters: unknown[]): Promise<number> {
+  const cleared = await tx.query(
+    `UPDATE feedback SET actor = NULL, comment = NULL
+     WHERE ${condition} AND (actor IS NOT NULL OR comment IS NOT NULL) RETURNING id`,
+    parameters,
+  );
+  return cleared.length;
+}
+
+/**
+ * Takes an image out of everything that comes: its bytes and embeddings go, no later version of a dataset has it, and
+ * predictions no longer tell that they were made of it; results of batch predictions that hold it go. Its row stays, so
+ * that the same bytes are refused when they come again. Null when nothing is left of it.
+ */
+export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased | null> {
+  const sha256s = [...new Set([sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))])];
+  const marked = await tx.rows(
+    keyRow,
+    'UPDATE images SET erased_at = now() WHERE sha256 = ANY($1) AND erased_at IS NULL RETURNING object_key',
+    [sha256s],
+  );
+  const features = await dropFeatureFiles(tx, sha256s);
+  const predictions = await clearPredictionsOf(tx, sha256s);
+  const objects = [...marked.map(({ objectKey }) => objectKey), ...features.objects, ...predictions.objects];
+  if (objects.length + (predictions.counts['predictions'] ?? 0) === 0) return null;
+  await tx.query(
+    `UPDATE ingestion_files SET outcome = 'quarantined', reason = 'erased', detail = 'This image was erased on request.',
+       sha256 = NULL WHERE sha256 = ANY($1)`,
+    [sha256s],
+  );
+  return { counts: { images: marked.length, ...features.counts, ...predictions.counts }, objects };
+}
+
+/**
+ * Gives up the files that hold embeddings of these images, and with them those of their neighbours in the files, which
+ * the next training computes anew: a Parquet file cannot be made to forget a row.
+ */
+export async function dropFeatureFiles(tx: Queryable, sha256s: readonly string[]): Promise<Erased> {
+  const files = await tx.rows(
+    keyRow,
+    `UPDATE feature_files SET erased_at = now()
+     WHERE id IN (SELECT file_id FROM features WHERE sha256 = ANY($1)) RETURNING object_key`,
+    [sha256s],
+  );
+  const objects = files.map(({ objectKey }) => objectKey);
+  const embeddings = await tx.query(
+    `DELETE FROM features WHERE file_id IN (SELECT id FROM feature_files WHERE object_key = ANY($1)) RETURNING sha256`,
+    [objects],
+  );
+  return { counts: { feature_files: objects.length, embeddings: embeddings.length }, objects };
+}

@@ -1,0 +1,60 @@
+import type { Actor } from '../../contracts/audit/audit.js';
+import { errorCodeOf } from '../../contracts/errors.js';
+import type { Erasure, ErasureRequest, ErasureStore } from './erasures.js';
+import type { ObjectStore } from '../objects/object-store.js';
+
+export interface ErasingStores {
+  erasures: Pick<ErasureStore, 'begin' | 'get' | 'pending' | 'forget' | 'unfinished'>;
+  objects: Pick<ObjectStore, 'list' | 'delete'>;
+}
+
+/** Objects on the list that are read at a time, and of those so many deleted at once. */
+const batchSize = 200;
+const deletesAtOnce = 8;
+
+/**
+ * Erases something: the record first, with a tombstone, then its objects. While the object store is away the tombstone
+ * stands with what is pending; calling it again, or `finishErasures`, goes on. Throws as `ErasureStore.begin`.
+ */
+export async function erase(stores: ErasingStores, request: ErasureRequest, by: Actor): Promise<Erasure> {
+  const { id } = await stores.erasures.begin(request, by);
+  try {
+    await deleteObjects(stores, id);
+  } catch (error) {
+    if (!isStoreFault(error)) throw error;
+  }
+  return stores.erasures.get(id);
+}
+
+/** Deletes what interrupted erasures left; gives how many there were. */
+export async function finishErasures(stores: ErasingStores): Promise<number> {
+  const unfinished = await stores.erasures.unfinished();
+  for (const id of unfinished) await deleteObjects(stores, id);
+  return unfinished.length;
+}
+
+function isStoreFault(error: unknown): boolean {
+  const code = errorCodeOf(error);
+  return code === 'object_store_unavailable' || code === 'object_store_refused';
+}
+
+async function deleteObjects({ erasures, objects }: ErasingStores, id: number): Promise<void> {
+  for (;;) {
+    const keys = await erasures.pending(id, batchSize);
+    if (keys.length === 0) return;
+    for (let from = 0; from < keys.length; from += deletesAtOnce) {
+      const batch = keys.slice(from, from + deletesAtOnce);
+      await Promise.all(batch.map((key) => deleteBelow(objects, key)));
+      await erasures.forget(id, batch);
+    }
+  }
+}
+
+/** Deletes an object, or all below a prefix. */
+async function deleteBelow(objects: ErasingStores['objects'], key: string): Promise<void> {
+  if (!key.endsWith('/')) {
+    await objects.delete(key);
+    return;
+  }
+  for await (const found of objects.list(key)) await objects.delete(found.key);
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import type { Database } from '../postgres/database.js';
+
+export interface FeatureFile {
+  objectKey: string;
+  sha256: string;
+}
+
+/** Which images have embeddings of which backbone, and in which Parquet file of the object store. */
+export interface FeatureStore {
+  /** Those of `sha256s` that have no embedding yet, in the order given. */
+  missing(backboneDigest: string, sha256s: readonly string[]): Promise<string[]>;
+  /** Records an uploaded file; `images` in the order of its rows. An image that has an embedding keeps it. */
+  add(file: {
+    backbone: string;
+    objectKey: string;
+    sha256: string;
+    images: readonly string[];
+    runId: string;
+  }): Promise<void>;
+  /** The distinct files that together hold the embeddings of `sha256s`. */
+  locate(backboneDigest: string, sha256s: readonly string[]): Promise<FeatureFile[]>;
+}
+
+export function createFeatureStore(db: Database): FeatureStore {
+  return {
+    async missing(backboneDigest, sha256s) {
+      const rows = await db.rows(
+        z.object({ sha256: z.string() }),
+        `SELECT wanted.sha256 FROM unnest($2::text[]) WITH ORDINALITY AS wanted (sha256, position)
+         WHERE NOT EXISTS (SELECT FROM features f WHERE f.backbone_digest = $1 AND f.sha256 = wanted.sha256)
+         ORDER BY position`,
+        [backboneDigest, sha256s],
+      );
+      return rows.map(({ sha256 }) => sha256);
+    },
+    async add({ backbone, objectKey, sha256, images, runId }) {
+      await db.query(
+        `WITH file AS (
+           INSERT INTO feature_files (backbone_digest, object_key, sha256, run_id) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (object_key) DO UPDATE SET sha256 = excluded.sha256, erased_at = NULL RETURNING id)
+         INSERT INTO features (backbone_digest, sha256, file_id, position)
+         SELECT $1, image.sha256, file.id, image.position - 1
+         FROM file, unnest($5::text[]) WITH ORDINALITY AS image (sha256, position)
+         ON CONFLICT (backbone_digest, sha256) DO NOTHING`,
+        [backbone, objectKey, sha256, runId, images],
+      );
+    },
+    locate: (backboneDigest, sha256s) =>
+      db.rows(
+        z.object({ objectKey: z.string(), sha256: z.string() }),
+        `SELECT object_key, sha256 FROM feature_files WHERE id IN
+           (SELECT file_id FROM features WHERE backbone_digest = $1 AND sha256 = ANY($2))
+         ORDER BY id`,
+        [backboneDigest, sha256s],
+      ),
+  };
+}

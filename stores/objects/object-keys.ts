@@ -1,0 +1,91 @@
+import type { Side } from '../../contracts/datasets/datasets.js';
+
+/** Where things lie in the bucket. Raw bytes use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
+
+export function rawImageKey(md5: string): string {
+  return `raw/files/md5/${md5.slice(0, 2)}/${md5.slice(2)}`;
+}
+
+export function featureFileKey(backboneDigest: string, fileSha256: string): string {
+  return `features/${backboneDigest.slice(0, 12)}/${fileSha256}.parquet`;
+}
+
+/** Everything below it belongs to one run. */
+export function checkpointPrefix(runId: string): string {
+  return `checkpoints/${runId}/`;
+}
+
+export function checkpointKey(runId: string, epoch: number, attempt: number): string {
+  return `${checkpointPrefix(runId)}${String(epoch).padStart(4, '0')}-${String(attempt)}.ckpt`;
+}
+
+export function runArtifactKey(runId: string, name: string): string {
+  return `runs/${runId}/${name}`;
+}
+
+export function searchArtifactKey(searchId: string, name: string): string {
+  return `searches/${searchId}/${name}`;
+}
+
+export function uploadKey(uploadId: string, position: number): string {
+  return `uploads/${uploadId}/${String(position)}`;
+}
+
+/** Everything below it belongs to one upload. */
+export function uploadPrefix(uploadId: string): string {
+  return `uploads/${uploadId}/`;
+}
+
+/** What was said about an uploaded model. */
+export function importOrderKey(uploadId: string): string {
+  return `${uploadPrefix(uploadId)}order.json`;
+}
+
+/** What the check of an uploaded model leaves for the steps after it. */
+export function checkedModelKey(uploadId: string, name: string): string {
+  return `${uploadPrefix(uploadId)}checked/${name}`;
+}
+
+/** The picture of a prediction, by the day it was made. */
+export function predictionInputKey(modelName: string, createdAt: Date, predictionId: string): string {
+  return `${predictionInputPrefix(modelName)}${createdAt.toISOString().slice(0, 10)}/${predictionId}`;
+}
+
+/** Everything below it was sent to one model. */
+export function predictionInputPrefix(modelName: string): string {
+  return `${predictionInputsPrefix}${modelName}/`;
+}
+
+export const predictionInputsPrefix = 'predictions/inputs/';
+
+export function sideManifestKey(side: Side, dataset: string, version: number): string {
+  return `${side}/${dataset}/${String(version)}.json`;
+}
+
+/** Everything below it belongs to one batch prediction. */
+export function batchPrefix(jobId: string): string {
+  return `predictions/batch/${jobId}/`;
+}
+
+/** One attempt at listing the images of a batch prediction; `attempt` tells it from others that may be under way. */
+export function batchListPrefix(jobId: string, attempt: string): string {
+  return `${batchPrefix(jobId)}work/list-${attempt}/`;
+}
+
+export function batchListKey(listPrefix: string, chunk: number): string {
+  return `${listPrefix}${String(chunk).padStart(6, '0')}.json`;
+}
+
+/** What one attempt at a chunk found. */
+export function batchPartKey(jobId: string, chunk: number, attempt: string): string {
+  return `${batchPrefix(jobId)}work/parts/${String(chunk).padStart(6, '0')}-${attempt}.json`;
+}
+
+/** What is of no use any more once the results are written. */
+export function batchWorkPrefix(jobId: string): string {
+  return `${batchPrefix(jobId)}work/`;
+}
+
+export function batchResultKey(jobId: string, format: string): string {
+  return `${batchPrefix(jobId)}results.${format}`;
+}

@@ -1,0 +1,63 @@
+import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { networkFaults } from '../../platform/network-faults.js';
+
+const networkCodes = new Set<string>([...networkFaults, 'ERR_STREAM_PREMATURE_CLOSE']);
+const networkNames = new Set([
+  'TimeoutError',
+  'RequestTimeout',
+  'SlowDown',
+  'ServiceUnavailable',
+  'InternalError',
+  'AbortError',
+]);
+const refusals = new Set([
+  'AccessDenied',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'Forbidden',
+  // versitygw's word for an access key that nobody has, with status 404.
+  'XAdminUserNotFound',
+]);
+
+/** A failure of the S3 client in our own codes; `what` is the key or bucket it was about. */
+export function toObjectStoreError(error: unknown, what: string): unknown {
+  if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return error;
+  if (isMissing(error)) {
+    return new PerennialError('not_found', `The object store holds no ${what}. It may have been deleted by hand.`, {
+      cause: error,
+    });
+  }
+  if (isNetworkFault(error)) {
+    return new PerennialError(
+      'object_store_unavailable',
+      `The S3 server cannot be reached (${messageOf(error) || error.name}). Check that it runs and that S3_ENDPOINT is right.`,
+      { cause: error },
+    );
+  }
+  if (refusals.has(error.name) || statusOf(error) === 401 || statusOf(error) === 403) {
+    return new PerennialError(
+      'object_store_refused',
+      `The S3 server refused access to ${what} (${error.name}). Check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and the bucket's permissions.`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/** Whether an S3 failure says that the key or bucket does not exist. */
+export function isMissing(error: unknown): boolean {
+  if (!(error instanceof Error) || refusals.has(error.name)) return false;
+  return statusOf(error) === 404 || error.name === 'NoSuchKey' || error.name === 'NoSuchBucket';
+}
+
+function isNetworkFault(error: Error): boolean {
+  const code: unknown = 'code' in error ? error.code : undefined;
+  if (typeof code === 'string' && networkCodes.has(code)) return true;
+  return networkNames.has(error.name) || statusOf(error) >= 500 || statusOf(error) === 429;
+}
+
+function statusOf(error: Error): number {
+  const metadata: unknown = '$metadata' in error ? error.$metadata : undefined;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return 0;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : 0;
+}

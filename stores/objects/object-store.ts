@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { PerennialError } from '../../contracts/errors.js';
+import type { Config } from '../../platform/config.js';
+import { isMissing, toObjectStoreError } from './object-store-faults.js';
+
+export interface StoredObject {
+  key: string;
+  sizeBytes: number;
+}
+
+/**
+ * Bytes by key in one bucket. Nothing here depends on conditional writes, copies, versioning or lifecycle rules:
+ * what must happen once is decided in Postgres. Throws `object_store_unavailable`, `object_store_refused`, and
+ * `not_found` for a missing key.
+ */
+export interface ObjectStore {
+  /** Creates the bucket unless it is there. */
+  ensureBucket(): Promise<void>;
+  put(key: string, body: Uint8Array, contentType?: string): Promise<void>;
+  /** Uploads a file as a stream. */
+  putFile(key: string, path: string, contentType?: string): Promise<void>;
+  get(key: string): Promise<Uint8Array>;
+  /** The bytes of an object as they arrive; whoever takes them reads them to the end or destroys the stream. */
+  open(key: string): Promise<Readable>;
+  /** Downloads to `path`, which is complete or not there at all. */
+  getToFile(key: string, path: string): Promise<void>;
+  /** SHA-256 and size of an object, read as a stream. */
+  sum(key: string): Promise<{ sha256: string; sizeBytes: number }>;
+  /** Size of an object, or null when there is none. */
+  head(key: string): Promise<{ sizeBytes: number } | null>;
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /** Removes an object; one that is not there is no error. */
+  delete(key: string): Promise<void>;
+  close(): void;
+}
+
+/** The object store the configuration names. Connects when first used. */
+export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
+  const client = new S3Client({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
+    forcePathStyle: config.S3_FORCE_PATH_STYLE,
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
+    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+  const bucket = config.S3_BUCKET;
+  return {
+    ensureBucket: () => told(bucket, () => ensureBucket(client, bucket)),
+    put: (key, body, contentType) =>
+      told(key, () => put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength })),
+    putFile: (key, path, contentType) =>
+      told(key, async () => {
+        const { size } = await stat(path);
+        const body = createReadStream(path);
+        try {
+          await put(client, { bucket, key, body, contentType, sizeBytes: size });
+        } finally {
+          // A request that failed before it began to read leaves the file open.
+          body.destroy();
+        }
+      }),
+    get: (key) =>
+      told(key, async () => {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+        return Body ? await Body.transformToByteArray() : new Uint8Array();
+      }),
+    open: (key) => told(key, () => open(client, bucket, key)),
+    getToFile: (key, path) => told(key, () => getToFile(client, bucket, key, path)),
+    sum: (key) => told(key, () => sum(client, bucket, key)),
+    head: (key) => told(key, () => head(client, bucket, key)),
+    list: (prefix) => list(client, bucket, prefix),
+    delete: (key) =>
+      told(key, async () => {
+        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+      }),
+    close: () => client.destroy(),
+  };
+}
+
+async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toObjectStoreError(error, what);
+  }
+}
+
+interface PutRequest {
+  bucket: string;
+  key: string;
+  body: Uint8Array | Readable;
+  contentType: string | undefined;
+  sizeBytes: number;
+}
+
+async function put(client: S3Client, { bucket, key, body, contentType, sizeBytes }: PutRequest): Promise<void> {
+  await client.send(
+    new PutObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      Body: body,
+      ContentLength: sizeBytes,
+      ContentType: contentType ?? 'application/octet-stream',
+    }),
+  );
+}
+
+async function ensureBucket(client: S3Client, bucket: string): Promise<void> {
+  try {
+    await client.send(new HeadBucketCommand({ Bucket: bucket }));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    try {
+      await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    } catch (failure) {
+      const lostRace = failure instanceof Error && /^BucketAlready/.test(failure.name);
+      if (!lostRace) throw failure;
+    }
+  }
+}
+
+async function open(client: S3Client, bucket: string, key: string): Promise<Readable> {
+  const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  if (!(Body instanceof Readable)) throw new PerennialError('internal', `The object ${key} came without a stream.`);
+  return Body;
+}
+
+async function getToFile(client: S3Client, bucket: string, key: string, path: string): Promise<void> {
+  const body = await open(client, bucket, key);
+  const partial = `${path}.${String(process.pid)}.partial`;
+  try {
+    await pipeline(body, createWriteStream(partial));
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+async function sum(client: S3Client, bucket: string, key: string): Promise<{ sha256: string; sizeBytes: number }> {
+  const body = await open(client, bucket, key);
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) continue;
+    hash.update(chunk);
+    sizeBytes += chunk.byteLength;
+  }
+  return { sha256: hash.digest('hex'), sizeBytes };
+}
+
+async function head(client: S3Client, bucket: string, key: string): Promise<{ sizeBytes: number } | null> {
+  try {
+    const { ContentLength } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    return { sizeBytes: ContentLength ?? 0 };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+async function* list(client: S3Client, bucket: string, prefix: string): AsyncGenerator<StoredObject> {
+  let token: string | undefined;
+  do {
+    const page = await told(prefix, () =>
+      client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          ...(token !== undefined && { ContinuationToken: token }),
+        }),
+      ),
+    );
+    for (const { Key, Size } of page.Contents ?? []) if (Key !== undefined) yield { key: Key, sizeBytes: Size ?? 0 };
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+}

@@ -1,0 +1,205 @@
+import { z } from 'zod';
+import {
+  runStatuses,
+  type PipelineEnd,
+  type PipelineOpening,
+  type RunStatus,
+  type StepEntry,
+} from '../../contracts/workflows/runs.js';
+import { errorOf, integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
+import type { Database, Queryable } from '../postgres/database.js';
+import { addToOutbox } from '../notifications/outbox.js';
+import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+
+const stepSchema = z.object({
+  name: z.string(),
+  status: z.enum(['pending', ...runStatuses]),
+  detail: z.string().nullable(),
+  startedAt: timestampColumn.nullable(),
+  endedAt: timestampColumn.nullable(),
+});
+export type PipelineStep = z.output<typeof stepSchema>;
+const stepRow = stepSchema.extend({ runId: z.string() }).transform(({ runId, ...step }) => ({ runId, step }));
+
+const pipelineRow = z.object({
+  runId: z.string(),
+  sequence: integerColumn,
+  workflowId: z.string(),
+  workflow: z.string(),
+  status: z.enum(runStatuses),
+  trigger: z.string(),
+  modelName: z.string().nullable(),
+  dataset: z.string().nullable(),
+  result: z.unknown(),
+  errorCode: z.string().nullable(),
+  errorMessage: z.string().nullable(),
+  startedAt: timestampColumn,
+  endedAt: timestampColumn.nullable(),
+});
+
+/** One run of a workflow as our record tells it. `id` is the Temporal run id. */
+export interface PipelineRecord {
+  id: string;
+  workflowId: string;
+  workflow: string;
+  status: RunStatus;
+  trigger: string;
+  modelName: string | null;
+  dataset: string | null;
+  startedAt: string;
+  endedAt: string | null;
+  steps: PipelineStep[];
+  result: unknown;
+  error: { code: string; message: string } | null;
+}
+
+export interface PipelineQuery {
+  limit: number;
+  pageToken?: string | null;
+  workflow?: string;
+  status?: RunStatus;
+  modelName?: string;
+}
+
+/** The record of workflow runs. Every write may be repeated. */
+export interface PipelineStore {
+  /**
+   * Begins the record of a run. A former run of the same workflow that never said how it ended is closed as
+   * cancelled: Temporal lets only one run of an id be open.
+   */
+  open(run: PipelineOpening): Promise<void>;
+  /** Tells where a step stands. A step that ended stays ended, whatever a late retry says. */
+  enterStep(runId: string, step: StepEntry): Promise<void>;
+  /** Ends a running record, and its steps still running with it. A failure is told to people once: `pipeline.failed`. */
+  close(runId: string, end: PipelineEnd): Promise<void>;
+  get(runId: string): Promise<PipelineRecord | null>;
+  /** Newest first. */
+  list(query: PipelineQuery): Promise<Page<PipelineRecord>>;
+}
+
+export function createPipelineStore(db: Database): PipelineStore {
+  return {
+    open: (run) => db.transaction((tx) => open(tx, run)),
+    async enterStep(runId, { name, status, detail }) {
+      await db.query(
+        `UPDATE pipeline_steps SET
+           status = $3,
+           detail = CASE WHEN $5 THEN $4 ELSE detail END,
+           started_at = coalesce(started_at, now()),
+           ended_at = CASE WHEN $3 = 'running' THEN NULL ELSE coalesce(ended_at, now()) END
+         WHERE run_id = $1 AND name = $2 AND (status IN ('pending', 'running') OR status = $3)
+           AND EXISTS (SELECT FROM pipelines WHERE run_id = $1 AND status = 'running')`,
+        [runId, name, status, detail ?? null, detail !== undefined],
+      );
+    },
+    close: (runId, end) =>
+      db.transaction(async (tx) => {
+        const closed = await tx.query(
+          `UPDATE pipelines SET status = $2, result = $3, error_code = $4, error_message = $5, ended_at = now()
+           WHERE run_id = $1 AND status = 'running' RETURNING run_id`,
+          [runId, end.status, jsonParameter(end.result), end.error?.code ?? null, end.error?.message ?? null],
+        );
+        if (closed.length === 0) return;
+        if (end.status === 'failed') await tellFailure(tx, runId);
+        await endSteps(tx, runId, end.status);
+      }),
+    async get(runId) {
+      const row = await db.row(pipelineRow, 'SELECT * FROM pipelines WHERE run_id = $1', [runId]);
+      return row && ((await withSteps(db, [row]))[0]?.item ?? null);
+    },
+    async list({ limit, pageToken, workflow, status, modelName }) {
+      const rows = await db.rows(
+        pipelineRow,
+        `SELECT * FROM pipelines
+         WHERE ($2::bigint IS NULL OR sequence < $2) AND ($3::text IS NULL OR workflow = $3)
+           AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR model_name = $5)
+         ORDER BY sequence DESC LIMIT $1`,
+        [limit + 1, sequenceOfToken(pageToken), workflow ?? null, status ?? null, modelName ?? null],
+      );
+      return pageOfRows(await withSteps(db, rows), limit);
+    },
+  };
+}
+
+async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
+  const opened = await tx.query(
+    `INSERT INTO pipelines (run_id, workflow_id, workflow, trigger, model_name, dataset)
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run_id) DO NOTHING RETURNING run_id`,
+    [run.runId, run.workflowId, run.workflow, run.trigger, run.modelName, run.dataset],
+  );
+  if (opened.length === 0) return;
+  await tx.query(
+    `INSERT INTO pipeline_steps (run_id, name, position)
+     SELECT $1, name, position FROM unnest($2::text[]) WITH ORDINALITY AS step (name, position)`,
+    [run.runId, run.steps],
+  );
+  const orphans = await tx.rows(
+    z.object({ runId: z.string() }),
+    `UPDATE pipelines SET status = 'cancelled', ended_at = now(), error_code = 'cancelled',
+       error_message = 'This run ended without a word, terminated from outside; a later one took its place.'
+     WHERE workflow_id = $1 AND run_id <> $2 AND status = 'running' RETURNING run_id`,
+    [run.workflowId, run.runId],
+  );
+  for (const orphan of orphans) await endSteps(tx, orphan.runId, 'cancelled');
+}
+
+const failureRow = z.object({
+  workflowId: z.string(),
+  workflow: z.string(),
+  modelName: z.string().nullable(),
+  dataset: z.string().nullable(),
+  step: z.string().nullable(),
+  code: z.string(),
+  message: z.string(),
+  productionVersion: z.number().nullable(),
+});
+
+/** Has people told which step of a run failed, why, and which version is in Production all the same. */
+async function tellFailure(tx: Queryable, runId: string): Promise<void> {
+  const failure = await tx.row(
+    failureRow,
+    `SELECT workflow_id, workflow, pipelines.model_name, pipelines.dataset,
+       (SELECT name FROM pipeline_steps WHERE run_id = $1 AND status IN ('failed', 'running')
+        ORDER BY status, position LIMIT 1) AS step,
+       coalesce(error_code, 'internal') AS code, coalesce(error_message, 'Nobody said why.') AS message,
+       model_versions.version AS production_version
+     FROM pipelines LEFT JOIN model_versions
+       ON model_versions.model_name = pipelines.model_name AND model_versions.stage = 'Production'
+     WHERE pipelines.run_id = $1 AND workflow <> 'batchPredict' AND NOT EXISTS (
+       SELECT FROM pipelines AS parent
+       WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`,
+    [runId],
+  );
+  // Of a child the parent tells, if it fails of it; a batch prediction tells for itself, with what it has.
+  if (!failure) return;
+  const { code, message, ...told } = failure;
+  const payload = { runId, ...told, error: { code, message } };
+  await addToOutbox(tx, { key: `pipeline-failed-${runId}`, kind: 'pipeline.failed', payload });
+}
+
+async function endSteps(tx: Queryable, runId: string, status: RunStatus): Promise<void> {
+  await tx.query(`UPDATE pipeline_steps SET status = $2, ended_at = now() WHERE run_id = $1 AND status = 'running'`, [
+    runId,
+    status,
+  ]);
+}
+
+async function withSteps(
+  db: Queryable,
+  rows: readonly z.output<typeof pipelineRow>[],
+): Promise<{ sequence: number; item: PipelineRecord }[]> {
+  const steps = await db.rows(
+    stepRow,
+    'SELECT * FROM pipeline_steps WHERE run_id = ANY($1) ORDER BY run_id, position',
+    [rows.map(({ runId }) => runId)],
+  );
+  return rows.map(({ runId, sequence, errorCode, errorMessage, ...row }) => ({
+    sequence,
+    item: {
+      id: runId,
+      ...row,
+      steps: steps.filter((step) => step.runId === runId).map((step) => step.step),
+      error: errorOf({ errorCode, errorMessage }),
+    },
+  }));
+}

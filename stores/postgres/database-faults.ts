@@ -1,0 +1,43 @@
+import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { networkFaults } from '../../platform/network-faults.js';
+
+/** What the driver or the system says when the server cannot be reached or ends the connection. */
+const faultCodes = new Set<string>([...networkFaults, 'ENOENT', '57P01', '57P02', '57P03', '53300', '25006']);
+
+const faultMessages =
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|not queryable|connection error|client was closed/i;
+
+/** Postgres' own code for text that its encoding cannot hold, which is the NUL character and nothing else. */
+const impossibleText = '22021';
+
+/**
+ * `database_unavailable` for what trying again can cure, `bad_request` for text that Postgres cannot hold; every
+ * other failure unchanged.
+ */
+export function toDatabaseError(error: unknown): unknown {
+  if (codeOf(error) === impossibleText) {
+    return new PerennialError('bad_request', 'A text holds a NUL character. Send it without.', { cause: error });
+  }
+  if (!isConnectionFault(error)) return error;
+  return new PerennialError(
+    'database_unavailable',
+    `Postgres cannot be reached (${messageOf(error) || codeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
+    { cause: error },
+  );
+}
+
+/** Whether Postgres refused the data itself, so that the same statement can never succeed. */
+export function isRefusedData(error: unknown): boolean {
+  return errorCodeOf(error) === 'bad_request' || /^2[23]/.test(codeOf(error));
+}
+
+function isConnectionFault(error: unknown): boolean {
+  if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return false;
+  const code = codeOf(error);
+  return faultCodes.has(code) || /^08/.test(code) || faultMessages.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof code === 'string' ? code : '';
+}

@@ -1,0 +1,32 @@
+import { nameSchema } from '../../contracts/datasets/datasets.js';
+import { PerennialError } from '../../contracts/errors.js';
+
+export interface Page<T> {
+  items: T[];
+  nextPageToken: string | null;
+}
+
+/** The sequence number below which a page begins. Throws `bad_request` for a token that we never gave out. */
+export function sequenceOfToken(token: string | null | undefined): number | null {
+  if (token === undefined || token === null) return null;
+  if (!/^[1-9]\d{0,14}$/.test(token)) {
+    throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+  }
+  return Number(token);
+}
+
+/** A page of at most `limit` items out of `limit + 1` rows that were asked for, newest first. */
+export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], limit: number): Page<T> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map(({ item }) => item),
+    nextPageToken: rows.length > limit && last ? String(last.sequence) : null,
+  };
+}
+
+/** The list goes by name, so that a name is where the next page begins. */
+export function checkNameToken(token: string | null | undefined): void {
+  if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
+  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+}

@@ -1,0 +1,56 @@
+import pg from 'pg';
+import type { Logger } from '../../platform/logging.js';
+
+export interface Subscription {
+  url: string;
+  channel: string;
+  onMessage: (payload: string) => void;
+  logger: Logger;
+}
+
+const reconnectMs = { first: 200, most: 5_000 };
+
+/**
+ * LISTENs on a connection of its own and connects again, with growing pauses, whenever it is lost. Messages sent
+ * meanwhile are lost: a notification is a hint, never the only way to learn of a change. Resolves when the first
+ * try to connect has ended, well or not; gives the way to stop.
+ */
+export async function subscribe({ url, channel, onMessage, logger }: Subscription): Promise<() => Promise<void>> {
+  let stopped = false;
+  let client: pg.Client | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let pauseMs = reconnectMs.first;
+
+  const scheduleAgain = (): void => {
+    if (stopped || timer) return;
+    timer = setTimeout(() => {
+      timer = null;
+      void connect();
+    }, pauseMs);
+    timer.unref();
+    pauseMs = Math.min(pauseMs * 2, reconnectMs.most);
+  };
+  const connect = async (): Promise<void> => {
+    const fresh = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 5_000 });
+    fresh.on('error', (error) => logger.debug({ error, channel }, 'the listening connection was lost'));
+    fresh.on('end', scheduleAgain);
+    fresh.on('notification', (message) => onMessage(message.payload ?? ''));
+    client = fresh;
+    try {
+      await fresh.connect();
+      await fresh.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+      pauseMs = reconnectMs.first;
+    } catch (error) {
+      logger.debug({ error, channel }, 'listening is not possible yet');
+      await fresh.end().catch(() => undefined);
+      scheduleAgain();
+    }
+  };
+
+  await connect();
+  return async () => {
+    stopped = true;
+    if (timer) clearTimeout(timer);
+    await client?.end().catch(() => undefined);
+  };
+}

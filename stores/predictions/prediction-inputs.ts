@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { integerColumn, timestampColumn } from '../postgres/columns.js';
+import type { Database, Queryable } from '../postgres/database.js';
+import { inputsLock } from '../erasure/erase-items.js';
+import { predictionInputsPrefix } from '../objects/object-keys.js';
+import type { ObjectStore } from '../objects/object-store.js';
+
+const inputRow = z.object({
+  predictionId: z.string(),
+  /** When it was predicted. */
+  createdAt: timestampColumn,
+  modelName: z.string(),
+  objectKey: z.string(),
+  /** Of the file that was sent. */
+  imageSha256: z.string(),
+  /** Of the bytes that are kept. */
+  contentSha256: z.string(),
+  sizeBytes: integerColumn,
+  contentType: z.string(),
+  /** Null for a picture that a dataset needs. */
+  expiresAt: timestampColumn.nullable(),
+});
+export type PredictionInput = z.output<typeof inputRow>;
+
+/** Pictures that were kept of predictions. */
+export interface PredictionInputStore {
+  /** Records a picture whose object is there. False when it was erased in the meantime: then the object has to go. */
+  add(input: PredictionInput): Promise<boolean>;
+  /** Null also for one that has expired. */
+  get(predictionId: string): Promise<PredictionInput | null>;
+  countExpired(): Promise<number>;
+  /** At most `limit` pictures that have expired, the longest first. */
+  expired(limit: number): Promise<Pick<PredictionInput, 'predictionId' | 'objectKey'>[]>;
+  remove(predictionIds: readonly string[]): Promise<void>;
+  /** Of these objects, those of which there is no record. */
+  unknownObjects(objectKeys: readonly string[]): Promise<string[]>;
+}
+
+const present = '(expires_at IS NULL OR expires_at > now())';
+
+export function createPredictionInputStore(db: Database): PredictionInputStore {
+  return {
+    add: (input) => db.transaction((tx) => add(tx, input)),
+    get: (predictionId) =>
+      db.row(inputRow, `SELECT * FROM prediction_inputs WHERE prediction_id = $1 AND ${present}`, [predictionId]),
+    async countExpired() {
+      const sql = `SELECT count(*) AS total FROM prediction_inputs WHERE NOT ${present}`;
+      return (await db.row(z.object({ total: integerColumn }), sql))?.total ?? 0;
+    },
+    expired: (limit) =>
+      db.rows(
+        inputRow.pick({ predictionId: true, objectKey: true }),
+        'SELECT prediction_id, object_key FROM prediction_inputs WHERE expires_at <= now() ORDER BY expires_at LIMIT $1',
+        [limit],
+      ),
+    async remove(predictionIds) {
+      await db.query('DELETE FROM prediction_inputs WHERE prediction_id = ANY($1)', [predictionIds]);
+    },
+    async unknownObjects(objectKeys) {
+      const rows = await db.rows(
+        z.object({ key: z.string() }),
+        `SELECT key FROM unnest($1::text[]) AS asked (key)
+         WHERE NOT EXISTS (SELECT FROM prediction_inputs WHERE prediction_id::text = split_part(key, '/', 5))`,
+        [objectKeys],
+      );
+      return rows.map(({ key }) => key);
+    },
+  };
+}
+
+async function add(tx: Queryable, input: PredictionInput): Promise<boolean> {
+  const { predictionId, createdAt, modelName, objectKey, imageSha256, contentSha256 } = input;
+  // Erasures hold this lock alone, so that a picture on its way either is there for them or sees them.
+  await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [inputsLock]);
+  const erased = await tx.query(
+    `SELECT FROM predictions WHERE created_at = $1 AND id = $2 AND erased_at IS NOT NULL
+     UNION ALL SELECT FROM images WHERE sha256 = ANY($3) AND erased_at IS NOT NULL`,
+    [createdAt, predictionId, [imageSha256, contentSha256]],
+  );
+  if (erased.length > 0) return false;
+  await tx.query(
+    `INSERT INTO prediction_inputs (prediction_id, created_at, model_name, object_key, image_sha256, content_sha256,
+       size_bytes, content_type, expires_at, decided_at)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
+       (SELECT max(d.created_at) FROM label_decisions d WHERE d.model_name = $3 AND d.content_sha256 = $6)
+     ON CONFLICT DO NOTHING`,
+    [
+      predictionId,
+      createdAt,
+      modelName,
+      objectKey,
+      imageSha256,
+      contentSha256,
+      input.sizeBytes,
+      input.contentType,
+      input.expiresAt,
+    ],
+  );
+  return true;
+}
+
+const batchSize = 200;
+/** A picture is recorded after its object; so old is one whose process died in between. */
+const orphanAgeMs = 86_400_000;
+
+type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'delete' | 'list'> };
+
+/** Removes pictures whose time is over; gives how many. */
+export async function removeExpiredInputs({ inputs, objects }: Removal): Promise<number> {
+  let removed = 0;
+  for (;;) {
+    const batch = await inputs.expired(batchSize);
+    for (const { objectKey } of batch) await objects.delete(objectKey);
+    await inputs.remove(batch.map(({ predictionId }) => predictionId));
+    removed += batch.length;
+    if (batch.length < batchSize) return removed;
+  }
+}
+
+/** Removes objects of pictures that were never recorded; gives how many. */
+export async function removeOrphanInputs({ inputs, objects }: Removal, now = Date.now()): Promise<number> {
+  let removed = 0;
+  let keys: string[] = [];
+  const sweep = async (): Promise<void> => {
+    for (const key of await inputs.unknownObjects(keys)) {
+      await objects.delete(key);
+      removed += 1;
+    }
+    keys = [];
+  };
+  for await (const { key } of objects.list(predictionInputsPrefix)) {
+    const day = Date.parse(key.split('/')[3] ?? '');
+    if (day + 2 * orphanAgeMs < now && keys.push(key) === batchSize) await sweep();
+  }
+  await sweep();
+  return removed;
+}

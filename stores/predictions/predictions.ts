@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { predictionRecordSchema, type PredictionRecord } from '../../contracts/predictions/predictions.js';
+import { timeOfUuid7 } from '../../platform/uuid7.js';
+import { integerColumn, timestampColumn } from '../postgres/columns.js';
+import type { Database, Queryable } from '../postgres/database.js';
+import type { Page } from '../postgres/page.js';
+
+const predictionRow = predictionRecordSchema.extend({
+  createdAt: timestampColumn,
+  generation: integerColumn,
+  /** Null once the prediction was erased. */
+  probabilities: predictionRecordSchema.shape.probabilities.nullable(),
+  erasedAt: timestampColumn.nullable(),
+  /** The true label as far as it is known: what the queue decided, else the newest that was sent in. */
+  label: z.string().nullable(),
+  /** Whether the newest labels of different people differ, and nobody has decided. */
+  conflicted: z.boolean(),
+});
+export type StoredPrediction = z.output<typeof predictionRow>;
+
+export interface PredictionQuery {
+  limit: number;
+  pageToken?: string | null;
+  modelName?: string | undefined;
+  version?: number | undefined;
+  predicted?: string | undefined;
+  from?: Date | undefined;
+  /** Excluded itself. */
+  to?: Date | undefined;
+  hasFeedback?: boolean | undefined;
+}
+
+/** What was predicted, in partitions of a month. */
+export interface PredictionStore {
+  /** Adds predictions in one statement; those that are there already stay as they are. */
+  add(predictions: readonly PredictionRecord[]): Promise<void>;
+  /** Null for an id that is unknown, or none of ours. */
+  get(id: string): Promise<StoredPrediction | null>;
+  /** Newest first. */
+  list(query: PredictionQuery): Promise<Page<StoredPrediction>>;
+  /** Makes the partitions of this month and the next, unless they are there. */
+  makePartitions(now?: Date): Promise<void>;
+  /** Removes at most `limit` predictions of a model that are older than `before`, oldest first; gives how many. */
+  removeBefore(modelName: string, before: Date, limit: number): Promise<number>;
+}
+
+const columns = 'p.*, l.label, coalesce(l.conflicted, false) AS conflicted';
+/** A prediction `p` with the label `l` that counts for it. */
+const labelled = 'predictions p LEFT JOIN prediction_labels l ON l.prediction_id = p.id';
+/**
+ * The same for a list of labelled ones, which begins at the labels because there are fewer of them. `OFFSET 0` keeps
+ * Postgres from joining all of both before it takes the newest.
+ */
+const onlyLabelled = `prediction_labels l CROSS JOIN LATERAL (
+  SELECT * FROM predictions WHERE created_at = l.prediction_created_at AND id = l.prediction_id OFFSET 0) p`;
+
+export function createPredictionStore(db: Database): PredictionStore {
+  return {
+    add: (predictions) => add(db, predictions),
+    get: (id) => readPrediction(db, id),
+    list: (query) => list(db, query),
+    async makePartitions(now = new Date()) {
+      const next = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1));
+      for (const moment of [now, next]) await db.query('SELECT make_prediction_partition($1)', [moment]);
+    },
+    async removeBefore(modelName, before, limit) {
+      const removed = await db.query(
+        `DELETE FROM predictions WHERE (created_at, id) IN (
+           SELECT created_at, id FROM predictions WHERE model_name = $1 AND created_at < $2 ORDER BY created_at LIMIT $3)
+           AND created_at < $2
+         RETURNING id`,
+        [modelName, before, limit],
+      );
+      return removed.length;
+    },
+  };
+}
+
+/** A prediction by its id, which tells the partition; null for an id that is unknown, or none of ours. */
+export async function readPrediction(db: Queryable, id: string): Promise<StoredPrediction | null> {
+  const createdAt = timeOfUuid7(id);
+  if (!createdAt) return null;
+  return db.row(predictionRow, `SELECT ${columns} FROM ${labelled} WHERE p.created_at = $1 AND p.id = $2`, [
+    createdAt,
+    id,
+  ]);
+}
+
+async function add(db: Database, predictions: readonly PredictionRecord[]): Promise<void> {
+  if (predictions.length === 0) return;
+  await db.query(
+    `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
+       confidence, probabilities, image_sha256, latency_ms, route, variant, distance, unfamiliar, neighbour, abstained)
+     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
+       $8::text[], $9::double precision[], $10::jsonb[], $11::text[], $12::double precision[], $13::text[],
+       $14::text[], $15::double precision[], $16::boolean[], $17::text[], $18::boolean[])
+     ON CONFLICT DO NOTHING`,
+    [
+      predictions.map(({ id }) => id),
+      predictions.map(({ id }) => timeOfUuid7(id)),
+      predictions.map(({ modelName }) => modelName),
+      predictions.map(({ version }) => version),
+      predictions.map(({ generation }) => generation),
+      predictions.map(({ replica }) => replica),
+      predictions.map(({ bundleSha256 }) => bundleSha256),
+      predictions.map(({ predicted }) => predicted),
+      predictions.map(({ confidence }) => confidence),
+      predictions.map(({ probabilities }) => JSON.stringify(probabilities)),
+      predictions.map(({ imageSha256 }) => imageSha256),
+      predictions.map(({ latencyMs }) => latencyMs),
+      predictions.map(({ route }) => route),
+      predictions.map(({ variant }) => variant),
+      predictions.map(({ distance }) => distance),
+      predictions.map(({ unfamiliar }) => unfamiliar),
+      predictions.map(({ neighbour }) => neighbour),
+      predictions.map(({ abstained }) => abstained),
+    ],
+  );
+}
+
+async function list(db: Database, query: PredictionQuery): Promise<Page<StoredPrediction>> {
+  const { limit, pageToken = null, modelName, version, predicted, from, to, hasFeedback } = query;
+  const before = pageToken === null ? null : timeOfUuid7(pageToken);
+  if (pageToken !== null && !before) {
+    throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+  }
+  const [source, at, key] =
+    hasFeedback === true
+      ? [onlyLabelled, 'l.prediction_created_at', 'l.prediction_id']
+      : [labelled, 'p.created_at', 'p.id'];
+  const rows = await db.rows(
+    predictionRow,
+    `SELECT ${columns} FROM ${source}
+     WHERE ($2::timestamptz IS NULL OR (${at}, ${key}) < ($2, $3::uuid))
+       AND ($4::text IS NULL OR p.model_name = $4) AND ($5::integer IS NULL OR p.version = $5)
+       AND ($6::text IS NULL OR p.predicted = $6)
+       AND ($7::timestamptz IS NULL OR ${at} >= $7) AND ($8::timestamptz IS NULL OR ${at} < $8)
+       ${hasFeedback === false ? 'AND l.prediction_id IS NULL' : ''}
+     ORDER BY ${at} DESC, ${key} DESC LIMIT $1`,
+    [limit + 1, before, pageToken, modelName ?? null, version ?? null, predicted ?? null, from ?? null, to ?? null],
+  );
+  const items = rows.slice(0, limit);
+  return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+}

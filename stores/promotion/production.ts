@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { generationChannel } from '../../contracts/names.js';
+import type { Stage } from '../../contracts/registry/registry.js';
+import { integerColumn } from '../postgres/columns.js';
+import type { Queryable } from '../postgres/database.js';
+
+/** Which version of a model is where; every function runs within a transaction that holds the model's lock. */
+
+/** Holds the model for the rest of the transaction. Throws `not_found`. */
+export async function lockModel(tx: Queryable, modelName: string): Promise<void> {
+  const locked = await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
+  if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
+}
+
+export interface Standing {
+  stage: string;
+  /** Whether its bundle was ever checked. */
+  isVerified: boolean;
+}
+
+/** Throws `not_found`, and `conflict` for a version whose bundle was erased. */
+export async function standingOf(tx: Queryable, modelName: string, version: number): Promise<Standing> {
+  const row = await tx.row(
+    z.object({ stage: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
+    `SELECT stage, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions
+     WHERE model_name = $1 AND version = $2 AND (deleted_at IS NULL OR erased_at IS NOT NULL)`,
+    [modelName, version],
+  );
+  if (row?.isErased === true) {
+    throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it can never serve again.`);
+  }
+  if (!row) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
+  return row;
+}
+
+export async function productionOf(tx: Queryable, modelName: string): Promise<number | null> {
+  const row = await tx.row(
+    z.object({ version: z.number() }),
+    `SELECT version FROM model_versions WHERE model_name = $1 AND stage = 'Production'`,
+    [modelName],
+  );
+  return row?.version ?? null;
+}
+
+export async function setStage(tx: Queryable, modelName: string, version: number, stage: Stage): Promise<void> {
+  await tx.query('UPDATE model_versions SET stage = $3 WHERE model_name = $1 AND version = $2', [
+    modelName,
+    version,
+    stage,
+  ]);
+}
+
+/** What replicas must serve at present; generation 0 before the first promotion. */
+export async function servedNow(
+  tx: Queryable,
+  modelName: string,
+): Promise<{ generation: number; version: number | null }> {
+  const state = await tx.row(
+    z.object({ generation: integerColumn, version: z.number().nullable() }),
+    'SELECT generation, version FROM serving_state WHERE model_name = $1',
+    [modelName],
+  );
+  return state ?? { generation: 0, version: null };
+}
+
+/** Makes `version` what replicas must serve; gives the new generation. */
+export async function serve(tx: Queryable, modelName: string, version: number | null): Promise<number> {
+  const [state] = await tx.rows(
+    z.object({ generation: integerColumn }),
+    `INSERT INTO serving_state (model_name, generation, version) VALUES ($1, 1, $2)
+     ON CONFLICT (model_name) DO UPDATE SET generation = serving_state.generation + 1, version = excluded.version,
+       changed_at = now()
+     RETURNING generation`,
+    [modelName, version],
+  );
+  if (!state) throw new PerennialError('internal', `The serving state of ${modelName} could not be written.`);
+  await tx.query('SELECT pg_notify($1, $2)', [
+    generationChannel,
+    JSON.stringify({ modelName, generation: state.generation }),
+  ]);
+  return state.generation;
+}
+
+export interface Fence {
+  modelName: string;
+  /** The generation that the change was decided on; null lets everybody pass. */
+  expected: number | null | undefined;
+  /** What does not happen, as the beginning of a sentence. */
+  refused: string;
+  /** What to do next, as a sentence. */
+  advice: string;
+}
+
+/** Holds off whoever decided on what is no longer served. Throws `stale_promotion`. */
+export async function requireGeneration(tx: Queryable, { modelName, expected, refused, advice }: Fence): Promise<void> {
+  if (expected === null || expected === undefined) return;
+  const { generation, version } = await servedNow(tx, modelName);
+  if (generation === expected) return;
+  throw new PerennialError(
+    'stale_promotion',
+    `${refused}: since that was decided, Production has changed to ${version === null ? 'none' : `version ${version}`} (generation ${generation} in place of ${expected}). ${advice}`,
+  );
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import type { Actor } from '../../contracts/audit/audit.js';
+import { writeAudit } from '../audit/audit.js';
+import { integerColumn } from '../postgres/columns.js';
+import type { Queryable } from '../postgres/database.js';
+import { addToOutbox } from '../notifications/outbox.js';
+
+const recordSchema = z.object({
+  modelName: z.string(),
+  version: z.number(),
+  formerVersion: z.number().nullable(),
+  generation: integerColumn,
+  workflowId: z.string().nullable(),
+});
+export type PromotionRow = z.output<typeof recordSchema>;
+
+/** The promotion or rollback that was made under a key. */
+export function findRecord(tx: Queryable, key: string, kind: 'promotion' | 'rollback'): Promise<PromotionRow | null> {
+  return tx.row(recordSchema, 'SELECT * FROM promotions WHERE idempotency_key = $1 AND kind = $2', [key, kind]);
+}
+
+type NewRecord = PromotionRow & { by: Actor; reason: string; idempotencyKey: string; approver: string | null };
+
+/** Writes the row of the history, the message to the world and the entry of the audit log, all in one transaction. */
+export async function recordMove(tx: Queryable, kind: 'promotion' | 'rollback', entry: NewRecord): Promise<void> {
+  const { modelName, version, formerVersion, generation, by, reason, idempotencyKey, workflowId, approver } = entry;
+  await tx.query(
+    `INSERT INTO promotions
+       (model_name, kind, version, former_version, generation, actor, reason, idempotency_key, workflow_id, approver)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [modelName, kind, version, formerVersion, generation, by.name, reason, idempotencyKey, workflowId, approver],
+  );
+  await addToOutbox(tx, {
+    key: `${kind}-${idempotencyKey}`,
+    kind: `model.${kind}`,
+    payload: { modelName, version, formerVersion, generation, actor: by.name, approver, reason },
+  });
+  const isPromotion = kind === 'promotion';
+  await writeAudit(tx, {
+    by,
+    action: isPromotion ? 'model.promote' : 'model.roll_back',
+    subject: `models/${modelName}/versions/${version}`,
+    before: { production: isPromotion ? formerVersion : version },
+    after: { production: isPromotion ? version : formerVersion, generation, reason, approver },
+  });
+}

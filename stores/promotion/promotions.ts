@@ -1,0 +1,99 @@
+import type { Actor } from '../../contracts/audit/audit.js';
+import { PerennialError } from '../../contracts/errors.js';
+import type { Queryable } from '../postgres/database.js';
+import { lockModel, productionOf, requireGeneration, serve, setStage, standingOf } from './production.js';
+import { findRecord, recordMove, type PromotionRow } from './promotion-record.js';
+
+export interface PromotionRequest {
+  modelName: string;
+  version: number;
+  by: Actor;
+  reason: string;
+  idempotencyKey: string;
+  workflowId: string | null;
+  /** The generation the promotion was decided on; null promotes whatever is served by now. */
+  expectedGeneration: number | null;
+  /** Who approved, where that was asked for. */
+  approver: string | null;
+}
+
+/** What a change of Production did. `repeated` tells that an earlier call had done it and nothing changed now. */
+export interface Move {
+  formerVersion: number | null;
+  generation: number;
+  repeated: boolean;
+}
+
+/** Within a transaction: see `RegistryStore.promote`. */
+export async function promote(tx: Queryable, request: PromotionRequest): Promise<Move> {
+  const { modelName, version, idempotencyKey, expectedGeneration } = request;
+  await lockModel(tx, modelName);
+  const earlier = await findRecord(tx, idempotencyKey, 'promotion');
+  if (earlier) return repetition(earlier, request);
+  await requireGeneration(tx, {
+    modelName,
+    expected: expectedGeneration,
+    refused: `Version ${version} of ${modelName} was not promoted`,
+    advice: 'Validate it against what is in Production now.',
+  });
+  await requireReady(tx, modelName, version);
+  const formerVersion = await productionOf(tx, modelName);
+  if (formerVersion !== null) await setStage(tx, modelName, formerVersion, 'Archived');
+  await setStage(tx, modelName, version, 'Production');
+  const generation = await serve(tx, modelName, version);
+  await recordMove(tx, 'promotion', { ...request, formerVersion, generation });
+  return { formerVersion, generation, repeated: false };
+}
+
+/** See `RegistryStore.requirePromotable`. */
+export async function requirePromotable(
+  db: Queryable,
+  request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
+): Promise<void> {
+  const earlier = await findRecord(db, request.idempotencyKey, 'promotion');
+  if (earlier) requireSameVersion(earlier, request);
+  else await requireReady(db, request.modelName, request.version);
+}
+
+/** A version may go to Production from Staging, and with a bundle that was checked. */
+async function requireReady(db: Queryable, modelName: string, version: number): Promise<void> {
+  const { stage, isVerified } = await standingOf(db, modelName, version);
+  if (stage !== 'Staging') throw notInStaging({ modelName, version }, stage);
+  if (isVerified) return;
+  throw new PerennialError(
+    'conflict',
+    `The bundle of version ${version} of ${modelName} was never checked, so it cannot be promoted. Let it be checked first: POST /api/v1/mlops/models/${modelName}/versions/${version}/validate.`,
+  );
+}
+
+function notInStaging(
+  { modelName, version }: Pick<PromotionRequest, 'modelName' | 'version'>,
+  stage: string,
+): PerennialError {
+  const ways: Record<string, string> = {
+    Production: 'It is being served already.',
+    Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it if it was in Production.`,
+    None: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage).`,
+  };
+  return new PerennialError(
+    'conflict',
+    `Version ${version} of ${modelName} is in ${stage}; only a version in Staging can be promoted. ${ways[stage] ?? ''}`,
+  );
+}
+
+function repetition(earlier: PromotionRow, request: PromotionRequest): Move {
+  requireSameVersion(earlier, request);
+  return { formerVersion: earlier.formerVersion, generation: earlier.generation, repeated: true };
+}
+
+/** Makes sure that a key which was used already was used for this version. Throws `conflict`. */
+function requireSameVersion(
+  earlier: PromotionRow,
+  { modelName, version, idempotencyKey }: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
+): void {
+  if (earlier.modelName === modelName && earlier.version === version) return;
+  throw new PerennialError(
+    'conflict',
+    `The key ${idempotencyKey} was used to promote version ${earlier.version} of ${earlier.modelName}. Use a new key.`,
+  );
+}

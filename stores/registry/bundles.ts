@@ -1,0 +1,177 @@
+import { hash, randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
+import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import type { ObjectStore } from '../objects/object-store.js';
+
+/** Local copies that stay: Production, the candidate, what a rollback goes to, and some more. */
+const keptCopies = 6;
+
+export interface BundleAddress {
+  /** Key prefix in the object store. */
+  bundleKey: string;
+  /** SHA-256 of `manifest.json`, which names and sums every other file. */
+  bundleSha256: string;
+}
+
+/**
+ * Uploads a finished bundle folder to `models/<model>/<first 16 of the manifest's SHA-256>/`, the manifest last, so
+ * that a bundle with a manifest is complete. Uploading the same bundle again changes nothing.
+ */
+export async function publishBundle(objects: ObjectStore, folder: string, modelName: string): Promise<BundleAddress> {
+  const manifestBytes = await readFile(join(folder, bundleFiles.manifest));
+  const bundleSha256 = hash('sha256', manifestBytes);
+  const bundleKey = `models/${modelName}/${bundleSha256.slice(0, 16)}`;
+  const { files } = parseManifest(manifestBytes, folder);
+  await atOnce(files, ({ path }) => objects.putFile(`${bundleKey}/${path}`, join(folder, path)));
+  await objects.put(`${bundleKey}/${bundleFiles.manifest}`, manifestBytes, 'application/json');
+  return { bundleKey, bundleSha256 };
+}
+
+/**
+ * Gives the folder below `cacheFolder` that holds the bundle, downloading it when it is not there yet. The manifest
+ * is checked against its sum here; whoever loads the bundle checks the files against the manifest.
+ * Throws `bundle_invalid` when the stored manifest is not the registered one.
+ */
+export async function fetchBundle(objects: ObjectStore, address: BundleAddress, cacheFolder: string): Promise<string> {
+  const folder = bundleFolder(address, cacheFolder);
+  if (await isThere(address, folder)) return folder;
+  const partial = `${folder}.${randomUUID()}.part`;
+  try {
+    await download(objects, address, partial);
+    // Another process may have been faster, and may be reading its copy now: that one stays.
+    if (!(await isThere(address, folder))) {
+      await rm(folder, { recursive: true, force: true });
+      await rename(partial, folder);
+    }
+  } catch (error) {
+    if (!(await isThere(address, folder))) throw error;
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  await forgetOldest(cacheFolder);
+  return folder;
+}
+
+/**
+ * Removes a bundle from the object store, the manifest first, so that what is left of an interrupted removal is no
+ * bundle any more. Removing one that is gone changes nothing.
+ */
+export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
+  await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
+  for await (const { key } of objects.list(`${bundleKey}/`)) await objects.delete(key);
+}
+
+export interface BundleCheck {
+  /** Null when it is not the one that was registered, or cannot be read. */
+  manifest: Manifest | null;
+  /** Files that were held against the manifest. */
+  files: number;
+  bytes: number;
+  /** What is missing or has other bytes, the manifest included. */
+  failed: string[];
+}
+
+/** Holds a stored bundle against its registered sum: the manifest, and every file the manifest names. */
+export async function checkBundle(
+  objects: Pick<ObjectStore, 'get' | 'sum'>,
+  { bundleKey, bundleSha256 }: BundleAddress,
+): Promise<BundleCheck> {
+  const manifestBytes = await unlessMissing(objects.get(`${bundleKey}/${bundleFiles.manifest}`));
+  if (manifestBytes === null || hash('sha256', manifestBytes) !== bundleSha256) {
+    return { manifest: null, files: 0, bytes: 0, failed: [bundleFiles.manifest] };
+  }
+  const manifest = parseManifest(manifestBytes, bundleKey);
+  const failed: string[] = [];
+  for (const file of manifest.files) {
+    const found = await unlessMissing(objects.sum(`${bundleKey}/${file.path}`));
+    if (found?.sha256 !== file.sha256 || found.sizeBytes !== file.sizeBytes) failed.push(file.path);
+  }
+  const bytes = manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { manifest, files: manifest.files.length, bytes, failed };
+}
+
+/** What an object holds; null when there is no such object. */
+export async function unlessMissing<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (error) {
+    if (errorCodeOf(error) === 'not_found') return null;
+    throw error;
+  }
+}
+
+/** Removes a local copy, for instance one that turned out to be damaged. */
+export async function forgetBundle(address: BundleAddress, cacheFolder: string): Promise<void> {
+  await rm(bundleFolder(address, cacheFolder), { recursive: true, force: true });
+}
+
+function bundleFolder(address: BundleAddress, cacheFolder: string): string {
+  return join(cacheFolder, address.bundleSha256.slice(0, 16));
+}
+
+async function download(
+  objects: ObjectStore,
+  { bundleKey, bundleSha256 }: BundleAddress,
+  folder: string,
+): Promise<void> {
+  const manifestKey = `${bundleKey}/${bundleFiles.manifest}`;
+  const manifestBytes = await objects.get(manifestKey);
+  if (hash('sha256', manifestBytes) !== bundleSha256) {
+    throw new PerennialError(
+      'bundle_invalid',
+      `${manifestKey} is not the manifest that was registered; restore it from a backup.`,
+    );
+  }
+  const bring = async (path: string): Promise<void> => {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    await objects.getToFile(`${bundleKey}/${path}`, target);
+  };
+  await atOnce(parseManifest(manifestBytes, manifestKey).files, ({ path }) => bring(path));
+  await bring(bundleFiles.manifest);
+}
+
+/** Does the work for all files of a bundle, of which there are few; waits for all of it, also when some fails. */
+async function atOnce<T>(files: readonly T[], work: (file: T) => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled(files.map(work));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function parseManifest(bytes: Uint8Array, where: string): Manifest {
+  try {
+    return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new PerennialError('bundle_invalid', `The manifest of ${where} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Whether the registered manifest lies in the folder; if so, the copy counts as used just now. */
+async function isThere({ bundleSha256 }: BundleAddress, folder: string): Promise<boolean> {
+  const path = join(folder, bundleFiles.manifest);
+  const bytes = await readFile(path).catch(() => null);
+  if (bytes === null || hash('sha256', bytes) !== bundleSha256) return false;
+  const now = new Date();
+  await utimes(path, now, now).catch(() => undefined);
+  return true;
+}
+
+/** Removes all local copies but those used last; a copy is read once, when its engine starts. */
+async function forgetOldest(cacheFolder: string): Promise<void> {
+  const names = (await readdir(cacheFolder)).filter((name) => !name.endsWith('.part'));
+  const copies = await Promise.all(
+    names.map(async (name) => ({ name, usedAt: await usedAt(join(cacheFolder, name)) })),
+  );
+  copies.sort((a, b) => b.usedAt - a.usedAt);
+  for (const { name } of copies.slice(keptCopies)) await rm(join(cacheFolder, name), { recursive: true, force: true });
+}
+
+function usedAt(folder: string): Promise<number> {
+  return stat(join(folder, bundleFiles.manifest)).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+}

@@ -1,0 +1,184 @@
+import { z } from 'zod';
+import type { Actor } from '../../contracts/audit/audit.js';
+import type { Decision, ModelVersion, Stage } from '../../contracts/registry/registry.js';
+import { writeAudit } from '../audit/audit.js';
+import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
+import type { Database, Queryable } from '../postgres/database.js';
+import { checkNameToken, pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { promote, requirePromotable, type Move, type PromotionRequest } from '../promotion/promotions.js';
+import {
+  revertPromotion,
+  rollBack,
+  type ReversionRequest,
+  type Rollback,
+  type RollbackRequest,
+} from '../promotion/rollbacks.js';
+import { createAliasRecord, type AliasRecord } from './aliases.js';
+import { createVersionEdits, type VersionEdits } from './edits.js';
+import { createProductionHistory, type ProductionHistory } from './history.js';
+import { register, type NewVersion } from './registration.js';
+import { createReplicaRecord, type ReplicaRecord } from './replicas.js';
+import { createVersionRetention, type VersionRetention } from './version-deletion.js';
+import { readVersion, requireModel, resolveVersion, versionOfRun, versionRow } from './rows.js';
+import { finishRun, type RunOutcome } from '../experiments/runs.js';
+
+export type { Replica } from './replicas.js';
+
+export interface ServingState {
+  generation: number;
+  version: ModelVersion | null;
+}
+
+export interface VersionQuery {
+  limit: number;
+  pageToken?: string | null;
+  stage?: Stage | undefined;
+  /** A tag that the version must have, whatever its value or with this one. */
+  tag?: { key: string; value: string | null } | undefined;
+}
+
+const summaryRow = z.object({
+  name: z.string(),
+  versions: integerColumn,
+  latestVersion: z.number().nullable(),
+  production: z.number().nullable(),
+  productionSince: timestampColumn.nullable(),
+  createdAt: timestampColumn,
+});
+export type ModelSummary = z.output<typeof summaryRow>;
+
+/** Model versions, their stages, what is served, and who serves it. */
+export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHistory, VersionRetention, ReplicaRecord {
+  /**
+   * Adds a version in Staging under the model's next number, and with an outcome ends the run it came from in the
+   * same transaction: a run has completed when it has a version. A run that is registered already keeps its version.
+   * Throws `conflict` when the run failed or was cancelled, or when a semantic version set by hand is taken.
+   */
+  register(version: NewVersion, outcome?: RunOutcome, by?: Actor): Promise<ModelVersion>;
+  /** Throws `not_found`. */
+  get(modelName: string, version: number): Promise<ModelVersion>;
+  /** The version a run ended in, deleted or not; null when it has none. */
+  ofRun(runId: string): Promise<ModelVersion | null>;
+  /** A version by its number, or by `@alias`. Throws `not_found`. */
+  resolve(modelName: string, reference: string): Promise<ModelVersion>;
+  /** Versions of a model that are there, newest first. Throws `not_found` for a model that never had one. */
+  list(modelName: string, query: VersionQuery): Promise<Page<ModelVersion>>;
+  /** Names of all models, in order. */
+  models(): Promise<string[]>;
+  /** Models with what is in Production, by name. */
+  summaries(query: { limit: number; pageToken?: string | null }): Promise<Page<ModelSummary>>;
+  production(modelName: string): Promise<ModelVersion | null>;
+  /** A decision that says that the version could be served says that its bundle was checked as well. */
+  recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
+  /** Moves a Staging version to Production and archives the former one. Throws `not_found`, `conflict` or `stale_promotion`. */
+  promote(request: PromotionRequest): Promise<Move>;
+  /** Throws `conflict` for a version that cannot be promoted from its stage, unless the key has promoted it already. */
+  requirePromotable(request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>): Promise<void>;
+  /** Takes a promotion back: its version is archived, the former one is in Production again, or none is. */
+  revertPromotion(request: ReversionRequest): Promise<Move>;
+  /** Puts a version that has served before back in Production. Throws `not_found`, or `conflict` when there is none. */
+  rollBack(request: RollbackRequest): Promise<Rollback>;
+  /** What replicas of this model must serve; generation 0 before the first promotion. */
+  servingState(modelName: string): Promise<ServingState>;
+}
+
+export function createRegistryStore(db: Database): RegistryStore {
+  const production = (modelName: string): Promise<ModelVersion | null> =>
+    db.row(versionRow, `SELECT * FROM model_versions WHERE model_name = $1 AND stage = 'Production'`, [modelName]);
+  return {
+    register: (version, outcome, by) =>
+      db.transaction(async (tx) => {
+        const registered = await register(tx, version, by);
+        if (outcome) await finishRun(tx, version.runId, outcome);
+        return registered;
+      }),
+    get: (modelName, version) => readVersion(db, modelName, version),
+    ofRun: (runId) => versionOfRun(db, runId),
+    resolve: (modelName, reference) => resolveVersion(db, modelName, reference),
+    list: (modelName, query) => listVersions(db, modelName, query),
+    summaries: (query) => listModels(db, query),
+    async models() {
+      const rows = await db.rows(z.object({ name: z.string() }), 'SELECT name FROM models ORDER BY name');
+      return rows.map(({ name }) => name);
+    },
+    production,
+    recordDecision: (modelName, version, decision) =>
+      db.transaction((tx) => recordDecision(tx, modelName, version, decision)),
+    promote: (request) => db.transaction((tx) => promote(tx, request)),
+    requirePromotable: (request) => requirePromotable(db, request),
+    revertPromotion: (request) => db.transaction((tx) => revertPromotion(tx, request)),
+    rollBack: (request) => db.transaction((tx) => rollBack(tx, request)),
+    servingState: (modelName) => servingState(db, modelName),
+    ...createVersionEdits(db),
+    ...createAliasRecord(db),
+    ...createProductionHistory(db),
+    ...createVersionRetention(db),
+    ...createReplicaRecord(db),
+  };
+}
+
+async function listVersions(
+  db: Queryable,
+  modelName: string,
+  { limit, pageToken, stage, tag }: VersionQuery,
+): Promise<Page<ModelVersion>> {
+  const rows = await db.rows(
+    versionRow,
+    `SELECT * FROM model_versions
+     WHERE model_name = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR version < $2)
+       AND ($4::text IS NULL OR stage = $4) AND ($5::text IS NULL OR (tags ? $5 AND coalesce(tags ->> $5 = $6, true)))
+     ORDER BY version DESC LIMIT $3`,
+    [modelName, sequenceOfToken(pageToken), limit + 1, stage ?? null, tag?.key ?? null, tag?.value ?? null],
+  );
+  if (rows.length === 0) await requireModel(db, modelName);
+  return pageOfRows(
+    rows.map((item) => ({ sequence: item.version, item })),
+    limit,
+  );
+}
+
+async function listModels(
+  db: Queryable,
+  { limit, pageToken }: { limit: number; pageToken?: string | null },
+): Promise<Page<ModelSummary>> {
+  checkNameToken(pageToken);
+  const rows = await db.rows(
+    summaryRow,
+    `SELECT m.name, m.created_at, v.versions, v.latest_version, s.version AS production,
+       CASE WHEN s.version IS NOT NULL THEN s.changed_at END AS production_since
+     FROM models m LEFT JOIN serving_state s ON s.model_name = m.name
+       CROSS JOIN LATERAL (SELECT count(*) AS versions, max(version) AS latest_version FROM model_versions
+         WHERE model_name = m.name AND deleted_at IS NULL) v
+     WHERE $1::text IS NULL OR m.name > $1 ORDER BY m.name LIMIT $2`,
+    [pageToken ?? null, limit + 1],
+  );
+  const items = rows.slice(0, limit);
+  return { items, nextPageToken: rows.length > limit ? (items.at(-1)?.name ?? null) : null };
+}
+
+async function recordDecision(tx: Queryable, modelName: string, version: number, decision: Decision): Promise<void> {
+  const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
+  await tx.query(
+    `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
+     WHERE model_name = $1 AND version = $2`,
+    [modelName, version, jsonParameter(decision), wasServed],
+  );
+  const { outcome, summary } = decision;
+  await writeAudit(tx, {
+    by: { name: 'validateModel', via: 'workflow', from: `validation of ${modelName}`, requestId: null },
+    action: 'version.decide',
+    subject: `models/${modelName}/versions/${version}`,
+    after: { outcome, summary },
+  });
+}
+
+async function servingState(db: Queryable, modelName: string): Promise<ServingState> {
+  const state = await db.row(
+    z.object({ generation: integerColumn, version: z.number().nullable() }),
+    'SELECT generation, version FROM serving_state WHERE model_name = $1',
+    [modelName],
+  );
+  if (!state) return { generation: 0, version: null };
+  const version = state.version === null ? null : await readVersion(db, modelName, state.version);
+  return { generation: state.generation, version };
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { PerennialError } from '../../contracts/errors.js';
+import { modelVersionSchema, type ModelVersion } from '../../contracts/registry/registry.js';
+import { integerColumn, timestampColumn } from '../postgres/columns.js';
+import type { Queryable } from '../postgres/database.js';
+
+export const versionRow = modelVersionSchema.extend({
+  sizeBytes: integerColumn,
+  verifiedAt: timestampColumn.nullable(),
+  createdAt: timestampColumn,
+});
+
+const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
+
+/** A version that is there. Throws `not_found`, which tells who deleted it if somebody did. */
+export async function readVersion(db: Queryable, modelName: string, version: number): Promise<ModelVersion> {
+  const found = await db.row(
+    z.intersection(versionRow, tombstoneRow),
+    'SELECT * FROM model_versions WHERE model_name = $1 AND version = $2',
+    [modelName, version],
+  );
+  if (!found) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
+  const { deletedAt, deletedBy, ...there } = found;
+  if (deletedAt === null) return there;
+  throw new PerennialError(
+    'not_found',
+    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'someone'} at ${deletedAt}.`,
+  );
+}
+
+/** The version a run ended in, also when it has been deleted since. */
+export function versionOfRun(db: Queryable, runId: string): Promise<ModelVersion | null> {
+  return db.row(versionRow, 'SELECT * FROM model_versions WHERE run_id = $1', [runId]);
+}
+
+/** A version by its number, or by `@alias`; `@production` and `@latest` follow the record. Throws `not_found`. */
+export async function resolveVersion(db: Queryable, modelName: string, reference: string): Promise<ModelVersion> {
+  if (!reference.startsWith('@')) return readVersion(db, modelName, Number(reference));
+  const alias = reference.slice(1);
+  const found = await db.row(
+    versionRow,
+    `SELECT v.* FROM model_versions v LEFT JOIN model_aliases a
+       ON a.model_name = v.model_name AND a.version = v.version AND a.alias = $2
+     WHERE v.model_name = $1 AND v.deleted_at IS NULL AND CASE $2
+       WHEN 'production' THEN v.stage = 'Production' WHEN 'latest' THEN true ELSE a.alias IS NOT NULL END
+     ORDER BY v.version DESC LIMIT 1`,
+    [modelName, alias],
+  );
+  if (found) return found;
+  await requireModel(db, modelName);
+  throw new PerennialError('not_found', `No version of ${modelName} is called ${reference}.`);
+}
+
+/** Throws `not_found` for a model that has never had a version. */
+export async function requireModel(db: Queryable, modelName: string): Promise<void> {
+  const known = await db.query('SELECT FROM models WHERE name = $1', [modelName]);
+  if (known.length === 0) throw unknownModel(modelName);
+}
+
+/** What is thrown for a model that has never had a version. */
+function unknownModel(modelName: string): PerennialError {
+  return new PerennialError('not_found', `There is no model ${modelName}. It is made by its first training.`);
+}
+
+/** How a version is called in the audit. */
+export function subjectOf(modelName: string, version: number): string {
+  return `models/${modelName}/versions/${version}`;
+}

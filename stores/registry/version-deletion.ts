@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import type { Actor } from '../../contracts/audit/audit.js';
+import { PerennialError } from '../../contracts/errors.js';
+import { writeAudit } from '../audit/audit.js';
+import { timestampColumn } from '../postgres/columns.js';
+import type { Database, Queryable } from '../postgres/database.js';
+import { lockModel } from '../promotion/production.js';
+import { holdVersion, recordStage } from './edits.js';
+import { requireModel, subjectOf } from './rows.js';
+
+/** What a rule needs to know of a version to say whether it may go. */
+const factsRow = z.object({
+  version: z.number(),
+  /** What refers to it, each as half a sentence: "it is in Production". */
+  references: z.array(z.string()),
+  /** When it was last in Production; null when it never was. */
+  lastServedAt: z.date().nullable(),
+});
+export type VersionFacts = z.output<typeof factsRow>;
+
+const tombstoneRow = z.object({
+  modelName: z.string(),
+  version: z.number(),
+  deletedAt: timestampColumn,
+  deletedBy: z.string(),
+  /** Prefix of objects that nothing needs any more; null when they are gone, or shared with another version. */
+  bundleKey: z.string().nullable(),
+});
+export type Tombstone = z.output<typeof tombstoneRow>;
+
+/** Deletion of versions: what holds them, and what is left of them. */
+export interface VersionRetention {
+  /** What refers to a version, each as half a sentence; empty for one that may be deleted. */
+  referencesTo(modelName: string, version: number): Promise<string[]>;
+  /** The facts of every version that is there, newest first. Throws `not_found`. */
+  retentionFacts(modelName: string): Promise<VersionFacts[]>;
+  /**
+   * Makes a version a tombstone; its number is not given out again. Repeated, it gives the same tombstone as long as
+   * the bundle is there. Throws `referenced`, `not_found`, and `precondition_failed` for another revision.
+   */
+  markDeleted(modelName: string, version: number, context: DeletionContext): Promise<Tombstone>;
+  /** Tombstones whose bundles have not been removed yet. */
+  unfinishedDeletions(): Promise<Tombstone[]>;
+  /** Notes that the bundle of a tombstone is gone. */
+  bundleRemoved(modelName: string, version: number): Promise<void>;
+}
+
+export interface DeletionContext {
+  by: Actor;
+  reason: string;
+  ifRevision: readonly number[] | null;
+}
+
+export function createVersionRetention(db: Database): VersionRetention {
+  return {
+    referencesTo: async (modelName, version) => (await readFacts(db, modelName, version))[0]?.references ?? [],
+    async retentionFacts(modelName) {
+      await requireModel(db, modelName);
+      return readFacts(db, modelName, null);
+    },
+    markDeleted: (modelName, version, context) => db.transaction((tx) => markDeleted(tx, modelName, version, context)),
+    unfinishedDeletions: () => db.rows(tombstoneRow, `${tombstones} AND bundle_removed_at IS NULL ORDER BY deleted_at`),
+    async bundleRemoved(modelName, version) {
+      await db.query(
+        `UPDATE model_versions SET bundle_removed_at = now()
+         WHERE model_name = $1 AND version = $2 AND deleted_at IS NOT NULL AND bundle_removed_at IS NULL`,
+        [modelName, version],
+      );
+    },
+  };
+}
+
+const tombstones = `SELECT model_name, version, deleted_at, deleted_by,
+    CASE WHEN bundle_removed_at IS NULL AND NOT EXISTS (SELECT FROM model_versions other
+      WHERE other.bundle_key = v.bundle_key AND other.deleted_at IS NULL) THEN bundle_key END AS bundle_key
+  FROM model_versions v WHERE deleted_at IS NOT NULL`;
+
+async function markDeleted(
+  tx: Queryable,
+  modelName: string,
+  version: number,
+  { by, reason, ifRevision }: DeletionContext,
+): Promise<Tombstone> {
+  await lockModel(tx, modelName);
+  const begun = await tx.row(
+    tombstoneRow,
+    `${tombstones} AND model_name = $1 AND version = $2 AND bundle_removed_at IS NULL`,
+    [modelName, version],
+  );
+  if (begun) return begun;
+  const current = await holdVersion(tx, modelName, version, ifRevision);
+  const [facts] = await readFacts(tx, modelName, version);
+  if (facts && facts.references.length > 0) throw isReferenced(modelName, version, facts.references);
+  await tx.query(
+    `UPDATE model_versions SET deleted_at = now(), deleted_by = $3, stage = 'Archived'
+     WHERE model_name = $1 AND version = $2`,
+    [modelName, version, by.name],
+  );
+  if (current.stage !== 'Archived') await recordStage(tx, current, 'Archived', { by, reason });
+  const { stage, semanticVersion, runId, bundleSha256 } = current;
+  await writeAudit(tx, {
+    by,
+    action: 'version.delete',
+    subject: subjectOf(modelName, version),
+    before: { stage, semantic_version: semanticVersion, run_id: runId, bundle_sha256: bundleSha256 },
+    after: { reason },
+  });
+  const deleted = await tx.row(tombstoneRow, `${tombstones} AND model_name = $1 AND version = $2`, [
+    modelName,
+    version,
+  ]);
+  if (deleted) return deleted;
+  throw new PerennialError('internal', `Version ${version} of ${modelName} could not be deleted.`);
+}
+
+function isReferenced(modelName: string, version: number, references: readonly string[]): PerennialError {
+  return new PerennialError(
+    'referenced',
+    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. Remove what refers to it first, or keep it.`,
+  );
+}
+
+/**
+ * The facts of one version, or of all. Predictions and feedback name the version they came from for as long as they
+ * are kept; what Production took the place of is where a rollback goes.
+ */
+function readFacts(db: Queryable, modelName: string, version: number | null): Promise<VersionFacts[]> {
+  return db.rows(
+    factsRow,
+    `WITH fallback AS (
+       SELECT DISTINCT ON (p.version) p.former_version AS version, p.version AS of_version
+       FROM promotions p JOIN model_versions m ON m.model_name = p.model_name AND m.version = p.version
+       WHERE p.model_name = $1 AND p.kind = 'promotion' AND m.stage = 'Production'
+       ORDER BY p.version, p.id DESC
+     ), served AS (
+       SELECT CASE kind WHEN 'promotion' THEN version ELSE former_version END AS version,
+         coalesce(lead(created_at) OVER (ORDER BY id), now()) AS until
+       FROM promotions WHERE model_name = $1
+     )
+     SELECT v.version, array_remove(ARRAY[
+         CASE WHEN v.stage = 'Production' THEN 'it is in Production' END,
+         (SELECT format('a rollback of version %s in Production leads to it', of_version) FROM fallback f
+          WHERE f.version = v.version LIMIT 1),
+         (SELECT format('the alias %s points at it', string_agg(alias, ', ' ORDER BY alias)) FROM model_aliases a
+          WHERE a.model_name = v.model_name AND a.version = v.version HAVING count(*) > 0),
+         CASE WHEN EXISTS (SELECT FROM approvals a WHERE a.model_name = v.model_name AND a.version = v.version
+           AND a.outcome = 'waiting') THEN 'its promotion waits for approval' END,
+         CASE WHEN EXISTS (SELECT FROM predictions p WHERE p.model_name = v.model_name AND p.version = v.version)
+           THEN 'predictions that are kept were made by it' END,
+         CASE WHEN EXISTS (SELECT FROM feedback f WHERE f.model_name = v.model_name AND f.version = v.version)
+           THEN 'feedback that is kept speaks of it' END
+       ], NULL) AS references,
+       (SELECT max(until) FROM served s WHERE s.version = v.version) AS last_served_at
+     FROM model_versions v
+     WHERE v.model_name = $1 AND v.deleted_at IS NULL AND ($2::integer IS NULL OR v.version = $2)
+     ORDER BY v.version DESC`,
+    [modelName, version],
+  );
+}

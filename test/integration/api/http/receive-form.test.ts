@@ -1,0 +1,70 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import express from 'express';
+import multer from 'multer';
+import { z } from 'zod';
+import { listen, type Listening } from '../../../../api/http/server/listen.js';
+import { answerProblems } from '../../../../api/http/middleware/answer-problems.js';
+import { receiveForm } from '../../../../api/http/body/multipart.js';
+import { errorCodeOf } from '../../../../contracts/errors.js';
+import { problemSchema } from '../../../../contracts/http.js';
+import { createLogger } from '../../../../platform/logging.js';
+import { poll } from '../../../support/api-client.js';
+import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-request.js';
+
+const maxBytes = 300_000;
+
+describe('receiveForm', () => {
+  let folder: string;
+  let listening: Listening;
+  let outcomes: string[];
+
+  beforeAll(async () => {
+    const storage = multer.diskStorage({ destination: (_request, _file, done) => done(null, folder) });
+    const app = express();
+    app.post('/', async (request, response) => {
+      try {
+        await receiveForm(request, response, { maxBytes, storage }, (upload) => upload.array('files'));
+        outcomes.push('received');
+        response.json({ files: z.array(z.unknown()).parse(request.files).length });
+      } catch (error) {
+        outcomes.push(errorCodeOf(error));
+        throw error;
+      }
+    });
+    app.use(answerProblems(createLogger('test', 'silent')));
+    listening = await listen(app, '127.0.0.1', 0);
+  });
+  afterAll(async () => {
+    await listening.stop(1_000);
+  });
+  beforeEach(async () => {
+    outcomes = [];
+    folder = await mkdtemp(join(tmpdir(), 'perennial-form-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const send = (chunks: readonly (Uint8Array | string)[]): Promise<RawAnswer> =>
+    postRaw(`http://127.0.0.1:${listening.port}/`, multipartHeaders, chunks);
+  const file = (bytes: number): Uint8Array => formPart('files', new Uint8Array(bytes), 'a.jpg');
+
+  it.each([
+    ['a second file', [file(200_000), file(200_000), formEnd]],
+    ['what follows a form that is complete', [file(200_000), formEnd, new Uint8Array(200_000)]],
+  ])('refuses a body of unknown length that %s makes too large', async (_name, chunks) => {
+    const answer = await send(chunks);
+    expect(problemSchema.parse(JSON.parse(answer.body))).toMatchObject({ status: 413, code: 'too_large' });
+    await poll(
+      () => Promise.resolve(outcomes),
+      ({ length }) => length > 0,
+    );
+    expect(outcomes).toEqual(['too_large']);
+  });
+
+  it('takes a body of unknown length up to the limit', async () => {
+    const answer = await send([file(100_000), file(190_000), formEnd]);
+    expect(JSON.parse(answer.body)).toEqual({ files: 2 });
+    expect(await readdir(folder)).toHaveLength(2);
+  });
+});

@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import {
+  createImageFetcher,
+  type FetchImage,
+  type FetchImageOptions,
+} from '../../../../api/inference/images/fetch-image.js';
+import { errorCodeOf, messageOf } from '../../../../contracts/errors.js';
+
+const picture = Buffer.from('the bytes of a picture');
+const maxBytes = 100_000;
+
+/** A server that stands in the inner network, as every one of a test does. */
+describe('fetching an image by its URL', () => {
+  let server: Server;
+  let host: string;
+  let asked: string[];
+
+  const answers: Record<string, (response: ServerResponse) => void> = {
+    '/picture': (response) => response.end(picture),
+    '/elsewhere': (response) => response.writeHead(302, { location: `http://localhost:${portOf(host)}/picture` }).end(),
+    '/here': (response) => response.writeHead(307, { location: '/picture' }).end(),
+    '/round': (response) => response.writeHead(302, { location: '/round' }).end(),
+    '/password': (response) => response.writeHead(302, { location: `http://me:secret@${host}/picture` }).end(),
+    '/file': (response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+    '/nowhere': (response) => response.writeHead(302, { location: 'http://[' }).end(),
+    '/huge': (response) => response.writeHead(200, { 'content-length': String(maxBytes + 1) }).write('x'),
+    '/endless': (response) => {
+      const timer = setInterval(() => response.write(Buffer.alloc(10_000)), 1);
+      response.once('close', () => clearInterval(timer));
+    },
+    '/slow': (response) => response.writeHead(200).write('x'),
+    '/silent': () => undefined,
+    '/broken': (response) => {
+      response.writeHead(200, { 'content-length': '1000' }).write('x');
+      setTimeout(() => response.destroy(), 20);
+    },
+  };
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      const answer = answers[request.url ?? ''];
+      if (answer) answer(response);
+      else response.writeHead(404).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    host = `127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+  });
+  afterAll(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  beforeEach(() => {
+    asked = [];
+  });
+
+  const fetcher = (options: Partial<FetchImageOptions> = {}): FetchImage =>
+    createImageFetcher({ hosts: [host], maxBytes, ...options });
+  const failure = async (url: string, options: Partial<FetchImageOptions> = {}): Promise<[string, string]> => {
+    try {
+      await fetcher(options)(url);
+    } catch (error) {
+      return [errorCodeOf(error), messageOf(error)];
+    }
+    throw new Error('it was fetched');
+  };
+
+  it('gives what is there, and follows a redirect to an allowed host', async () => {
+    expect(await fetcher()(`http://${host}/picture`)).toEqual(picture);
+    expect(await fetcher()(`http://${host}/here`)).toEqual(picture);
+  });
+
+  it('asks no host that is not allowed, and says which setting would', async () => {
+    const [code, message] = await failure(`http://${host}/picture`, { hosts: [] });
+    expect(code).toBe('url_not_allowed');
+    expect(message).toContain('IMAGE_URL_HOSTS');
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['the host on another port', () => 'http://127.0.0.1/picture'],
+    ['a file', () => 'file:///etc/passwd'],
+    ['data', () => 'data:image/png;base64,AAAA'],
+    ['a password', () => `http://me:secret@${host}/picture`],
+    ['a host that only begins alike', () => `http://${host}.example/picture`],
+    ['no URL', () => 'picture.jpg'],
+  ])('does not take %s', async (_name, url) => {
+    expect((await failure(url()))[0]).toBe('url_not_allowed');
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['elsewhere', 'url_not_allowed'],
+    ['password', 'url_not_allowed'],
+    ['file', 'url_not_allowed'],
+    ['nowhere', 'url_not_allowed'],
+    ['round', 'url_unreachable'],
+    ['absent', 'url_unreachable'],
+    ['broken', 'url_unreachable'],
+    ['huge', 'too_large'],
+    ['endless', 'too_large'],
+  ])('gives up %s with %s', async (path, code) => {
+    expect((await failure(`http://${host}/${path}`))[0]).toBe(code);
+    expect(asked.filter((each) => each !== `/${path}`)).toEqual([]);
+    expect(asked.length).toBeLessThanOrEqual(4);
+  });
+
+  it.each(['slow', 'silent'])('waits only so long for one that is %s', async (path) => {
+    expect(await failure(`http://${host}/${path}`, { timeoutMs: 100 })).toEqual([
+      'url_unreachable',
+      expect.stringContaining('within 100 ms'),
+    ]);
+    const url = `http://${host}/${path}`;
+    await expect(fetcher()(url, 50)).rejects.toThrow('within 50 ms');
+  });
+
+  it('fetches so many at once and refuses more, until some are done', async () => {
+    const fetchImage = fetcher();
+    const silent = Array.from({ length: 32 }, () => fetchImage(`http://${host}/silent`, 500));
+    const ended = Promise.allSettled(silent);
+    await expect(fetchImage(`http://${host}/picture`)).rejects.toMatchObject({ code: 'overloaded' });
+    expect((await ended).map(({ status }) => status)).toEqual(Array(32).fill('rejected'));
+    expect(await fetchImage(`http://${host}/picture`)).toEqual(picture);
+  });
+
+  it('goes to no inner address, whatever name leads there', async () => {
+    const inner = ['127.0.0.1', '10.1.2.3', '192.168.0.7', '169.254.169.254', '::1', 'fd00::1', 'fec0::1'];
+    const wrapped = ['::ffff:127.0.0.1', '::127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b:1::a00:1', '2002:7f00:1::'];
+    for (const address of [...inner, ...wrapped]) {
+      const family = address.includes(':') ? 6 : 4;
+      const resolve = (): Promise<{ address: string; family: number }[]> =>
+        Promise.resolve([
+          { address: '93.184.216.34', family: 4 },
+          { address, family },
+        ]);
+      const name = `pictures.example:${portOf(host)}`;
+      const [code, message] = await failure(`http://${name}/picture`, { hosts: [name], resolve });
+      expect([code, message]).toEqual(['url_not_allowed', expect.stringContaining('pictures.example')]);
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it('resolves a name once, so that what it was found to be is what is connected to', async () => {
+    const name = `pictures.example:${portOf(host)}`;
+    let lookups = 0;
+    // First a public address where nobody answers here, then the inner one that is asked for in truth.
+    const resolve = (): Promise<{ address: string; family: number }[]> => {
+      lookups += 1;
+      return Promise.resolve([{ address: lookups === 1 ? '192.88.99.1' : '127.0.0.1', family: 4 }]);
+    };
+    const [code] = await failure(`http://${name}/picture`, { hosts: [name], resolve, timeoutMs: 300 });
+    expect([code, lookups, asked]).toEqual(['url_unreachable', 1, []]);
+  });
+
+  it('goes to localhost where the setting names it', async () => {
+    const name = `localhost:${portOf(host)}`;
+    expect(await fetcher({ hosts: [name] })(`http://${name}/picture`)).toEqual(picture);
+  });
+});
+
+function portOf(host: string): string {
+  return host.split(':')[1] ?? '';
+}

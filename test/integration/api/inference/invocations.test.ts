@@ -1,0 +1,198 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { z } from 'zod';
+import { invocationsResponseSchema, problemSchema } from '../../../../contracts/http.js';
+import { inputSize } from '../../../../contracts/training/training.js';
+import { poll } from '../../../support/api-client.js';
+import { formWith, problemOf } from '../../../support/served-api.js';
+import { jsonHeaders, startPredictionWorld, type PredictionWorld } from '../../../support/prediction-world.js';
+
+const tensor = Array.from({ length: inputSize }, () => Array.from({ length: inputSize }, () => [255, 0, 0]));
+
+/** The scoring protocol on the real engine, and what any prediction route does about bad clients. */
+describe('invocations', () => {
+  let world: PredictionWorld;
+  let red: Buffer;
+  beforeAll(async () => {
+    world = await startPredictionWorld();
+    red = world.red;
+  });
+  afterAll(() => world.stop());
+
+  describe('POST /invocations', () => {
+    const base64 = (): string => red.toString('base64');
+    it.each([
+      ['tensors as inputs', () => ({ inputs: [tensor, tensor] }), 2],
+      ['named inputs', () => ({ inputs: { image: [tensor] } }), 1],
+      ['instances', () => ({ instances: [tensor], params: {} }), 1],
+      [
+        'named instances, one of them a file',
+        () => ({ instances: [{ image: tensor }, { image: base64() }, base64()] }),
+        3,
+      ],
+      [
+        'a table with a column of images',
+        () => ({ dataframe_split: { columns: ['image'], index: [0, 1], data: [[base64()], [tensor]] } }),
+        2,
+      ],
+      ['a table without names', () => ({ dataframe_split: { data: [[base64()]] } }), 1],
+      [
+        'a table with a column for each value',
+        () => ({
+          dataframe_split: { columns: tensor.flat(2).map((_, at) => at), data: [tensor.flat(2)] },
+          params: null,
+        }),
+        1,
+      ],
+      ['records', () => ({ dataframe_records: [{ image: tensor }, { image: base64() }] }), 2],
+    ])('takes %s, and gives a row for each', async (_name, body, count) => {
+      const response = await world.sendJson('/invocations', body(), {
+        'content-type': 'application/json; charset=utf-8',
+      });
+      const { predictions } = invocationsResponseSchema.parse(await response.json());
+      expect(predictions).toHaveLength(count);
+      for (const [dandelion = 0, grass = 1] of predictions) expect(dandelion).toBeGreaterThan(grass);
+      expect(new Set(response.headers.get('x-prediction-ids')?.split(',')).size).toBe(count);
+    });
+
+    it('keeps the order of tensors and files', async () => {
+      const green = tensor.map((row) => row.map(() => [0, 255, 0]));
+      const response = await world.sendJson('/invocations', { instances: [green, base64(), green, tensor, base64()] });
+      const { predictions } = invocationsResponseSchema.parse(await response.json());
+      expect(predictions.map(([dandelion = 0, grass = 0]) => dandelion > grass)).toEqual([
+        false,
+        true,
+        false,
+        true,
+        true,
+      ]);
+    });
+
+    it('takes gzip', async () => {
+      const body = new Uint8Array(gzipSync(JSON.stringify({ inputs: [tensor] })));
+      const response = await world.send('/invocations', body, { ...jsonHeaders, 'content-encoding': 'gzip' });
+      expect(invocationsResponseSchema.parse(await response.json()).predictions).toHaveLength(1);
+    });
+
+    it.each([
+      ['nothing', '', 400, 'bad_request'],
+      ['NaN, which JSON does not know', '{"inputs": [[[[NaN]]]]}', 400, 'bad_request'],
+      ['Infinity', '{"inputs": [[[[Infinity]]]]}', 400, 'bad_request'],
+      ['a bomb of depth', `{"inputs":${'['.repeat(2_000_000)}`, 400, 'bad_request'],
+      ['depth that ends', `{"inputs":${'['.repeat(5_000)}${']'.repeat(5_000)}}`, 400, 'bad_request'],
+      ['a bomb of keys', `{${Array.from({ length: 20_000 }, (_, key) => `"${key}":0`).join(',')}}`, 400, 'bad_request'],
+      ['a bomb of empty objects', `{"instances":[${'{},'.repeat(500_000)}{}]}`, 422, 'invalid_tensor'],
+      ['numbers beyond all numbers', '{"inputs": [[[[1e999, 0, 0]]]]}', 422, 'invalid_tensor'],
+      ['a wrong dtype', '{"inputs": [true]}', 422, 'invalid_tensor'],
+      ['null', '{"inputs": [null]}', 422, 'invalid_tensor'],
+      ['two shapes at once', '{"inputs": [1], "instances": [1]}', 400, 'bad_request'],
+      ['params', '{"inputs": [1], "params": {"temperature": 2}}', 400, 'bad_request'],
+      ['another input', '{"inputs": {"pixels": [1]}}', 400, 'bad_request'],
+      ['a ragged table', '{"dataframe_split": {"columns": ["image"], "data": [["AAAA", 1]]}}', 422, 'invalid_tensor'],
+      ['an empty table', '{"dataframe_split": {"columns": ["image"], "data": []}}', 400, 'bad_request'],
+      ['a key of the prototype', '{"__proto__": [1], "inputs": [1]}', 400, 'bad_request'],
+      ['text that is no base64', '{"instances": ["not base64!"]}', 400, 'bad_request'],
+    ])('refuses %s', async (_name, body, status, code) => {
+      expect(await problemOf(await world.send('/invocations', body, jsonHeaders))).toEqual({ status, code });
+    });
+
+    it('refuses ragged and too many images, and points at the place', async () => {
+      const ragged = tensor.map((row, y) => (y === 3 ? row.slice(1) : row));
+      const problem = problemSchema.parse(
+        await (await world.sendJson('/invocations', { instances: [tensor, { image: ragged }] })).json(),
+      );
+      expect(problem).toMatchObject({ code: 'invalid_tensor', errors: [{ pointer: '#/instances/1/image/3' }] });
+      const many = await world.sendJson('/invocations', { inputs: Array.from({ length: 101 }, () => base64()) });
+      expect(await problemOf(many)).toEqual({ status: 422, code: 'invalid_tensor' });
+    });
+
+    it('refuses what gzip inflates beyond the limit, and what is no gzip', async () => {
+      const gzip = { ...jsonHeaders, 'content-encoding': 'gzip' };
+      const bomb = new Uint8Array(gzipSync(Buffer.alloc(50_000_000, ' ')));
+      expect(await problemOf(await world.send('/invocations', bomb, gzip))).toEqual({ status: 413, code: 'too_large' });
+      expect(await problemOf(await world.send('/invocations', '{"inputs": []}', gzip))).toEqual({
+        status: 400,
+        code: 'bad_request',
+      });
+    });
+
+    it('takes UTF-8 alone, and nothing but POST', async () => {
+      const latin = await world.send('/invocations', '{}', { 'content-type': 'application/json; charset=latin1' });
+      expect(await problemOf(latin)).toEqual({ status: 415, code: 'unsupported_type' });
+      const got = await fetch(`${world.served.url}/invocations`);
+      expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
+      expect((await fetch(`${world.served.url}/ping`)).status).toBe(200);
+      expect((await fetch(`${world.served.url}/version`)).status).toBe(200);
+    });
+  });
+
+  describe('a client that lies or leaves', () => {
+    /** What the server answers to bytes as they stand here. */
+    const speak = async (text: string, andLeave: boolean): Promise<string> => {
+      const socket = connect(Number(new URL(world.served.url).port), '127.0.0.1');
+      let answer = '';
+      socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+      socket.write(text);
+      if (andLeave) socket.end();
+      await once(socket, 'close');
+      return answer;
+    };
+    const head = (length: string): string =>
+      `POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n${length}\r\n`;
+
+    it.each([
+      ['more than it sends', head('Content-Length: 1000\r\n') + 'short', true],
+      ['a length that is no number', `${head('Content-Length: many\r\n')}short`, false],
+      ['two lengths', `${head('Content-Length: 5\r\nContent-Length: 6\r\n')}short`, false],
+      ['a length and chunks', `${head('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n')}short`, false],
+      ['a chunk that is none', `${head('Transfer-Encoding: chunked\r\n')}zz\r\nshort`, false],
+    ])('and announces %s costs nobody anything', async (_name, text, andLeave) => {
+      expect(await speak(text, andLeave)).toMatch(/^$|^HTTP\/1\.1 400 /);
+      expect((await world.send('/predict', new Uint8Array(red), { 'content-type': 'image/png' })).status).toBe(200);
+    });
+
+    it('is in the log of requests and not in that of faults', async () => {
+      const series = 'mlops_api_requests_total{method="POST",route="/predict",status="499"}';
+      await speak(`${head('Content-Length: 1000\r\n')}short`, true);
+      expect(
+        await poll(
+          () => world.metric(series),
+          (count) => count > 0,
+        ),
+      ).toBeGreaterThan(0);
+      expect((await (await fetch(`${world.served.url}/metrics`)).text()).match(/status="5\d\d"/)).toBeNull();
+    });
+  });
+
+  describe('answers', () => {
+    it('are compressed when they are long, never when they are predictions', async () => {
+      const long = await fetch(`${world.served.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
+      expect([long.headers.get('content-encoding'), long.headers.get('vary')]).toEqual(['gzip', 'Accept-Encoding']);
+      expect(z.looseObject({ openapi: z.string() }).parse(await long.json()).openapi).toMatch(/^3\.1/);
+      const plain = await fetch(`${world.served.url}/openapi.json`, { headers: { 'accept-encoding': 'identity' } });
+      expect([plain.headers.get('content-encoding'), plain.headers.get('vary')]).toEqual([null, 'Accept-Encoding']);
+      const short = await world.send('/predict', formWith('file', red), { 'accept-encoding': 'gzip' });
+      expect(short.headers.get('content-encoding')).toBeNull();
+    });
+
+    it('are the bytes of files where they are files, compressed or not', async () => {
+      const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+      for (const name of ['swagger-ui-bundle.js', 'favicon-32x32.png']) {
+        const file = await readFile(join(folder, name));
+        for (const encoding of ['gzip', 'identity']) {
+          const headers = { 'accept-encoding': encoding };
+          const answer = await fetch(`${world.served.url}/docs/${name}`, { headers });
+          expect(Buffer.from(await answer.arrayBuffer()).equals(file)).toBe(true);
+        }
+      }
+    });
+
+    it('keep their connections longer than load balancers do', async () => {
+      expect((await fetch(`${world.served.url}/health/live`)).headers.get('keep-alive')).toBe('timeout=75');
+    });
+  });
+});

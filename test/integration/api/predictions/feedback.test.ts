@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type { z } from 'zod';
+import {
+  feedbackBatchViewSchema,
+  predictionDetailViewSchema,
+} from '../../../../contracts/predictions/http-predictions.js';
+import { predictionSchema } from '../../../../contracts/http.js';
+import { predictionRecordSchema } from '../../../../contracts/predictions/predictions.js';
+import { uuid7 } from '../../../../platform/uuid7.js';
+import { lockForLabels } from '../../../../stores/predictions/feedback.js';
+import { createPredictionStore } from '../../../../stores/predictions/predictions.js';
+import { formWith, problemOf, redImage, serves, startApi, type ServedApi } from '../../../support/served-api.js';
+import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
+
+const dayMs = 86_400_000;
+
+describe('feedback', () => {
+  let postgres: TestService;
+  let objectStore: TestService;
+  let served: ServedApi;
+  let image: Uint8Array;
+
+  beforeAll(async () => {
+    [postgres, objectStore] = await Promise.all([startPostgres(), startObjectStore()]);
+    served = await startApi({ ...postgres.environment, ...objectStore.environment });
+    const version = await served.registerTiny();
+    await served.promote(version);
+    await serves(served, version);
+    image = await redImage();
+  });
+  afterAll(async () => {
+    await served.stop();
+    await Promise.all([postgres.stop(), objectStore.stop()]);
+  });
+
+  const send = (path: string, body: unknown, actor = 'ada'): Promise<Response> =>
+    fetch(served.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-actor': actor },
+      body: JSON.stringify(body),
+    });
+  const predict = async (): Promise<string> => {
+    const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
+    if (!response.ok) throw new Error(await response.text());
+    return predictionSchema.parse(await response.json()).prediction_id;
+  };
+  const detail = async (id: string): Promise<z.infer<typeof predictionDetailViewSchema>> =>
+    predictionDetailViewSchema.parse(await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json());
+  /** As another replica would have made it, into Postgres alone. */
+  const madeElsewhere = (id: string): Promise<void> =>
+    createPredictionStore(served.api.database).add([
+      predictionRecordSchema.parse({
+        id,
+        modelName: 'dandelion_grass_classifier',
+        version: 1,
+        generation: 1,
+        replica: 'another',
+        bundleSha256: 'b',
+        predicted: 'dandelion',
+        confidence: 0.9,
+        probabilities: { dandelion: 0.9, grass: 0.1 },
+        imageSha256: null,
+        latencyMs: 1,
+        route: 'predict',
+      }),
+    ]);
+
+  it('comes late and is taken while the prediction is kept', async () => {
+    const id = uuid7(Date.now() - 80 * dayMs);
+    await madeElsewhere(id);
+    expect((await send('/feedback', { prediction_id: id, label: 'grass' })).status).toBe(201);
+    expect(await detail(id)).toMatchObject({ label: 'grass', conflicted: false });
+  });
+
+  it('comes too late and is told so', async () => {
+    const late = await send('/feedback', {
+      // Not by our own maker of ids, which never goes back.
+      prediction_id: `${(Date.now() - 200 * dayMs)
+        .toString(16)
+        .padStart(12, '0')
+        .replace(/^(.{8})/, '$1-')}-7000-8000-000000000000`,
+      label: 'grass',
+    });
+    expect(late.status).toBe(404);
+    expect(await late.text()).toContain('predictions are kept for 90 days');
+    const never = await send('/feedback', { prediction_id: randomUUID(), label: 'grass' });
+    expect(await never.text()).toContain('Use the prediction_id that /predict answered with');
+  });
+
+  it('waits for a prediction that another replica is just writing', async () => {
+    const id = uuid7();
+    const asked = send('/feedback', { prediction_id: id, label: 'grass' });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await madeElsewhere(id);
+    expect((await asked).status).toBe(201);
+  });
+
+  it('does not wait for ever for one that never comes', async () => {
+    const unknown = await send('/feedback', { prediction_id: uuid7(), label: 'grass' });
+    expect(await problemOf(unknown)).toEqual({ status: 404, code: 'not_found' });
+  });
+
+  it('is in conflict when the newest labels of different people differ, and no longer when they agree', async () => {
+    const id = await predict();
+    const say = (label: string, actor: string): Promise<Response> =>
+      send('/feedback', { prediction_id: id, label }, actor);
+    await say('grass', 'ada');
+    await say('dandelion', 'ada');
+    expect(await detail(id)).toMatchObject({ conflicted: false, label: 'dandelion' });
+    await say('grass', 'bob');
+    expect(await detail(id)).toMatchObject({ conflicted: true, label: 'grass' });
+    await say('grass', 'ada');
+    expect(await detail(id)).toMatchObject({ conflicted: false, label: 'grass' });
+  });
+
+  it('comes by the hundred, each taken or refused by itself', async () => {
+    const ids: string[] = [];
+    while (ids.length < 198) ids.push(...(await Promise.all(Array.from({ length: 6 }, () => predict()))));
+    const feedback = [
+      ...ids.map((id, index) => ({ prediction_id: id, label: index % 3 === 0 ? 'grass' : 'dandelion' })),
+      { prediction_id: randomUUID(), label: 'grass' },
+      { prediction_id: ids[0], label: 'tulip' },
+    ];
+    const first = feedbackBatchViewSchema.parse(await (await send('/feedback/batch', { feedback })).json());
+    expect([first.added, first.repeated, first.failed]).toEqual([198, 0, 2]);
+    expect(first.results.slice(-2)).toMatchObject([
+      { result: 'failed', code: 'not_found' },
+      { result: 'failed', code: 'bad_request' },
+    ]);
+    const second = feedbackBatchViewSchema.parse(await (await send('/feedback/batch', { feedback })).json());
+    expect([second.added, second.repeated, second.failed]).toEqual([0, 198, 2]);
+    const audited = await served.api.database.query(
+      `SELECT actor, after ->> 'label' AS label, count(*)::int AS entries FROM audit_log
+       WHERE action = 'feedback.add' AND subject = ANY($1) GROUP BY 1, 2 ORDER BY 2`,
+      [ids.map((id) => `predictions/${id}`)],
+    );
+    expect(audited).toEqual([
+      { actor: 'ada', label: 'dandelion', entries: 132 },
+      { actor: 'ada', label: 'grass', entries: 66 },
+    ]);
+    expect(await problemOf(await send('/feedback/batch', { feedback: [] }))).toMatchObject({ status: 400 });
+  });
+
+  it('is counted right through any order of labels and decisions, many at once', async () => {
+    const ids = await Promise.all(Array.from({ length: 12 }, () => predict()));
+    await served.api.keeping.predictionLog.flush();
+    const { database } = served.api;
+    const random = (below: number): number => Math.floor(Math.random() * below);
+    const label = (): string => ['dandelion', 'grass'][random(2)] ?? '';
+    await Promise.all(
+      Array.from({ length: 400 }, () => {
+        const prediction_id = ids[random(ids.length)];
+        if (random(3) > 0) return send('/feedback', { prediction_id, label: label() }, `person ${random(4)}`);
+        const decision = ['label', 'skip'][random(2)] ?? '';
+        // As the store does, one after the other for each prediction.
+        return database.transaction(async (tx) => {
+          await lockForLabels(tx, prediction_id ?? '');
+          await tx.query(
+            `INSERT INTO label_decisions (prediction_id, prediction_created_at, model_name, version, predicted, decision, label)
+             SELECT id, created_at, model_name, version, predicted, $2, $3 FROM predictions WHERE id = $1`,
+            [prediction_id, decision, decision === 'label' ? label() : null],
+          );
+        });
+      }),
+    );
+    const wanted = await database.query(
+      `SELECT model_name, version, label, predicted, count(*) AS predictions FROM (
+         SELECT DISTINCT ON (f.prediction_id) f.model_name, f.version, f.predicted, coalesce(d.label, f.label) AS label
+         FROM (SELECT prediction_id, model_name, version, predicted, label, id FROM feedback
+               UNION ALL SELECT prediction_id, model_name, version, predicted, label, 0 FROM label_decisions
+               WHERE label IS NOT NULL) f
+         LEFT JOIN LATERAL (SELECT label FROM label_decisions d WHERE d.prediction_id = f.prediction_id
+           ORDER BY id DESC LIMIT 1) d ON true
+         WHERE f.id > 0 OR d.label IS NOT NULL ORDER BY f.prediction_id, f.id DESC) newest
+       GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
+    );
+    const counted = await database.query('SELECT * FROM label_counts WHERE predictions <> 0 ORDER BY 1, 2, 3, 4');
+    expect(counted).toEqual(wanted);
+    expect(counted.length).toBeGreaterThan(1);
+  });
+});

@@ -1,0 +1,229 @@
+import { mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import sharp from 'sharp';
+import { createInputKeeping, type InputKeeping } from '../../../../api/predictions/inputs/input-capture.js';
+import type { InputResult } from '../../../../api/predictions/inputs/capture-results.js';
+import { createInputSpool } from '../../../../api/predictions/inputs/capture-spool.js';
+import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
+import { loadConfig } from '../../../../platform/config.js';
+import { createLogger } from '../../../../platform/logging.js';
+import { uuid7 } from '../../../../platform/uuid7.js';
+import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
+import {
+  createPredictionInputStore,
+  removeExpiredInputs,
+  removeOrphanInputs,
+  type PredictionInputStore,
+} from '../../../../stores/predictions/prediction-inputs.js';
+import { poll } from '../../../support/api-client.js';
+import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startObjectStore, type TestService } from '../../../support/services.js';
+import { sha256Of } from '../../../support/training-fixtures.js';
+
+const owner = { version: { modelName: 'a_model' }, serving: servingPolicySchema.parse({ keepInputs: 'all' }) };
+const secret = 'Ada of Somewhere';
+
+describe('pictures of predictions', () => {
+  let records: TestRecords;
+  let service: TestService;
+  let objects: ObjectStore;
+  let inputs: PredictionInputStore;
+  let folder: string;
+  let keeping: InputKeeping;
+  let counts: Partial<Record<InputResult, number>>;
+  let picture: Uint8Array;
+  const opened: ObjectStore[] = [];
+
+  beforeAll(async () => {
+    const [startedRecords, started] = await Promise.all([startRecords(), startObjectStore()]);
+    records = startedRecords;
+    service = started;
+    objects = createObjectStore({ ...loadConfig(started.environment), S3_ENDPOINT: started.endpoint });
+    opened.push(objects);
+    await objects.ensureBucket();
+    inputs = createPredictionInputStore(records.db);
+    picture = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#208020' } })
+      .jpeg()
+      .withExif({ IFD0: { Artist: secret } })
+      .toBuffer();
+  });
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'perennial-test-inputs-'));
+    counts = {};
+    keeping = keepIn(folder);
+  });
+  afterEach(async () => {
+    await keeping.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  afterAll(async () => {
+    for (const store of opened) store.close();
+    await Promise.all([records.stop(), service.stop()]);
+  });
+
+  function keepIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputKeeping {
+    return createInputKeeping({
+      objects: replaced.objects ?? objects,
+      inputs,
+      spool: createInputSpool(path, replaced.spoolBytes ?? 1_000_000),
+      count: (result) => (counts[result] = (counts[result] ?? 0) + 1),
+      logger: createLogger('test', 'silent'),
+    });
+  }
+  const offer = (to = keeping, bytes = picture, id = uuid7()): string => {
+    to.offer(owner, { predictionId: id, imageSha256: sha256Of(bytes), bytes });
+    return id;
+  };
+  /** A store whose server is away, that says so at once. */
+  function awayObjects(): ObjectStore {
+    const away = () => Promise.reject(new Error('the object store is away'));
+    return { ...objects, put: away, delete: away };
+  }
+
+  it('are stored without what their files tell besides them, and told apart from what was sent', async () => {
+    const id = offer();
+    await keeping.flush();
+    const input = await inputs.get(id);
+    const bytes = await objects.get(input?.objectKey ?? '');
+    expect(Buffer.from(picture).includes(secret)).toBe(true);
+    expect(Buffer.from(bytes).includes(secret)).toBe(false);
+    expect(input).toMatchObject({
+      modelName: 'a_model',
+      imageSha256: sha256Of(picture),
+      contentSha256: sha256Of(bytes),
+      sizeBytes: bytes.length,
+      contentType: 'image/jpeg',
+    });
+    const days = (Date.parse(input?.expiresAt ?? '') - Date.parse(input?.createdAt ?? '')) / 86_400_000;
+    expect(days).toBe(30);
+    expect(input?.objectKey).toBe(`predictions/inputs/a_model/${input?.createdAt.slice(0, 10) ?? ''}/${id}`);
+    expect(counts).toEqual({ kept: 1 });
+  });
+
+  it('are not kept when nobody can say what their file tells', async () => {
+    const id = offer(keeping, picture.subarray(0, picture.length - 4));
+    await keeping.flush();
+    expect(await inputs.get(id)).toBeNull();
+    expect(counts).toEqual({ unreadable: 1 });
+  });
+
+  it('are dropped, and counted, when more come than memory has room for', async () => {
+    const ids = Array.from({ length: 600 }, () => offer());
+    await keeping.flush();
+    expect(counts).toEqual({ kept: 500, dropped: 100 });
+    expect(await inputs.get(ids[499] ?? '')).not.toBeNull();
+    expect(await inputs.get(ids[500] ?? '')).toBeNull();
+  });
+
+  it('wait on disk while the object store is away, stripped, and follow when it is back', async () => {
+    await service.pause();
+    const ids = [offer(), offer(), offer()];
+    await keeping.flush();
+    expect(counts).toEqual({ spooled: 3 });
+    expect((await readdir(join(folder))).sort()).toEqual(ids.map((id) => `${id}.input`).sort());
+    await service.resume();
+    await poll(
+      () => Promise.all(ids.map((id) => inputs.get(id))),
+      (found) => found.every((input) => input !== null),
+    );
+    await poll(
+      () => readdir(folder),
+      (names) => names.length === 0,
+    );
+    expect(counts).toEqual({ spooled: 3, kept: 3 });
+  }, 60_000);
+
+  it('wait on disk through a restart, and a file that is none of ours harms nothing', async () => {
+    const away = keepIn(folder, { objects: awayObjects() });
+    const id = offer(away);
+    await away.flush();
+    await away.stop();
+    await writeFile(join(folder, 'rubbish.input'), 'no line of JSON');
+    await keeping.adopt();
+    expect(await inputs.get(id)).not.toBeNull();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('are not left on disk half written by a process that was killed', async () => {
+    const [left, underWay] = [join(folder, `${uuid7()}.part`), join(folder, `${uuid7()}.part`)];
+    for (const path of [left, underWay]) await writeFile(path, picture);
+    const longAgo = new Date(Date.now() - 2 * 3_600_000);
+    await utimes(left, longAgo, longAgo);
+    await keeping.adopt();
+    expect(await readdir(folder)).toEqual([basename(underWay)]);
+  });
+
+  it('stay on disk while their file cannot be read', async () => {
+    const away = keepIn(folder, { objects: awayObjects() });
+    const id = offer(away);
+    await away.flush();
+    await away.stop();
+    const name = `${id}.input`;
+    await rename(join(folder, name), join(folder, 'elsewhere'));
+    // A link that leads in a circle: an error, and not for lack of a file.
+    await symlink(name, join(folder, name));
+    await keeping.adopt();
+    expect(await readdir(folder)).toContain(name);
+    await rename(join(folder, 'elsewhere'), join(folder, name));
+    await keeping.adopt();
+    expect(await inputs.get(id)).not.toBeNull();
+  });
+
+  it('are not lost by a stop in the middle of them', async () => {
+    const stuck = { ...objects, put: () => new Promise<void>(() => undefined) };
+    const stopping = keepIn(folder, { objects: stuck });
+    const ids = [offer(stopping), offer(stopping), offer(stopping), offer(stopping)];
+    await stopping.stop();
+    expect((await readdir(folder)).sort()).toEqual(ids.map((id) => `${id}.input`).sort());
+    offer(stopping);
+    expect(await readdir(folder)).toHaveLength(4);
+  });
+
+  it('do not fill the disk', async () => {
+    const small = keepIn(folder, { objects: awayObjects(), spoolBytes: 1_000 });
+    for (let count = 0; count < 5; count += 1) offer(small);
+    await small.flush();
+    await small.stop();
+    expect((counts.spooled ?? 0) + (counts.dropped ?? 0)).toBe(5);
+    expect(counts.dropped).toBeGreaterThan(0);
+    expect((await readdir(folder)).length).toBe(counts.spooled ?? 0);
+  });
+
+  it('go when their time is over, as do objects that were never recorded', async () => {
+    const [old, young] = [offer(), offer()];
+    await keeping.flush();
+    const key = (await inputs.get(old))?.objectKey ?? '';
+    await records.db.query(
+      `UPDATE prediction_inputs SET expires_at = now() - interval '1 s' WHERE prediction_id = $1`,
+      [old],
+    );
+    expect(await inputs.get(old)).toBeNull();
+    expect(await inputs.countExpired()).toBe(1);
+    expect(await removeExpiredInputs({ inputs, objects })).toBe(1);
+    expect(await objects.head(key)).toBeNull();
+    expect(await inputs.get(young)).not.toBeNull();
+    const orphan = `predictions/inputs/a_model/2020-01-01/${uuid7()}`;
+    await objects.put(orphan, picture);
+    expect(await removeOrphanInputs({ inputs, objects })).toBe(1);
+    expect(await objects.head(orphan)).toBeNull();
+    expect(await objects.head((await inputs.get(young))?.objectKey ?? '')).not.toBeNull();
+  });
+
+  it('do not come back after an erasure that overtook them', async () => {
+    const id = uuid7();
+    await records.db.query(
+      `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
+         confidence, probabilities, latency_ms, route, erased_at)
+       VALUES ($1, to_timestamp($2::double precision / 1000), 'a_model', 1, 1, 'r', 'b', 'grass', 1, NULL, 1, 'predict', now())`,
+      [id, Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)],
+    );
+    offer(keeping, picture, id);
+    await keeping.flush();
+    expect(counts).toEqual({ erased: 1 });
+    expect(await inputs.get(id)).toBeNull();
+    const names: string[] = [];
+    for await (const { key } of objects.list('predictions/inputs/')) names.push(key);
+    expect(names.some((key) => key.endsWith(id))).toBe(false);
+  });
+});

@@ -1,0 +1,162 @@
+import { createServer, type Server } from 'node:http';
+import {
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { concurrently } from '../../../../activities/runtime/concurrently.js';
+import { errorTable } from '../../../../contracts/errors.js';
+import { loadConfig } from '../../../../platform/config.js';
+import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
+import { startObjectStore, type TestService } from '../../../support/services.js';
+
+/** One suite for every S3 server: the services decide which one they start. */
+let server: TestService & { endpoint: string };
+let objects: ObjectStore;
+const folder = mkdtempSync(join(tmpdir(), 'perennial-test-objects-'));
+
+beforeAll(async () => {
+  server = await startObjectStore();
+  objects = storeAt(server.endpoint);
+  await objects.ensureBucket();
+});
+afterAll(async () => {
+  objects.close();
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function storeAt(endpoint: string, environment: Record<string, string> = {}): ObjectStore {
+  return createObjectStore({ ...loadConfig({ ...server.environment, ...environment }), S3_ENDPOINT: endpoint });
+}
+
+describe('the object store', () => {
+  it('creates its bucket once', async () => {
+    await objects.ensureBucket();
+    const other = storeAt(server.endpoint, { S3_BUCKET: 'another' });
+    await Promise.all([other.ensureBucket(), other.ensureBucket(), other.ensureBucket()]);
+    expect(await other.head('x')).toBeNull();
+    other.close();
+  });
+
+  it('gives back the bytes it was given, also none, and under any name', async () => {
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, index) => index % 251);
+    for (const [key, body] of [
+      ['plain/a.bin', bytes],
+      ['empty', new Uint8Array()],
+      ['names/spaces and ünïcode +&?#%/写真.jpg', bytes.subarray(0, 10)],
+    ] as const) {
+      await objects.put(key, body);
+      expect(Buffer.from(await objects.get(key)).equals(Buffer.from(body))).toBe(true);
+      expect(await objects.head(key)).toEqual({ sizeBytes: body.length });
+    }
+  });
+
+  it('streams files both ways', async () => {
+    const content = Buffer.alloc(12_000_000, 'perennial');
+    writeFileSync(join(folder, 'up'), content);
+    await objects.putFile('files/large', join(folder, 'up'));
+    await objects.getToFile('files/large', join(folder, 'down'));
+    expect(readFileSync(join(folder, 'down')).equals(content)).toBe(true);
+  });
+
+  it('overwrites, lists by prefix past a page, and deletes what is there or not', async () => {
+    const keys = Array.from({ length: 1_050 }, (_, index) => `many/${String(index)}`);
+    await concurrently(keys, 50, (key) => objects.put(key, Buffer.from('x')));
+    await objects.put('many/0', Buffer.from('longer'));
+    const listed = new Map<string, number>();
+    for await (const { key, sizeBytes } of objects.list('many/')) listed.set(key, sizeBytes);
+    expect(listed.size).toBe(1_050);
+    expect(listed.get('many/0')).toBe(6);
+    await objects.delete('many/0');
+    await objects.delete('many/0');
+    expect(await objects.head('many/0')).toBeNull();
+  });
+
+  it('says not_found for a missing key and leaves no file behind', async () => {
+    await expect(objects.get('missing')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(objects.getToFile('missing', join(folder, 'missing'))).rejects.toMatchObject({ code: 'not_found' });
+    expect(readdirSync(folder).filter((name) => name.startsWith('missing'))).toEqual([]);
+  });
+
+  it('says object_store_refused for wrong keys, which no further try makes right, and names what to set', async () => {
+    for (const wrong of [{ S3_SECRET_ACCESS_KEY: 'wrong-secret' }, { S3_ACCESS_KEY_ID: 'nobody' }]) {
+      const stranger = storeAt(server.endpoint, wrong);
+      const refused = { code: 'object_store_refused' };
+      const read = stranger.get('plain/a.bin');
+      await expect(read).rejects.toMatchObject(refused);
+      await expect(read).rejects.toThrow(/S3_ACCESS_KEY_ID.*S3_SECRET_ACCESS_KEY/);
+      await expect(stranger.ensureBucket()).rejects.toMatchObject(refused);
+      stranger.close();
+    }
+    expect(errorTable.object_store_refused.retryable).toBe(false);
+  });
+
+  it('keeps no file open whose upload failed before it was read', async () => {
+    const nobody = await listen(createServer());
+    await new Promise((resolve) => nobody.server.close(resolve));
+    const store = storeAt(nobody.url);
+    const path = join(folder, 'unread');
+    writeFileSync(path, 'content');
+    await expect(store.putFile('any', path)).rejects.toMatchObject({ code: 'object_store_unavailable' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(openFilesAt(path)).toBe(0);
+    store.close();
+  });
+
+  it('says object_store_unavailable while the server is away, and works again afterwards', async () => {
+    await server.pause();
+    const away = { code: 'object_store_unavailable' };
+    await expect(objects.put('away', Buffer.from('x'))).rejects.toMatchObject(away);
+    await expect(objects.get('plain/a.bin')).rejects.toMatchObject(away);
+    await expect(objects.head('plain/a.bin')).rejects.toMatchObject(away);
+    await expect(objects.ensureBucket()).rejects.toMatchObject(away);
+    await server.resume();
+    await objects.put('away', Buffer.from('x'));
+    expect(await objects.head('away')).toEqual({ sizeBytes: 1 });
+  });
+
+  it('leaves no file when a download breaks off in the middle', async () => {
+    const broken = await listen(
+      createServer((_request, response) => {
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('half');
+        setTimeout(() => response.destroy(), 20);
+      }),
+    );
+    const store = storeAt(broken.url);
+    const path = join(folder, 'half');
+    await expect(store.getToFile('any', path)).rejects.toMatchObject({ code: 'object_store_unavailable' });
+    expect(existsSync(path)).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.startsWith('half'))).toEqual([]);
+    store.close();
+    broken.server.close();
+  });
+});
+
+/** Descriptors of this process that lead to the file. */
+function openFilesAt(path: string): number {
+  const { ino, dev } = statSync(path);
+  return readdirSync('/dev/fd').filter((name) => {
+    try {
+      const open = fstatSync(Number(name));
+      return open.ino === ino && open.dev === dev;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+async function listen(httpServer: Server): Promise<{ server: Server; url: string }> {
+  await new Promise<void>((resolve) => httpServer.listen(0, '127.0.0.1', resolve));
+  const address = httpServer.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { server: httpServer, url: `http://127.0.0.1:${String(address.port)}` };
+}

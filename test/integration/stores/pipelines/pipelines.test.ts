@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import { ingestionSteps } from '../../../../contracts/names.js';
+import { createPipelineStore, type PipelineStore } from '../../../../stores/pipelines/pipelines.js';
+import { startRecords, type TestRecords } from '../../../support/records.js';
+
+let records: TestRecords;
+let pipelines: PipelineStore;
+beforeAll(async () => {
+  records = await startRecords();
+  pipelines = createPipelineStore(records.db);
+});
+afterAll(() => records.stop());
+
+async function open(
+  changes: { workflowId?: string; workflow?: string; modelName?: string | null } = {},
+): Promise<string> {
+  const runId = randomUUID();
+  const workflowId = `w-${runId}`;
+  await pipelines.open({
+    runId,
+    workflowId,
+    workflow: 'ingestDataset',
+    trigger: 'manual',
+    modelName: null,
+    dataset: 'flowers',
+    steps: ingestionSteps,
+    ...changes,
+  });
+  return runId;
+}
+
+describe('the record of a pipeline', () => {
+  it('begins with all its steps waiting, in order', async () => {
+    const runId = await open();
+    const record = await pipelines.get(runId);
+    expect(record).toMatchObject({ id: runId, status: 'running', trigger: 'manual', dataset: 'flowers', error: null });
+    expect(record?.steps.map(({ name }) => name)).toEqual(ingestionSteps);
+    expect(record?.steps.every(({ status, startedAt }) => status === 'pending' && startedAt === null)).toBe(true);
+    expect(new Date(record?.startedAt ?? '').toISOString()).toBe(record?.startedAt);
+  });
+
+  it('stays as it is when it is opened or entered again', async () => {
+    const runId = await open();
+    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
+    await pipelines.enterStep(runId, { name: 'scan', status: 'completed', detail: '3 files' });
+    const before = await pipelines.get(runId);
+    await pipelines.open({
+      runId,
+      workflowId: before?.workflowId ?? '',
+      workflow: 'ingestDataset',
+      trigger: 'schedule',
+      modelName: null,
+      dataset: null,
+      steps: ingestionSteps,
+    });
+    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
+    await pipelines.enterStep(runId, { name: 'scan', status: 'completed', detail: '3 files' });
+    expect(await pipelines.get(runId)).toEqual(before);
+  });
+
+  it('closes once, with the step that was running, and hears nothing afterwards', async () => {
+    const runId = await open();
+    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
+    await pipelines.close(runId, { status: 'failed', error: { code: 'source_empty', message: 'nothing there' } });
+    await pipelines.close(runId, { status: 'completed', result: { late: true } });
+    await pipelines.enterStep(runId, { name: 'commit_version', status: 'running' });
+    const record = await pipelines.get(runId);
+    expect(record).toMatchObject({
+      status: 'failed',
+      result: null,
+      error: { code: 'source_empty', message: 'nothing there' },
+    });
+    expect(record?.steps.map(({ status }) => status)).toEqual(['pending', 'failed', 'pending', 'pending']);
+  });
+
+  it('keeps its result', async () => {
+    const runId = await open();
+    await pipelines.close(runId, { status: 'completed', result: { version: 3, labels: ['a', 'b'] } });
+    expect((await pipelines.get(runId))?.result).toEqual({ version: 3, labels: ['a', 'b'] });
+  });
+
+  it('is closed as cancelled when a later run of the same workflow finds it still open', async () => {
+    const orphan = await open({ workflowId: 'retrain-orphan' });
+    await pipelines.enterStep(orphan, { name: 'scan', status: 'running' });
+    await open({ workflowId: 'retrain-orphan' });
+    const record = await pipelines.get(orphan);
+    expect(record).toMatchObject({ status: 'cancelled', error: { code: 'cancelled' } });
+    expect(record?.steps[1]?.status).toBe('cancelled');
+  });
+
+  it('is null for a run nobody knows', async () => {
+    expect(await pipelines.get('nowhere')).toBeNull();
+  });
+});
+
+describe('a pipeline that fails', () => {
+  const error = { code: 'source_empty', message: 'nothing there' } as const;
+  const told = async (runId: string): Promise<unknown[]> =>
+    records.db.query(`SELECT kind, payload FROM outbox WHERE key = 'pipeline-failed-' || $1`, [runId]);
+
+  it('has people told once of its step, its error, and what is in Production all the same', async () => {
+    await records.db.query(
+      `INSERT INTO models (name) VALUES ('lily');
+       INSERT INTO model_versions (model_name, version, stage, run_id, architecture, labels, dataset, dataset_version,
+         dataset_digest, bundle_key, bundle_sha256, size_bytes, evaluation, semantic_version)
+       VALUES ('lily', 7, 'Production', 'x', 'cnn', '[]', 'flowers', 1, 'd', 'k', repeat('0', 64), 1, '{}', '1.0.0')`,
+    );
+    const runId = await open({ modelName: 'lily', workflowId: 'ingest-lily' });
+    await pipelines.enterStep(runId, { name: 'resolve_source', status: 'completed' });
+    await pipelines.enterStep(runId, { name: 'scan', status: 'failed', detail: 'nothing there' });
+    for (let attempt = 0; attempt < 2; attempt += 1) await pipelines.close(runId, { status: 'failed', error });
+    expect(await told(runId)).toEqual([
+      {
+        kind: 'pipeline.failed',
+        payload: {
+          runId,
+          workflowId: 'ingest-lily',
+          workflow: 'ingestDataset',
+          modelName: 'lily',
+          dataset: 'flowers',
+          step: 'scan',
+          error,
+          productionVersion: 7,
+        },
+      },
+    ]);
+  });
+
+  it('says so without a model or a step as well', async () => {
+    const runId = await open();
+    await pipelines.close(runId, { status: 'failed', error });
+    expect(await told(runId)).toMatchObject([{ payload: { step: null, modelName: null, productionVersion: null } }]);
+  });
+
+  it('is told of by its parent when it is a child, and not at all when it was completed or cancelled', async () => {
+    const parent = await open({ workflowId: 'retrain-parent' });
+    const child = await open({ workflowId: `retrain-parent-${parent}-prepare_training_data-0` });
+    await pipelines.close(child, { status: 'failed', error });
+    expect(await told(child)).toEqual([]);
+    for (const status of ['completed', 'cancelled'] as const) {
+      const runId = await open();
+      await pipelines.close(runId, { status });
+      expect(await told(runId)).toEqual([]);
+    }
+  });
+});
+
+describe('the list of pipelines', () => {
+  it('gives every record once, newest first, page by page, while others are added', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 7; index += 1) ids.unshift(await open({ workflow: 'paged' }));
+    const seen: string[] = [];
+    let pageToken: string | null = null;
+    do {
+      const page = await pipelines.list({ limit: 3, workflow: 'paged', pageToken });
+      expect(page.items.length).toBeLessThanOrEqual(3);
+      seen.push(...page.items.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+      await open({ workflow: 'paged' });
+    } while (pageToken !== null);
+    expect(seen).toEqual(ids);
+  });
+
+  it('filters by workflow, status and model', async () => {
+    const runId = await open({ workflow: 'filtered', modelName: 'rose' });
+    await open({ workflow: 'filtered', modelName: 'tulip' });
+    await pipelines.close(runId, { status: 'cancelled' });
+    const found = await pipelines.list({ limit: 10, workflow: 'filtered', status: 'cancelled', modelName: 'rose' });
+    expect(found.items.map(({ id }) => id)).toEqual([runId]);
+    expect(found.nextPageToken).toBeNull();
+    expect((await pipelines.list({ limit: 10, workflow: 'filtered', status: 'failed' })).items).toEqual([]);
+  });
+
+  it('refuses a page token it never gave out', async () => {
+    const page = pipelines.list({ limit: 10, pageToken: `1'; DROP TABLE pipelines; --` });
+    await expect(page).rejects.toMatchObject({ code: 'bad_request' });
+  });
+});

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { createAuditStore } from '../../../../stores/audit/audit.js';
+import type { Move } from '../../../../stores/promotion/promotions.js';
+import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
+import type { Rollback } from '../../../../stores/promotion/rollbacks.js';
+import { tester, unfenced } from '../../../support/figures.js';
+import { startRecords, type TestRecords } from '../../../support/records.js';
+import { messagesOf, newVersionOf } from '../../../support/registry-records.js';
+import { saying } from '../../../support/saying.js';
+
+let records: TestRecords;
+let registry: RegistryStore;
+beforeAll(async () => {
+  records = await startRecords();
+  registry = createRegistryStore(records.db);
+});
+afterAll(() => records.stop());
+
+const register = (modelName: string): Promise<unknown> => registry.register(newVersionOf(modelName));
+
+function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<Move> {
+  return registry.promote({ modelName, version, reason: 'better', idempotencyKey, ...unfenced });
+}
+
+function rollBack(modelName: string, version: number | null = null, key: string = randomUUID()): Promise<Rollback> {
+  return registry.rollBack({ modelName, version, by: tester, reason: 'worse', idempotencyKey: key });
+}
+
+describe('rolling back', () => {
+  it('puts the version before back in Production, in one step with its history, message and audit entry', async () => {
+    await register('back');
+    await register('back');
+    await promote('back', 1);
+    await promote('back', 2);
+    expect(await rollBack('back')).toEqual({ version: 1, formerVersion: 2, generation: 3, repeated: false });
+    expect((await registry.production('back'))?.version).toBe(1);
+    expect((await registry.get('back', 2)).stage).toBe('Archived');
+    expect((await registry.productionMoves('back', { limit: 1 })).items).toMatchObject([
+      { kind: 'rollback', version: 1, insteadOf: 2 },
+    ]);
+    expect(await messagesOf(records.db, 'back')).toEqual(['model.promotion', 'model.promotion', 'model.rollback']);
+    const audit = await createAuditStore(records.db).list({ limit: 1, subject: 'models/back' });
+    expect(audit.items[0]).toMatchObject({
+      actor: 'test',
+      action: 'model.roll_back',
+      before: { production: 2 },
+      after: { production: 1, generation: 3, reason: 'worse' },
+    });
+  });
+
+  it('with nothing to go back to says what to do instead', async () => {
+    await register('first');
+    await expect(rollBack('first')).rejects.toMatchObject({
+      code: 'conflict',
+      message: saying(/nothing is in Production.*Promote/),
+    });
+    await promote('first', 1);
+    await expect(rollBack('first')).rejects.toMatchObject({
+      code: 'conflict',
+      message: saying(/first that was promoted/),
+    });
+    await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('names the version that is gone when that is what it would go back to', async () => {
+    for (let each = 0; each < 3; each += 1) await register('gone');
+    for (const version of [1, 2, 3]) await promote('gone', version);
+    await registry.markDeleted('gone', 1, { by: tester, reason: 'old', ifRevision: null });
+    await rollBack('gone');
+    await expect(rollBack('gone')).rejects.toMatchObject({
+      code: 'conflict',
+      message: saying(/version 1.*deleted.*Promote/),
+    });
+  });
+
+  it('by two who saw the same happens once', async () => {
+    for (let each = 0; each < 3; each += 1) await register('twice');
+    for (const version of [1, 2, 3]) await promote('twice', version);
+    const { generation } = await registry.servingState('twice');
+    const request = { modelName: 'twice', version: null, by: tester, reason: 'worse', expectedGeneration: generation };
+    const both = await Promise.allSettled(
+      ['a', 'b'].map((key) => registry.rollBack({ ...request, idempotencyKey: `twice-${key}` })),
+    );
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'stale_promotion' } });
+    expect((await registry.production('twice'))?.version).toBe(2);
+  });
+
+  it('goes to a named version only if it has served before', async () => {
+    for (let each = 0; each < 4; each += 1) await register('named');
+    for (const version of [1, 2, 3]) await promote('named', version);
+    await expect(rollBack('named', 4)).rejects.toMatchObject({
+      code: 'conflict',
+      message: saying(/never in Production/),
+    });
+    await expect(rollBack('named', 3)).rejects.toMatchObject({
+      code: 'conflict',
+      message: saying(/already/),
+    });
+    await expect(rollBack('named', 9)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await rollBack('named', 1)).toMatchObject({ version: 1, formerVersion: 3 });
+  });
+
+  it('twenty times with one key happens once', async () => {
+    for (let each = 0; each < 3; each += 1) await register('keyed-back');
+    for (const version of [1, 2, 3]) await promote('keyed-back', version);
+    const rollbacks = await Promise.all(Array.from({ length: 20 }, () => rollBack('keyed-back', null, 'back-once')));
+    expect(rollbacks.filter(({ repeated }) => !repeated)).toHaveLength(1);
+    expect(new Set(rollbacks.map(({ version }) => version))).toEqual(new Set([2]));
+    await expect(rollBack('keyed-back', 1, 'back-once')).rejects.toMatchObject({ code: 'conflict' });
+    expect((await registry.servingState('keyed-back')).generation).toBe(4);
+  });
+
+  it('takes nothing back of a version that was promoted a second time since', async () => {
+    await register('again');
+    await register('again');
+    await promote('again', 1);
+    await promote('again', 2, 'first-time');
+    await rollBack('again');
+    await records.db.query(`UPDATE model_versions SET stage = 'Staging' WHERE model_name = 'again' AND version = 2`);
+    await promote('again', 2, 'second-time');
+    const late = registry.revertPromotion({ idempotencyKey: 'first-time', by: tester, reason: 'late guard' });
+    await expect(late).rejects.toMatchObject({ code: 'conflict' });
+    expect((await registry.production('again'))?.version).toBe(2);
+  });
+
+  it('leaves a history that Postgres itself lets nobody change', async () => {
+    for (const change of ['UPDATE promotions SET reason = $$x$$', 'DELETE FROM promotions', 'TRUNCATE promotions']) {
+      await expect(records.db.query(change)).rejects.toThrow(/append-only/);
+    }
+  });
+});

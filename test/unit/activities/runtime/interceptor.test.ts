@@ -1,0 +1,37 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { toTemporalFailure } from '../../../../activities/runtime/interceptor.js';
+import { PerennialError } from '../../../../contracts/errors.js';
+
+describe('toTemporalFailure', () => {
+  it('marks what cannot pass by trying again', () => {
+    expect(toTemporalFailure(new PerennialError('dataset_too_small', 'nine'), 1)).toMatchObject({
+      type: 'dataset_too_small',
+      nonRetryable: true,
+      message: 'nine',
+    });
+  });
+
+  it('lets a service that is away be tried again without an end', () => {
+    expect(toTemporalFailure(new PerennialError('database_unavailable', 'away'), 500)).toMatchObject({
+      nonRetryable: false,
+    });
+  });
+
+  it('gives a fault of our own code fifteen attempts', () => {
+    expect(toTemporalFailure(new TypeError('x is undefined'), 14)).toMatchObject({
+      type: 'internal',
+      nonRetryable: false,
+    });
+    expect(toTemporalFailure(new TypeError('x is undefined'), 15)).toMatchObject({
+      type: 'internal',
+      nonRetryable: true,
+    });
+  });
+
+  it("passes Temporal's own failures unchanged", () => {
+    const cancelled = new CancelledFailure('stop');
+    const failure = ApplicationFailure.create({ message: 'x' });
+    expect(toTemporalFailure(cancelled, 1)).toBe(cancelled);
+    expect(toTemporalFailure(failure, 1)).toBe(failure);
+  });
+});

@@ -1,0 +1,21 @@
+import { createMemoryBudget } from '../../../../../api/http/middleware/limit-body.js';
+
+describe('createMemoryBudget', () => {
+  it('gives out no more than there is, until something is given back', () => {
+    const budget = createMemoryBudget(100);
+    const giveBack = budget.take(60);
+    expect(giveBack).not.toBeNull();
+    expect(budget.take(60)).toBeNull();
+    expect(budget.take(40)).not.toBeNull();
+    giveBack?.();
+    expect(budget.take(60)).not.toBeNull();
+  });
+
+  it('counts what is given back once', () => {
+    const budget = createMemoryBudget(100);
+    const giveBack = budget.take(60);
+    giveBack?.();
+    giveBack?.();
+    expect(budget.take(101)).toBeNull();
+  });
+});

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { errorTable, isErrorCode, PerennialError } from '../../../../contracts/errors.js';
+import { problemSchema } from '../../../../contracts/http.js';
+import {
+  describeProblem,
+  faultsOf,
+  invalidRequest,
+  problemOf,
+  toPerennialError,
+} from '../../../../api/http/problems.js';
+
+const codes = Object.keys(errorTable).filter(isErrorCode);
+
+describe('problemOf', () => {
+  it.each(codes)('makes a valid problem of %s', (code) => {
+    const problem = problemSchema
+      .strict()
+      .parse(problemOf(new PerennialError(code, 'what happened'), '/predict', 'id-1'));
+    expect(problem).toMatchObject({
+      type: `/problems/${code}`,
+      title: errorTable[code].title,
+      status: errorTable[code].status,
+      instance: '/predict',
+      code,
+      trace_id: 'id-1',
+    });
+  });
+
+  it('keeps to itself what went wrong inside', () => {
+    const problem = problemOf(toPerennialError(new Error('password is hunter2')), '/predict', 'id-1');
+    expect(problem.code).toBe('internal');
+    expect(JSON.stringify(problem)).not.toContain('hunter2');
+    expect(problem.detail).toContain('id-1');
+  });
+
+  it('says when to come back from a missing model', () => {
+    expect(problemOf(new PerennialError('no_model', ''), '/', 'x').retry_after_seconds).toBeGreaterThan(0);
+  });
+
+  it('says in whole seconds when to come back, if whoever refused knows', () => {
+    const refused = new PerennialError('overloaded', '', { details: { retryAfterSeconds: 2.2 } });
+    expect(problemOf(refused, '/', 'x').retry_after_seconds).toBe(3);
+  });
+
+  it('lists every fault of a request with a JSON pointer', () => {
+    const schema = z.object({ source: z.object({ 'a/b~c': z.number() }), epochs: z.number() });
+    const parsed = schema.safeParse({ source: { 'a/b~c': 'x' } });
+    const faults = parsed.success ? [] : faultsOf(parsed.error, '#');
+    const problem = problemOf(invalidRequest(faults), '/', 'x');
+    expect(problem.status).toBe(400);
+    expect(problem.errors?.map(({ pointer }) => pointer)).toEqual(['#/source/a~1b~0c', '#/epochs']);
+  });
+});
+
+describe('toPerennialError', () => {
+  it.each([
+    ['entity.parse.failed', 'bad_request'],
+    ['entity.too.large', 'too_large'],
+    ['charset.unsupported', 'unsupported_type'],
+  ])('knows the body parser’s %s', (type, code) => {
+    const thrown = Object.assign(new Error('parser'), { type, status: 400, body: 'secret body' });
+    const error = toPerennialError(thrown);
+    expect(error.code).toBe(code);
+    expect(error.cause).toBeUndefined();
+  });
+
+  it('takes a malformed URL for a fault of the request', () => {
+    expect(toPerennialError(new URIError('malformed')).code).toBe('bad_request');
+  });
+});
+
+describe('describeProblem', () => {
+  it.each(codes)('explains %s', (code) => {
+    expect(describeProblem(code)).toContain(errorTable[code].title);
+    expect(describeProblem(code)).toContain(String(errorTable[code].status));
+  });
+});

@@ -1,0 +1,115 @@
+import { EventEmitter, once } from 'node:events';
+import { Agent, get, ServerResponse, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { listen, type Listening } from '../../../../../api/http/server/listen.js';
+
+describe('stopping to listen', () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  afterAll(() => agent.destroy());
+
+  it('answers what comes on a connection that was kept, and says that it was the last', async () => {
+    const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
+    expect((await ask(listening.port)).headers.connection).toBe('keep-alive');
+    const stopped = listening.stop(10_000);
+    const last = await ask(listening.port);
+    expect({ status: last.statusCode, connection: last.headers.connection }).toEqual({
+      status: 200,
+      connection: 'close',
+    });
+    await stopped;
+    await expect(ask(listening.port)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('tells the clients whose requests are under way that their answers are the last', async () => {
+    const requests = new EventEmitter();
+    const listening = await listen((_request, response) => requests.emit('one', response), '127.0.0.1', 0);
+    const come = once(requests, 'one');
+    const asked = ask(listening.port);
+    const [response] = z.tuple([z.instanceof(ServerResponse)]).parse(await come);
+    const stopped = listening.stop(10_000);
+    response.end('here');
+    expect((await asked).headers.connection).toBe('close');
+    await stopped;
+  });
+
+  it('answers or refuses whoever comes meanwhile, and resets nobody', async () => {
+    for (let round = 0; round < 5; round++) {
+      const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
+      const asked: Promise<string>[] = [];
+      // In the turn in which the listener may close as well, clients connect that nobody has accepted yet.
+      const coming = setInterval(() => asked.push(askAnew(listening.port), askAnew(listening.port)), 1);
+      await sleep(20);
+      await listening.stop(2_000);
+      await sleep(20);
+      clearInterval(coming);
+      const outcomes = await Promise.all(asked);
+      expect(new Set(outcomes)).toEqual(new Set(['answered', 'ECONNREFUSED']));
+    }
+  });
+
+  it('goes on taking connections for as long as it was told to, though nobody came for a while', async () => {
+    const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
+    const stopped = listening.stop(10_000, 2_000).then(() => 'stopped');
+    expect(await Promise.race([stopped, sleep(500)])).toBeUndefined();
+    expect(await askAnew(listening.port)).toBe('answered');
+    await stopped;
+    expect(await askAnew(listening.port)).toBe('ECONNREFUSED');
+  });
+
+  it('lets a slow reader have all of an answer that was written before', async () => {
+    const length = 30_000_000;
+    const large = Buffer.alloc(length);
+    const listening = await listen(
+      ({ url }, response) => response.end(url === '/large' ? large : 'here'),
+      '127.0.0.1',
+      0,
+    );
+    const socket = connect(listening.port, '127.0.0.1');
+    socket.write('GET /large HTTP/1.1\r\nHost: here\r\n\r\n');
+    await once(socket, 'readable');
+    const stopped = listening.stop(10_000);
+    await refused(listening);
+    let bytes = 0;
+    for await (const chunk of socket) bytes += Buffer.from(chunk).length;
+    expect(bytes).toBeGreaterThan(length);
+    await stopped;
+  });
+
+  function ask(port: number): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const request = get({ port, host: '127.0.0.1', agent }, (response) => {
+        response.resume().on('end', () => resolve(response));
+      });
+      request.on('error', reject);
+    });
+  }
+});
+
+/** Asks on a connection of its own: `answered`, or what went wrong, with `after connecting` when it was connected. */
+function askAnew(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    let isConnected = false;
+    const socket: Socket = connect(port, '127.0.0.1', () => {
+      isConnected = true;
+      socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
+    });
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.on('end', () => resolve(/close\r\n[^]*here$/i.test(text) ? 'answered' : `cut off after “${text}”`));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      resolve(`${error.code ?? ''}${isConnected ? ' after connecting' : ''}`),
+    );
+    // Before the stop the server keeps connections: the client leaves them.
+    socket.on('data', () => {
+      if (text.endsWith('here') && /keep-alive/.test(text)) resolve('answered');
+      if (text.endsWith('here')) socket.end();
+    });
+  });
+}
+
+async function refused({ port }: Listening): Promise<void> {
+  while ((await askAnew(port)) !== 'ECONNREFUSED') await sleep(10);
+}

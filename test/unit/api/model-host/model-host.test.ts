@@ -1,0 +1,277 @@
+import { createModelHost, type ModelHost, type ServedModel } from '../../../../api/model-host/model-host.js';
+import type { Calibration } from '../../../../contracts/registry/bundle.js';
+import { PerennialError } from '../../../../contracts/errors.js';
+import { modelPolicySchema } from '../../../../contracts/promotion/policy.js';
+import { createLogger } from '../../../../platform/logging.js';
+import type { Replica, ServingState } from '../../../../stores/registry/registry.js';
+import { poll } from '../../../support/api-client.js';
+import { fakeEngine, predictionOf, versionOf as version, type FakeEngine } from '../../../support/fake-model.js';
+
+describe('the model host', () => {
+  let state: ServingState;
+  let recordIsAway: boolean;
+  let targetRisk: number | 'away';
+  let calibration: Calibration | null;
+  let loads: number[];
+  let engines: FakeEngine[];
+  let failing: Set<number>;
+  let reports: Omit<Replica, 'seenAt'>[];
+  let left: { replicaId: string; afterReports: number }[];
+  let changes: (ServedModel | null)[];
+  let hint: () => void;
+  let host: ModelHost;
+
+  function startHost(pollMs: number): void {
+    host = createModelHost({
+      modelName: 'a_model',
+      replica: { id: 'replica', url: 'http://here' },
+      registry: {
+        servingState: () => (recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve(state)),
+        reportReplica(replica) {
+          reports.push(replica);
+          return Promise.resolve();
+        },
+        removeReplica(replicaId) {
+          left.push({ replicaId, afterReports: reports.length });
+          return recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve();
+        },
+      },
+      policies: {
+        get: () =>
+          targetRisk === 'away'
+            ? Promise.reject(new Error('away'))
+            : Promise.resolve(modelPolicySchema.parse({ serving: { targetRisk } })),
+      },
+      subscribe(onHint) {
+        hint = onHint;
+        return Promise.resolve(() => Promise.resolve());
+      },
+      loadEngine({ version: number }) {
+        loads.push(number);
+        if (failing.has(number))
+          return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
+        const engine = fakeEngine({
+          predictPixels: () => Promise.resolve([predictionOf([0.9, 0.1]), predictionOf([0.2, 0.8])]),
+          predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
+        });
+        engines.push(engine);
+        return Promise.resolve(Object.assign(engine, { calibration }));
+      },
+      onChange: (served) => changes.push(served),
+      logger: createLogger('test', 'silent'),
+      pollMs,
+    });
+    host.start();
+  }
+
+  beforeEach(() => {
+    state = { generation: 0, version: null };
+    recordIsAway = false;
+    targetRisk = 0.05;
+    calibration = null;
+    loads = [];
+    engines = [];
+    failing = new Set();
+    reports = [];
+    left = [];
+    changes = [];
+  });
+  afterEach(() => host.stop());
+
+  const serving = (number: number): Promise<unknown> =>
+    poll(
+      () => Promise.resolve(host.current()?.version.version ?? 'none'),
+      (now) => now === number,
+    );
+  const lastReport = (
+    holds: (report: Omit<Replica, 'seenAt'>) => boolean,
+  ): Promise<Omit<Replica, 'seenAt'> | undefined> =>
+    poll(
+      () => Promise.resolve(reports.at(-1)),
+      (report) => report !== undefined && holds(report),
+    );
+
+  async function serve(generation: number, number: number): Promise<void> {
+    state = { generation, version: version(number) };
+    await poll(
+      () => Promise.resolve(host.current()?.generation ?? 0),
+      (now) => now === generation,
+    );
+  }
+
+  it('puts a new generation in the place of the former, and closes the one before that', async () => {
+    startHost(10);
+    await serve(1, 1);
+    await serve(2, 2);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+    await serve(3, 3);
+    expect(engines.map(({ closed }) => closed)).toEqual([true, false, false]);
+    expect(await lastReport(({ generation }) => generation === 3)).toMatchObject({ version: 3, error: null });
+    expect(changes.map((served) => served?.generation)).toEqual([1, 2, 3]);
+  });
+
+  it('goes back to the former version without loading it, any number of times', async () => {
+    startHost(10);
+    await serve(1, 1);
+    await serve(2, 2);
+    await serve(3, 1);
+    await serve(4, 2);
+    await serve(5, 1);
+    expect(loads).toEqual([1, 2]);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+  });
+
+  it('keeps what serves again open, also after nothing was in Production', async () => {
+    startHost(10);
+    await serve(1, 1);
+    state = { generation: 2, version: null };
+    await lastReport(({ generation }) => generation === 2);
+    expect(host.current()).toBeNull();
+    await serve(3, 1);
+    await serve(4, 2);
+    await serve(5, 1);
+    expect(loads).toEqual([1, 2]);
+    expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
+  });
+
+  it('reports what it predicted with the version it serves, and with the one before', async () => {
+    startHost(10);
+    await serve(1, 1);
+    const { engine } = host.current() ?? {};
+    await engine?.predictPixels(new Uint8Array(1), 2);
+    await serve(2, 2);
+    await expect(host.current()?.engine.predictImage(new Uint8Array(1))).rejects.toThrow('broke');
+    const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
+    expect(figures).toMatchObject({
+      current: { generation: 2, version: 2, predictions: 0, errors: 1 },
+      former: { generation: 1, version: 1, predictions: 2, errors: 0, classes: { a: 1, b: 1 }, p95Ms: null },
+    });
+    expect(figures?.former?.confidenceSum).toBeCloseTo(1.7);
+  });
+
+  it('takes a hint before the poll is due', async () => {
+    startHost(3_600_000);
+    await lastReport(({ generation }) => generation === 0);
+    state = { generation: 1, version: version(1) };
+    hint();
+    await serving(1);
+    expect(await lastReport(({ generation }) => generation === 1)).toMatchObject({ version: 1 });
+  });
+
+  it('keeps the former model and says why when a generation cannot be loaded', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    failing.add(2);
+    state = { generation: 2, version: version(2) };
+    const report = await lastReport(({ error }) => error !== null);
+    expect(report).toMatchObject({
+      generation: 2,
+      version: 1,
+      error: 'version 2 is damaged',
+      errorCode: 'bundle_invalid',
+    });
+    expect(host.current()?.version.version).toBe(1);
+    expect(engines[0]?.closed).toBe(false);
+
+    failing.delete(2);
+    await serving(2);
+    expect(await lastReport(({ error }) => error === null)).toMatchObject({
+      generation: 2,
+      version: 2,
+      errorCode: null,
+    });
+  });
+
+  it('does not wait for a damaged generation when a newer one is there', async () => {
+    startHost(10);
+    failing.add(1);
+    state = { generation: 1, version: version(1) };
+    await lastReport(({ error }) => error !== null);
+    const tries = loads.length;
+    state = { generation: 2, version: version(2) };
+    await serving(2);
+    expect(loads.slice(tries).at(-1)).toBe(2);
+  });
+
+  it('does not load a bundle again that it serves already', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    state = { generation: 2, version: version(2, version(1).bundleSha256) };
+    await serving(2);
+    expect(loads).toEqual([1]);
+    expect(engines[0]?.closed).toBe(false);
+  });
+
+  it('keeps its model while the record is away', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    recordIsAway = true;
+    await poll(
+      () => Promise.resolve(host.recordReachable()),
+      (reachable) => !reachable,
+    );
+    expect(host.current()?.version.version).toBe(1);
+    recordIsAway = false;
+    state = { generation: 2, version: version(2) };
+    await serving(2);
+  });
+
+  it('abstains as its policy says, after a change without loading again, and as it said last while it is away', async () => {
+    const reliability = { images: 0, calibrationError: 0, bins: [] };
+    const sides = { validation: reliability, test: reliability, uncalibratedTest: reliability };
+    const riskCurve = [
+      { threshold: 0.6, accepted: 99, wrong: 9 },
+      { threshold: 0.9, accepted: 49, wrong: 0 },
+    ];
+    calibration = { temperature: 1, ...sides, riskImages: 99, riskCurve };
+    startHost(10);
+    await serve(1, 1);
+    const abstainsBelow = (expected: number | null): Promise<unknown> =>
+      poll(
+        () => Promise.resolve({ threshold: host.current()?.abstainBelow }),
+        ({ threshold }) => threshold === expected,
+      );
+    await abstainsBelow(0.9);
+    targetRisk = 0.1;
+    await abstainsBelow(0.6);
+    targetRisk = 'away';
+    await serve(2, 2);
+    expect(host.current()).toMatchObject({ abstainBelow: 0.6, abstention: { targetRisk: 0.1, riskBound: 0.1 } });
+    targetRisk = 1;
+    await abstainsBelow(null);
+    expect(loads).toEqual([1, 2]);
+  });
+
+  it('closes its engine when it stops', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    await host.stop();
+    expect(host.current()).toBeNull();
+    expect(engines.every(({ closed }) => closed)).toBe(true);
+  });
+
+  it('leaves the record once, after its last report, and predicts until it is stopped', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    await host.leave();
+    expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
+    expect(host.current()?.version.version).toBe(1);
+    await host.stop();
+    expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
+  });
+
+  it('stops although the record it should leave is away', async () => {
+    startHost(10);
+    state = { generation: 1, version: version(1) };
+    await serving(1);
+    recordIsAway = true;
+    await host.stop();
+    expect(left).toHaveLength(1);
+    expect(engines.every(({ closed }) => closed)).toBe(true);
+  });
+});

@@ -1,0 +1,114 @@
+import fc from 'fast-check';
+import { notificationText } from '../../../../domain/notifications/notification-text.js';
+import { snakeKeys } from '../../../../domain/snake-keys.js';
+
+const url = 'https://perennial.example';
+const textOf = (kind: string, payload: unknown): string => notificationText(kind, payload, url).text;
+
+describe('the text of a message', () => {
+  const move = { modelName: 'roses', version: 4, formerVersion: 3, actor: 'ada', reason: 'it is better' };
+
+  it('tells of a promotion who, why, instead of what, and the way back', () => {
+    expect(notificationText('model.promotion', { ...move, approver: 'grace' }, url)).toEqual({
+      subject: 'roses: version 4 is in Production',
+      text: 'Version 4 of roses took the place of version 3 in Production by ada, approved by grace. Why: it is better. POST /api/v1/mlops/models/roses/rollback brings version 3 back.',
+      link: 'https://perennial.example/api/v1/mlops/models/roses/versions',
+    });
+  });
+
+  it('knows the first promotion and the rollback to nothing', () => {
+    expect(textOf('model.promotion', { ...move, formerVersion: null })).toMatch(/the first in Production by ada\. Why/);
+    expect(textOf('model.rollback', move)).toMatch(/version 3 answers again\. Why: it is better\./);
+    expect(textOf('model.rollback', { ...move, formerVersion: null })).toMatch(/nothing is served/);
+  });
+
+  it('tells of a version that has become worse the figure, and what is done', () => {
+    const found = {
+      modelName: 'roses',
+      version: 4,
+      detail: 'Accuracy is 40.0 %.',
+      reason: 'Skipped: it was just done.',
+    };
+    expect(textOf('model.degraded', { ...found, decision: 'retrain' })).toMatch(
+      /^Accuracy is 40\.0 %\. A retraining was/,
+    );
+    expect(textOf('model.degraded', { ...found, decision: 'skip' })).toMatch(/40\.0 %\. Skipped: it was just done\./);
+  });
+
+  it('tells of a failure where, why and what goes on', () => {
+    const payload = {
+      runId: 'a/b',
+      workflow: 'retrainingPipeline',
+      modelName: 'roses',
+      step: 'train_new_model',
+      error: { code: 'internal', message: 'No disk left' },
+      productionVersion: 3,
+    };
+    const { subject, text, link } = notificationText('pipeline.failed', payload, url);
+    expect(subject).toBe('roses: retrainingPipeline failed');
+    expect(text).toMatch(
+      /in the step train_new_model\. No disk left\. Version 3 goes on serving\. GET \/api\/v1\/pipelines\/a%2Fb\/attempts has/,
+    );
+    expect(link).toBe(`${url}/api/v1/pipelines/a%2Fb`);
+  });
+
+  it('tells of a batch prediction how many images have no prediction, and what is kept of one that failed', () => {
+    const counts = { batchId: 'a/b', modelName: 'roses', version: 4, items: 10, done: 7, failed: 2, error: null };
+    const completed = notificationText('batch_prediction.completed', counts, url);
+    expect(completed.text).toMatch(/Version 4 of roses was shown 10 images\. 2 of them have no prediction/);
+    expect(completed.link).toBe(`${url}/api/v1/batch-predictions/a%2Fb`);
+    const error = { code: 'not_found', message: 'Version 4 of roses was deleted' };
+    expect(textOf('batch_prediction.failed', { ...counts, error })).toMatch(
+      /failed after 7 of 10 images\. Version 4 of roses was deleted\. What was done is kept/,
+    );
+  });
+
+  it('says of every outcome what to do next', () => {
+    const payload = { model_name: 'roses', version: 4, summary: 'accuracy 0.91' };
+    expect(textOf('retraining.promoted', payload)).toMatch(/new version in Production.*accuracy 0\.91/);
+    expect(textOf('retraining.refused', payload)).toMatch(/Production is as it was/);
+    expect(textOf('retraining.needs_approval', payload)).toMatch(/Approve or reject/);
+    expect(textOf('retraining.rolled_back', payload)).toMatch(/before you promote/);
+    expect(textOf('retraining.a_new_outcome', payload)).toMatch(/ended: a new outcome/);
+    expect(textOf('retraining.unstarted', { model_name: 'roses', reason: 'Temporal is away' })).toMatch(
+      /could not be started\. Why: Temporal is away\..*trigger\/roses/,
+    );
+    expect(textOf('retraining.skipped', { model_name: 'roses', reason: 'cool-down' })).toMatch(/Why: cool-down\./);
+    expect(textOf('approval.requested', { ...payload, expiresAt: 'T', onExpiry: 'reject' })).toMatch(
+      /before T: .*it is rejected by itself/,
+    );
+    expect(textOf('approval.approved', { ...payload, decidedBy: 'ada' })).toMatch(
+      /is approved by ada.*goes to Production/,
+    );
+    expect(textOf('approval.expired', { ...payload, decidedBy: 'nobody' })).toMatch(/Nobody answered in time/);
+    expect(textOf('schedule.paused', { scheduleId: 's', actor: 'ada' })).toMatch(/s was paused by ada/);
+    expect(textOf('notification.test', { channel: 'slack', actor: 'ada' })).toMatch(/over slack arrive/);
+  });
+
+  it('has words for kinds it does not know, and no link without an address', () => {
+    expect(textOf('moon.full', { tideHeight: 3 })).toBe('moon.full happened: {"tide_height":3}');
+    expect(notificationText('model.promotion', move, null).link).toBeNull();
+    expect(textOf('toString', {})).toBe('toString happened: {}');
+  });
+
+  it('never fails, whatever the payload is, and keeps subjects on one line', () => {
+    const kinds = fc.constantFrom('model.promotion', 'pipeline.failed', 'approval.rejected', 'schedule.x', '', 'x');
+    fc.assert(
+      fc.property(kinds, fc.jsonValue(), fc.string(), (kind, payload, name) => {
+        const { subject, text } = notificationText(kind, { modelName: `${name}\r\n`, payload }, url);
+        expect(subject).not.toMatch(/[\r\n]/);
+        expect(subject.length).toBeLessThanOrEqual(150);
+        expect(text.length).toBeLessThanOrEqual(2_000);
+        notificationText(kind, payload, url);
+      }),
+    );
+  });
+});
+
+describe('names in snake case', () => {
+  it('are made of identifiers at any depth, and of nothing else', () => {
+    const value = { 'A daisy': 2, model_name: 3, ABC: 4, x: null };
+    expect(snakeKeys(value)).toEqual(value);
+    expect(snakeKeys({ perClass: [{ rocAuc: 1 }] })).toEqual({ per_class: [{ roc_auc: 1 }] });
+  });
+});

@@ -1,0 +1,31 @@
+import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
+import type { Lineage } from '../../../../contracts/registry/registry.js';
+
+const lineage: Lineage = { architecture: 'cnn', labels: ['a', 'b'], dataset: 'flowers', datasetDigest: 'one' };
+const after = (greatest: string, next: Partial<Lineage>): string =>
+  nextSemanticVersion({ ...lineage, ...next }, { latest: lineage, greatest });
+
+describe('the next semantic version', () => {
+  it('begins at 1.0.0', () => {
+    expect(nextSemanticVersion(lineage, null)).toBe('1.0.0');
+  });
+
+  it('grows in the last place for the same data trained again', () => {
+    expect(after('1.4.2', {})).toBe('1.4.3');
+  });
+
+  it('grows in the middle for other data, whatever dataset it is', () => {
+    expect(after('1.4.2', { datasetDigest: 'two' })).toBe('1.5.0');
+    expect(after('1.4.2', { dataset: 'trees' })).toBe('1.5.0');
+  });
+
+  it('grows in the first place for another network or other classes, also in another order', () => {
+    expect(after('1.4.2', { architecture: 'efficientnet-lite0' })).toBe('2.0.0');
+    expect(after('1.4.2', { labels: ['a', 'b', 'c'], datasetDigest: 'two' })).toBe('2.0.0');
+    expect(after('1.4.2', { labels: ['b', 'a'] })).toBe('2.0.0');
+  });
+
+  it('goes on from one that was set by hand, by number and not by letter', () => {
+    expect(after('10.0.9', { datasetDigest: 'two' })).toBe('10.1.0');
+  });
+});
