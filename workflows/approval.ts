@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { ApprovalActivities } from '../activities/promotion/approval-activities.js';
 import { approveUpdate, rejectUpdate } from '../contracts/names.js';
-import type { PromotionInput, Verdict } from '../contracts/workflows/runs.js';
+import type { PromotionInput, Verdict } from '../contracts/promotion/promotion-pipeline.js';
 import type { Actor } from '../contracts/audit/audit.js';
 import { recordOptions } from './activity-options.js';
 

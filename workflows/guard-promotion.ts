@@ -2,7 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { GuardActivities } from '../activities/promotion/guard-activities.js';
 import type { PromotionActivities } from '../activities/promotion/activities.js';
 import { guardSteps } from '../contracts/names.js';
-import type { GuardInput, GuardResult } from '../contracts/workflows/runs.js';
+import type { GuardInput, GuardResult } from '../contracts/promotion/promotion-pipeline.js';
 import { guardOptions, recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { tellStory } from './story.js';

@@ -4,7 +4,7 @@ import type { ResolvedSource } from '../activities/ingestion/resolve-source.js';
 import type { ScanResult } from '../activities/ingestion/scan-source.js';
 import type { IngestionActivities } from '../activities/ingestion/activities.js';
 import { ingestionSteps } from '../contracts/names.js';
-import type { IngestionInput, IngestionResult } from '../contracts/workflows/runs.js';
+import type { IngestionInput, IngestionResult } from '../contracts/datasets/ingestion.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { Story } from './story.js';

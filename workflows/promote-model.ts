@@ -1,6 +1,6 @@
 import { CancellationScope, ParentClosePolicy, patched, proxyActivities, startChild } from '@temporalio/workflow';
 import { guardWorkflowId, promotionSteps } from '../contracts/names.js';
-import type { PromotionInput, PromotionOutcome, PromotionResult } from '../contracts/workflows/runs.js';
+import type { PromotionInput, PromotionOutcome, PromotionResult } from '../contracts/promotion/promotion-pipeline.js';
 import type { Move, PromotionActivities } from '../activities/promotion/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { createApproval, type Approval } from './approval.js';

@@ -1,11 +1,8 @@
 import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
-import type {
-  PromotionResult,
-  RetrainingInput,
-  RetrainingResult,
-  TrainingResult,
-} from '../contracts/workflows/runs.js';
+import type { RetrainingInput, RetrainingResult } from '../contracts/retraining/retraining-pipeline.js';
+import type { PromotionResult } from '../contracts/promotion/promotion-pipeline.js';
+import type { TrainingResult } from '../contracts/training/training-pipeline.js';
 import type { ErrorCode } from '../contracts/errors.js';
 import type { Source } from '../contracts/datasets/datasets.js';
 import type { Decision } from '../contracts/registry/registry.js';

@@ -1,6 +1,6 @@
 import { CancellationScope, proxyActivities } from '@temporalio/workflow';
 import { trainingSteps } from '../contracts/names.js';
-import type { TrainingInput, TrainingResult } from '../contracts/workflows/runs.js';
+import type { TrainingInput, TrainingResult } from '../contracts/training/training-pipeline.js';
 import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';

@@ -7,7 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { tuningSteps, type TuningStep } from '../contracts/names.js';
-import type { TrainingResult } from '../contracts/workflows/runs.js';
+import type { TrainingResult } from '../contracts/training/training-pipeline.js';
 import type { TuningInput, TuningResult } from '../contracts/experiments/tuning.js';
 import { sampleTrials } from '../domain/experiments/successive-halving.js';
 import type { RetrainingActivities, TrainingData } from '../activities/retraining/activities.js';

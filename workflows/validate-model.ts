@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import { validationSteps } from '../contracts/names.js';
-import type { ValidationInput } from '../contracts/workflows/runs.js';
+import type { ValidationInput } from '../contracts/promotion/promotion-pipeline.js';
 import type { Decision } from '../contracts/registry/registry.js';
 import type { ValidationActivities } from '../activities/validation/activities.js';
 import { storageOptions } from './activity-options.js';

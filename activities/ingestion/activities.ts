@@ -1,5 +1,5 @@
 import type { Source } from '../../contracts/datasets/datasets.js';
-import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import { commitVersion } from './commit-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';

@@ -1,6 +1,6 @@
 import { sides } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import { dvcDirectory } from '../../domain/datasets/dvc-directory.js';
 import { planVersion } from '../../domain/datasets/plan-version.js';
 import type { Ingestion, IngestionCounts } from '../../stores/datasets/ingestions.js';

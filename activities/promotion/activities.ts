@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { PromotionInput } from '../../contracts/workflows/runs.js';
+import type { PromotionInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';

@@ -1,4 +1,4 @@
-import type { Verdict, PromotionInput } from '../../contracts/workflows/runs.js';
+import type { Verdict, PromotionInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { ApprovalOutcome } from '../../contracts/registry/registry.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
-import type { GuardInput } from '../../contracts/workflows/runs.js';
+import type { GuardInput } from '../../contracts/promotion/promotion-pipeline.js';
 import { judgeGuard } from '../../domain/promotion/promotion-guard.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore, Replica } from '../../stores/registry/registry.js';

@@ -1,5 +1,5 @@
 import { PerennialError } from '../../contracts/errors.js';
-import type { RetrainingResult } from '../../contracts/workflows/runs.js';
+import type { RetrainingResult } from '../../contracts/retraining/retraining-pipeline.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import { checkTrainable } from '../../domain/datasets/check-trainable.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';

@@ -1,4 +1,4 @@
-import type { TrainingInput, TrainingResult } from '../../contracts/workflows/runs.js';
+import type { TrainingInput, TrainingResult } from '../../contracts/training/training-pipeline.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';
 import type { RegistrationDependencies, TrainingDependencies } from './dependencies.js';
 import { failTraining, type TrainingFailure } from './fail.js';

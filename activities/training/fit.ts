@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import type { Example } from '../../contracts/datasets/datasets.js';
-import type { TrainingInput } from '../../contracts/workflows/runs.js';
+import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import type { Hyperparameters } from '../../contracts/training/training.js';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile } from '../../model/jobs.js';

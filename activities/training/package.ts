@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { TrainingInput } from '../../contracts/workflows/runs.js';
+import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
 import type { ImageFile } from '../../model/jobs.js';
 import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';

@@ -1,5 +1,5 @@
 import { bundleFiles, manifestSchema } from '../../contracts/registry/bundle.js';
-import type { TrainingInput, TrainingResult } from '../../contracts/workflows/runs.js';
+import type { TrainingInput, TrainingResult } from '../../contracts/training/training-pipeline.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';

@@ -1,6 +1,6 @@
 import type { Example } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
-import type { ValidationInput } from '../../contracts/workflows/runs.js';
+import type { ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
 import { decide, type GateInput } from '../../domain/promotion/promotion-gate.js';
 import { compareOnSameImages } from '../../model/evaluation/compare.js';

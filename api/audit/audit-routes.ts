@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { auditChannels, auditRecordViewSchema } from '../../contracts/audit/audit.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';

@@ -12,7 +12,7 @@ import {
   batchUploadViewSchema,
   startBatchPredictionSchema,
 } from '../../contracts/batch-predictions/http-batch-predictions.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction } from './start-batch-prediction.js';

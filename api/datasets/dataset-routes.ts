@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
-import { datasetSummaryViewSchema, datasetVersionViewSchema, datasetViewSchema } from '../../contracts/http-records.js';
-import { pageOf } from '../../contracts/http.js';
+import {
+  datasetSummaryViewSchema,
+  datasetVersionViewSchema,
+  datasetViewSchema,
+} from '../../contracts/datasets/http-datasets.js';
+import { pageOf } from '../../contracts/http/page.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';

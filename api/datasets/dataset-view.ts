@@ -5,7 +5,7 @@ import type {
   datasetSummaryViewSchema,
   datasetVersionViewSchema,
   datasetViewSchema,
-} from '../../contracts/http-records.js';
+} from '../../contracts/datasets/http-datasets.js';
 import type { DatasetDetail, DatasetSummary, DatasetVersionDetail } from '../../stores/datasets/datasets.js';
 
 /** A dataset in a list, in the spelling of HTTP. */

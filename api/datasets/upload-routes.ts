@@ -5,7 +5,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
-import { uploadAcceptedSchema } from '../../contracts/http-records.js';
+import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { discardUpload, keepUpload, type ReceivedFile } from './store-upload.js';

@@ -6,7 +6,7 @@ import {
   requestErasureSchema,
   versionNumber,
 } from '../../contracts/predictions/http-predictions.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
 import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
 import { erase } from '../../stores/erasure/run-erasure.js';

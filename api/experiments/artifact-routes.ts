@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { artifactViewSchema } from '../../contracts/experiments/http-experiments.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import { sendStream } from '../http/send.js';

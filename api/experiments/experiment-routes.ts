@@ -7,7 +7,7 @@ import {
   experimentViewSchema,
   runSummaryViewSchema,
 } from '../../contracts/experiments/http-experiments.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { parseFilter, parseOrder } from '../../domain/experiments/filter-language.js';
 import { actorOf } from '../access/actor.js';
 import type { ApiDependencies } from '../dependencies.js';

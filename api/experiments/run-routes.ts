@@ -6,7 +6,7 @@ import {
   runComparisonViewSchema,
   runViewSchema,
 } from '../../contracts/experiments/http-experiments.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { compareRuns } from '../../domain/experiments/compare-runs.js';
 import { downsample } from '../../domain/experiments/downsample.js';
 import type { RunDetail } from '../../stores/experiments/run-details.js';

@@ -7,7 +7,8 @@ import {
   searchViewSchema,
   startTuningSchema,
 } from '../../contracts/experiments/http-tuning.js';
-import { acceptedSchema, pageOf } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { searchArtifacts, type SearchBudget, type SearchSpace } from '../../contracts/experiments/tuning.js';
 import { searchArtifactKey } from '../../stores/objects/object-keys.js';
 import type { SearchRecord } from '../../stores/experiments/searches.js';

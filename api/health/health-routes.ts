@@ -1,4 +1,5 @@
-import { healthSchema, livenessSchema, readinessSchema } from '../../contracts/http.js';
+import { livenessSchema, readinessSchema } from '../../contracts/http/health.js';
+import { healthSchema } from '../../contracts/http/health.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 

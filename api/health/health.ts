@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
-import type { healthSchema, readinessSchema } from '../../contracts/http.js';
+import type { readinessSchema } from '../../contracts/http/health.js';
+import type { healthSchema } from '../../contracts/http/health.js';
 import type { ModelHost } from '../model-host/model-host.js';
 
 type Health = z.input<typeof healthSchema>;

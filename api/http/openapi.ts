@@ -1,7 +1,7 @@
 import { OpenApiGeneratorV31, OpenAPIRegistry, type ResponseConfig } from '@asteasolutions/zod-to-openapi';
 import type { z } from 'zod';
 import { errorTable, type ErrorCode } from '../../contracts/errors.js';
-import { problemSchema } from '../../contracts/http.js';
+import { problemSchema } from '../../contracts/http/problem.js';
 import { v2ProblemSchema } from '../../contracts/inference/http-v2.js';
 import { dialectOf } from './problem-format.js';
 import { groupBy } from './group-by.js';

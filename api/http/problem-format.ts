@@ -1,4 +1,4 @@
-import type { Problem } from '../../contracts/http.js';
+import type { Problem } from '../../contracts/http/problem.js';
 
 /** How problems are told below a path. */
 export interface Dialect {

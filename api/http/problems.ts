@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import type { Problem } from '../../contracts/http.js';
+import type { Problem } from '../../contracts/http/problem.js';
 
 const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
 /** One wrong part of a request: where it is and what is wrong with it. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { onnxNames } from '../../contracts/registry/bundle.js';
-import { modelInfoSchema } from '../../contracts/http.js';
+import { modelInfoSchema } from '../../contracts/inference/http-predict.js';
 import { inputSize } from '../../contracts/training/training.js';
 import type { ApiDependencies } from '../dependencies.js';
 import type { ServedModel } from '../model-host/model-host.js';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { predictionSchema } from '../../contracts/http.js';
+import type { predictionSchema } from '../../contracts/inference/http-predict.js';
 import type { Predicted } from './predictor.js';
 
 /** A prediction as every route of ours shows it. */

@@ -4,7 +4,7 @@ import {
   resendNotificationSchema,
   testNotificationSchema,
 } from '../../contracts/notifications/http-notifications.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { deliveryStatusSchema, kindPatternSchema } from '../../contracts/notifications/notifications.js';
 import { actorOf } from '../access/actor.js';
 import type { ApiDependencies } from '../dependencies.js';

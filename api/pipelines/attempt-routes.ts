@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';

@@ -1,22 +1,15 @@
 import type { z } from 'zod';
-import type {
-  ImportResultView,
-  IngestionResultView,
-  pipelineViewSchema,
-  PromotionResultView,
-  RetrainingResultView,
-} from '../../contracts/http-records.js';
+import type { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js';
+import type { PromotionResultView } from '../../contracts/promotion/http-promotions.js';
+import type { ImportResultView } from '../../contracts/registry/http-import.js';
+import type { RetrainingResultView } from '../../contracts/retraining/http-retraining.js';
+import type { IngestionResultView } from '../../contracts/datasets/http-datasets.js';
 import { importResultSchema, type ImportResult } from '../../contracts/registry/import.js';
 import { batchResultSchema } from '../../contracts/batch-predictions/batch-predictions.js';
 import { workflowTypes } from '../../contracts/names.js';
-import {
-  ingestionResultSchema,
-  promotionResultSchema,
-  retrainingResultSchema,
-  type IngestionResult,
-  type PromotionResult,
-  type RetrainingResult,
-} from '../../contracts/workflows/runs.js';
+import { retrainingResultSchema, type RetrainingResult } from '../../contracts/retraining/retraining-pipeline.js';
+import { promotionResultSchema, type PromotionResult } from '../../contracts/promotion/promotion-pipeline.js';
+import { ingestionResultSchema, type IngestionResult } from '../../contracts/datasets/ingestion.js';
 import { decisionSchema } from '../../contracts/registry/registry.js';
 import { retentionResultSchema } from '../../contracts/retraining/schedules.js';
 import { tuningResultSchema } from '../../contracts/experiments/tuning.js';

@@ -1,4 +1,4 @@
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';

@@ -8,7 +8,8 @@ import {
   labelListQuery,
   labelQueueQuery,
 } from '../../contracts/predictions/http-labels.js';
-import { acceptedSchema, pageOf } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { byPriority, labelPriority } from '../../domain/predictions/label-priority.js';
 import { actorOf } from '../access/actor.js';
 import type { ApiDependencies } from '../dependencies.js';

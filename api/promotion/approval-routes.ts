@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { answerSchema, approvalViewSchema, type ApprovalView } from '../../contracts/promotion/http-promotions.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/registry.js';
 import type { ApprovalRecord } from '../../stores/promotion/approvals.js';
 import { actorOf } from '../access/actor.js';

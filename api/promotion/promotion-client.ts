@@ -8,7 +8,7 @@ import {
   type PromotionInput,
   type PromotionResult,
   type Verdict,
-} from '../../contracts/workflows/runs.js';
+} from '../../contracts/promotion/promotion-pipeline.js';
 import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';

@@ -8,7 +8,7 @@ import {
   rollbackSchema,
   rollbackViewSchema,
 } from '../../contracts/promotion/http-promotions.js';
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import type { ModelPolicy } from '../../contracts/promotion/policy.js';
 import {
   modelNameSchema,

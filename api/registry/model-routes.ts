@@ -8,7 +8,7 @@ import {
   setAliasSchema,
   versionComparisonSchema,
 } from '../../contracts/registry/http-models.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { aliasSchema, computedAliases, versionReferenceSchema } from '../../contracts/registry/registry.js';
 import { compareVersions } from '../../domain/registry/compare-versions.js';
 import { actorOf } from '../access/actor.js';

@@ -1,4 +1,9 @@
-import type { ComparisonView, DecisionView, EvaluationView, ModelVersionView } from '../../contracts/http-records.js';
+import type {
+  ComparisonView,
+  DecisionView,
+  EvaluationView,
+  ModelVersionView,
+} from '../../contracts/registry/http-versions.js';
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
 import type { Evaluation } from '../../contracts/training/training.js';
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { promotionOutcomes } from '../../contracts/workflows/runs.js';
+import { promotionOutcomes } from '../../contracts/promotion/promotion-pipeline.js';
 import { skipReasons } from '../../contracts/retraining/retraining.js';
 import type { ProductionHistory } from '../../stores/registry/history.js';
 import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';

@@ -1,7 +1,7 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
 import { retrainingWorkflowId } from '../../contracts/names.js';
-import type { RetrainingInput } from '../../contracts/workflows/runs.js';
+import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
 import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
 import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';

@@ -8,7 +8,7 @@ import {
   triggerRetrainingSchema,
 } from '../../contracts/retraining/http-retraining.js';
 import { scheduleViewSchema, setRetrainingScheduleSchema } from '../../contracts/retraining/http-schedules.js';
-import { pageOf } from '../../contracts/http.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { actorOf } from '../access/actor.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
 import { runKinds } from './experiments.js';
-import { evaluationViewSchema } from '../http-records.js';
+import { evaluationViewSchema } from '../registry/http-versions.js';
 import { runStatuses } from '../workflows/runs.js';
 import { descriptionSchema, tagChangesSchema, tagsSchema } from '../registry/registry.js';
 
 /** Experiments and their runs as HTTP shows them. */
-
 export const experimentViewSchema = z
   .object({
     id: z.string(),

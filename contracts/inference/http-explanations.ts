@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { predictionSchema } from '../http.js';
+import { predictionSchema } from './http-predict.js';
 
 /** Ways to find out which places of a picture speak for a class. */
 export const explanationMethods = ['class_activation', 'occlusion'] as const;

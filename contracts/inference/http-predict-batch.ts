@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { batchPredictionViewSchema } from '../batch-predictions/http-batch-predictions.js';
-import { predictionSchema, problemSchema } from '../http.js';
+import { predictionSchema } from './http-predict.js';
+import { problemSchema } from '../http/problem.js';
 
 /** Where an image stood in the request, and what the client calls it. */
 const place = { index: z.number().int(), filename: z.string().optional() };

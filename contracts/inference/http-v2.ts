@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { problemSchema } from '../http.js';
+import { problemSchema } from '../http/problem.js';
 
 /** The Open Inference Protocol, version 2: what is sent and answered below `/v2`. */
 
@@ -45,6 +45,7 @@ export const v2ServerSchema = z
   .meta({ id: 'V2Server' });
 
 export const v2LiveSchema = z.object({ live: z.boolean() });
+
 export const v2ReadySchema = z.object({ ready: z.boolean(), live: z.boolean() });
 export const v2ModelReadySchema = z.object({ name: z.string(), ready: z.boolean() });
 

@@ -1,9 +1,22 @@
 import { z } from 'zod';
 import { versionNumberSchema } from '../registry/http-models.js';
-import { decisionViewSchema, promotionResultViewSchema } from '../http-records.js';
+import { decisionViewSchema } from '../registry/http-versions.js';
 import { approvalOutcomes, modelNameSchema } from '../registry/registry.js';
+import { promotionOutcomes } from './promotion-pipeline.js';
 
 /** What HTTP takes and shows of changes of Production: promotions, rollbacks, approvals. */
+/** `result` of a promotion by hand that has ended, however it did. */
+export const promotionResultViewSchema = z
+  .object({
+    outcome: z.enum(promotionOutcomes),
+    detail: z.string(),
+    version: z.string(),
+    former_version: z.string().nullable(),
+    generation: z.number().int().nullable(),
+    replicas: z.array(z.string()),
+  })
+  .meta({ id: 'PromotionResult' });
+export type PromotionResultView = z.infer<typeof promotionResultViewSchema>;
 
 const reasonSchema = z.string().trim().min(1).max(1000);
 

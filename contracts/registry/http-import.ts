@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
 import { importLabelsSchema, importOutputs, maxImportFiles, scalingSchema } from './import.js';
 import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
+import { evaluationViewSchema } from './http-versions.js';
 
 /** What HTTP takes to register a model: a run of ours, or files from elsewhere. */
-
 export const registerRunSchema = z
   .strictObject({
     run_id: z.string().min(1).max(200),
@@ -67,3 +67,18 @@ export const importFormViewSchema = z
       .describe('one .onnx file, or the model.json of a TF.js layers model with its weight files'),
   })
   .meta({ id: 'RegisterUpload' });
+
+/** `result` of an import that was completed. */
+export const importResultViewSchema = z
+  .object({
+    model_name: z.string(),
+    version: z.string(),
+    is_new_version: z.boolean(),
+    run_id: z.string(),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    test: evaluationViewSchema,
+    notes: z.array(z.string()).describe('what was adapted, and what to know'),
+  })
+  .meta({ id: 'ImportResult' });
+export type ImportResultView = z.infer<typeof importResultViewSchema>;

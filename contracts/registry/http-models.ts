@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { comparisonViewSchema } from '../http-records.js';
+import { comparisonViewSchema } from './http-versions.js';
 import { descriptionSchema, semanticVersionSchema, stages, tagChangesSchema } from './registry.js';
 
 /** What HTTP shows of models and their versions besides a version itself, and what it takes to change them. */
-
 export const modelSummaryViewSchema = z
   .object({
     name: z.string(),

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
-import { acceptedSchema, startRetrainingSchema } from '../http.js';
+import { startRetrainingSchema } from './http-start.js';
+import { acceptedSchema } from '../workflows/accepted.js';
 import { runStatuses } from '../workflows/runs.js';
+import { retrainingResultSchema } from './retraining-pipeline.js';
 import { modelNameSchema } from '../registry/registry.js';
 import { retrainingKinds, retrainingReasonSchema, skipReasons } from './retraining.js';
+import { evaluationViewSchema, decisionViewSchema } from '../registry/http-versions.js';
 
 export const checkRetrainingSchema = z
   .strictObject({ model_name: modelNameSchema.optional() })
@@ -73,3 +76,19 @@ export const decisionViewOfRetrainingSchema = z
   })
   .meta({ id: 'RetrainingDecision' });
 export type RetrainingDecisionView = z.infer<typeof decisionViewOfRetrainingSchema>;
+
+/** `result` of a retraining that was completed. */
+export const retrainingResultViewSchema = z
+  .object({
+    outcome: retrainingResultSchema.shape.outcome,
+    summary: z.string(),
+    model_name: z.string(),
+    version: z.string(),
+    run_id: z.string(),
+    dataset: z.string(),
+    dataset_version: z.number().int(),
+    test: evaluationViewSchema,
+    decision: decisionViewSchema,
+  })
+  .meta({ id: 'RetrainingResult' });
+export type RetrainingResultView = z.infer<typeof retrainingResultViewSchema>;

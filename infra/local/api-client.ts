@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
-import { problemSchema } from '../../contracts/http.js';
+import { problemSchema } from '../../contracts/http/problem.js';
 
 export interface ApiClient {
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;

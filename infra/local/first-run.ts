@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
-import { evaluationViewSchema } from '../../contracts/http-records.js';
-import {
-  acceptedSchema,
-  healthSchema,
-  modelInfoSchema,
-  pipelineSchema,
-  predictionSchema,
-} from '../../contracts/http.js';
+import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
+import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
+import { modelInfoSchema, predictionSchema } from '../../contracts/inference/http-predict.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
+import { healthSchema } from '../../contracts/http/health.js';
 import type { Story } from '../setup/story.mjs';
 import { ApiProblem, createApiClient, type ApiClient } from './api-client.js';
 import { tellSteps } from './pipeline-story.js';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { pipelineStepSchema } from '../../contracts/http.js';
+import type { pipelineStepSchema } from '../../contracts/pipelines/http-pipelines.js';
 import type { Step, Story } from '../setup/story.mjs';
 
 type PipelineStep = z.infer<typeof pipelineStepSchema>;

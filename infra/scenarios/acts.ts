@@ -4,12 +4,11 @@ import { notificationViewSchema, type NotificationView } from '../../contracts/n
 import { feedbackViewSchema } from '../../contracts/predictions/http-predictions.js';
 import { promotionViewSchema } from '../../contracts/promotion/http-promotions.js';
 import {
-  ingestionResultViewSchema,
   retrainingResultViewSchema,
-  uploadAcceptedSchema,
-  type IngestionResultView,
-  type RetrainingResultView,
-} from '../../contracts/http-records.js';
+  type RetrainingResultView
+} from '../../contracts/retraining/http-retraining.js';
+import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
+import { ingestionResultViewSchema, type IngestionResultView } from '../../contracts/datasets/http-datasets.js';
 import {
   decisionViewOfRetrainingSchema,
   retrainingCheckSchema,
@@ -17,7 +16,8 @@ import {
   type RetrainingDecisionView,
 } from '../../contracts/retraining/http-retraining.js';
 import { scheduleViewSchema } from '../../contracts/retraining/http-schedules.js';
-import { pageOf, predictionSchema } from '../../contracts/http.js';
+import { predictionSchema } from '../../contracts/inference/http-predict.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { drawPictures, type Picture } from './meadow.js';
 import { must, type Stage } from './stage.js';
 

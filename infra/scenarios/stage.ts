@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { policyBodySchema, type PolicyBody } from '../../contracts/promotion/http-policies.js';
 import { rollbackViewSchema } from '../../contracts/promotion/http-promotions.js';
-import { pipelineViewSchema } from '../../contracts/http-records.js';
-import { healthSchema, pageOf } from '../../contracts/http.js';
+import { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js';
+import { healthSchema } from '../../contracts/http/health.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { createApiClient, type ApiClient } from '../local/api-client.js';
 import type { Step, Story } from '../setup/story.mjs';
 

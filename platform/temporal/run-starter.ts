@@ -31,16 +31,10 @@ import {
   workflowTypes,
   type StepName,
 } from '../../contracts/names.js';
-import {
-  triggerSchema,
-  type IngestionInput,
-  type PipelineOpening,
-  type PromotionInput,
-  type RetrainingInput,
-  type RunStatus,
-  type Trigger,
-  type ValidationInput,
-} from '../../contracts/workflows/runs.js';
+import { triggerSchema, type PipelineOpening, type RunStatus, type Trigger } from '../../contracts/workflows/runs.js';
+import { type RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
+import { type PromotionInput, type ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
+import { type IngestionInput } from '../../contracts/datasets/ingestion.js';
 import type { RetentionInput } from '../../contracts/retraining/schedules.js';
 import type { TuningInput } from '../../contracts/experiments/tuning.js';
 import type { Logger } from '../logging.js';

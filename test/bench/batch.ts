@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import sharp from 'sharp';
 import { batchPredictionViewSchema } from '../../contracts/batch-predictions/http-batch-predictions.js';
-import { pipelineSchema } from '../../contracts/http.js';
+import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
 import { batchWorkflowId } from '../../contracts/names.js';
 import { poll } from '../support/api-client.js';
 import type { BatchView } from '../support/batch-world.js';

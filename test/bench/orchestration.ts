@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { retrainingSteps } from '../../contracts/names.js';
-import type { RetrainingInput } from '../../contracts/workflows/runs.js';
+import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
 import { hyperparameters } from '../support/figures.js';
 import { createFakeActivities } from '../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../support/workflow-server.js';

@@ -3,7 +3,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { concurrently } from '../../activities/runtime/concurrently.js';
 import { runModelJob } from '../../activities/runtime/model-process.js';
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { loadBackbone } from '../../model/architectures/backbone.js';
 import { createTensors, disposeTensors } from '../../model/architectures/network-tensors.js';
 import { computeEmbeddings } from '../../model/features/embed.js';

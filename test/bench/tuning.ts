@@ -1,4 +1,4 @@
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { searchViewSchema } from '../../contracts/experiments/http-tuning.js';
 import { createApiClient, type ApiClient, type Pipeline } from '../support/api-client.js';
 import { startStack } from '../support/stack.js';

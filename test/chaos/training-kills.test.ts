@@ -9,7 +9,7 @@ import { extractFeatures } from '../../activities/training/features.js';
 import { fitModel, type FitResult } from '../../activities/training/fit.js';
 import { createTrainerKeeper } from '../../activities/training/trainer-keeper.js';
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { TrainingInput } from '../../contracts/workflows/runs.js';
+import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { createLogger } from '../../platform/logging.js';
 import { createFeatureStore } from '../../stores/features/features.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { retrainingSteps } from '../../contracts/names.js';
 import { drawSyntheticImage } from '../../model/images/synthetic.js';
 import { startProduct, type RunningProduct } from '../support/running-product.js';

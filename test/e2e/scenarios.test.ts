@@ -6,7 +6,8 @@ import { notificationViewSchema } from '../../contracts/notifications/http-notif
 import { productionMoveViewSchema } from '../../contracts/registry/http-models.js';
 import { policyBodySchema } from '../../contracts/promotion/http-policies.js';
 import { decisionViewOfRetrainingSchema } from '../../contracts/retraining/http-retraining.js';
-import { pageOf, pipelineSchema, type pipelineStepSchema } from '../../contracts/http.js';
+import { pipelineSchema, type pipelineStepSchema } from '../../contracts/pipelines/http-pipelines.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { packageRoot } from '../../platform/paths.js';
 import { poll } from '../support/api-client.js';
 import { startProgram, type Program } from '../support/program.js';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { searchViewSchema } from '../../contracts/experiments/http-tuning.js';
 import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 import { createLogger } from '../../platform/logging.js';

@@ -8,7 +8,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { temporalBinary } from '../../infra/local/binaries.js';
 import { approveUpdate, rejectUpdate, taskQueues, workflowTypes } from '../../contracts/names.js';
-import type { Verdict } from '../../contracts/workflows/runs.js';
+import type { Verdict } from '../../contracts/promotion/promotion-pipeline.js';
 import { searchBudgetSchema, searchSpaceSchema } from '../../contracts/experiments/tuning.js';
 import { packageRoot } from '../../platform/paths.js';
 import { decisionOf, evaluationOf, hyperparameters, tester } from '../support/figures.js';

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
-import { acceptedSchema, pipelineSchema } from '../../contracts/http.js';
+import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 
 export type Accepted = z.infer<typeof acceptedSchema>;
 export type Pipeline = z.infer<typeof pipelineSchema>;

@@ -1,6 +1,6 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { DatasetStatistics } from '../../contracts/datasets/datasets.js';
-import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import type { Decision } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema, type Evaluation } from '../../contracts/training/training.js';
 

@@ -6,7 +6,7 @@ import { createAttemptRecorder } from '../../activities/runtime/attempt-recorder
 import { createActivityInterceptor } from '../../activities/runtime/interceptor.js';
 import { createRecordActivities } from '../../activities/runtime/records.js';
 import { createStores, type Stores } from '../../stores/create-stores.js';
-import { acceptedSchema } from '../../contracts/http.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { taskQueues } from '../../contracts/names.js';
 import { createLogger } from '../../platform/logging.js';
 import { createAttemptStore } from '../../stores/pipelines/attempts.js';

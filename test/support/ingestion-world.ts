@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import { createIngestionActivities, type IngestionActivities } from '../../activities/ingestion/activities.js';
 import type { IngestionDependencies } from '../../activities/ingestion/dependencies.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
-import type { IngestionResult } from '../../contracts/workflows/runs.js';
+import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import { loadConfig } from '../../platform/config.js';
 import { createLogger } from '../../platform/logging.js';
 import { createDatasetCommits } from '../../stores/datasets/dataset-commits.js';

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import type { z } from 'zod';
-import { pageOf, predictionSchema } from '../../contracts/http.js';
+import { predictionSchema } from '../../contracts/inference/http-predict.js';
+import { pageOf } from '../../contracts/http/page.js';
 import { labelCandidateViewSchema, labelDecisionViewSchema } from '../../contracts/predictions/http-labels.js';
 import { predictionDetailViewSchema } from '../../contracts/predictions/http-predictions.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';

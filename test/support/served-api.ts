@@ -8,7 +8,7 @@ import { listen } from '../../api/http/server/listen.js';
 import type { ModelHost } from '../../api/model-host/model-host.js';
 import { startPredictionChores } from '../../api/predictions/compose.js';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
-import { problemSchema } from '../../contracts/http.js';
+import { problemSchema } from '../../contracts/http/problem.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { loadConfig, type Config } from '../../platform/config.js';

@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { PerennialError, errorTable } from '../../../contracts/errors.js';
-import { invocationsResponseSchema } from '../../../contracts/http.js';
+import { invocationsResponseSchema } from '../../../contracts/inference/http-predict.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
 import type { ApiDependencies } from '../../dependencies.js';

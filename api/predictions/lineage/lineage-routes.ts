@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PerennialError } from '../../../contracts/errors.js';
-import { pageOf } from '../../../contracts/http.js';
+import { pageOf } from '../../../contracts/http/page.js';
 import {
   lineageImageViewSchema,
   lineageQuery,

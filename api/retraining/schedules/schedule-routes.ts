@@ -8,7 +8,7 @@ import {
   scheduleViewSchema,
   type ScheduleView,
 } from '../../../contracts/retraining/http-schedules.js';
-import { pageOf } from '../../../contracts/http.js';
+import { pageOf } from '../../../contracts/http/page.js';
 import { intervalSchema, type ScheduleSetting } from '../../../contracts/retraining/schedules.js';
 import { actorOf } from '../../access/actor.js';
 import type { ApiDependencies } from '../../dependencies.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles } from '../../../contracts/registry/bundle.js';
-import { acceptedSchema } from '../../../contracts/http.js';
+import { acceptedSchema } from '../../../contracts/workflows/accepted.js';
 import { packageRoot } from '../../../platform/paths.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
 import { startStack, type TestStack } from '../../support/stack.js';

@@ -5,7 +5,8 @@ import {
   triggeredRetrainingSchema,
 } from '../../../contracts/retraining/http-retraining.js';
 import { scheduleViewSchema } from '../../../contracts/retraining/http-schedules.js';
-import { pageOf, problemSchema } from '../../../contracts/http.js';
+import { pageOf } from '../../../contracts/http/page.js';
+import { problemSchema } from '../../../contracts/http/problem.js';
 import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
 import { createAuditStore } from '../../../stores/audit/audit.js';
 import { poll } from '../../support/api-client.js';

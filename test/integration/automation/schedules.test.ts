@@ -3,8 +3,9 @@ import {
   scheduleViewSchema,
   type ScheduleView,
 } from '../../../contracts/retraining/http-schedules.js';
-import { pipelineViewSchema } from '../../../contracts/http-records.js';
-import { acceptedSchema, pageOf } from '../../../contracts/http.js';
+import { pipelineViewSchema } from '../../../contracts/pipelines/http-pipelines.js';
+import { acceptedSchema } from '../../../contracts/workflows/accepted.js';
+import { pageOf } from '../../../contracts/http/page.js';
 import { createSchedules, type Schedules } from '../../../api/retraining/schedules/schedules.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit/audit.js';

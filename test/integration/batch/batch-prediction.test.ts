@@ -5,7 +5,9 @@ import {
   batchPredictionViewSchema,
   batchUploadViewSchema,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
-import { pageOf, pipelineSchema, problemSchema } from '../../../contracts/http.js';
+import { pipelineSchema } from '../../../contracts/pipelines/http-pipelines.js';
+import { pageOf } from '../../../contracts/http/page.js';
+import { problemSchema } from '../../../contracts/http/problem.js';
 import type { ModelVersion } from '../../../contracts/registry/registry.js';
 import { batchPrefix, rawImageKey } from '../../../stores/objects/object-keys.js';
 import { poll } from '../../support/api-client.js';

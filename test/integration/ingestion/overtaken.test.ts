@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createIngestionActivities } from '../../../activities/ingestion/activities.js';
-import type { IngestionResult } from '../../../contracts/workflows/runs.js';
+import type { IngestionResult } from '../../../contracts/datasets/ingestion.js';
 import {
   classFolders,
   picture,

@@ -5,7 +5,7 @@ import {
   promotionViewSchema,
   rollbackViewSchema,
 } from '../../../contracts/promotion/http-promotions.js';
-import { predictionSchema } from '../../../contracts/http.js';
+import { predictionSchema } from '../../../contracts/inference/http-predict.js';
 import { modelPolicySchema, type ModelPolicy } from '../../../contracts/promotion/policy.js';
 import type { Comparison, ModelVersion } from '../../../contracts/registry/registry.js';
 import type { ProductionMove } from '../../../stores/registry/history.js';

@@ -11,7 +11,7 @@ import { fitModel } from '../../../activities/training/fit.js';
 import { createTrainerKeeper } from '../../../activities/training/trainer-keeper.js';
 import { registerModel } from '../../../activities/training/register.js';
 import { PerennialError } from '../../../contracts/errors.js';
-import type { TrainingInput } from '../../../contracts/workflows/runs.js';
+import type { TrainingInput } from '../../../contracts/training/training-pipeline.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 import { publishBundle } from '../../../stores/registry/bundles.js';

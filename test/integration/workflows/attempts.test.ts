@@ -6,7 +6,7 @@ import { createActivityInterceptor } from '../../../activities/runtime/intercept
 import { createRecordActivities } from '../../../activities/runtime/records.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import { attemptViewSchema } from '../../../contracts/pipelines/http-attempts.js';
-import { pageOf } from '../../../contracts/http.js';
+import { pageOf } from '../../../contracts/http/page.js';
 import { retrainingWorkflowId } from '../../../contracts/names.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAttemptStore } from '../../../stores/pipelines/attempts.js';

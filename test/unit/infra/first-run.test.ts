@@ -1,14 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import type { evaluationViewSchema } from '../../../contracts/http-records.js';
-import type {
-  acceptedSchema,
-  healthSchema,
-  modelInfoSchema,
-  pipelineSchema,
-  predictionSchema,
-} from '../../../contracts/http.js';
+import type { evaluationViewSchema } from '../../../contracts/registry/http-versions.js';
+import type { pipelineSchema } from '../../../contracts/pipelines/http-pipelines.js';
+import type { modelInfoSchema, predictionSchema } from '../../../contracts/inference/http-predict.js';
+import type { acceptedSchema } from '../../../contracts/workflows/accepted.js';
+import type { healthSchema } from '../../../contracts/http/health.js';
 import { runFirstTime } from '../../../infra/local/first-run.js';
 import { sampleImage } from '../../../infra/local/sample-image.js';
 import { createStory } from '../../../infra/setup/story.mjs';

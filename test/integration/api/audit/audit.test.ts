@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { createRoutes } from '../../../../api/routes.js';
 import { auditRecordViewSchema } from '../../../../contracts/audit/audit.js';
-import { pageOf } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { newVersionOf } from '../../../support/registry-records.js';
 import { formWith, problemOf, startApi, type ServedApi } from '../../../support/served-api.js';

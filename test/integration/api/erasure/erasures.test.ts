@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { pageOf, predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import {
   erasureViewSchema,
   lineageViewSchema,

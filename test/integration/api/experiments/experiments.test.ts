@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
-import { pageOf, problemSchema } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import {
   experimentViewSchema,
   metricCurveViewSchema,

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { auditRecordViewSchema } from '../../../../contracts/audit/audit.js';
-import { acceptedSchema, pageOf, problemSchema } from '../../../../contracts/http.js';
-import { pipelineViewSchema } from '../../../../contracts/http-records.js';
+import { acceptedSchema } from '../../../../contracts/workflows/accepted.js';
+import { pageOf } from '../../../../contracts/http/page.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
+import { pipelineViewSchema } from '../../../../contracts/pipelines/http-pipelines.js';
 import { searchSummaryViewSchema, searchViewSchema } from '../../../../contracts/experiments/http-tuning.js';
 import { tuningSteps, tuningWorkflowId } from '../../../../contracts/names.js';
 import {

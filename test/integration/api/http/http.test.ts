@@ -10,7 +10,7 @@ import { createApp } from '../../../../api/app.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { drainLimits } from '../../../../api/http/middleware/drain.js';
 import { errorTable } from '../../../../contracts/errors.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-request.js';
 

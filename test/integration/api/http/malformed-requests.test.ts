@@ -6,7 +6,7 @@ import { followConnections } from '../../../../api/http/server/connections.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { answerMalformed } from '../../../../api/http/server/client-errors.js';
 import { createApiMetrics } from '../../../../api/metrics.js';
-import { problemSchema, type Problem } from '../../../../contracts/http.js';
+import { problemSchema, type Problem } from '../../../../contracts/http/problem.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { answersIn, speakRaw } from '../../../support/raw-request.js';
 

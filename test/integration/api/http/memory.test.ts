@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { createApp } from '../../../../api/app.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { inputSize } from '../../../../contracts/training/training.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { poll } from '../../../support/api-client.js';

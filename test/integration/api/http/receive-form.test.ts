@@ -8,7 +8,7 @@ import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { answerProblems } from '../../../../api/http/middleware/answer-problems.js';
 import { receiveForm } from '../../../../api/http/body/multipart.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
 import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-request.js';

@@ -4,7 +4,7 @@ import { listen } from '../../../../api/http/server/listen.js';
 import { answerProblems } from '../../../../api/http/middleware/answer-problems.js';
 import { limitTime } from '../../../../api/http/middleware/limit-time.js';
 import { readBody } from '../../../../api/http/body/read-body.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { answersIn, speakRaw } from '../../../support/raw-request.js';
 

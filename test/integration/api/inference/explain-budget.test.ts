@@ -2,7 +2,7 @@ import { createApp } from '../../../../api/app.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { PerennialError } from '../../../../contracts/errors.js';
 import { explainedPredictionSchema } from '../../../../contracts/inference/http-explanations.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import type { Explanation, ExplainOptions } from '../../../../model/serving/engine.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { poll } from '../../../support/api-client.js';

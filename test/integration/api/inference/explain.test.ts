@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { bundleFiles, onnxNames, type References } from '../../../../contracts/registry/bundle.js';
 import { explainedPredictionSchema, predictAnswerSchema } from '../../../../contracts/inference/http-explanations.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createCnnWeights } from '../../../../model/architectures/starting-weights.js';
 import { assembleNetwork } from '../../../../model/architectures/trained-network.js';
 import { encodeOnnx } from '../../../../model/export/onnx-graph.js';

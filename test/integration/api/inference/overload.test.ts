@@ -2,7 +2,7 @@ import { createApp } from '../../../../api/app.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { createApiMetrics } from '../../../../api/metrics.js';
 import { PerennialError } from '../../../../contracts/errors.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import type { JobOptions } from '../../../../model/serving/engine.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { fakeEngine, predictionOf, servedOf } from '../../../support/fake-model.js';

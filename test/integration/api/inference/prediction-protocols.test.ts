@@ -1,5 +1,5 @@
 import { batchAnswerSchema } from '../../../../contracts/inference/http-predict-batch.js';
-import { predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
 import { startPredictionWorld, type PredictionWorld } from '../../../support/prediction-world.js';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { memoryHeld } from '../../../support/collect-garbage.js';
 import { tester } from '../../../support/figures.js';

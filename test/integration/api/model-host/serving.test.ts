@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { get, IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import {
-  healthSchema,
   invocationsResponseSchema,
   modelInfoSchema,
   predictionSchema,
-} from '../../../../contracts/http.js';
+} from '../../../../contracts/inference/http-predict.js';
+import { healthSchema } from '../../../../contracts/http/health.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { drawSyntheticImage } from '../../../../model/images/synthetic.js';
 import { poll } from '../../../support/api-client.js';

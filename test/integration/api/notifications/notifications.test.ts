@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { createWebhookChannel } from '../../../../activities/notifications/webhook.js';
 import { startDispatcher, type Dispatcher } from '../../../../activities/notifications/dispatcher.js';
 import { notificationViewSchema } from '../../../../contracts/notifications/http-notifications.js';
-import { pageOf } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { outboxChannel } from '../../../../contracts/names.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { createDeliveryStore } from '../../../../stores/notifications/deliveries.js';

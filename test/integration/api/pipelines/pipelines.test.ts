@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash, randomUUID } from 'node:crypto';
-import { acceptedSchema, pageOf, pipelineSchema, problemSchema } from '../../../../contracts/http.js';
-import {
-  datasetSummaryViewSchema,
-  pipelineViewSchema,
-  uploadAcceptedSchema,
-} from '../../../../contracts/http-records.js';
-import { ingestionInputSchema } from '../../../../contracts/workflows/runs.js';
+import { pipelineSchema } from '../../../../contracts/pipelines/http-pipelines.js';
+import { acceptedSchema } from '../../../../contracts/workflows/accepted.js';
+import { pageOf } from '../../../../contracts/http/page.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
+import { pipelineViewSchema } from '../../../../contracts/pipelines/http-pipelines.js';
+import { uploadAcceptedSchema } from '../../../../contracts/datasets/http-datasets.js';
+import { datasetSummaryViewSchema } from '../../../../contracts/datasets/http-datasets.js';
+import { ingestionInputSchema } from '../../../../contracts/datasets/ingestion.js';
 import {
   ingestionSteps,
   retrainingSteps,

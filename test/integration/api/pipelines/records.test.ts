@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { pageOf } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
+import { pipelineViewSchema } from '../../../../contracts/pipelines/http-pipelines.js';
 import {
   datasetSummaryViewSchema,
   datasetVersionViewSchema,
   datasetViewSchema,
-  modelVersionViewSchema,
-  pipelineViewSchema,
-} from '../../../../contracts/http-records.js';
+} from '../../../../contracts/datasets/http-datasets.js';
+import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
 import { retrainingSteps, workflowTypes } from '../../../../contracts/names.js';
-import type { RetrainingResult } from '../../../../contracts/workflows/runs.js';
+import type { RetrainingResult } from '../../../../contracts/retraining/retraining-pipeline.js';
 import type { Decision } from '../../../../contracts/registry/registry.js';
 import { planVersion } from '../../../../domain/datasets/plan-version.js';
 import { createDatasetCommits } from '../../../../stores/datasets/dataset-commits.js';

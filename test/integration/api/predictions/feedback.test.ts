@@ -4,7 +4,7 @@ import {
   feedbackBatchViewSchema,
   predictionDetailViewSchema,
 } from '../../../../contracts/predictions/http-predictions.js';
-import { predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { predictionRecordSchema } from '../../../../contracts/predictions/predictions.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
 import { lockForLabels } from '../../../../stores/predictions/feedback.js';

@@ -1,4 +1,4 @@
-import { pageOf } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { erasureViewSchema, lineageImageViewSchema } from '../../../../contracts/predictions/http-predictions.js';
 import { colour, startLabelWorld, type LabelWorld } from '../../../support/label-world.js';
 import { problemOf } from '../../../support/served-api.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import sharp from 'sharp';
-import { pageOf } from '../../../../contracts/http.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { labelDecisionViewSchema } from '../../../../contracts/predictions/http-labels.js';
 import { productionAccuracyViewSchema } from '../../../../contracts/predictions/http-predictions.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';

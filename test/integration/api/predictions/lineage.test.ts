@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
-import { pageOf, predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import {
   lineageImageViewSchema,
   lineageViewSchema,

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { createDatabase } from '../../../../stores/postgres/database.js';
 import { poll } from '../../../support/api-client.js';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { pageOf, predictionSchema } from '../../../../contracts/http.js';
+import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import {
   feedbackViewSchema,
   predictionDetailViewSchema,

@@ -1,7 +1,8 @@
 import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { calibrationViewSchema } from '../../../../contracts/registry/http-calibration.js';
-import { modelInfoSchema, predictionSchema, problemSchema } from '../../../../contracts/http.js';
+import { modelInfoSchema, predictionSchema } from '../../../../contracts/inference/http-predict.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { poll } from '../../../support/api-client.js';
 import { tinyCalibration, tinyReferences } from '../../../support/tiny-calibration.js';

@@ -4,8 +4,8 @@ import {
   productionMoveViewSchema,
   versionComparisonSchema,
 } from '../../../../contracts/registry/http-models.js';
-import { modelVersionViewSchema } from '../../../../contracts/http-records.js';
-import { pageOf } from '../../../../contracts/http.js';
+import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
 import { createAsking } from '../../../support/asking.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { aliasViewSchema, modelSummaryViewSchema } from '../../../../contracts/registry/http-models.js';
-import { modelVersionViewSchema } from '../../../../contracts/http-records.js';
-import { pageOf } from '../../../../contracts/http.js';
+import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
+import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
 import { createAsking, type Asked } from '../../../support/asking.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { errorTable, isErrorCode, PerennialError } from '../../../../contracts/errors.js';
-import { problemSchema } from '../../../../contracts/http.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import {
   describeProblem,
   faultsOf,

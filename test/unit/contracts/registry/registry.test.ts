@@ -1,4 +1,4 @@
-import { startRetrainingSchema } from '../../../../contracts/http.js';
+import { startRetrainingSchema } from '../../../../contracts/retraining/http-start.js';
 import { modelNameSchema, semanticVersionSchema, tagsSchema } from '../../../../contracts/registry/registry.js';
 import { loadConfig } from '../../../../platform/config.js';
 

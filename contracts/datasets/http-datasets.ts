@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { acceptedSchema } from '../workflows/accepted.js';
+import { datasetStatisticsSchema, nameSchema, quarantineReasons, sourceSchema } from './datasets.js';
+
+export const startIngestionSchema = z
+  .strictObject({
+    dataset: nameSchema.optional(),
+    source: sourceSchema.default({ kind: 'default' }),
+  })
+  .meta({ id: 'StartIngestion' });
+
+export const statisticsViewSchema = datasetStatisticsSchema
+  .omit({ imbalanceRatio: true })
+  .extend({ imbalance_ratio: datasetStatisticsSchema.shape.imbalanceRatio });
+export type StatisticsView = z.infer<typeof statisticsViewSchema>;
+
+export const datasetSummaryViewSchema = z
+  .object({
+    name: z.string(),
+    current_version: z.number().int().nullable().describe('null until the first ingestion is done'),
+    versions: z.number().int(),
+    images: z.number().int(),
+    classes: z.record(z.string(), z.number().int()),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'DatasetSummary' });
+
+const sourceReferenceSchema = z.object({ kind: z.string(), locator: z.string() });
+
+export const datasetViewSchema = datasetSummaryViewSchema
+  .extend({
+    sources: z.array(sourceReferenceSchema.extend({ scanned_at: z.iso.datetime() })),
+    history: z.array(z.object({ version: z.number().int(), digest: z.string(), created_at: z.iso.datetime() })),
+  })
+  .meta({ id: 'Dataset' });
+
+export const datasetVersionViewSchema = z
+  .object({
+    dataset: z.string(),
+    version: z.number().int(),
+    digest: z.string(),
+    dvc_md5: z.string(),
+    created_at: z.iso.datetime(),
+    statistics: statisticsViewSchema,
+    sources: z.array(sourceReferenceSchema),
+    quarantined: z
+      .array(
+        z.object({
+          source: z.string(),
+          path: z.string(),
+          reason: z.enum(quarantineReasons),
+          detail: z.string().nullable(),
+        }),
+      )
+      .describe('files that were refused; the first thousand'),
+    conflicts: z
+      .array(z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) }))
+      .describe('images excluded because they appear under two labels; the first thousand'),
+  })
+  .meta({ id: 'DatasetVersion' });
+
+/** `result` of an ingestion that was completed. */
+export const ingestionResultViewSchema = z
+  .object({
+    dataset: z.string(),
+    version: z.number().int(),
+    digest: z.string(),
+    is_new_version: z.boolean(),
+    files: z.number().int(),
+    new_images: z.number().int(),
+    uploaded_bytes: z.number().int(),
+    duplicates: z.number().int(),
+    quarantined: z.number().int(),
+    conflicts: z.number().int(),
+    statistics: statisticsViewSchema,
+    note: z.string().nullable(),
+  })
+  .meta({ id: 'IngestionResult' });
+export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
+
+/** Answer to an upload: what was taken in, and the ingestion that judges it. */
+export const uploadAcceptedSchema = acceptedSchema
+  .extend({
+    upload_id: z.uuid(),
+    files: z.number().int(),
+    bytes: z.number().int(),
+  })
+  .meta({ id: 'UploadAccepted' });

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { triggerSchema } from '../workflows/runs.js';
+import { nameSchema, sourceSchema, datasetStatisticsSchema } from './datasets.js';
+
+export const ingestionInputSchema = z.object({
+  dataset: nameSchema,
+  source: sourceSchema,
+  label: z.string().optional(),
+  trigger: triggerSchema,
+  requestId: z.string(),
+});
+export type IngestionInput = z.infer<typeof ingestionInputSchema>;
+
+export const ingestionResultSchema = z.object({
+  dataset: z.string(),
+  version: z.number().int(),
+  digest: z.string(),
+  isNewVersion: z.boolean(),
+  files: z.number().int(),
+  newImages: z.number().int(),
+  uploadedBytes: z.number().int(),
+  duplicates: z.number().int(),
+  quarantined: z.number().int(),
+  conflicts: z.number().int(),
+  statistics: datasetStatisticsSchema,
+  note: z.string().nullable().describe('for instance that the images are synthetic'),
+});
+export type IngestionResult = z.infer<typeof ingestionResultSchema>;

@@ -1,0 +1,12 @@
+import { z } from 'zod';
+
+/** Answer to whatever starts a workflow. `joined` tells that a run of the same id was already under way. */
+export const acceptedSchema = z
+  .object({
+    workflow_id: z.string(),
+    run_id: z.string(),
+    joined: z.boolean(),
+    status_url: z.string(),
+    temporal_url: z.string().nullable(),
+  })
+  .meta({ id: 'Accepted' });
