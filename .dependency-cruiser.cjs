@@ -37,8 +37,55 @@ function onlyIn(name, packages, homes, comment) {
   };
 }
 
+/** The rooms of a layer from the ground up: a room imports only those before it. Rooms to come have their place. */
+const floors = {
+  api: [
+    ...['http', 'model-host', 'access', 'audit', 'health', 'notifications', 'workflows', 'monitoring', 'exports'],
+    ...['features', 'datasets', 'retraining', 'registry', 'batch-predictions', 'predictions', 'erasure', 'experiments'],
+    ...['promotion', 'traffic', 'inference', 'pipelines', 'mlflow'],
+  ],
+  stores: [
+    ...['postgres', 'objects', 'access', 'audit', 'features', 'notifications', 'erasure', 'datasets', 'experiments'],
+    ...['promotion', 'predictions', 'batch-predictions', 'pipelines', 'registry', 'retraining', 'traffic'],
+    ...['monitoring', 'exports', 'mlflow'],
+  ],
+  contracts: [
+    ...['http', 'access', 'audit', 'notifications', 'workflows', 'training', 'datasets', 'features', 'registry'],
+    ...['promotion', 'experiments', 'predictions', 'batch-predictions', 'traffic', 'inference', 'retraining'],
+    ...['monitoring', 'exports', 'pipelines', 'mlflow'],
+  ],
+};
+/** Files at the top of a layer that every room may import. The others there put rooms together, and no room imports them. */
+const ground = ['contracts/errors.ts', 'contracts/names.ts', 'contracts/process.ts'];
+
+const floorRules = Object.entries(floors).flatMap(([layer, layerRooms]) =>
+  layerRooms.map((room, floor) => ({
+    name: `floor-${layer}-${room}`,
+    comment: 'A room knows only the rooms it stands on, so that features do not tie each other up.',
+    severity: 'error',
+    from: { path: `^${layer}/${room}/` },
+    to: {
+      path: `^${layer}/`,
+      pathNot: [...ground, ...layerRooms.slice(0, floor + 1).map((below) => `${layer}/${below}/`)].map(
+        (path) => `^${path}`,
+      ),
+    },
+  })),
+);
+
+/** A folder without a place in the order would escape the rules above. */
+const unknownRooms = Object.entries(floors).map(([layer, layerRooms]) => ({
+  name: `floor-${layer}-unknown`,
+  comment: 'Give a new room its place in the order of floors.',
+  severity: 'error',
+  from: { path: `^${layer}/(?!(?:${layerRooms.join('|')}|migrations)/)[^/]+/` },
+  to: {},
+}));
+
 module.exports = {
   forbidden: [
+    ...floorRules,
+    ...unknownRooms,
     {
       name: 'no-cycle',
       comment: 'A cycle has no beginning for a reader.',

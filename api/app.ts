@@ -1,12 +1,11 @@
 import express, { type Express } from 'express';
-import type { ApiDependencies } from './dependencies.js';
 import { answerNotFound, answerProblems } from './http/middleware/answer-problems.js';
 import { identify } from './http/middleware/identify.js';
 import { observe } from './http/middleware/observe.js';
 import { requireHost } from './http/middleware/require-host.js';
 import { secureHeaders } from './http/middleware/secure-headers.js';
 import { mountRoutes } from './http/route.js';
-import { createRoutes } from './routes.js';
+import { createRoutes, type ApiDependencies } from './routes.js';
 
 /** The HTTP application, which does not listen yet. */
 export function createApp(dependencies: ApiDependencies): Express {

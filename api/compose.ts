@@ -17,7 +17,7 @@ import { createPolicyStore } from '../stores/promotion/policies.js';
 import { createRegistryStore } from '../stores/registry/registry.js';
 import { createApp } from './app.js';
 import { createAutomation, type Automation } from './retraining/compose.js';
-import type { ApiSettings } from './dependencies.js';
+import type { ApiSettings } from './http/settings.js';
 import { followBatches } from './batch-predictions/reconcile-batches.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
 import { createEngineLoader } from './model-host/load-engine.js';
@@ -32,7 +32,7 @@ import { createPredictor } from './inference/predictor.js';
 import { createPromoter } from './promotion/promotion-client.js';
 import { createStores } from '../stores/create-stores.js';
 import { createTemporalLink, type TemporalLink } from './workflows/temporal-link.js';
-import { createTemporalUrl } from './pipelines/pipeline-view.js';
+import { createTemporalUrl } from './workflows/temporal-url.js';
 
 export interface Api {
   app: Express;

@@ -1,8 +1,9 @@
-import type { ApiDependencies } from './dependencies.js';
 import { createExplanations } from './inference/explanations.js';
 import { createMemoryBudget } from './http/middleware/limit-body.js';
 import { buildOpenApiDocument } from './http/openapi.js';
+import type { ObservedMetrics } from './http/middleware/observe.js';
 import type { Route } from './http/route.js';
+import type { ApiSettings } from './http/settings.js';
 import { auditRoutes } from './audit/audit-routes.js';
 import { approvalRoutes } from './promotion/approval-routes.js';
 import { batchPredictionRoutes } from './batch-predictions/batch-routes.js';
@@ -42,49 +43,65 @@ import { uploadRoutes } from './datasets/upload-routes.js';
 /** Bytes of images and tensors that may be in memory at once, over all requests. */
 const memoryBudgetBytes = 256_000_000;
 
+/** Routes of every room, in the order they are matched. Each declares what it needs. */
+const rooms = [
+  healthRoutes,
+  predictionRoutes,
+  predictBatchRoutes,
+  invocationRoutes,
+  v2Routes,
+  explainRoutes,
+  batchPredictionRoutes,
+  modelRoutes,
+  registerRoutes,
+  modelRegistryRoutes,
+  promotionRoutes,
+  approvalRoutes,
+  policyRoutes,
+  modelVersionRoutes,
+  calibrationRoutes,
+  predictionHistoryRoutes,
+  feedbackRoutes,
+  labelRoutes,
+  lineageRoutes,
+  erasureRoutes,
+  experimentRoutes,
+  experimentRunRoutes,
+  runArtifactRoutes,
+  // Before the runs themselves: `tuning` would be taken for the id of one.
+  tuningRoutes,
+  retentionRoutes,
+  pipelineRoutes,
+  pipelineAttemptRoutes,
+  retrainingRoutes,
+  scheduleRoutes,
+  datasetRoutes,
+  imageRoutes,
+  uploadRoutes,
+  notificationRoutes,
+  auditRoutes,
+] as const;
+
+type Intersection<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void
+  ? All
+  : never;
+
+/** What all rooms need together. Tests of one room build its few fields only. */
+type RoomDependencies = Intersection<Parameters<(typeof rooms)[number]>[0]>;
+
+/** What the application is built on. */
+export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations'> &
+  Parameters<typeof createExplanations>[0] & { metrics: ObservedMetrics; settings: ApiSettings };
+
 /** The one table of routes: the application is mounted from it and the OpenAPI document describes it. */
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
-  const budget = createMemoryBudget(memoryBudgetBytes);
-  const explanations = createExplanations(dependencies);
+  const shared = {
+    ...dependencies,
+    memoryBudget: createMemoryBudget(memoryBudgetBytes),
+    explanations: createExplanations(dependencies),
+  };
   let document: object = {};
-  const routes = [
-    ...documentationRoutes(() => document),
-    ...healthRoutes(dependencies),
-    ...predictionRoutes(dependencies, explanations, budget),
-    ...predictBatchRoutes(dependencies, budget),
-    ...invocationRoutes(dependencies, budget),
-    ...v2Routes(dependencies, budget),
-    ...explainRoutes(dependencies, explanations),
-    ...batchPredictionRoutes(dependencies),
-    ...modelRoutes(dependencies),
-    ...registerRoutes(dependencies),
-    ...modelRegistryRoutes(dependencies),
-    ...promotionRoutes(dependencies),
-    ...approvalRoutes(dependencies),
-    ...policyRoutes(dependencies),
-    ...modelVersionRoutes(dependencies),
-    ...calibrationRoutes(dependencies),
-    ...predictionHistoryRoutes(dependencies),
-    ...feedbackRoutes(dependencies),
-    ...labelRoutes(dependencies),
-    ...lineageRoutes(dependencies),
-    ...erasureRoutes(dependencies),
-    ...experimentRoutes(dependencies),
-    ...experimentRunRoutes(dependencies),
-    ...runArtifactRoutes(dependencies),
-    // Before the runs themselves: `tuning` would be taken for the id of one.
-    ...tuningRoutes(dependencies),
-    ...retentionRoutes(dependencies),
-    ...pipelineRoutes(dependencies),
-    ...pipelineAttemptRoutes(dependencies),
-    ...retrainingRoutes(dependencies),
-    ...scheduleRoutes(dependencies),
-    ...datasetRoutes(dependencies),
-    ...imageRoutes(dependencies),
-    ...uploadRoutes(dependencies),
-    ...notificationRoutes(dependencies),
-    ...auditRoutes(dependencies),
-  ];
+  const routes = [...documentationRoutes(() => document), ...rooms.flatMap((room) => room(shared))];
   document = buildOpenApiDocument(routes, dependencies.settings.version);
   return { routes, document };
 }

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import { auditChannels, auditRecordViewSchema } from '../../contracts/audit/audit.js';
 import { pageOf } from '../../contracts/http/page.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { auditView } from './audit-view.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+
+interface Dependencies {
+  audit: Pick<AuditStore, 'list'>;
+}
 
 const name = z.string().min(1).max(300);
 /** A Date, which Postgres understands whatever the offset was: it takes none beyond ±15:59, nor a year 0. */
@@ -21,7 +25,7 @@ const auditQuery = pageQuery.extend({
 });
 
 /** Who did what, when, from where; append-only. */
-export function auditRoutes({ audit }: Pick<ApiDependencies, 'audit'>): Route[] {
+export function auditRoutes({ audit }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

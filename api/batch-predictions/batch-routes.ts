@@ -15,8 +15,7 @@ import {
 import { pageOf } from '../../contracts/http/page.js';
 import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
 import { actorOf } from '../access/actor.js';
-import { startBatchPrediction } from './start-batch-prediction.js';
-import type { ApiDependencies } from '../dependencies.js';
+import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { keepBatchUpload, type ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
@@ -24,21 +23,23 @@ import { noteChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, formBody, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
 import { batchPath, batchPredictionView } from './batch-view.js';
-import { batchResultRoutes } from './result-routes.js';
+import { batchResultRoutes, type BatchResultDependencies } from './result-routes.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { UploadDestination } from '../datasets/store-upload.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  | 'batchPredictions'
-  | 'registry'
-  | 'policies'
-  | 'datasets'
-  | 'uploads'
-  | 'objects'
-  | 'starter'
-  | 'audit'
-  | 'logger'
-  | 'settings'
->;
+interface Dependencies extends BatchStarterDependencies, BatchResultDependencies, UploadDestination {
+  batchPredictions: Pick<BatchPredictionStore, 'list'> &
+    BatchStarterDependencies['batchPredictions'] &
+    BatchResultDependencies['batchPredictions'];
+  uploads: BatchStarterDependencies['uploads'] & UploadDestination['uploads'];
+  objects: BatchStarterDependencies['objects'] & BatchResultDependencies['objects'] & UploadDestination['objects'];
+  starter: BatchStarterDependencies['starter'] & Pick<PipelineStarter, 'cancel'>;
+  audit: Pick<AuditStore, 'add'>;
+  settings: Pick<ApiSettings, 'modelName' | 'maxUploadBytes' | 'uploadFolder'>;
+}
 
 /** Predictions over many images, as durable jobs. */
 export function batchPredictionRoutes(dependencies: Dependencies): Route[] {

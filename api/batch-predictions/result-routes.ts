@@ -2,12 +2,16 @@ import { PerennialError } from '../../contracts/errors.js';
 import { batchFormats, type BatchFormat } from '../../contracts/batch-predictions/batch-predictions.js';
 import { batchParams } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import type { BatchPrediction, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
 import { sendStream } from '../http/send.js';
 import { batchPath } from './batch-view.js';
+import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
 
-type Dependencies = Pick<ApiDependencies, 'batchPredictions' | 'objects'>;
+export interface BatchResultDependencies {
+  batchPredictions: Pick<BatchPredictionStore, 'get'>;
+  objects: Pick<ObjectStore, 'open'>;
+}
 
 const contentTypes: Record<BatchFormat, string> = {
   parquet: 'application/vnd.apache.parquet',
@@ -16,11 +20,11 @@ const contentTypes: Record<BatchFormat, string> = {
 };
 
 /** The results of batch predictions, one address for each format. */
-export function batchResultRoutes(dependencies: Dependencies): Route[] {
+export function batchResultRoutes(dependencies: BatchResultDependencies): Route[] {
   return batchFormats.map((format) => resultRoute(dependencies, format));
 }
 
-function resultRoute({ batchPredictions, objects }: Dependencies, format: BatchFormat): Route {
+function resultRoute({ batchPredictions, objects }: BatchResultDependencies, format: BatchFormat): Route {
   return defineRoute({
     ...nothing,
     method: 'get',

@@ -11,12 +11,25 @@ import { batchWorkflowId } from '../../contracts/names.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { refusalOfPrefix } from '../../domain/predictions/batch-prefix.js';
 import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
-import type { ApiDependencies } from '../dependencies.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 
-export type BatchStarterDependencies = Pick<
-  ApiDependencies,
-  'batchPredictions' | 'registry' | 'policies' | 'datasets' | 'uploads' | 'objects' | 'starter' | 'settings'
->;
+export interface BatchStarterDependencies {
+  batchPredictions: Pick<BatchPredictionStore, 'forget' | 'get' | 'known' | 'open' | 'started'>;
+  registry: Pick<RegistryStore, 'get' | 'list' | 'servingState'>;
+  policies: Pick<PolicyStore, 'get'>;
+  datasets: Pick<DatasetStore, 'detail' | 'versionDetail'>;
+  uploads: Pick<UploadStore, 'getUpload'>;
+  objects: Pick<ObjectStore, 'list'>;
+  starter: Pick<PipelineStarter, 'reach' | 'startBatch'>;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 export interface BatchRequest {
   by: Actor;

@@ -7,13 +7,17 @@ import {
   datasetViewSchema,
 } from '../../contracts/datasets/http-datasets.js';
 import { pageOf } from '../../contracts/http/page.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { datasetSummaryView, datasetVersionView, datasetView } from './dataset-view.js';
+import type { DatasetStore } from '../../stores/datasets/datasets.js';
+
+interface Dependencies {
+  datasets: Pick<DatasetStore, 'detail' | 'list' | 'versionDetail'>;
+}
 
 /** Datasets and what is in them, for reading. */
-export function datasetRoutes({ datasets }: Pick<ApiDependencies, 'datasets'>): Route[] {
+export function datasetRoutes({ datasets }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import type { StoredImage } from '../../stores/datasets/images.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
 import { sendStream } from '../http/send.js';
+import type { ImageStore } from '../../stores/datasets/images.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+
+interface Dependencies {
+  images: Pick<ImageStore, 'find'>;
+  objects: Pick<ObjectStore, 'open'>;
+}
 
 /** Where an image of a dataset is shown. */
 export function imageUrl(sha256: string): string {
@@ -16,7 +22,7 @@ const cacheControl = 'private, max-age=3600, immutable';
 const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
 
 /** The images of datasets, as they came. */
-export function imageRoutes({ images, objects }: Pick<ApiDependencies, 'images' | 'objects'>): Route[] {
+export function imageRoutes({ images, objects }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

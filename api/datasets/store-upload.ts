@@ -1,5 +1,7 @@
 import { uploadKey } from '../../stores/objects/object-keys.js';
-import type { ApiDependencies } from '../dependencies.js';
+import type { Logger } from '../../platform/logging.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 
 /** A file of a form, on this machine's disk. */
 export interface ReceivedFile {
@@ -11,11 +13,16 @@ export interface ReceivedFile {
 /** Files on their way to the object store at the same time. */
 const filesAtOnce = 8;
 
-type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
+/** Where uploaded files go. */
+export interface UploadDestination {
+  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'putFile' | 'delete'>;
+  logger: Logger;
+}
 
 /** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
 export function keepUpload(
-  stores: Stores,
+  stores: UploadDestination,
   dataset: string,
   label: string,
   files: readonly ReceivedFile[],
@@ -24,13 +31,13 @@ export function keepUpload(
 }
 
 /** As `keepUpload`, for images that are only to be predicted. */
-export function keepBatchUpload(stores: Stores, files: readonly ReceivedFile[]): Promise<string> {
+export function keepBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
   return keepFiles(stores, { dataset: null, label: null }, files);
 }
 
 async function keepFiles(
-  stores: Stores,
-  upload: Parameters<Stores['uploads']['createUpload']>[0],
+  stores: UploadDestination,
+  upload: Parameters<UploadDestination['uploads']['createUpload']>[0],
   files: readonly ReceivedFile[],
 ): Promise<string> {
   const uploadId = await stores.uploads.createUpload(upload);
@@ -47,7 +54,7 @@ async function keepFiles(
 }
 
 async function keepFile(
-  { objects, uploads }: Stores,
+  { objects, uploads }: UploadDestination,
   uploadId: string,
   position: number,
   { name, path, sizeBytes }: ReceivedFile,
@@ -62,7 +69,7 @@ async function keepFile(
  * What stands in the way is only logged.
  */
 export async function discardUpload(
-  { uploads, objects, logger }: Stores,
+  { uploads, objects, logger }: UploadDestination,
   uploadId: string,
   files: number,
   otherKeys: readonly string[] = [],

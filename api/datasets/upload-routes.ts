@@ -7,19 +7,25 @@ import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { discardUpload, keepUpload, type ReceivedFile } from './store-upload.js';
 import { receiveForm, receivedFilesSchema, storeIn } from '../http/body/multipart.js';
 import { noteChange } from '../audit/record-change.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../http/route.js';
-import { accepted } from '../pipelines/pipeline-routes.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
+import type { UploadDestination } from './store-upload.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
->;
+interface Dependencies extends UploadDestination {
+  starter: Pick<PipelineStarter, 'reach' | 'startIngestion'>;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'maxUploadBytes' | 'uploadFolder'>;
+  audit: Pick<AuditStore, 'add'>;
+}
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;

@@ -9,21 +9,27 @@ import {
 import { pageOf } from '../../contracts/http/page.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
 import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
-import { erase } from '../../stores/erasure/run-erasure.js';
+import { erase, type ErasingStores } from '../../stores/erasure/run-erasure.js';
 import type { Erasure } from '../../stores/erasure/erasures.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import type { DatasetDeletion } from '../../stores/datasets/dataset-deletion.js';
+import type { ErasureStore } from '../../stores/erasure/erasures.js';
+import type { PredictionLog } from '../predictions/log/prediction-log.js';
 
-type Needed = Pick<ApiDependencies, 'erasures' | 'deletion' | 'objects' | 'predictionLog'>;
+interface Dependencies extends ErasingStores {
+  erasures: Pick<ErasureStore, 'list'> & ErasingStores['erasures'];
+  deletion: DatasetDeletion;
+  predictionLog: Pick<PredictionLog, 'flush'>;
+}
 
 /** Deletion of what nothing refers to, and erasure of what somebody wants gone. */
-export function erasureRoutes(deps: Needed): Route[] {
+export function erasureRoutes(deps: Dependencies): Route[] {
   return [requestErasureRoute(deps), listErasuresRoute(deps), deleteVersionRoute(deps)];
 }
 
-function requestErasureRoute(deps: Needed): Route {
+function requestErasureRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -47,7 +53,7 @@ function requestErasureRoute(deps: Needed): Route {
   });
 }
 
-function listErasuresRoute({ erasures }: Needed): Route {
+function listErasuresRoute({ erasures }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -65,7 +71,7 @@ function listErasuresRoute({ erasures }: Needed): Route {
   });
 }
 
-function deleteVersionRoute(deps: Needed): Route {
+function deleteVersionRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'delete',

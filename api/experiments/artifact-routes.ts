@@ -3,13 +3,19 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { artifactViewSchema } from '../../contracts/experiments/http-experiments.js';
 import { pageOf } from '../../contracts/http/page.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import { sendStream } from '../http/send.js';
 import { artifactView, contentTypeOf } from './run-view.js';
 import { runOf, runParams, runPath } from './run-routes.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { RunDetailStore } from '../../stores/experiments/run-details.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
 
-type Dependencies = Pick<ApiDependencies, 'runDetails' | 'runs' | 'objects'>;
+interface Dependencies {
+  runDetails: RunDetailStore;
+  runs: Pick<RunStore, 'artifacts'>;
+  objects: Pick<ObjectStore, 'open'>;
+}
 
 /** The files that runs left. */
 export function runArtifactRoutes(dependencies: Dependencies): Route[] {

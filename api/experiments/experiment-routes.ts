@@ -10,13 +10,15 @@ import {
 import { pageOf } from '../../contracts/http/page.js';
 import { parseFilter, parseOrder } from '../../domain/experiments/filter-language.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { invalidRequest } from '../http/problems.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { experimentView, runSummaryView } from './run-view.js';
+import type { ExperimentStore } from '../../stores/experiments/experiments.js';
 
-type Dependencies = Pick<ApiDependencies, 'experiments'>;
+interface Dependencies {
+  experiments: Pick<ExperimentStore, 'create' | 'get' | 'list' | 'searchRuns' | 'update'>;
+}
 
 const bodyLimit = { maxBytes: 100_000 };
 const experimentParams = z.object({ experiment: nameSchema });

@@ -11,13 +11,19 @@ import { compareRuns } from '../../domain/experiments/compare-runs.js';
 import { downsample } from '../../domain/experiments/downsample.js';
 import type { RunDetail } from '../../stores/experiments/run-details.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { parametersOf, runSummaryView, runView } from './run-view.js';
 import { anyExperiment, anyExperimentSchema } from './experiment-routes.js';
+import type { RunDetailStore } from '../../stores/experiments/run-details.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<ApiDependencies, 'runDetails' | 'runs' | 'temporalUrl'>;
+interface Dependencies {
+  runDetails: Pick<RunDetailStore, 'curves' | 'detail' | 'metricNames' | 'remove' | 'update'>;
+  runs: Pick<RunStore, 'artifacts'>;
+  temporalUrl: TemporalUrl;
+}
 
 const bodyLimit = { maxBytes: 100_000 };
 export const runPath = '/api/v1/experiments/{experiment}/runs/{run_id}';

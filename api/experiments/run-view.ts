@@ -11,7 +11,7 @@ import type { Experiment, RunSummary } from '../../stores/experiments/experiment
 import type { RunDetail } from '../../stores/experiments/run-details.js';
 import type { Artifact } from '../../stores/experiments/runs.js';
 import { evaluationView } from '../registry/version-view.js';
-import type { TemporalUrl } from '../pipelines/pipeline-view.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 /** An experiment in the spelling of HTTP. */
 export function experimentView({

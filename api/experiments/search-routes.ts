@@ -12,16 +12,28 @@ import { pageOf } from '../../contracts/http/page.js';
 import { searchArtifacts, type SearchBudget, type SearchSpace } from '../../contracts/experiments/tuning.js';
 import { searchArtifactKey } from '../../stores/objects/object-keys.js';
 import type { SearchRecord } from '../../stores/experiments/searches.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../http/route.js';
 import { searchSummaryView, searchView } from './search-view.js';
-import { accepted, noteStart } from '../pipelines/pipeline-routes.js';
+import { noteStart } from '../workflows/accepted.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { Logger } from '../../platform/logging.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { SearchStore } from '../../stores/experiments/searches.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'starter' | 'searches' | 'objects' | 'audit' | 'temporalUrl' | 'settings' | 'logger'
->;
+interface Dependencies {
+  starter: Pick<PipelineStarter, 'startTuning'>;
+  searches: Pick<SearchStore, 'get' | 'list' | 'trials'>;
+  objects: Pick<ObjectStore, 'get'>;
+  audit: AuditStore;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'datasetName' | 'modelName'>;
+  logger: Logger;
+}
 
 const limit = { maxBytes: 100_000 };
 const path = '/api/v1/searches/{run_id}';

@@ -1,14 +1,24 @@
 import { livenessSchema, readinessSchema } from '../../contracts/http/health.js';
 import { healthSchema } from '../../contracts/http/health.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import type { HealthReporter } from './health.js';
+
+/** The text exposition format, and its content type. */
+export interface MetricsExposition {
+  expose(): Promise<{ contentType: string; text: string }>;
+}
+
+interface Dependencies {
+  health: Pick<HealthReporter, 'readiness' | 'report'>;
+  metrics: MetricsExposition;
+}
 
 /** How the process and what it depends on are doing. */
-export function healthRoutes({ health, metrics }: Pick<ApiDependencies, 'health' | 'metrics'>): Route[] {
+export function healthRoutes({ health, metrics }: Dependencies): Route[] {
   return [...stateRoutes(health), metricsRoute(metrics)];
 }
 
-function stateRoutes(health: ApiDependencies['health']): Route[] {
+function stateRoutes(health: Dependencies['health']): Route[] {
   return [
     defineRoute({
       ...nothing,
@@ -49,7 +59,7 @@ function stateRoutes(health: ApiDependencies['health']): Route[] {
   ];
 }
 
-function metricsRoute(metrics: ApiDependencies['metrics']): Route {
+function metricsRoute(metrics: Dependencies['metrics']): Route {
   return defineRoute({
     ...nothing,
     method: 'get',

@@ -3,13 +3,22 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { explainedPredictionSchema, explainQuery } from '../../contracts/inference/http-explanations.js';
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
-import type { ApiDependencies } from '../dependencies.js';
 import type { Explained, Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
 import { createMemoryBudget } from '../http/middleware/limit-body.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import { imageProblems } from './predict-routes.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { Predictor } from './predictor.js';
+import type { RequestMetrics } from '../http/request-metrics.js';
+
+interface Dependencies {
+  explanations: Explanations;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+  predictor: Pick<Predictor, 'served'>;
+  settings: ApiSettings;
+}
 
 /** Bytes of pictures to be explained that may be in memory at once: their own, so that none of predictions is refused. */
 const memoryBudgetBytes = 96_000_000;
@@ -18,10 +27,7 @@ const memoryBudgetBytes = 96_000_000;
 const predictionIdHeader = 'X-Prediction-Id';
 
 /** Why a picture is taken for what it is. */
-export function explainRoutes(
-  { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
-  explanations: Explanations,
-): Route[] {
+export function explainRoutes({ explanations, metrics, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   const budget = createMemoryBudget(memoryBudgetBytes);
   return [

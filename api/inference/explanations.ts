@@ -2,9 +2,11 @@ import { PerennialError, errorCodeOf } from '../../contracts/errors.js';
 import type { ExplanationView } from '../../contracts/inference/http-explanations.js';
 import type { Explanation, Neighbour } from '../../model/serving/engine.js';
 import type { StoredImage } from '../../stores/datasets/images.js';
-import type { ApiDependencies } from '../dependencies.js';
 import type { Predicted, PredictionRequest } from './predictor.js';
 import { imageUrl } from '../datasets/image-routes.js';
+import type { ImageStore } from '../../stores/datasets/images.js';
+import type { Predictor } from './predictor.js';
+import type { RequestMetrics } from '../http/request-metrics.js';
 
 /** What a client wants to know. */
 export interface ExplanationQuery {
@@ -42,9 +44,13 @@ const retryAfterSeconds = 2;
 /** More neighbours than were asked for are looked up, because some may have been erased since. */
 const spareNeighbours = 10;
 
-type Needed = Pick<ApiDependencies, 'predictor' | 'images' | 'metrics'>;
+interface Dependencies {
+  predictor: Pick<Predictor, 'explain'>;
+  images: Pick<ImageStore, 'find'>;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+}
 
-export function createExplanations({ predictor, images, metrics }: Needed): Explanations {
+export function createExplanations({ predictor, images, metrics }: Dependencies): Explanations {
   let underWay = 0;
   const requireRoom = (): void => {
     if (underWay < mostAtOnce) return;
@@ -79,7 +85,7 @@ interface KnownNeighbour extends Neighbour {
 }
 
 async function knownImages(
-  images: Needed['images'],
+  images: Dependencies['images'],
   neighbours: readonly Neighbour[],
 ): Promise<readonly KnownNeighbour[]> {
   if (neighbours.length === 0) return [];

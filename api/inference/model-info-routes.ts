@@ -2,15 +2,21 @@ import type { z } from 'zod';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { modelInfoSchema } from '../../contracts/inference/http-predict.js';
 import { inputSize } from '../../contracts/training/training.js';
-import type { ApiDependencies } from '../dependencies.js';
-import type { ServedModel } from '../model-host/model-host.js';
+import type { ServedModel } from '../model-host/served-model.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { abstentionView } from '../registry/calibration-view.js';
 import { evaluationView } from '../registry/version-view.js';
-import { modelOf } from './predictor.js';
+import { modelOf } from '../model-host/served-model.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { ModelHost } from '../model-host/model-host.js';
+
+interface Dependencies {
+  host: Pick<ModelHost, 'current'>;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 /** What is served. */
-export function modelRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'settings'>): Route[] {
+export function modelRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

@@ -5,7 +5,6 @@ import { predictBatchSchema } from '../../contracts/inference/http-predict-batch
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from '../batch-predictions/start-batch-prediction.js';
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { createBatchReceiver, imagesBody, type BatchedImage } from './images/receive-images.js';
 import { logFault } from '../http/middleware/answer-problems.js';
@@ -17,12 +16,23 @@ import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import { batchAccepted } from '../batch-predictions/batch-routes.js';
 import { imageProblems } from './predict-routes.js';
+import type { Logger } from '../../platform/logging.js';
+import type { Predictor } from './predictor.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { PredictionMetrics } from './metrics/prediction-metrics.js';
+import type { RequestMetrics } from '../http/request-metrics.js';
 
-type Needed = BatchStarterDependencies & Pick<ApiDependencies, 'logger' | 'metrics' | 'predictor'>;
+interface Dependencies extends BatchStarterDependencies {
+  memoryBudget: MemoryBudget;
+  logger: Logger;
+  metrics: Pick<RequestMetrics, 'countShed'> & Pick<PredictionMetrics, 'countPredictionError'>;
+  predictor: Pick<Predictor, 'image' | 'served'>;
+  settings: Pick<ApiSettings, 'imageUrlHosts' | 'maxUploadBytes' | 'modelName'>;
+}
 type Answer = z.input<typeof batchAnswerSchema>;
 
 /** Predictions on several images at once. */
-export function predictBatchRoutes(deps: Needed, budget: MemoryBudget): Route[] {
+export function predictBatchRoutes(deps: Dependencies): Route[] {
   const { metrics, predictor, settings } = deps;
   const receiveBatch = createBatchReceiver(settings);
   return [
@@ -35,7 +45,7 @@ export function predictBatchRoutes(deps: Needed, budget: MemoryBudget): Route[] 
       tag: 'serving',
       audit: 'batch_prediction.start',
       headers: timeoutHeaders,
-      body: imagesBody({ budget, onShed: () => metrics.countShed('memory') }),
+      body: imagesBody({ budget: deps.memoryBudget, onShed: () => metrics.countShed('memory') }),
       success: {
         ...json(predictBatchSchema, 'What each image shows; 202 and the job, when `source` says where images are'),
         otherStatuses: [202],
@@ -74,7 +84,7 @@ interface Place {
 }
 
 async function predictItem(
-  { predictor, metrics, logger }: Needed,
+  { predictor, metrics, logger }: Dependencies,
   { filename, bytes }: BatchedImage,
   { index, request, deadline }: Place,
 ): Promise<Answer['items'][number]> {

@@ -1,12 +1,22 @@
 import type { ErrorCode } from '../../contracts/errors.js';
 import { predictAnswerSchema, predictQuery } from '../../contracts/inference/http-explanations.js';
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
-import type { ApiDependencies } from '../dependencies.js';
 import type { Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
 import type { MemoryBudget } from '../http/middleware/limit-body.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { Predictor } from './predictor.js';
+import type { RequestMetrics } from '../http/request-metrics.js';
+
+interface Dependencies {
+  explanations: Explanations;
+  memoryBudget: MemoryBudget;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+  predictor: Pick<Predictor, 'admit' | 'image' | 'served'>;
+  settings: ApiSettings;
+}
 
 /** What can be wrong with a picture, and with what predicts on it. */
 export const imageProblems = [
@@ -26,11 +36,13 @@ export const imageProblems = [
 ] as const satisfies readonly ErrorCode[];
 
 /** Predictions on uploaded images. */
-export function predictionRoutes(
-  { metrics, predictor, settings }: Pick<ApiDependencies, 'metrics' | 'predictor' | 'settings'>,
-  explanations: Explanations,
-  budget: MemoryBudget,
-): Route[] {
+export function predictionRoutes({
+  explanations,
+  memoryBudget: budget,
+  metrics,
+  predictor,
+  settings,
+}: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({

@@ -1,5 +1,5 @@
 import type { Prediction } from '../../model/serving/engine.js';
-import type { ServedModel } from '../model-host/model-host.js';
+import type { ServedModel } from '../model-host/served-model.js';
 
 /** `joined` is the answer to the same picture that was being computed already. */
 export const cacheResults = ['hit', 'joined', 'miss'] as const;

@@ -1,13 +1,17 @@
 import type { PredictionRoute } from '../../contracts/predictions/predictions.js';
 import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../../model/serving/engine.js';
-import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf } from '../../contracts/errors.js';
 import { shedReasonOf } from '../../model/serving/admission.js';
 import type { InputKeeping, OfferedInput } from '../predictions/inputs/input-capture.js';
-import type { ApiMetrics } from '../metrics.js';
+import type { RequestMetrics } from '../http/request-metrics.js';
+import type { CacheMetrics } from './metrics/cache-metrics.js';
+import type { ExplanationMetrics } from './metrics/explanation-metrics.js';
+import type { PredictionMetrics } from './metrics/prediction-metrics.js';
 import type { ModelHost, ServedModel } from '../model-host/model-host.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
 import { cacheKey, type PredictionCache } from './prediction-cache.js';
 import { sha256Of } from '../../platform/sha256.js';
+import { modelOf } from '../model-host/served-model.js';
 
 export interface PredictionRequest extends JobOptions {
   /** The route that asks, for the record. */
@@ -46,17 +50,14 @@ export interface Predictor {
   ): Promise<Predicted & { explanation: Explanation }>;
 }
 
-type PredictorMetrics =
-  | 'countPrediction'
-  | 'countKnownPrediction'
-  | 'countTensorPrediction'
-  | 'countExplanation'
-  | 'countShed'
-  | 'countCache';
+type PredictorMetrics = Omit<PredictionMetrics, 'countPredictionError'> &
+  Pick<ExplanationMetrics, 'countExplanation'> &
+  Pick<RequestMetrics, 'countShed'> &
+  Pick<CacheMetrics, 'countCache'>;
 
 export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<ApiMetrics, PredictorMetrics>;
+  metrics: PredictorMetrics;
   predictionLog: Pick<PredictionLog, 'keep'>;
   inputKeeping: Pick<InputKeeping, 'offer'>;
   modelName: string;
@@ -175,13 +176,4 @@ class CountingPredictor implements Predictor {
   private countRefusal(error: unknown): void {
     if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed(shedReasonOf(error));
   }
-}
-
-/** The model to predict with. Throws `no_model`. */
-export function modelOf(served: ServedModel | null, modelName: string): ServedModel {
-  if (served) return served;
-  throw new PerennialError(
-    'no_model',
-    `No version of ${modelName} is being served. Start a retraining, or wait until the first one is promoted.`,
-  );
 }

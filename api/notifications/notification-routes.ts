@@ -7,12 +7,16 @@ import {
 import { pageOf } from '../../contracts/http/page.js';
 import { deliveryStatusSchema, kindPatternSchema } from '../../contracts/notifications/notifications.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { notificationView } from './notification-view.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { NotificationStore } from '../../stores/notifications/notifications.js';
 
-type Dependencies = Pick<ApiDependencies, 'notifications' | 'settings'>;
+interface Dependencies {
+  notifications: Pick<NotificationStore, 'list' | 'resend' | 'test'>;
+  settings: ApiSettings;
+}
 
 const limit = { maxBytes: 10_000 };
 const listQuery = pageQuery.extend({

@@ -2,16 +2,19 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
 import { pageOf } from '../../contracts/http/page.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { attemptView } from './attempt-view.js';
+import type { AttemptStore } from '../../stores/pipelines/attempts.js';
+import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+
+interface Dependencies {
+  pipelines: Pick<PipelineStore, 'get'>;
+  attempts: Pick<AttemptStore, 'list'>;
+}
 
 /** What workers did for a run: every attempt, with its log and its error. */
-export function pipelineAttemptRoutes({
-  pipelines,
-  attempts,
-}: Pick<ApiDependencies, 'pipelines' | 'attempts'>): Route[] {
+export function pipelineAttemptRoutes({ pipelines, attempts }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Request } from 'express';
 import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
@@ -12,18 +11,30 @@ import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
 import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { noteChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
-import type { StartedRun } from '../workflows/pipeline-starter.js';
-import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { checkSource } from '../datasets/check-source.js';
-import { pipelineView, type TemporalUrl } from './pipeline-view.js';
+import { pipelineView } from './pipeline-view.js';
+import { accepted, noteStart } from '../workflows/accepted.js';
+import { hyperparametersOf } from '../retraining/hyperparameters.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { Logger } from '../../platform/logging.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+import type { Retrainer } from '../retraining/retraining-requests.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'starter' | 'retrainer' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'
->;
+export interface Dependencies {
+  starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;
+  retrainer: Pick<Retrainer, 'order'>;
+  pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceRoot'>;
+  audit: AuditStore;
+  logger: Logger;
+}
 
 const limit = { maxBytes: 100_000 };
 const runParams = z.object({ run_id: z.string().max(200) });
@@ -47,21 +58,6 @@ const listQuery = pageQuery.extend({
 /** What runs and what ran, and ways to start and end it. */
 export function pipelineRoutes(dependencies: Dependencies): Route[] {
   return [...startRoutes(dependencies), ...recordRoutes(dependencies), cancelRoute(dependencies)];
-}
-
-/** 202 for a run that was started or joined. */
-export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.input<typeof acceptedSchema>> {
-  const statusUrl = `/api/v1/pipelines/${run.runId}`;
-  return {
-    headers: { Location: statusUrl },
-    body: {
-      workflow_id: run.workflowId,
-      run_id: run.runId,
-      joined: run.joined,
-      status_url: statusUrl,
-      temporal_url: temporalUrl(run.workflowId, run.runId),
-    },
-  };
 }
 
 function startRoutes(dependencies: Dependencies): Route[] {
@@ -113,22 +109,6 @@ function startRoutes(dependencies: Dependencies): Route[] {
       },
     }),
   ];
-}
-
-/** Who joins a run that is under way changes nothing. */
-export async function noteStart(
-  dependencies: Pick<Dependencies, 'audit' | 'logger'>,
-  request: Request,
-  { runId, workflowId, joined }: StartedRun,
-  input: object,
-): Promise<void> {
-  if (joined) return;
-  await noteChange(dependencies, {
-    by: actorOf(request),
-    action: 'pipeline.start',
-    subject: `pipelines/${runId}`,
-    after: { workflowId, ...input },
-  });
 }
 
 function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
@@ -208,24 +188,4 @@ async function runOf(pipelines: Dependencies['pipelines'], runId: string): Promi
   const record = await pipelines.get(runId);
   if (record) return record;
   throw new PerennialError('not_found', `There is no run ${runId}; GET /api/v1/pipelines lists them.`);
-}
-
-type HyperparametersBody = z.output<typeof startRetrainingSchema>['hyperparameters'];
-
-/** Hyperparameters as a body spells them. */
-export function hyperparametersOf(
-  body: HyperparametersBody,
-): Parameters<ApiDependencies['starter']['startRetraining']>[0]['hyperparameters'] {
-  return {
-    architecture: body.architecture,
-    epochs: body.epochs,
-    batchSize: body.batch_size,
-    learningRate: body.learning_rate,
-    weightDecay: body.weight_decay,
-    earlyStoppingPatience: body.early_stopping_patience,
-    classWeights: body.class_weights,
-    seed: body.seed,
-    filters: body.filters,
-    fineTuneBlocks: body.fine_tune_blocks,
-  };
 }

@@ -18,16 +18,7 @@ import { batchResultView } from '../batch-predictions/batch-view.js';
 import { statisticsView } from '../datasets/dataset-view.js';
 import { decisionView, evaluationView } from '../registry/version-view.js';
 import { tuningView } from '../experiments/search-view.js';
-
-/** Address of a run in the Temporal Web UI, or null when no UI is known. */
-export type TemporalUrl = (workflowId: string, runId: string) => string | null;
-
-/** Makes addresses below `uiUrl`, for the namespace the runs are in. */
-export function createTemporalUrl(uiUrl: string | undefined, namespace: string): TemporalUrl {
-  if (uiUrl === undefined) return () => null;
-  const base = `${uiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows`;
-  return (workflowId, runId) => `${base}/${encodeURIComponent(workflowId)}/${encodeURIComponent(runId)}/history`;
-}
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 /** A run of a workflow in the spelling of HTTP. */
 export function pipelineView(record: PipelineRecord, temporalUrl: TemporalUrl): z.input<typeof pipelineViewSchema> {

@@ -1,10 +1,23 @@
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import { accepted, noteStart } from './pipeline-routes.js';
+import { noteStart } from '../workflows/accepted.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { Logger } from '../../platform/logging.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<ApiDependencies, 'starter' | 'pipelines' | 'temporalUrl' | 'settings' | 'audit' | 'logger'>;
+interface Dependencies {
+  starter: Pick<PipelineStarter, 'startRetention'>;
+  pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  temporalUrl: TemporalUrl;
+  settings: ApiSettings;
+  audit: AuditStore;
+  logger: Logger;
+}
 
 /** Removing by hand what retention removes by schedule, or counting it. */
 export function retentionRoutes(dependencies: Dependencies): Route[] {

@@ -17,7 +17,7 @@ import {
 import { createPredictionStore, type PredictionStore } from '../../stores/predictions/predictions.js';
 import { createInputKeeping, noInputKeeping, type InputKeeping } from './inputs/input-capture.js';
 import { createInputSpool } from './inputs/capture-spool.js';
-import type { ApiMetrics } from '../metrics.js';
+import type { FeedbackMetrics } from './prediction-metrics.js';
 import type { ModelHost } from '../model-host/model-host.js';
 import { createPredictionJournal } from './log/prediction-journal.js';
 import { createPredictionLog, noPredictionLog, type PredictionLog } from './log/prediction-log.js';
@@ -45,7 +45,7 @@ export interface PredictionKeepingOptions {
   /** Id of this process in the record. */
   replica: string;
   host: Pick<ModelHost, 'current'>;
-  metrics: ApiMetrics;
+  metrics: Pick<FeedbackMetrics, 'watchPredictions' | 'countDroppedPredictions' | 'countInput'>;
   logger: Logger;
 }
 

@@ -15,23 +15,26 @@ import { wilsonInterval } from '../../domain/wilson-interval.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { findPatienceMs, findPrediction } from './find-prediction.js';
 import { invalidRequest } from '../http/problems.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { feedbackView, productionAccuracyView } from './prediction-view.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { PredictionLookup } from './find-prediction.js';
+import type { FeedbackMetrics } from './prediction-metrics.js';
 
-type Needed = Pick<
-  ApiDependencies,
-  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'metrics' | 'registry' | 'settings'
->;
+interface Dependencies extends PredictionLookup {
+  feedback: Pick<FeedbackStore, 'add' | 'confusion'>;
+  metrics: Pick<FeedbackMetrics, 'countFeedback'>;
+  registry: Pick<RegistryStore, 'list'>;
+}
 
 /** True labels of predictions, and the accuracy they amount to. */
-export function feedbackRoutes(deps: Needed): Route[] {
+export function feedbackRoutes(deps: Dependencies): Route[] {
   return [giveFeedbackRoute(deps), giveBatchRoute(deps), productionAccuracyRoute(deps)];
 }
 
-function giveFeedbackRoute(deps: Needed): Route {
+function giveFeedbackRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -55,7 +58,7 @@ function giveFeedbackRoute(deps: Needed): Route {
 
 type Given = z.output<typeof giveFeedbackSchema>;
 
-async function give(deps: Needed, given: Given, by: Actor, waitMs?: number): ReturnType<FeedbackStore['add']> {
+async function give(deps: Dependencies, given: Given, by: Actor, waitMs?: number): ReturnType<FeedbackStore['add']> {
   const prediction = await findPrediction(deps, given.prediction_id, waitMs);
   checkLabel(prediction, given.label);
   const { label, comment = null } = given;
@@ -65,7 +68,7 @@ async function give(deps: Needed, given: Given, by: Actor, waitMs?: number): Ret
   return added;
 }
 
-function giveBatchRoute(deps: Needed): Route {
+function giveBatchRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -90,7 +93,7 @@ function giveBatchRoute(deps: Needed): Route {
 
 type Result = z.input<typeof feedbackBatchViewSchema>['results'][number];
 
-async function giveOne(deps: Needed, given: Given, by: Actor, until: number): Promise<Result> {
+async function giveOne(deps: Dependencies, given: Given, by: Actor, until: number): Promise<Result> {
   const { prediction_id } = given;
   try {
     const { repeated } = await give(deps, given, by, Math.max(0, until - Date.now()));
@@ -110,7 +113,7 @@ export function checkLabel({ probabilities }: StoredPrediction, label: string): 
   throw invalidRequest([{ pointer: '#/label', detail: `not a class of the model, which knows ${classes}` }]);
 }
 
-function productionAccuracyRoute({ feedback, registry }: Needed): Route {
+function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',

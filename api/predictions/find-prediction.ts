@@ -3,9 +3,18 @@ import { PerennialError } from '../../contracts/errors.js';
 import { timeOfUuid7 } from '../../platform/uuid7.js';
 import { unknownPrediction } from '../../stores/predictions/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
-import type { ApiDependencies } from '../dependencies.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { PredictionLog } from './log/prediction-log.js';
+import type { PredictionStore } from '../../stores/predictions/predictions.js';
 
-type Needed = Pick<ApiDependencies, 'predictions' | 'predictionLog' | 'policies' | 'settings'>;
+/** What a prediction is looked up in. */
+export interface PredictionLookup {
+  predictions: Pick<PredictionStore, 'get'>;
+  predictionLog: Pick<PredictionLog, 'flush'>;
+  policies: Pick<PolicyStore, 'get'>;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 /** A prediction so young may be on its way to Postgres from another replica. */
 const youngMs = 10_000;
@@ -17,7 +26,11 @@ const dayMs = 86_400_000;
  * A prediction, also one that is on its way to Postgres still, from here or, within `waitMs`, from another
  * replica. Throws `not_found`.
  */
-export async function findPrediction(deps: Needed, id: string, waitMs = findPatienceMs): Promise<StoredPrediction> {
+export async function findPrediction(
+  deps: PredictionLookup,
+  id: string,
+  waitMs = findPatienceMs,
+): Promise<StoredPrediction> {
   const { predictions, predictionLog } = deps;
   const known = await predictions.get(id);
   if (known) return known;
@@ -33,7 +46,11 @@ export async function findPrediction(deps: Needed, id: string, waitMs = findPati
 }
 
 /** Labels often come weeks after their picture: then the id was right, and it is time that is to blame. */
-async function whyUnknown({ policies, settings }: Needed, id: string, madeAt: number): Promise<PerennialError> {
+async function whyUnknown(
+  { policies, settings }: PredictionLookup,
+  id: string,
+  madeAt: number,
+): Promise<PerennialError> {
   if (Number.isNaN(madeAt)) return unknownPrediction(id);
   const { predictionDays } = (await policies.get(settings.modelName)).retention;
   if (Date.now() - madeAt < predictionDays * dayMs) return unknownPrediction(id);

@@ -12,38 +12,43 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { byPriority, labelPriority } from '../../domain/predictions/label-priority.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { findPrediction } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
 import { checkLabel } from './feedback-routes.js';
-import { accepted, noteStart } from '../pipelines/pipeline-routes.js';
+import { noteStart } from '../workflows/accepted.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { LabelStore } from '../../stores/predictions/labels.js';
+import type { Logger } from '../../platform/logging.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { Retrainer } from '../retraining/retraining-requests.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
+import type { PredictionLookup } from './find-prediction.js';
+import type { FeedbackMetrics } from './prediction-metrics.js';
 
-type Needed = Pick<
-  ApiDependencies,
-  | 'labels'
-  | 'predictions'
-  | 'predictionLog'
-  | 'policies'
-  | 'metrics'
-  | 'settings'
-  | 'starter'
-  | 'temporalUrl'
-  | 'audit'
-  | 'retrainer'
-  | 'logger'
->;
+interface Dependencies extends PredictionLookup {
+  labels: Pick<LabelStore, 'candidates' | 'decide' | 'list'>;
+  metrics: Pick<FeedbackMetrics, 'countFeedback'>;
+  settings: Pick<ApiSettings, 'datasetName' | 'modelName'>;
+  starter: Pick<PipelineStarter, 'startIngestion'>;
+  temporalUrl: TemporalUrl;
+  audit: Pick<AuditStore, 'add'>;
+  retrainer: Pick<Retrainer, 'checkKnown'>;
+  logger: Logger;
+}
 
 /** The queue ranks the newest pictures without a label, so many at most. */
 const queueWindow = 2_000;
 
 /** What people are asked to label, what they said, and the way of it into a dataset. */
-export function labelRoutes(deps: Needed): Route[] {
+export function labelRoutes(deps: Dependencies): Route[] {
   return [queueRoute(deps), decideRoute(deps), listRoute(deps), ingestRoute(deps)];
 }
 
-function queueRoute({ labels, settings }: Needed): Route {
+function queueRoute({ labels, settings }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -80,7 +85,7 @@ function placeOfToken(token: string): { score: number; id: string } {
   throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
 }
 
-function decideRoute(deps: Needed): Route {
+function decideRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -122,7 +127,7 @@ function isKnown(probabilities: Readonly<Record<string, number>> | null, label: 
   return probabilities !== null && label !== undefined && Object.hasOwn(probabilities, label);
 }
 
-function listRoute({ labels }: Needed): Route {
+function listRoute({ labels }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -140,7 +145,7 @@ function listRoute({ labels }: Needed): Route {
   });
 }
 
-function ingestRoute(deps: Needed): Route {
+function ingestRoute(deps: Dependencies): Route {
   const { retrainer, settings, starter, temporalUrl } = deps;
   return defineRoute({
     ...nothing,

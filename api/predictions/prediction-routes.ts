@@ -6,27 +6,33 @@ import {
   predictionQuery,
   storedPredictionViewSchema,
 } from '../../contracts/predictions/http-predictions.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { findPrediction } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import { feedbackView, keptInputView, storedPredictionView } from './prediction-view.js';
+import type { FeedbackStore } from '../../stores/predictions/feedback.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PredictionInputStore } from '../../stores/predictions/prediction-inputs.js';
+import type { PredictionStore } from '../../stores/predictions/predictions.js';
+import type { PredictionLookup } from './find-prediction.js';
 
-type Needed = Pick<
-  ApiDependencies,
-  'predictions' | 'predictionLog' | 'policies' | 'feedback' | 'inputs' | 'objects' | 'settings'
->;
+interface Dependencies extends PredictionLookup {
+  predictions: Pick<PredictionStore, 'get' | 'list'>;
+  feedback: Pick<FeedbackStore, 'history'>;
+  inputs: Pick<PredictionInputStore, 'get'>;
+  objects: Pick<ObjectStore, 'get'>;
+}
 
 const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
 
 const idParams = z.object({ id: z.uuid().toLowerCase() });
 
 /** What was predicted. */
-export function predictionHistoryRoutes(deps: Needed): Route[] {
+export function predictionHistoryRoutes(deps: Dependencies): Route[] {
   return [listRoute(deps), detailRoute(deps), inputRoute(deps)];
 }
 
-function listRoute({ predictions }: Needed): Route {
+function listRoute({ predictions }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -45,7 +51,7 @@ function listRoute({ predictions }: Needed): Route {
   });
 }
 
-function detailRoute(deps: Needed): Route {
+function detailRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -73,7 +79,7 @@ function detailRoute(deps: Needed): Route {
   });
 }
 
-function inputRoute({ inputs, objects }: Needed): Route {
+function inputRoute({ inputs, objects }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',

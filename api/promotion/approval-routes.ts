@@ -5,12 +5,16 @@ import { pageOf } from '../../contracts/http/page.js';
 import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/registry.js';
 import type { ApprovalRecord } from '../../stores/promotion/approvals.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { decisionView } from '../registry/version-view.js';
+import type { ApprovalStore } from '../../stores/promotion/approvals.js';
+import type { Promoter } from './promotion-client.js';
 
-type Dependencies = Pick<ApiDependencies, 'approvals' | 'promoter'>;
+interface Dependencies {
+  approvals: Pick<ApprovalStore, 'latestIn' | 'list'>;
+  promoter: Pick<Promoter, 'answer'>;
+}
 
 /** Promotions that wait for a person, and the answers to them. */
 export function approvalRoutes(dependencies: Dependencies): Route[] {

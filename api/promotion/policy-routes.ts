@@ -2,14 +2,18 @@ import { z } from 'zod';
 import { policyBodySchema, policyOf, policyView } from '../../contracts/promotion/http-policies.js';
 import { modelNameSchema } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+
+interface Dependencies {
+  policies: Pick<PolicyStore, 'get' | 'set'>;
+}
 
 const path = '/api/v1/mlops/models/{name}/policy';
 const params = z.object({ name: modelNameSchema });
 
 /** How a model is looked after: approval, retraining, guard, retention. */
-export function policyRoutes({ policies }: Pick<ApiDependencies, 'policies'>): Route[] {
+export function policyRoutes({ policies }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

@@ -18,17 +18,30 @@ import {
 } from '../../contracts/registry/registry.js';
 import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { noteChange } from '../audit/record-change.js';
 import type { StartedPromotion } from './promotion-client.js';
 import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
-import { accepted } from '../pipelines/pipeline-routes.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { AuditStore } from '../../stores/audit/audit.js';
+import type { Logger } from '../../platform/logging.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { Promoter } from './promotion-client.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'registry' | 'policies' | 'promoter' | 'starter' | 'audit' | 'logger' | 'settings' | 'temporalUrl'
->;
+interface Dependencies {
+  registry: Pick<RegistryStore, 'get' | 'liveReplicas' | 'requirePromotable' | 'resolve' | 'rollBack' | 'servingState'>;
+  policies: Pick<PolicyStore, 'get'>;
+  promoter: Pick<Promoter, 'promote'>;
+  starter: Pick<PipelineStarter, 'startValidation'>;
+  audit: AuditStore;
+  logger: Logger;
+  settings: Pick<ApiSettings, 'modelName'>;
+  temporalUrl: TemporalUrl;
+}
 
 const limit = { maxBytes: 100_000 };
 

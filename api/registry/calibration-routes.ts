@@ -5,11 +5,17 @@ import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { calibrationViewSchema } from '../../contracts/registry/http-calibration.js';
 import { versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import { calibrationView } from './calibration-view.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
 
-type Dependencies = Pick<ApiDependencies, 'registry' | 'objects' | 'policies'>;
+interface Dependencies {
+  registry: Pick<RegistryStore, 'resolve'>;
+  objects: Pick<ObjectStore, 'get'>;
+  policies: Pick<PolicyStore, 'get'>;
+}
 
 const path = '/api/v1/mlops/models/{name}/versions/{version}/calibration';
 const params = z.object({ name: nameSchema, version: versionReferenceSchema });

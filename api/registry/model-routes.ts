@@ -12,12 +12,17 @@ import { pageOf } from '../../contracts/http/page.js';
 import { aliasSchema, computedAliases, versionReferenceSchema } from '../../contracts/registry/registry.js';
 import { compareVersions } from '../../domain/registry/compare-versions.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { aliasView, modelSummaryView, productionMoveView, versionComparisonView } from './model-view.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
 
-type Dependencies = Pick<ApiDependencies, 'registry'>;
+interface Dependencies {
+  registry: Pick<
+    RegistryStore,
+    'aliases' | 'deleteAlias' | 'productionAt' | 'productionMoves' | 'resolve' | 'setAlias' | 'summaries'
+  >;
+}
 
 const modelParams = z.object({ name: nameSchema });
 

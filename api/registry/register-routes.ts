@@ -10,7 +10,6 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { maxImportBytes, maxImportFiles, type ImportForm, type ImportOrder } from '../../contracts/registry/import.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { discardModelUpload, keepModelUpload, type ModelUpload } from './store-model-upload.js';
 import type { ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
@@ -18,12 +17,26 @@ import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formOrJsonBody, json, nothing, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
-import { accepted } from '../pipelines/pipeline-routes.js';
+import { accepted } from '../workflows/accepted.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { Logger } from '../../platform/logging.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PipelineStarter } from '../workflows/pipeline-starter.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
+import type { RunStore } from '../../stores/experiments/runs.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'registry' | 'runs' | 'uploads' | 'objects' | 'starter' | 'temporalUrl' | 'settings' | 'logger'
->;
+interface Dependencies {
+  registry: Pick<RegistryStore, 'edit' | 'ofRun'>;
+  runs: Pick<RunStore, 'get'>;
+  uploads: Pick<UploadStore, 'getUpload' | 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
+  starter: Pick<PipelineStarter, 'reach' | 'startImport'>;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'datasetName' | 'uploadFolder'>;
+  logger: Logger;
+}
 
 /** Models into the registry: from a run that has ended, or from files that were made elsewhere. */
 export function registerRoutes(dependencies: Dependencies): Route[] {

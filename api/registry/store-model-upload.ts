@@ -4,10 +4,16 @@ import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../../contracts/registry/import.js';
 import { sumOfFile } from '../../platform/file-sum.js';
 import { importOrderKey, uploadKey } from '../../stores/objects/object-keys.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { discardUpload, type ReceivedFile } from '../datasets/store-upload.js';
+import type { Logger } from '../../platform/logging.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { UploadStore } from '../../stores/datasets/uploads.js';
 
-type Stores = Pick<ApiDependencies, 'uploads' | 'objects' | 'logger'>;
+interface Stores {
+  uploads: Pick<UploadStore, 'getUpload' | 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
+  logger: Logger;
+}
 
 export interface ModelUpload {
   form: ImportForm;

@@ -6,15 +6,19 @@ import { changeStageSchema, deletedVersionSchema, editVersionSchema } from '../.
 import { modelVersionViewSchema } from '../../contracts/registry/http-versions.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { stageSchema, versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
-import { deleteVersion } from '../../stores/registry/delete-version.js';
+import { deleteVersion, type DeletionStores } from '../../stores/registry/delete-version.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { pageQuery } from '../http/page-query.js';
 import { allowedRevisions, revisionTag } from './version-etag.js';
 import { defineRoute, json, jsonBody, nothing, text, type Reply, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
+import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
 
-type Dependencies = Pick<ApiDependencies, 'registry' | 'objects'>;
+interface Dependencies extends DeletionStores {
+  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'setStage'> & DeletionStores['registry'];
+  objects: Pick<ObjectStore, 'get'> & DeletionStores['objects'];
+}
 
 const versionPath = '/api/v1/mlops/models/{name}/versions/{version}';
 const versionParams = z.object({ name: nameSchema, version: versionReferenceSchema });

@@ -10,7 +10,7 @@ import { createRetrainingDecisions, type RetrainingDecisions } from '../../store
 import { createRetrainingFacts } from '../../stores/retraining/retraining-facts.js';
 import { createTurns } from '../../stores/postgres/advisory-lock.js';
 import { retrainingSeries, scheduleSeries } from './retraining-metrics.js';
-import type { ApiMetrics } from '../metrics.js';
+import type { SeriesRegistry } from '../http/request-metrics.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import { createRetrainer, type Retrainer } from './retraining-requests.js';
 import { createSchedules, type Schedules } from './schedules/schedules.js';
@@ -21,7 +21,7 @@ export interface AutomationOptions {
   database: Database;
   temporal: TemporalLink;
   starter: PipelineStarter;
-  metrics: ApiMetrics;
+  metrics: SeriesRegistry;
   logger: Logger;
 }
 

@@ -10,18 +10,26 @@ import {
 import { scheduleViewSchema, setRetrainingScheduleSchema } from '../../contracts/retraining/http-schedules.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { actorOf } from '../access/actor.js';
-import type { ApiDependencies } from '../dependencies.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { checkView, decisionView } from './retraining-view.js';
-import { accepted, hyperparametersOf } from '../pipelines/pipeline-routes.js';
-import { changesOf, viewOf } from './schedules/schedule-routes.js';
+import { hyperparametersOf } from './hyperparameters.js';
+import { accepted } from '../workflows/accepted.js';
+import { changesOf, viewOf, type ScheduleLookup } from './schedules/schedule-routes.js';
+import type { ApiSettings } from '../http/settings.js';
+import type { Retrainer } from './retraining-requests.js';
+import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
+import type { Schedules } from './schedules/schedules.js';
+import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-type Dependencies = Pick<
-  ApiDependencies,
-  'retrainer' | 'decisions' | 'schedules' | 'pipelines' | 'temporalUrl' | 'settings'
->;
+interface Dependencies extends ScheduleLookup {
+  retrainer: Pick<Retrainer, 'check' | 'checkKnown' | 'order'>;
+  decisions: Pick<RetrainingDecisions, 'list'> & ScheduleLookup['decisions'];
+  schedules: Pick<Schedules, 'ensure' | 'update'>;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 const limit = { maxBytes: 100_000 };
 const path = '/api/v1/mlops/retraining';

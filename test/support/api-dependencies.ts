@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ApiDependencies } from '../../api/dependencies.js';
+import type { ApiDependencies } from '../../api/routes.js';
 import { noInputKeeping } from '../../api/predictions/inputs/input-capture.js';
-import { createApiMetrics } from '../../api/metrics.js';
+import { createApiMetrics, type ApiMetrics } from '../../api/metrics.js';
 import { createPredictor } from '../../api/inference/predictor.js';
 import { modelPolicySchema } from '../../contracts/promotion/policy.js';
-import { createTemporalUrl } from '../../api/pipelines/pipeline-view.js';
+import { createTemporalUrl } from '../../api/workflows/temporal-url.js';
 import { createLogger } from '../../platform/logging.js';
 
 /** Dependencies of an API with nothing behind it: no model, an empty record. Tests replace what they are about. */
-export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiDependencies {
+export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics?: ApiMetrics } = {}): ApiDependencies {
   const nothing = (): never => {
     throw new Error('this test did not expect this call');
   };
   const host = replaced.host ?? { current: () => null };
   const metrics = replaced.metrics ?? createApiMetrics(() => 0);
-  const predictionLog = replaced.predictionLog ?? { keep: () => randomUUID(), flush: () => Promise.resolve() };
+  const predictionLog = { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
     host,
     predictor: createPredictor({ host, metrics, predictionLog, inputKeeping: noInputKeeping, modelName: 'a_model' }),
@@ -37,8 +37,6 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       reach: nothing,
       startIngestion: nothing,
       startTuning: nothing,
-      startRetraining: nothing,
-      startPromotion: nothing,
       startImport: nothing,
       startRetention: nothing,
       startBatch: nothing,
@@ -83,7 +81,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
     deletion: { withdraw: nothing, remove: nothing },
-    feedback: { add: nothing, history: nothing, confusion: nothing, productionAccuracy: nothing },
+    feedback: { add: nothing, history: nothing, confusion: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       ofRequests: () => Promise.resolve([]),
@@ -104,7 +102,6 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       resend: nothing,
       test: nothing,
-      counts: () => Promise.resolve([]),
     },
     searches: {
       get: () => Promise.resolve(null),
@@ -128,7 +125,6 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       deleteAlias: nothing,
       productionMoves: nothing,
       productionAt: nothing,
-      totals: nothing,
       markDeleted: nothing,
       unfinishedDeletions: nothing,
       bundleRemoved: nothing,
@@ -146,18 +142,6 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> = {}): ApiD
       forget: nothing,
       get: nothing,
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
-      begin: nothing,
-      listOf: nothing,
-      setList: nothing,
-      isUploadWanted: nothing,
-      chunk: nothing,
-      erasedAmong: nothing,
-      addChunk: nothing,
-      parts: nothing,
-      setResults: nothing,
-      close: nothing,
-      expired: nothing,
-      remove: nothing,
     },
     uploads: { getUpload: nothing, createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
     objects: { get: nothing, open: nothing, list: nothing, sum: nothing, putFile: nothing, delete: nothing },

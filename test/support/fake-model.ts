@@ -1,6 +1,6 @@
 import { servingPolicySchema } from '../../contracts/promotion/policy.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
-import type { ServedModel } from '../../api/model-host/model-host.js';
+import type { ServedModel } from '../../api/model-host/served-model.js';
 import type { Engine, Prediction } from '../../model/serving/engine.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { evaluationOf } from './figures.js';

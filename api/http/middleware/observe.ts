@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { Logger } from '../../../platform/logging.js';
-import type { ApiMetrics } from '../../metrics.js';
+import type { ErrorCode } from '../../../contracts/errors.js';
+import type { RequestMetrics } from '../request-metrics.js';
 import { contextOf } from '../request-context.js';
 
 const predicting = new Set([
@@ -23,8 +24,12 @@ const routine = new Set([
   '/v2/health/ready',
 ]);
 
+export interface ObservedMetrics extends Pick<RequestMetrics, 'countRequest'> {
+  countPredictionError(code: ErrorCode): void;
+}
+
 /** One log line and one count for each request, when its answer is out or its client gone. Never a body. */
-export function observe(logger: Logger, metrics: ApiMetrics): RequestHandler {
+export function observe(logger: Logger, metrics: ObservedMetrics): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     response.once('close', () => {

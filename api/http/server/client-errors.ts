@@ -6,14 +6,14 @@ import { errorTable, PerennialError } from '../../../contracts/errors.js';
 import type { Logger } from '../../../platform/logging.js';
 import type { Connections, Exchange } from './connections.js';
 import { dialectOf } from '../problem-format.js';
-import type { ApiMetrics } from '../../metrics.js';
+import type { RequestMetrics } from '../request-metrics.js';
 import { problemOf } from '../problems.js';
 import { contextOf } from '../request-context.js';
 
 /** Who is told of requests that never reach the application. */
 export interface Observer {
   logger: Pick<Logger, 'info'>;
-  metrics: Pick<ApiMetrics, 'countRequest'>;
+  metrics: Pick<RequestMetrics, 'countRequest'>;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { PerennialError } from '../../../contracts/errors.js';
 import { deadlineOf } from '../../http/deadline.js';
-import type { ApiSettings } from '../../dependencies.js';
+import type { ApiSettings } from '../../http/settings.js';
 import type { BodyLimit } from '../../http/middleware/limit-body.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';

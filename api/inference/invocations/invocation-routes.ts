@@ -4,7 +4,6 @@ import { PerennialError, errorTable } from '../../../contracts/errors.js';
 import { invocationsResponseSchema } from '../../../contracts/inference/http-predict.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
-import type { ApiDependencies } from '../../dependencies.js';
 import { mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { readInvocation, type Invocation } from './read-invocation.js';
 import type { MemoryBudget } from '../../http/middleware/limit-body.js';
@@ -14,6 +13,9 @@ import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { defineRoute, json, nothing, rawBody, text, type Route } from '../../http/route.js';
 import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
+import type { ApiSettings } from '../../http/settings.js';
+import type { ModelHost } from '../../model-host/model-host.js';
+import type { RequestMetrics } from '../../http/request-metrics.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -51,14 +53,20 @@ const documentedRequest = z.union([
 /** Names the rows' predictions, in their order; MLflow's body has no room for them. */
 const idsHeader = 'X-Prediction-Ids';
 
-type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
-
-/** The scoring protocol of MLflow and SageMaker: images in, rows of probabilities out. */
-export function invocationRoutes(deps: Needed, budget: MemoryBudget): Route[] {
-  return [invokeRoute(deps, budget), ...probeRoutes(deps)];
+interface Dependencies {
+  memoryBudget: MemoryBudget;
+  host: Pick<ModelHost, 'current'>;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+  predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
+  settings: Pick<ApiSettings, 'version'>;
 }
 
-function invokeRoute({ metrics, predictor }: Needed, budget: MemoryBudget): Route {
+/** The scoring protocol of MLflow and SageMaker: images in, rows of probabilities out. */
+export function invocationRoutes(deps: Dependencies): Route[] {
+  return [invokeRoute(deps), ...probeRoutes(deps)];
+}
+
+function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -106,7 +114,7 @@ async function receive(
 
 /** All images or none: the protocol has no row for one that failed. */
 async function predictAll(
-  predictor: Predictor,
+  predictor: Pick<Predictor, 'image' | 'pixels'>,
   { images: sent, pixels, tensors }: Invocation,
   job: PredictionRequest,
 ): Promise<Predicted[]> {
@@ -119,7 +127,7 @@ async function predictAll(
   return sent.flatMap((each) => (each === null ? nextTensor : nextFile).next().value ?? []);
 }
 
-function probeRoutes({ host, settings }: Pick<ApiDependencies, 'host' | 'settings'>): Route[] {
+function probeRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,

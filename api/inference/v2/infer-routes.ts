@@ -8,7 +8,6 @@ import {
   v2InferResponseSchema,
 } from '../../../contracts/inference/http-v2.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
-import type { ApiDependencies } from '../../dependencies.js';
 import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { PredictionRequest } from '../predictor.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
@@ -19,6 +18,10 @@ import { predictInput } from './infer.js';
 import { findModel, type ModelPath } from './models.js';
 import type { Path } from './paths.js';
 import { readQuestion, type Question } from './question.js';
+import type { ApiSettings } from '../../http/settings.js';
+import type { ModelHost } from '../../model-host/model-host.js';
+import type { Predictor } from '../predictor.js';
+import type { RequestMetrics } from '../../http/request-metrics.js';
 
 /** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
 const maxBodyBytes = 32_000_000;
@@ -52,12 +55,18 @@ const problems = [
   'deadline_exceeded',
 ] as const;
 
-type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
+interface Dependencies {
+  memoryBudget: MemoryBudget;
+  host: Pick<ModelHost, 'current'>;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+  predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 /** Inference below one of the paths of a model. */
-export function inferRoute(deps: Needed, budget: MemoryBudget, { prefix, suffix, params }: Path): Route {
+export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   const onShed = (): void => deps.metrics.countShed('memory');
-  const limit = { maxBytes: maxBodyBytes, budget, onShed, takesCompressed: true };
+  const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, onShed, takesCompressed: true };
   const success = json(v2InferResponseSchema, 'The outputs asked for, in JSON or behind it');
   return defineRoute({
     ...nothing,
@@ -80,7 +89,7 @@ export function inferRoute(deps: Needed, budget: MemoryBudget, { prefix, suffix,
   });
 }
 
-async function infer(deps: Needed, path: ModelPath, request: Request): Promise<InferAnswer> {
+async function infer(deps: Dependencies, path: ModelPath, request: Request): Promise<InferAnswer> {
   findModel(deps, path);
   const job = { route: 'v2', ...deadlineOf(request) } as const;
   requireTensors(request);

@@ -9,7 +9,7 @@ const filesAtOnce = 4;
 
 /** Predicts on the images of a request, in their order. Throws what `Predictor` throws; a bad file says which it is. */
 export async function predictInput(
-  predictor: Predictor,
+  predictor: Pick<Predictor, 'image' | 'pixels'>,
   input: InferInput,
   request: PredictionRequest,
 ): Promise<Predicted[]> {
@@ -22,7 +22,7 @@ export async function predictInput(
 }
 
 async function predictFiles(
-  predictor: Predictor,
+  predictor: Pick<Predictor, 'image' | 'pixels'>,
   all: readonly Uint8Array[],
   request: PredictionRequest,
 ): Promise<Predicted[]> {

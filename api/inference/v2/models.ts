@@ -3,10 +3,11 @@ import { PerennialError } from '../../../contracts/errors.js';
 import type { v2ModelSchema } from '../../../contracts/inference/http-v2.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import type { z } from 'zod';
-import type { ApiDependencies } from '../../dependencies.js';
-import type { ServedModel } from '../../model-host/model-host.js';
-import { modelOf } from '../predictor.js';
+import type { ServedModel } from '../../model-host/served-model.js';
+import { modelOf } from '../../model-host/served-model.js';
 import { describeOutputs } from './outputs.js';
+import type { ApiSettings } from '../../http/settings.js';
+import type { ModelHost } from '../../model-host/model-host.js';
 
 /** The model of a path. */
 export interface ModelPath {
@@ -14,13 +15,16 @@ export interface ModelPath {
   version?: string | undefined;
 }
 
-type Known = Pick<ApiDependencies, 'host' | 'settings'>;
+interface Dependencies {
+  host: Pick<ModelHost, 'current'>;
+  settings: Pick<ApiSettings, 'modelName'>;
+}
 
 /**
  * The model of a path, if it is the one that serves.
  * @throws PerennialError not_found, no_model
  */
-export function findModel({ host, settings }: Known, { model_name: name, version }: ModelPath): ServedModel {
+export function findModel({ host, settings }: Dependencies, { model_name: name, version }: ModelPath): ServedModel {
   const served = host.current();
   const knownName = served?.version.modelName ?? settings.modelName;
   if (name !== knownName) {

@@ -6,30 +6,35 @@ import {
   v2ServerSchema,
 } from '../../../contracts/inference/http-v2.js';
 import { errorCodeOf } from '../../../contracts/errors.js';
-import type { ApiDependencies } from '../../dependencies.js';
 import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import { defineRoute, json, nothing, type Route } from '../../http/route.js';
 import { findModel, modelMetadata, type ModelPath } from './models.js';
 import { modelPaths, type Path } from './paths.js';
 import { inferRoute } from './infer-routes.js';
+import type { ApiSettings } from '../../http/settings.js';
+import type { ModelHost } from '../../model-host/model-host.js';
+import type { Predictor } from '../predictor.js';
+import type { RequestMetrics } from '../../http/request-metrics.js';
 
-type Needed = Pick<ApiDependencies, 'host' | 'metrics' | 'predictor' | 'settings'>;
+interface Dependencies {
+  memoryBudget: MemoryBudget;
+  host: Pick<ModelHost, 'current'>;
+  metrics: Pick<RequestMetrics, 'countShed'>;
+  predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
+  settings: Pick<ApiSettings, 'modelName' | 'version'>;
+}
 
 const extensions = ['binary_tensor_data', 'classification'] as const;
 
 /** The Open Inference Protocol, version 2, with binary tensors and the classification extension. */
-export function v2Routes(deps: Needed, budget: MemoryBudget): Route[] {
+export function v2Routes(deps: Dependencies): Route[] {
   return [
     ...serverRoutes(deps),
-    ...modelPaths.flatMap((path) => [
-      metadataRoute(deps, path),
-      readyRoute(deps, path),
-      inferRoute(deps, budget, path),
-    ]),
+    ...modelPaths.flatMap((path) => [metadataRoute(deps, path), readyRoute(deps, path), inferRoute(deps, path)]),
   ];
 }
 
-function serverRoutes({ host, settings }: Needed): Route[] {
+function serverRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
       ...nothing,
@@ -70,7 +75,7 @@ function serverRoutes({ host, settings }: Needed): Route[] {
   ];
 }
 
-function metadataRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
+function metadataRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -85,7 +90,7 @@ function metadataRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
   });
 }
 
-function readyRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
+function readyRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -103,7 +108,7 @@ function readyRoute(deps: Needed, { prefix, suffix, params }: Path): Route {
   });
 }
 
-function isReady(deps: Needed, path: ModelPath): boolean {
+function isReady(deps: Dependencies, path: ModelPath): boolean {
   try {
     findModel(deps, path);
     return true;

@@ -1,7 +1,7 @@
 import type { LineageEdge, LineageNode } from '../../../contracts/predictions/http-predictions.js';
 import type { LineageFacts } from '../../../stores/predictions/lineage.js';
 import type { StoredPrediction } from '../../../stores/predictions/predictions.js';
-import type { TemporalUrl } from '../../pipelines/pipeline-view.js';
+import type { TemporalUrl } from '../../workflows/temporal-url.js';
 
 /** What an edge claims, by name; `verifyLineage` has a check for each. */
 export type Relation =

@@ -6,26 +6,28 @@ import {
   lineageQuery,
   lineageViewSchema,
 } from '../../../contracts/predictions/http-predictions.js';
-import type { ApiDependencies } from '../../dependencies.js';
 import { findPrediction } from '../find-prediction.js';
 import { lineageGraph } from './graph.js';
-import { verifyLineage } from './verify.js';
+import { verifyLineage, type VerifyingStores } from './verify.js';
 import { pageQuery } from '../../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../../http/route.js';
+import type { LineageStore } from '../../../stores/predictions/lineage.js';
+import type { TemporalUrl } from '../../workflows/temporal-url.js';
+import type { PredictionLookup } from '../find-prediction.js';
 
-type Needed = Pick<
-  ApiDependencies,
-  'predictions' | 'predictionLog' | 'policies' | 'settings' | 'lineage' | 'objects' | 'temporalUrl'
->;
+interface Dependencies extends PredictionLookup, VerifyingStores {
+  lineage: Pick<LineageStore, 'facts' | 'examples' | 'images' | 'sampleImages'>;
+  temporalUrl: TemporalUrl;
+}
 
 const params = z.object({ id: z.uuid() });
 
 /** Where predictions came from. */
-export function lineageRoutes(deps: Needed): Route[] {
+export function lineageRoutes(deps: Dependencies): Route[] {
   return [lineageRoute(deps), lineageImagesRoute(deps)];
 }
 
-function lineageRoute(deps: Needed): Route {
+function lineageRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',
@@ -49,7 +51,7 @@ function lineageRoute(deps: Needed): Route {
   });
 }
 
-function lineageImagesRoute(deps: Needed): Route {
+function lineageImagesRoute(deps: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'get',

@@ -2,7 +2,7 @@ import { messageOf } from '../../../contracts/errors.js';
 import type { PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import type { Prediction } from '../../../model/serving/engine.js';
 import { uuid7 } from '../../../platform/uuid7.js';
-import type { ServedModel } from '../../model-host/model-host.js';
+import type { ServedModel } from '../../model-host/served-model.js';
 import type { OpenSegment } from './prediction-journal.js';
 import { bufferRows, insertRows, PredictionOutflow, type OutflowOptions } from './prediction-writer.js';
 

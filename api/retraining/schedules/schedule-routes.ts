@@ -11,13 +11,23 @@ import {
 import { pageOf } from '../../../contracts/http/page.js';
 import { intervalSchema, type ScheduleSetting } from '../../../contracts/retraining/schedules.js';
 import { actorOf } from '../../access/actor.js';
-import type { ApiDependencies } from '../../dependencies.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../../http/route.js';
 import type { ScheduleState } from './schedule-state.js';
 import { scheduleView, type KnownRuns } from './schedule-view.js';
+import type { PipelineStore } from '../../../stores/pipelines/pipelines.js';
+import type { RetrainingDecisions } from '../../../stores/retraining/retraining-decisions.js';
+import type { Schedules } from './schedules.js';
 
-type Dependencies = Pick<ApiDependencies, 'schedules' | 'decisions' | 'pipelines'>;
+/** What the runs of a schedule are looked up in. */
+export interface ScheduleLookup {
+  decisions: Pick<RetrainingDecisions, 'ofRequests'>;
+  pipelines: Pick<PipelineStore, 'get'>;
+}
+
+interface Dependencies extends ScheduleLookup {
+  schedules: Omit<Schedules, 'ensure'>;
+}
 
 const limit = { maxBytes: 10_000 };
 const params = z.object({ schedule_id: z.string().max(200) });
@@ -36,15 +46,12 @@ export function scheduleRoutes(dependencies: Dependencies): Route[] {
 }
 
 /** A schedule as HTTP shows it, with our record of the runs it started. */
-export async function viewOf(
-  { decisions, pipelines }: Pick<Dependencies, 'decisions' | 'pipelines'>,
-  state: ScheduleState,
-): Promise<ScheduleView> {
+export async function viewOf({ decisions, pipelines }: ScheduleLookup, state: ScheduleState): Promise<ScheduleView> {
   return scheduleView(state, await knownRuns({ decisions, pipelines }, [state]));
 }
 
 async function knownRuns(
-  { decisions, pipelines }: Pick<Dependencies, 'decisions' | 'pipelines'>,
+  { decisions, pipelines }: ScheduleLookup,
   states: readonly ScheduleState[],
 ): Promise<KnownRuns> {
   const runsOf = (of: readonly ScheduleState[]): string[] =>
