@@ -16,9 +16,9 @@ import { createObjectStore, type ObjectStore } from '../stores/objects/object-st
 import { createPolicyStore } from '../stores/promotion/policies.js';
 import { createRegistryStore } from '../stores/registry/registry.js';
 import { createApp } from './app.js';
-import { createAutomation, type Automation } from './retraining/compose.js';
+import { composeRetraining, type RetrainingServices } from './retraining/compose.js';
 import type { ApiSettings } from './http/settings.js';
-import { followBatches } from './batch-predictions/reconcile-batches.js';
+import { reconcileBatches } from './batch-predictions/reconcile-batches.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
 import { createEngineLoader } from './model-host/load-engine.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
@@ -26,10 +26,10 @@ import { createModelHost, type ModelHost } from './model-host/model-host.js';
 import { notificationSeries } from './notifications/notification-metrics.js';
 import { productionSeries } from './retraining/retraining-metrics.js';
 import { createPipelineStarter } from './workflows/pipeline-starter.js';
-import { createPredictionKeeping, type PredictionKeeping } from './predictions/compose.js';
+import { composePredictions, type PredictionServices } from './predictions/compose.js';
 import { createPredictionCache } from './inference/prediction-cache.js';
 import { createPredictor } from './inference/predictor.js';
-import { createPromoter } from './promotion/promotion-client.js';
+import { createPromotionClient } from './promotion/promotion-client.js';
 import { createStores } from '../stores/create-stores.js';
 import { createTemporalLink, type TemporalLink } from './workflows/temporal-link.js';
 import { createTemporalUrl } from './workflows/temporal-url.js';
@@ -41,8 +41,8 @@ export interface Api {
   temporal: TemporalLink;
   health: HealthReporter;
   metrics: ApiMetrics;
-  keeping: PredictionKeeping;
-  automation: Automation;
+  predictions: PredictionServices;
+  retraining: RetrainingServices;
   /** Makes the host of the model, once the address of this replica is known. */
   startServing(replicaUrl: string): ModelHost;
 }
@@ -62,26 +62,26 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   metrics.addSeries(notificationSeries(stores.notifications));
   metrics.addSeries(productionSeries(stores.registry));
   const replica = `${hostname()}-${randomUUID()}`;
-  const keeping = createPredictionKeeping({
+  const predictions = composePredictions({
     ...{ database, objects, replica, host: serving, metrics, logger },
     isLogged: config.PREDICTION_LOG,
     spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
-  const automation = createAutomation({ config, database, temporal, starter, metrics, logger });
+  const retraining = composeRetraining({ config, database, temporal, starter, metrics, logger });
   const app = createApp({
     host: serving,
     health,
     metrics,
     starter,
-    predictor: createPredictor({ host: serving, metrics, ...keeping, modelName: config.MODEL_NAME, cache }),
-    promoter: createPromoter({ temporal, starter, ...stores }),
+    predictor: createPredictor({ host: serving, metrics, ...predictions, modelName: config.MODEL_NAME, cache }),
+    promoter: createPromotionClient({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
-    batchPredictions: followBatches({ ...stores, temporal, logger }),
-    ...keeping,
-    ...automation,
+    batchPredictions: reconcileBatches({ ...stores, temporal, logger }),
+    ...predictions,
+    ...retraining,
     objects,
     logger,
     settings: settingsOf(config, await packageVersion(), uploadFolder),
@@ -91,7 +91,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, health, metrics, keeping, automation, startServing };
+  return { app, database, objects, temporal, health, metrics, predictions, retraining, startServing };
 }
 
 type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;

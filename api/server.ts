@@ -7,7 +7,7 @@ import { migrate } from '../stores/postgres/migrate.js';
 import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './http/server/listen.js';
 import type { ModelHost } from './model-host/model-host.js';
-import { startPredictionChores } from './predictions/compose.js';
+import { startPredictionMaintenance } from './predictions/compose.js';
 import { prepare } from '../platform/prepare.js';
 
 /** How long whoever started this process waits at most for the model in Production to be loaded. */
@@ -29,7 +29,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   const url = ownUrl(config, listening.port);
   logger.info({ url }, 'listening');
   if (!(await prepare('bring the schema up to date', () => migrate(api.database), logger, stopping.signal))) return;
-  endChores = startPredictionChores(api.keeping, api.objects, logger);
+  endChores = startPredictionMaintenance(api.predictions, api.objects, logger);
   host = api.startServing(config.REPLICA_URL ?? url);
   api.health.setReady();
   api.metrics.setReady(true);
@@ -43,7 +43,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
 /** Temporal may come later than we do, or let others make schedules only: the rest goes on without them. */
 async function createSchedules(api: Api, modelName: string, logger: Logger, signal: AbortSignal): Promise<void> {
   try {
-    await prepare('create the schedules', () => api.automation.schedules.ensure(modelName), logger, signal);
+    await prepare('create the schedules', () => api.retraining.schedules.ensure(modelName), logger, signal);
   } catch (error) {
     logger.error({ error }, `schedules could not be created: ${messageOf(error)}`);
   }
@@ -59,11 +59,11 @@ async function stop(
   api.health.setStopping();
   api.metrics.setReady(false);
   // Half of the time is for answers under way, so that the engine and the connections can end in order as well.
-  await Promise.all([host?.leave(), listening.stop(graceMs / 2, leaveMs)]);
+  await Promise.all([host?.drain(), listening.stop(graceMs / 2, leaveMs)]);
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');
-  await Promise.all([api.keeping.predictionLog.stop(), api.keeping.inputKeeping.stop()]);
+  await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputKeeping.stop()]);
   logger.info('predictions written');
   await api.temporal.close();
   api.objects.close();

@@ -28,7 +28,7 @@ import { createPredictionStore, type PredictionStore } from '../stores/predictio
 import { createRegistryStore, type RegistryStore } from '../stores/registry/registry.js';
 import { createRetentionStore, type RetentionStore } from '../stores/pipelines/retention.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining/retraining-decisions.js';
-import { createRetrainingFacts, type RetrainingFactStore } from '../stores/retraining/retraining-facts.js';
+import { createRetrainingInputStore, type RetrainingInputStore } from '../stores/retraining/retraining-facts.js';
 import { createRunStore, type RunStore } from '../stores/experiments/runs.js';
 import { createSearchStore, type SearchStore } from '../stores/experiments/searches.js';
 import { createTrialStore, type TrialStore } from '../stores/experiments/trials.js';
@@ -49,7 +49,7 @@ export interface WorkerDependencies {
   commits: DatasetCommits;
   datasets: DatasetStore;
   decisions: RetrainingDecisions;
-  facts: RetrainingFactStore;
+  facts: RetrainingInputStore;
   features: FeatureStore;
   ingestions: IngestionStore;
   inputs: PredictionInputStore;
@@ -88,7 +88,7 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     commits: createDatasetCommits(database),
     datasets: createDatasetStore(database),
     decisions: createRetrainingDecisions(database),
-    facts: createRetrainingFacts(database, {
+    facts: createRetrainingInputStore(database, {
       policies: createPolicyStore(database),
       feedback: createFeedbackStore(database, wilsonInterval),
     }),

@@ -5,7 +5,7 @@ import type { RetentionInput, RetentionResult } from '../contracts/retraining/sc
 import type { RetentionActivities } from '../activities/retention/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 
 const { noteRetention } = proxyActivities<RetentionActivities>(recordOptions);
 
@@ -36,7 +36,7 @@ export async function applyRetention({ dryRun, trigger }: RetentionInput): Promi
   });
 }
 
-function carryOut(story: Story, order: { step: RetentionStep; dryRun: boolean; by: Actor }): Promise<number> {
+function carryOut(story: StepTracker, order: { step: RetentionStep; dryRun: boolean; by: Actor }): Promise<number> {
   const { removeExpired } = proxyActivities<RetentionActivities>({ ...storageOptions, summary: order.step });
   return story.step(
     order.step,

@@ -12,7 +12,7 @@ import { batchSteps } from '../contracts/names.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 
 const { listBatchItems, predictBatchChunk, mergeBatchResults, discardBatchUpload } =
   proxyActivities<BatchPredictionActivities>(storageOptions);
@@ -63,7 +63,7 @@ async function beginList(jobId: string): Promise<BatchList> {
 }
 
 /** Chunk after chunk, some at once; hands over to a fresh run when this one's history has grown long. */
-async function predictAll(story: Story, input: BatchInput, { list, firstChunk, done }: Handover): Promise<void> {
+async function predictAll(story: StepTracker, input: BatchInput, { list, firstChunk, done }: Handover): Promise<void> {
   const end = Math.min(list.chunks, firstChunk + chunksPerRun);
   let next = firstChunk;
   let items = done;

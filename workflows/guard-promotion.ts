@@ -5,14 +5,14 @@ import { guardSteps } from '../contracts/names.js';
 import type { GuardInput, GuardResult } from '../contracts/promotion/promotion-pipeline.js';
 import { guardOptions, recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
-import { tellStory } from './story.js';
+import { trackSteps } from './story.js';
 
 const { watchPromotion } = proxyActivities<GuardActivities>(guardOptions);
 const { moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 
 /** Watches a promoted version during its first minutes, and puts the former one back when it does badly. */
 export async function guardPromotion(input: GuardInput): Promise<GuardResult> {
-  const story = tellStory(guardSteps);
+  const story = trackSteps(guardSteps);
   const result = await story.step(
     'guard_promotion',
     () => guard(input),

@@ -4,7 +4,7 @@ import { importSteps } from '../contracts/names.js';
 import type { CheckActivities, ImportActivities } from '../activities/import/activities.js';
 import { recordOptions, registrationOptions, storageOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 
 // TensorFlow is with the training worker; what needs none does not wait for a training to end.
 const withTensorFlow = proxyActivities<CheckActivities>(trainingOptions);
@@ -29,7 +29,7 @@ export async function importModel(input: ImportInput): Promise<ImportResult> {
   });
 }
 
-async function makeVersion(story: Story, input: ImportInput & { runId: string }): Promise<ImportResult> {
+async function makeVersion(story: StepTracker, input: ImportInput & { runId: string }): Promise<ImportResult> {
   const { checkModelUpload } = input.format === 'tfjs' ? withTensorFlow : withoutTensorFlow;
   await story.step(
     'check_bundle',
@@ -49,7 +49,7 @@ async function makeVersion(story: Story, input: ImportInput & { runId: string })
 }
 
 /** The same upload has been a version before: nothing of it is done again. */
-async function tellKnown(story: Story, known: ImportResult): Promise<ImportResult> {
+async function tellKnown(story: StepTracker, known: ImportResult): Promise<ImportResult> {
   for (const step of importSteps) {
     await story.step(
       step,

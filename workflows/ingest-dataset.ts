@@ -7,7 +7,7 @@ import { ingestionSteps } from '../contracts/names.js';
 import type { IngestionInput, IngestionResult } from '../contracts/datasets/ingestion.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 
 const { resolveSource, scanSource, ingestBatch, commitDatasetVersion, discardUpload } =
   proxyActivities<IngestionActivities>(storageOptions);
@@ -54,7 +54,7 @@ export async function ingestDataset(input: IngestionInput, handover?: Handover):
 }
 
 /** Batch after batch until no file is left; hands over to a fresh run when this one's history has grown long. */
-async function ingestImages(story: Story, input: IngestionInput, handover: Handover): Promise<BatchResult> {
+async function ingestImages(story: StepTracker, input: IngestionInput, handover: Handover): Promise<BatchResult> {
   const ingestionId = workflowInfo().firstExecutionRunId;
   for (let batch = 1; ; batch += 1) {
     const result = await ingestBatch({ ingestionId, limit: filesPerBatch });

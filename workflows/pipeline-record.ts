@@ -12,7 +12,7 @@ import type { PipelineEnd, StepEntry } from '../contracts/workflows/runs.js';
 import type { RecordActivities } from '../activities/runtime/records.js';
 import { recordOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { tellStory, type Story } from './story.js';
+import { trackSteps, type StepTracker } from './story.js';
 
 /** Shows and finds runs by the step they are at, in the Temporal Web UI. */
 const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);
@@ -34,10 +34,10 @@ export interface Opening {
  * result or its failure, also when it is cancelled. The end of a step is written together with the next start, to
  * save a round trip. The record's id is the first run's, so that it survives continue-as-new.
  */
-export async function recordPipeline<T>(opening: Opening, plot: (story: Story) => Promise<T>): Promise<T> {
+export async function recordPipeline<T>(opening: Opening, plot: (story: StepTracker) => Promise<T>): Promise<T> {
   const runId = workflowInfo().firstExecutionRunId;
   const unwritten: StepEntry[] = [];
-  const story = tellStory(opening.steps, async (entry) => {
+  const story = trackSteps(opening.steps, async (entry) => {
     unwritten.push(entry);
     if (entry.status !== 'running') return;
     upsertSearchAttributes([{ key: stageKey, value: entry.name }]);
@@ -69,9 +69,12 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: Story) =
 /**
  * Tells the story of a workflow that is a step of another run, or a run of its own: then it has a record of its own.
  */
-export async function tellAlone<T>(opening: Omit<Opening, 'dataset'>, plot: (story: Story) => Promise<T>): Promise<T> {
+export async function reportOnly<T>(
+  opening: Omit<Opening, 'dataset'>,
+  plot: (story: StepTracker) => Promise<T>,
+): Promise<T> {
   if (workflowInfo().parent === undefined) return recordPipeline({ ...opening, dataset: null }, plot);
-  const story = tellStory(opening.steps);
+  const story = trackSteps(opening.steps);
   const result = await plot(story);
   story.end('completed');
   return result;

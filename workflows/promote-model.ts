@@ -6,7 +6,7 @@ import { recordOptions, storageOptions } from './activity-options.js';
 import { createApproval, type Approval } from './approval.js';
 import { failureOf } from './failure.js';
 import { guardPromotion } from './guard-promotion.js';
-import { tellAlone } from './pipeline-record.js';
+import { reportOnly } from './pipeline-record.js';
 
 const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
@@ -18,7 +18,7 @@ const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
 export async function promoteModel(input: PromotionInput): Promise<PromotionResult> {
   // Its updates must be known before anything is waited for.
   const approval = createApproval(input);
-  return tellAlone({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (story) =>
+  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (story) =>
     story.step(
       'deploy_new_model',
       () => promote(input, approval),

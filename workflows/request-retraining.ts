@@ -13,7 +13,7 @@ import type { Decided, RequestActivities } from '../activities/retraining/reques
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { tellStory } from './story.js';
+import { trackSteps } from './story.js';
 
 const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
   proxyActivities<RequestActivities>(recordOptions);
@@ -34,7 +34,7 @@ export async function requestRetraining(request: RetrainingRequest): Promise<Req
   const { workflowId, firstExecutionRunId, typedSearchAttributes } = workflowInfo();
   const requestId = request.requestId ?? firstExecutionRunId;
   const scheduledFor = typedSearchAttributes.get(scheduledTimeKey)?.toISOString() ?? null;
-  const story = tellStory(requestSteps);
+  const story = trackSteps(requestSteps);
   const notes = await story.step('look_for_new_files', () => lookForNewFiles(request), tellNotes);
   const { decision, reason } = await story.step(
     'decide',

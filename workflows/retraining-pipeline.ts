@@ -12,7 +12,7 @@ import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
 import { recordPipeline } from './pipeline-record.js';
 import { promoteModel } from './promote-model.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 import { trainModel } from './train-model.js';
 import { validateModel } from './validate-model.js';
 
@@ -75,7 +75,7 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
   );
 }
 
-function checkPerformance(story: Story, { modelName }: RetrainingInput): Promise<unknown> {
+function checkPerformance(story: StepTracker, { modelName }: RetrainingInput): Promise<unknown> {
   const { checkModelPerformance } = activitiesOf('check_model_performance');
   return story.step(
     'check_model_performance',
@@ -84,7 +84,7 @@ function checkPerformance(story: Story, { modelName }: RetrainingInput): Promise
   );
 }
 
-function checkNewData(story: Story, { modelName, dataset }: RetrainingInput): Promise<unknown> {
+function checkNewData(story: StepTracker, { modelName, dataset }: RetrainingInput): Promise<unknown> {
   return story.step(
     'check_new_data',
     () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }),

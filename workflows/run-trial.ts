@@ -4,12 +4,12 @@ import type { TrialInput, TrialScore } from '../contracts/experiments/tuning.js'
 import type { TrialActivities } from '../activities/tuning/activities.js';
 import { trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { tellStory } from './story.js';
+import { trackSteps } from './story.js';
 
 /** Trains a trial of a search on to a rung, and scores it there. */
 export async function runTrial(input: TrialInput): Promise<TrialScore> {
   const { runTrialRung } = proxyActivities<TrialActivities>({ ...trainingOptions, summary: nameOf(input) });
-  const story = tellStory(trialSteps);
+  const story = trackSteps(trialSteps);
   try {
     const score = await story.step(
       'run_trial',

@@ -6,7 +6,7 @@ import { endingOf } from './failure.js';
 export const progressOf = defineQuery<Progress>(progressQuery);
 
 /** The steps of a workflow as they happen, answered by its `progress` query. */
-export interface Story {
+export interface StepTracker {
   /** Runs a step; `tell` gives the sentence that is shown when it has ended well. */
   step<T>(name: StepName, work: () => Promise<T>, tell?: (result: T) => string): Promise<T>;
   /** Tells how far a running step is, to those who ask by query. */
@@ -17,7 +17,7 @@ export interface Story {
 /** Hears of every change of a step, before the work of a step begins and after it has ended. */
 export type Listener = (entry: StepEntry) => Promise<void>;
 
-export function tellStory(steps: readonly StepName[], listen: Listener = () => Promise.resolve()): Story {
+export function trackSteps(steps: readonly StepName[], listen: Listener = () => Promise.resolve()): StepTracker {
   const state: Progress = {
     workflow: workflowInfo().workflowType,
     status: 'running',

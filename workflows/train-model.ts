@@ -4,7 +4,7 @@ import type { TrainingInput, TrainingResult } from '../contracts/training/traini
 import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { tellStory } from './story.js';
+import { trackSteps } from './story.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
 // On the pipeline's queue: a long training of another model must not hold these up.
@@ -12,7 +12,7 @@ const records = proxyActivities<RegistrationActivities>(registrationOptions);
 
 /** Features, fit, package, register: from a dataset version to a model version in Staging. */
 export async function trainModel(input: TrainingInput): Promise<TrainingResult> {
-  const story = tellStory(trainingSteps);
+  const story = trackSteps(trainingSteps);
   try {
     const { newFeatures } = await story.step(
       'extract_features',

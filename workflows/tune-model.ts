@@ -16,7 +16,7 @@ import type { SearchActivities } from '../activities/tuning/activities.js';
 import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import { searchTrials, type Found } from './search-trials.js';
-import type { Story } from './story.js';
+import type { StepTracker } from './story.js';
 import { trainModel } from './train-model.js';
 
 /** Trials of a search that says neither how many nor how long; one by time has as many as it gets to. */
@@ -93,7 +93,7 @@ function search(
   { modelName, dataset, space, budget }: TuningInput,
   datasetVersion: number,
   searchId: string,
-  story: Story,
+  story: StepTracker,
 ): Promise<Found> {
   return searchTrials({
     searchId,

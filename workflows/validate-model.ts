@@ -4,13 +4,13 @@ import type { ValidationInput } from '../contracts/promotion/promotion-pipeline.
 import type { Decision } from '../contracts/registry/registry.js';
 import type { ValidationActivities } from '../activities/validation/activities.js';
 import { storageOptions } from './activity-options.js';
-import { tellAlone } from './pipeline-record.js';
+import { reportOnly } from './pipeline-record.js';
 
 const { validateCandidate } = proxyActivities<ValidationActivities>(storageOptions);
 
 /** Lets the promotion gate decide on a version, after the serving engine has run it beside Production. */
 export async function validateModel(input: ValidationInput): Promise<Decision> {
-  return tellAlone({ trigger: 'manual', modelName: input.modelName, steps: validationSteps }, (story) =>
+  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: validationSteps }, (story) =>
     story.step(
       'validate_new_model',
       () => validateCandidate(input),

@@ -1,10 +1,10 @@
-import { sides } from '../../contracts/datasets/datasets.js';
+import { splits } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import { dvcDirectory } from '../../domain/datasets/dvc-directory.js';
 import { planVersion } from '../../domain/datasets/plan-version.js';
 import type { Ingestion, IngestionCounts } from '../../stores/datasets/ingestions.js';
-import { rawImageKey, sideManifestKey } from '../../stores/objects/object-keys.js';
+import { rawImageKey, splitManifestKey } from '../../stores/objects/object-keys.js';
 import type { IngestionDependencies } from './dependencies.js';
 
 /**
@@ -55,7 +55,7 @@ async function publish({ commits, objects }: IngestionDependencies, dataset: str
   const images = await commits.listImages(dataset, version);
   const { json, md5 } = dvcDirectory(images);
   await objects.put(rawImageKey(`${md5}.dir`), Buffer.from(json), 'application/json');
-  for (const side of sides) {
+  for (const side of splits) {
     const entries = images
       .filter((image) => image.side === side)
       .map(({ sha256, md5: contentMd5, label, sizeBytes, format, width, height }) => ({
@@ -68,7 +68,7 @@ async function publish({ commits, objects }: IngestionDependencies, dataset: str
         height,
       }));
     const manifest = Buffer.from(JSON.stringify({ dataset, version, side, images: entries }));
-    await objects.put(sideManifestKey(side, dataset, version), manifest, 'application/json');
+    await objects.put(splitManifestKey(side, dataset, version), manifest, 'application/json');
   }
   await commits.markPublished(dataset, version);
 }

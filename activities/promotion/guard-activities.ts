@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
-import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-figures.js';
 import type { GuardInput } from '../../contracts/promotion/promotion-pipeline.js';
 import { judgeGuard } from '../../domain/promotion/promotion-guard.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
@@ -64,6 +64,6 @@ async function watch(
   }
 }
 
-function figuresOf(live: readonly Replica[], which: 'current' | 'former'): LiveFigures[] {
+function figuresOf(live: readonly Replica[], which: 'current' | 'former'): LiveStats[] {
   return live.flatMap(({ figures }) => figures?.[which] ?? []);
 }

@@ -5,12 +5,12 @@ import { checkTrainable } from '../../domain/datasets/check-trainable.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { OutboxStore } from '../../stores/notifications/outbox.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
-import type { RetrainingFactStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
 
 export interface RetrainingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
-  facts: Pick<RetrainingFactStore, 'read'>;
+  facts: Pick<RetrainingInputStore, 'read'>;
   outbox: OutboxStore;
 }
 

@@ -10,12 +10,12 @@ import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import type { RetrainingFactStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
 
 export interface RequestDependencies {
   datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;
   decisions: RetrainingDecisions;
-  facts: RetrainingFactStore;
+  facts: RetrainingInputStore;
   pipelines: Pick<PipelineStore, 'close'>;
   starter: Pick<RunStarter, 'startRetraining'>;
   temporalClient: { use<T>(work: (client: Client) => Promise<T>): Promise<T> };

@@ -6,7 +6,7 @@ import { extractFeatures, type FeaturesInput, type FeaturesResult } from './feat
 import { fitModel, type FitResult } from './fit.js';
 import { packageModel } from './package.js';
 import { registerModel } from './register.js';
-import { createTrainerKeeper } from './trainer-keeper.js';
+import { createTrainerPool } from './trainer-keeper.js';
 
 export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
@@ -21,7 +21,7 @@ export interface RegistrationActivities {
 
 /** What the training worker does; TF.js itself runs in a child process, which packaging takes over from fitting. */
 export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
-  const fitting = { ...deps, trainers: createTrainerKeeper(deps.logger) };
+  const fitting = { ...deps, trainers: createTrainerPool(deps.logger) };
   return {
     extractFeatures: (input) => extractFeatures(deps, input),
     fitModel: (input) => fitModel(fitting, input),

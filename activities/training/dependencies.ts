@@ -4,7 +4,7 @@ import type { FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
-import type { TrainerKeeper } from './trainer-keeper.js';
+import type { TrainerPool } from './trainer-keeper.js';
 
 /** What the activities of the training worker need of the world. */
 export interface TrainingDependencies {
@@ -21,7 +21,7 @@ export interface TrainingDependencies {
 
 /** What fitting and packaging need besides, which share a trainer process. */
 export interface FittingDependencies extends TrainingDependencies {
-  trainers: TrainerKeeper;
+  trainers: TrainerPool;
 }
 
 /** What the end of a training needs: no scratch folder, no trainer. */

@@ -5,7 +5,7 @@ import { startTrainer, type Trainer } from '../runtime/model-process.js';
 const defaultIdleMs = 10_000;
 
 /** Lends trainer processes, one job each; one that is kept spares the next job a second or two of loading TensorFlow. */
-export interface TrainerKeeper {
+export interface TrainerPool {
   /**
    * Gives `work` a trainer: the one that was kept, or one that loads while `work` brings its files together. When `work`
    * succeeds and says so, the trainer is kept for the next job, else it is gone when this resolves.
@@ -15,7 +15,7 @@ export interface TrainerKeeper {
   close(): Promise<void>;
 }
 
-export function createTrainerKeeper(logger: Logger, idleMs = defaultIdleMs): TrainerKeeper {
+export function createTrainerPool(logger: Logger, idleMs = defaultIdleMs): TrainerPool {
   let kept: Trainer | null = null;
   let idle: NodeJS.Timeout | undefined;
   const release = (): Trainer | null => {

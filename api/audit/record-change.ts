@@ -11,7 +11,7 @@ export interface ChangeRecorder {
  * Notes a change that was made outside Postgres, and so cannot share a transaction with its entry. It is made whether
  * or not this works: when it does not, the entry is in the log.
  */
-export async function noteChange({ audit, logger }: ChangeRecorder, entry: AuditEntry): Promise<void> {
+export async function recordChange({ audit, logger }: ChangeRecorder, entry: AuditEntry): Promise<void> {
   try {
     await audit.add(entry);
   } catch (error) {

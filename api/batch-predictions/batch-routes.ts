@@ -17,9 +17,9 @@ import type { BatchPrediction } from '../../stores/batch-predictions/batch-predi
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
-import { keepBatchUpload, type ReceivedFile } from '../datasets/store-upload.js';
+import { storeBatchUpload, type ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
-import { noteChange } from '../audit/record-change.js';
+import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, formBody, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
 import { batchPath, batchPredictionView } from './batch-view.js';
@@ -121,9 +121,9 @@ function uploadRoute(dependencies: Dependencies): Route {
       const folder = join(dependencies.settings.uploadFolder, randomUUID());
       try {
         const files = await receiveFiles(dependencies, request, response, folder);
-        const uploadId = await keepBatchUpload(dependencies, files);
+        const uploadId = await storeBatchUpload(dependencies, files);
         const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-        await noteChange(dependencies, {
+        await recordChange(dependencies, {
           by: actorOf(request),
           action: 'batch_prediction.upload',
           subject: `batch-predictions/uploads/${uploadId}`,
@@ -206,7 +206,7 @@ function cancelRoute(dependencies: Dependencies): Route {
         throw new PerennialError('conflict', `Batch prediction ${id} is ${status}, so there is nothing to cancel.`);
       }
       await starter.cancel({ workflowId, runId });
-      await noteChange(dependencies, {
+      await recordChange(dependencies, {
         by: actorOf(request),
         action: 'batch_prediction.cancel',
         subject: `batch-predictions/${id}`,

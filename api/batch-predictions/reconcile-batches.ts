@@ -9,7 +9,7 @@ import type {
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { TemporalLink } from '../workflows/temporal-link.js';
 
-export interface FollowedBatchesOptions {
+export interface ReconcileBatchesOptions {
   batchPredictions: BatchPredictionStore;
   pipelines: Pick<PipelineStore, 'close'>;
   temporal: Pick<TemporalLink, 'use'>;
@@ -27,7 +27,7 @@ const openStatuses: readonly WorkflowExecutionStatusName[] = ['RUNNING', 'PAUSED
  * The record of batch predictions, in which a job ends also when its workflow was ended from outside and could not write
  * that down: whoever reads such a job has it closed. While Temporal does not answer, the record stays as it is.
  */
-export function followBatches(options: FollowedBatchesOptions): BatchPredictionStore {
+export function reconcileBatches(options: ReconcileBatchesOptions): BatchPredictionStore {
   const { batchPredictions: store } = options;
   return {
     ...store,
@@ -49,7 +49,7 @@ export function followBatches(options: FollowedBatchesOptions): BatchPredictionS
 
 /** Whether the job was closed here. */
 async function endIfOver(
-  { batchPredictions, pipelines, temporal, logger }: FollowedBatchesOptions,
+  { batchPredictions, pipelines, temporal, logger }: ReconcileBatchesOptions,
   job: BatchPrediction,
 ): Promise<boolean> {
   const { id, workflowId, runId } = job;
@@ -83,7 +83,7 @@ async function endOf(
   if (status !== null && openStatuses.includes(status)) return null;
   const isFailure = status === 'FAILED' || status === 'TIMED_OUT';
   const what = {
-    why: status === null ? 'Temporal does not know its workflow any more' : `its workflow was ${toldAs(status)}`,
+    why: status === null ? 'Temporal does not know its workflow any more' : `its workflow was ${reasonFor(status)}`,
     reach: `${done} of ${items ?? 'its'} images`,
   };
   const message = `The job ended from outside after ${what.reach}: ${what.why}, so its results were not completed. Start another, with a new Idempotency-Key.`;
@@ -92,7 +92,7 @@ async function endOf(
     : { status: 'cancelled', error: { code: 'cancelled', message } };
 }
 
-function toldAs(status: WorkflowExecutionStatusName): string {
+function reasonFor(status: WorkflowExecutionStatusName): string {
   return status === 'TERMINATED' ? 'terminated' : `closed as ${status.toLowerCase().replaceAll('_', ' ')}`;
 }
 

@@ -21,7 +21,7 @@ export interface UploadDestination {
 }
 
 /** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
-export function keepUpload(
+export function storeUpload(
   stores: UploadDestination,
   dataset: string,
   label: string,
@@ -31,7 +31,7 @@ export function keepUpload(
 }
 
 /** As `keepUpload`, for images that are only to be predicted. */
-export function keepBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
+export function storeBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
   return keepFiles(stores, { dataset: null, label: null }, files);
 }
 

@@ -7,9 +7,9 @@ import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
-import { discardUpload, keepUpload, type ReceivedFile } from './store-upload.js';
+import { discardUpload, storeUpload, type ReceivedFile } from './store-upload.js';
 import { receiveForm, receivedFilesSchema, storeIn } from '../http/body/multipart.js';
-import { noteChange } from '../audit/record-change.js';
+import { recordChange } from '../audit/record-change.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../http/route.js';
@@ -70,11 +70,11 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
           const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
           // Found out before anything is stored: a start that may have happened keeps its images.
           await starter.reach();
-          const uploadId = await keepUpload(dependencies, dataset, label, files);
+          const uploadId = await storeUpload(dependencies, dataset, label, files);
           const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);
           const reply = accepted(run, temporalUrl);
           const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-          await noteChange(dependencies, {
+          await recordChange(dependencies, {
             by: actorOf(request),
             action: 'dataset.upload',
             subject: `datasets/${dataset}`,

@@ -9,7 +9,7 @@ import {
 import { pageOf } from '../../contracts/http/page.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
 import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
-import { erase, type ErasingStores } from '../../stores/erasure/run-erasure.js';
+import { erase, type ErasureStores } from '../../stores/erasure/run-erasure.js';
 import type { Erasure } from '../../stores/erasure/erasures.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
@@ -18,8 +18,8 @@ import type { DatasetDeletion } from '../../stores/datasets/dataset-deletion.js'
 import type { ErasureStore } from '../../stores/erasure/erasures.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
 
-interface Dependencies extends ErasingStores {
-  erasures: Pick<ErasureStore, 'list'> & ErasingStores['erasures'];
+interface Dependencies extends ErasureStores {
+  erasures: Pick<ErasureStore, 'list'> & ErasureStores['erasures'];
   deletion: DatasetDeletion;
   predictionLog: Pick<PredictionLog, 'flush'>;
 }

@@ -15,7 +15,7 @@ import type { SearchRecord } from '../../stores/experiments/searches.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../http/route.js';
 import { searchSummaryView, searchView } from './search-view.js';
-import { noteStart } from '../workflows/accepted.js';
+import { recordStart } from '../workflows/accepted.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -85,7 +85,7 @@ function startRoute(dependencies: Dependencies): Route {
         budget: budgetOf(body.budget),
       } as const;
       const run = await starter.startTuning({ ...input, requestId: randomUUID() });
-      await noteStart(dependencies, request, run, input);
+      await recordStart(dependencies, request, run, input);
       return accepted(run, temporalUrl);
     },
   });

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { errorTable, type ErrorCode } from '../../contracts/errors.js';
 import { problemSchema } from '../../contracts/http/problem.js';
 import { v2ProblemSchema } from '../../contracts/inference/http-v2.js';
-import { dialectOf } from './problem-format.js';
+import { problemFormatOf } from './problem-format.js';
 import { groupBy } from './group-by.js';
 import { tags, type Route } from './route.js';
 
@@ -85,7 +85,7 @@ function problemResponse(codes: readonly ErrorCode[], path: string): ResponseCon
 }
 
 function problemContent(path: string): Pick<ResponseConfig, 'content'> {
-  const { contentType } = dialectOf(path);
+  const { contentType } = problemFormatOf(path);
   const schema = contentType === 'application/json' ? v2ProblemSchema : problemSchema;
   return { content: { [contentType]: { schema } } };
 }

@@ -2,7 +2,7 @@ import type { PredictionRoute } from '../../contracts/predictions/predictions.js
 import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../../model/serving/engine.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import { shedReasonOf } from '../../model/serving/admission.js';
-import type { InputKeeping, OfferedInput } from '../predictions/inputs/input-capture.js';
+import type { InputCapture, OfferedInput } from '../predictions/inputs/input-capture.js';
 import type { RequestMetrics } from '../http/request-metrics.js';
 import type { CacheMetrics } from './metrics/cache-metrics.js';
 import type { ExplanationMetrics } from './metrics/explanation-metrics.js';
@@ -59,7 +59,7 @@ export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
   metrics: PredictorMetrics;
   predictionLog: Pick<PredictionLog, 'keep'>;
-  inputKeeping: Pick<InputKeeping, 'offer'>;
+  inputKeeping: Pick<InputCapture, 'offer'>;
   modelName: string;
   /** Answers to pictures that came before; none are kept without it. */
   cache?: PredictionCache | null;

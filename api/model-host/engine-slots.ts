@@ -8,7 +8,7 @@ export interface LoadedEngine {
 }
 
 /** The engine that serves and the one before it, which is kept so that a rollback is a matter of milliseconds. */
-export class EngineShelf {
+export class EngineSlots {
   private current: LoadedEngine | null = null;
   private former: LoadedEngine | null = null;
   private readonly closing = new Set<Promise<void>>();

@@ -1,5 +1,5 @@
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-figures.js';
 import type { Engine } from '../../model/serving/engine.js';
 
 /** Latest predictions whose times the percentile is taken of. */
@@ -8,11 +8,11 @@ const timesKept = 500;
 /** An engine that counts what it answers. */
 export interface CountingEngine {
   engine: Engine;
-  figures(): LiveFigures;
+  figures(): LiveStats;
 }
 
 /** Stands before an engine and keeps the figures by which the guard of a promotion judges it. */
-export function countPredictions(engine: Engine, of: Pick<LiveFigures, 'generation' | 'version'>): CountingEngine {
+export function countPredictions(engine: Engine, of: Pick<LiveStats, 'generation' | 'version'>): CountingEngine {
   const seen = new Figures(of);
   const count = async <T>(work: Promise<T>, note: (result: T) => void): Promise<T> => {
     try {
@@ -59,7 +59,7 @@ class Figures {
   private readonly classes = new Map<string, number>();
   private readonly timesMs: number[] = [];
 
-  constructor(private readonly of: Pick<LiveFigures, 'generation' | 'version'>) {}
+  constructor(private readonly of: Pick<LiveStats, 'generation' | 'version'>) {}
 
   predicted(label: string, confidence: number, timeMs: number | null): void {
     this.predictions += 1;
@@ -72,7 +72,7 @@ class Figures {
     this.errors += 1;
   }
 
-  read(): LiveFigures {
+  read(): LiveStats {
     const { generation, version } = this.of;
     const { predictions, errors, confidenceSum } = this;
     const p95Ms = percentile(this.timesMs, 0.95);

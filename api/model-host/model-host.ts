@@ -1,13 +1,13 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
-import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-figures.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore, ServingState } from '../../stores/registry/registry.js';
-import { EngineShelf, type LoadedEngine } from './engine-slots.js';
+import { EngineSlots, type LoadedEngine } from './engine-slots.js';
 import { countPredictions } from './live-stats.js';
 import type { LoadEngine } from './load-engine.js';
-import { FollowedPolicy } from './serving-policy.js';
+import { ServingPolicyPoller } from './serving-policy.js';
 import type { ServedModel } from './served-model.js';
 
 export type { ServedModel } from './served-model.js';
@@ -37,7 +37,7 @@ export interface ModelHost {
   /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
   settled(): Promise<void>;
   /** Ends the poll and takes this replica out of the record, so that no promotion waits for it; it still predicts. */
-  leave(): Promise<void>;
+  drain(): Promise<void>;
   /** Leaves, then drains and closes the engine. */
   stop(): Promise<void>;
 }
@@ -64,10 +64,10 @@ interface Failure {
 
 class Host implements ModelHost {
   private served: ServedModel | null = null;
-  private readonly shelf: EngineShelf;
-  private readonly policy: FollowedPolicy;
-  private figures: () => LiveFigures | null = () => null;
-  private formerFigures: LiveFigures | null = null;
+  private readonly slots: EngineSlots;
+  private readonly policy: ServingPolicyPoller;
+  private figures: () => LiveStats | null = () => null;
+  private formerFigures: LiveStats | null = null;
   /** The generation that was brought into effect last. */
   private generation = 0;
   private failed: Failure | null = null;
@@ -84,8 +84,8 @@ class Host implements ModelHost {
   });
 
   constructor(private readonly options: ModelHostOptions) {
-    this.shelf = new EngineShelf(options.logger);
-    this.policy = new FollowedPolicy(options);
+    this.slots = new EngineSlots(options.logger);
+    this.policy = new ServingPolicyPoller(options);
   }
 
   current(): ServedModel | null {
@@ -108,16 +108,16 @@ class Host implements ModelHost {
     this.loop = this.follow();
   }
 
-  leave(): Promise<void> {
+  drain(): Promise<void> {
     this.left ??= this.endFollowing();
     return this.left;
   }
 
   async stop(): Promise<void> {
-    await this.leave();
+    await this.drain();
     await this.loading;
     this.replace(null, null, this.generation);
-    await this.shelf.close();
+    await this.slots.close();
   }
 
   private async endFollowing(): Promise<void> {
@@ -214,7 +214,7 @@ class Host implements ModelHost {
   /** The engine that serves or served last when the bundle is the same: after a rollback, or a promotion taken back. */
   private async load(version: ModelVersion): Promise<LoadedEngine> {
     const { bundleSha256 } = version;
-    return this.shelf.find(bundleSha256) ?? { engine: await this.options.loadEngine(version), bundleSha256 };
+    return this.slots.find(bundleSha256) ?? { engine: await this.options.loadEngine(version), bundleSha256 };
   }
 
   private replace(next: LoadedEngine | null, version: ModelVersion | null, generation: number): void {
@@ -228,7 +228,7 @@ class Host implements ModelHost {
     }
     this.generation = generation;
     this.options.onChange(this.served);
-    this.shelf.put(next);
+    this.slots.put(next);
   }
 
   private noteFailure(generation: number, error: unknown): void {

@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/logging.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { ServedModel } from './served-model.js';
 
-export interface FollowedPolicyOptions {
+export interface ServingPolicyOptions {
   modelName: string;
   policies: Pick<PolicyStore, 'get'>;
   logger: Pick<Logger, 'info' | 'warn'>;
@@ -15,12 +15,12 @@ export interface FollowedPolicyOptions {
  * How the policy of a model wants it to answer: the share of wrong answers it accepts, the pictures it keeps. While it
  * cannot be read, what was read last holds.
  */
-export class FollowedPolicy {
+export class ServingPolicyPoller {
   /** The same object as long as it does not change. */
   serving: ServingPolicy = servingPolicySchema.parse({});
   private readable = true;
 
-  constructor(private readonly options: FollowedPolicyOptions) {}
+  constructor(private readonly options: ServingPolicyOptions) {}
 
   /** Reads the policy again. Never throws. */
   async look(): Promise<void> {

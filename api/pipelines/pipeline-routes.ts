@@ -11,24 +11,24 @@ import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
 import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
 import { actorOf } from '../access/actor.js';
-import { noteChange } from '../audit/record-change.js';
+import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
-import { accepted, noteStart } from '../workflows/accepted.js';
+import { accepted, recordStart } from '../workflows/accepted.js';
 import { hyperparametersOf } from '../retraining/hyperparameters.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
-import type { Retrainer } from '../retraining/retraining-requests.js';
+import type { RetrainingRequests } from '../retraining/retraining-requests.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 export interface Dependencies {
   starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;
-  retrainer: Pick<Retrainer, 'order'>;
+  retrainer: Pick<RetrainingRequests, 'order'>;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
   temporalUrl: TemporalUrl;
   settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceRoot'>;
@@ -78,7 +78,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
         await checkSource(source, settings.sourceRoot);
         const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
         const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
-        await noteStart(dependencies, request, run, input);
+        await recordStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);
       },
     }),
@@ -172,7 +172,7 @@ function cancelRoute(dependencies: Dependencies): Route {
         throw new PerennialError('conflict', `The run has ended (${record.status}), so there is nothing to cancel.`);
       }
       await starter.cancel({ workflowId: record.workflowId, runId: record.id });
-      await noteChange(dependencies, {
+      await recordChange(dependencies, {
         by: actorOf(request),
         action: 'pipeline.cancel',
         subject: `pipelines/${record.id}`,

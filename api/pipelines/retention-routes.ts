@@ -1,7 +1,7 @@
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import { noteStart } from '../workflows/accepted.js';
+import { recordStart } from '../workflows/accepted.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -37,7 +37,7 @@ export function retentionRoutes(dependencies: Dependencies): Route[] {
       async handle({ body, request }) {
         const input = { dryRun: body.dry_run, trigger: 'manual' } as const;
         const run = await starter.startRetention(input);
-        await noteStart(dependencies, request, run, input);
+        await recordStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);
       },
     }),

@@ -15,7 +15,7 @@ import {
   type PredictionInputStore,
 } from '../../stores/predictions/prediction-inputs.js';
 import { createPredictionStore, type PredictionStore } from '../../stores/predictions/predictions.js';
-import { createInputKeeping, noInputKeeping, type InputKeeping } from './inputs/input-capture.js';
+import { createInputCapture, noInputCapture, type InputCapture } from './inputs/input-capture.js';
 import { createInputSpool } from './inputs/capture-spool.js';
 import type { FeedbackMetrics } from './prediction-metrics.js';
 import type { ModelHost } from '../model-host/model-host.js';
@@ -23,9 +23,9 @@ import { createPredictionJournal } from './log/prediction-journal.js';
 import { createPredictionLog, noPredictionLog, type PredictionLog } from './log/prediction-log.js';
 
 /** What is kept of predictions, for the routes. */
-export interface PredictionKeeping {
+export interface PredictionServices {
   predictionLog: PredictionLog;
-  inputKeeping: InputKeeping;
+  inputKeeping: InputCapture;
   predictions: PredictionStore;
   inputs: PredictionInputStore;
   labels: LabelStore;
@@ -35,7 +35,7 @@ export interface PredictionKeeping {
   deletion: DatasetDeletion;
 }
 
-export interface PredictionKeepingOptions {
+export interface PredictionOptions {
   database: Database;
   objects: ObjectStore;
   /** Whether predictions are kept at all. */
@@ -50,10 +50,10 @@ export interface PredictionKeepingOptions {
 }
 
 /** Chores are done at the start and then every hour. */
-const choresEveryMs = 3_600_000;
+const maintenanceEveryMs = 3_600_000;
 
 /** Wires the log of predictions to its journal, to Postgres and to the metrics. */
-export function createPredictionKeeping(options: PredictionKeepingOptions): PredictionKeeping {
+export function composePredictions(options: PredictionOptions): PredictionServices {
   const { database, host, metrics } = options;
   const predictions = createPredictionStore(database);
   const inputs = createPredictionInputStore(database);
@@ -70,7 +70,7 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
   });
   return {
     predictionLog,
-    inputKeeping: options.isLogged ? keepInputs(inputs, options) : noInputKeeping,
+    inputKeeping: options.isLogged ? keepInputs(inputs, options) : noInputCapture,
     predictions,
     inputs,
     labels: createLabelStore(database),
@@ -81,7 +81,7 @@ export function createPredictionKeeping(options: PredictionKeepingOptions): Pred
   };
 }
 
-function logInto(predictions: PredictionStore, options: PredictionKeepingOptions): PredictionLog {
+function logInto(predictions: PredictionStore, options: PredictionOptions): PredictionLog {
   const { spoolFolder, replica, metrics, logger } = options;
   return createPredictionLog({
     replica,
@@ -95,9 +95,9 @@ function logInto(predictions: PredictionStore, options: PredictionKeepingOptions
 /** Bytes of pictures that may wait on disk. */
 const spoolBytes = 1_000_000_000;
 
-function keepInputs(inputs: PredictionInputStore, options: PredictionKeepingOptions): InputKeeping {
+function keepInputs(inputs: PredictionInputStore, options: PredictionOptions): InputCapture {
   const { objects, spoolFolder, metrics, logger } = options;
-  return createInputKeeping({
+  return createInputCapture({
     objects,
     inputs,
     spool: createInputSpool(join(spoolFolder, 'inputs'), spoolBytes),
@@ -110,8 +110,8 @@ function keepInputs(inputs: PredictionInputStore, options: PredictionKeepingOpti
  * Makes partitions ahead of time, takes over what killed processes had not stored, removes pictures whose time is over
  * and finishes erasures that were cut off, now and every hour. Gives the way to stop.
  */
-export function startPredictionChores(
-  { predictions, predictionLog, inputKeeping, inputs, erasures }: PredictionKeeping,
+export function startPredictionMaintenance(
+  { predictions, predictionLog, inputKeeping, inputs, erasures }: PredictionServices,
   objects: ObjectStore,
   logger: Logger,
 ): () => void {
@@ -126,6 +126,6 @@ export function startPredictionChores(
     work().catch((error: unknown) => logger.warn({ error }, 'chores of what is kept are done in an hour'));
   };
   attempt();
-  const timer = setInterval(attempt, choresEveryMs);
+  const timer = setInterval(attempt, maintenanceEveryMs);
   return () => clearInterval(timer);
 }

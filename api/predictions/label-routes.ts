@@ -17,14 +17,14 @@ import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
 import { checkLabel } from './feedback-routes.js';
-import { noteStart } from '../workflows/accepted.js';
+import { recordStart } from '../workflows/accepted.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { LabelStore } from '../../stores/predictions/labels.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
-import type { Retrainer } from '../retraining/retraining-requests.js';
+import type { RetrainingRequests } from '../retraining/retraining-requests.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 import type { PredictionLookup } from './find-prediction.js';
 import type { FeedbackMetrics } from './prediction-metrics.js';
@@ -36,7 +36,7 @@ interface Dependencies extends PredictionLookup {
   starter: Pick<PipelineStarter, 'startIngestion'>;
   temporalUrl: TemporalUrl;
   audit: Pick<AuditStore, 'add'>;
-  retrainer: Pick<Retrainer, 'checkKnown'>;
+  retrainer: Pick<RetrainingRequests, 'checkKnown'>;
   logger: Logger;
 }
 
@@ -167,7 +167,7 @@ function ingestRoute(deps: Dependencies): Route {
         trigger: 'manual',
       } as const;
       const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
-      await noteStart(deps, request, run, input);
+      await recordStart(deps, request, run, input);
       return accepted(run, temporalUrl);
     },
   });

@@ -9,7 +9,7 @@ import {
 import { findPrediction } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
-import { feedbackView, keptInputView, storedPredictionView } from './prediction-view.js';
+import { feedbackView, capturedInputView, storedPredictionView } from './prediction-view.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PredictionInputStore } from '../../stores/predictions/prediction-inputs.js';
@@ -72,7 +72,7 @@ function detailRoute(deps: Dependencies): Route {
         body: {
           ...storedPredictionView(prediction),
           feedback: history.map(feedbackView),
-          input: input && keptInputView(input),
+          input: input && capturedInputView(input),
         },
       };
     },

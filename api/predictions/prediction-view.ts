@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type {
   FeedbackView,
-  keptInputViewSchema,
+  capturedInputViewSchema,
   ProductionAccuracyView,
   StoredPredictionView,
 } from '../../contracts/predictions/http-predictions.js';
@@ -38,7 +38,7 @@ export function storedPredictionView(prediction: StoredPrediction): StoredPredic
 }
 
 /** A picture that is kept, in the spelling of HTTP. */
-export function keptInputView(input: PredictionInput): z.input<typeof keptInputViewSchema> {
+export function capturedInputView(input: PredictionInput): z.input<typeof capturedInputViewSchema> {
   const { contentType, sizeBytes, expiresAt } = input;
   return { kept: true, content_type: contentType, size_bytes: sizeBytes, expires_at: expiresAt };
 }

@@ -9,11 +9,11 @@ import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { decisionView } from '../registry/version-view.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
-import type { Promoter } from './promotion-client.js';
+import type { PromotionClient } from './promotion-client.js';
 
 interface Dependencies {
   approvals: Pick<ApprovalStore, 'latestIn' | 'list'>;
-  promoter: Pick<Promoter, 'answer'>;
+  promoter: Pick<PromotionClient, 'answer'>;
 }
 
 /** Promotions that wait for a person, and the answers to them. */

@@ -23,14 +23,14 @@ export interface StartedPromotion {
 }
 
 /** Promotions by hand, and the answers of people to those that wait. */
-export interface Promoter {
+export interface PromotionClient {
   /** Starts a promotion, once for its key, and gives its result if there is one soon. Throws why it failed. */
   promote(input: PromotionInput): Promise<StartedPromotion>;
   /** Throws `conflict` when the promotion does not wait, or not any more. */
   answer(workflowId: string, isApproved: boolean, verdict: Verdict): Promise<void>;
 }
 
-export interface PromoterOptions {
+export interface PromotionClientOptions {
   temporal: TemporalLink;
   starter: Pick<RunStarter, 'startPromotion'>;
   pipelines: Pick<PipelineStore, 'get'>;
@@ -40,7 +40,12 @@ export interface PromoterOptions {
 /** How long a request waits for the end of the promotion that it started. */
 const patience = { totalMs: 20_000, pollMs: 50 };
 
-export function createPromoter({ temporal, starter, pipelines, approvals }: PromoterOptions): Promoter {
+export function createPromotionClient({
+  temporal,
+  starter,
+  pipelines,
+  approvals,
+}: PromotionClientOptions): PromotionClient {
   return {
     async promote(input) {
       const run = await starter.startPromotion(input);

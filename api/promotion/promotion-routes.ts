@@ -19,7 +19,7 @@ import {
 import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
-import { noteChange } from '../audit/record-change.js';
+import { recordChange } from '../audit/record-change.js';
 import type { StartedPromotion } from './promotion-client.js';
 import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
@@ -28,14 +28,14 @@ import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
-import type { Promoter } from './promotion-client.js';
+import type { PromotionClient } from './promotion-client.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 interface Dependencies {
   registry: Pick<RegistryStore, 'get' | 'liveReplicas' | 'requirePromotable' | 'resolve' | 'rollBack' | 'servingState'>;
   policies: Pick<PolicyStore, 'get'>;
-  promoter: Pick<Promoter, 'promote'>;
+  promoter: Pick<PromotionClient, 'promote'>;
   starter: Pick<PipelineStarter, 'startValidation'>;
   audit: AuditStore;
   logger: Logger;
@@ -225,7 +225,7 @@ function validateRoute(dependencies: Dependencies): Route {
     async handle({ params: { name, version: reference }, request }) {
       const { version } = await registry.resolve(name, reference);
       const run = await starter.startValidation({ modelName: name, version });
-      await noteChange(dependencies, {
+      await recordChange(dependencies, {
         by: actorOf(request),
         action: 'version.validate',
         subject: `models/${name}/versions/${version}`,

@@ -4,7 +4,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import {
   aliasViewSchema,
   modelSummaryViewSchema,
-  productionMoveViewSchema,
+  productionChangeViewSchema,
   setAliasSchema,
   versionComparisonSchema,
 } from '../../contracts/registry/http-models.js';
@@ -14,7 +14,7 @@ import { compareVersions } from '../../domain/registry/compare-versions.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import { aliasView, modelSummaryView, productionMoveView, versionComparisonView } from './model-view.js';
+import { aliasView, modelSummaryView, productionChangeView, versionComparisonView } from './model-view.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
 interface Dependencies {
@@ -94,17 +94,17 @@ function historyRoute({ registry }: Dependencies): Route {
       at: z.iso.datetime({ offset: true }).optional().describe('only what was in Production at that time'),
     }),
     success: json(
-      pageOf(productionMoveViewSchema),
+      pageOf(productionChangeViewSchema),
       'Changes of Production, newest first; with `at` the one in force then, or none',
     ),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params, query: { at, limit, page_token: pageToken } }) {
       if (at !== undefined) {
         const move = await registry.productionAt(params.name, new Date(at));
-        return { body: { items: move ? [productionMoveView(move)] : [], next_page_token: null } };
+        return { body: { items: move ? [productionChangeView(move)] : [], next_page_token: null } };
       }
       const page = await registry.productionMoves(params.name, { limit, pageToken: pageToken ?? null });
-      return { body: { items: page.items.map(productionMoveView), next_page_token: page.nextPageToken } };
+      return { body: { items: page.items.map(productionChangeView), next_page_token: page.nextPageToken } };
     },
   });
 }

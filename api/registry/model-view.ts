@@ -1,14 +1,14 @@
 import type {
   AliasView,
   ModelSummaryView,
-  ProductionMoveView,
+  ProductionChangeView,
   VersionComparisonView,
 } from '../../contracts/registry/http-models.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { ClassRow, VersionComparison } from '../../domain/registry/compare-versions.js';
 import type { ModelSummary } from '../../stores/registry/registry.js';
 import type { Alias } from '../../stores/registry/aliases.js';
-import type { ProductionMove } from '../../stores/registry/history.js';
+import type { ProductionChange } from '../../stores/registry/history.js';
 import { comparisonView } from './version-view.js';
 
 /** A model in the spelling of HTTP. */
@@ -28,7 +28,7 @@ export function aliasView({ alias, version, changedAt }: Alias): AliasView {
 }
 
 /** A change of Production in the spelling of HTTP. */
-export function productionMoveView(move: ProductionMove): ProductionMoveView {
+export function productionChangeView(move: ProductionChange): ProductionChangeView {
   return {
     at: move.at,
     until: move.until,

@@ -10,7 +10,7 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { maxImportBytes, maxImportFiles, type ImportForm, type ImportOrder } from '../../contracts/registry/import.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
-import { discardModelUpload, keepModelUpload, type ModelUpload } from './store-model-upload.js';
+import { discardModelUpload, storeModelUpload, type ModelUpload } from './store-model-upload.js';
 import type { ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
@@ -134,7 +134,7 @@ async function registerFiles(dependencies: Dependencies, request: Request, respo
 }
 
 async function startImport(dependencies: Dependencies, upload: ModelUpload): Promise<StartedRun> {
-  const input = await keepModelUpload(dependencies, upload);
+  const input = await storeModelUpload(dependencies, upload);
   const discard = (): Promise<void> => discardModelUpload(dependencies, input.uploadId, upload.files.length);
   try {
     const run = await dependencies.starter.startImport(input);

@@ -31,7 +31,7 @@ const modelLabel = 'model';
  * Puts an uploaded model where its import finds it, what was said about it last. Gives what the import is started with.
  * Leaves nothing behind when that fails.
  */
-export async function keepModelUpload(stores: Stores, upload: ModelUpload): Promise<ImportInput> {
+export async function storeModelUpload(stores: Stores, upload: ModelUpload): Promise<ImportInput> {
   const { form, format, by, folder } = upload;
   // On record before anything is stored: what nobody imports is found and removed by retention.
   const uploadId = await stores.uploads.createUpload({ dataset: form.dataset, label: modelLabel });

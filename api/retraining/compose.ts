@@ -7,16 +7,16 @@ import type { Database } from '../../stores/postgres/database.js';
 import { createFeedbackStore } from '../../stores/predictions/feedback.js';
 import { createPolicyStore } from '../../stores/promotion/policies.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import { createRetrainingFacts } from '../../stores/retraining/retraining-facts.js';
-import { createTurns } from '../../stores/postgres/advisory-lock.js';
+import { createRetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import { createAdvisoryLocks } from '../../stores/postgres/advisory-lock.js';
 import { retrainingSeries, scheduleSeries } from './retraining-metrics.js';
 import type { SeriesRegistry } from '../http/request-metrics.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
-import { createRetrainer, type Retrainer } from './retraining-requests.js';
+import { createRetrainingRequests, type RetrainingRequests } from './retraining-requests.js';
 import { createSchedules, type Schedules } from './schedules/schedules.js';
 import type { TemporalLink } from '../workflows/temporal-link.js';
 
-export interface AutomationOptions {
+export interface RetrainingOptions {
   config: Config;
   database: Database;
   temporal: TemporalLink;
@@ -26,29 +26,29 @@ export interface AutomationOptions {
 }
 
 /** What happens by itself: decisions on retrainings, and schedules. */
-export interface Automation {
+export interface RetrainingServices {
   decisions: RetrainingDecisions;
-  retrainer: Retrainer;
+  retrainer: RetrainingRequests;
   schedules: Schedules;
 }
 
-export function createAutomation({
+export function composeRetraining({
   config,
   database,
   temporal,
   starter,
   metrics,
   logger,
-}: AutomationOptions): Automation {
+}: RetrainingOptions): RetrainingServices {
   const decisions = createRetrainingDecisions(database);
-  const facts = createRetrainingFacts(database, {
+  const facts = createRetrainingInputStore(database, {
     policies: createPolicyStore(database),
     feedback: createFeedbackStore(database, wilsonInterval),
   });
   const schedules = createSchedules({
     temporal,
     audit: createAuditStore(database),
-    turns: createTurns(database),
+    turns: createAdvisoryLocks(database),
     logger,
     defaults: { timeZone: config.SCHEDULE_TIME_ZONE, retrainingHours: hourWindowOf(config.RETRAINING_HOURS) },
     namespace: config.TEMPORAL_NAMESPACE,
@@ -56,5 +56,9 @@ export function createAutomation({
   metrics.addSeries(retrainingSeries(decisions));
   metrics.addSeries(scheduleSeries(schedules));
   const { MODEL_NAME: modelName, DATASET_NAME: datasetName } = config;
-  return { decisions, retrainer: createRetrainer({ decisions, facts, starter, modelName, datasetName }), schedules };
+  return {
+    decisions,
+    retrainer: createRetrainingRequests({ decisions, facts, starter, modelName, datasetName }),
+    schedules,
+  };
 }

@@ -6,7 +6,7 @@ import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retra
 import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import type { RetrainingFactStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
 import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.js';
 
 export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId' | 'source'> {
@@ -19,7 +19,7 @@ export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'tr
 }
 
 /** Retrainings that people ask for: decided and kept as those of the schedules are. */
-export interface Retrainer {
+export interface RetrainingRequests {
   /** What continuous training would decide now. Writes nothing. Throws `not_found` for a model nobody knows. */
   check(modelName: string): Promise<{
     modelName: string;
@@ -36,16 +36,16 @@ export interface Retrainer {
   checkKnown(modelName: string): Promise<void>;
 }
 
-export interface RetrainerOptions {
+export interface RetrainingRequestsOptions {
   decisions: RetrainingDecisions;
-  facts: RetrainingFactStore;
+  facts: RetrainingInputStore;
   starter: Pick<PipelineStarter, 'reach' | 'startRetraining'>;
   /** Model and dataset of the configuration. */
   modelName: string;
   datasetName: string;
 }
 
-export function createRetrainer(options: RetrainerOptions): Retrainer {
+export function createRetrainingRequests(options: RetrainingRequestsOptions): RetrainingRequests {
   const { decisions, facts, datasetName } = options;
   const checkKnown = async (modelName: string): Promise<void> => {
     if (modelName === options.modelName || (await facts.isKnown(modelName))) return;
@@ -65,7 +65,7 @@ export function createRetrainer(options: RetrainerOptions): Retrainer {
 }
 
 async function carryOut(
-  { decisions, facts, starter, datasetName }: RetrainerOptions,
+  { decisions, facts, starter, datasetName }: RetrainingRequestsOptions,
   order: RetrainingOrder,
 ): Promise<{ run: StartedRun; decision: RetrainingDecision }> {
   await starter.reach();

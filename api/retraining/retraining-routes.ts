@@ -18,13 +18,13 @@ import { hyperparametersOf } from './hyperparameters.js';
 import { accepted } from '../workflows/accepted.js';
 import { changesOf, viewOf, type ScheduleLookup } from './schedules/schedule-routes.js';
 import type { ApiSettings } from '../http/settings.js';
-import type { Retrainer } from './retraining-requests.js';
+import type { RetrainingRequests } from './retraining-requests.js';
 import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 interface Dependencies extends ScheduleLookup {
-  retrainer: Pick<Retrainer, 'check' | 'checkKnown' | 'order'>;
+  retrainer: Pick<RetrainingRequests, 'check' | 'checkKnown' | 'order'>;
   decisions: Pick<RetrainingDecisions, 'list'> & ScheduleLookup['decisions'];
   schedules: Pick<Schedules, 'ensure' | 'update'>;
   temporalUrl: TemporalUrl;

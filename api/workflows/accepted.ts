@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import type { z } from 'zod';
 import type { acceptedSchema } from '../../contracts/workflows/accepted.js';
-import { noteChange, type ChangeRecorder } from '../audit/record-change.js';
+import { recordChange, type ChangeRecorder } from '../audit/record-change.js';
 import { actorOf } from '../access/actor.js';
 import type { Reply } from '../http/route.js';
 import type { TemporalUrl } from './temporal-url.js';
@@ -23,14 +23,14 @@ export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.inp
 }
 
 /** Who joins a run that is under way changes nothing. */
-export async function noteStart(
+export async function recordStart(
   dependencies: ChangeRecorder,
   request: Request,
   { runId, workflowId, joined }: StartedRun,
   input: object,
 ): Promise<void> {
   if (joined) return;
-  await noteChange(dependencies, {
+  await recordChange(dependencies, {
     by: actorOf(request),
     action: 'pipeline.start',
     subject: `pipelines/${runId}`,

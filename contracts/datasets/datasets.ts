@@ -18,10 +18,10 @@ export const imageFormats = ['jpeg', 'png', 'webp'] as const;
 export const imageFormatSchema = z.enum(imageFormats);
 export type ImageFormat = z.infer<typeof imageFormatSchema>;
 
-export const sides = ['train', 'validation', 'test'] as const;
-export const sideSchema = z.enum(sides);
+export const splits = ['train', 'validation', 'test'] as const;
+export const splitSchema = z.enum(splits);
 /** The side of the split an image is on, for ever. */
-export type Side = z.infer<typeof sideSchema>;
+export type Split = z.infer<typeof splitSchema>;
 
 export const quarantineReasons = [
   'unsupported_type',
@@ -64,7 +64,7 @@ export const datasetStatisticsSchema = z.object({
   images: z.number().int(),
   bytes: z.number().int(),
   classes: z.record(z.string(), z.number().int()),
-  sides: z.record(sideSchema, z.record(z.string(), z.number().int())),
+  sides: z.record(splitSchema, z.record(z.string(), z.number().int())),
   formats: z.partialRecord(imageFormatSchema, z.number().int()),
   width: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
   height: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
@@ -76,5 +76,5 @@ export const datasetStatisticsSchema = z.object({
 export type DatasetStatistics = z.infer<typeof datasetStatisticsSchema>;
 
 /** An image as a member of a dataset version. */
-export const exampleSchema = z.object({ sha256: z.string(), label: z.string(), side: sideSchema });
+export const exampleSchema = z.object({ sha256: z.string(), label: z.string(), side: splitSchema });
 export type Example = z.infer<typeof exampleSchema>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { variants } from '../registry/bundle.js';
-import { labelSchema, nameSchema, sides } from '../datasets/datasets.js';
+import { labelSchema, nameSchema, splits } from '../datasets/datasets.js';
 import { erasureKinds, predictionRoutes } from './predictions.js';
 
 /** Predictions, what was right, and where they came from, as HTTP shows them. */
@@ -57,7 +57,7 @@ export const storedPredictionViewSchema = z
   .meta({ id: 'StoredPrediction' });
 export type StoredPredictionView = z.infer<typeof storedPredictionViewSchema>;
 
-export const keptInputViewSchema = z
+export const capturedInputViewSchema = z
   .object({
     kept: z.literal(true),
     content_type: z.string(),
@@ -69,7 +69,7 @@ export const keptInputViewSchema = z
 export const predictionDetailViewSchema = storedPredictionViewSchema
   .extend({
     feedback: z.array(feedbackViewSchema).describe('newest first; the newest counts'),
-    input: keptInputViewSchema.nullable().describe('the picture that was sent, while it is kept'),
+    input: capturedInputViewSchema.nullable().describe('the picture that was sent, while it is kept'),
   })
   .meta({ id: 'PredictionDetail' });
 
@@ -196,7 +196,7 @@ export const lineageImageViewSchema = z
   .object({
     sha256: z.string(),
     label: z.string(),
-    side: z.enum(sides),
+    side: z.enum(splits),
     object_key: z.string(),
     prediction_id: z
       .uuid()

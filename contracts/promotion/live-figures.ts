@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** What a replica saw of its predictions since it serves a generation. */
-export const liveFiguresSchema = z.object({
+export const liveStatsSchema = z.object({
   generation: z.number().int(),
   version: z.number().int(),
   predictions: z.number().int(),
@@ -10,10 +10,10 @@ export const liveFiguresSchema = z.object({
   confidenceSum: z.number(),
   classes: z.record(z.string(), z.number().int()),
 });
-export type LiveFigures = z.infer<typeof liveFiguresSchema>;
+export type LiveStats = z.infer<typeof liveStatsSchema>;
 
 /** What a replica reports of the version it serves, and of the one it served before. */
-export const replicaFiguresSchema = z.object({
-  current: liveFiguresSchema.nullable(),
-  former: liveFiguresSchema.nullable(),
+export const replicaStatsSchema = z.object({
+  current: liveStatsSchema.nullable(),
+  former: liveStatsSchema.nullable(),
 });

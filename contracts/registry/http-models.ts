@@ -58,7 +58,7 @@ export const deletedVersionSchema = z
   })
   .meta({ id: 'DeletedVersion' });
 
-export const productionMoveViewSchema = z
+export const productionChangeViewSchema = z
   .object({
     at: z.iso.datetime(),
     until: z.iso.datetime().nullable().describe('when something else took its place; null while it is in Production'),
@@ -72,7 +72,7 @@ export const productionMoveViewSchema = z
     workflow_id: z.string().nullable(),
   })
   .meta({ id: 'ProductionMove' });
-export type ProductionMoveView = z.infer<typeof productionMoveViewSchema>;
+export type ProductionChangeView = z.infer<typeof productionChangeViewSchema>;
 
 const perVersion = z.array(z.number().nullable()).describe('one for each of `versions`, in their order');
 

@@ -21,7 +21,7 @@ export interface RetrainingRequest {
 }
 
 /** What a model and its data say about the need of a retraining. */
-export interface RetrainingFacts {
+export interface RetrainingInputs {
   policy: RetrainingPolicy;
   dataset: string;
   /** `hyperparameters` are those it was trained with; null when it was trained elsewhere. */
@@ -39,7 +39,7 @@ export interface RetrainingFacts {
 }
 
 /** What goes on, and what went on last, as it is read under the lock that the decision is made under. */
-export interface RetrainingStanding {
+export interface RetrainingState {
   /** The retraining under way; its id is null in the moments before it has one. */
   running: { runId: string | null } | null;
   awaitingApproval: boolean;

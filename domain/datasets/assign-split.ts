@@ -1,9 +1,9 @@
-import { sides, type Example, type Side } from '../../contracts/datasets/datasets.js';
+import { splits, type Example, type Split } from '../../contracts/datasets/datasets.js';
 
 /** Share of each class that a side is to hold. */
-const shares: Readonly<Record<Side, number>> = { train: 0.7, validation: 0.15, test: 0.15 };
+const shares: Readonly<Record<Split, number>> = { train: 0.7, validation: 0.15, test: 0.15 };
 
-type Counts = Record<Side, number>;
+type Counts = Record<Split, number>;
 
 /**
  * Decides the side of images that have none yet. In the order of their hashes, which nobody chooses, each goes to
@@ -30,9 +30,9 @@ export function assignSplit(
   });
 }
 
-function neediest(counts: Counts): Side {
-  const total = sides.reduce((sum, side) => sum + counts[side], 0);
-  const need = (side: Side): number =>
+function neediest(counts: Counts): Split {
+  const total = splits.reduce((sum, side) => sum + counts[side], 0);
+  const need = (side: Split): number =>
     counts[side] === 0 ? Number.POSITIVE_INFINITY : shares[side] * (total + 1) - counts[side];
-  return sides.reduce((best, side) => (need(side) > need(best) ? side : best));
+  return splits.reduce((best, side) => (need(side) > need(best) ? side : best));
 }

@@ -1,4 +1,4 @@
-import { sides, type DatasetStatistics } from '../../contracts/datasets/datasets.js';
+import { splits, type DatasetStatistics } from '../../contracts/datasets/datasets.js';
 
 /** Images of a class below which its split, and any figure about it, means nothing. */
 export const minimumImagesOfClass = 10;
@@ -16,7 +16,7 @@ export function checkTrainable(statistics: DatasetStatistics): string | null {
     const named = small.map(([label, images]) => `${label} has ${images}`).join(', ');
     return `Every class needs at least ${minimumImagesOfClass} images, but ${named}. Add images and start the training again.`;
   }
-  for (const side of sides) {
+  for (const side of splits) {
     const missing = classes.find(([label]) => (statistics.sides[side][label] ?? 0) === 0);
     if (missing) {
       return `Class ${missing[0]} has no image on the ${side} side, because images were removed. Add images of this class.`;

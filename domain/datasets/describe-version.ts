@@ -1,4 +1,4 @@
-import type { DatasetStatistics, Example, ImageFacts, Side } from '../../contracts/datasets/datasets.js';
+import type { DatasetStatistics, Example, ImageFacts, Split } from '../../contracts/datasets/datasets.js';
 
 interface Described {
   images: readonly (ImageFacts & { label: string })[];
@@ -32,7 +32,7 @@ export function describeVersion({ images, examples, members, conflicts, quaranti
   };
 }
 
-function classesOn(side: Side, examples: readonly Example[], classes: Record<string, number>): Record<string, number> {
+function classesOn(side: Split, examples: readonly Example[], classes: Record<string, number>): Record<string, number> {
   const none = Object.fromEntries(Object.keys(classes).map((label) => [label, 0]));
   return { ...none, ...countBy(examples.filter((example) => example.side === side).map(({ label }) => label)) };
 }

@@ -3,7 +3,7 @@ import type {
   Example,
   ImageFacts,
   QuarantineReason,
-  Side,
+  Split,
 } from '../../contracts/datasets/datasets.js';
 import { assignSplit } from './assign-split.js';
 import { datasetDigest } from './dataset-digest.js';
@@ -27,7 +27,7 @@ export interface Conflict {
 export interface DatasetState {
   members: readonly Member[];
   /** Sides decided for images of this dataset at any time. */
-  sides: ReadonlyMap<string, Side>;
+  sides: ReadonlyMap<string, Split>;
   quarantined: Readonly<Partial<Record<QuarantineReason, number>>>;
 }
 

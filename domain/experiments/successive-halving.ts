@@ -8,7 +8,7 @@ export interface Rung {
 }
 
 /** How a trial stands at a rung; the loss is null when it failed. */
-export interface Standing {
+export interface TrialScore {
   trial: number;
   loss: number | null;
 }
@@ -110,7 +110,7 @@ export function races(trials: readonly Trial[], budget: SearchBudget): Trial[][]
 }
 
 /** The numbers of the one in `eta` with the lowest loss, best first; of equal ones the earlier goes on, and never one that failed. */
-export function survivors(standings: readonly Standing[], eta: number): number[] {
+export function survivors(standings: readonly TrialScore[], eta: number): number[] {
   return standings
     .flatMap(({ trial, loss }) => (loss === null || !Number.isFinite(loss) ? [] : [{ trial, loss }]))
     .sort((a, b) => a.loss - b.loss || a.trial - b.trial)

@@ -1,7 +1,7 @@
-import { sentence, type Read, type Words } from './notification-words.js';
+import { sentence, type Read, type Vocabulary } from './notification-words.js';
 
 /** That a batch prediction has ended. */
-export function batchCompleted(read: Read): Words {
+export function batchCompleted(read: Read): Vocabulary {
   const failed = read('failed') ?? '0';
   return {
     subject: `${read('model_name') ?? 'a model'}: a batch prediction has ended`,
@@ -15,7 +15,7 @@ export function batchCompleted(read: Read): Words {
 }
 
 /** Why a batch prediction failed, and what is kept of it. */
-export function batchFailed(read: Read): Words {
+export function batchFailed(read: Read): Vocabulary {
   return {
     subject: `${read('model_name') ?? 'a model'}: a batch prediction failed`,
     sentences: [

@@ -1,5 +1,5 @@
 import { batchCompleted, batchFailed } from './batch-notification-text.js';
-import { sentence, type Read, type Words, type Writer } from './notification-words.js';
+import { sentence, type Read, type Vocabulary, type Writer } from './notification-words.js';
 import { snakeKeys } from '../snake-keys.js';
 
 /** A message as people read it. */
@@ -62,7 +62,7 @@ export function notificationText(kind: string, payload: unknown, publicUrl: stri
   };
 }
 
-function promotion(read: Read): Words {
+function promotion(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   const former = read('former_version');
   return {
@@ -78,7 +78,7 @@ function promotion(read: Read): Words {
   };
 }
 
-function rollback(read: Read): Words {
+function rollback(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const former = read('former_version');
@@ -95,7 +95,7 @@ function rollback(read: Read): Words {
   };
 }
 
-function degraded(read: Read): Words {
+function degraded(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const isRetrained = read('decision') === 'retrain';
@@ -123,7 +123,7 @@ function retraining(what: string, next: string | null): Writer {
   };
 }
 
-function retrainingSkipped(read: Read): Words {
+function retrainingSkipped(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   return {
     subject: `${model}: retraining skipped`,
@@ -132,7 +132,7 @@ function retrainingSkipped(read: Read): Words {
   };
 }
 
-function retrainingUnstarted(read: Read): Words {
+function retrainingUnstarted(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   return {
     subject: `${model}: retraining could not be started`,
@@ -145,7 +145,7 @@ function retrainingUnstarted(read: Read): Words {
   };
 }
 
-function pipelineFailed(read: Read): Words {
+function pipelineFailed(read: Read): Vocabulary {
   const about = read('model_name') ?? read('dataset') ?? read('workflow') ?? 'a pipeline';
   const step = read('step');
   const production = read('production_version');
@@ -165,7 +165,7 @@ function pipelineFailed(read: Read): Words {
   };
 }
 
-function approvalRequested(read: Read): Words {
+function approvalRequested(read: Read): Vocabulary {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const expiry = read('on_expiry');
@@ -181,7 +181,7 @@ function approvalRequested(read: Read): Words {
   };
 }
 
-function approvalEnded(read: Read, event: string): Words {
+function approvalEnded(read: Read, event: string): Vocabulary {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const who = read('decided_by') ?? read('actor');
@@ -200,7 +200,7 @@ function approvalEnded(read: Read, event: string): Words {
   };
 }
 
-function schedule(read: Read, event: string): Words {
+function schedule(read: Read, event: string): Vocabulary {
   const id = read('schedule_id') ?? 'a schedule';
   return {
     subject: `${id}: schedule ${spoken(event)}`,
@@ -209,7 +209,7 @@ function schedule(read: Read, event: string): Words {
   };
 }
 
-function testMessage(read: Read): Words {
+function testMessage(read: Read): Vocabulary {
   const channel = read('channel') ?? 'this channel';
   return {
     subject: `A test of ${channel}`,
@@ -217,7 +217,7 @@ function testMessage(read: Read): Words {
   };
 }
 
-function anything(kind: string, payload: unknown): Words {
+function anything(kind: string, payload: unknown): Vocabulary {
   return { subject: kind, sentences: [`${kind} happened:`, JSON.stringify(snakeKeys(payload ?? null))] };
 }
 

@@ -1,5 +1,5 @@
 /** What a kind of message says; `path` is an address of the API, where there is one to look at. */
-export interface Words {
+export interface Vocabulary {
   subject: string;
   sentences: readonly (string | null)[];
   path?: string | null;
@@ -8,7 +8,7 @@ export interface Words {
 /** Reads a member of a payload that another release may have written; null when it is not there. */
 export type Read = (name: string) => string | null;
 
-export type Writer = (read: Read, event: string) => Words;
+export type Writer = (read: Read, event: string) => Vocabulary;
 
 /** Words that end as a sentence does. */
 export function sentence(words: string | null): string | null {

@@ -4,7 +4,7 @@ import type { ServingPolicy } from '../../contracts/promotion/policy.js';
 const digits = 8;
 
 /** Whether the policy keeps the picture of a prediction. The same id gives the same answer, wherever it is asked. */
-export function keepsInput(predictionId: string, { keepInputs, inputShare }: ServingPolicy): boolean {
+export function capturesInput(predictionId: string, { keepInputs, inputShare }: ServingPolicy): boolean {
   switch (keepInputs) {
     case 'none':
       return false;

@@ -1,12 +1,12 @@
-import type { LiveFigures } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-figures.js';
 import type { GuardPolicy } from '../../contracts/promotion/policy.js';
 
 export interface GuardView {
   policy: GuardPolicy;
   /** What each replica saw of the version that is watched. */
-  current: readonly LiveFigures[];
+  current: readonly LiveStats[];
   /** What each saw of the version before it. */
-  former: readonly LiveFigures[];
+  former: readonly LiveStats[];
   /** Mean confidence of the version on its test images; null when it was never measured. */
   testConfidence: number | null;
 }
@@ -72,8 +72,8 @@ function judgeClasses({ topClass }: Totals, before: Totals | null, { maxClassSha
   return `The classes have collapsed: ${percent(topClass.share)} of the predictions are ${topClass.label}; the most frequent class of the version before had ${percent(usual)}.`;
 }
 
-function totalsOf(figures: readonly LiveFigures[]): Totals {
-  const sum = (value: (each: LiveFigures) => number): number => figures.reduce((total, each) => total + value(each), 0);
+function totalsOf(figures: readonly LiveStats[]): Totals {
+  const sum = (value: (each: LiveStats) => number): number => figures.reduce((total, each) => total + value(each), 0);
   const predictions = sum((each) => each.predictions);
   const latencies = figures.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms]));
   return {
@@ -85,7 +85,7 @@ function totalsOf(figures: readonly LiveFigures[]): Totals {
   };
 }
 
-function topClassOf(figures: readonly LiveFigures[], predictions: number): Totals['topClass'] {
+function topClassOf(figures: readonly LiveStats[], predictions: number): Totals['topClass'] {
   const counts = new Map<string, number>();
   for (const { classes } of figures) {
     for (const [label, count] of Object.entries(classes)) counts.set(label, (counts.get(label) ?? 0) + count);

@@ -1,11 +1,11 @@
 import {
   performanceChecks,
-  type RetrainingFacts,
+  type RetrainingInputs,
   type RetrainingKind,
   type RetrainingMetrics,
   type RetrainingReason,
   type RetrainingRequest,
-  type RetrainingStanding,
+  type RetrainingState,
   type RetrainingVerdict,
   type SkipReason,
 } from '../../contracts/retraining/retraining.js';
@@ -14,8 +14,8 @@ import { checkTrainable } from '../datasets/check-trainable.js';
 export interface DecisionInput {
   kind: RetrainingKind;
   trigger: RetrainingRequest['trigger'];
-  facts: RetrainingFacts;
-  standing: RetrainingStanding;
+  facts: RetrainingInputs;
+  standing: RetrainingState;
 }
 
 /** How a retraining ended that the same data would end in again: training is repeatable. */
@@ -50,7 +50,7 @@ export function decideRetraining(input: DecisionInput): RetrainingVerdict {
 }
 
 /** The figures that are kept with a decision. */
-export function metricsOf({ production, feedback, data }: RetrainingFacts): RetrainingMetrics {
+export function metricsOf({ production, feedback, data }: RetrainingInputs): RetrainingMetrics {
   return {
     productionVersion: production?.version ?? null,
     testAccuracy: production?.testAccuracy ?? null,
@@ -77,7 +77,7 @@ function reasonOf({ kind, standing }: DecisionInput, fired: readonly RetrainingR
   return kind === 'mlops_retraining_pipeline' ? ['It is time by its schedule.', ...said].join(' ') : said.join(' ');
 }
 
-function judgePerformance(facts: RetrainingFacts): RetrainingReason[] {
+function judgePerformance(facts: RetrainingInputs): RetrainingReason[] {
   const { policy, production, feedback } = facts;
   const { labelled, accuracy, interval } = feedback;
   const testAccuracy = production?.testAccuracy ?? null;
@@ -112,13 +112,13 @@ function judgePerformance(facts: RetrainingFacts): RetrainingReason[] {
   ];
 }
 
-function whyNotJudged({ policy, production, feedback }: RetrainingFacts): string | null {
+function whyNotJudged({ policy, production, feedback }: RetrainingInputs): string | null {
   if (!production) return 'No model is in Production, so there is no accuracy to judge.';
   if (feedback.labelled >= policy.minFeedback) return null;
   return `${feedback.labelled} predictions of version ${production.version} are labelled; a judgement needs ${policy.minFeedback}.`;
 }
 
-function judgeNewData({ policy, data }: RetrainingFacts): RetrainingReason[] {
+function judgeNewData({ policy, data }: RetrainingInputs): RetrainingReason[] {
   const newImages = data?.newImages ?? 0;
   const newShare = data?.newShare ?? 0;
   const seen = `${newImages} images of the dataset are new to the model in Production`;
@@ -149,7 +149,7 @@ function holdOf(input: DecisionInput, fired: readonly RetrainingReason[]): Hold 
   );
 }
 
-function holdOfWorkUnderWay({ running, awaitingApproval }: RetrainingStanding): Hold | null {
+function holdOfWorkUnderWay({ running, awaitingApproval }: RetrainingState): Hold | null {
   if (awaitingApproval) {
     return hold('awaiting_approval', null, null, 'a trained version waits for a person to approve or reject it.');
   }
@@ -159,7 +159,7 @@ function holdOfWorkUnderWay({ running, awaitingApproval }: RetrainingStanding): 
   return hold('already_running', null, null, `${named}.`);
 }
 
-function holdOfData({ data }: RetrainingFacts): Hold | null {
+function holdOfData({ data }: RetrainingInputs): Hold | null {
   if (!data) return hold('no_data', 0, null, 'the dataset has no version yet; ingest a folder or upload images.');
   const refusal = checkTrainable(data.statistics);
   return refusal === null ? null : hold('no_data', data.statistics.images, null, refusal);

@@ -1,4 +1,4 @@
-import type { Example, Side } from '../../contracts/datasets/datasets.js';
+import type { Example, Split } from '../../contracts/datasets/datasets.js';
 
 /** Training images that ranges and means of activations are taken from; twice as many give the same figures. */
 const rangeImages = 32;
@@ -19,7 +19,7 @@ export function chooseQuantizationSample(examples: readonly Example[]): Quantiza
   };
 }
 
-function takeInTurn(examples: readonly Example[], side: Side, count: number): string[] {
+function takeInTurn(examples: readonly Example[], side: Split, count: number): string[] {
   const byLabel = new Map<string, string[]>();
   for (const { label, sha256 } of examples.filter((example) => example.side === side)) {
     byLabel.set(label, [...(byLabel.get(label) ?? []), sha256]);

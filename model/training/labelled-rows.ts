@@ -1,4 +1,4 @@
-import type { Example, Side } from '../../contracts/datasets/datasets.js';
+import type { Example, Split } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 
 /** The examples of a training in a fixed order; a row is a position in it. */
@@ -6,7 +6,7 @@ export interface LabelledRows {
   sha256s: string[];
   /** Index of each row's label. */
   truths: number[];
-  sides: Record<Side, number[]>;
+  sides: Record<Split, number[]>;
 }
 
 /**

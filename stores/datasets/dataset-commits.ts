@@ -3,12 +3,12 @@ import {
   datasetStatisticsSchema,
   imageFactsSchema,
   quarantineReasonSchema,
-  sideSchema,
+  splitSchema,
   type DatasetStatistics,
   type Example,
   type ImageFacts,
   type QuarantineReason,
-  type Side,
+  type Split,
 } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { writeAudit } from '../audit/audit.js';
@@ -18,7 +18,7 @@ import type { Database, Queryable } from '../postgres/database.js';
 /** What the sources of a dataset hold now, and the sides decided before. */
 export interface CommitState {
   members: (ImageFacts & { label: string; where: string })[];
-  sides: Map<string, Side>;
+  sides: Map<string, Split>;
   quarantined: Partial<Record<QuarantineReason, number>>;
 }
 
@@ -70,7 +70,7 @@ export function createDatasetCommits(db: Database): DatasetCommits {
     commit: (ingestionId, plan) => db.transaction((tx) => commit(tx, ingestionId, plan)),
     listImages: (dataset, version) =>
       db.rows(
-        imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), side: sideSchema }),
+        imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), side: splitSchema }),
         `SELECT i.*, e.label, e.side FROM dataset_examples e JOIN images i USING (sha256)
          WHERE e.dataset = $1 AND e.version = $2 ORDER BY sha256`,
         [dataset, version],
@@ -195,7 +195,7 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
     [dataset],
   );
   const sides = await tx.rows(
-    z.object({ sha256: z.string(), side: sideSchema }),
+    z.object({ sha256: z.string(), side: splitSchema }),
     'SELECT sha256, side FROM image_sides WHERE dataset = $1',
     [dataset],
   );

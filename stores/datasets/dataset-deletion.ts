@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
-import { sides } from '../../contracts/datasets/datasets.js';
+import { splits } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { writeAudit } from '../audit/audit.js';
 import type { Database, Queryable } from '../postgres/database.js';
-import { rawImageKey, sideManifestKey } from '../objects/object-keys.js';
+import { rawImageKey, splitManifestKey } from '../objects/object-keys.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
 const versionRow = z.object({
@@ -33,7 +33,7 @@ export function createDatasetDeletion(db: Database): DatasetDeletion {
           dataset,
           version,
         ]);
-        const manifests = sides.map((side) => sideManifestKey(side, dataset, version));
+        const manifests = splits.map((side) => splitManifestKey(side, dataset, version));
         return isListed ? manifests : [...manifests, rawImageKey(`${dvcMd5}.dir`)];
       }),
     remove: (dataset, version, by) =>

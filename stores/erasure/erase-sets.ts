@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sides } from '../../contracts/datasets/datasets.js';
+import { splits } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { integerColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
@@ -10,7 +10,7 @@ import {
   predictionInputPrefix,
   rawImageKey,
   runArtifactKey,
-  sideManifestKey,
+  splitManifestKey,
   uploadKey,
 } from '../objects/object-keys.js';
 
@@ -54,7 +54,7 @@ export async function eraseDataset(tx: Queryable, dataset: string): Promise<Eras
       ...images.map(({ objectKey }) => objectKey),
       ...features.objects,
       ...predictions.objects,
-      ...versions.flatMap(({ version }) => sides.map((side) => sideManifestKey(side, dataset, version))),
+      ...versions.flatMap(({ version }) => splits.map((side) => splitManifestKey(side, dataset, version))),
       ...versions.flatMap(({ dvcMd5, isShared }) => (isShared ? [] : [rawImageKey(`${dvcMd5}.dir`)])),
       ...uploads.map(({ id }) => uploadPrefix(id)),
     ],

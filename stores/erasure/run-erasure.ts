@@ -3,7 +3,7 @@ import { errorCodeOf } from '../../contracts/errors.js';
 import type { Erasure, ErasureRequest, ErasureStore } from './erasures.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
-export interface ErasingStores {
+export interface ErasureStores {
   erasures: Pick<ErasureStore, 'begin' | 'get' | 'pending' | 'forget' | 'unfinished'>;
   objects: Pick<ObjectStore, 'list' | 'delete'>;
 }
@@ -16,7 +16,7 @@ const deletesAtOnce = 8;
  * Erases something: the record first, with a tombstone, then its objects. While the object store is away the tombstone
  * stands with what is pending; calling it again, or `finishErasures`, goes on. Throws as `ErasureStore.begin`.
  */
-export async function erase(stores: ErasingStores, request: ErasureRequest, by: Actor): Promise<Erasure> {
+export async function erase(stores: ErasureStores, request: ErasureRequest, by: Actor): Promise<Erasure> {
   const { id } = await stores.erasures.begin(request, by);
   try {
     await deleteObjects(stores, id);
@@ -27,7 +27,7 @@ export async function erase(stores: ErasingStores, request: ErasureRequest, by: 
 }
 
 /** Deletes what interrupted erasures left; gives how many there were. */
-export async function finishErasures(stores: ErasingStores): Promise<number> {
+export async function finishErasures(stores: ErasureStores): Promise<number> {
   const unfinished = await stores.erasures.unfinished();
   for (const id of unfinished) await deleteObjects(stores, id);
   return unfinished.length;
@@ -38,7 +38,7 @@ function isStoreFault(error: unknown): boolean {
   return code === 'object_store_unavailable' || code === 'object_store_refused';
 }
 
-async function deleteObjects({ erasures, objects }: ErasingStores, id: number): Promise<void> {
+async function deleteObjects({ erasures, objects }: ErasureStores, id: number): Promise<void> {
   for (;;) {
     const keys = await erasures.pending(id, batchSize);
     if (keys.length === 0) return;
@@ -51,7 +51,7 @@ async function deleteObjects({ erasures, objects }: ErasingStores, id: number): 
 }
 
 /** Deletes an object, or all below a prefix. */
-async function deleteBelow(objects: ErasingStores['objects'], key: string): Promise<void> {
+async function deleteBelow(objects: ErasureStores['objects'], key: string): Promise<void> {
   if (!key.endsWith('/')) {
     await objects.delete(key);
     return;

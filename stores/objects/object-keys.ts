@@ -1,4 +1,4 @@
-import type { Side } from '../../contracts/datasets/datasets.js';
+import type { Split } from '../../contracts/datasets/datasets.js';
 
 /** Where things lie in the bucket. Raw bytes use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
 
@@ -58,7 +58,7 @@ export function predictionInputPrefix(modelName: string): string {
 
 export const predictionInputsPrefix = 'predictions/inputs/';
 
-export function sideManifestKey(side: Side, dataset: string, version: number): string {
+export function splitManifestKey(side: Split, dataset: string, version: number): string {
   return `${side}/${dataset}/${String(version)}.json`;
 }
 

@@ -1,18 +1,18 @@
 import type { Database } from './database.js';
 
 /** Work that must not be done by two at a time, in whatever processes they are. */
-export interface Turns {
+export interface AdvisoryLocks {
   /**
    * Does `work` when nobody else does any under that name. Of one process only one is in turn at a time, whatever the
    * names, so that those who wait hold one connection to Postgres and no more.
    */
-  inTurn<T>(name: string, work: () => Promise<T>): Promise<T>;
+  withLock<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
-export function createTurns(db: Database): Turns {
+export function createAdvisoryLocks(db: Database): AdvisoryLocks {
   let last: Promise<unknown> = Promise.resolve();
   return {
-    inTurn(name, work) {
+    withLock(name, work) {
       const turn = last.then(() =>
         db.transaction(async (tx) => {
           await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [name]);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { exampleSchema, sideSchema, type Example } from '../../contracts/datasets/datasets.js';
+import { exampleSchema, splitSchema, type Example } from '../../contracts/datasets/datasets.js';
 import { approvalOutcomes } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
@@ -86,7 +86,7 @@ const imageRow = z.object({
   sha256: z.string(),
   objectKey: z.string(),
   label: z.string(),
-  side: sideSchema,
+  side: splitSchema,
   /** The prediction whose picture it was, when it came into the dataset by a label. */
   predictionId: z.string().nullable(),
   erasedAt,

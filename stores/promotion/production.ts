@@ -13,14 +13,14 @@ export async function lockModel(tx: Queryable, modelName: string): Promise<void>
   if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
 }
 
-export interface Standing {
+export interface ProductionState {
   stage: string;
   /** Whether its bundle was ever checked. */
   isVerified: boolean;
 }
 
 /** Throws `not_found`, and `conflict` for a version whose bundle was erased. */
-export async function standingOf(tx: Queryable, modelName: string, version: number): Promise<Standing> {
+export async function productionStateOf(tx: Queryable, modelName: string, version: number): Promise<ProductionState> {
   const row = await tx.row(
     z.object({ stage: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
     `SELECT stage, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions

@@ -22,7 +22,11 @@ export function findRecord(tx: Queryable, key: string, kind: 'promotion' | 'roll
 type NewRecord = PromotionRow & { by: Actor; reason: string; idempotencyKey: string; approver: string | null };
 
 /** Writes the row of the history, the message to the world and the entry of the audit log, all in one transaction. */
-export async function recordMove(tx: Queryable, kind: 'promotion' | 'rollback', entry: NewRecord): Promise<void> {
+export async function recordProductionChange(
+  tx: Queryable,
+  kind: 'promotion' | 'rollback',
+  entry: NewRecord,
+): Promise<void> {
   const { modelName, version, formerVersion, generation, by, reason, idempotencyKey, workflowId, approver } = entry;
   await tx.query(
     `INSERT INTO promotions

@@ -1,8 +1,8 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { Queryable } from '../postgres/database.js';
-import { lockModel, productionOf, requireGeneration, serve, setStage, standingOf } from './production.js';
-import { findRecord, recordMove, type PromotionRow } from './promotion-record.js';
+import { lockModel, productionOf, requireGeneration, serve, setStage, productionStateOf } from './production.js';
+import { findRecord, recordProductionChange, type PromotionRow } from './promotion-record.js';
 
 export interface PromotionRequest {
   modelName: string;
@@ -41,7 +41,7 @@ export async function promote(tx: Queryable, request: PromotionRequest): Promise
   if (formerVersion !== null) await setStage(tx, modelName, formerVersion, 'Archived');
   await setStage(tx, modelName, version, 'Production');
   const generation = await serve(tx, modelName, version);
-  await recordMove(tx, 'promotion', { ...request, formerVersion, generation });
+  await recordProductionChange(tx, 'promotion', { ...request, formerVersion, generation });
   return { formerVersion, generation, repeated: false };
 }
 
@@ -57,7 +57,7 @@ export async function requirePromotable(
 
 /** A version may go to Production from Staging, and with a bundle that was checked. */
 async function requireReady(db: Queryable, modelName: string, version: number): Promise<void> {
-  const { stage, isVerified } = await standingOf(db, modelName, version);
+  const { stage, isVerified } = await productionStateOf(db, modelName, version);
   if (stage !== 'Staging') throw notInStaging({ modelName, version }, stage);
   if (isVerified) return;
   throw new PerennialError(

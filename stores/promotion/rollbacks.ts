@@ -2,8 +2,16 @@ import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { Queryable } from '../postgres/database.js';
-import { lockModel, productionOf, requireGeneration, serve, servedNow, setStage, standingOf } from './production.js';
-import { findRecord, recordMove, type PromotionRow } from './promotion-record.js';
+import {
+  lockModel,
+  productionOf,
+  requireGeneration,
+  serve,
+  servedNow,
+  setStage,
+  productionStateOf,
+} from './production.js';
+import { findRecord, recordProductionChange, type PromotionRow } from './promotion-record.js';
 import type { Move } from './promotions.js';
 
 export interface ReversionRequest {
@@ -50,7 +58,7 @@ export async function revertPromotion(tx: Queryable, request: ReversionRequest):
   await setStage(tx, modelName, version, 'Archived');
   if (formerVersion !== null) await setStage(tx, modelName, formerVersion, 'Production');
   const generation = await serve(tx, modelName, formerVersion);
-  await recordMove(tx, 'rollback', { ...promotion, ...request, generation, approver: null });
+  await recordProductionChange(tx, 'rollback', { ...promotion, ...request, generation, approver: null });
   return { formerVersion, generation, repeated: false };
 }
 
@@ -75,7 +83,7 @@ export async function rollBack(tx: Queryable, request: RollbackRequest): Promise
   await setStage(tx, modelName, version, 'Production');
   const generation = await serve(tx, modelName, version);
   const entry = { ...request, version: current, formerVersion: version, generation, workflowId: null, approver: null };
-  await recordMove(tx, 'rollback', entry);
+  await recordProductionChange(tx, 'rollback', entry);
   return { version, formerVersion: current, generation, repeated: false };
 }
 
@@ -118,7 +126,7 @@ async function versionBefore(tx: Queryable, modelName: string, current: number):
 
 /** A rollback goes to what has served before; anything else is a promotion, with its checks. */
 async function requireServedOnce(tx: Queryable, modelName: string, version: number, current: number): Promise<void> {
-  const { stage } = await standingOf(tx, modelName, version);
+  const { stage } = await productionStateOf(tx, modelName, version);
   if (version === current) {
     throw new PerennialError('conflict', `Version ${version} of ${modelName} is in Production already.`);
   }

@@ -19,7 +19,7 @@ const moveRow = z.object({
   /** When something else took its place; null while it is in Production. */
   until: timestampColumn.nullable(),
 });
-export type ProductionMove = z.output<typeof moveRow>;
+export type ProductionChange = z.output<typeof moveRow>;
 
 // A rollback's row names the version it took out and, as the former one, the version that serves again.
 const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id, created_at AS at,
@@ -35,9 +35,9 @@ export interface ProductionHistory {
   productionMoves(
     modelName: string,
     query: { limit: number; pageToken?: string | null },
-  ): Promise<Page<ProductionMove>>;
+  ): Promise<Page<ProductionChange>>;
   /** The change that made Production what it was at `time`; null when nothing had been promoted. Throws `not_found`. */
-  productionAt(modelName: string, time: Date): Promise<ProductionMove | null>;
+  productionAt(modelName: string, time: Date): Promise<ProductionChange | null>;
   /** How often Production was changed, of all models, and when a training last ended in a version. */
   totals(): Promise<ProductionTotals>;
 }

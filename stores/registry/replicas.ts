@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { replicaFiguresSchema } from '../../contracts/promotion/live-figures.js';
+import { replicaStatsSchema } from '../../contracts/promotion/live-figures.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 
@@ -13,7 +13,7 @@ const replicaRow = z.object({
   /** Code of `error`, from the table of contracts/errors.ts. */
   errorCode: z.string().nullable(),
   /** What it saw of its predictions; null when it does not say. */
-  figures: replicaFiguresSchema.nullable(),
+  figures: replicaStatsSchema.nullable(),
   seenAt: timestampColumn,
 });
 export type Replica = z.output<typeof replicaRow>;

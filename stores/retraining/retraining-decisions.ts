@@ -9,7 +9,7 @@ import {
   retrainingReasonSchema,
   skipReasons,
   type DecisionRequest,
-  type RetrainingStanding,
+  type RetrainingState,
   type RetrainingVerdict,
 } from '../../contracts/retraining/retraining.js';
 import { writeAudit } from '../audit/audit.js';
@@ -62,10 +62,10 @@ export interface RetrainingDecisions {
    */
   decide(
     request: DecisionRequest,
-    judge: (standing: RetrainingStanding) => RetrainingVerdict,
+    judge: (standing: RetrainingState) => RetrainingVerdict,
   ): Promise<RetrainingDecision>;
   /** What goes on for a model now, for those who only ask. */
-  standing(modelName: string): Promise<RetrainingStanding>;
+  standing(modelName: string): Promise<RetrainingState>;
   /** Notes the run that came of a decision. */
   started(requestId: string, run: { runId: string; joined: boolean }): Promise<void>;
   /** Notes that no run could be started. */
@@ -212,7 +212,7 @@ const lastAutomatic = `
   WHERE d.model_name = $1 AND d.decision = 'retrain' AND d.kind <> 'manual' AND d.start_error IS NULL
   ORDER BY d.id DESC LIMIT 1`;
 
-async function readStanding(db: Queryable, modelName: string): Promise<RetrainingStanding> {
+async function readStanding(db: Queryable, modelName: string): Promise<RetrainingState> {
   const running = await db.row(z.object({ runId: z.string().nullable() }), runningRun, [
     modelName,
     retrainingWorkflowId(modelName),

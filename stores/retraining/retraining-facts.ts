@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { datasetStatisticsSchema } from '../../contracts/datasets/datasets.js';
-import type { RetrainingFacts } from '../../contracts/retraining/retraining.js';
+import type { RetrainingInputs } from '../../contracts/retraining/retraining.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { integerColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
@@ -24,19 +24,22 @@ const growthRow = z.object({
 });
 
 /** What a decision on a retraining is made on. */
-export interface RetrainingFactStore {
+export interface RetrainingInputStore {
   /** `dataset` null means the one that Production was trained on; `fallback` is taken where there is none. */
-  read(question: { modelName: string; dataset: string | null; fallback: string }): Promise<RetrainingFacts>;
+  read(question: { modelName: string; dataset: string | null; fallback: string }): Promise<RetrainingInputs>;
   /** Whether the model has ever had a version. */
   isKnown(modelName: string): Promise<boolean>;
 }
 
-export interface FactSources {
+export interface RetrainingInputSources {
   policies: Pick<PolicyStore, 'get'>;
   feedback: Pick<FeedbackStore, 'productionAccuracy'>;
 }
 
-export function createRetrainingFacts(db: Database, { policies, feedback }: FactSources): RetrainingFactStore {
+export function createRetrainingInputStore(
+  db: Database,
+  { policies, feedback }: RetrainingInputSources,
+): RetrainingInputStore {
   return {
     async read({ modelName, dataset, fallback }) {
       const production = await db.row(
@@ -70,7 +73,7 @@ export function createRetrainingFacts(db: Database, { policies, feedback }: Fact
 }
 
 /** The newest version of a dataset, and how many of its images a known version lacks. */
-async function readGrowth(db: Database, dataset: string, known: number | null): Promise<RetrainingFacts['data']> {
+async function readGrowth(db: Database, dataset: string, known: number | null): Promise<RetrainingInputs['data']> {
   const growth = await db.row(
     growthRow,
     `SELECT v.version AS dataset_version, v.statistics, count(e.sha256) AS images,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { runModelJob } from '../../activities/runtime/model-process.js';
-import { sides, type Example } from '../../contracts/datasets/datasets.js';
+import { splits, type Example } from '../../contracts/datasets/datasets.js';
 import { hyperparametersSchema, type EpochMetrics, type ModelMetrics } from '../../contracts/training/training.js';
 import type { ImageFile, ModelJob, ModelJobResults } from '../../model/jobs.js';
 import { shuffledIndices } from '../../model/seeded-random.js';
@@ -83,7 +83,7 @@ function splitAtRandom(images: ImageFile[], seed: number): Example[] {
     const members = images.filter((image) => labelOf(image) === label);
     return shuffledIndices(members.length, seed).map((member, place) => {
       const share = place / members.length;
-      const side = share < shares.train ? sides[0] : share < shares.validation ? sides[1] : sides[2];
+      const side = share < shares.train ? splits[0] : share < shares.validation ? splits[1] : splits[2];
       return { sha256: members[member]?.sha256 ?? '', label, side };
     });
   });

@@ -7,7 +7,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { FittingDependencies } from '../../activities/training/dependencies.js';
 import { extractFeatures } from '../../activities/training/features.js';
 import { fitModel, type FitResult } from '../../activities/training/fit.js';
-import { createTrainerKeeper } from '../../activities/training/trainer-keeper.js';
+import { createTrainerPool } from '../../activities/training/trainer-keeper.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
@@ -41,7 +41,7 @@ beforeAll(async () => {
     scratchFolder: scratch,
     codeRevision: 'test',
     logger,
-    trainers: createTrainerKeeper(logger),
+    trainers: createTrainerPool(logger),
   };
 }, 60_000);
 afterAll(async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { notificationViewSchema } from '../../contracts/notifications/http-notifications.js';
-import { productionMoveViewSchema } from '../../contracts/registry/http-models.js';
+import { productionChangeViewSchema } from '../../contracts/registry/http-models.js';
 import { policyBodySchema } from '../../contracts/promotion/http-policies.js';
 import { decisionViewOfRetrainingSchema } from '../../contracts/retraining/http-retraining.js';
 import { pipelineSchema, type pipelineStepSchema } from '../../contracts/pipelines/http-pipelines.js';
@@ -136,7 +136,7 @@ describe('npm run scenario', () => {
     const { code, output } = await told(start('rollback'));
     expect(output).toMatch(/s after its first answer version \d+ answered again; no prediction failed/);
     expect(code).toBe(0);
-    const { items } = await get(`${model}/history?limit=2`, pageOf(productionMoveViewSchema));
+    const { items } = await get(`${model}/history?limit=2`, pageOf(productionChangeViewSchema));
     expect(items[1]).toMatchObject({ kind: 'rollback', by: 'guard' });
     expect(items[1]?.reason).toContain('Confidence has collapsed');
     await expectAsBefore();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiDependencies } from '../../api/routes.js';
-import { noInputKeeping } from '../../api/predictions/inputs/input-capture.js';
+import { noInputCapture } from '../../api/predictions/inputs/input-capture.js';
 import { createApiMetrics, type ApiMetrics } from '../../api/metrics.js';
 import { createPredictor } from '../../api/inference/predictor.js';
 import { modelPolicySchema } from '../../contracts/promotion/policy.js';
@@ -19,7 +19,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
   const predictionLog = { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
     host,
-    predictor: createPredictor({ host, metrics, predictionLog, inputKeeping: noInputKeeping, modelName: 'a_model' }),
+    predictor: createPredictor({ host, metrics, predictionLog, inputKeeping: noInputCapture, modelName: 'a_model' }),
     health: {
       report: () =>
         Promise.resolve({

@@ -14,7 +14,7 @@ import { createPipelineStore } from '../../stores/pipelines/pipelines.js';
 import { createPolicyStore } from '../../stores/promotion/policies.js';
 import { createRegistryStore } from '../../stores/registry/registry.js';
 import { createRetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import { createRetrainingFacts } from '../../stores/retraining/retraining-facts.js';
+import { createRetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createTemporalClient } from '../../workers/temporal-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
@@ -73,7 +73,7 @@ function realActivities(
   const temporalClient = createTemporalClient(connection, config.TEMPORAL_NAMESPACE, address);
   const pipelines = createPipelineStore(database);
   const datasets = createDatasetStore(database);
-  const facts = createRetrainingFacts(database, {
+  const facts = createRetrainingInputStore(database, {
     policies: createPolicyStore(database),
     feedback: createFeedbackStore(database, wilsonInterval),
   });

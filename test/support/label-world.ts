@@ -54,7 +54,7 @@ export async function startLabelWorld(): Promise<LabelWorld> {
     async predict(image) {
       const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
       const { prediction_id } = predictionSchema.parse(await response.json());
-      await Promise.all([served.api.keeping.predictionLog.flush(), keptOf(served)]);
+      await Promise.all([served.api.predictions.predictionLog.flush(), keptOf(served)]);
       return prediction_id;
     },
     detail: async (id) => predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${id}`)).json()),
@@ -72,7 +72,7 @@ export async function startLabelWorld(): Promise<LabelWorld> {
 /** Pictures are taken in a turn after the answer. */
 async function keptOf({ api }: ServedApi): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
-  await api.keeping.inputKeeping.flush();
+  await api.predictions.inputKeeping.flush();
 }
 
 let pictures = 0;

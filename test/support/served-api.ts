@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { composeApi, type Api } from '../../api/compose.js';
 import { listen } from '../../api/http/server/listen.js';
 import type { ModelHost } from '../../api/model-host/model-host.js';
-import { startPredictionChores } from '../../api/predictions/compose.js';
+import { startPredictionMaintenance } from '../../api/predictions/compose.js';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { problemSchema } from '../../contracts/http/problem.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
@@ -46,7 +46,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
   const url = `http://127.0.0.1:${listening.port}`;
   await migrate(api.database);
   if (environment['S3_ENDPOINT'] !== undefined) await api.objects.ensureBucket();
-  const endChores = startPredictionChores(api.keeping, api.objects, createLogger('api', 'silent'));
+  const endChores = startPredictionMaintenance(api.predictions, api.objects, createLogger('api', 'silent'));
   const host = api.startServing(url);
   api.health.setReady();
   const registry = createRegistryStore(api.database);
@@ -72,7 +72,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
       await listening.stop(1_000);
       endChores();
       await host.stop();
-      await Promise.all([api.keeping.predictionLog.stop(), api.keeping.inputKeeping.stop()]);
+      await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputKeeping.stop()]);
       await api.temporal.close();
       api.objects.close();
       await api.database.close();

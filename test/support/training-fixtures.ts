@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sides, type Example, type Side } from '../../contracts/datasets/datasets.js';
+import { splits, type Example, type Split } from '../../contracts/datasets/datasets.js';
 import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
 import { backboneFeatures } from '../../model/architectures/backbone-digest.js';
 import { createFeatureWriter } from '../../model/features/feature-file.js';
@@ -47,9 +47,9 @@ export function sha256Of(content: string | Uint8Array): string {
 }
 
 /** Which side the nth image of a class is on: about 70, 15 and 15 of a hundred. */
-function sideOf(index: number, perClass: number): Side {
+function sideOf(index: number, perClass: number): Split {
   const place = (index + 0.5) / perClass;
-  return place < 0.7 ? sides[0] : place < 0.86 ? sides[1] : sides[2];
+  return place < 0.7 ? splits[0] : place < 0.86 ? splits[1] : splits[2];
 }
 
 /**

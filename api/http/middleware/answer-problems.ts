@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { Logger } from '../../../platform/logging.js';
-import { dialectOf } from '../problem-format.js';
+import { problemFormatOf } from '../problem-format.js';
 import { problemOf, toPerennialError } from '../problems.js';
 import { contextOf } from '../request-context.js';
 import { endAfterDrain } from './drain.js';
@@ -32,12 +32,12 @@ export function sendProblem(request: Request, response: Response, error: Perenni
   if (response.headersSent) return;
   contextOf(request).problem = error.code;
   const problem = problemOf(error, request.originalUrl.split('?')[0] ?? '/', contextOf(request).requestId);
-  const { contentType, tell } = dialectOf(problem.instance);
+  const { contentType, render } = problemFormatOf(problem.instance);
   response.status(problem.status).setHeader('Content-Type', contentType);
   response.setHeader('Cache-Control', 'no-store');
   if (problem.retry_after_seconds !== undefined) response.setHeader('Retry-After', problem.retry_after_seconds);
   answered.add(response);
-  endAfterDrain(request, response, JSON.stringify(tell(problem)));
+  endAfterDrain(request, response, JSON.stringify(render(problem)));
 }
 
 /** Responses that carry a problem; their end may wait for the rest of the request. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { errorTable, PerennialError } from '../../../contracts/errors.js';
 import type { Logger } from '../../../platform/logging.js';
 import type { Connections, Exchange } from './connections.js';
-import { dialectOf } from '../problem-format.js';
+import { problemFormatOf } from '../problem-format.js';
 import type { RequestMetrics } from '../request-metrics.js';
 import { problemOf } from '../problems.js';
 import { contextOf } from '../request-context.js';
@@ -20,7 +20,7 @@ export interface Observer {
  * Answers what Node's HTTP parser refuses with problems, as the application answers everything else. What is wrong in
  * a head belongs to no request; what is wrong in a body belongs to the one under way, which is answered with it.
  */
-export function answerMalformed(server: Server, connections: Connections, observer: Observer | null): void {
+export function answerClientErrors(server: Server, connections: Connections, observer: Observer | null): void {
   const refused = new WeakSet<object>();
   server.on('clientError', (thrown, socket) => {
     // A parser that failed goes on failing with all that comes after it.
@@ -126,8 +126,8 @@ function tell(
   path: string,
   requestId: string,
 ): { status: number; headers: Record<string, string>; body: string } {
-  const dialect = dialectOf(path);
-  const body = JSON.stringify(dialect.tell(problemOf(error, path, requestId)));
+  const dialect = problemFormatOf(path);
+  const body = JSON.stringify(dialect.render(problemOf(error, path, requestId)));
   const { status } = errorTable[error.code];
   const headers = {
     Date: new Date().toUTCString(),

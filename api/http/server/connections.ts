@@ -30,7 +30,7 @@ interface Connection {
  * Follows the connections of a server. Node's `closeIdleConnections` takes a connection for idle as soon as the handler
  * has written its answer, and cuts it off while a slow client still reads; here it is idle when the answer is out.
  */
-export function followConnections(server: Server): Connections {
+export function trackConnections(server: Server): Connections {
   const connections = new Map<Socket, Connection>();
   let taken = 0;
   let isLeaving = false;

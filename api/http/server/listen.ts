@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from 'node:http';
 import { PerennialError } from '../../../contracts/errors.js';
-import { followConnections } from './connections.js';
+import { trackConnections } from './connections.js';
 import { createGate, stopServer } from './graceful-shutdown.js';
-import { answerMalformed, type Observer } from './client-errors.js';
+import { answerClientErrors, type Observer } from './client-errors.js';
 
 export interface Listening {
   port: number;
@@ -35,8 +35,8 @@ export async function listen(
 ): Promise<Listening> {
   const gate = createGate(handler);
   const server = createServer(settings, gate.handler);
-  const connections = followConnections(server);
-  answerMalformed(server, connections, observer);
+  const connections = trackConnections(server);
+  answerClientErrors(server, connections, observer);
   // An expectation that nobody knows may be ignored; Node would answer with a bare 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
 import type { ServingPolicy } from '../../../contracts/promotion/policy.js';
-import { keepsInput } from '../../../domain/predictions/keeps-input.js';
+import { capturesInput } from '../../../domain/predictions/keeps-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
 import type { Logger } from '../../../platform/logging.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';
@@ -36,7 +36,7 @@ export interface InputOwner {
  * Keeps pictures of predictions as the policy says, behind the answer: without what their files tell besides the
  * picture, in the object store, recorded in Postgres. While one of both is away they wait on disk.
  */
-export interface InputKeeping {
+export interface InputCapture {
   /** Takes a picture if the policy wants it. Never waits and never throws. */
   offer(owner: InputOwner, input: OfferedInput): void;
   /** Resolves when everything taken so far is in the object store, on disk, or given up. */
@@ -47,7 +47,7 @@ export interface InputKeeping {
   stop(): Promise<void>;
 }
 
-export interface InputKeepingOptions {
+export interface InputCaptureOptions {
   objects: Pick<ObjectStore, 'put' | 'delete'>;
   inputs: Pick<PredictionInputStore, 'add'>;
   spool: InputSpool;
@@ -55,19 +55,19 @@ export interface InputKeepingOptions {
   logger: Logger;
 }
 
-export function createInputKeeping(options: InputKeepingOptions): InputKeeping {
+export function createInputCapture(options: InputCaptureOptions): InputCapture {
   return new Keeping(options);
 }
 
 /** Keeps nothing, whatever a policy says. */
-export const noInputKeeping: InputKeeping = {
+export const noInputCapture: InputCapture = {
   offer: () => undefined,
   flush: () => Promise.resolve(),
   adopt: () => Promise.resolve(),
   stop: () => Promise.resolve(),
 };
 
-class Keeping implements InputKeeping {
+class Keeping implements InputCapture {
   private readonly buffer: SentInput[] = [];
   private bufferedBytes = 0;
   /** Taken out of the buffer and not settled. */
@@ -79,10 +79,10 @@ class Keeping implements InputKeeping {
   private stopped = false;
   private readonly told = new Set<InputResult>();
 
-  constructor(private readonly options: InputKeepingOptions) {}
+  constructor(private readonly options: InputCaptureOptions) {}
 
   offer({ version, serving }: InputOwner, { predictionId, imageSha256, bytes }: OfferedInput): void {
-    if (this.stopped || !keepsInput(predictionId, serving)) return;
+    if (this.stopped || !capturesInput(predictionId, serving)) return;
     if (this.buffer.length >= bufferItems || this.bufferedBytes + bytes.byteLength > bufferBytes) {
       this.settle('dropped', 'more pictures come than the object store takes');
       return;

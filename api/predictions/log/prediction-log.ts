@@ -4,7 +4,7 @@ import type { Prediction } from '../../../model/serving/engine.js';
 import { uuid7 } from '../../../platform/uuid7.js';
 import type { ServedModel } from '../../model-host/served-model.js';
 import type { OpenSegment } from './prediction-journal.js';
-import { bufferRows, insertRows, PredictionOutflow, type OutflowOptions } from './prediction-writer.js';
+import { bufferRows, insertRows, PredictionWriter, type PredictionWriterOptions } from './prediction-writer.js';
 
 /**
  * How a prediction gets into Postgres without anybody waiting for it. It is appended to a file within `journalMs`,
@@ -53,7 +53,7 @@ export const noPredictionLog: PredictionLog = {
   stop: () => Promise.resolve(),
 };
 
-export interface PredictionLogOptions extends OutflowOptions {
+export interface PredictionLogOptions extends PredictionWriterOptions {
   replica: string;
   /** Told of rows that are lost because neither Postgres nor the disk takes them. */
   onDrop: (rows: number) => void;
@@ -74,7 +74,7 @@ class Log implements PredictionLog {
   /** Not even in the journal. */
   private fresh: PredictionRecord[] = [];
   private open: OpenBatch | null = null;
-  private readonly outflow: PredictionOutflow;
+  private readonly writer: PredictionWriter;
   private journalTimer: NodeJS.Timeout | undefined;
   private flushTimer: NodeJS.Timeout | undefined;
   private journalling: Promise<void> = Promise.resolve();
@@ -84,7 +84,7 @@ class Log implements PredictionLog {
   private stopped = false;
 
   constructor(private readonly options: PredictionLogOptions) {
-    this.outflow = new PredictionOutflow(options);
+    this.writer = new PredictionWriter(options);
   }
 
   keep({ engine, version, generation }: ServedModel, facts: PredictionFacts): string {
@@ -111,20 +111,20 @@ class Log implements PredictionLog {
   }
 
   waiting(): number {
-    return this.fresh.length + (this.open?.rows.length ?? 0) + this.outflow.count;
+    return this.fresh.length + (this.open?.rows.length ?? 0) + this.writer.count;
   }
 
   async flush(): Promise<void> {
     await this.writeJournal();
     await this.close();
-    while (!this.outflow.isEmpty) await this.outflow.drain();
+    while (!this.writer.isEmpty) await this.writer.drain();
   }
 
   async adopt(): Promise<void> {
     for (const path of await this.options.journal.abandoned()) {
-      if (!this.outflow.has(path)) this.outflow.push({ path, rows: null, isWhole: true, count: 0 });
+      if (!this.writer.has(path)) this.writer.push({ path, rows: null, isWhole: true, count: 0 });
     }
-    if (!this.outflow.isEmpty) this.scheduleFlush(0);
+    if (!this.writer.isEmpty) this.scheduleFlush(0);
   }
 
   async stop(): Promise<void> {
@@ -136,7 +136,7 @@ class Log implements PredictionLog {
     await Promise.race([this.flush().catch(() => undefined), late]);
     const lost = this.unsaved();
     if (lost > 0) this.drop(lost);
-    if (!this.outflow.isEmpty) this.options.logger.warn('predictions stay in the journal until the next start');
+    if (!this.writer.isEmpty) this.options.logger.warn('predictions stay in the journal until the next start');
   }
 
   private take(prediction: PredictionRecord): void {
@@ -153,7 +153,7 @@ class Log implements PredictionLog {
 
   /** Rows that would be lost with this process. */
   private unsaved(): number {
-    return this.fresh.length + this.outflow.unsaved;
+    return this.fresh.length + this.writer.unsaved;
   }
 
   private drop(rows: number): void {
@@ -202,12 +202,12 @@ class Log implements PredictionLog {
       return;
     }
     await torn.file.close().catch(() => undefined);
-    this.outflow.push({ path: torn.file.path, isWhole: false, rows: torn.rows, count: torn.rows.length });
+    this.writer.push({ path: torn.file.path, isWhole: false, rows: torn.rows, count: torn.rows.length });
     this.scheduleFlush(flushMs);
   }
 
   private keepInMemory(rows: PredictionRecord[]): void {
-    this.outflow.push({ path: null, isWhole: false, rows, count: rows.length });
+    this.writer.push({ path: null, isWhole: false, rows, count: rows.length });
     this.scheduleFlush(flushMs);
   }
 
@@ -237,14 +237,14 @@ class Log implements PredictionLog {
     if (!batch) return;
     this.open = null;
     const { file, rows } = batch;
-    this.outflow.push({ path: file.path, isWhole: true, rows, count: rows.length });
+    this.writer.push({ path: file.path, isWhole: true, rows, count: rows.length });
     await file.close().catch(() => undefined);
   }
 
   /** Lets out what is closed; tries again, with growing pauses, while Postgres takes nothing. */
   private async drain(): Promise<void> {
     try {
-      await this.outflow.drain();
+      await this.writer.drain();
       if (this.failures > 0) this.options.logger.info('Postgres takes predictions again');
       this.failures = 0;
       if (this.open) this.scheduleFlush(flushMs);

@@ -19,18 +19,18 @@ export interface Batch {
   count: number;
 }
 
-export interface OutflowOptions {
+export interface PredictionWriterOptions {
   predictions: Pick<PredictionStore, 'add'>;
   journal: PredictionJournal;
   logger: Logger;
 }
 
 /** The way of predictions from the journal into Postgres: batch after batch, each file removed when its rows are in. */
-export class PredictionOutflow {
+export class PredictionWriter {
   private readonly batches: Batch[] = [];
   private draining: Promise<void> | null = null;
 
-  constructor(private readonly options: OutflowOptions) {}
+  constructor(private readonly options: PredictionWriterOptions) {}
 
   get isEmpty(): boolean {
     return this.batches.length === 0;

@@ -11,8 +11,8 @@ import type { ScheduleSetting } from '../../../contracts/retraining/schedules.js
 import { specOf } from '../../../domain/retraining/schedules.js';
 import type { Logger } from '../../../platform/logging.js';
 import type { AuditStore } from '../../../stores/audit/audit.js';
-import type { Turns } from '../../../stores/postgres/advisory-lock.js';
-import { noteChange } from '../../audit/record-change.js';
+import type { AdvisoryLocks } from '../../../stores/postgres/advisory-lock.js';
+import { recordChange } from '../../audit/record-change.js';
 import type { TemporalLink } from '../../workflows/temporal-link.js';
 import {
   actionOf,
@@ -59,7 +59,7 @@ export interface ScheduleOptions {
   temporal: TemporalLink;
   audit: AuditStore;
   /** Temporal takes a whole schedule from whoever read it last: two who change one at a time would undo each other. */
-  turns: Turns;
+  turns: AdvisoryLocks;
   logger: Logger;
   defaults: ScheduleDefaults;
   namespace: string;
@@ -76,7 +76,7 @@ export function createSchedules(options: ScheduleOptions): Schedules {
     async ensure(modelName) {
       for (const definition of [...definitionsOf(modelName, defaults), retention(defaults)]) {
         const isNew = await inTurn(options, definition.id, (client) => ensure(client, definition));
-        if (isNew) await noteChange(options, creation(definition));
+        if (isNew) await recordChange(options, creation(definition));
       }
     },
     list: () =>
@@ -147,7 +147,7 @@ function createChanges(options: ScheduleOptions): Change {
       return [before, await described(client, definition)];
     });
     const subject = `schedules/${id}`;
-    await noteChange(options, {
+    await recordChange(options, {
       by,
       action,
       subject,
@@ -160,7 +160,7 @@ function createChanges(options: ScheduleOptions): Change {
 
 /** Does `work` while nobody else changes the schedule through us. */
 function inTurn<T>({ temporal, turns }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
-  return turns.inTurn(`schedule ${id}`, () => temporal.use(work));
+  return turns.withLock(`schedule ${id}`, () => temporal.use(work));
 }
 
 function summaryOf({ isPaused, note, words, setting }: ScheduleState): object {

@@ -11,7 +11,7 @@ const id = 'continuous_training-dandelion_grass_classifier';
 let world: AutomationWorld;
 beforeAll(async () => {
   world = await startAutomationWorld();
-  await world.served.api.automation.schedules.ensure('dandelion_grass_classifier');
+  await world.served.api.retraining.schedules.ensure('dandelion_grass_classifier');
 });
 afterAll(() => world.stop());
 

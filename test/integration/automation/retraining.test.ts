@@ -202,7 +202,7 @@ describe('the schedule of a model', () => {
 describe('automatic retrainings', () => {
   it('are one when both schedules act in the same second, and the other says why not', async () => {
     const model = await knownModel('raced');
-    const { schedules } = world.served.api.automation;
+    const { schedules } = world.served.api.retraining;
     await schedules.ensure(model);
     const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;
     const ids = [`continuous_training-${model}`, `mlops_retraining_pipeline-${model}`];
@@ -234,7 +234,7 @@ describe('automatic retrainings', () => {
     const { run_id: runId } = await trigger(model);
     await world.served.api.temporal.use((client) => client.workflow.getHandle(`retrain-${model}`, runId).terminate());
     expect((await history(model)).items[0]?.run?.status).toBe('running');
-    const { schedules } = world.served.api.automation;
+    const { schedules } = world.served.api.retraining;
     await schedules.ensure(model);
     await world.withWorkers(async () => {
       const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;

@@ -9,7 +9,7 @@ import { pageOf } from '../../../contracts/http/page.js';
 import { createSchedules, type Schedules } from '../../../api/retraining/schedules/schedules.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit/audit.js';
-import { createTurns } from '../../../stores/postgres/advisory-lock.js';
+import { createAdvisoryLocks } from '../../../stores/postgres/advisory-lock.js';
 import { poll } from '../../support/api-client.js';
 import { createAsking } from '../../support/asking.js';
 import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
@@ -22,7 +22,7 @@ let world: AutomationWorld;
 let schedules: Schedules;
 beforeAll(async () => {
   world = await startAutomationWorld({ RETRAINING_HOURS: '1-5', SCHEDULE_TIME_ZONE: 'Europe/Berlin' });
-  schedules = world.served.api.automation.schedules;
+  schedules = world.served.api.retraining.schedules;
   await schedules.ensure('dandelion_grass_classifier');
 });
 afterAll(() => world.stop());
@@ -76,7 +76,7 @@ describe('schedules', () => {
     const other = createSchedules({
       temporal: world.served.api.temporal,
       audit: createAuditStore(world.served.api.database),
-      turns: createTurns(world.served.api.database),
+      turns: createAdvisoryLocks(world.served.api.database),
       logger: createLogger('test', 'silent'),
       defaults: { timeZone: 'Asia/Tokyo', retrainingHours: { from: 2, to: 4 } },
       namespace: 'default',

@@ -2,7 +2,7 @@ import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { checkTrainable } from '../../../domain/datasets/check-trainable.js';
-import { rawImageKey, sideManifestKey, uploadKey } from '../../../stores/objects/object-keys.js';
+import { rawImageKey, splitManifestKey, uploadKey } from '../../../stores/objects/object-keys.js';
 import {
   classFolders,
   picture,
@@ -32,7 +32,7 @@ describe('an ingestion', () => {
     const uploads = world.takeUploads();
     expect(uploads.filter((key) => key.startsWith('raw/files/md5/') && !key.endsWith('.dir'))).toHaveLength(40);
     const manifest: unknown = JSON.parse(
-      Buffer.from(await world.deps.objects.get(sideManifestKey('test', 'first', 1))).toString(),
+      Buffer.from(await world.deps.objects.get(splitManifestKey('test', 'first', 1))).toString(),
     );
     expect(manifest).toMatchObject({ dataset: 'first', version: 1, side: 'test' });
     const stored = await world.datasets.version('first', 1);
@@ -166,7 +166,7 @@ describe('an ingestion', () => {
       version: 1,
       isNewVersion: true,
     });
-    expect(await world.deps.objects.head(sideManifestKey('train', 'late', 1))).not.toBeNull();
+    expect(await world.deps.objects.head(splitManifestKey('train', 'late', 1))).not.toBeNull();
   });
 
   it('lets photographs take the place of the synthetic set that stood for the default', async () => {

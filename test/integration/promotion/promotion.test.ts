@@ -8,7 +8,7 @@ import {
 import { predictionSchema } from '../../../contracts/inference/http-predict.js';
 import { modelPolicySchema, type ModelPolicy } from '../../../contracts/promotion/policy.js';
 import type { Comparison, ModelVersion } from '../../../contracts/registry/registry.js';
-import type { ProductionMove } from '../../../stores/registry/history.js';
+import type { ProductionChange } from '../../../stores/registry/history.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
 import { tester } from '../../support/figures.js';
 import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';
@@ -58,7 +58,7 @@ const detailOf = ({ body }: Answer): string => z.object({ detail: z.string() }).
 const production = async (): Promise<number | undefined> =>
   (await world.stores.registry.production(modelName))?.version;
 
-const moves = async (): Promise<ProductionMove[]> =>
+const moves = async (): Promise<ProductionChange[]> =>
   (await world.stores.registry.productionMoves(modelName, { limit: 100 })).items;
 
 async function predictedBy(): Promise<string> {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { bundleFiles, referencesSchema, type Calibration } from '../../../contracts/registry/bundle.js';
-import { sides, type Example } from '../../../contracts/datasets/datasets.js';
+import { splits, type Example } from '../../../contracts/datasets/datasets.js';
 import { hyperparametersSchema, type Hyperparameters } from '../../../contracts/training/training.js';
 import { chooseAbstention } from '../../../domain/predictions/abstention.js';
 import { assembleNetwork } from '../../../model/architectures/trained-network.js';
@@ -115,7 +115,7 @@ function splitAtRandom({ photographs }: Pictures, seed: number): Example[] {
   return shuffledIndices(photographs.length, seed).flatMap((index, place) => {
     const photograph = photographs[index];
     const share = place / photographs.length;
-    const side = share < 0.7 ? sides[0] : share < 0.85 ? sides[1] : sides[2];
+    const side = share < 0.7 ? splits[0] : share < 0.85 ? splits[1] : splits[2];
     return photograph ? [{ ...photograph, side }] : [];
   });
 }

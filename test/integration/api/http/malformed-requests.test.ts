@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from '../../../../api/app.js';
-import { followConnections } from '../../../../api/http/server/connections.js';
+import { trackConnections } from '../../../../api/http/server/connections.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
-import { answerMalformed } from '../../../../api/http/server/client-errors.js';
+import { answerClientErrors } from '../../../../api/http/server/client-errors.js';
 import { createApiMetrics } from '../../../../api/metrics.js';
 import { problemSchema, type Problem } from '../../../../contracts/http/problem.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
@@ -171,7 +171,7 @@ describe('a request that comes too slowly', () => {
   ])('is given up with a problem, when it came at all: %j', async (text, code) => {
     const times = { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 };
     const server = createServer(times, () => undefined);
-    answerMalformed(server, followConnections(server), null);
+    answerClientErrors(server, trackConnections(server), null);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();

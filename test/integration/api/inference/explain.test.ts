@@ -82,7 +82,7 @@ describe('explanations over HTTP', () => {
     expect(response.headers.get('vary')).toContain('Accept');
     const { format, width } = await sharp(Buffer.from(await response.arrayBuffer())).metadata();
     expect([format, width]).toEqual(['png', 224]);
-    await served.api.keeping.predictionLog.flush();
+    await served.api.predictions.predictionLog.flush();
     const id = response.headers.get('x-prediction-id') ?? '';
     const kept: unknown = await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json();
     expect(kept).toMatchObject({ prediction_id: id, route: 'explain' });

@@ -101,7 +101,7 @@ describe('the routes for pictures', () => {
       expect(new Set(answers.map(({ confidence }) => confidence)).size).toBe(1);
       expect(await world.metric('mlops_prediction_cache_total{result="hit"}')).toBe(before + 2);
       expect(await world.metric(total)).toBe(totalBefore + 3);
-      await world.served.api.keeping.predictionLog.flush();
+      await world.served.api.predictions.predictionLog.flush();
       for (const { prediction_id: id } of answers) {
         expect((await fetch(`${world.served.url}/api/v1/predictions/${id}`)).status).toBe(200);
       }

@@ -143,7 +143,7 @@ describe('feedback', () => {
 
   it('is counted right through any order of labels and decisions, many at once', async () => {
     const ids = await Promise.all(Array.from({ length: 12 }, () => predict()));
-    await served.api.keeping.predictionLog.flush();
+    await served.api.predictions.predictionLog.flush();
     const { database } = served.api;
     const random = (below: number): number => Math.floor(Math.random() * below);
     const label = (): string => ['dandelion', 'grass'][random(2)] ?? '';

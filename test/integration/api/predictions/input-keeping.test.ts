@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
-import { createInputKeeping, type InputKeeping } from '../../../../api/predictions/inputs/input-capture.js';
+import { createInputCapture, type InputCapture } from '../../../../api/predictions/inputs/input-capture.js';
 import type { InputResult } from '../../../../api/predictions/inputs/capture-results.js';
 import { createInputSpool } from '../../../../api/predictions/inputs/capture-spool.js';
 import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
@@ -30,7 +30,7 @@ describe('pictures of predictions', () => {
   let objects: ObjectStore;
   let inputs: PredictionInputStore;
   let folder: string;
-  let keeping: InputKeeping;
+  let keeping: InputCapture;
   let counts: Partial<Record<InputResult, number>>;
   let picture: Uint8Array;
   const opened: ObjectStore[] = [];
@@ -62,8 +62,8 @@ describe('pictures of predictions', () => {
     await Promise.all([records.stop(), service.stop()]);
   });
 
-  function keepIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputKeeping {
-    return createInputKeeping({
+  function keepIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputCapture {
+    return createInputCapture({
       objects: replaced.objects ?? objects,
       inputs,
       spool: createInputSpool(path, replaced.spoolBytes ?? 1_000_000),

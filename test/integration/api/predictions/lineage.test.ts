@@ -67,7 +67,7 @@ describe('lineage', () => {
   it('verifies every edge of fifty out of a thousand predictions', async () => {
     const served = lineage.served.host.current();
     if (!served) throw new Error('nothing is served');
-    const { predictionLog } = lineage.served.api.keeping;
+    const { predictionLog } = lineage.served.api.predictions;
     const prediction = predictionOf([0.9, 0.1], served.engine.labels);
     const facts = { prediction, abstained: false, imageSha256: null, latencyMs: 1, route: 'predict' } as const;
     const ids = Array.from({ length: 1_000 }, () => predictionLog.keep(served, facts));

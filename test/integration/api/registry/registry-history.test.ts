@@ -1,7 +1,7 @@
 import {
   aliasViewSchema,
   deletedVersionSchema,
-  productionMoveViewSchema,
+  productionChangeViewSchema,
   versionComparisonSchema,
 } from '../../../../contracts/registry/http-models.js';
 import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
@@ -100,7 +100,7 @@ describe('the history of Production', () => {
     const between = new Date();
     await new Promise((resolve) => setTimeout(resolve, 5));
     await served.promote(await served.registry.get('told', 2));
-    const page = pageOf(productionMoveViewSchema);
+    const page = pageOf(productionChangeViewSchema);
     const { items } = await answer(page, `${models}/told/history`);
     expect(items).toMatchObject([
       { version: '2', instead_of: '1', until: null },

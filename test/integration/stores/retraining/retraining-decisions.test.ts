@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { retrainingPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { retrainingWorkflowId } from '../../../../contracts/names.js';
-import type { RetrainingFacts, RetrainingKind } from '../../../../contracts/retraining/retraining.js';
+import type { RetrainingInputs, RetrainingKind } from '../../../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf } from '../../../../domain/retraining/retraining-decision.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => records.stop());
 
-const facts: RetrainingFacts = {
+const facts: RetrainingInputs = {
   policy: retrainingPolicySchema.parse({}),
   dataset: 'flowers',
   production: null,
@@ -36,7 +36,7 @@ function decide(
   modelName: string,
   kind: RetrainingKind = 'continuous_training',
   requestId: string = randomUUID(),
-  known: RetrainingFacts = facts,
+  known: RetrainingInputs = facts,
 ): Promise<RetrainingDecision> {
   const request = { requestId, modelName, dataset: 'flowers', kind, by, scheduledFor: null, metrics: metricsOf(known) };
   const trigger = kind === 'manual' ? 'manual' : 'schedule';
@@ -115,7 +115,7 @@ describe('decisions on retrainings', () => {
   });
 
   it('leave one message about a version that does badly, also when they are to skip', async () => {
-    const worse: RetrainingFacts = {
+    const worse: RetrainingInputs = {
       ...facts,
       production: { version: 7, testAccuracy: 0.95, hyperparameters: null },
       feedback: { labelled: 100, accuracy: 0.6, interval: [0.5, 0.69] },

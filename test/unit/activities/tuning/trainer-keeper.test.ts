@@ -1,5 +1,5 @@
 import { startTrainer, type Trainer } from '../../../../activities/runtime/model-process.js';
-import { createTrainerKeeper } from '../../../../activities/training/trainer-keeper.js';
+import { createTrainerPool } from '../../../../activities/training/trainer-keeper.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
 import { createFeatureSet, withFolder } from '../../../support/training-fixtures.js';
@@ -9,7 +9,7 @@ const itself = (trainer: Trainer): Promise<Trainer> => Promise.resolve(trainer);
 
 describe('a trainer that is lent', () => {
   it('is the same for the job that follows, and gone after the last one', async () => {
-    const keeper = createTrainerKeeper(logger);
+    const keeper = createTrainerPool(logger);
     const first = await keeper.lend(itself, { isFollowed: true });
     expect(first.isAlive()).toBe(true);
     expect(await keeper.lend(itself, { isFollowed: false })).toBe(first);
@@ -17,7 +17,7 @@ describe('a trainer that is lent', () => {
   });
 
   it('is gone when its work fails', async () => {
-    const keeper = createTrainerKeeper(logger);
+    const keeper = createTrainerPool(logger);
     const lent: Trainer[] = [];
     const work = (trainer: Trainer): Promise<never> => {
       lent.push(trainer);
@@ -28,7 +28,7 @@ describe('a trainer that is lent', () => {
   });
 
   it('makes place for a new one when it has died meanwhile', async () => {
-    const keeper = createTrainerKeeper(logger);
+    const keeper = createTrainerPool(logger);
     const first = await keeper.lend(itself, { isFollowed: true });
     await first.stop();
     const second = await keeper.lend(itself, { isFollowed: true });
@@ -39,7 +39,7 @@ describe('a trainer that is lent', () => {
   });
 
   it('ends by itself when no job follows', async () => {
-    const keeper = createTrainerKeeper(logger, 1);
+    const keeper = createTrainerPool(logger, 1);
     const trainer = await keeper.lend(itself, { isFollowed: true });
     await poll(
       () => Promise.resolve(trainer.isAlive()),

@@ -258,7 +258,7 @@ describe('the model host', () => {
     startHost(10);
     state = { generation: 1, version: version(1) };
     await serving(1);
-    await host.leave();
+    await host.drain();
     expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
     expect(host.current()?.version.version).toBe(1);
     await host.stop();

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { sides, type Example, type Side } from '../../../../contracts/datasets/datasets.js';
+import { splits, type Example, type Split } from '../../../../contracts/datasets/datasets.js';
 import { assignSplit } from '../../../../domain/datasets/assign-split.js';
 
 const shares = { train: 0.7, validation: 0.15, test: 0.15 };
@@ -9,7 +9,7 @@ const arrivals = fc.uniqueArray(
   { selector: ({ sha256 }) => sha256, maxLength: 200 },
 );
 
-function countsOf(examples: readonly Example[], label: string): Record<Side, number> {
+function countsOf(examples: readonly Example[], label: string): Record<Split, number> {
   const counts = { train: 0, validation: 0, test: 0 };
   for (const example of examples) if (example.label === label) counts[example.side] += 1;
   return counts;
@@ -19,7 +19,7 @@ function expectBalanced(examples: readonly Example[]): void {
   for (const label of new Set(examples.map((example) => example.label))) {
     const counts = countsOf(examples, label);
     const total = counts.train + counts.validation + counts.test;
-    for (const side of sides) {
+    for (const side of splits) {
       expect(Math.abs(counts[side] - shares[side] * total)).toBeLessThan(2);
       if (total >= 3) expect(counts[side]).toBeGreaterThan(0);
     }

@@ -1,4 +1,4 @@
-import type { Side } from '../../../../contracts/datasets/datasets.js';
+import type { Split } from '../../../../contracts/datasets/datasets.js';
 import { planVersion, type Member } from '../../../../domain/datasets/plan-version.js';
 
 function member(number: number, label: string, where = `${label}/${String(number)}`): Member {
@@ -15,7 +15,7 @@ function member(number: number, label: string, where = `${label}/${String(number
   };
 }
 
-const noSides = new Map<string, Side>();
+const noSides = new Map<string, Split>();
 
 describe('planVersion', () => {
   it('gives the same digest whatever the order, the sources and the names of the files', () => {
@@ -52,7 +52,7 @@ describe('planVersion', () => {
   });
 
   it('keeps the side of an image that was away for a while', () => {
-    const sides = new Map<string, Side>([[member(5, 'a').sha256, 'test']]);
+    const sides = new Map<string, Split>([[member(5, 'a').sha256, 'test']]);
     const plan = planVersion({ members: [member(5, 'a'), member(6, 'a')], sides, quarantined: {} });
     expect(plan.examples.find(({ sha256 }) => sha256 === member(5, 'a').sha256)?.side).toBe('test');
     expect(plan.newExamples.map(({ sha256 }) => sha256)).toEqual([member(6, 'a').sha256]);

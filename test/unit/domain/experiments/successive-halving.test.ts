@@ -7,7 +7,7 @@ import {
   rungs,
   sampleTrials,
   survivors,
-  type Standing,
+  type TrialScore,
 } from '../../../../domain/experiments/successive-halving.js';
 
 const budget = searchBudgetSchema.parse({});
@@ -112,7 +112,7 @@ describe('rungs', () => {
 });
 
 describe('survivors', () => {
-  const standings: Standing[] = [
+  const standings: TrialScore[] = [
     { trial: 1, loss: 0.4 },
     { trial: 2, loss: null },
     { trial: 3, loss: 0.2 },

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { labelStrategies } from '../../../../contracts/predictions/labels.js';
 import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
-import { keepsInput } from '../../../../domain/predictions/keeps-input.js';
+import { capturesInput } from '../../../../domain/predictions/keeps-input.js';
 import { byPriority, labelPriority, type LabelEvidence } from '../../../../domain/predictions/label-priority.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
 
@@ -88,9 +88,9 @@ describe('the pictures a policy keeps', () => {
 
   it('are none, all, or about the share that is asked for, the same ones each time', () => {
     const ids = Array.from({ length: 20_000 }, () => uuid7());
-    const kept = (share: number): string[] => ids.filter((id) => keepsInput(id, policy('sample', share)));
-    expect(ids.some((id) => keepsInput(id, policy('none', 1)))).toBe(false);
-    expect(ids.every((id) => keepsInput(id, policy('all', 0)))).toBe(true);
+    const kept = (share: number): string[] => ids.filter((id) => capturesInput(id, policy('sample', share)));
+    expect(ids.some((id) => capturesInput(id, policy('none', 1)))).toBe(false);
+    expect(ids.every((id) => capturesInput(id, policy('all', 0)))).toBe(true);
     expect(kept(0)).toEqual([]);
     expect(kept(1)).toEqual(ids);
     expect(kept(0.25).length / ids.length).toBeGreaterThan(0.22);

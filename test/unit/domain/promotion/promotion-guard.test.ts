@@ -1,10 +1,10 @@
-import type { LiveFigures } from '../../../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../../../contracts/promotion/live-figures.js';
 import { guardPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { judgeGuard, type GuardJudgement, type GuardView } from '../../../../domain/promotion/promotion-guard.js';
 
 const policy = guardPolicySchema.parse({ minPredictions: 20 });
 
-function figures(given: Partial<LiveFigures> = {}): LiveFigures {
+function figures(given: Partial<LiveStats> = {}): LiveStats {
   const predictions = given.predictions ?? 100;
   return {
     generation: 2,

@@ -1,16 +1,16 @@
 import { retrainingPolicySchema } from '../../../../contracts/promotion/policy.js';
 import type {
-  RetrainingFacts,
-  RetrainingStanding,
+  RetrainingInputs,
+  RetrainingState,
   RetrainingVerdict,
 } from '../../../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf, type DecisionInput } from '../../../../domain/retraining/retraining-decision.js';
 import { hyperparameters, statistics } from '../../../support/figures.js';
 
-const idle: RetrainingStanding = { running: null, awaitingApproval: false, lastAutomatic: null };
+const idle: RetrainingState = { running: null, awaitingApproval: false, lastAutomatic: null };
 
 /** A good model with nothing new about it. */
-const calm: RetrainingFacts = {
+const calm: RetrainingInputs = {
   policy: retrainingPolicySchema.parse({}),
   dataset: 'flowers',
   production: { version: 3, testAccuracy: 0.95, hyperparameters },
@@ -20,8 +20,8 @@ const calm: RetrainingFacts = {
 
 function decideOn(
   kind: DecisionInput['kind'],
-  facts: Partial<RetrainingFacts> = {},
-  standing: Partial<RetrainingStanding> = {},
+  facts: Partial<RetrainingInputs> = {},
+  standing: Partial<RetrainingState> = {},
 ): RetrainingVerdict {
   const trigger = kind === 'manual' ? 'manual' : 'schedule';
   return decideRetraining({ kind, trigger, facts: { ...calm, ...facts }, standing: { ...idle, ...standing } });

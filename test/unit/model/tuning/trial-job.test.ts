@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hyperparameters } from '../../../../contracts/training/training.js';
 import { searchBudgetSchema, searchSpaceSchema, type TrialProgress } from '../../../../contracts/experiments/tuning.js';
-import { rungs, sampleTrials, survivors, type Standing } from '../../../../domain/experiments/successive-halving.js';
+import { rungs, sampleTrials, survivors, type TrialScore } from '../../../../domain/experiments/successive-halving.js';
 import { readFeatures } from '../../../../model/features/feature-file.js';
 import type { TrainJob } from '../../../../model/jobs.js';
 import { tf } from '../../../../model/tensorflow.js';
@@ -123,12 +123,12 @@ describe('a search', () => {
   const budget = searchBudgetSchema.parse({ trials: 9, minEpochs: 1, maxEpochs: 9 });
 
   /** All rungs of a search, one trial after another. */
-  async function search(training: Training, folder: string): Promise<Standing[][]> {
+  async function search(training: Training, folder: string): Promise<TrialScore[][]> {
     const read = rememberLast(readFeatures);
-    const table: Standing[][] = [];
+    const table: TrialScore[][] = [];
     let contenders = sampleTrials(space, 9, budget);
     for (const rung of rungs(contenders.length, budget.reductionFactor, budget.minEpochs, budget.maxEpochs)) {
-      const standings: Standing[] = [];
+      const standings: TrialScore[] = [];
       for (const { number, hyperparameters } of contenders) {
         const outputFolder = join(folder, String(number));
         const job = { ...training, hyperparameters, kind: 'trial' as const, outputFolder, pauseAfter: rung.epochs };
