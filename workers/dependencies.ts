@@ -28,7 +28,7 @@ import { createPredictionStore, type PredictionStore } from '../stores/predictio
 import { createRegistryStore, type RegistryStore } from '../stores/registry/registry.js';
 import { createRetentionStore, type RetentionStore } from '../stores/pipelines/retention.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../stores/retraining/retraining-decisions.js';
-import { createRetrainingInputStore, type RetrainingInputStore } from '../stores/retraining/retraining-facts.js';
+import { createRetrainingInputStore, type RetrainingInputStore } from '../stores/retraining/retraining-inputs.js';
 import { createRunStore, type RunStore } from '../stores/experiments/runs.js';
 import { createSearchStore, type SearchStore } from '../stores/experiments/searches.js';
 import { createTrialStore, type TrialStore } from '../stores/experiments/trials.js';

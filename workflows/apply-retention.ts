@@ -5,7 +5,7 @@ import type { RetentionInput, RetentionResult } from '../contracts/retraining/sc
 import type { RetentionActivities } from '../activities/retention/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 
 const { noteRetention } = proxyActivities<RetentionActivities>(recordOptions);
 

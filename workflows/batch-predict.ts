@@ -12,7 +12,7 @@ import { batchSteps } from '../contracts/names.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 
 const { listBatchItems, predictBatchChunk, mergeBatchResults, discardBatchUpload } =
   proxyActivities<BatchPredictionActivities>(storageOptions);

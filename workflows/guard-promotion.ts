@@ -5,7 +5,7 @@ import { guardSteps } from '../contracts/names.js';
 import type { GuardInput, GuardResult } from '../contracts/promotion/promotion-pipeline.js';
 import { guardOptions, recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
-import { trackSteps } from './story.js';
+import { trackSteps } from './progress.js';
 
 const { watchPromotion } = proxyActivities<GuardActivities>(guardOptions);
 const { moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);

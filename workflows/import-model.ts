@@ -4,7 +4,7 @@ import { importSteps } from '../contracts/names.js';
 import type { CheckActivities, ImportActivities } from '../activities/import/activities.js';
 import { recordOptions, registrationOptions, storageOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 
 // TensorFlow is with the training worker; what needs none does not wait for a training to end.
 const withTensorFlow = proxyActivities<CheckActivities>(trainingOptions);

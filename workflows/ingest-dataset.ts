@@ -7,7 +7,7 @@ import { ingestionSteps } from '../contracts/names.js';
 import type { IngestionInput, IngestionResult } from '../contracts/datasets/ingestion.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 
 const { resolveSource, scanSource, ingestBatch, commitDatasetVersion, discardUpload } =
   proxyActivities<IngestionActivities>(storageOptions);

@@ -12,7 +12,7 @@ import type { PipelineEnd, StepEntry } from '../contracts/workflows/runs.js';
 import type { RecordActivities } from '../activities/runtime/records.js';
 import { recordOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { trackSteps, type StepTracker } from './story.js';
+import { trackSteps, type StepTracker } from './progress.js';
 
 /** Shows and finds runs by the step they are at, in the Temporal Web UI. */
 const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);

@@ -13,7 +13,7 @@ import type { Decided, RequestActivities } from '../activities/retraining/reques
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { trackSteps } from './story.js';
+import { trackSteps } from './progress.js';
 
 const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
   proxyActivities<RequestActivities>(recordOptions);

@@ -12,7 +12,7 @@ import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
 import { recordPipeline } from './pipeline-record.js';
 import { promoteModel } from './promote-model.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 import { validateModel } from './validate-model.js';
 

@@ -4,7 +4,7 @@ import type { TrialInput, TrialScore } from '../contracts/experiments/tuning.js'
 import type { TrialActivities } from '../activities/tuning/activities.js';
 import { trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { trackSteps } from './story.js';
+import { trackSteps } from './progress.js';
 
 /** Trains a trial of a search on to a rung, and scores it there. */
 export async function runTrial(input: TrialInput): Promise<TrialScore> {

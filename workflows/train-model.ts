@@ -4,7 +4,7 @@ import type { TrainingInput, TrainingResult } from '../contracts/training/traini
 import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { trackSteps } from './story.js';
+import { trackSteps } from './progress.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
 // On the pipeline's queue: a long training of another model must not hold these up.

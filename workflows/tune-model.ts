@@ -16,7 +16,7 @@ import type { SearchActivities } from '../activities/tuning/activities.js';
 import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import { searchTrials, type Found } from './search-trials.js';
-import type { StepTracker } from './story.js';
+import type { StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 
 /** Trials of a search that says neither how many nor how long; one by time has as many as it gets to. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
-import type { LiveStats } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { GuardInput } from '../../contracts/promotion/promotion-pipeline.js';
 import { judgeGuard } from '../../domain/promotion/promotion-guard.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';

@@ -5,7 +5,7 @@ import { checkTrainable } from '../../domain/datasets/check-trainable.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { OutboxStore } from '../../stores/notifications/outbox.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
-import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 
 export interface RetrainingDependencies {
   registry: RegistryStore;

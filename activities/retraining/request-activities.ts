@@ -10,7 +10,7 @@ import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 
 export interface RequestDependencies {
   datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;

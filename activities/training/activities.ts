@@ -6,7 +6,7 @@ import { extractFeatures, type FeaturesInput, type FeaturesResult } from './feat
 import { fitModel, type FitResult } from './fit.js';
 import { packageModel } from './package.js';
 import { registerModel } from './register.js';
-import { createTrainerPool } from './trainer-keeper.js';
+import { createTrainerPool } from './trainer-pool.js';
 
 export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;

@@ -4,7 +4,7 @@ import type { FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
-import type { TrainerPool } from './trainer-keeper.js';
+import type { TrainerPool } from './trainer-pool.js';
 
 /** What the activities of the training worker need of the world. */
 export interface TrainingDependencies {

@@ -6,7 +6,7 @@ import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { TrainingDependencies } from '../training/dependencies.js';
 import { fetchTrainerInputs } from '../training/fit.js';
 import { closeSearch, endRung, type RungEnd, type SearchDependencies, type SearchEnd } from './search-record.js';
-import { createTrialHost } from './trial-host.js';
+import { createTrialHost } from './trial-runner.js';
 
 export interface TrialActivities {
   runTrialRung(input: TrialInput): Promise<TrialScore>;

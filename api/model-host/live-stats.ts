@@ -1,5 +1,5 @@
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { LiveStats } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { Engine } from '../../model/serving/engine.js';
 
 /** Latest predictions whose times the percentile is taken of. */

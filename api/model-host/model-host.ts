@@ -1,5 +1,5 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
-import type { LiveStats } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';

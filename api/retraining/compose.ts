@@ -7,7 +7,7 @@ import type { Database } from '../../stores/postgres/database.js';
 import { createFeedbackStore } from '../../stores/predictions/feedback.js';
 import { createPolicyStore } from '../../stores/promotion/policies.js';
 import { createRetrainingDecisions, type RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import { createRetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import { createRetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 import { createAdvisoryLocks } from '../../stores/postgres/advisory-lock.js';
 import { retrainingSeries, scheduleSeries } from './retraining-metrics.js';
 import type { SeriesRegistry } from '../http/request-metrics.js';

@@ -6,7 +6,7 @@ import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retra
 import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import type { RetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.js';
 
 export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId' | 'source'> {

@@ -1,4 +1,4 @@
-import { sentence, type Read, type Vocabulary } from './notification-words.js';
+import { sentence, type Read, type Vocabulary } from './notification-vocabulary.js';
 
 /** That a batch prediction has ended. */
 export function batchCompleted(read: Read): Vocabulary {

@@ -1,5 +1,5 @@
 import { batchCompleted, batchFailed } from './batch-notification-text.js';
-import { sentence, type Read, type Vocabulary, type Writer } from './notification-words.js';
+import { sentence, type Read, type Vocabulary, type Writer } from './notification-vocabulary.js';
 import { snakeKeys } from '../snake-keys.js';
 
 /** A message as people read it. */

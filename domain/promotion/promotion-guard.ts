@@ -1,4 +1,4 @@
-import type { LiveStats } from '../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { GuardPolicy } from '../../contracts/promotion/policy.js';
 
 export interface GuardView {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { replicaStatsSchema } from '../../contracts/promotion/live-figures.js';
+import { replicaStatsSchema } from '../../contracts/promotion/live-stats.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 

@@ -7,7 +7,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { FittingDependencies } from '../../activities/training/dependencies.js';
 import { extractFeatures } from '../../activities/training/features.js';
 import { fitModel, type FitResult } from '../../activities/training/fit.js';
-import { createTrainerPool } from '../../activities/training/trainer-keeper.js';
+import { createTrainerPool } from '../../activities/training/trainer-pool.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';

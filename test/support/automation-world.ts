@@ -14,7 +14,7 @@ import { createPipelineStore } from '../../stores/pipelines/pipelines.js';
 import { createPolicyStore } from '../../stores/promotion/policies.js';
 import { createRegistryStore } from '../../stores/registry/registry.js';
 import { createRetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import { createRetrainingInputStore } from '../../stores/retraining/retraining-facts.js';
+import { createRetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createTemporalClient } from '../../workers/temporal-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';

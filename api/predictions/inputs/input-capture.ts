@@ -1,6 +1,6 @@
 import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
 import type { ServingPolicy } from '../../../contracts/promotion/policy.js';
-import { capturesInput } from '../../../domain/predictions/keeps-input.js';
+import { capturesInput } from '../../../domain/predictions/captures-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
 import type { Logger } from '../../../platform/logging.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';

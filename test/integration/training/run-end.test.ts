@@ -8,7 +8,7 @@ import type { FittingDependencies } from '../../../activities/training/dependenc
 import { commitEpoch } from '../../../activities/training/checkpoints.js';
 import { failTraining } from '../../../activities/training/fail.js';
 import { fitModel } from '../../../activities/training/fit.js';
-import { createTrainerPool } from '../../../activities/training/trainer-keeper.js';
+import { createTrainerPool } from '../../../activities/training/trainer-pool.js';
 import { registerModel } from '../../../activities/training/register.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { TrainingInput } from '../../../contracts/training/training-pipeline.js';

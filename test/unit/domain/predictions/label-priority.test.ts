@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { labelStrategies } from '../../../../contracts/predictions/labels.js';
 import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
-import { capturesInput } from '../../../../domain/predictions/keeps-input.js';
+import { capturesInput } from '../../../../domain/predictions/captures-input.js';
 import { byPriority, labelPriority, type LabelEvidence } from '../../../../domain/predictions/label-priority.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
 

@@ -1,4 +1,4 @@
-import type { LiveStats } from '../../../../contracts/promotion/live-figures.js';
+import type { LiveStats } from '../../../../contracts/promotion/live-stats.js';
 import { guardPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { judgeGuard, type GuardJudgement, type GuardView } from '../../../../domain/promotion/promotion-guard.js';
 

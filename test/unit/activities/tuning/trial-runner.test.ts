@@ -1,5 +1,5 @@
 import { access, readdir } from 'node:fs/promises';
-import { createTrialHost, type TrialHost } from '../../../../activities/tuning/trial-host.js';
+import { createTrialHost, type TrialHost } from '../../../../activities/tuning/trial-runner.js';
 import type { TrialInput, TrialProgress } from '../../../../contracts/experiments/tuning.js';
 import type { TrainJob } from '../../../../model/jobs.js';
 import { createLogger } from '../../../../platform/logging.js';

@@ -1,5 +1,5 @@
 import { startTrainer, type Trainer } from '../../../../activities/runtime/model-process.js';
-import { createTrainerPool } from '../../../../activities/training/trainer-keeper.js';
+import { createTrainerPool } from '../../../../activities/training/trainer-pool.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
 import { createFeatureSet, withFolder } from '../../../support/training-fixtures.js';
