@@ -78,8 +78,8 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
     expect(model.outputs.map(({ name }) => name)).toEqual([...v2OutputNames]);
   });
 
-  it('sends a picture file in JSON, and the same in binary', async () => {
-    const { outputs } = await infer('A picture file');
+  it('sends an image file in JSON, and the same in binary', async () => {
+    const { outputs } = await infer('An image file');
     expect(outputs.map(({ name }) => name)).toEqual(['label', 'confidence']);
     expect(outputs[0]).toEqual({ name: 'label', shape: [1], datatype: 'BYTES', data: ['dandelion'] });
     expect((await infer('The same file in binary')).outputs).toEqual(outputs.slice(0, 1));
