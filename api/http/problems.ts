@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { remedies } from '../../contracts/error-remedies.js';
 import type { Problem } from '../../contracts/http/problem.js';
 
 const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
@@ -61,8 +62,8 @@ export function toPerennialError(error: unknown): PerennialError {
 }
 
 /**
- * The RFC 9457 problem for an error. What went wrong inside is not told to clients:
- * an `internal` error says only where to find it in the log.
+ * The RFC 9457 problem for an error. Clients see no internal
+ * message: an `internal` error names only the trace id to look for in the log.
  */
 export function problemOf(error: PerennialError, instance: string, traceId: string): Problem {
   const { status, title } = errorTable[error.code];
@@ -72,7 +73,7 @@ export function problemOf(error: PerennialError, instance: string, traceId: stri
     type: `/problems/${error.code}`,
     title,
     status,
-    detail: status === 500 ? `Something failed inside; the log of the API tells more under ${traceId}.` : error.message,
+    detail: status === 500 ? `Internal error. Look for trace ${traceId} in the API log.` : error.message,
     instance,
     code: error.code,
     trace_id: traceId,
@@ -81,13 +82,13 @@ export function problemOf(error: PerennialError, instance: string, traceId: stri
   };
 }
 
-/** A page's worth about one kind of problem, for `GET /problems/{code}`. */
+/** Plain text about one kind of problem, for `GET /problems/{code}`. */
 export function describeProblem(code: ErrorCode): string {
   const { status, title, retryable } = errorTable[code];
-  const advice = retryable
-    ? 'Trying again later can help; wait as long as Retry-After says.'
-    : 'Trying the same again does not help: the request or the data must change.';
-  return `${code}: ${title}.\n\nHTTP status ${status} ${STATUS_CODES[status] ?? ''}. ${advice}\n`;
+  const retry = retryable
+    ? 'Retrying later can help; wait as long as Retry-After says.'
+    : 'Retrying unchanged fails again.';
+  return `${code}: ${title}.\n\nHTTP status ${status} ${STATUS_CODES[status] ?? ''}. ${retry}\n${remedies[code]}\n`;
 }
 
 function escapePointer(part: string): string {
