@@ -23,18 +23,18 @@ export interface AuditQuery {
   pageToken?: string | null;
   action?: string | undefined;
   actor?: string | undefined;
-  /** A subject, or the beginning of one that ends before a slash. */
+  /** A subject, or a prefix of one that ends before a slash. */
   subject?: string | undefined;
   via?: AuditChannel | undefined;
   requestId?: string | undefined;
-  /** Times in ISO text: the first that counts, and the first that no longer does. */
+  /** ISO times: inclusive start, exclusive end. */
   from?: Date | undefined;
   to?: Date | undefined;
 }
 
-/** Who did what; rows are added and read, never changed. */
+/** Who did what; append-only. */
 export interface AuditStore {
-  /** Adds an entry of its own, for changes that are not made in Postgres. */
+  /** Adds an entry for a change that is made outside Postgres. */
   add(entry: AuditEntry): Promise<void>;
   /** Newest first. */
   list(query: AuditQuery): Promise<Page<AuditRecord>>;
@@ -66,7 +66,7 @@ function orNull(filter: string | Date | undefined): string | Date | null {
   return filter ?? null;
 }
 
-/** Writes an entry within the transaction of the change it speaks of. */
+/** Writes an entry in the transaction of its change. */
 export async function writeAudit(tx: Queryable, { by, action, subject, before, after }: AuditEntry): Promise<void> {
   await tx.query(
     `INSERT INTO audit_log (actor, via, source, request_id, action, subject, before, after)

@@ -48,10 +48,10 @@ export const batchRow = z
     order: jobOrder,
     error: errorOf({ errorCode, errorMessage }),
   }));
-/** A batch prediction as our record tells it. */
+/** A batch prediction as stored. */
 export type BatchPrediction = z.output<typeof batchRow>;
 
-/** Batch predictions with what their chunks come to; `where` names them `b`. */
+/** Batch predictions with the totals of their chunks; `where` refers to the table as `b`. */
 export function readBatches(db: Queryable, where: string, parameters: readonly unknown[]): Promise<BatchPrediction[]> {
   return db.rows(
     batchRow,

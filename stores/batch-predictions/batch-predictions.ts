@@ -14,13 +14,13 @@ export type { BatchPrediction, ResultFile } from './batch-prediction-rows.js';
 export interface BatchOpening {
   id: string;
   workflowId: string;
-  /** What was asked, to tell a repetition from another request. */
+  /** Digest of the request, to distinguish a repetition from another request. */
   request: object;
   order: BatchOrder;
   by: Actor;
 }
 
-/** What a chunk came to, and where its rows are. */
+/** Totals of a chunk, and the object that holds its rows. */
 export interface BatchChunk {
   chunk: number;
   objectKey: string;
@@ -47,15 +47,15 @@ export interface BatchEnd {
   error: { code: ErrorCode; message: string } | null;
 }
 
-/** The record of batch predictions. Every write may be repeated. */
+/** Batch predictions in the database. Every write is idempotent. */
 export interface BatchPredictionStore {
-  /** Records that a job was asked for; gives the one there is when it has been before. Throws as `known`. */
+  /** Records a requested job, or returns the existing one. Throws as `known`. */
   open(opening: BatchOpening): Promise<BatchPrediction>;
-  /** The job of an id, if this request has been made with it before. Throws `conflict` when it was another request. */
+  /** The job with this id, or null. Throws `conflict` if the id was used for another request. */
   known(id: string, request: object): Promise<BatchPrediction | null>;
-  /** Notes the run of a job that was started. */
+  /** Records the workflow run of a started job. */
   started(id: string, runId: string): Promise<void>;
-  /** Forgets a job that could not be started. */
+  /** Deletes a job that could not be started. */
   forget(id: string): Promise<void>;
   /** Throws `not_found`. */
   get(id: string): Promise<BatchPrediction>;
@@ -66,29 +66,29 @@ export interface BatchPredictionStore {
     modelName?: string | undefined;
     status?: BatchStatus | undefined;
   }): Promise<Page<BatchPrediction>>;
-  /** A worker takes the job up. Throws `conflict` when it was erased. */
+  /** Marks the job as running. Throws `conflict` if it was erased. */
   begin(id: string, runId: string): Promise<void>;
-  /** The list of images; null until there is one. */
+  /** The list of images; null until it is stored. */
   listOf(id: string): Promise<(BatchList & { listPrefix: string }) | null>;
-  /** Makes this the list, unless there is one; gives the one that holds. */
+  /** Stores the list unless one exists; returns the stored one. */
   setList(id: string, list: BatchList & { listPrefix: string }): Promise<BatchList & { listPrefix: string }>;
   /** Null while the chunk is not done. */
   chunk(id: string, chunk: number): Promise<BatchPart | null>;
-  /** Of these images, those that were erased on request. */
+  /** The erased ones among these images. */
   erasedAmong(sha256s: readonly string[]): Promise<string[]>;
   /**
-   * Records a chunk as done; gives the part that counts, this or a former one. Throws `conflict` when the job was erased,
-   * and `internal` when an image of the chunk was, which is then to be done again.
+   * Records a chunk as done; returns the stored part, this one or an earlier one. Throws `conflict` if the job was erased,
+   * and `internal` if an image of the chunk was erased, so that the chunk is retried.
    */
   addChunk(id: string, chunk: BatchChunk): Promise<BatchPart>;
-  /** Whether another job has to go through the files of an upload still. */
+  /** Whether another unfinished job reads the files of an upload. */
   isUploadWanted(uploadId: string, besides: string): Promise<boolean>;
   /** Chunks that are done, in order. */
   parts(id: string): Promise<BatchPart[]>;
   setResults(id: string, results: readonly ResultFile[]): Promise<void>;
-  /** Ends a job, once, and has people told how. */
+  /** Ends a job once, and queues its notification. */
   close(id: string, end: BatchEnd): Promise<void>;
-  /** Jobs of a model that ended, or were never taken up, before a moment. */
+  /** Jobs of a model that ended, or were never started, before a time. */
   expired(modelName: string, before: Date): Promise<string[]>;
   remove(id: string): Promise<void>;
 }
@@ -251,11 +251,11 @@ async function get(db: Queryable, id: string): Promise<BatchPrediction> {
   if (found) return found;
   throw new PerennialError(
     'not_found',
-    `There is no batch prediction ${id}; GET /api/v1/batch-predictions lists those that are kept.`,
+    `There is no batch prediction ${id}; GET /api/v1/batch-predictions lists the stored ones.`,
   );
 }
 
-/** Holds the row until the transaction ends, so that an erasure comes before or after and sees all there is. */
+/** Locks the row, so that an erasure runs entirely before or after this transaction. */
 async function requireThere(tx: Queryable, id: string): Promise<void> {
   const found = await tx.row(
     z.object({ isErased: z.boolean() }),
@@ -265,7 +265,7 @@ async function requireThere(tx: Queryable, id: string): Promise<void> {
   if (found?.isErased === false) return;
   throw new PerennialError(
     'conflict',
-    `Batch prediction ${id} was ${found ? 'erased, because something in it was to be forgotten' : 'removed'}. Start a new one.`,
+    `Batch prediction ${id} was ${found ? 'erased, because it contained erased data' : 'removed'}. Start a new one.`,
   );
 }
 

@@ -15,14 +15,14 @@ import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 
-/** What the sources of a dataset hold now, and the sides decided before. */
+/** Current content of the sources of a dataset, and the splits assigned before. */
 export interface CommitState {
   members: (ImageFacts & { label: string; where: string })[];
   sides: Map<string, Split>;
   quarantined: Partial<Record<QuarantineReason, number>>;
 }
 
-/** What a version is to be made of. */
+/** Content of a version. */
 export interface CommitPlan {
   examples: readonly Example[];
   newExamples: readonly Example[];
@@ -48,17 +48,16 @@ const ingestionRow = z.object({
 });
 type LockedIngestion = z.output<typeof ingestionRow>;
 
-/** Makes dataset versions. */
+/** Commits dataset versions. */
 export interface DatasetCommits {
   /**
-   * In one transaction, one at a time for each dataset: makes what the ingestion found its source's members, lets
-   * `plan` say what the dataset now is, and records that as a version or finds the version that is the same. What was
-   * found is dropped when a later scan of the source is committed already: it knows better.
-   * A repeated call gives what the first one gave. Throws `conflict` for an ingestion that was abandoned or has files
-   * without an outcome.
+   * In one transaction, serialised per dataset: replaces the members of the source by the files of the ingestion, calls
+   * `plan` for the new content, and stores it as a version or returns the identical version. The files are ignored if a
+   * later scan of the source is committed already. A repeated call returns the first result. Throws `conflict` for an
+   * ingestion that was abandoned or has files without an outcome.
    */
   commit(ingestionId: string, plan: (state: CommitState) => CommitPlan): Promise<Committed>;
-  /** The images of a version, with what their manifests tell. */
+  /** The images of a version, with their manifest fields. */
   listImages(dataset: string, version: number): Promise<(ImageFacts & Example)[]>;
   /** Whether the version's manifests are in the object store. */
   isPublished(dataset: string, version: number): Promise<boolean>;
@@ -151,14 +150,14 @@ async function lockIngestion(tx: Queryable, id: string): Promise<LockedIngestion
     [id],
   );
   if (pending.length > 0) {
-    throw new PerennialError('conflict', `Ingestion ${id} has files that were not looked at yet. Start a new one.`);
+    throw new PerennialError('conflict', `Ingestion ${id} has files without an outcome. Start a new one.`);
   }
   return ingestion;
 }
 
 /**
- * Only one source at a time stands for `default`: photographs take the place of the synthetic set, not join it. There
- * is nothing to adopt when a scan that began later has spoken for the source, or for the default, already.
+ * `default` is one source at a time: photographs replace the synthetic set instead of joining it. Nothing is adopted
+ * if a later scan of the source, or of the default, is committed already.
  */
 async function adoptMembers(tx: Queryable, ingestionId: string): Promise<void> {
   const adopted = await tx.query(
@@ -258,7 +257,7 @@ async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, pl
   return version;
 }
 
-/** The ingestion itself keeps its files, so that a repeated commit can count them. */
+/** The ingestion keeps its file rows, so that a repeated commit can count them. */
 async function forgetFormerMembers(tx: Queryable, { id, dataset }: LockedIngestion): Promise<void> {
   await tx.query(
     `DELETE FROM ingestion_files WHERE ingestion_id IN (

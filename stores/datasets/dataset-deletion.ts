@@ -11,14 +11,14 @@ const versionRow = z.object({
   digest: z.string(),
   dvcMd5: z.string(),
   isCurrent: z.boolean(),
-  /** Whether another version has the same listing. */
+  /** Whether another version has the same DVC listing. */
   isListed: z.boolean(),
   users: z.array(z.string()),
 });
 
-/** Deletion of dataset versions that nothing refers to. */
+/** Deletion of unreferenced dataset versions. */
 export interface DatasetDeletion {
-  /** Takes a version's manifests for unpublished, and gives their keys. Throws as `deleteDatasetVersion`. */
+  /** Marks a version's manifests as unpublished, and returns their keys. Throws as `deleteDatasetVersion`. */
   withdraw(dataset: string, version: number): Promise<string[]>;
   /** Throws as `deleteDatasetVersion`. */
   remove(dataset: string, version: number, by: Actor): Promise<{ digest: string }>;
@@ -48,7 +48,7 @@ export function createDatasetDeletion(db: Database): DatasetDeletion {
 }
 
 /**
- * Deletes a version: its manifests, then its row, so that a call that was cut off can be made again. The images stay.
+ * Deletes a version: its manifests, then its row, so that an interrupted call can be repeated. The images stay.
  * Throws `not_found`, `conflict` for the current version, and `referenced` for one that was trained on.
  */
 export async function deleteDatasetVersion(
@@ -61,7 +61,7 @@ export async function deleteDatasetVersion(
   return deletion.remove(dataset, version, by);
 }
 
-/** Locks the version against new runs; whoever opens one holds a key to it. */
+/** Locks the version against new runs, whose foreign key needs a share lock on it. */
 async function holdDeletable(tx: Queryable, dataset: string, version: number): Promise<z.output<typeof versionRow>> {
   await tx.query('SELECT FROM datasets WHERE name = $1 FOR UPDATE', [dataset]);
   await tx.query('SELECT FROM dataset_versions WHERE dataset = $1 AND version = $2 FOR UPDATE', [dataset, version]);

@@ -18,7 +18,7 @@ export type SourceKind = (typeof sourceKinds)[number];
 
 const sourceRow = z.object({
   kind: z.enum(sourceKinds),
-  /** The folder, the id of the upload, or the model whose predictions were labelled. */
+  /** The folder, the upload id, or the model whose predictions were labelled. */
   locator: z.string(),
   scannedAt: timestampColumn,
 });
@@ -54,9 +54,9 @@ const quarantineRow = z.object({
 const conflictRow = z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) });
 
 export interface DatasetVersionDetail extends DatasetVersion {
-  /** The first thousand of the files that were refused. */
+  /** The first thousand quarantined files. */
   quarantined: z.output<typeof quarantineRow>[];
-  /** The first thousand of the images that are excluded because they appear under two labels. */
+  /** The first thousand images that are excluded because they appear under two labels. */
   conflicts: z.output<typeof conflictRow>[];
 }
 
@@ -66,24 +66,24 @@ export interface DatasetDetail extends DatasetSummary {
   history: Pick<DatasetVersion, 'version' | 'digest' | 'createdAt'>[];
 }
 
-/** Datasets and their immutable versions, for reading. */
+/** Read access to datasets and their immutable versions. */
 export interface DatasetStore {
-  /** Datasets that have a version or are getting one, by name. */
+  /** Datasets with a version or a running first ingestion, by name. */
   list(query: { limit: number; pageToken?: string | null }): Promise<Page<DatasetSummary>>;
   detail(name: string): Promise<DatasetDetail | null>;
   /** Throws `not_found`. */
   version(name: string, version: number): Promise<DatasetVersion>;
   /** Throws `not_found`. */
   versionDetail(name: string, version: number): Promise<DatasetVersionDetail>;
-  /** What the sources held at the last ingestion; null for a dataset without a version. */
+  /** Content of the sources at the last ingestion; null for a dataset without a version. */
   latestVersion(name: string): Promise<DatasetVersion | null>;
-  /** Every image of a version that was not erased since, with its label and side, in the order of their hashes. */
+  /** Every image of a version that is not erased, with its label and split, ordered by digest. */
   examples(name: string, version: number): Promise<Example[]>;
-  /** Facts of the images that are known, in the order of their hashes. */
+  /** Facts of the known images among these, ordered by digest. */
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
-  /** Sources that can be looked at again: folders and sets, not uploads. */
+  /** Sources that can be scanned again: folders and built-in sets, not uploads. */
   rescanTargets(name: string): Promise<Source[]>;
-  /** Labels that people have given since they were taken in last, to predictions of models that know the dataset. */
+  /** Number of labels given since the last label ingestion, to predictions of models trained on the dataset. */
   newLabels(name: string): Promise<Source[]>;
 }
 
@@ -92,7 +92,7 @@ const summaryColumns = `d.name, d.created_at, d.current_version,
   (SELECT count(*) FROM dataset_versions v WHERE v.dataset = d.name AND v.erased_at IS NULL) AS versions,
   coalesce((c.statistics ->> 'images')::bigint, 0) AS images, coalesce(c.statistics -> 'classes', '{}') AS classes`;
 const summaryTables = `datasets d LEFT JOIN dataset_versions c ON c.dataset = d.name AND c.version = d.current_version`;
-// A name that was only ever tried, without success, is no dataset.
+// Datasets whose every ingestion failed are not listed.
 const isKnown = `(d.current_version IS NOT NULL
   OR EXISTS (SELECT FROM ingestions i WHERE i.dataset = d.name AND i.status = 'running'))`;
 
@@ -155,7 +155,7 @@ function rescanTarget({ kind, locator }: DatasetSource): Source[] {
     case 'public':
     case 'synthetic':
       return [{ kind }];
-    // Labels come by themselves when there are new ones.
+    // The label source is ingested automatically when there are new labels.
     case 'labels':
     case 'upload':
       return [];

@@ -12,9 +12,9 @@ const imageRow = z.object({
 });
 export type StoredImage = z.output<typeof imageRow>;
 
-/** Images of every dataset, by the hash of their bytes. */
+/** Images of every dataset, by the digest of their bytes. */
 export interface ImageStore {
-  /** Those of the images that are known, erased ones too, in no order. */
+  /** The known images among these, including erased ones, unordered. */
   find(sha256s: readonly string[]): Promise<StoredImage[]>;
 }
 

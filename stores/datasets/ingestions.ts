@@ -15,19 +15,19 @@ const ingestionRow = z.object({
   note: z.string().nullable(),
   status: z.enum(['running', 'committed', 'abandoned']),
 });
-/** One look at one source. `locator` is a folder, the id of an upload, or the name of a model. */
+/** One scan of one source. `locator` is a folder, an upload id, or a model name. */
 export type Ingestion = z.output<typeof ingestionRow>;
 
 export interface FoundFile {
-  /** Path below the source, or a name that is unique within it. */
+  /** Path relative to the source, or a name that is unique within it. */
   path: string;
   label: string | null;
-  /** Why the file is not even read. */
+  /** Why the file is refused without reading it. */
   refusal?: { reason: QuarantineReason; detail: string };
 }
 
 export type FileOutcome =
-  /** `uploadedBytes` is null when the bytes were known before. */
+  /** `uploadedBytes` is null if the image was stored already. */
   | { path: string; sha256: string; uploadedBytes: number | null }
   | { path: string; reason: QuarantineReason; detail: string };
 
@@ -42,9 +42,9 @@ export type IngestionCounts = z.output<typeof countsRow> & {
   quarantined: Partial<Record<QuarantineReason, number>>;
 };
 
-/** The state of ingestions under way. Every write may be repeated. */
+/** The state of running ingestions. Every write is idempotent. */
 export interface IngestionStore {
-  /** Begins an ingestion and gives it as it is recorded: what the first call said about its source holds. */
+  /** Begins an ingestion and returns the stored one: the source of the first call wins. */
   open(ingestion: {
     id: string;
     dataset: string;
@@ -56,22 +56,22 @@ export interface IngestionStore {
   /** Throws `not_found`. */
   get(id: string): Promise<Ingestion>;
   /**
-   * Begins the scan, or begins it anew without the files of earlier attempts, which from then on add none. `attempt`
-   * is Temporal's number. Throws `stale_attempt` when a later one was here or the ingestion has ended.
+   * Begins or restarts the scan, dropping the files of earlier attempts, which can add none afterwards. `attempt` is
+   * Temporal's attempt number. Throws `stale_attempt` after a later attempt or if the ingestion has ended.
    */
   restartScan(id: string, attempt: number): Promise<void>;
   /** Throws `stale_attempt` unless this attempt began the scan last. */
   addFiles(id: string, attempt: number, files: readonly FoundFile[]): Promise<void>;
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
-  /** `known`: these bytes are in the object store and their facts recorded. `erased`: they may not come back. */
+  /** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
   standing(sha256: string): Promise<'new' | 'known' | 'erased'>;
-  /** SHA-256 of the recorded image with this MD5, which names its object; null when there is none. */
+  /** SHA-256 of the recorded image with this MD5 (the name of its object); null if there is none. */
   holderOfMd5(md5: string): Promise<string | null>;
-  /** Records images whose bytes are uploaded, and outcomes of files, in one transaction. */
+  /** Records uploaded images and outcomes of files in one transaction. */
   settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
-  /** Ends an ingestion that will not be committed. */
+  /** Abandons an ingestion. */
   abandon(id: string): Promise<void>;
 }
 
@@ -168,11 +168,11 @@ async function addFiles(tx: Queryable, id: string, attempt: number, files: reado
 function staleScan(id: string, attempt: number): PerennialError {
   return new PerennialError(
     'stale_attempt',
-    `Attempt ${attempt} may no longer scan for ingestion ${id}: a later attempt does, or the ingestion has ended. Nothing needs to be done.`,
+    `Attempt ${attempt} was superseded: a later attempt scans for ingestion ${id}, or the ingestion has ended. Nothing needs to be done.`,
   );
 }
 
-/** In the order of their hashes, so that two ingestions of the same images cannot wait for each other. */
+/** Ordered by digest, so that two ingestions of the same images cannot deadlock. */
 async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<void> {
   const inOrder = [...images].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   await tx.query(

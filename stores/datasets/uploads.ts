@@ -5,7 +5,7 @@ import { integerColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 
 const uploadRow = z.object({
-  /** Null for images that are only to be predicted. */
+  /** Null for images that are uploaded for prediction only. */
   dataset: z.string().nullable(),
   label: z.string().nullable(),
   isDiscarded: z.boolean(),
@@ -22,16 +22,16 @@ const fileRow = z.object({
 });
 export type UploadFile = z.output<typeof fileRow>;
 
-/** Images that came over HTTP and wait in the object store to be ingested or predicted. */
+/** Images uploaded over HTTP that wait in the object store for ingestion or prediction. */
 export interface UploadStore {
-  /** Begins an upload whose files all carry one label, or are only to be predicted; gives its id. */
+  /** Begins an upload whose files share one label, or are for prediction only; returns its id. */
   createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
-  /** Records a file that is in the object store. Throws `conflict` when the upload went with its dataset. */
+  /** Records a stored file. Throws `conflict` if the upload was deleted with its dataset. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */
   getUpload(uploadId: string): Promise<Upload>;
   uploadFiles(uploadId: string): Promise<UploadFile[]>;
-  /** Notes that the originals are gone from the object store. */
+  /** Marks the originals as deleted from the object store. */
   markDiscarded(uploadId: string): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function createUploadStore(db: Database): UploadStore {
          RETURNING position`,
         [uploadId, position, name, objectKey, sizeBytes],
       );
-      if (!added) throw new PerennialError('conflict', 'The dataset was deleted meanwhile. Send the images again.');
+      if (!added) throw new PerennialError('conflict', 'The dataset was deleted during the upload. Send the images again.');
     },
     async getUpload(uploadId) {
       const upload = await db.row(

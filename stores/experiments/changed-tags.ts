@@ -1,4 +1,4 @@
-/** A change of tags: what is null is removed, what is not named stays. */
+/** A change of tags: null removes a tag, an omitted tag stays. */
 export type TagChanges = Readonly<Record<string, string | null>>;
 
 /** Tags after a change. */

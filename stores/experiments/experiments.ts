@@ -22,7 +22,7 @@ const experimentRow = z.object({
 });
 export type Experiment = z.output<typeof experimentRow>;
 
-/** Columns of a run in a list: all but its evaluations, which are long. */
+/** Columns of a run in a list; evaluations are omitted because they are long. */
 export const runSummaryColumns = runColumns
   .omit({ metrics: true })
   .extend({ experiment: z.string(), modelVersion: z.number().nullable() });
@@ -51,22 +51,22 @@ export interface RunSearch {
   /** Null searches all experiments. */
   experiment: string | null;
   filter: Filter | null;
-  /** Newest first when it is empty. */
+  /** Empty sorts newest first. */
   order: readonly SortKey[];
   limit: number;
   pageToken?: string | null;
 }
 
-/** Groups of runs that belong together, and the search for runs. */
+/** Experiments (groups of runs), and the search for runs. */
 export interface ExperimentStore {
-  /** Throws `conflict` when the name is taken. */
+  /** Throws `conflict` if the name is taken. */
   create(experiment: Pick<Experiment, 'name' | 'description' | 'tags'>, by: Actor): Promise<Experiment>;
-  /** Changes what is given; a tag that is null is removed. Throws `not_found`. */
+  /** Changes the given fields; null removes a tag. Throws `not_found`. */
   update(name: string, changes: ExperimentChanges, by: Actor): Promise<Experiment>;
   get(name: string): Promise<Experiment | null>;
   /** Newest first. */
   list(query: { limit: number; pageToken?: string | null }): Promise<Page<Experiment>>;
-  /** Runs that satisfy a filter, page by page. Pages neither skip nor repeat a run whose values stay as they are. */
+  /** Runs that match a filter, paged. Pages neither skip nor repeat a run whose values do not change. */
   searchRuns(search: RunSearch): Promise<Page<RunSummary>>;
 }
 
@@ -108,7 +108,7 @@ async function create(
     [name, description, jsonParameter(tags)],
   );
   if (created.length === 0) {
-    throw new PerennialError('conflict', `There is an experiment ${name} already. Change it with PATCH, or use it.`);
+    throw new PerennialError('conflict', `Experiment ${name} exists already. Use it, or change it with PATCH.`);
   }
   const after = { description, tags };
   await writeAudit(tx, { by, action: 'experiment.create', subject: `experiments/${name}`, after });

@@ -15,9 +15,9 @@ const detailRow = runSummaryColumns
   .extend({
     metrics: modelMetricsSchema.nullable(),
     checkpoints: integerColumn,
-    /** The pipeline that the run was made by, where that is known. */
+    /** The pipeline that made the run; null if unknown. */
     pipelineId: z.string().nullable(),
-    /** The Temporal run that worked on it last, where that is known. */
+    /** The Temporal run that worked on it last; null if unknown. */
     temporalRunId: z.string().nullable(),
   })
   .transform(({ errorCode, errorMessage, ...run }) => ({ ...run, error: errorOf({ errorCode, errorMessage }) }));
@@ -25,7 +25,7 @@ export type RunDetail = z.output<typeof detailRow>;
 
 const pointRow = z.object({ name: z.string(), step: z.number(), value: z.number(), recordedAt: timestampColumn });
 
-/** A metric of a run over its steps, by its public name. */
+/** A metric of a run per step, by its public name. */
 export interface MetricCurve {
   name: string;
   points: Omit<z.output<typeof pointRow>, 'name'>[];
@@ -45,18 +45,18 @@ export interface RunChanges {
   tags?: TagChanges | undefined;
 }
 
-/** Single runs as people look at them and tidy them up. Runs that were deleted are not there. */
+/** Details, edits and deletion of single runs. Deleted runs are not found. */
 export interface RunDetailStore {
   detail(runId: string): Promise<RunDetail | null>;
-  /** Metrics per step, a page of metrics by name. */
+  /** Metrics per step, paged by metric name. */
   curves(runId: string, query: CurveQuery): Promise<Page<MetricCurve>>;
-  /** Public names of the metrics that the runs have per step, in order. */
+  /** Sorted public names of the runs' per-step metrics. */
   metricNames(runIds: readonly string[]): Promise<string[]>;
-  /** Changes what is given; a tag that is null is removed. Throws `not_found`. */
+  /** Changes the given fields; null removes a tag. Throws `not_found`. */
   update(runId: string, changes: RunChanges, by: Actor): Promise<void>;
   /**
-   * Takes a run out of sight; what it left stays where it is. Throws `not_found`, `conflict` for one that is running, and
-   * `referenced` when a model version came from it or it is a search that has trials.
+   * Marks a run as deleted; its files stay. Throws `not_found`, `conflict` for a running one, and `referenced` if a model
+   * version came from it or it is a search with trials.
    */
   remove(runId: string, by: Actor): Promise<void>;
 }
@@ -139,7 +139,7 @@ async function remove(tx: Queryable, runId: string, by: Actor): Promise<void> {
   const before = await visible(tx, runId);
   const { status } = await lockRun(tx, runId);
   if (status === 'running') {
-    throw new PerennialError('conflict', `Run ${runId} is running. Cancel its pipeline first; then it can be deleted.`);
+    throw new PerennialError('conflict', `Run ${runId} is running. Cancel its pipeline before deleting it.`);
   }
   const referrer = await tx.row(
     z.object({ name: z.string() }),
@@ -148,13 +148,13 @@ async function remove(tx: Queryable, runId: string, by: Actor): Promise<void> {
     [runId],
   );
   if (referrer) {
-    throw new PerennialError('referenced', `Run ${runId} cannot be deleted: ${referrer.name} came from it.`);
+    throw new PerennialError('referenced', `Run ${runId} cannot be deleted: ${referrer.name} refers to it.`);
   }
   await tx.query('UPDATE runs SET deleted_at = now() WHERE run_id = $1', [runId]);
   await writeAudit(tx, { by, action: 'run.delete', subject: `runs/${runId}`, before: { ...before, status } });
 }
 
-/** Locks a run that is there, and gives what people may change of it. Throws `not_found`. */
+/** Locks a run and returns its editable fields. Throws `not_found`. */
 async function visible(tx: Queryable, runId: string): Promise<{ name: string; tags: Record<string, string> }> {
   const run = await tx.row(
     z.object({ name: z.string(), tags: z.record(z.string(), z.string()) }),

@@ -7,11 +7,11 @@ import { holdAttempt } from './run-lock.js';
 const checkpointRow = z.object({ epoch: z.number(), objectKey: z.string(), sha256: z.string() });
 export type Checkpoint = z.output<typeof checkpointRow>;
 
-/** What a run leaves behind with each epoch: metrics, and a checkpoint to go on from. */
+/** Metrics and checkpoints of each epoch of a run. */
 export interface EpochRecord {
   /**
-   * Commits an epoch: its metrics and its checkpoint, or neither; null where nothing needs to go on from it. Throws
-   * `stale_attempt` when a later attempt was here or the run has ended.
+   * Commits an epoch: its metrics and its checkpoint (null if it needs none), or neither. Throws `stale_attempt` after a
+   * later attempt or if the run has ended.
    */
   recordEpoch(
     runId: string,
@@ -24,7 +24,7 @@ export interface EpochRecord {
   epochs(runId: string): Promise<EpochMetrics[]>;
   /** Object keys of all checkpoints but those of the last `keepLast` epochs. */
   olderCheckpoints(runId: string, keepLast: number): Promise<string[]>;
-  /** Forgets checkpoints whose objects are gone. */
+  /** Deletes the rows of checkpoints whose objects are deleted. */
   forgetCheckpoints(runId: string, objectKeys: readonly string[]): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export function createEpochRecord(db: Database): EpochRecord {
   };
 }
 
-/** The name under which a metric or parameter is shown and searched: `trainLoss` is `train_loss`. */
+/** The public name of a metric or parameter, for answers and searches: `trainLoss` is `train_loss`. */
 export function publicName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -3,7 +3,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { runStatuses, type RunStatus } from '../../contracts/workflows/runs.js';
 import type { Queryable } from '../postgres/database.js';
 
-/** Locks a run for the rest of the transaction, and gives who has it and how it stands. Throws `not_found`. */
+/** Locks a run for the rest of the transaction; returns its attempt and status. Throws `not_found`. */
 export async function lockRun(tx: Queryable, runId: string): Promise<{ attempt: number; status: RunStatus }> {
   const run = await tx.row(
     z.object({ attempt: z.number(), status: z.enum(runStatuses) }),
@@ -23,6 +23,6 @@ export async function holdAttempt(tx: Queryable, runId: string, attempt: number)
 export function staleAttempt(runId: string, attempt: number): PerennialError {
   return new PerennialError(
     'stale_attempt',
-    `Attempt ${attempt} may no longer write to run ${runId}: a later attempt goes on from the last checkpoint, or the run has ended. Nothing needs to be done.`,
+    `Attempt ${attempt} was superseded: a later attempt continues run ${runId} from the last checkpoint, or the run has ended. Nothing needs to be done.`,
   );
 }

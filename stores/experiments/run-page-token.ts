@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { fieldGroups, runFields, type FieldType, type SortKey } from '../../contracts/experiments/run-filter.js';
 
-/** What Postgres takes as text: no null character, no half of a surrogate pair. */
+/** Text that Postgres accepts: no null character, no unpaired surrogate. */
 const storable = /^[^\0\p{Surrogate}]*$/u;
 const text = z.string().regex(storable);
 
@@ -14,12 +14,12 @@ const valueSchemas: Readonly<Record<FieldType, z.ZodType>> = {
   any: z.union([text, z.number(), z.boolean(), z.array(z.number())]),
 };
 
-/** A token for the page after the row with this key. It says by what order the key was made. */
+/** A token for the page after the row with this key. It contains the sort order of the key. */
 export function tokenOfKey(order: readonly SortKey[], key: readonly unknown[]): string {
   return Buffer.from(JSON.stringify([digestOf(order), ...key])).toString('base64url');
 }
 
-/** The key in a token. Throws `bad_request` for one that this list, in this order, never gave out. */
+/** The key in a token. Throws `bad_request` for a token of another list or sort order. */
 export function keyOfToken(order: readonly SortKey[], token: string | null | undefined): unknown[] | null {
   if (token === undefined || token === null) return null;
   const values = order.map(({ field }) => {
@@ -31,7 +31,7 @@ export function keyOfToken(order: readonly SortKey[], token: string | null | und
   if (parsed.success) return parsed.data.slice(1);
   throw new PerennialError(
     'bad_request',
-    'The page token is not one this list gave out in this order. Start again without it.',
+    'The page token belongs to another list or sort order. Start again without it.',
   );
 }
 

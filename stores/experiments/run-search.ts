@@ -7,12 +7,12 @@ import {
   type SortKey,
 } from '../../contracts/experiments/run-filter.js';
 
-/** Collects the parameters of a statement: each value is added and gives its placeholder. */
+/** Collects the parameters of a statement: adds a value and returns its placeholder. */
 export type Bind = (value: unknown) => string;
 
 type SqlType = 'text' | 'float8' | 'timestamptz' | 'jsonb';
 
-/** A field as an expression on `runs`. Metrics and parameters are jsonb, whose order knows numbers and texts. */
+/** A field as an expression on `runs`. Metrics and parameters are jsonb, which orders numbers and texts. */
 interface Expression {
   sql: string;
   type: SqlType;
@@ -57,7 +57,7 @@ export function conditionOf(filter: Filter, bind: Bind): string {
 function comparisonOf({ sql, type }: Expression, operator: Operator, value: unknown, bind: Bind): string {
   const against = `${bind(valueFor(type, value))}::${type}`;
   if (operator === '!=') return `(${sql} IS DISTINCT FROM ${against})`;
-  // In jsonb every text is less than every number; here they do not compare.
+  // jsonb orders every text before every number; a filter must not compare them.
   const guard = type === 'jsonb' && operator !== '=' ? `jsonb_typeof(${sql}) = 'number' AND ` : '';
   return `coalesce(${guard}${sql} ${operator} ${against}, false)`;
 }
@@ -75,7 +75,7 @@ function expressionOf(field: Field, bind: Bind): Expression {
   }
 }
 
-/** The name under which the record has a parameter that is shown as `batch_size`. */
+/** The stored name of a parameter that is shown as `batch_size`. */
 function innerName(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
@@ -84,7 +84,7 @@ function valueFor(type: SqlType, value: unknown): string {
   return type === 'jsonb' ? JSON.stringify(value) : String(value);
 }
 
-/** An order as SQL: how rows are sorted, the key they carry, and which rows come after a key. */
+/** A sort order as SQL: ORDER BY, the key of a row, and the condition for rows after a key. */
 export interface SortedBy {
   orderBy: string;
   /** A jsonb array of the row's values of all fields, its sequence last. */
@@ -109,7 +109,7 @@ export function sortedBy(keys: readonly SortKey[], bind: Bind): SortedBy {
       const branches = sorted.map(({ sql, descending }, index) => {
         const equal = sorted.slice(0, index).map((each, before) => `${each.sql} IS NOT DISTINCT FROM ${bound[before]}`);
         const value = bound[index];
-        // Nothing of this field comes after what lacks it.
+        // Rows without this field sort last, so no row with it follows them.
         const later =
           values[index] === null ? 'false' : `(${sql} ${descending ? '<' : '>'} ${value} OR ${sql} IS NULL)`;
         return `(${[...equal, later].join(' AND ')})`;

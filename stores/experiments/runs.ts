@@ -14,7 +14,7 @@ import type { Database, Queryable } from '../postgres/database.js';
 import { createEpochRecord, measuresOf, type EpochRecord } from './run-epochs.js';
 import { lockRun, staleAttempt } from './run-lock.js';
 
-/** The columns of a run that the product itself works with, before `errorOf` joins those of its failure. */
+/** Columns of a run, before `errorOf` joins its error columns. */
 export const runColumns = z.object({
   runId: z.string(),
   name: z.string(),
@@ -53,13 +53,13 @@ const artifactRow = z.object({
 });
 export type Artifact = z.output<typeof artifactRow>;
 
-/** What a run that went well leaves. */
+/** Result of a completed run. */
 export interface RunOutcome {
   weightsSha256: string | null;
   bestEpoch: number | null;
-  /** Null for what was not packaged here: a trial, an imported model. */
+  /** Null for runs that package no bundle here: trials, imports. */
   metrics: ModelMetrics | null;
-  /** How it did on test images, where `metrics` does not say so. */
+  /** Test evaluation, if it is not in `metrics`. */
   test?: Evaluation;
 }
 
@@ -72,9 +72,9 @@ export interface NewRun {
   hyperparameters: Hyperparameters | null;
   workflowId: string;
   codeRevision: string;
-  /** `training` when it is left away. */
+  /** Default `training`. */
   kind?: RunKind;
-  /** Name of the experiment, which comes into being with its first run; the model's name when it is left away. */
+  /** Name of the experiment, created with its first run; default: the model's name. */
   experiment?: string;
   name?: string;
   tags?: Readonly<Record<string, string>>;
@@ -85,14 +85,14 @@ export interface NewRun {
 /** Training runs: parameters, metrics per epoch, checkpoints and artifacts. */
 export interface RunStore extends EpochRecord {
   /**
-   * Begins a run, or takes it over from earlier attempts, which from then on cannot commit. `attempt` is Temporal's
-   * number of the attempt that fits the model: it comes from outside, so that an old attempt that wakes up late
-   * stays older. Throws `stale_attempt` when a later attempt was here or the run has ended.
+   * Begins a run, or takes it over from earlier attempts, which cannot commit afterwards. `attempt` is Temporal's attempt
+   * number and serves as fencing token: an old attempt that resumes late stays older. Throws `stale_attempt` after a
+   * later attempt or if the run has ended.
    */
   open(run: NewRun, attempt: number): Promise<void>;
-  /** Ends a run well that is not registered, as a trial is not. Throws `conflict` when it ended otherwise. */
+  /** Completes a run that is not registered, such as a trial. Throws `conflict` if it ended otherwise. */
   complete(runId: string, outcome: RunOutcome): Promise<void>;
-  /** Ends a run that is still running; one that ends well does so as it is registered, or by `complete`. */
+  /** Fails or cancels a running run; a successful one completes when it is registered, or by `complete`. */
   fail(runId: string, status: 'failed' | 'cancelled', error: { code: ErrorCode; message: string }): Promise<void>;
   addArtifact(runId: string, artifact: Artifact): Promise<void>;
   artifacts(runId: string): Promise<Artifact[]>;
@@ -124,7 +124,7 @@ export function createRunStore(db: Database): RunStore {
   };
 }
 
-/** Ends a run well within the transaction that registers its model. Throws `conflict` when it ended otherwise. */
+/** Completes a run in the transaction that registers its model. Throws `conflict` if it ended otherwise. */
 export async function finishRun(tx: Queryable, runId: string, outcome: RunOutcome): Promise<void> {
   const { status } = await lockRun(tx, runId);
   if (status === 'completed') return;

@@ -5,9 +5,9 @@ import { writeAudit } from '../audit/audit.js';
 import { jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 
-/** How models are looked after. */
+/** Policies of models. */
 export interface PolicyStore {
-  /** The policy of a model; the defaults where nobody has set one. */
+  /** The policy of a model, or the defaults. */
   get(modelName: string): Promise<ModelPolicy>;
   set(modelName: string, policy: ModelPolicy, by: Actor): Promise<void>;
 }

@@ -5,9 +5,9 @@ import type { Stage } from '../../contracts/registry/registry.js';
 import { integerColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
 
-/** Which version of a model is where; every function runs within a transaction that holds the model's lock. */
+/** The stages of a model's versions; every function needs a transaction that holds the model's lock. */
 
-/** Holds the model for the rest of the transaction. Throws `not_found`. */
+/** Locks the model for the rest of the transaction. Throws `not_found`. */
 export async function lockModel(tx: Queryable, modelName: string): Promise<void> {
   const locked = await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
   if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
@@ -15,7 +15,7 @@ export async function lockModel(tx: Queryable, modelName: string): Promise<void>
 
 export interface ProductionState {
   stage: string;
-  /** Whether its bundle was ever checked. */
+  /** Whether its bundle was verified. */
   isVerified: boolean;
 }
 
@@ -28,7 +28,7 @@ export async function productionStateOf(tx: Queryable, modelName: string, versio
     [modelName, version],
   );
   if (row?.isErased === true) {
-    throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it can never serve again.`);
+    throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it cannot serve.`);
   }
   if (!row) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
   return row;
@@ -51,7 +51,7 @@ export async function setStage(tx: Queryable, modelName: string, version: number
   ]);
 }
 
-/** What replicas must serve at present; generation 0 before the first promotion. */
+/** The version that replicas must serve; generation 0 before the first promotion. */
 export async function servedNow(
   tx: Queryable,
   modelName: string,
@@ -64,7 +64,7 @@ export async function servedNow(
   return state ?? { generation: 0, version: null };
 }
 
-/** Makes `version` what replicas must serve; gives the new generation. */
+/** Makes replicas serve `version`; returns the new generation. */
 export async function serve(tx: Queryable, modelName: string, version: number | null): Promise<number> {
   const [state] = await tx.rows(
     z.object({ generation: integerColumn }),
@@ -84,15 +84,15 @@ export async function serve(tx: Queryable, modelName: string, version: number | 
 
 export interface Fence {
   modelName: string;
-  /** The generation that the change was decided on; null lets everybody pass. */
+  /** The generation that the change was decided on; null skips the check. */
   expected: number | null | undefined;
-  /** What does not happen, as the beginning of a sentence. */
+  /** What was refused, as the start of a sentence. */
   refused: string;
   /** What to do next, as a sentence. */
   advice: string;
 }
 
-/** Holds off whoever decided on what is no longer served. Throws `stale_promotion`. */
+/** Refuses a change that was decided on an older generation. Throws `stale_promotion`. */
 export async function requireGeneration(tx: Queryable, { modelName, expected, refused, advice }: Fence): Promise<void> {
   if (expected === null || expected === undefined) return;
   const { generation, version } = await servedNow(tx, modelName);

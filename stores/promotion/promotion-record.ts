@@ -14,14 +14,14 @@ const recordSchema = z.object({
 });
 export type PromotionRow = z.output<typeof recordSchema>;
 
-/** The promotion or rollback that was made under a key. */
+/** The promotion or rollback with this key. */
 export function findRecord(tx: Queryable, key: string, kind: 'promotion' | 'rollback'): Promise<PromotionRow | null> {
   return tx.row(recordSchema, 'SELECT * FROM promotions WHERE idempotency_key = $1 AND kind = $2', [key, kind]);
 }
 
 type NewRecord = PromotionRow & { by: Actor; reason: string; idempotencyKey: string; approver: string | null };
 
-/** Writes the row of the history, the message to the world and the entry of the audit log, all in one transaction. */
+/** Writes the history row, the outbox row and the audit entry in the transaction of the change. */
 export async function recordProductionChange(
   tx: Queryable,
   kind: 'promotion' | 'rollback',

@@ -11,13 +11,13 @@ export interface PromotionRequest {
   reason: string;
   idempotencyKey: string;
   workflowId: string | null;
-  /** The generation the promotion was decided on; null promotes whatever is served by now. */
+  /** The generation the promotion was decided on; null skips the check. */
   expectedGeneration: number | null;
-  /** Who approved, where that was asked for. */
+  /** Who approved; null if no approval was required. */
   approver: string | null;
 }
 
-/** What a change of Production did. `repeated` tells that an earlier call had done it and nothing changed now. */
+/** Result of a change of Production. `repeated`: an earlier call made the change and this one changed nothing. */
 export interface Move {
   formerVersion: number | null;
   generation: number;
@@ -55,14 +55,14 @@ export async function requirePromotable(
   else await requireReady(db, request.modelName, request.version);
 }
 
-/** A version may go to Production from Staging, and with a bundle that was checked. */
+/** Only a version in Staging with a verified bundle can be promoted. */
 async function requireReady(db: Queryable, modelName: string, version: number): Promise<void> {
   const { stage, isVerified } = await productionStateOf(db, modelName, version);
   if (stage !== 'Staging') throw notInStaging({ modelName, version }, stage);
   if (isVerified) return;
   throw new PerennialError(
     'conflict',
-    `The bundle of version ${version} of ${modelName} was never checked, so it cannot be promoted. Let it be checked first: POST /api/v1/mlops/models/${modelName}/versions/${version}/validate.`,
+    `The bundle of version ${version} of ${modelName} is not verified, so it cannot be promoted. Verify it first: POST /api/v1/mlops/models/${modelName}/versions/${version}/validate.`,
   );
 }
 
@@ -71,7 +71,7 @@ function notInStaging(
   stage: string,
 ): PerennialError {
   const ways: Record<string, string> = {
-    Production: 'It is being served already.',
+    Production: 'It is in Production already.',
     Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it if it was in Production.`,
     None: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage).`,
   };
@@ -86,7 +86,7 @@ function repetition(earlier: PromotionRow, request: PromotionRequest): Move {
   return { formerVersion: earlier.formerVersion, generation: earlier.generation, repeated: true };
 }
 
-/** Makes sure that a key which was used already was used for this version. Throws `conflict`. */
+/** Checks that an already used key belongs to this version. Throws `conflict`. */
 function requireSameVersion(
   earlier: PromotionRow,
   { modelName, version, idempotencyKey }: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,

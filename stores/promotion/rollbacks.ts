@@ -15,7 +15,7 @@ import { findRecord, recordProductionChange, type PromotionRow } from './promoti
 import type { Move } from './promotions.js';
 
 export interface ReversionRequest {
-  /** Key of the promotion to take back. */
+  /** Key of the promotion to revert. */
   idempotencyKey: string;
   by: Actor;
   reason: string;
@@ -23,17 +23,17 @@ export interface ReversionRequest {
 
 export interface RollbackRequest {
   modelName: string;
-  /** The version to go back to; null means the one that Production took the place of. */
+  /** The target version; null is the version that was in Production before. */
   version: number | null;
   by: Actor;
   reason: string;
-  /** A rollback with a key that was used before gives the former outcome and changes nothing. */
+  /** Repeating a rollback with the same key returns the first result and changes nothing. */
   idempotencyKey: string;
-  /** The generation the rollback was decided on; without one it takes out whatever is served by now. */
+  /** The generation the rollback was decided on; null skips the check. */
   expectedGeneration?: number | null;
 }
 
-/** What a rollback did: `version` serves again, `formerVersion` was taken out. */
+/** Result of a rollback: `version` serves again, `formerVersion` was archived. */
 export interface Rollback extends Omit<Move, 'formerVersion'> {
   version: number;
   formerVersion: number;
@@ -48,11 +48,11 @@ export async function revertPromotion(tx: Queryable, request: ReversionRequest):
   await lockModel(tx, modelName);
   const earlier = await findRecord(tx, idempotencyKey, 'rollback');
   if (earlier) return { formerVersion: earlier.formerVersion, generation: earlier.generation, repeated: true };
-  // The generation, not the version: the same version may have been promoted a second time since.
+  // Compare the generation, not the version: the same version may have been promoted again since.
   if ((await servedNow(tx, modelName)).generation !== promotion.generation) {
     throw new PerennialError(
       'conflict',
-      `Version ${version} of ${modelName} is no longer in Production by that promotion, which therefore cannot be taken back. Nothing was changed.`,
+      `Version ${version} of ${modelName} is no longer in Production by that promotion, so the promotion cannot be reverted. Nothing was changed.`,
     );
   }
   await setStage(tx, modelName, version, 'Archived');
@@ -72,7 +72,7 @@ export async function rollBack(tx: Queryable, request: RollbackRequest): Promise
     modelName,
     expected: request.expectedGeneration,
     refused: `${modelName} was not rolled back`,
-    advice: 'Look at what is in Production now, and roll back again if that is to go as well.',
+    advice: 'Check the version in Production, and roll back again if it must be replaced too.',
   });
   const current = await productionOf(tx, modelName);
   if (current === null) throw nothingToGoBackTo(modelName, 'nothing is in Production');
@@ -110,7 +110,7 @@ function repeatedRollback(earlier: PromotionRow, { modelName, version, idempoten
   };
 }
 
-/** What was in Production when the present version was promoted, unless it was deleted since. */
+/** The version that was in Production before the current one, unless it was deleted. */
 async function versionBefore(tx: Queryable, modelName: string, current: number): Promise<number | null> {
   const row = await tx.row(
     z.object({ formerVersion: z.number().nullable(), isThere: z.boolean() }),
@@ -124,7 +124,7 @@ async function versionBefore(tx: Queryable, modelName: string, current: number):
   throw nothingToGoBackTo(modelName, `version ${row.formerVersion}, which served before ${current}, was deleted`);
 }
 
-/** A rollback goes to what has served before; anything else is a promotion, with its checks. */
+/** Only versions that have served before can be rolled back to; others need a promotion with its checks. */
 async function requireServedOnce(tx: Queryable, modelName: string, version: number, current: number): Promise<void> {
   const { stage } = await productionStateOf(tx, modelName, version);
   if (version === current) {
@@ -137,6 +137,6 @@ async function requireServedOnce(tx: Queryable, modelName: string, version: numb
   if (served.length > 0) return;
   throw new PerennialError(
     'conflict',
-    `Version ${version} of ${modelName} (${stage}) was never in Production, so there is no going back to it. Promote it instead.`,
+    `Version ${version} of ${modelName} (${stage}) was never in Production, so it cannot be rolled back to. Promote it instead.`,
   );
 }

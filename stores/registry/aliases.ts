@@ -10,16 +10,16 @@ import { readVersion, requireModel } from './rows.js';
 const aliasRow = z.object({
   alias: z.string(),
   version: z.number(),
-  /** Null for the aliases that follow the record. */
+  /** Null for the computed aliases. */
   changedAt: timestampColumn.nullable(),
 });
 export type Alias = z.output<typeof aliasRow>;
 
-/** Names that point at versions. */
+/** Aliases of versions. */
 export interface AliasRecord {
-  /** What is set, and `latest` and `production` as the record has them, by name. Throws `not_found`. */
+  /** Stored aliases and the computed `latest` and `production`, by name. Throws `not_found`. */
   aliases(modelName: string): Promise<Alias[]>;
-  /** Points an alias at a version, wherever it pointed before. Throws `not_found`. */
+  /** Points an alias at a version, replacing its target. Throws `not_found`. */
   setAlias(modelName: string, alias: string, version: number, by: Actor): Promise<Alias>;
   /** Throws `not_found`. */
   deleteAlias(modelName: string, alias: string, by: Actor): Promise<Alias>;

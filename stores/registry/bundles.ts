@@ -5,19 +5,19 @@ import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/regi
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
-/** Local copies that stay: Production, the candidate, what a rollback goes to, and some more. */
+/** Local copies to keep: Production, the candidate, the rollback target, and spares. */
 const keptCopies = 6;
 
 export interface BundleAddress {
   /** Key prefix in the object store. */
   bundleKey: string;
-  /** SHA-256 of `manifest.json`, which names and sums every other file. */
+  /** SHA-256 of `manifest.json`, which lists every other file with its digest. */
   bundleSha256: string;
 }
 
 /**
- * Uploads a finished bundle folder to `models/<model>/<first 16 of the manifest's SHA-256>/`, the manifest last, so
- * that a bundle with a manifest is complete. Uploading the same bundle again changes nothing.
+ * Uploads a bundle folder to `models/<model>/<first 16 digits of the manifest's SHA-256>/`, the manifest last, so that
+ * a bundle with a manifest is complete. Uploading the same bundle again changes nothing.
  */
 export async function publishBundle(objects: ObjectStore, folder: string, modelName: string): Promise<BundleAddress> {
   const manifestBytes = await readFile(join(folder, bundleFiles.manifest));
@@ -30,9 +30,9 @@ export async function publishBundle(objects: ObjectStore, folder: string, modelN
 }
 
 /**
- * Gives the folder below `cacheFolder` that holds the bundle, downloading it when it is not there yet. The manifest
- * is checked against its sum here; whoever loads the bundle checks the files against the manifest.
- * Throws `bundle_invalid` when the stored manifest is not the registered one.
+ * Returns the folder below `cacheFolder` that holds the bundle; downloads it if needed. Verifies the digest of the
+ * manifest; the loader of the bundle verifies the files against the manifest.
+ * Throws `bundle_invalid` if the stored manifest is not the registered one.
  */
 export async function fetchBundle(objects: ObjectStore, address: BundleAddress, cacheFolder: string): Promise<string> {
   const folder = bundleFolder(address, cacheFolder);
@@ -40,7 +40,7 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
   const partial = `${folder}.${randomUUID()}.part`;
   try {
     await download(objects, address, partial);
-    // Another process may have been faster, and may be reading its copy now: that one stays.
+    // Another process may have downloaded the bundle first and be reading it: keep that copy.
     if (!(await isThere(address, folder))) {
       await rm(folder, { recursive: true, force: true });
       await rename(partial, folder);
@@ -55,8 +55,8 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
 }
 
 /**
- * Removes a bundle from the object store, the manifest first, so that what is left of an interrupted removal is no
- * bundle any more. Removing one that is gone changes nothing.
+ * Removes a bundle from the object store, the manifest first, so that an interrupted removal leaves no valid bundle.
+ * Idempotent.
  */
 export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
   await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
@@ -64,16 +64,16 @@ export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>
 }
 
 export interface BundleCheck {
-  /** Null when it is not the one that was registered, or cannot be read. */
+  /** Null if it is not the registered one or cannot be read. */
   manifest: Manifest | null;
-  /** Files that were held against the manifest. */
+  /** Number of files verified against the manifest. */
   files: number;
   bytes: number;
-  /** What is missing or has other bytes, the manifest included. */
+  /** Files that are missing or have another digest, the manifest included. */
   failed: string[];
 }
 
-/** Holds a stored bundle against its registered sum: the manifest, and every file the manifest names. */
+/** Verifies a stored bundle: the manifest against the registered digest, every file against the manifest. */
 export async function checkBundle(
   objects: Pick<ObjectStore, 'get' | 'sum'>,
   { bundleKey, bundleSha256 }: BundleAddress,
@@ -92,7 +92,7 @@ export async function checkBundle(
   return { manifest, files: manifest.files.length, bytes, failed };
 }
 
-/** What an object holds; null when there is no such object. */
+/** Content of an object; null if it does not exist. */
 export async function unlessMissing<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
@@ -102,7 +102,7 @@ export async function unlessMissing<T>(wanted: Promise<T>): Promise<T | null> {
   }
 }
 
-/** Removes a local copy, for instance one that turned out to be damaged. */
+/** Removes a local copy, for example a damaged one. */
 export async function forgetBundle(address: BundleAddress, cacheFolder: string): Promise<void> {
   await rm(bundleFolder(address, cacheFolder), { recursive: true, force: true });
 }
@@ -133,7 +133,7 @@ async function download(
   await bring(bundleFiles.manifest);
 }
 
-/** Does the work for all files of a bundle, of which there are few; waits for all of it, also when some fails. */
+/** Runs the work for all files of a bundle at once; waits for all of it, also if some fails. */
 async function atOnce<T>(files: readonly T[], work: (file: T) => Promise<void>): Promise<void> {
   const outcomes = await Promise.allSettled(files.map(work));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
@@ -149,7 +149,7 @@ function parseManifest(bytes: Uint8Array, where: string): Manifest {
   }
 }
 
-/** Whether the registered manifest lies in the folder; if so, the copy counts as used just now. */
+/** Whether the folder holds the registered manifest; if so, updates its last-used time. */
 async function isThere({ bundleSha256 }: BundleAddress, folder: string): Promise<boolean> {
   const path = join(folder, bundleFiles.manifest);
   const bytes = await readFile(path).catch(() => null);
@@ -159,7 +159,7 @@ async function isThere({ bundleSha256 }: BundleAddress, folder: string): Promise
   return true;
 }
 
-/** Removes all local copies but those used last; a copy is read once, when its engine starts. */
+/** Removes all but the last-used local copies; a copy is read only when its engine starts. */
 async function forgetOldest(cacheFolder: string): Promise<void> {
   const names = (await readdir(cacheFolder)).filter((name) => !name.endsWith('.part'));
   const copies = await Promise.all(

@@ -13,13 +13,13 @@ export interface Deletion {
   version: number;
   by: Actor;
   reason: string;
-  /** Revisions the wish to delete was made for; null when any will do. */
+  /** Revisions that the deletion expects (If-Match); null for any. */
   ifRevision?: readonly number[] | null;
 }
 
 /**
- * Deletes a version nothing refers to: its row becomes a tombstone, then its bundle goes. When the object store is
- * away in between, calling it again finishes the work. Throws as `VersionRetention.markDeleted`.
+ * Deletes an unreferenced version: its row becomes a tombstone, then its bundle is removed. If the object store is
+ * unavailable in between, calling it again completes the deletion. Throws as `VersionRetention.markDeleted`.
  */
 export async function deleteVersion(stores: DeletionStores, deletion: Deletion): Promise<Tombstone> {
   const { modelName, version, by, reason, ifRevision = null } = deletion;
@@ -28,7 +28,7 @@ export async function deleteVersion(stores: DeletionStores, deletion: Deletion):
   return tombstone;
 }
 
-/** Removes the bundles of versions whose deletion was interrupted; gives how many there were. */
+/** Removes the bundles of versions whose deletion was interrupted; returns their number. */
 export async function finishDeletions(stores: DeletionStores): Promise<number> {
   const unfinished = await stores.registry.unfinishedDeletions();
   for (const tombstone of unfinished) await removeRemains(stores, tombstone);

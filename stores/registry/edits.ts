@@ -10,7 +10,7 @@ import { lockModel, setStage } from '../promotion/production.js';
 import { holdSemanticVersion } from './registration.js';
 import { readVersion, subjectOf } from './rows.js';
 
-/** What may be changed of a version; what is left away stays. A tag that is null is removed. */
+/** Editable fields of a version. Omitted fields stay; null removes a tag. */
 export interface VersionChange {
   description?: string | undefined;
   tags?: TagChanges | undefined;
@@ -22,17 +22,17 @@ export interface StageChange {
   reason: string;
 }
 
-/** Who changes a version, and the revisions that the change was made for; null when any will do. */
+/** Who changes a version, and the revisions that the change expects (If-Match); null for any. */
 export interface EditContext {
   by: Actor;
   ifRevision: readonly number[] | null;
 }
 
-/** What people change of versions. */
+/** Edits of versions. */
 export interface VersionEdits {
-  /** Throws `not_found`, `precondition_failed` for another revision, `conflict` for a semantic version that is taken. */
+  /** Throws `not_found`, `precondition_failed` for another revision, `conflict` for a used semantic version. */
   edit(modelName: string, version: number, change: VersionChange, context: EditContext): Promise<ModelVersion>;
-  /** Moves a version between the stages that are not served. Throws as `edit`, and `conflict` for Production. */
+  /** Moves a version between None, Staging and Archived. Throws as `edit`, and `conflict` for Production. */
   setStage(modelName: string, version: number, change: StageChange, context: EditContext): Promise<ModelVersion>;
 }
 
@@ -51,7 +51,7 @@ export function createVersionEdits(db: Database): VersionEdits {
   };
 }
 
-/** The version, which nobody else changes until the transaction ends. Throws `not_found` or `precondition_failed`. */
+/** Locks the version for the rest of the transaction. Throws `not_found` or `precondition_failed`. */
 export async function holdVersion(
   tx: Queryable,
   modelName: string,
@@ -102,7 +102,7 @@ async function move(
   return readVersion(tx, modelName, version);
 }
 
-/** Adds a row to the history of stages. */
+/** Adds a row to the stage history. */
 export async function recordStage(
   tx: Queryable,
   { modelName, version, stage: former }: ModelVersion,
@@ -119,11 +119,11 @@ export async function recordStage(
 function isServed({ modelName, version }: ModelVersion): PerennialError {
   return new PerennialError(
     'conflict',
-    `Version ${version} of ${modelName} is in Production, where something must be. Promote another version (POST /api/v1/mlops/models/promote) or roll back (POST /api/v1/mlops/models/${modelName}/rollback): either archives this one.`,
+    `Version ${version} of ${modelName} is in Production and cannot leave it without a replacement. Promote another version (POST /api/v1/mlops/models/promote) or roll back (POST /api/v1/mlops/models/${modelName}/rollback): either archives this one.`,
   );
 }
 
-/** A version whose bundle was erased can never be served again, so that no stage leads there. */
+/** A version whose bundle was erased cannot be served, so it cannot change its stage. */
 async function requireBundle(tx: Queryable, { modelName, version }: ModelVersion): Promise<void> {
   const erased = await tx.row(
     z.object({ erasedAt: z.date() }),

@@ -7,7 +7,7 @@ import { requireModel } from './rows.js';
 const moveRow = z.object({
   id: integerColumn,
   kind: z.enum(['promotion', 'rollback']),
-  /** What was in Production from then on; null when a rollback left nothing. */
+  /** The version in Production from then on; null if a rollback left none. */
   version: z.number().nullable(),
   insteadOf: z.number().nullable(),
   generation: integerColumn,
@@ -16,12 +16,12 @@ const moveRow = z.object({
   reason: z.string(),
   workflowId: z.string().nullable(),
   at: timestampColumn,
-  /** When something else took its place; null while it is in Production. */
+  /** When it was replaced; null while it is in Production. */
   until: timestampColumn.nullable(),
 });
 export type ProductionChange = z.output<typeof moveRow>;
 
-// A rollback's row names the version it took out and, as the former one, the version that serves again.
+// The row of a rollback has the archived version as `version` and the one that serves again as `former_version`.
 const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id, created_at AS at,
     CASE kind WHEN 'promotion' THEN version ELSE former_version END AS version,
     CASE kind WHEN 'promotion' THEN former_version ELSE version END AS instead_of,
@@ -29,16 +29,16 @@ const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id
      WHERE later.model_name = p.model_name AND later.id > p.id ORDER BY later.id LIMIT 1) AS until
   FROM promotions p WHERE model_name = $1`;
 
-/** What was in Production when, by whom, why, and instead of what. */
+/** History of Production: version, time, actor, reason, replaced version. */
 export interface ProductionHistory {
   /** Every change of Production, newest first. Throws `not_found`. */
   productionMoves(
     modelName: string,
     query: { limit: number; pageToken?: string | null },
   ): Promise<Page<ProductionChange>>;
-  /** The change that made Production what it was at `time`; null when nothing had been promoted. Throws `not_found`. */
+  /** The last change of Production before `time`; null if there was none. Throws `not_found`. */
   productionAt(modelName: string, time: Date): Promise<ProductionChange | null>;
-  /** How often Production was changed, of all models, and when a training last ended in a version. */
+  /** Number of changes of Production over all models, and the time of the last registered training. */
   totals(): Promise<ProductionTotals>;
 }
 

@@ -8,13 +8,13 @@ import type { Queryable } from '../postgres/database.js';
 import { lockModel } from '../promotion/production.js';
 import { subjectOf, versionOfRun, versionRow } from './rows.js';
 
-/** Gives a version's semantic version from what came before it; `domain/semantic-version.ts` has ours. */
+/** Assigns a semantic version from the previous ones; see `domain/registry/semantic-version.ts`. */
 export type Numbering = (next: Lineage, before: { latest: Lineage; greatest: string } | null) => string;
 
 type Given = Pick<ModelVersion, 'origin' | 'description' | 'tags'>;
 type Assigned = 'version' | 'stage' | 'createdAt' | 'decision' | 'semanticVersion' | 'verifiedAt' | 'revision';
 
-/** What a version begins with. Its bundle counts as checked: packaging and import both do that. */
+/** Fields of a new version. Packaging and import have verified its bundle. */
 export type NewVersion = Omit<ModelVersion, Assigned | keyof Given> &
   Partial<Given> & {
     /** One that a person has set, or the rule that assigns it; without either the last number grows by one. */
@@ -52,7 +52,7 @@ function descriptionOf(version: ModelVersion): unknown {
   };
 }
 
-/** Without another actor it is the training that registers what it has trained. */
+/** The default actor is the training that made the version. */
 async function trainerOf(tx: Queryable, { runId }: NewVersion): Promise<Actor> {
   const run = await tx.row(z.object({ workflowId: z.string() }), 'SELECT workflow_id FROM runs WHERE run_id = $1', [
     runId,
@@ -115,7 +115,7 @@ const nextPatch: Numbering = (_next, before) => {
   return `${major}.${minor}.${patch + 1}`;
 };
 
-/** Makes sure that no other version has this semantic version. Throws `conflict`, which names the one that has it. */
+/** Checks that no other version has this semantic version. Throws `conflict`, which names the holder. */
 export async function holdSemanticVersion(
   tx: Queryable,
   modelName: string,
@@ -131,6 +131,6 @@ export async function holdSemanticVersion(
   if (!holder) return;
   throw new PerennialError(
     'conflict',
-    `Version ${holder.version} of ${modelName} is ${semanticVersion} already. A number is used once; choose another.`,
+    `Version ${holder.version} of ${modelName} is ${semanticVersion} already. A semantic version is used once; choose another.`,
   );
 }

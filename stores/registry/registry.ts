@@ -33,7 +33,7 @@ export interface VersionQuery {
   limit: number;
   pageToken?: string | null;
   stage?: Stage | undefined;
-  /** A tag that the version must have, whatever its value or with this one. */
+  /** A tag that the version must have; with `value`, with this value. */
   tag?: { key: string; value: string | null } | undefined;
 }
 
@@ -47,38 +47,38 @@ const summaryRow = z.object({
 });
 export type ModelSummary = z.output<typeof summaryRow>;
 
-/** Model versions, their stages, what is served, and who serves it. */
+/** Model versions, their stages, and the serving state. */
 export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHistory, VersionRetention, ReplicaRecord {
   /**
-   * Adds a version in Staging under the model's next number, and with an outcome ends the run it came from in the
-   * same transaction: a run has completed when it has a version. A run that is registered already keeps its version.
-   * Throws `conflict` when the run failed or was cancelled, or when a semantic version set by hand is taken.
+   * Adds a version in Staging under the model's next number. With an outcome, completes its run in the same transaction:
+   * a run is complete if it has a version. A registered run keeps its version. Throws `conflict` if the run failed or
+   * was cancelled, or if a given semantic version is used.
    */
   register(version: NewVersion, outcome?: RunOutcome, by?: Actor): Promise<ModelVersion>;
   /** Throws `not_found`. */
   get(modelName: string, version: number): Promise<ModelVersion>;
-  /** The version a run ended in, deleted or not; null when it has none. */
+  /** The version of a run, deleted or not; null if it has none. */
   ofRun(runId: string): Promise<ModelVersion | null>;
   /** A version by its number, or by `@alias`. Throws `not_found`. */
   resolve(modelName: string, reference: string): Promise<ModelVersion>;
-  /** Versions of a model that are there, newest first. Throws `not_found` for a model that never had one. */
+  /** Undeleted versions of a model, newest first. Throws `not_found` for a model that never had one. */
   list(modelName: string, query: VersionQuery): Promise<Page<ModelVersion>>;
   /** Names of all models, in order. */
   models(): Promise<string[]>;
-  /** Models with what is in Production, by name. */
+  /** Models with their Production version, by name. */
   summaries(query: { limit: number; pageToken?: string | null }): Promise<Page<ModelSummary>>;
   production(modelName: string): Promise<ModelVersion | null>;
-  /** A decision that says that the version could be served says that its bundle was checked as well. */
+  /** A decision after a served evaluation also marks the bundle as verified. */
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
-  /** Moves a Staging version to Production and archives the former one. Throws `not_found`, `conflict` or `stale_promotion`. */
+  /** Moves a Staging version to Production and archives the previous one. Throws `not_found`, `conflict`, `stale_promotion`. */
   promote(request: PromotionRequest): Promise<Move>;
-  /** Throws `conflict` for a version that cannot be promoted from its stage, unless the key has promoted it already. */
+  /** Throws `conflict` if the version cannot be promoted from its stage, unless this key has promoted it already. */
   requirePromotable(request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>): Promise<void>;
-  /** Takes a promotion back: its version is archived, the former one is in Production again, or none is. */
+  /** Reverts a promotion: archives its version and restores the previous one, if any. */
   revertPromotion(request: ReversionRequest): Promise<Move>;
-  /** Puts a version that has served before back in Production. Throws `not_found`, or `conflict` when there is none. */
+  /** Puts a version that served before back into Production. Throws `not_found`, or `conflict` if there is none. */
   rollBack(request: RollbackRequest): Promise<Rollback>;
-  /** What replicas of this model must serve; generation 0 before the first promotion. */
+  /** The version that replicas must serve; generation 0 before the first promotion. */
   servingState(modelName: string): Promise<ServingState>;
 }
 

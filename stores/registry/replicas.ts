@@ -10,20 +10,20 @@ const replicaRow = z.object({
   generation: integerColumn,
   version: z.number().nullable(),
   error: z.string().nullable(),
-  /** Code of `error`, from the table of contracts/errors.ts. */
+  /** Code of `error`, from contracts/errors.ts. */
   errorCode: z.string().nullable(),
-  /** What it saw of its predictions; null when it does not say. */
+  /** Statistics of its predictions; null if it reports none. */
   figures: replicaStatsSchema.nullable(),
   seenAt: timestampColumn,
 });
 export type Replica = z.output<typeof replicaRow>;
 
-/** Who serves which model, as the replicas themselves report it. */
+/** Replicas and the versions they report to serve. */
 export interface ReplicaRecord {
   reportReplica(replica: Omit<Replica, 'seenAt'>): Promise<void>;
   /** Replicas that reported within the last `withinMs`. */
   liveReplicas(modelName: string, withinMs: number): Promise<Replica[]>;
-  /** Forgets a replica that ends, so that nobody waits for it. */
+  /** Deletes a replica that shuts down, so that no promotion waits for it. */
   removeReplica(replicaId: string): Promise<void>;
 }
 

@@ -12,7 +12,7 @@ export const versionRow = modelVersionSchema.extend({
 
 const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
 
-/** A version that is there. Throws `not_found`, which tells who deleted it if somebody did. */
+/** An undeleted version. Throws `not_found`, which names who deleted it. */
 export async function readVersion(db: Queryable, modelName: string, version: number): Promise<ModelVersion> {
   const found = await db.row(
     z.intersection(versionRow, tombstoneRow),
@@ -24,16 +24,16 @@ export async function readVersion(db: Queryable, modelName: string, version: num
   if (deletedAt === null) return there;
   throw new PerennialError(
     'not_found',
-    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'someone'} at ${deletedAt}.`,
+    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'an unknown actor'} at ${deletedAt}.`,
   );
 }
 
-/** The version a run ended in, also when it has been deleted since. */
+/** The version of a run, deleted or not. */
 export function versionOfRun(db: Queryable, runId: string): Promise<ModelVersion | null> {
   return db.row(versionRow, 'SELECT * FROM model_versions WHERE run_id = $1', [runId]);
 }
 
-/** A version by its number, or by `@alias`; `@production` and `@latest` follow the record. Throws `not_found`. */
+/** A version by its number or `@alias`; `@production` and `@latest` are computed. Throws `not_found`. */
 export async function resolveVersion(db: Queryable, modelName: string, reference: string): Promise<ModelVersion> {
   if (!reference.startsWith('@')) return readVersion(db, modelName, Number(reference));
   const alias = reference.slice(1);
@@ -57,12 +57,12 @@ export async function requireModel(db: Queryable, modelName: string): Promise<vo
   if (known.length === 0) throw unknownModel(modelName);
 }
 
-/** What is thrown for a model that has never had a version. */
+/** The error for a model that has never had a version. */
 function unknownModel(modelName: string): PerennialError {
-  return new PerennialError('not_found', `There is no model ${modelName}. It is made by its first training.`);
+  return new PerennialError('not_found', `There is no model ${modelName}. Its first training creates it.`);
 }
 
-/** How a version is called in the audit. */
+/** The audit subject of a version. */
 export function subjectOf(modelName: string, version: number): string {
   return `models/${modelName}/versions/${version}`;
 }

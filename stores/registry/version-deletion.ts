@@ -8,12 +8,12 @@ import { lockModel } from '../promotion/production.js';
 import { holdVersion, recordStage } from './edits.js';
 import { requireModel, subjectOf } from './rows.js';
 
-/** What a rule needs to know of a version to say whether it may go. */
+/** Inputs of the retention rule for a version. */
 const factsRow = z.object({
   version: z.number(),
-  /** What refers to it, each as half a sentence: "it is in Production". */
+  /** References to it, each as a clause: "it is in Production". */
   references: z.array(z.string()),
-  /** When it was last in Production; null when it never was. */
+  /** When it was last in Production; null if never. */
   lastServedAt: z.date().nullable(),
 });
 export type VersionFacts = z.output<typeof factsRow>;
@@ -23,25 +23,25 @@ const tombstoneRow = z.object({
   version: z.number(),
   deletedAt: timestampColumn,
   deletedBy: z.string(),
-  /** Prefix of objects that nothing needs any more; null when they are gone, or shared with another version. */
+  /** Prefix of unreferenced objects; null if they are deleted or shared with another version. */
   bundleKey: z.string().nullable(),
 });
 export type Tombstone = z.output<typeof tombstoneRow>;
 
-/** Deletion of versions: what holds them, and what is left of them. */
+/** Deletion of versions: references and tombstones. */
 export interface VersionRetention {
-  /** What refers to a version, each as half a sentence; empty for one that may be deleted. */
+  /** References to a version, each as a clause; empty if it can be deleted. */
   referencesTo(modelName: string, version: number): Promise<string[]>;
-  /** The facts of every version that is there, newest first. Throws `not_found`. */
+  /** The facts of every undeleted version, newest first. Throws `not_found`. */
   retentionFacts(modelName: string): Promise<VersionFacts[]>;
   /**
-   * Makes a version a tombstone; its number is not given out again. Repeated, it gives the same tombstone as long as
-   * the bundle is there. Throws `referenced`, `not_found`, and `precondition_failed` for another revision.
+   * Makes a version a tombstone; its number is not reused. A repeated call returns the same tombstone while the bundle
+   * exists. Throws `referenced`, `not_found`, and `precondition_failed` for another revision.
    */
   markDeleted(modelName: string, version: number, context: DeletionContext): Promise<Tombstone>;
   /** Tombstones whose bundles have not been removed yet. */
   unfinishedDeletions(): Promise<Tombstone[]>;
-  /** Notes that the bundle of a tombstone is gone. */
+  /** Marks the bundle of a tombstone as removed. */
   bundleRemoved(modelName: string, version: number): Promise<void>;
 }
 
@@ -116,13 +116,13 @@ async function markDeleted(
 function isReferenced(modelName: string, version: number, references: readonly string[]): PerennialError {
   return new PerennialError(
     'referenced',
-    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. Remove what refers to it first, or keep it.`,
+    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. Remove the references first, or keep it.`,
   );
 }
 
 /**
- * The facts of one version, or of all. Predictions and feedback name the version they came from for as long as they
- * are kept; what Production took the place of is where a rollback goes.
+ * The facts of one version, or of all. Stored predictions and feedback refer to their version, and a rollback needs the
+ * version before Production.
  */
 function readFacts(db: Queryable, modelName: string, version: number | null): Promise<VersionFacts[]> {
   return db.rows(
