@@ -82,7 +82,7 @@ function queueRoute({ labels, settings }: Dependencies): Route {
 function placeOfToken(token: string): { score: number; id: string } {
   const [, score, id] = /^([01]\.\d{9})_([0-9a-f-]{36})$/.exec(token) ?? [];
   if (score !== undefined && id !== undefined) return { score: Number(score), id };
-  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+  throw new PerennialError('bad_request', 'The page token is invalid for this list. Start again without it.');
 }
 
 function decideRoute(deps: Dependencies): Route {

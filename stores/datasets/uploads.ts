@@ -52,7 +52,8 @@ export function createUploadStore(db: Database): UploadStore {
          RETURNING position`,
         [uploadId, position, name, objectKey, sizeBytes],
       );
-      if (!added) throw new PerennialError('conflict', 'The dataset was deleted during the upload. Send the images again.');
+      if (!added)
+        throw new PerennialError('conflict', 'The dataset was deleted during the upload. Send the images again.');
     },
     async getUpload(uploadId) {
       const upload = await db.row(

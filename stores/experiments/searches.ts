@@ -36,7 +36,7 @@ const searchRow = z.object({
   endedAt: timestampColumn.nullable(),
 });
 
-/** A search as our record tells it. `runId` is the Temporal run id of its workflow. */
+/** A search as stored. `runId` is the Temporal run id of its workflow. */
 export interface SearchRecord {
   runId: string;
   modelName: string;
@@ -48,10 +48,10 @@ export interface SearchRecord {
   budget: SearchBudget;
   plannedTrials: number;
   startedTrials: number;
-  /** Epochs trained for it, over all trials. */
+  /** Total epochs over all trials. */
   trainedEpochs: number;
   bestTrial: number | null;
-  /** The full training with the best trial's hyper-parameters, and the version it gave. */
+  /** The full training with the best trial's hyperparameters, and its version. */
   trainedRunId: string | null;
   version: number | null;
   error: { code: string; message: string } | null;
@@ -76,10 +76,10 @@ const trialRow = z
     error: trial.status === 'failed' ? errorOf({ errorCode, errorMessage }) : null,
   }));
 
-/** A trial with its score at every rung it got to. */
+/** A trial with its score at every rung it reached. */
 export interface TrialRecord {
   number: number;
-  /** Its run in the record of experiments. */
+  /** Id of its run. */
   runId: string;
   status: TrialStatus;
   hyperparameters: Hyperparameters;
@@ -95,15 +95,15 @@ export interface SearchOpening {
   plannedTrials: number;
 }
 
-/** The record of searches. Every write may be repeated. */
+/** Searches in the database. Every write is idempotent. */
 export interface SearchStore {
-  /** Begins the record of a search whose pipeline is in the record already. */
+  /** Adds a search whose pipeline is recorded already. */
   open(search: SearchOpening): Promise<void>;
   setBest(runId: string, bestTrial: number): Promise<void>;
-  /** Tells what the full training of the best trial gave. */
+  /** Records the result of the full training of the best trial. */
   setTrained(runId: string, trained: { runId: string; version: number }): Promise<void>;
   get(runId: string): Promise<SearchRecord | null>;
-  /** Trials that were begun, by number. */
+  /** Started trials, by number. */
   trials(runId: string): Promise<TrialRecord[]>;
   /** Newest first. */
   list(query: { limit: number; pageToken?: string | null; modelName?: string }): Promise<Page<SearchRecord>>;
@@ -145,7 +145,7 @@ export function createSearchStore(db: Database): SearchStore {
   };
 }
 
-/** Searches with what the record of their workflow runs says; `where` names that `p`. */
+/** Searches joined to their pipelines; `where` refers to the pipelines as `p`. */
 function readSearches(
   db: Queryable,
   where: string,

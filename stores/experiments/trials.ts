@@ -4,24 +4,24 @@ import type { Database, Queryable } from '../postgres/database.js';
 import { writeMetrics } from './run-epochs.js';
 import { finishRun, openRun } from './runs.js';
 
-/** Attempts at one rung that are told apart; later rungs go before all attempts at earlier ones. */
+/** Attempt numbers reserved per rung, so that a later rung outranks every attempt at an earlier one. */
 const attemptsPerRung = 1_000_000;
 
-/** Where a trial ran, for its record. `attempt` is Temporal's number, where there is one. */
+/** Where a trial ran. `attempt` is Temporal's attempt number, if there is one. */
 export interface TrialPlace {
   workflowId: string;
   codeRevision: string;
 }
 
-/** The record of trials, which are runs of their own. Every write may be repeated. */
+/** Trials, each of which is a run. Every write is idempotent. */
 export interface TrialStore {
-  /** Records all that a trial did to get to a rung. Throws `stale_attempt` when a later one was here, or it has ended. */
+  /** Records a trial's progress to a rung. Throws `stale_attempt` after a later attempt or if the trial has ended. */
   recordRung(input: TrialInput, place: TrialPlace & { attempt: number }, progress: TrialProgress): Promise<void>;
-  /** Records that a trial failed on its way to a rung: none of its attempts can write any more. */
+  /** Marks a trial as failed before a rung: its attempts can no longer write. */
   recordFailure(input: TrialInput, place: TrialPlace, error: { code: ErrorCode; message: string }): Promise<void>;
-  /** Ends running trials of a search: `finished` came through all rungs, `stopped` ones were not good enough. */
+  /** Ends running trials of a search: `finished` passed all rungs, `stopped` were eliminated. */
   endTrials(searchId: string, numbers: readonly number[], status: 'stopped' | 'finished'): Promise<void>;
-  /** Ends those trials that nobody will go on with. */
+  /** Ends abandoned trials. */
   abandonTrials(searchId: string): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function createTrialStore(db: Database): TrialStore {
   };
 }
 
-/** The id of a trial in the record of runs. */
+/** The run id of a trial. */
 function trialRunId(searchId: string, number: number): string {
   return `${searchId}-trial-${number}`;
 }

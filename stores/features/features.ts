@@ -6,11 +6,11 @@ export interface FeatureFile {
   sha256: string;
 }
 
-/** Which images have embeddings of which backbone, and in which Parquet file of the object store. */
+/** Index of embeddings: image and backbone to Parquet file in the object store. */
 export interface FeatureStore {
-  /** Those of `sha256s` that have no embedding yet, in the order given. */
+  /** Those of `sha256s` without an embedding, in the given order. */
   missing(backboneDigest: string, sha256s: readonly string[]): Promise<string[]>;
-  /** Records an uploaded file; `images` in the order of its rows. An image that has an embedding keeps it. */
+  /** Records an uploaded file; `images` in the order of its rows. Existing embeddings stay. */
   add(file: {
     backbone: string;
     objectKey: string;

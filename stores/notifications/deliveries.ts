@@ -6,50 +6,50 @@ import type { Database, Queryable } from '../postgres/database.js';
 const deliveryRow = z.object({
   messageId: integerColumn,
   channel: notificationChannelSchema,
-  /** The same at every attempt. */
+  /** Constant over all attempts. */
   deliveryId: z.string(),
-  /** Also the token of whoever has taken it: a later taker has a higher one. */
+  /** Also the fencing token of the lease: a later holder has a higher one. */
   attempts: z.number(),
-  /** Recipients that have it already, of a channel with several. */
+  /** Recipients that have received it already, for a channel with several. */
   reached: z.array(z.string()),
   kind: z.string(),
   payload: z.unknown(),
   createdAt: timestampColumn,
 });
-/** A message on its way over one channel. */
+/** A message on one channel. */
 export type Delivery = z.output<typeof deliveryRow>;
 
 export interface FailedAttempt {
   error: string;
   retryInMs: number;
-  /** How long a delivery is tried before it is dead. */
+  /** How long a delivery is retried before it is dead. */
   giveUpAfterMs: number;
-  /** Recipients that got it in spite of the failure. */
+  /** Recipients that received it despite the failure. */
   reached: readonly string[];
 }
 
-/** What those who send messages need. Each channel of each message is a delivery of its own. */
+/** Deliveries, for the dispatcher: one per message and channel. */
 export interface DeliveryStore {
   /**
-   * Tells which channels this process sends over, and which kinds of messages they take (patterns as in `model.*`).
-   * A channel that is new gets only what is added from now on.
+   * Registers the channels of this process and the message kinds they accept (patterns such as `model.*`). A new channel
+   * gets only messages that are added afterwards.
    */
   announce(channels: readonly { name: NotificationChannel; kinds: readonly string[] }[]): Promise<void>;
-  /** Hands new messages to the channels announced in the last minutes. Gives how many messages there were. */
+  /** Creates the deliveries of new messages on the channels registered in the last minutes. Returns the number of messages. */
   handOut(): Promise<number>;
-  /** Deliveries that are due, longest due first, which no other taker gets while the lease lasts. */
+  /** Leases due deliveries, the longest due first; no other process gets them during the lease. */
   take(channel: NotificationChannel, limit: number, leaseMs: number): Promise<Delivery[]>;
   markSent(delivery: Delivery): Promise<void>;
-  /** Notes why an attempt failed. Gives whether that was the last one; a taker whose lease went to another changes nothing. */
+  /** Records a failed attempt. Returns whether it was the last one; without effect after the lease was lost. */
   markFailed(delivery: Delivery, failure: FailedAttempt): Promise<{ isDead: boolean }>;
-  /** Gives a delivery back untried. */
+  /** Returns a delivery without an attempt. */
   release(delivery: Delivery): Promise<void>;
-  /** Gives up what no worker has a channel for, after the same time as what no receiver takes. */
+  /** Marks deliveries as dead whose channel no worker has configured for the retry period. */
   buryForgotten(giveUpAfterMs: number): Promise<void>;
 }
 
 const handOutLimit = 500;
-/** For how long a channel counts as configured: workers say every minute which ones they have. */
+/** How long a registered channel counts as configured; workers register every minute. */
 export const announcedWithin = `interval '5 minutes'`;
 
 export function createDeliveryStore(db: Database): DeliveryStore {
@@ -73,7 +73,7 @@ export function createDeliveryStore(db: Database): DeliveryStore {
     },
     markSent: (delivery) =>
       settle(db, delivery, async (tx) => {
-        // Also by a taker whose lease ran out: it is sent.
+        // Also without a valid lease: the message was sent.
         await tx.query(
           `UPDATE deliveries SET status = 'sent', sent_at = now(), taken_until = NULL, last_error = NULL
            WHERE message_id = $1 AND channel = $2 AND status <> 'sent'`,
@@ -102,7 +102,7 @@ async function announce(tx: Queryable, channels: Parameters<DeliveryStore['annou
   }
 }
 
-/** One statement, so that a message is never handed out in part. Those that no channel takes are done. */
+/** One statement, so that all deliveries of a message are created together. A message without a channel is done. */
 async function handOut(db: Database): Promise<number> {
   const handed = await db.query(
     `WITH fresh AS (
@@ -120,14 +120,14 @@ async function handOut(db: Database): Promise<number> {
   return handed.length;
 }
 
-/** Changes a delivery and, when it was the last one of its message to end, marks the message as done. */
+/** Changes a delivery, and marks its message as done if all its deliveries have ended. */
 async function settle<T>(
   db: Database,
   { messageId }: Pick<Delivery, 'messageId'>,
   change: (tx: Queryable) => Promise<T>,
 ): Promise<T> {
   return db.transaction(async (tx) => {
-    // Two channels that end at the same time would each see the other one waiting.
+    // Lock the message: two deliveries that end at the same time would each see the other one waiting.
     await tx.query('SELECT FROM outbox WHERE id = $1 FOR UPDATE', [messageId]);
     const result = await change(tx);
     await markDone(tx, [messageId]);
@@ -184,7 +184,7 @@ function buryForgotten(db: Database, giveUpAfterMs: number): Promise<void> {
   });
 }
 
-/** `model.*` in the language of LIKE, where an underscore would stand for anything. */
+/** `model.*` as a LIKE pattern, with underscores escaped. */
 export function likePattern(kinds: string): string {
   return kinds.replaceAll(/[\\_%]/g, '\\$&').replaceAll('*', '%');
 }

@@ -35,7 +35,7 @@ const messageRow = z.object({
   createdAt: timestampColumn,
   doneAt: timestampColumn.nullable(),
 });
-/** A message, and how far it got over each channel. It has no deliveries until a worker has handed it out. */
+/** A message with its deliveries, which a worker creates. */
 export type NotificationRecord = z.output<typeof messageRow> & { deliveries: z.output<typeof deliverySchema>[] };
 
 const countRow = z.object({ channel: notificationChannelSchema, waiting: integerColumn, dead: integerColumn });
@@ -46,22 +46,22 @@ export interface NotificationQuery {
   pageToken?: string | null;
   /** Messages with a delivery of this status. */
   status?: DeliveryStatus;
-  /** A kind, or a group of kinds as in `model.*`. */
+  /** A kind, or a group of kinds such as `model.*`. */
   kind?: string;
 }
 
-/** The messages there are, and where they stand. */
+/** Messages and the state of their deliveries. */
 export interface NotificationStore {
   /** Newest first. */
   list(query: NotificationQuery): Promise<Page<NotificationRecord>>;
   /**
-   * Sends a message again, at once: over a channel, or over all that have not sent it yet. Throws `not_found` for a
-   * message or delivery that is not there, `conflict` when every channel has sent it and none was named.
+   * Sends a message again at once: over one channel, or over all that have not sent it yet. Throws `not_found` for an
+   * unknown message or delivery, `conflict` if every channel has sent it and none was named.
    */
   resend(id: number, channel: NotificationChannel | null, by: Actor): Promise<NotificationRecord>;
-  /** Adds a test message for one channel. Throws `conflict` when no worker has it configured. */
+  /** Adds a test message for one channel. Throws `conflict` if no worker has it configured. */
   test(channel: NotificationChannel, by: Actor): Promise<NotificationRecord>;
-  /** Deliveries that wait and that are dead, of every channel workers know of. */
+  /** Number of pending and dead deliveries of every known channel. */
   counts(): Promise<ChannelCounts[]>;
 }
 
@@ -131,7 +131,7 @@ async function resend(
   );
   if (again.length === 0) throw nothingToSend(id, channel);
   const channels = again.map((each) => each.channel);
-  // Who was reached already stays so while it waits or is dead; what was sent goes to all once more.
+  // A pending or dead delivery skips recipients that have received it; a sent one goes to all recipients again.
   await tx.query(
     `UPDATE deliveries SET reached = CASE WHEN status = 'sent' THEN '{}' ELSE reached END, status = 'waiting',
        sent_at = NULL, next_attempt_at = now(), waiting_since = now()
@@ -153,8 +153,11 @@ async function resend(
 
 function nothingToSend(id: number, channel: NotificationChannel | null): PerennialError {
   return channel === null
-    ? new PerennialError('conflict', `Message ${id} waits nowhere. Name a channel to send it over once more.`)
-    : new PerennialError('not_found', `Message ${id} was never meant for ${channel}: it is older than the channel.`);
+    ? new PerennialError('conflict', `Message ${id} was sent on every channel. Name a channel to send it again.`)
+    : new PerennialError(
+        'not_found',
+        `Message ${id} has no delivery on ${channel}: the message is older than the channel.`,
+      );
 }
 
 async function test(tx: Queryable, channel: NotificationChannel, by: Actor): Promise<NotificationRecord> {
@@ -165,7 +168,7 @@ async function test(tx: Queryable, channel: NotificationChannel, by: Actor): Pro
   if (live.length === 0) {
     throw new PerennialError(
       'conflict',
-      `No worker that runs has the channel ${channel} configured. Set it up as docs/notifications.md says and start the pipeline worker again.`,
+      `No running worker has the channel ${channel} configured. Configure it (docs/notifications.md) and restart the pipeline worker.`,
     );
   }
   const [message] = await tx.rows(

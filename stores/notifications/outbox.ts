@@ -1,9 +1,9 @@
 import { jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 
-/** Messages to the outside, written in the transaction of the change they speak of and sent afterwards. */
+/** Transactional outbox: messages are written in the transaction of their change and sent afterwards. */
 export interface OutboxStore {
-  /** Adds a message, within the transaction `tx` if there is one. The same `key` adds it once, however often it is called. */
+  /** Adds a message, in the transaction `tx` if given. Idempotent by `key`. */
   add(kind: string, payload: unknown, options: { key: string; tx?: Queryable }): Promise<void>;
 }
 
@@ -13,7 +13,7 @@ export function createOutboxStore(db: Database): OutboxStore {
   };
 }
 
-/** Writes a message within the transaction `tx`, once for each `key`. */
+/** Writes a message in the transaction `tx`. Idempotent by `key`. */
 export async function addToOutbox(
   tx: Queryable,
   { key, kind, payload }: { key: string; kind: string; payload: unknown },

@@ -1,6 +1,6 @@
 import type { Split } from '../../contracts/datasets/datasets.js';
 
-/** Where things lie in the bucket. Raw bytes use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
+/** Keys in the bucket. Images use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
 
 export function rawImageKey(md5: string): string {
   return `raw/files/md5/${md5.slice(0, 2)}/${md5.slice(2)}`;
@@ -10,7 +10,7 @@ export function featureFileKey(backboneDigest: string, fileSha256: string): stri
   return `features/${backboneDigest.slice(0, 12)}/${fileSha256}.parquet`;
 }
 
-/** Everything below it belongs to one run. */
+/** Prefix of all objects of a run. */
 export function checkpointPrefix(runId: string): string {
   return `checkpoints/${runId}/`;
 }
@@ -31,27 +31,27 @@ export function uploadKey(uploadId: string, position: number): string {
   return `uploads/${uploadId}/${String(position)}`;
 }
 
-/** Everything below it belongs to one upload. */
+/** Prefix of all objects of an upload. */
 export function uploadPrefix(uploadId: string): string {
   return `uploads/${uploadId}/`;
 }
 
-/** What was said about an uploaded model. */
+/** The registration request of an uploaded model. */
 export function importOrderKey(uploadId: string): string {
   return `${uploadPrefix(uploadId)}order.json`;
 }
 
-/** What the check of an uploaded model leaves for the steps after it. */
+/** The checked model of an import, for its later steps. */
 export function checkedModelKey(uploadId: string, name: string): string {
   return `${uploadPrefix(uploadId)}checked/${name}`;
 }
 
-/** The picture of a prediction, by the day it was made. */
+/** The captured image of a prediction, by day. */
 export function predictionInputKey(modelName: string, createdAt: Date, predictionId: string): string {
   return `${predictionInputPrefix(modelName)}${createdAt.toISOString().slice(0, 10)}/${predictionId}`;
 }
 
-/** Everything below it was sent to one model. */
+/** Prefix of all captured images of a model. */
 export function predictionInputPrefix(modelName: string): string {
   return `${predictionInputsPrefix}${modelName}/`;
 }
@@ -62,12 +62,12 @@ export function splitManifestKey(side: Split, dataset: string, version: number):
   return `${side}/${dataset}/${String(version)}.json`;
 }
 
-/** Everything below it belongs to one batch prediction. */
+/** Prefix of all objects of a batch prediction. */
 export function batchPrefix(jobId: string): string {
   return `predictions/batch/${jobId}/`;
 }
 
-/** One attempt at listing the images of a batch prediction; `attempt` tells it from others that may be under way. */
+/** The image list of a batch prediction, by one attempt; concurrent attempts have different keys. */
 export function batchListPrefix(jobId: string, attempt: string): string {
   return `${batchPrefix(jobId)}work/list-${attempt}/`;
 }
@@ -76,12 +76,12 @@ export function batchListKey(listPrefix: string, chunk: number): string {
   return `${listPrefix}${String(chunk).padStart(6, '0')}.json`;
 }
 
-/** What one attempt at a chunk found. */
+/** The rows of a chunk, by one attempt. */
 export function batchPartKey(jobId: string, chunk: number, attempt: string): string {
   return `${batchPrefix(jobId)}work/parts/${String(chunk).padStart(6, '0')}-${attempt}.json`;
 }
 
-/** What is of no use any more once the results are written. */
+/** Prefix of intermediate objects, which are deleted once the results are written. */
 export function batchWorkPrefix(jobId: string): string {
   return `${batchPrefix(jobId)}work/`;
 }

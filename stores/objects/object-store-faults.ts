@@ -15,15 +15,15 @@ const refusals = new Set([
   'InvalidAccessKeyId',
   'SignatureDoesNotMatch',
   'Forbidden',
-  // versitygw's word for an access key that nobody has, with status 404.
+  // versitygw's error code for an unknown access key, with status 404.
   'XAdminUserNotFound',
 ]);
 
-/** A failure of the S3 client in our own codes; `what` is the key or bucket it was about. */
+/** Maps a failure of the S3 client to an error code; `what` is the key or bucket. */
 export function toObjectStoreError(error: unknown, what: string): unknown {
   if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return error;
   if (isMissing(error)) {
-    return new PerennialError('not_found', `The object store holds no ${what}. It may have been deleted by hand.`, {
+    return new PerennialError('not_found', `The object store has no ${what}. It may have been deleted by hand.`, {
       cause: error,
     });
   }
@@ -44,7 +44,7 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
   return error;
 }
 
-/** Whether an S3 failure says that the key or bucket does not exist. */
+/** Whether an S3 failure means that the key or bucket does not exist. */
 export function isMissing(error: unknown): boolean {
   if (!(error instanceof Error) || refusals.has(error.name)) return false;
   return statusOf(error) === 404 || error.name === 'NoSuchKey' || error.name === 'NoSuchBucket';

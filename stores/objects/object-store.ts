@@ -23,32 +23,32 @@ export interface StoredObject {
 }
 
 /**
- * Bytes by key in one bucket. Nothing here depends on conditional writes, copies, versioning or lifecycle rules:
- * what must happen once is decided in Postgres. Throws `object_store_unavailable`, `object_store_refused`, and
+ * Objects by key in one bucket. Uses no conditional writes, copies, versioning or lifecycle rules: what must happen
+ * once is decided in Postgres. Throws `object_store_unavailable`, `object_store_refused`, and
  * `not_found` for a missing key.
  */
 export interface ObjectStore {
-  /** Creates the bucket unless it is there. */
+  /** Creates the bucket unless it exists. */
   ensureBucket(): Promise<void>;
   put(key: string, body: Uint8Array, contentType?: string): Promise<void>;
   /** Uploads a file as a stream. */
   putFile(key: string, path: string, contentType?: string): Promise<void>;
   get(key: string): Promise<Uint8Array>;
-  /** The bytes of an object as they arrive; whoever takes them reads them to the end or destroys the stream. */
+  /** The content of an object as a stream; the caller must read it to the end or destroy it. */
   open(key: string): Promise<Readable>;
-  /** Downloads to `path`, which is complete or not there at all. */
+  /** Downloads to `path` atomically. */
   getToFile(key: string, path: string): Promise<void>;
   /** SHA-256 and size of an object, read as a stream. */
   sum(key: string): Promise<{ sha256: string; sizeBytes: number }>;
-  /** Size of an object, or null when there is none. */
+  /** Size of an object in bytes; null if it does not exist. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
   list(prefix: string): AsyncIterable<StoredObject>;
-  /** Removes an object; one that is not there is no error. */
+  /** Removes an object; a missing one is no error. */
   delete(key: string): Promise<void>;
   close(): void;
 }
 
-/** The object store the configuration names. Connects when first used. */
+/** The object store of the configuration. Connects on first use. */
 export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
   const client = new S3Client({
     endpoint: config.S3_ENDPOINT,
@@ -73,7 +73,7 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         try {
           await put(client, { bucket, key, body, contentType, sizeBytes: size });
         } finally {
-          // A request that failed before it began to read leaves the file open.
+          // A request that fails before reading leaves the file open.
           body.destroy();
         }
       }),
@@ -139,7 +139,8 @@ async function ensureBucket(client: S3Client, bucket: string): Promise<void> {
 
 async function open(client: S3Client, bucket: string, key: string): Promise<Readable> {
   const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-  if (!(Body instanceof Readable)) throw new PerennialError('internal', `The object ${key} came without a stream.`);
+  if (!(Body instanceof Readable))
+    throw new PerennialError('internal', `The S3 client returned no stream for the object ${key}.`);
   return Body;
 }
 

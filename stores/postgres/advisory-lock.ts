@@ -1,10 +1,10 @@
 import type { Database } from './database.js';
 
-/** Work that must not be done by two at a time, in whatever processes they are. */
+/** Named locks over all processes, held in Postgres. */
 export interface AdvisoryLocks {
   /**
-   * Does `work` when nobody else does any under that name. Of one process only one is in turn at a time, whatever the
-   * names, so that those who wait hold one connection to Postgres and no more.
+   * Runs `work` while holding the lock `name`. A process runs one at a time, whatever the name, so that waiting calls
+   * hold a single connection.
    */
   withLock<T>(name: string, work: () => Promise<T>): Promise<T>;
 }

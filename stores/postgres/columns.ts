@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
-/** A timestamp column as ISO text, the form in which times cross every boundary. */
+/** A timestamp column as ISO text, the format of times at every boundary. */
 export const timestampColumn = z.date().transform((date) => date.toISOString());
 
-/** A bigint or numeric column, which the driver hands over as text because it may exceed a double. */
+/** A bigint or numeric column, which the driver returns as text because it may exceed a double. */
 export const integerColumn = z.coerce.number().refine(Number.isSafeInteger, 'too large for a JavaScript number');
 
-/** Failure columns of a row, joined to what the contracts call `error`. */
+/** Combines the failure columns of a row into `error`. */
 export function errorOf(row: {
   errorCode: string | null;
   errorMessage: string | null;

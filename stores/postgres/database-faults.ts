@@ -1,18 +1,18 @@
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { networkFaults } from '../../platform/network-faults.js';
 
-/** What the driver or the system says when the server cannot be reached or ends the connection. */
+/** Codes of the driver and the system for an unreachable server or a lost connection. */
 const faultCodes = new Set<string>([...networkFaults, 'ENOENT', '57P01', '57P02', '57P03', '53300', '25006']);
 
 const faultMessages =
   /connection terminated|timeout exceeded when trying to connect|query read timeout|not queryable|connection error|client was closed/i;
 
-/** Postgres' own code for text that its encoding cannot hold, which is the NUL character and nothing else. */
+/** Postgres' code for text with a NUL character. */
 const impossibleText = '22021';
 
 /**
- * `database_unavailable` for what trying again can cure, `bad_request` for text that Postgres cannot hold; every
- * other failure unchanged.
+ * Maps retryable failures to `database_unavailable` and text with a NUL character to `bad_request`; returns every other
+ * failure unchanged.
  */
 export function toDatabaseError(error: unknown): unknown {
   if (codeOf(error) === impossibleText) {
@@ -26,7 +26,7 @@ export function toDatabaseError(error: unknown): unknown {
   );
 }
 
-/** Whether Postgres refused the data itself, so that the same statement can never succeed. */
+/** Whether Postgres refused the data, so that the same statement cannot succeed. */
 export function isRefusedData(error: unknown): boolean {
   return errorCodeOf(error) === 'bad_request' || /^2[23]/.test(codeOf(error));
 }

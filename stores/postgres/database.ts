@@ -4,25 +4,24 @@ import type { Logger } from '../../platform/logging.js';
 import { toDatabaseError } from './database-faults.js';
 import { subscribe } from './subscribe.js';
 
-/** A row with its column names in camel case. */
+/** A row with camelCase column names. */
 export type Row = Record<string, unknown>;
 
 export interface Queryable {
-  /** Runs one parameterised statement and gives its rows, unchecked. */
+  /** Runs a parameterised statement and returns its rows, unparsed. */
   query(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
-  /** Runs one parameterised statement and gives its rows as `schema` parses them. */
+  /** Runs a parameterised statement and returns its rows, parsed by `schema`. */
   rows<S extends z.ZodType>(schema: S, sql: string, parameters?: readonly unknown[]): Promise<z.output<S>[]>;
-  /** As `rows`, the first row only; null when there is none. */
+  /** The first row only; null if there is none. */
   row<S extends z.ZodType>(schema: S, sql: string, parameters?: readonly unknown[]): Promise<z.output<S> | null>;
 }
 
 export interface Database extends Queryable {
   /**
-   * Commits what `work` did, or rolls all of it back when it throws. Its statements are given up when they take too
-   * long, unless it `isPatient`.
+   * Runs `work` in a transaction: commits, or rolls back if it throws. Statements time out unless `isPatient`.
    */
   transaction<T>(work: (tx: Queryable) => Promise<T>, options?: { isPatient?: boolean }): Promise<T>;
-  /** Listens on a NOTIFY channel over a connection of its own that comes back by itself. Gives the way to stop. */
+  /** Listens on a NOTIFY channel over a separate connection that reconnects. Returns the function that stops it. */
   listen(channel: string, onMessage: (payload: string) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
@@ -31,17 +30,17 @@ export interface DatabaseOptions {
   url: string;
   poolSize: number;
   logger: Logger;
-  /** After which a statement is given up. */
+  /** Time limit of a statement. */
   queryTimeoutMs?: number | undefined;
 }
 
 const connectTimeoutMs = 5_000;
-/** The longest that a timer runs. */
+/** Maximum delay of a timer. */
 const patientTimeoutMs = 2 ** 31 - 1;
 
 /**
- * A pool of connections to Postgres. Connects when first used. Connection faults are thrown as
- * `database_unavailable`; a server that goes away leaves the process alive.
+ * A connection pool. Connects on first use. Connection faults are thrown as `database_unavailable`; a lost server does
+ * not end the process.
  */
 export function createDatabase({ url, poolSize, logger, queryTimeoutMs = 60_000 }: DatabaseOptions): Database {
   const pool = new pg.Pool({
@@ -77,7 +76,7 @@ export function createDatabase({ url, poolSize, logger, queryTimeoutMs = 60_000 
 function queryableOn(client: pg.Pool | pg.PoolClient, timeoutMs?: number): Queryable {
   const query = async (sql: string, parameters: readonly unknown[] = []): Promise<Row[]> => {
     try {
-      // Several statements at once, as a migration has them, give several results.
+      // Several statements in one query (a migration) return several results.
       const config = { text: sql, values: [...parameters], query_timeout: timeoutMs };
       const results = [await client.query<Row>(config)].flat();
       return results.flatMap(({ rows }) => rows.map(camelCased));
@@ -104,7 +103,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   const client = await pool.connect().catch((error: unknown) => {
     throw toDatabaseError(error);
   });
-  // The pool listens for errors of idle connections only; without this one a lost connection ends the process.
+  // The pool handles errors of idle connections only; without this handler a lost connection ends the process.
   const ignore = (): void => undefined;
   client.on('error', ignore);
   let broken = false;

@@ -5,13 +5,13 @@ import { PerennialError } from '../../contracts/errors.js';
 import { packageRoot } from '../../platform/paths.js';
 import type { Database, Queryable } from './database.js';
 
-/** Any fixed number: whoever migrates holds the advisory lock with it. */
+/** Key of the advisory lock that a migration holds. */
 const lockNumber = 7_306_441;
 const fileName = /^(\d{4})-[a-z0-9-]+\.sql$/;
 
 /**
- * Brings the schema up to date: runs the files of `stores/migrations` that this database has not seen, in order,
- * all in one transaction, while others wait. Throws `conflict` for a database that a newer release has migrated.
+ * Migrates the schema: runs the pending files of `stores/migrations` in order, in one transaction, under a lock. Throws
+ * `conflict` for a database that a newer release has migrated.
  */
 export async function migrate(db: Database, folder = join(packageRoot, 'stores', 'migrations')): Promise<void> {
   const files = (await readdir(folder)).filter((name) => fileName.test(name)).sort();
@@ -35,6 +35,6 @@ export async function migrate(db: Database, folder = join(packageRoot, 'stores',
       await tx.query('INSERT INTO schema_migrations (name) VALUES ($1)', [name]);
     }
   };
-  // An index on many predictions takes minutes, and given up once it would be given up each time.
+  // Building an index on many predictions takes minutes; a time limit would fail at every start.
   await db.transaction(bringUp, { isPatient: true });
 }

@@ -6,16 +6,16 @@ export interface Page<T> {
   nextPageToken: string | null;
 }
 
-/** The sequence number below which a page begins. Throws `bad_request` for a token that we never gave out. */
+/** The sequence number below which a page begins. Throws `bad_request` for an invalid token. */
 export function sequenceOfToken(token: string | null | undefined): number | null {
   if (token === undefined || token === null) return null;
   if (!/^[1-9]\d{0,14}$/.test(token)) {
-    throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+    throw new PerennialError('bad_request', 'The page token is invalid for this list. Start again without it.');
   }
   return Number(token);
 }
 
-/** A page of at most `limit` items out of `limit + 1` rows that were asked for, newest first. */
+/** A page of at most `limit` items, from `limit + 1` selected rows, newest first. */
 export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], limit: number): Page<T> {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
@@ -25,8 +25,8 @@ export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], li
   };
 }
 
-/** The list goes by name, so that a name is where the next page begins. */
+/** The name after which the next page of a list sorted by name begins. */
 export function checkNameToken(token: string | null | undefined): void {
   if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
-  throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+  throw new PerennialError('bad_request', 'The page token is invalid for this list. Start again without it.');
 }

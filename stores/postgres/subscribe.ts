@@ -11,9 +11,9 @@ export interface Subscription {
 const reconnectMs = { first: 200, most: 5_000 };
 
 /**
- * LISTENs on a connection of its own and connects again, with growing pauses, whenever it is lost. Messages sent
- * meanwhile are lost: a notification is a hint, never the only way to learn of a change. Resolves when the first
- * try to connect has ended, well or not; gives the way to stop.
+ * LISTENs on a separate connection and reconnects with back-off. Messages sent while it is disconnected are lost: a
+ * NOTIFY is a hint, and consumers poll as well. Resolves after the first connection attempt, successful or not, with the
+ * function that stops it.
  */
 export async function subscribe({ url, channel, onMessage, logger }: Subscription): Promise<() => Promise<void>> {
   let stopped = false;

@@ -13,10 +13,10 @@ const feedbackRow = z.object({
   version: z.number(),
   predicted: z.string(),
   label: z.string(),
-  /** Null once it was erased. */
+  /** Null after erasure. */
   actor: z.string().nullable(),
   comment: z.string().nullable(),
-  /** Whether the newest label before it was another one. */
+  /** Whether it differs from the newest label before it. */
   contradicts: z.boolean(),
   createdAt: timestampColumn,
 });
@@ -28,47 +28,47 @@ const confusionRow = z.object({
   predicted: z.string(),
   predictions: integerColumn,
 });
-/** How many predictions of a version were `predicted` and are `label`. */
+/** Number of predictions of a version with this predicted and this true label. */
 export type ConfusionCount = z.output<typeof confusionRow>;
 
 export interface AccuracyQuery {
   version?: number | undefined;
-  /** Of predictions made from then on. */
+  /** Predictions at or after this time. */
   from?: Date | undefined;
-  /** Of predictions made before. */
+  /** Predictions before this time. */
   to?: Date | undefined;
 }
 
 export interface ProductionAccuracy {
   labelled: number;
   correct: number;
-  /** Null without labels, as is the interval. */
+  /** Null without labels, like the interval. */
   accuracy: number | null;
   interval: [number, number] | null;
 }
 
-/** 95 % interval of a share; null without trials. */
+/** 95 % confidence interval of a proportion; null without trials. */
 export type Interval = (successes: number, trials: number) => [number, number] | null;
 
-/** True labels of predictions. All are kept; the newest of a prediction counts, unless the queue has decided. */
+/** True labels of predictions. All are stored; the newest counts, unless the label queue has a decision. */
 export interface FeedbackStore {
   /**
-   * Adds a label. The one that the same actor sent last for this prediction is not added again: `repeated` tells so.
-   * Throws `not_found`, and `conflict` for a prediction that was erased.
+   * Adds a label. Repeating the actor's last label of this prediction adds nothing (`repeated`). Throws `not_found`, and
+   * `conflict` for an erased prediction.
    */
   add(
     feedback: { predictionId: string; label: string; comment: string | null },
     by: Actor,
   ): Promise<{ feedback: Feedback; repeated: boolean }>;
-  /** Everything that was said about a prediction, newest first. */
+  /** All feedback on a prediction, newest first. */
   history(predictionId: string): Promise<Feedback[]>;
-  /** Labelled predictions of a model by version, true label and predicted one. */
+  /** Confusion matrix of a model's labelled predictions, by version. */
   confusion(modelName: string, query?: AccuracyQuery): Promise<ConfusionCount[]>;
-  /** How often a model, or one version of it, was right, as far as labels tell. */
+  /** Accuracy of a model, or of one version, over its labelled predictions. */
   productionAccuracy(modelName: string, query?: AccuracyQuery): Promise<ProductionAccuracy>;
 }
 
-/** `interval` is a rule and comes from the domain. */
+/** `interval` is injected because rules live in the domain. */
 export function createFeedbackStore(db: Database, interval: Interval): FeedbackStore {
   const confusion = (modelName: string, query: AccuracyQuery = {}): Promise<ConfusionCount[]> => {
     const { version = null, from = null, to = null } = query;
@@ -102,7 +102,7 @@ export function createFeedbackStore(db: Database, interval: Interval): FeedbackS
   };
 }
 
-/** The accuracy that counts of labelled predictions amount to. */
+/** Accuracy from a confusion matrix. */
 export function accuracyOf(counts: readonly ConfusionCount[], interval: Interval): ProductionAccuracy {
   const sum = (rows: readonly ConfusionCount[]): number => rows.reduce((total, row) => total + row.predictions, 0);
   const labelled = sum(counts);
@@ -115,7 +115,7 @@ export function accuracyOf(counts: readonly ConfusionCount[], interval: Interval
   };
 }
 
-/** As `FeedbackStore.add`, within a transaction of something larger. */
+/** As `FeedbackStore.add`, in a given transaction. */
 export async function addFeedback(
   tx: Queryable,
   { predictionId, label, comment }: { predictionId: string; label: string; comment: string | null },
@@ -146,30 +146,30 @@ export async function addFeedback(
     ],
   );
   if (!feedback) throw new PerennialError('internal', `The label of prediction ${predictionId} could not be added.`);
-  // Without the comment: words about a picture can be erased, rows of the audit cannot.
+  // Omit the comment: it can be erased, audit rows cannot.
   const audited = { action: 'feedback.add', subject: `predictions/${predictionId}` };
   await writeAudit(tx, { by, ...audited, before: { label: prediction.label }, after: { label, contradicts } });
   return { feedback, repeated: false };
 }
 
 /**
- * A prediction that takes labels, one after the other until the transaction ends, so that "newest" and "again" mean the
- * same to all. Throws `not_found`, and `conflict` for one that was erased.
+ * Locks a prediction for labels, so that "newest" and "repeated" are well defined. Throws `not_found`, and `conflict`
+ * for an erased one.
  */
 export async function lockForLabels(tx: Queryable, predictionId: string): Promise<StoredPrediction> {
   await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`feedback ${predictionId}`]);
   const prediction = await readPrediction(tx, predictionId);
   if (!prediction) throw unknownPrediction(predictionId);
   if (prediction.erasedAt !== null) {
-    throw new PerennialError('conflict', `Prediction ${predictionId} was erased on request; it takes no labels.`);
+    throw new PerennialError('conflict', `Prediction ${predictionId} was erased on request and cannot be labelled.`);
   }
   return prediction;
 }
 
-/** What an id gets that no prediction has. */
+/** The error for an unknown prediction id. */
 export function unknownPrediction(id: string): PerennialError {
   return new PerennialError(
     'not_found',
-    `There is no prediction ${id}. Use the prediction_id that /predict answered with; old ones are removed in time.`,
+    `There is no prediction ${id}. Use the prediction_id of the answer to /predict; predictions are deleted after the retention period.`,
   );
 }

@@ -19,7 +19,7 @@ const decisionRow = z.object({
   decision: z.enum(labelDecisions),
   label: z.string().nullable(),
   newClass: z.boolean(),
-  /** SHA-256 of the picture as it is kept and ingested; null once it was erased, as is the actor. */
+  /** SHA-256 of the captured image; null after erasure, like the actor. */
   contentSha256: z.string().nullable(),
   actor: z.string().nullable(),
   comment: z.string().nullable(),
@@ -45,10 +45,10 @@ const candidateRow = predictionRecordSchema
     imageSha256: z.string(),
     expiresAt: timestampColumn.nullable(),
     conflicted: z.boolean(),
-    /** Classes that versions of the model have seen in the same file. */
+    /** Classes that versions of the model predicted for the same file. */
     answers: z.array(z.string()),
   });
-/** A prediction that waits for a label, with what speaks for asking. */
+/** A prediction without a label, with the inputs of its priority. */
 export type LabelCandidate = z.output<typeof candidateRow>;
 
 export interface DecideLabel {
@@ -57,25 +57,25 @@ export interface DecideLabel {
   label: string | null;
   newClass: boolean;
   comment: string | null;
-  /** Id of the decision this one corrects; null for the first. */
+  /** Id of the corrected decision; null for the first. */
   replaces: number | null;
 }
 
 const acceptedRow = z.object({ predictionId: z.string(), label: z.string(), objectKey: z.string() });
-/** A picture with the label that people gave it. */
+/** An image with its label. */
 export type AcceptedLabel = z.output<typeof acceptedRow>;
 
-/** What people are asked to label, and what they said. */
+/** The label queue and its decisions. */
 export interface LabelStore {
   /**
-   * Predictions of a model whose picture is kept, that have no label or contradicting ones; of each picture the newest,
-   * and of these the newest `window`.
+   * Predictions of a model with a captured image and no label or conflicting labels: the newest of each image, at most
+   * `window`.
    */
   candidates(modelName: string, window: number): Promise<LabelCandidate[]>;
   /**
-   * Records what somebody says of a picture; a label among the classes becomes feedback as well. The same said again
-   * changes nothing: `repeated`. Throws `not_found`, and `conflict` when somebody else has decided, when the picture is
-   * not kept, or when the prediction was erased.
+   * Records a decision on an image; a label among the classes is stored as feedback too. Repeating it changes nothing
+   * (`repeated`). Throws `not_found`, and `conflict` if another person has decided, if the image is not stored, or if the
+   * prediction was erased.
    */
   decide(decision: DecideLabel, by: Actor): Promise<{ decision: LabelDecision; repeated: boolean }>;
   /** Newest first. */
@@ -85,7 +85,7 @@ export interface LabelStore {
     modelName?: string | undefined;
     decision?: LabelDecisionKind | undefined;
   }): Promise<Page<LabelDecision>>;
-  /** The pictures of a model that have a label now, each once, with the newest. */
+  /** The labelled images of a model, each once, with its newest label. */
   accepted(modelName: string): Promise<AcceptedLabel[]>;
 }
 
@@ -163,7 +163,7 @@ async function decide(
   return { decision: decided, repeated: false };
 }
 
-/** Two people may see the same picture at once: the second one is told, and may correct what they have read. */
+/** If two people see the same image, the second one gets `conflict` and can correct the decision after reading it. */
 function refuseUnlessReplacing(former: LabelDecision, replaces: number | null): void {
   if (former.id === replaces) return;
   const said = former.label === null ? former.decision : `${former.decision} “${former.label}”`;
@@ -173,13 +173,13 @@ function refuseUnlessReplacing(former: LabelDecision, replaces: number | null): 
   );
 }
 
-/** A picture with a label is kept for the dataset; of the others nobody is asked again, and they go in their time. */
+/** A labelled image is kept for the dataset; others leave the queue and expire. */
 async function holdInput(
   tx: Queryable,
   { id, modelName }: StoredPrediction,
   decision: LabelDecisionKind,
 ): Promise<void> {
-  // All of them in one order: whoever decides on another prediction of the same picture waits, and for nobody else.
+  // Lock them in one order: decisions on other predictions of the same image wait, and no deadlock is possible.
   await tx.query(
     `SELECT FROM prediction_inputs WHERE model_name = $2
        AND content_sha256 = (SELECT content_sha256 FROM prediction_inputs WHERE prediction_id = $1)
@@ -198,7 +198,7 @@ async function holdInput(
   if (!input) {
     throw new PerennialError(
       'conflict',
-      `The picture of prediction ${id} is not kept (any more), so nobody can see what it shows. If you know, send its label to /feedback.`,
+      `The image of prediction ${id} is not stored, so it cannot be reviewed. If you know its label, send it to /feedback.`,
     );
   }
   await tx.query(

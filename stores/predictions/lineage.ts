@@ -32,7 +32,7 @@ const runRow = z.object({
   hyperparameters: hyperparametersSchema.nullable(),
   codeRevision: z.string(),
   workflowId: z.string(),
-  /** Temporal's id of the run of that workflow, as far as it is known. */
+  /** Temporal run id of that workflow; null if unknown. */
   workflowRunId: z.string().nullable(),
   status: z.string(),
   weightsSha256: z.string().nullable(),
@@ -59,7 +59,7 @@ const featureFileRow = z.object({
   objectKey: z.string(),
   sha256: z.string(),
   backboneDigest: z.string(),
-  /** Images of the dataset version in it. */
+  /** Number of images of the dataset version in it. */
   images: integerColumn,
   erasedAt,
 });
@@ -87,13 +87,13 @@ const imageRow = z.object({
   objectKey: z.string(),
   label: z.string(),
   side: splitSchema,
-  /** The prediction whose picture it was, when it came into the dataset by a label. */
+  /** The prediction that the image was captured from, if it was ingested by its label. */
   predictionId: z.string().nullable(),
   erasedAt,
 });
 export type LineageImage = z.output<typeof imageRow>;
 
-/** Where a prediction came from, as far as the record tells; null for what it does not hold. */
+/** The origin of a prediction; null for unknown parts. */
 export interface LineageFacts {
   version: z.output<typeof modelVersionRow> | null;
   run: z.output<typeof runRow> | null;
@@ -103,25 +103,25 @@ export interface LineageFacts {
   approval: z.output<typeof approvalRow> | null;
 }
 
-/** What a prediction tells of its origin. */
+/** Fields of a prediction that identify its origin. */
 export interface Origin {
   modelName: string;
   version: number;
   generation: number;
 }
 
-/** The ways from predictions back to images. */
+/** Lineage from predictions to images. */
 export interface LineageStore {
   facts(origin: Origin): Promise<LineageFacts>;
-  /** Every image of a dataset version with label and side, erased ones too, in the order of their hashes. */
+  /** Every image of a dataset version with label and split, including erased ones, ordered by digest. */
   examples(dataset: string, version: number): Promise<Example[]>;
-  /** Images of a dataset version, in the order of their hashes; the token is the last hash of the page before. */
+  /** Images of a dataset version, ordered by digest; the token is the last digest of the previous page. */
   images(
     dataset: string,
     version: number,
     query: { limit: number; pageToken?: string | null },
   ): Promise<Page<LineageImage>>;
-  /** So many images of a dataset version that are not erased, by chance. */
+  /** A random sample of the unerased images of a dataset version. */
   sampleImages(dataset: string, version: number, count: number): Promise<LineageImage[]>;
 }
 
@@ -180,7 +180,7 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
   };
 }
 
-/** The worker's own record of attempts knows Temporal's run id; a run of before that record has none. */
+/** Attempts store Temporal's run id; runs from before that table have none. */
 function readRun(db: Database, runId: string): Promise<LineageFacts['run']> {
   return db.row(
     runRow,
@@ -204,7 +204,7 @@ function readDataset(db: Database, dataset: string, version: number): Promise<Li
   );
 }
 
-/** Files that hold embeddings of the version's images, and erased ones that runs on the dataset had made until then. */
+/** Embedding files of the version's images, including erased files that runs on the dataset used. */
 function readFeatureFiles(db: Database, dataset: string, version: number): Promise<LineageFacts['featureFiles']> {
   return db.rows(
     featureFileRow,

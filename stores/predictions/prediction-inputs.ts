@@ -11,28 +11,28 @@ const inputRow = z.object({
   createdAt: timestampColumn,
   modelName: z.string(),
   objectKey: z.string(),
-  /** Of the file that was sent. */
+  /** Digest of the uploaded file. */
   imageSha256: z.string(),
-  /** Of the bytes that are kept. */
+  /** Digest of the stored bytes. */
   contentSha256: z.string(),
   sizeBytes: integerColumn,
   contentType: z.string(),
-  /** Null for a picture that a dataset needs. */
+  /** Null for an image that a dataset needs. */
   expiresAt: timestampColumn.nullable(),
 });
 export type PredictionInput = z.output<typeof inputRow>;
 
-/** Pictures that were kept of predictions. */
+/** Captured images of predictions. */
 export interface PredictionInputStore {
-  /** Records a picture whose object is there. False when it was erased in the meantime: then the object has to go. */
+  /** Records an image whose object is stored. False if it was erased meanwhile: the caller must delete the object. */
   add(input: PredictionInput): Promise<boolean>;
-  /** Null also for one that has expired. */
+  /** Null also if expired. */
   get(predictionId: string): Promise<PredictionInput | null>;
   countExpired(): Promise<number>;
-  /** At most `limit` pictures that have expired, the longest first. */
+  /** At most `limit` expired images, the longest expired first. */
   expired(limit: number): Promise<Pick<PredictionInput, 'predictionId' | 'objectKey'>[]>;
   remove(predictionIds: readonly string[]): Promise<void>;
-  /** Of these objects, those of which there is no record. */
+  /** Those of these objects that have no row. */
   unknownObjects(objectKeys: readonly string[]): Promise<string[]>;
 }
 
@@ -70,7 +70,7 @@ export function createPredictionInputStore(db: Database): PredictionInputStore {
 
 async function add(tx: Queryable, input: PredictionInput): Promise<boolean> {
   const { predictionId, createdAt, modelName, objectKey, imageSha256, contentSha256 } = input;
-  // Erasures hold this lock alone, so that a picture on its way either is there for them or sees them.
+  // Erasures hold this lock exclusively, so that an image in transit is either visible to them or sees them.
   await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [inputsLock]);
   const erased = await tx.query(
     `SELECT FROM predictions WHERE created_at = $1 AND id = $2 AND erased_at IS NOT NULL
@@ -100,12 +100,12 @@ async function add(tx: Queryable, input: PredictionInput): Promise<boolean> {
 }
 
 const batchSize = 200;
-/** A picture is recorded after its object; so old is one whose process died in between. */
+/** An image is recorded after its object; an unrecorded object of this age belongs to a dead process. */
 const orphanAgeMs = 86_400_000;
 
 type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'delete' | 'list'> };
 
-/** Removes pictures whose time is over; gives how many. */
+/** Removes expired images; returns their number. */
 export async function removeExpiredInputs({ inputs, objects }: Removal): Promise<number> {
   let removed = 0;
   for (;;) {
@@ -117,7 +117,7 @@ export async function removeExpiredInputs({ inputs, objects }: Removal): Promise
   }
 }
 
-/** Removes objects of pictures that were never recorded; gives how many. */
+/** Removes objects without a row; returns their number. */
 export async function removeOrphanInputs({ inputs, objects }: Removal, now = Date.now()): Promise<number> {
   let removed = 0;
   let keys: string[] = [];

@@ -9,12 +9,12 @@ import type { Page } from '../postgres/page.js';
 const predictionRow = predictionRecordSchema.extend({
   createdAt: timestampColumn,
   generation: integerColumn,
-  /** Null once the prediction was erased. */
+  /** Null after erasure. */
   probabilities: predictionRecordSchema.shape.probabilities.nullable(),
   erasedAt: timestampColumn.nullable(),
-  /** The true label as far as it is known: what the queue decided, else the newest that was sent in. */
+  /** The true label if known: the decision of the label queue, else the newest feedback. */
   label: z.string().nullable(),
-  /** Whether the newest labels of different people differ, and nobody has decided. */
+  /** Whether the newest labels of different actors differ and the label queue has no decision. */
   conflicted: z.boolean(),
 });
 export type StoredPrediction = z.output<typeof predictionRow>;
@@ -26,31 +26,31 @@ export interface PredictionQuery {
   version?: number | undefined;
   predicted?: string | undefined;
   from?: Date | undefined;
-  /** Excluded itself. */
+  /** Exclusive. */
   to?: Date | undefined;
   hasFeedback?: boolean | undefined;
 }
 
-/** What was predicted, in partitions of a month. */
+/** Stored predictions, in monthly partitions. */
 export interface PredictionStore {
-  /** Adds predictions in one statement; those that are there already stay as they are. */
+  /** Adds predictions in one statement; existing ones stay unchanged. */
   add(predictions: readonly PredictionRecord[]): Promise<void>;
-  /** Null for an id that is unknown, or none of ours. */
+  /** Null for an unknown or foreign id. */
   get(id: string): Promise<StoredPrediction | null>;
   /** Newest first. */
   list(query: PredictionQuery): Promise<Page<StoredPrediction>>;
-  /** Makes the partitions of this month and the next, unless they are there. */
+  /** Creates the partitions of this month and the next, unless they exist. */
   makePartitions(now?: Date): Promise<void>;
-  /** Removes at most `limit` predictions of a model that are older than `before`, oldest first; gives how many. */
+  /** Removes at most `limit` predictions of a model older than `before`, oldest first; returns their number. */
   removeBefore(modelName: string, before: Date, limit: number): Promise<number>;
 }
 
 const columns = 'p.*, l.label, coalesce(l.conflicted, false) AS conflicted';
-/** A prediction `p` with the label `l` that counts for it. */
+/** A prediction `p` with its true label `l`. */
 const labelled = 'predictions p LEFT JOIN prediction_labels l ON l.prediction_id = p.id';
 /**
- * The same for a list of labelled ones, which begins at the labels because there are fewer of them. `OFFSET 0` keeps
- * Postgres from joining all of both before it takes the newest.
+ * The same for a list of labelled predictions, which starts from the labels because there are fewer. `OFFSET 0` prevents
+ * Postgres from joining both tables entirely before it takes the newest.
  */
 const onlyLabelled = `prediction_labels l CROSS JOIN LATERAL (
   SELECT * FROM predictions WHERE created_at = l.prediction_created_at AND id = l.prediction_id OFFSET 0) p`;
@@ -77,7 +77,7 @@ export function createPredictionStore(db: Database): PredictionStore {
   };
 }
 
-/** A prediction by its id, which tells the partition; null for an id that is unknown, or none of ours. */
+/** A prediction by its id, which contains the partition; null for an unknown or foreign id. */
 export async function readPrediction(db: Queryable, id: string): Promise<StoredPrediction | null> {
   const createdAt = timeOfUuid7(id);
   if (!createdAt) return null;
@@ -123,7 +123,7 @@ async function list(db: Database, query: PredictionQuery): Promise<Page<StoredPr
   const { limit, pageToken = null, modelName, version, predicted, from, to, hasFeedback } = query;
   const before = pageToken === null ? null : timeOfUuid7(pageToken);
   if (pageToken !== null && !before) {
-    throw new PerennialError('bad_request', 'The page token is not one this list gave out. Start again without it.');
+    throw new PerennialError('bad_request', 'The page token is invalid for this list. Start again without it.');
   }
   const [source, at, key] =
     hasFeedback === true

@@ -34,7 +34,7 @@ const approvalRow = z.object({
 export type ApprovalRecord = z.output<typeof approvalRow>;
 
 export interface ApprovalRequest {
-  /** Key of the promotion that waits. */
+  /** Key of the waiting promotion. */
   idempotencyKey: string;
   modelName: string;
   version: number;
@@ -44,7 +44,7 @@ export interface ApprovalRequest {
   summary: string;
   decision: Decision | null;
   onExpiry: 'reject' | 'promote';
-  /** How long it may wait from now on. */
+  /** Remaining time before it expires. */
   waitMs: number;
 }
 
@@ -55,17 +55,17 @@ export interface ApprovalAnswer {
   comment: string | null;
 }
 
-/** Promotions that wait for a person, and what became of them. */
+/** Approvals of promotions and their outcomes. */
 export interface ApprovalStore {
-  /** Asks once for each key; a repetition gives the row as it is. The message that asks leaves with the row. */
+  /** Requests an approval, once per key; a repetition returns the stored row. Queues the notification with the row. */
   open(request: ApprovalRequest): Promise<ApprovalRecord>;
-  /** Writes the answer, if none was written before. */
+  /** Stores the answer unless one is stored. */
   close(answer: ApprovalAnswer): Promise<void>;
-  /** What waits in a run of our record; null when nothing does. */
+  /** The pending approval of a run; null if there is none. */
   waitingIn(pipelineRunId: string): Promise<ApprovalRecord | null>;
-  /** The last approval that was asked for in a run; null when none was. */
+  /** The last approval of a run; null if there was none. */
   latestIn(pipelineRunId: string): Promise<ApprovalRecord | null>;
-  /** Whether a promotion of the model waits. */
+  /** Whether a promotion of the model waits for approval. */
   isWaiting(modelName: string): Promise<boolean>;
   /** Newest first. */
   list(query: {
@@ -138,7 +138,7 @@ async function open(tx: Queryable, request: ApprovalRequest): Promise<ApprovalRe
 async function known(tx: Queryable, idempotencyKey: string): Promise<ApprovalRecord> {
   const row = await tx.row(approvalRow, 'SELECT * FROM approvals WHERE idempotency_key = $1', [idempotencyKey]);
   if (row) return row;
-  throw new PerennialError('not_found', `No approval was asked for under the key ${idempotencyKey}.`);
+  throw new PerennialError('not_found', `There is no approval with the key ${idempotencyKey}.`);
 }
 
 async function close(tx: Queryable, { idempotencyKey, outcome, by, comment }: ApprovalAnswer): Promise<void> {
@@ -159,7 +159,7 @@ async function close(tx: Queryable, { idempotencyKey, outcome, by, comment }: Ap
   });
 }
 
-/** The message that goes out with a change of an approval. */
+/** The notification of a change of an approval. */
 function tell(tx: Queryable, approval: ApprovalRecord, event: string, more: object): Promise<void> {
   const { idempotencyKey, modelName, version, pipelineRunId, requestedBy, summary } = approval;
   return addToOutbox(tx, {
