@@ -4,7 +4,7 @@ import { contextOf } from '../http/request-context.js';
 
 const acceptable = /^[\p{L}\p{N}@._: -]{1,100}$/u;
 
-/** Who asks for a change: what `X-Actor` says, which nobody vouches for, and where the request came from. */
+/** The actor of a change: the unverified `X-Actor` header, and the client's address. */
 export function actorOf(request: Request): Actor {
   const claimed = request.get('x-actor')?.trim();
   return {

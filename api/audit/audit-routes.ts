@@ -11,20 +11,20 @@ interface Dependencies {
 }
 
 const name = z.string().min(1).max(300);
-/** A Date, which Postgres understands whatever the offset was: it takes none beyond ±15:59, nor a year 0. */
+/** A Date, because Postgres refuses ISO texts with an offset beyond ±15:59 or the year 0. */
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 const auditQuery = pageQuery.extend({
-  action: name.optional().describe('noun and verb, as in `model.promote`'),
+  action: name.optional().describe('noun and verb, for example `model.promote`'),
   actor: name.optional(),
-  subject: name.optional().describe('a path of names, as in `models/roses`; what lies below it is included'),
+  subject: name.optional().describe('a path of names, for example `models/roses`; includes everything below it'),
   via: z.enum(auditChannels).optional(),
   request_id: name.optional(),
-  from: time.optional().describe('the first moment that counts'),
-  to: time.optional().describe('the first moment that no longer counts'),
+  from: time.optional().describe('start of the range, inclusive'),
+  to: time.optional().describe('end of the range, exclusive'),
 });
 
-/** Who did what, when, from where; append-only. */
+/** The audit log. */
 export function auditRoutes({ audit }: Dependencies): Route[] {
   return [
     defineRoute({
@@ -32,7 +32,7 @@ export function auditRoutes({ audit }: Dependencies): Route[] {
       method: 'get',
       path: '/api/v1/audit',
       operationId: 'listAudit',
-      summary: 'Every change: who, what, when, from where, before and after; newest first',
+      summary: 'Audit log: actor, action, time, origin, before and after; newest first',
       tag: 'administration',
       query: auditQuery,
       success: json(pageOf(auditRecordViewSchema), 'A page of changes'),

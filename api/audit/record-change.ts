@@ -8,8 +8,8 @@ export interface ChangeRecorder {
 }
 
 /**
- * Notes a change that was made outside Postgres, and so cannot share a transaction with its entry. It is made whether
- * or not this works: when it does not, the entry is in the log.
+ * Records a change that was made outside Postgres and so cannot share a transaction with its audit entry. If that fails,
+ * the entry goes to the log.
  */
 export async function recordChange({ audit, logger }: ChangeRecorder, entry: AuditEntry): Promise<void> {
   try {

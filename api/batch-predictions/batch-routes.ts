@@ -41,7 +41,7 @@ interface Dependencies extends BatchStarterDependencies, BatchResultDependencies
   settings: Pick<ApiSettings, 'modelName' | 'maxUploadBytes' | 'uploadFolder'>;
 }
 
-/** Predictions over many images, as durable jobs. */
+/** Batch predictions: predictions over many images as durable jobs. */
 export function batchPredictionRoutes(dependencies: Dependencies): Route[] {
   return [
     startRoute(dependencies),
@@ -52,7 +52,7 @@ export function batchPredictionRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** 202 for a job that was started, or found again by its key. */
+/** 202 for a job that was started, or that exists with this key. */
 export function batchAccepted(job: BatchPrediction): Reply<z.input<typeof batchPredictionViewSchema>> {
   return { status: 202, body: batchPredictionView(job), headers: { Location: `${batchPath}/${job.id}` } };
 }
@@ -63,7 +63,7 @@ function startRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: batchPath,
     operationId: 'startBatchPrediction',
-    summary: 'Predict every image below a prefix of the bucket, of a dataset version, or of an upload',
+    summary: 'Predict every image of a bucket prefix, a dataset version or an upload',
     tag: 'predictions',
     audit: 'batch_prediction.start',
     body: jsonBody(startBatchPredictionSchema, { maxBytes: 100_000 }, true),
@@ -103,7 +103,7 @@ function uploadRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: `${batchPath}/uploads`,
     operationId: 'uploadBatch',
-    summary: 'Send images for a batch prediction; they are removed when it is completed, or after a day',
+    summary: 'Upload images for a batch prediction; they are deleted when it completes, or after a day',
     tag: 'predictions',
     audit: 'batch_prediction.upload',
     body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
@@ -174,7 +174,7 @@ function readRoutes({ batchPredictions }: Dependencies): Route[] {
       method: 'get',
       path: `${batchPath}/{id}`,
       operationId: 'getBatchPrediction',
-      summary: 'A batch prediction: how far it is, and its results when there are any',
+      summary: 'A batch prediction: progress, and results if there are any',
       tag: 'predictions',
       params: batchParams,
       success: json(batchPredictionViewSchema, 'The job'),
@@ -194,16 +194,16 @@ function cancelRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: `${batchPath}/{id}/cancel`,
     operationId: 'cancelBatchPrediction',
-    summary: 'Ask a batch prediction to stop; what is done is kept as its results',
+    summary: 'Cancel a batch prediction; finished images stay as its results',
     tag: 'predictions',
     audit: 'batch_prediction.cancel',
     params: batchParams,
-    success: json(batchPredictionViewSchema, 'It was asked to stop', 202),
+    success: json(batchPredictionViewSchema, 'Cancellation requested', 202),
     problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params: { id }, request }) {
       const { status, workflowId, runId, done } = await batchPredictions.get(id);
       if (runId === null || (status !== 'running' && status !== 'waiting')) {
-        throw new PerennialError('conflict', `Batch prediction ${id} is ${status}, so there is nothing to cancel.`);
+        throw new PerennialError('conflict', `Batch prediction ${id} is ${status}, so it cannot be cancelled.`);
       }
       await starter.cancel({ workflowId, runId });
       await recordChange(dependencies, {

@@ -16,16 +16,16 @@ export interface ReconcileBatchesOptions {
   logger: Pick<Logger, 'warn'>;
 }
 
-/** A job that wrote something down lately is under way: only about others is Temporal asked. */
+/** A job with a recent write counts as running; Temporal is asked only about the others. */
 const quietMs = 5_000;
-/** Who reads a job does not wait longer for what Temporal knows of it. */
+/** How long reading a job waits for Temporal's answer. */
 const patienceMs = 1_500;
 
 const openStatuses: readonly WorkflowExecutionStatusName[] = ['RUNNING', 'PAUSED'];
 
 /**
- * The record of batch predictions, in which a job ends also when its workflow was ended from outside and could not write
- * that down: whoever reads such a job has it closed. While Temporal does not answer, the record stays as it is.
+ * The store of batch predictions, which closes jobs whose workflow was terminated in Temporal and could not write its
+ * end: reading such a job closes it. While Temporal does not answer, jobs stay unchanged.
  */
 export function reconcileBatches(options: ReconcileBatchesOptions): BatchPredictionStore {
   const { batchPredictions: store } = options;
@@ -47,7 +47,7 @@ export function reconcileBatches(options: ReconcileBatchesOptions): BatchPredict
   };
 }
 
-/** Whether the job was closed here. */
+/** Whether this call closed the job. */
 async function endIfOver(
   { batchPredictions, pipelines, temporal, logger }: ReconcileBatchesOptions,
   job: BatchPrediction,
@@ -61,7 +61,7 @@ async function endIfOver(
     await pipelines.close(runId, { status: end.status, ...(end.error && { error: end.error }) });
     return true;
   } catch (error) {
-    logger.warn({ error, job: id }, 'Temporal does not say whether a batch prediction is still under way');
+    logger.warn({ error, job: id }, 'Temporal did not answer whether a batch prediction is still running');
     return false;
   }
 }
@@ -72,7 +72,7 @@ function isQuiet({ status, createdAt, startedAt, listedAt, lastChunkAt }: BatchP
   return Date.now() - Math.max(...words) > quietMs;
 }
 
-/** Null while its workflow is open. */
+/** Null while its workflow is running. */
 async function endOf(
   client: Client,
   workflowId: string,
@@ -83,10 +83,10 @@ async function endOf(
   if (status !== null && openStatuses.includes(status)) return null;
   const isFailure = status === 'FAILED' || status === 'TIMED_OUT';
   const what = {
-    why: status === null ? 'Temporal does not know its workflow any more' : `its workflow was ${reasonFor(status)}`,
+    why: status === null ? 'Temporal no longer knows its workflow' : `its workflow was ${reasonFor(status)}`,
     reach: `${done} of ${items ?? 'its'} images`,
   };
-  const message = `The job ended from outside after ${what.reach}: ${what.why}, so its results were not completed. Start another, with a new Idempotency-Key.`;
+  const message = `The job was terminated after ${what.reach}: ${what.why}, so its results are incomplete. Start another one with a new Idempotency-Key.`;
   return isFailure
     ? { status: 'failed', error: { code: 'internal', message } }
     : { status: 'cancelled', error: { code: 'cancelled', message } };
@@ -96,7 +96,7 @@ function reasonFor(status: WorkflowExecutionStatusName): string {
   return status === 'TERMINATED' ? 'terminated' : `closed as ${status.toLowerCase().replaceAll('_', ' ')}`;
 }
 
-/** How the run stands that continues the one that was started; null when there is none any more. */
+/** Status of the current run of the workflow (after continue-as-new); null if Temporal no longer knows it. */
 async function statusOf(
   client: Client,
   workflowId: string,

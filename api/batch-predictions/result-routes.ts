@@ -19,7 +19,7 @@ const contentTypes: Record<BatchFormat, string> = {
   json: 'application/json',
 };
 
-/** The results of batch predictions, one address for each format. */
+/** The results of batch predictions, one route per format. */
 export function batchResultRoutes(dependencies: BatchResultDependencies): Route[] {
   return batchFormats.map((format) => resultRoute(dependencies, format));
 }
@@ -33,7 +33,7 @@ function resultRoute({ batchPredictions, objects }: BatchResultDependencies, for
     summary: `The results of a batch prediction as ${format === 'parquet' ? 'Parquet' : format.toUpperCase()}`,
     tag: 'predictions',
     params: batchParams,
-    success: text(contentTypes[format], 'One row an image, in the order of the list'),
+    success: text(contentTypes[format], 'One row per image, in the order of the list'),
     problems: ['bad_request', 'not_found', 'conflict', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { id }, request, response }) {
       const { objectKey, sha256, sizeBytes } = resultOf(await batchPredictions.get(id), format);
@@ -60,13 +60,16 @@ function resultOf(job: BatchPrediction, format: BatchFormat): ResultFile {
   const found = job.results.find((result) => result.format === format);
   if (found) return found;
   if (erasedAt !== null) {
-    throw new PerennialError('not_found', `The results of ${id} were erased, with an image that was in them.`);
+    throw new PerennialError('not_found', `The results of ${id} were erased because they contained an erased image.`);
   }
   if (!order.formats.includes(format)) {
-    throw new PerennialError('not_found', `Batch prediction ${id} was asked for ${order.formats.join(', ')} only.`);
+    throw new PerennialError(
+      'not_found',
+      `Batch prediction ${id} was requested with the formats ${order.formats.join(', ')} only.`,
+    );
   }
   if (status === 'waiting' || status === 'running') {
-    throw new PerennialError('conflict', `Batch prediction ${id} is under way: ${done} of ${items ?? '?'} images.`);
+    throw new PerennialError('conflict', `Batch prediction ${id} is running: ${done} of ${items ?? '?'} images.`);
   }
-  throw new PerennialError('not_found', `Batch prediction ${id} left no results (${error?.message ?? status}).`);
+  throw new PerennialError('not_found', `Batch prediction ${id} has no results (${error?.message ?? status}).`);
 }

@@ -33,13 +33,13 @@ export interface BatchStarterDependencies {
 
 export interface BatchRequest {
   by: Actor;
-  /** The same key with the same body finds the job there is. */
+  /** The same key with the same body returns the existing job. */
   idempotencyKey: string;
 }
 
 /**
- * Starts a batch prediction, once for its key. Throws `no_model`, `not_found`, `source_empty`, `bad_request` for a prefix
- * of our own record, and `conflict` for a key that was used otherwise or an upload that is not for this.
+ * Starts a batch prediction, once per key. Throws `no_model`, `not_found`, `source_empty`, `bad_request` for a prefix
+ * that the product itself writes, and `conflict` for a key used with another request or an upload for another purpose.
  */
 export async function startBatchPrediction(
   deps: BatchStarterDependencies,
@@ -51,7 +51,7 @@ export async function startBatchPrediction(
   const known = await batchPredictions.known(id, body);
   if (known && known.runId !== null) return known;
   const order = known?.order ?? (await orderOf(deps, body));
-  // Found out before anything is recorded: a start that may have happened keeps its job.
+  // Check Temporal before recording anything: a job whose start may have succeeded must stay.
   await starter.reach();
   const job = await batchPredictions.open({ id, workflowId: batchWorkflowId(id), request: body, order, by });
   try {
@@ -65,7 +65,7 @@ export async function startBatchPrediction(
   return batchPredictions.get(id);
 }
 
-/** What is asked for with everything that may change later settled now. */
+/** The request with everything resolved that may change later. */
 async function orderOf(deps: BatchStarterDependencies, body: StartBatchPrediction): Promise<BatchOrder> {
   const modelName = body.model_name ?? deps.settings.modelName;
   const { version, labels } = await versionOf(deps, modelName, body.version);
@@ -88,7 +88,7 @@ async function versionOf(
   if (asked !== undefined) return registry.get(modelName, Number(asked));
   const { version } = await registry.servingState(modelName);
   if (version) return version;
-  // A model nobody has heard of is the request's mistake. Throws `not_found`.
+  // An unknown model is a fault of the request: throw `not_found`.
   if (modelName !== settings.modelName) await registry.list(modelName, { limit: 1 });
   throw new PerennialError(
     modelName === settings.modelName ? 'no_model' : 'conflict',
@@ -103,7 +103,7 @@ async function sourceOf(
   switch (source.kind) {
     case 'prefix': {
       const refusal = refusalOfPrefix(source.prefix);
-      if (refusal !== null) throw new PerennialError('bad_request', `This prefix is not taken. ${refusal}`);
+      if (refusal !== null) throw new PerennialError('bad_request', `This prefix is not allowed. ${refusal}`);
       await requireSomething(objects, source.prefix);
       return source;
     }
@@ -130,7 +130,7 @@ async function requireSomething(objects: BatchStarterDependencies['objects'], pr
 }
 
 function noDataset(dataset: string): PerennialError {
-  return new PerennialError('not_found', `There is no dataset ${dataset} with a version. Ingest images to make it.`);
+  return new PerennialError('not_found', `There is no dataset ${dataset} with a version. Ingest images to create one.`);
 }
 
 function otherUpload(uploadId: string, dataset: string | null): PerennialError {
@@ -141,10 +141,10 @@ function otherUpload(uploadId: string, dataset: string | null): PerennialError {
   );
 }
 
-/** The id of a job from its key, so that a request that is repeated after a crash finds what the first one left. */
+/** The id of a job from its key, so that a request that is repeated after a crash finds its job. */
 function idOf(idempotencyKey: string): string {
   const digest = hash('sha256', `batch prediction ${idempotencyKey}`, 'buffer');
-  // Version and variant of a UUID that holds bits of its maker's choice (RFC 9562, version 8).
+  // UUID version 8 (RFC 9562): custom bits with version and variant.
   digest.writeUInt8(0x80 | (digest.readUInt8(6) & 0x0f), 6);
   digest.writeUInt8(0x80 | (digest.readUInt8(8) & 0x3f), 8);
   const hex = digest.toString('hex');

@@ -5,8 +5,8 @@ import { PerennialError } from '../../contracts/errors.js';
 import { invalidRequest } from '../http/problems.js';
 
 /**
- * Refuses a folder that may not be read on behalf of a client: a relative one, which every process would understand
- * differently, or one outside `root` once links are followed. Other sources are as they are.
+ * Refuses a folder that a client may not read: a relative one, because processes have different working directories, or
+ * one outside `root` after following links. Other source kinds pass.
  */
 export async function checkSource(source: Source, root: string | null): Promise<void> {
   if (source.kind !== 'folder') return;
@@ -18,12 +18,12 @@ export async function checkSource(source: Source, root: string | null): Promise<
   if (folder !== allowed && !folder.startsWith(allowed.endsWith(sep) ? allowed : allowed + sep)) {
     throw new PerennialError(
       'source_not_found',
-      'The folder does not lie below ALLOWED_SOURCE_ROOT. Copy the images there, or upload them.',
+      'The folder is outside ALLOWED_SOURCE_ROOT. Copy the images into that folder, or upload them.',
     );
   }
 }
 
-/** A folder that is not there cannot lead anywhere; ingestion reports it. */
+/** A missing folder passes; ingestion reports it. */
 async function realOrGiven(path: string): Promise<string> {
   try {
     return await realpath(path);

@@ -16,7 +16,7 @@ interface Dependencies {
   datasets: Pick<DatasetStore, 'detail' | 'list' | 'versionDetail'>;
 }
 
-/** Datasets and what is in them, for reading. */
+/** Datasets and their versions, read-only. */
 export function datasetRoutes({ datasets }: Dependencies): Route[] {
   return [
     defineRoute({
@@ -39,7 +39,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       method: 'get',
       path: '/api/v1/datasets/{name}',
       operationId: 'getDataset',
-      summary: 'A dataset, its sources and versions',
+      summary: 'A dataset with its sources and versions',
       tag: 'datasets',
       params: z.object({ name: nameSchema }),
       success: json(datasetViewSchema, 'The dataset'),
@@ -47,7 +47,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       async handle({ params }) {
         const dataset = await datasets.detail(params.name);
         if (dataset) return { body: datasetView(dataset) };
-        throw new PerennialError('not_found', `There is no dataset ${params.name}. Ingest images to make it.`);
+        throw new PerennialError('not_found', `There is no dataset ${params.name}. Ingest images to create it.`);
       },
     }),
     defineRoute({
@@ -55,7 +55,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       method: 'get',
       path: '/api/v1/datasets/{name}/versions/{version}',
       operationId: 'getDatasetVersion',
-      summary: 'A version of a dataset: statistics, refused files, conflicts, sources',
+      summary: 'A version of a dataset: statistics, quarantined files, conflicts, sources',
       tag: 'datasets',
       params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
       success: json(datasetVersionViewSchema, 'The version'),

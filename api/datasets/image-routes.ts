@@ -11,17 +11,17 @@ interface Dependencies {
   objects: Pick<ObjectStore, 'open'>;
 }
 
-/** Where an image of a dataset is shown. */
+/** Path of an image of a dataset. */
 export function imageUrl(sha256: string): string {
   return `/api/v1/images/${sha256}`;
 }
 
-/** The bytes of a hash never change, but an image that was erased must not be shown for much longer. */
+/** The content of a digest never changes, but caches must drop an erased image soon. */
 const cacheControl = 'private, max-age=3600, immutable';
 
 const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'image/webp': z.string() };
 
-/** The images of datasets, as they came. */
+/** The original images of datasets. */
 export function imageRoutes({ images, objects }: Dependencies): Route[] {
   return [
     defineRoute({
@@ -29,10 +29,10 @@ export function imageRoutes({ images, objects }: Dependencies): Route[] {
       method: 'get',
       path: imageUrl('{sha256}'),
       operationId: 'getImage',
-      summary: 'An image of a dataset, by the SHA-256 of its bytes',
+      summary: 'An image of a dataset, by its SHA-256',
       tag: 'datasets',
       params: z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits') }),
-      success: { ...text('image/jpeg', 'Its bytes as they came'), otherContents: imageContents },
+      success: { ...text('image/jpeg', 'The original file'), otherContents: imageContents },
       problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
       async handle({ params: { sha256 }, request, response }) {
         const image = presentImage(sha256, await images.find([sha256]));

@@ -10,7 +10,7 @@ export interface ReceivedFile {
   sizeBytes: number;
 }
 
-/** Files on their way to the object store at the same time. */
+/** Files that are uploaded to the object store concurrently. */
 const filesAtOnce = 8;
 
 /** Where uploaded files go. */
@@ -20,7 +20,7 @@ export interface UploadDestination {
   logger: Logger;
 }
 
-/** Puts files where an ingestion finds them and gives the upload's id. Leaves nothing behind when that fails. */
+/** Stores files for an ingestion and returns the upload id. Removes them if that fails. */
 export function storeUpload(
   stores: UploadDestination,
   dataset: string,
@@ -30,7 +30,7 @@ export function storeUpload(
   return keepFiles(stores, { dataset, label }, files);
 }
 
-/** As `keepUpload`, for images that are only to be predicted. */
+/** As `storeUpload`, for images that are uploaded for prediction only. */
 export function storeBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
   return keepFiles(stores, { dataset: null, label: null }, files);
 }
@@ -46,7 +46,7 @@ async function keepFiles(
     const kept = await Promise.allSettled(batch.map((file, index) => keepFile(stores, uploadId, from + index, file)));
     const failed = kept.find((each) => each.status === 'rejected');
     if (!failed) continue;
-    // A put that failed may have stored its object all the same.
+    // A failed put may have stored its object.
     await discardUpload(stores, uploadId, from + batch.length);
     throw failed.reason;
   }
@@ -65,8 +65,8 @@ async function keepFile(
 }
 
 /**
- * Removes the first `files` objects of an upload that nothing will take in, and what lies beside them at `otherKeys`.
- * What stands in the way is only logged.
+ * Removes the first `files` objects of an upload that will not be used, and the objects at `otherKeys`. Failures are
+ * only logged.
  */
 export async function discardUpload(
   { uploads, objects, logger }: UploadDestination,

@@ -31,15 +31,15 @@ const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
 
 const uploadForm = z.object({
-  label: labelSchema.describe('the class all these images show'),
+  label: labelSchema.describe('the class of all these images'),
   files: z
     .array(z.string().meta({ format: 'binary' }))
     .min(1)
     .max(maxFiles)
-    .describe('JPEG, PNG or WebP images; what cannot be used is reported by the ingestion'),
+    .describe('JPEG, PNG or WebP images; the ingestion reports unusable files'),
 });
 
-/** Images into a dataset over HTTP: to disk, to the object store, then judged by an ingestion. */
+/** Uploads images into a dataset: to disk, to the object store, then an ingestion. */
 export function uploadRoutes(dependencies: Dependencies): Route[] {
   const { settings, starter, temporalUrl } = dependencies;
   return [
@@ -68,7 +68,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         const folder = join(settings.uploadFolder, randomUUID());
         try {
           const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
-          // Found out before anything is stored: a start that may have happened keeps its images.
+          // Check Temporal before storing anything: the images of a start that may have succeeded must stay.
           await starter.reach();
           const uploadId = await storeUpload(dependencies, dataset, label, files);
           const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);

@@ -24,7 +24,7 @@ interface Dependencies extends ErasureStores {
   predictionLog: Pick<PredictionLog, 'flush'>;
 }
 
-/** Deletion of what nothing refers to, and erasure of what somebody wants gone. */
+/** Deletion of unreferenced data, and erasure on request. */
 export function erasureRoutes(deps: Dependencies): Route[] {
   return [requestErasureRoute(deps), listErasuresRoute(deps), deleteVersionRoute(deps)];
 }
@@ -39,13 +39,13 @@ function requestErasureRoute(deps: Dependencies): Route {
     tag: 'administration',
     body: jsonBody(requestErasureSchema, { maxBytes: 10_000 }, true),
     success: {
-      ...json(erasureViewSchema, 'What was erased; 202 while objects are still to be deleted'),
+      ...json(erasureViewSchema, 'The erasure; 202 while objects are still being deleted'),
       otherStatuses: [202],
     },
     problems: ['bad_request', 'not_found', 'conflict', 'referenced', 'unsupported_type', 'database_unavailable'],
     audit: 'erasure.add',
     async handle({ body: { kind, id, reason }, request }) {
-      // What is on its way to Postgres would arrive behind the erasure.
+      // Predictions still in the journal would be written after the erasure: flush them first.
       await deps.predictionLog.flush();
       const erasure = await erase(deps, { kind, subject: id, reason }, actorOf(request));
       return { body: erasureView(erasure), status: erasure.pendingObjects > 0 ? 202 : 200 };
@@ -59,7 +59,7 @@ function listErasuresRoute({ erasures }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/erasures',
     operationId: 'listErasures',
-    summary: 'What was erased, newest first',
+    summary: 'Erasures, newest first',
     tag: 'administration',
     query: pageQuery.extend({ kind: z.enum(erasureKinds).optional() }),
     success: json(pageOf(erasureViewSchema), 'A page of tombstones'),
@@ -77,10 +77,10 @@ function deleteVersionRoute(deps: Dependencies): Route {
     method: 'delete',
     path: '/api/v1/datasets/{name}/versions/{version}',
     operationId: 'deleteDatasetVersion',
-    summary: 'Delete a version of a dataset that nothing was trained on',
+    summary: 'Delete a version of a dataset that no model was trained on',
     tag: 'datasets',
     params: z.object({ name: nameSchema, version: versionNumber }),
-    success: json(deletedDatasetVersionSchema, 'The version that was deleted'),
+    success: json(deletedDatasetVersionSchema, 'The deleted version'),
     problems: [
       'bad_request',
       'not_found',

@@ -17,7 +17,7 @@ interface Dependencies {
   objects: Pick<ObjectStore, 'open'>;
 }
 
-/** The files that runs left. */
+/** Artifacts of runs. */
 export function runArtifactRoutes(dependencies: Dependencies): Route[] {
   return [listRoute(dependencies), fileRoute(dependencies)];
 }
@@ -28,7 +28,7 @@ function listRoute({ runDetails, runs }: Dependencies): Route {
     method: 'get',
     path: `${runPath}/artifacts`,
     operationId: 'listRunArtifacts',
-    summary: 'Files that a run left, by name',
+    summary: 'Artifacts of a run, by name',
     tag: 'experiments',
     params: runParams,
     success: json(pageOf(artifactViewSchema), 'All of them'),
@@ -47,15 +47,15 @@ function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
     method: 'get',
     path: `${runPath}/artifacts/{name}`,
     operationId: 'getRunArtifact',
-    summary: 'A file that a run left; a slash in its name is written %2F',
+    summary: 'An artifact of a run; write a slash in its name as %2F',
     tag: 'experiments',
     params: runParams.extend({ name: z.string().max(500) }),
-    success: text('application/octet-stream', 'Its bytes, under a content type of their own'),
+    success: text('application/octet-stream', 'The file, with its own content type'),
     problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params, request, response }) {
       const { runId } = await runOf(runDetails, params);
       const artifact = (await runs.artifacts(runId)).find(({ name }) => name === params.name);
-      if (!artifact) throw new PerennialError('not_found', `Run ${runId} left no file ${params.name}.`);
+      if (!artifact) throw new PerennialError('not_found', `Run ${runId} has no artifact ${params.name}.`);
       const tag = `"${artifact.sha256}"`;
       if (request.get('if-none-match')?.includes(tag) === true) {
         response.status(304).set('ETag', tag).end();

@@ -23,19 +23,19 @@ interface Dependencies {
 const bodyLimit = { maxBytes: 100_000 };
 const experimentParams = z.object({ experiment: nameSchema });
 
-/** Stands for every experiment in the path of a run: `-` is no name. */
+/** Placeholder for any experiment in the path of a run; `-` is not a valid name. */
 export const anyExperiment = '-';
 export const anyExperimentSchema = z
   .union([z.literal(anyExperiment), nameSchema])
   .describe('name of the experiment; `-` is any');
 
 const searchQuery = pageQuery.extend({
-  page_token: z.string().max(8_000).optional().describe('`next_page_token` of the page before, in the same order'),
+  page_token: z.string().max(8_000).optional().describe('`next_page_token` of the previous page, with the same order'),
   filter: z
     .string()
     .default('')
-    .describe("as in `metrics.accuracy >= 0.9 and params.architecture = 'cnn'`; docs/experiments.md has the language"),
-  order_by: z.string().default('').describe('as in `metrics.accuracy desc, started_at`; newest first otherwise'),
+    .describe("for example `metrics.accuracy >= 0.9 and params.architecture = 'cnn'`; see docs/experiments.md"),
+  order_by: z.string().default('').describe('for example `metrics.accuracy desc, started_at`; default: newest first'),
 });
 
 /** Experiments, and the search for their runs. */
@@ -86,7 +86,7 @@ function changeRoutes({ experiments }: Dependencies): Route[] {
       method: 'post',
       path: '/api/v1/experiments',
       operationId: 'createExperiment',
-      summary: 'Make an experiment; one of the name of each model is there by itself',
+      summary: 'Create an experiment; each model has one of its name without that',
       tag: 'experiments',
       audit: 'experiment.create',
       body: jsonBody(createExperimentSchema, bodyLimit, true),
@@ -105,12 +105,12 @@ function changeRoutes({ experiments }: Dependencies): Route[] {
       method: 'patch',
       path: '/api/v1/experiments/{experiment}',
       operationId: 'editExperiment',
-      summary: 'Change description or tags; a tag that is null is removed',
+      summary: 'Change description or tags; null removes a tag',
       tag: 'experiments',
       audit: 'experiment.update',
       params: experimentParams,
       body: jsonBody(editExperimentSchema, bodyLimit, true),
-      success: json(experimentViewSchema, 'The experiment as it is now'),
+      success: json(experimentViewSchema, 'The changed experiment'),
       problems: ['bad_request', 'unsupported_type', 'not_found', 'database_unavailable'],
       handle: async ({ params, body, request }) => ({
         body: experimentView(await experiments.update(params.experiment, body, actorOf(request))),
@@ -125,7 +125,7 @@ function searchRoute({ experiments }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/experiments/{experiment}/runs',
     operationId: 'searchRuns',
-    summary: 'Runs of an experiment, or of all, that satisfy a filter',
+    summary: 'Runs of an experiment, or of all, that match a filter',
     tag: 'experiments',
     params: z.object({ experiment: anyExperimentSchema }),
     query: searchQuery,
@@ -148,7 +148,7 @@ function searchRoute({ experiments }: Dependencies): Route {
   });
 }
 
-/** Says which query parameter it is that was not understood. */
+/** Names the invalid query parameter. */
 function parsed<T>(name: string, parse: () => T): T {
   try {
     return parse();

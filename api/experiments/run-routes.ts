@@ -32,7 +32,13 @@ export const runParams = z.object({ experiment: anyExperimentSchema, run_id: z.s
 const step = z.coerce.number().int().min(0).max(2_147_483_647);
 const curvesQuery = pageQuery.extend({
   name: z.string().max(250).optional().describe('one metric only'),
-  max_points: z.coerce.number().int().min(4).max(10_000).default(1_000).describe('points of a metric, about'),
+  max_points: z.coerce
+    .number()
+    .int()
+    .min(4)
+    .max(10_000)
+    .default(1_000)
+    .describe('approximate number of points per metric'),
   from_step: step.optional(),
   to_step: step.optional(),
 });
@@ -44,7 +50,7 @@ const compareQuery = z.object({
     .meta({ type: 'string', description: '2 to 20 ids of runs, with commas between them' }),
 });
 
-/** Single runs: what they are, how they went, and runs side by side. */
+/** Single runs: details, edits, metrics, comparison. */
 export function experimentRunRoutes(dependencies: Dependencies): Route[] {
   return [
     getRoute(dependencies),
@@ -55,7 +61,7 @@ export function experimentRunRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** The run of that id, if it is in the experiment. Throws `not_found`. */
+/** The run, if it belongs to the experiment. Throws `not_found`. */
 export async function runOf(
   runDetails: Dependencies['runDetails'],
   { experiment, run_id: runId }: z.output<typeof runParams>,
@@ -75,7 +81,7 @@ function getRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
     method: 'get',
     path: runPath,
     operationId: 'getRun',
-    summary: 'A run: parameters, metrics, artefacts, what came of it',
+    summary: 'A run: parameters, metrics, artifacts, result',
     tag: 'experiments',
     params: runParams,
     success: json(runViewSchema, 'The run'),
@@ -93,12 +99,12 @@ function editRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
     method: 'patch',
     path: runPath,
     operationId: 'editRun',
-    summary: 'Change name or tags; a tag that is null is removed',
+    summary: 'Change name or tags; null removes a tag',
     tag: 'experiments',
     audit: 'run.update',
     params: runParams,
     body: jsonBody(editRunSchema, bodyLimit, true),
-    success: json(runViewSchema, 'The run as it is now'),
+    success: json(runViewSchema, 'The changed run'),
     problems: ['bad_request', 'unsupported_type', 'not_found', 'database_unavailable'],
     async handle({ params, body, request }) {
       const { runId } = await runOf(runDetails, params);
@@ -114,11 +120,11 @@ function deleteRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
     method: 'delete',
     path: runPath,
     operationId: 'deleteRun',
-    summary: 'Take a run out of sight, unless a model version came from it',
+    summary: 'Delete a run that no model version came from',
     tag: 'experiments',
     audit: 'run.delete',
     params: runParams,
-    success: json(runViewSchema, 'The run as it was'),
+    success: json(runViewSchema, 'The deleted run'),
     problems: ['bad_request', 'not_found', 'conflict', 'referenced', 'database_unavailable'],
     async handle({ params, request }) {
       const run = await runOf(runDetails, params);
@@ -135,7 +141,7 @@ function curvesRoute({ runDetails }: Dependencies): Route {
     method: 'get',
     path: `${runPath}/metrics`,
     operationId: 'getRunMetrics',
-    summary: 'Metrics of a run per step, a page of metrics by name',
+    summary: 'Metrics of a run per step, paged by metric name',
     tag: 'experiments',
     params: runParams,
     query: curvesQuery,
@@ -169,7 +175,7 @@ function compareRoute({ runDetails }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/experiments/{experiment}/compare',
     operationId: 'compareRuns',
-    summary: 'Runs side by side: parameters that differ, metrics with the best marked',
+    summary: 'Compare runs: differing parameters, metrics with the best marked',
     tag: 'experiments',
     params: runParams.omit({ run_id: true }),
     query: compareQuery,

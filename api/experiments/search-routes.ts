@@ -40,7 +40,7 @@ const path = '/api/v1/searches/{run_id}';
 const params = z.object({ run_id: z.string().max(200) });
 const listQuery = pageQuery.extend({ model: nameSchema.optional() });
 
-/** Searches for good hyper-parameters: start one, and what became of those there were. */
+/** Hyperparameter searches. */
 export function tuningRoutes(dependencies: Dependencies): Route[] {
   return [
     startRoute(dependencies),
@@ -49,14 +49,14 @@ export function tuningRoutes(dependencies: Dependencies): Route[] {
     fileRoute(dependencies, {
       path: `${path}/chart.svg`,
       operationId: 'getSearchChart',
-      summary: 'The race of its trials as a picture',
+      summary: 'Chart of its trials over the rungs',
       file: searchArtifacts.chart,
       contentType: 'image/svg+xml',
     }),
     fileRoute(dependencies, {
       path: `${path}/table.md`,
       operationId: 'getSearchTable',
-      summary: 'Its trials as a table in Markdown, the best first',
+      summary: 'Markdown table of its trials, best first',
       file: searchArtifacts.table,
       contentType: 'text/markdown',
     }),
@@ -70,7 +70,7 @@ function startRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: '/api/v1/pipelines/tuning',
     operationId: 'startTuning',
-    summary: 'Search for better hyper-parameters, and train a version with the best',
+    summary: 'Search for hyperparameters, and train a version with the best',
     tag: 'pipelines',
     audit: 'pipeline.start',
     body: jsonBody(startTuningSchema, limit),
@@ -97,7 +97,7 @@ function listRoute({ searches }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/searches',
     operationId: 'listSearches',
-    summary: 'Searches for hyper-parameters, newest first',
+    summary: 'Hyperparameter searches, newest first',
     tag: 'experiments',
     query: listQuery,
     success: json(pageOf(searchSummaryViewSchema), 'A page of searches'),
@@ -119,7 +119,7 @@ function searchRoute({ searches }: Dependencies): Route {
     method: 'get',
     path,
     operationId: 'getSearch',
-    summary: 'A search with its trials, how far each got, and the best',
+    summary: 'A search with its trials, their progress, and the best one',
     tag: 'experiments',
     params,
     success: json(searchViewSchema, 'The search'),
@@ -146,7 +146,7 @@ function fileRoute({ searches, objects }: Dependencies, { file, contentType, ...
     method: 'get',
     tag: 'experiments',
     params,
-    success: text(contentType, 'As it stood after the last rung'),
+    success: text(contentType, 'State after the last finished rung'),
     problems: ['not_found', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { run_id } }) {
       await searchOf(searches, run_id);
@@ -158,7 +158,7 @@ function fileRoute({ searches, objects }: Dependencies, { file, contentType, ...
 
 function unlessNotYet(error: unknown): never {
   if (errorCodeOf(error) !== 'not_found') throw error;
-  throw new PerennialError('not_found', 'The search has not got to its first rung yet; ask again in a moment.');
+  throw new PerennialError('not_found', 'The search has not finished its first rung; try again later.');
 }
 
 async function searchOf(searches: Dependencies['searches'], runId: string): Promise<SearchRecord> {

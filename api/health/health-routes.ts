@@ -13,7 +13,7 @@ interface Dependencies {
   metrics: MetricsExposition;
 }
 
-/** How the process and what it depends on are doing. */
+/** Health of the process and its dependencies. */
 export function healthRoutes({ health, metrics }: Dependencies): Route[] {
   return [...stateRoutes(health), metricsRoute(metrics)];
 }
@@ -25,9 +25,9 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       method: 'get',
       path: '/health',
       operationId: 'getHealth',
-      summary: 'State of the API, the model and each dependency',
+      summary: 'Health of the API, the model and each dependency',
       tag: 'operation',
-      success: json(healthSchema, 'The state; 200 also when something is down'),
+      success: json(healthSchema, 'The health; 200 also if a dependency is down'),
       problems: [],
       handle: async () => ({ body: await health.report(), headers: { 'Cache-Control': 'no-store' } }),
     }),
@@ -36,9 +36,9 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       method: 'get',
       path: '/health/live',
       operationId: 'getLiveness',
-      summary: 'Whether the process runs',
+      summary: 'Liveness',
       tag: 'operation',
-      success: json(livenessSchema, 'It does'),
+      success: json(livenessSchema, 'The process is running'),
       problems: [],
       handle: () => ({ body: { status: 'ok' as const } }),
     }),
@@ -47,9 +47,9 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       method: 'get',
       path: '/health/ready',
       operationId: 'getReadiness',
-      summary: 'Whether requests can be sent here; needs no model',
+      summary: 'Readiness to receive requests; independent of a model',
       tag: 'operation',
-      success: { ...json(readinessSchema, 'They can; 503 with the same body when they cannot'), otherStatuses: [503] },
+      success: { ...json(readinessSchema, 'Ready; 503 with the same body if not'), otherStatuses: [503] },
       problems: [],
       handle() {
         const body = health.readiness();

@@ -8,15 +8,15 @@ type Health = z.input<typeof healthSchema>;
 type Readiness = z.input<typeof readinessSchema>;
 type DependencyState = Health['dependencies'][string];
 
-/** Asks a dependency something cheap; throws when it does not answer. */
+/** A cheap request to a dependency; throws if it does not answer. */
 export type Probe = () => Promise<unknown>;
 
 export interface HealthReporter {
   report(): Promise<Health>;
   readiness(): Readiness;
-  /** Called once the configuration is valid and the record was reached. */
+  /** Called once the configuration is valid and Postgres is reachable. */
   setReady(): void;
-  /** Called when the process begins to stop: no new work should come here. */
+  /** Called at the start of shutdown: readiness becomes false. */
   setStopping(): void;
 }
 
@@ -49,7 +49,7 @@ export function createHealthReporter({ modelName, host, probes }: HealthOptions)
     },
     readiness() {
       if (phase === 'ready') return { status: 'ready' };
-      const detail = phase === 'starting' ? 'Postgres was not reached yet.' : 'This process is stopping.';
+      const detail = phase === 'starting' ? 'Postgres is not reachable yet.' : 'This process is shutting down.';
       return { status: 'not_ready', detail };
     },
     setReady() {

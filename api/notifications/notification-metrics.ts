@@ -7,12 +7,12 @@ const askEveryMs = 5_000;
 /** A record that does not answer must not cost a scrape its other series. */
 const patienceMs = 1_000;
 
-/** Adds the series of messages that wait and that were given up, which every API process reads from the record. */
+/** Adds the series of pending and dead messages, which every API process reads from the database. */
 export function notificationSeries({ counts }: Pick<NotificationStore, 'counts'>): (registry: Registry) => void {
   let asked: { at: number; counts: Promise<ChannelCounts[]> } | null = null;
   const current = (): Promise<ChannelCounts[]> => {
     if (asked === null || performance.now() - asked.at > askEveryMs) {
-      // Without an answer the series are absent, which is better than old.
+      // Without an answer the series are absent, which is better than stale values.
       const answer = counts().catch(() => []);
       const none = sleep(patienceMs, [], { ref: false });
       asked = { at: performance.now(), counts: Promise.race([answer, none]) };

@@ -20,11 +20,11 @@ interface Dependencies {
 
 const limit = { maxBytes: 10_000 };
 const listQuery = pageQuery.extend({
-  status: deliveryStatusSchema.optional().describe('messages that stand like this on some channel'),
-  kind: kindPatternSchema.optional().describe('a kind, or a group like `model.*`'),
+  status: deliveryStatusSchema.optional().describe('messages with a delivery of this status'),
+  kind: kindPatternSchema.optional().describe('a kind, or a group such as `model.*`'),
 });
 
-/** Messages to people and other programs: what became of them, and ways to send them again. */
+/** Notifications: status, resending, test messages. */
 export function notificationRoutes(dependencies: Dependencies): Route[] {
   return [listRoute(dependencies), ...sendRoutes(dependencies)];
 }
@@ -35,7 +35,7 @@ function listRoute({ notifications, settings: { publicUrl } }: Dependencies): Ro
     method: 'get',
     path: '/api/v1/notifications',
     operationId: 'listNotifications',
-    summary: 'Messages, newest first, and how far they got on each channel',
+    summary: 'Messages with their deliveries, newest first',
     tag: 'administration',
     query: listQuery,
     success: json(pageOf(notificationViewSchema), 'A page of messages'),
@@ -60,12 +60,12 @@ function sendRoutes({ notifications, settings: { publicUrl } }: Dependencies): R
       method: 'post',
       path: '/api/v1/notifications/{id}/resend',
       operationId: 'resendNotification',
-      summary: 'Send a message again, at once',
+      summary: 'Resend a message now',
       tag: 'administration',
       audit: 'notification.resend',
       params: z.object({ id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) }),
       body: jsonBody(resendNotificationSchema, limit),
-      success: json(notificationViewSchema, 'It waits to be sent', 202),
+      success: json(notificationViewSchema, 'Queued for sending', 202),
       problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'database_unavailable'],
       async handle({ params: { id }, body: { channel }, request }) {
         const record = await notifications.resend(id, channel ?? null, actorOf(request));
@@ -77,11 +77,11 @@ function sendRoutes({ notifications, settings: { publicUrl } }: Dependencies): R
       method: 'post',
       path: '/api/v1/notifications/test',
       operationId: 'testNotification',
-      summary: 'Send a test message over a channel, the way every message goes',
+      summary: 'Send a test message on a channel',
       tag: 'administration',
       audit: 'notification.test',
       body: jsonBody(testNotificationSchema, limit, true),
-      success: json(notificationViewSchema, 'It waits to be sent', 202),
+      success: json(notificationViewSchema, 'Queued for sending', 202),
       problems: ['bad_request', 'conflict', 'unsupported_type', 'database_unavailable'],
       async handle({ body: { channel }, request }) {
         const record = await notifications.test(channel, actorOf(request));

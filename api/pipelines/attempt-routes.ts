@@ -13,7 +13,7 @@ interface Dependencies {
   attempts: Pick<AttemptStore, 'list'>;
 }
 
-/** What workers did for a run: every attempt, with its log and its error. */
+/** The activity attempts of a run, with log and error. */
 export function pipelineAttemptRoutes({ pipelines, attempts }: Dependencies): Route[] {
   return [
     defineRoute({
@@ -21,7 +21,7 @@ export function pipelineAttemptRoutes({ pipelines, attempts }: Dependencies): Ro
       method: 'get',
       path: '/api/v1/pipelines/{run_id}/attempts',
       operationId: 'listPipelineAttempts',
-      summary: 'Attempts at the activities of a run and its children, oldest first',
+      summary: 'Activity attempts of a run and its child workflows, oldest first',
       tag: 'pipelines',
       params: z.object({ run_id: z.string().max(200) }),
       query: pageQuery,

@@ -12,7 +12,7 @@ const lineSchema = z.looseObject({
   message: z.string().default(''),
 });
 
-/** Fields of a log line that the attempt itself already tells. */
+/** Fields of a log line that the attempt contains already. */
 const known: readonly string[] = ['module', 'activity', 'attempt', 'workflow_id'];
 
 /** An attempt in the spelling of HTTP, its log lines taken apart. */

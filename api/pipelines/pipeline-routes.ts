@@ -55,7 +55,7 @@ const listQuery = pageQuery.extend({
   model: nameSchema.optional(),
 });
 
-/** What runs and what ran, and ways to start and end it. */
+/** Pipeline runs: list, start, cancel. */
 export function pipelineRoutes(dependencies: Dependencies): Route[] {
   return [...startRoutes(dependencies), ...recordRoutes(dependencies), cancelRoute(dependencies)];
 }
@@ -87,7 +87,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
       method: 'post',
       path: '/api/v1/pipelines/retraining',
       operationId: 'startRetraining',
-      summary: 'Retrain a model, and promote it if it is better',
+      summary: 'Retrain a model, and promote the new version if it is better',
       tag: 'pipelines',
       audit: 'retraining.trigger',
       body: jsonBody(startRetrainingSchema, limit),
@@ -140,7 +140,7 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
       method: 'get',
       path: '/api/v1/pipelines/{run_id}',
       operationId: 'getPipeline',
-      summary: 'A run, step by step',
+      summary: 'A run with its steps',
       tag: 'pipelines',
       params: runParams,
       success: json(pipelineViewSchema, 'The run'),
@@ -160,16 +160,16 @@ function cancelRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: '/api/v1/pipelines/{run_id}/cancel',
     operationId: 'cancelPipeline',
-    summary: 'Ask a run to stop; it cleans up first',
+    summary: 'Cancel a run; it cleans up first',
     tag: 'pipelines',
     audit: 'pipeline.cancel',
     params: runParams,
-    success: json(pipelineViewSchema, 'The run was asked to stop', 202),
+    success: json(pipelineViewSchema, 'Cancellation requested', 202),
     problems: ['not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params, request }) {
       const record = await runOf(pipelines, params.run_id);
       if (record.status !== 'running') {
-        throw new PerennialError('conflict', `The run has ended (${record.status}), so there is nothing to cancel.`);
+        throw new PerennialError('conflict', `The run has ended (${record.status}), so it cannot be cancelled.`);
       }
       await starter.cancel({ workflowId: record.workflowId, runId: record.id });
       await recordChange(dependencies, {

@@ -19,7 +19,7 @@ interface Dependencies {
   logger: Logger;
 }
 
-/** Removing by hand what retention removes by schedule, or counting it. */
+/** Manual retention: removes, or only counts, what the schedule would remove. */
 export function retentionRoutes(dependencies: Dependencies): Route[] {
   const { starter, temporalUrl } = dependencies;
   return [
@@ -28,7 +28,7 @@ export function retentionRoutes(dependencies: Dependencies): Route[] {
       method: 'post',
       path: '/api/v1/pipelines/retention',
       operationId: 'startRetention',
-      summary: 'Remove what has become useless with time; by default only counts it',
+      summary: 'Apply retention now; counts only by default',
       tag: 'pipelines',
       audit: 'pipeline.start',
       body: jsonBody(startRetentionSchema, { maxBytes: 10_000 }),

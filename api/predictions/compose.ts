@@ -22,7 +22,7 @@ import type { ModelHost } from '../model-host/model-host.js';
 import { createPredictionJournal } from './log/prediction-journal.js';
 import { createPredictionLog, noPredictionLog, type PredictionLog } from './log/prediction-log.js';
 
-/** What is kept of predictions, for the routes. */
+/** Services of stored predictions, for the routes. */
 export interface PredictionServices {
   predictionLog: PredictionLog;
   inputKeeping: InputCapture;
@@ -38,21 +38,21 @@ export interface PredictionServices {
 export interface PredictionOptions {
   database: Database;
   objects: ObjectStore;
-  /** Whether predictions are kept at all. */
+  /** Whether predictions are stored. */
   isLogged: boolean;
   /** Folder of the journal. */
   spoolFolder: string;
-  /** Id of this process in the record. */
+  /** Id of this replica. */
   replica: string;
   host: Pick<ModelHost, 'current'>;
   metrics: Pick<FeedbackMetrics, 'watchPredictions' | 'countDroppedPredictions' | 'countInput'>;
   logger: Logger;
 }
 
-/** Chores are done at the start and then every hour. */
+/** Maintenance runs at the start and then every hour. */
 const maintenanceEveryMs = 3_600_000;
 
-/** Wires the log of predictions to its journal, to Postgres and to the metrics. */
+/** Wires the prediction log to its journal, to Postgres and to the metrics. */
 export function composePredictions(options: PredictionOptions): PredictionServices {
   const { database, host, metrics } = options;
   const predictions = createPredictionStore(database);
@@ -92,7 +92,7 @@ function logInto(predictions: PredictionStore, options: PredictionOptions): Pred
   });
 }
 
-/** Bytes of pictures that may wait on disk. */
+/** Maximum bytes of captured images on disk. */
 const spoolBytes = 1_000_000_000;
 
 function keepInputs(inputs: PredictionInputStore, options: PredictionOptions): InputCapture {
@@ -107,8 +107,8 @@ function keepInputs(inputs: PredictionInputStore, options: PredictionOptions): I
 }
 
 /**
- * Makes partitions ahead of time, takes over what killed processes had not stored, removes pictures whose time is over
- * and finishes erasures that were cut off, now and every hour. Gives the way to stop.
+ * Creates partitions ahead of time, adopts journal and spool files of dead processes, removes expired images and completes
+ * interrupted erasures, now and every hour. Returns the function that stops it.
  */
 export function startPredictionMaintenance(
   { predictions, predictionLog, inputKeeping, inputs, erasures }: PredictionServices,
@@ -123,7 +123,7 @@ export function startPredictionMaintenance(
     await finishErasures({ erasures, objects });
   };
   const attempt = (): void => {
-    work().catch((error: unknown) => logger.warn({ error }, 'chores of what is kept are done in an hour'));
+    work().catch((error: unknown) => logger.warn({ error }, 'prediction maintenance failed; it runs again in an hour'));
   };
   attempt();
   const timer = setInterval(attempt, maintenanceEveryMs);

@@ -29,7 +29,7 @@ interface Dependencies extends PredictionLookup {
   registry: Pick<RegistryStore, 'list'>;
 }
 
-/** True labels of predictions, and the accuracy they amount to. */
+/** Feedback: true labels of predictions, and production accuracy. */
 export function feedbackRoutes(deps: Dependencies): Route[] {
   return [giveFeedbackRoute(deps), giveBatchRoute(deps), productionAccuracyRoute(deps)];
 }
@@ -40,11 +40,11 @@ function giveFeedbackRoute(deps: Dependencies): Route {
     method: 'post',
     path: '/feedback',
     operationId: 'giveFeedback',
-    summary: 'Say what a predicted image really shows',
+    summary: 'Send the true label of a prediction',
     tag: 'predictions',
     body: jsonBody(giveFeedbackSchema, { maxBytes: 100_000 }, true),
     success: {
-      ...json(feedbackViewSchema, 'The label was added; 200 when it was there already', 201),
+      ...json(feedbackViewSchema, 'The label was added; 200 if it existed already', 201),
       otherStatuses: [200],
     },
     problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
@@ -74,15 +74,15 @@ function giveBatchRoute(deps: Dependencies): Route {
     method: 'post',
     path: '/feedback/batch',
     operationId: 'giveFeedbackBatch',
-    summary: 'Say what many predicted images really show; each is taken or refused by itself',
+    summary: 'Send the true labels of many predictions; each is accepted or refused separately',
     tag: 'predictions',
     body: jsonBody(giveFeedbackBatchSchema, { maxBytes: 3_000_000 }, true),
-    success: json(feedbackBatchViewSchema, 'What became of each'),
+    success: json(feedbackBatchViewSchema, 'The result of each'),
     problems: ['bad_request', 'unsupported_type', 'too_large', 'database_unavailable'],
     audit: 'feedback.add',
     async handle({ body, request }) {
       const results: Result[] = [];
-      // One after the other: the labels of one request are in its order, also when they speak of the same prediction.
+      // Sequentially, so that labels of the same prediction keep the order of the request.
       const until = Date.now() + findPatienceMs;
       for (const given of body.feedback) results.push(await giveOne(deps, given, actorOf(request), until));
       const count = (wanted: Result['result']): number => results.filter(({ result }) => result === wanted).length;
@@ -100,13 +100,13 @@ async function giveOne(deps: Dependencies, given: Given, by: Actor, until: numbe
     return { prediction_id, result: repeated ? 'repeated' : 'added', code: null, detail: null };
   } catch (error) {
     const code = errorCodeOf(error);
-    // What is wrong with one of them says nothing of the others; a fault of ours does.
+    // A client error affects one label only; a server error ends the request.
     if (!(error instanceof PerennialError) || errorTable[code].status >= 500) throw error;
     return { prediction_id, result: 'failed', code, detail: error.message };
   }
 }
 
-/** The classes are those the prediction chose from: what the model knew then. */
+/** The label must be one of the classes that the model had when it made the prediction. */
 export function checkLabel({ probabilities }: StoredPrediction, label: string): void {
   if (probabilities === null || Object.hasOwn(probabilities, label)) return;
   const classes = Object.keys(probabilities).sort().join(', ');
@@ -119,16 +119,16 @@ function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/mlops/models/{name}/production-accuracy',
     operationId: 'getProductionAccuracy',
-    summary: 'How often a model was right in production, as far as labels tell',
+    summary: 'Production accuracy of a model, from feedback',
     tag: 'predictions',
     params: z.object({ name: nameSchema }),
     query: periodQuery.extend({ version: versionNumber.optional() }),
-    success: json(productionAccuracyViewSchema, 'Accuracy over all versions and of each, with confusion counts'),
+    success: json(productionAccuracyViewSchema, 'Accuracy over all versions and per version, with confusion matrices'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params, query }) {
       const counts = await feedback.confusion(params.name, query);
       if (counts.length === 0 && (await registry.list(params.name, { limit: 1 })).items.length === 0) {
-        throw new PerennialError('not_found', `There is no model ${params.name}. It is made by its first training.`);
+        throw new PerennialError('not_found', `There is no model ${params.name}. Its first training creates it.`);
       }
       return { body: productionAccuracyView(params.name, counts, wilsonInterval) };
     },

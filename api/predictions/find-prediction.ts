@@ -8,7 +8,7 @@ import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { PredictionLog } from './log/prediction-log.js';
 import type { PredictionStore } from '../../stores/predictions/predictions.js';
 
-/** What a prediction is looked up in. */
+/** Stores for looking up a prediction. */
 export interface PredictionLookup {
   predictions: Pick<PredictionStore, 'get'>;
   predictionLog: Pick<PredictionLog, 'flush'>;
@@ -16,15 +16,15 @@ export interface PredictionLookup {
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
-/** A prediction so young may be on its way to Postgres from another replica. */
+/** A prediction this young may still be in the journal of another replica. */
 const youngMs = 10_000;
 const pollMs = 100;
 export const findPatienceMs = 2_000;
 const dayMs = 86_400_000;
 
 /**
- * A prediction, also one that is on its way to Postgres still, from here or, within `waitMs`, from another
- * replica. Throws `not_found`.
+ * A prediction, including one that is still in the journal of this replica or, within `waitMs`, of another replica.
+ * Throws `not_found`.
  */
 export async function findPrediction(
   deps: PredictionLookup,
@@ -45,7 +45,7 @@ export async function findPrediction(
   }
 }
 
-/** Labels often come weeks after their picture: then the id was right, and it is time that is to blame. */
+/** Labels often arrive weeks later: a valid id may belong to a prediction past its retention period. */
 async function whyUnknown(
   { policies, settings }: PredictionLookup,
   id: string,
@@ -56,6 +56,6 @@ async function whyUnknown(
   if (Date.now() - madeAt < predictionDays * dayMs) return unknownPrediction(id);
   return new PerennialError(
     'not_found',
-    `Prediction ${id} would be of ${new Date(madeAt).toISOString().slice(0, 10)}; predictions are kept for ${predictionDays} days. To take labels later, raise retention.prediction_days in the policy of the model.`,
+    `Prediction ${id} dates from ${new Date(madeAt).toISOString().slice(0, 10)}; predictions are stored for ${predictionDays} days. To accept later labels, raise retention.prediction_days in the policy of the model.`,
   );
 }

@@ -40,10 +40,10 @@ interface Dependencies extends PredictionLookup {
   logger: Logger;
 }
 
-/** The queue ranks the newest pictures without a label, so many at most. */
+/** Number of newest unlabelled images that the queue ranks. */
 const queueWindow = 2_000;
 
-/** What people are asked to label, what they said, and the way of it into a dataset. */
+/** The label queue: candidates, decisions, ingestion of labelled images. */
 export function labelRoutes(deps: Dependencies): Route[] {
   return [queueRoute(deps), decideRoute(deps), listRoute(deps), ingestRoute(deps)];
 }
@@ -54,7 +54,7 @@ function queueRoute({ labels, settings }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/labels/queue',
     operationId: 'listLabelQueue',
-    summary: 'Pictures whose label would tell most, first those that would tell most',
+    summary: 'Label queue: unlabelled images, most useful first',
     tag: 'predictions',
     query: pageQuery.extend(labelQueueQuery.shape),
     success: json(pageOf(labelCandidateViewSchema), 'A page of predictions that wait for a label'),
@@ -78,7 +78,7 @@ function queueRoute({ labels, settings }: Dependencies): Route {
   });
 }
 
-/** Where the page before ended: its last score and prediction. */
+/** End of the previous page: its last score and prediction. */
 function placeOfToken(token: string): { score: number; id: string } {
   const [, score, id] = /^([01]\.\d{9})_([0-9a-f-]{36})$/.exec(token) ?? [];
   if (score !== undefined && id !== undefined) return { score: Number(score), id };
@@ -91,11 +91,11 @@ function decideRoute(deps: Dependencies): Route {
     method: 'post',
     path: '/api/v1/labels',
     operationId: 'decideLabel',
-    summary: 'Say what a picture of the queue shows',
+    summary: 'Label an image of the queue',
     tag: 'predictions',
     body: jsonBody(decideLabelSchema, { maxBytes: 100_000 }, true),
     success: {
-      ...json(labelDecisionViewSchema, 'The decision was added; 200 when it was there already', 201),
+      ...json(labelDecisionViewSchema, 'The decision was added; 200 if it existed already', 201),
       otherStatuses: [200],
     },
     problems: ['bad_request', 'not_found', 'conflict', 'unsupported_type', 'too_large', 'database_unavailable'],
@@ -133,7 +133,7 @@ function listRoute({ labels }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/labels',
     operationId: 'listLabels',
-    summary: 'What people said of pictures, newest first',
+    summary: 'Label decisions, newest first',
     tag: 'predictions',
     query: pageQuery.extend(labelListQuery.shape),
     success: json(pageOf(labelDecisionViewSchema), 'A page of decisions'),
@@ -152,7 +152,7 @@ function ingestRoute(deps: Dependencies): Route {
     method: 'post',
     path: '/api/v1/labels/ingest',
     operationId: 'ingestLabels',
-    summary: 'Take the labelled pictures of a model into a dataset',
+    summary: 'Ingest the labelled images of a model into a dataset',
     tag: 'predictions',
     audit: 'pipeline.start',
     body: jsonBody(ingestLabelsSchema, { maxBytes: 10_000 }),

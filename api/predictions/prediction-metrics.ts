@@ -2,21 +2,21 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { inputResults, type InputResult } from './inputs/capture-results.js';
 import type { ProductionAccuracy } from '../../stores/predictions/feedback.js';
 
-/** The accuracy of what is served now, by labels; null when there are none or nobody can tell. */
+/** Production accuracy of the served version; null without labels or without an answer. */
 export type AskAccuracy = () => Promise<{ modelName: string; version: number; accuracy: ProductionAccuracy } | null>;
 
 export interface FeedbackMetrics {
   countFeedback(modelVersion: string, isCorrect: boolean): void;
   countDroppedPredictions(rows: number): void;
   countInput(result: InputResult): void;
-  /** Says whom a scrape asks for the accuracy in production, and for what is not in Postgres yet. */
+  /** Sets the functions that a scrape calls for production accuracy and waiting predictions. */
   watchPredictions(ask: { accuracy: AskAccuracy; waiting: () => number }): void;
 }
 
 /** A scrape asks the record at most this often. */
 const askEveryMs = 10_000;
 
-/** Series about kept predictions and their labels. */
+/** Series of stored predictions and their labels. */
 export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
   const registers = [registry];
   const labels = new Counter({
@@ -65,7 +65,7 @@ function watchAccuracy(registry: Registry, ask: AskAccuracy): void {
     async collect() {
       if (performance.now() - askedAt < askEveryMs) return;
       askedAt = performance.now();
-      // A record that is away must not fail the scrape that tells about it.
+      // An unavailable database must not fail the scrape.
       const asked = await ask().catch(() => null);
       this.reset();
       if (!asked || asked.accuracy.accuracy === null) return;

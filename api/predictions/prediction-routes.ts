@@ -27,7 +27,7 @@ const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'imag
 
 const idParams = z.object({ id: z.uuid().toLowerCase() });
 
-/** What was predicted. */
+/** Stored predictions. */
 export function predictionHistoryRoutes(deps: Dependencies): Route[] {
   return [listRoute(deps), detailRoute(deps), inputRoute(deps)];
 }
@@ -57,7 +57,7 @@ function detailRoute(deps: Dependencies): Route {
     method: 'get',
     path: '/api/v1/predictions/{id}',
     operationId: 'getPrediction',
-    summary: 'A prediction and every label it was given',
+    summary: 'A prediction with all its feedback',
     tag: 'predictions',
     params: idParams,
     success: json(predictionDetailViewSchema, 'The prediction'),
@@ -85,11 +85,11 @@ function inputRoute({ inputs, objects }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/predictions/{id}/input',
     operationId: 'getPredictionInput',
-    summary: 'The picture that was sent, while it is kept',
+    summary: 'The captured image of a prediction, while it is stored',
     tag: 'predictions',
     params: idParams,
     success: {
-      ...text('image/jpeg', 'The picture without what its file told besides it'),
+      ...text('image/jpeg', 'The image without metadata'),
       otherContents: imageContents,
     },
     problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
@@ -98,11 +98,11 @@ function inputRoute({ inputs, objects }: Dependencies): Route {
       if (!input) {
         throw new PerennialError(
           'not_found',
-          `No picture of prediction ${id} is kept: the policy of its model did not want it, it has expired, or it was erased.`,
+          `No image of prediction ${id} is stored: the policy of its model did not capture it, it has expired, or it was erased.`,
         );
       }
       const bytes = await objects.get(input.objectKey);
-      // What somebody sent is shown as the picture it is, and as nothing else.
+      // Serve uploaded content as an image only (nosniff, CSP).
       response.set({ 'Content-Type': input.contentType, 'X-Content-Type-Options': 'nosniff' });
       response.set('Cache-Control', 'private, no-store').end(bytes);
       return { body: '' };

@@ -16,7 +16,7 @@ interface Dependencies {
   promoter: Pick<PromotionClient, 'answer'>;
 }
 
-/** Promotions that wait for a person, and the answers to them. */
+/** Approvals of promotions. */
 export function approvalRoutes(dependencies: Dependencies): Route[] {
   return [listRoute(dependencies), answerRoute(dependencies, true), answerRoute(dependencies, false)];
 }
@@ -27,7 +27,7 @@ function listRoute({ approvals }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/approvals',
     operationId: 'listApprovals',
-    summary: 'Promotions that wait or waited for a person, newest first, each with its comparison',
+    summary: 'Approvals, newest first, each with its comparison',
     tag: 'models',
     query: pageQuery.extend({ model: modelNameSchema.optional(), outcome: z.enum(approvalOutcomes).optional() }),
     success: json(pageOf(approvalViewSchema), 'A page of approvals'),
@@ -51,7 +51,7 @@ function answerRoute({ approvals, promoter }: Dependencies, isApproved: boolean)
     method: 'post',
     path: `/api/v1/pipelines/{run_id}/${verb}`,
     operationId: `${verb}Pipeline`,
-    summary: isApproved ? 'Lets the promotion go on that waits in a run' : 'Ends the promotion that waits in a run',
+    summary: isApproved ? 'Approve the waiting promotion of a run' : 'Reject the waiting promotion of a run',
     tag: 'pipelines',
     audit: isApproved ? 'approval.approved' : 'approval.rejected',
     params: z.object({ run_id: z.string().max(200) }),
@@ -61,10 +61,7 @@ function answerRoute({ approvals, promoter }: Dependencies, isApproved: boolean)
     async handle({ params, body, request }) {
       const approval = await approvals.latestIn(params.run_id);
       if (!approval) {
-        throw new PerennialError(
-          'not_found',
-          `Nothing waited for approval in run ${params.run_id}; GET /api/v1/approvals lists what does.`,
-        );
+        throw new PerennialError('not_found', `Run ${params.run_id} has no approval; GET /api/v1/approvals lists all.`);
       }
       const verdict = { by: actorOf(request), comment: body.comment ?? null };
       await promoter.answer(approval.workflowId, isApproved, verdict);

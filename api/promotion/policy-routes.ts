@@ -12,7 +12,7 @@ interface Dependencies {
 const path = '/api/v1/mlops/models/{name}/policy';
 const params = z.object({ name: modelNameSchema });
 
-/** How a model is looked after: approval, retraining, guard, retention. */
+/** The policy of a model: approval, retraining, guard, retention. */
 export function policyRoutes({ policies }: Dependencies): Route[] {
   return [
     defineRoute({
@@ -20,7 +20,7 @@ export function policyRoutes({ policies }: Dependencies): Route[] {
       method: 'get',
       path,
       operationId: 'getModelPolicy',
-      summary: 'When a model is promoted, watched, retrained and cleaned up; defaults where nothing was set',
+      summary: 'The policy of a model, with defaults for unset fields',
       tag: 'models',
       params,
       success: json(policyBodySchema, 'The policy'),
@@ -32,12 +32,12 @@ export function policyRoutes({ policies }: Dependencies): Route[] {
       method: 'put',
       path,
       operationId: 'setModelPolicy',
-      summary: 'Sets the whole policy; what is left out takes its default',
+      summary: 'Replace the policy; omitted fields take their defaults',
       tag: 'models',
       audit: 'policy.set',
       params,
       body: jsonBody(policyBodySchema, { maxBytes: 100_000 }, true),
-      success: json(policyBodySchema, 'The policy as it is now'),
+      success: json(policyBodySchema, 'The changed policy'),
       problems: ['bad_request', 'database_unavailable'],
       async handle({ params: { name }, body, request }) {
         await policies.set(name, policyOf(body), actorOf(request));

@@ -16,17 +16,17 @@ import type { TemporalLink } from '../workflows/temporal-link.js';
 
 export interface StartedPromotion {
   run: StartedRun;
-  /** Null while it goes on. */
+  /** Null while it is running. */
   result: PromotionResult | null;
-  /** Whether it waits for a person. */
+  /** Whether it waits for approval. */
   isWaiting: boolean;
 }
 
-/** Promotions by hand, and the answers of people to those that wait. */
+/** Starts manual promotions and answers waiting ones. */
 export interface PromotionClient {
-  /** Starts a promotion, once for its key, and gives its result if there is one soon. Throws why it failed. */
+  /** Starts a promotion, once per key, and returns its result if it ends soon. Throws its failure. */
   promote(input: PromotionInput): Promise<StartedPromotion>;
-  /** Throws `conflict` when the promotion does not wait, or not any more. */
+  /** Throws `conflict` if the promotion is not waiting. */
   answer(workflowId: string, isApproved: boolean, verdict: Verdict): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ export function createPromotionClient({
   };
 }
 
-/** The run of a key is about the version it was used for first. Throws `conflict` for another. */
+/** Checks that the run of a key promotes this version. Throws `conflict` for another. */
 function requireSameVersion({ version, modelName, idempotencyKey }: PromotionInput, used = version): void {
   if (used === version) return;
   throw new PerennialError(
@@ -76,7 +76,7 @@ function requireSameVersion({ version, modelName, idempotencyKey }: PromotionInp
   );
 }
 
-/** A worker that was just restarted takes the first update only when its former queue is given up, after ten seconds. */
+/** After a worker restart, Temporal delivers the first update only once the old sticky queue times out (ten seconds). */
 const answerMs = 20_000;
 
 async function answer(
@@ -86,7 +86,7 @@ async function answer(
   verdict: Verdict,
 ): Promise<void> {
   const update = isApproved ? approveUpdate : rejectUpdate;
-  // The same answer of the same person is the same update, so that it can be sent again.
+  // The update id depends on actor and answer, so that a repeated answer is idempotent.
   const updateId = `${update} by ${verdict.by.name}`;
   try {
     await temporal.use(
@@ -106,10 +106,10 @@ function resultOf({
   return promotionResultSchema.parse(result);
 }
 
-/** What the workflow's validator said, or that there is no such workflow any more. */
+/** The message of the workflow's validator, or that the workflow has ended. */
 function refusalOf(error: unknown): PerennialError | null {
   if (error instanceof WorkflowNotFoundError) {
-    return new PerennialError('conflict', 'This promotion has ended, so there is nothing to answer.');
+    return new PerennialError('conflict', 'This promotion has ended and takes no answer.');
   }
   if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return null;
   const { type, message } = error.cause;

@@ -45,7 +45,7 @@ interface Dependencies {
 
 const limit = { maxBytes: 100_000 };
 
-/** Changes of Production by people. */
+/** Manual changes of Production. */
 export function promotionRoutes(dependencies: Dependencies): Route[] {
   return [promoteRoute(dependencies), rollbackRoute(dependencies), validateRoute(dependencies)];
 }
@@ -56,13 +56,13 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
     method: 'post',
     path: '/api/v1/mlops/models/promote',
     operationId: 'promoteModelVersion',
-    summary: 'Puts a version into Production: exactly once for an Idempotency-Key, checked on every replica',
+    summary: 'Promote a version: exactly once per Idempotency-Key, verified on every replica',
     tag: 'models',
     audit: 'model.promote',
     body: jsonBody(promoteSchema, limit, true),
     success: json(
       z.union([promotionViewSchema, promotionUnderWaySchema]),
-      'The version serves; 202 when the promotion waits for a person or for replicas',
+      'The version serves; 202 while the promotion waits for approval or replicas',
     ),
     problems: [
       'bad_request',
@@ -79,7 +79,7 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
       const version = await registry.get(modelName, body.version);
       const by = actorOf(request);
       const idempotencyKey = `${modelName}/${idempotencyKeyOf(request)}`;
-      // Looked at here as well as in the transaction: what a person can put right is no run that failed.
+      // Checked here as well as in the transaction, so that a correctable request does not become a failed run.
       await registry.requirePromotable({ modelName, version: version.version, idempotencyKey });
       const started = await promoter.promote({
         modelName,
@@ -96,13 +96,13 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
   });
 }
 
-/** The recorded decision under the present policy. Throws `conflict` for what must not be promoted, with the way out. */
+/** The stored decision under the current policy. Throws `conflict` if the version must not be promoted, with the remedy. */
 function decisionFor(
   { modelName, version, stage, decision }: ModelVersion,
   override: boolean,
   { approval }: ModelPolicy,
 ): Decision | null {
-  // It was promoted under this key already: the answer is what became of that.
+  // This key has promoted it already: return that result.
   if (stage !== 'Staging') return null;
   if (!decision) {
     throw new PerennialError(
@@ -113,7 +113,7 @@ function decisionFor(
   if (decision.outcome === 'refuse' && !override) {
     throw new PerennialError(
       'conflict',
-      `Validation refused version ${version} of ${modelName}. ${decision.summary} Send "override": true to promote it all the same.`,
+      `Validation refused version ${version} of ${modelName}. ${decision.summary} Send "override": true to promote it nevertheless.`,
     );
   }
   const question = approvalQuestion(decision, approval);
@@ -121,9 +121,9 @@ function decisionFor(
   return { ...decision, outcome: 'needs_approval', summary: `Needs approval: ${question}.` };
 }
 
-/** Whoever reads the history sees that a refusal was overridden. */
+/** The history shows that a refusal was overridden. */
 function reasonOf({ decision }: ModelVersion, reason: string): string {
-  return decision?.outcome === 'refuse' ? `${reason} (past a refusal: ${decision.summary})` : reason;
+  return decision?.outcome === 'refuse' ? `${reason} (overrides a refusal: ${decision.summary})` : reason;
 }
 
 function promotionReply(
@@ -135,19 +135,19 @@ function promotionReply(
   if (result === null) {
     const detail = isWaiting
       ? `It waits for approval: POST ${pipelineUrl}/approve or /reject.`
-      : 'It goes on; the pipeline tells how it ends.';
+      : 'The promotion is still running; see `pipeline_url` for its outcome.';
     return { status: 202, headers: { Location: pipelineUrl }, body: { outcome: 'waiting', detail, ...about } };
   }
   const { outcome, detail, formerVersion, generation, replicas } = result;
   if (outcome === 'stale') throw new PerennialError('stale_promotion', detail);
   if (outcome === 'rolled_back') {
-    throw new PerennialError('smoke_test_failed', `The promotion was taken back: ${detail}`);
+    throw new PerennialError('smoke_test_failed', `The promotion was rolled back: ${detail}`);
   }
   const former = formerVersion === null ? null : String(formerVersion);
   return { body: { ...about, outcome, detail, former_version: former, generation, replicas } };
 }
 
-/** How long a rollback waits for the replicas, and how often it looks. */
+/** How long a rollback waits for the replicas, and the polling interval. */
 const settling = { totalMs: 5_000, pollMs: 20 };
 const replicaLivesMs = 5_000;
 
@@ -157,7 +157,7 @@ function rollbackRoute({ registry }: Dependencies): Route {
     method: 'post',
     path: '/api/v1/mlops/models/{name}/rollback',
     operationId: 'rollBackModel',
-    summary: 'Puts the former version, or one that has served before, back into Production',
+    summary: 'Roll back to the previous version, or to one that served before',
     tag: 'models',
     audit: 'model.roll_back',
     params: z.object({ name: modelNameSchema }),
@@ -191,7 +191,7 @@ function rollbackRoute({ registry }: Dependencies): Route {
   });
 }
 
-/** Waits until every live replica serves the generation, or the deadline. */
+/** Waits until every live replica serves the generation, or until the deadline. */
 async function settled(
   registry: Dependencies['registry'],
   modelName: string,
@@ -216,7 +216,7 @@ function validateRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: '/api/v1/mlops/models/{name}/versions/{version}/validate',
     operationId: 'validateModelVersion',
-    summary: 'Lets the promotion gate decide on a version again, against what is in Production now',
+    summary: 'Run the promotion gate on a version again, against the current Production',
     tag: 'models',
     audit: 'version.validate',
     params: z.object({ name: modelNameSchema, version: versionReferenceSchema }),

@@ -20,7 +20,7 @@ interface Dependencies {
 const path = '/api/v1/mlops/models/{name}/versions/{version}/calibration';
 const params = z.object({ name: nameSchema, version: versionReferenceSchema });
 
-/** What the confidence of a version means. */
+/** Calibration of a version. */
 export function calibrationRoutes(dependencies: Dependencies): Route[] {
   return [reportRoute(dependencies), diagramRoute(dependencies)];
 }
@@ -31,7 +31,7 @@ function reportRoute({ registry, objects, policies }: Dependencies): Route {
     method: 'get',
     path,
     operationId: 'getModelVersionCalibration',
-    summary: 'How far the confidence of a version can be trusted, and when it abstains',
+    summary: 'Calibration of a version, and its abstention threshold',
     tag: 'models',
     params,
     success: json(calibrationViewSchema, 'Reliability, risk by confidence, and what the present policy makes of it'),
@@ -59,10 +59,10 @@ function diagramRoute({ registry, objects }: Dependencies): Route {
     method: 'get',
     path: `${path}/reliability.svg`,
     operationId: 'getReliabilityDiagram',
-    summary: 'How often answers of each confidence are right, drawn',
+    summary: 'Reliability diagram: accuracy by confidence',
     tag: 'models',
     params,
-    success: text('image/svg+xml', 'The reliability diagram of its bundle'),
+    success: text('image/svg+xml', 'The diagram from its bundle'),
     problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
@@ -78,7 +78,7 @@ function diagramRoute({ registry, objects }: Dependencies): Route {
   });
 }
 
-/** A file of a version's bundle; null when the bundle has none of that name. */
+/** A file of a version's bundle; null if the bundle lacks it. */
 async function readFile(
   objects: Dependencies['objects'],
   { bundleKey }: ModelVersion,
@@ -92,7 +92,7 @@ async function readFile(
   }
 }
 
-/** The content of a JSON file of a version's bundle; null when the bundle has none of that name. Throws `bundle_invalid`. */
+/** The content of a JSON file of a version's bundle; null if the bundle lacks it. Throws `bundle_invalid`. */
 async function readJson<T>(
   objects: Dependencies['objects'],
   version: ModelVersion,
@@ -115,6 +115,6 @@ async function readJson<T>(
 function saysNothing({ modelName, version }: ModelVersion): PerennialError {
   return new PerennialError(
     'not_found',
-    `The bundle of version ${version} of ${modelName} says nothing about its confidence: it comes from elsewhere or from an earlier release, or is gone from the object store. Versions that are trained now say it.`,
+    `The bundle of version ${version} of ${modelName} has no calibration: it was imported or made by an earlier release, or was deleted from the object store. Newly trained versions have one.`,
   );
 }

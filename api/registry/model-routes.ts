@@ -26,7 +26,7 @@ interface Dependencies {
 
 const modelParams = z.object({ name: nameSchema });
 
-/** Models as a whole: what there is, aliases, versions side by side, what was in Production when. */
+/** Models: list, aliases, comparison of versions, history of Production. */
 export function modelRegistryRoutes(dependencies: Dependencies): Route[] {
   return [
     listRoute(dependencies),
@@ -44,7 +44,7 @@ function listRoute({ registry }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/mlops/models',
     operationId: 'listModels',
-    summary: 'Models by name, with what is in Production',
+    summary: 'Models by name, with their Production version',
     tag: 'models',
     query: pageQuery,
     success: json(pageOf(modelSummaryViewSchema), 'A page of models'),
@@ -68,11 +68,11 @@ function compareRoute({ registry }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/mlops/models/{name}/compare',
     operationId: 'compareModelVersions',
-    summary: 'Versions side by side: measures, classes, differences, and whether the test images are the same',
+    summary: 'Compare versions: metrics, classes, differences, and whether the test images are the same',
     tag: 'models',
     params: modelParams,
-    query: z.object({ versions: comparedVersions.describe('two to ten, as in `1,2` or `@production,7`') }),
-    success: json(versionComparisonSchema, 'The comparison; differences are to the first version'),
+    query: z.object({ versions: comparedVersions.describe('two to ten, for example `1,2` or `@production,7`') }),
+    success: json(versionComparisonSchema, 'The comparison; differences are relative to the first version'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params, query }) {
       const versions = await Promise.all(query.versions.map((reference) => registry.resolve(params.name, reference)));
@@ -87,15 +87,15 @@ function historyRoute({ registry }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/mlops/models/{name}/history',
     operationId: 'getProductionHistory',
-    summary: 'What was in Production when, by whom, why, and instead of what',
+    summary: 'History of Production: version, time, actor, reason, replaced version',
     tag: 'models',
     params: modelParams,
     query: pageQuery.extend({
-      at: z.iso.datetime({ offset: true }).optional().describe('only what was in Production at that time'),
+      at: z.iso.datetime({ offset: true }).optional().describe('only the version in Production at that time'),
     }),
     success: json(
       pageOf(productionChangeViewSchema),
-      'Changes of Production, newest first; with `at` the one in force then, or none',
+      'Changes of Production, newest first; with `at` the last one before that time, or none',
     ),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params, query: { at, limit, page_token: pageToken } }) {
@@ -115,7 +115,7 @@ function listAliasesRoute({ registry }: Dependencies): Route {
     method: 'get',
     path: '/api/v1/mlops/models/{name}/aliases',
     operationId: 'listModelAliases',
-    summary: 'Names that point at versions',
+    summary: 'Aliases of versions',
     tag: 'models',
     params: modelParams,
     success: json(z.object({ items: z.array(aliasViewSchema) }), 'All aliases by name'),
@@ -133,12 +133,12 @@ function setAliasRoute({ registry }: Dependencies): Route {
     method: 'put',
     path: aliasPath,
     operationId: 'setModelAlias',
-    summary: 'Points an alias at a version, wherever it pointed before',
+    summary: 'Set an alias to a version',
     tag: 'models',
     audit: 'alias.set',
     params: aliasParams,
     body: jsonBody(setAliasSchema, { maxBytes: 10_000 }, true),
-    success: json(aliasViewSchema, 'The alias as it is now'),
+    success: json(aliasViewSchema, 'The changed alias'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params: { name, alias }, body, request }) {
       refuseComputed(alias);
@@ -153,11 +153,11 @@ function deleteAliasRoute({ registry }: Dependencies): Route {
     method: 'delete',
     path: aliasPath,
     operationId: 'deleteModelAlias',
-    summary: 'Takes an alias away from the version it points at',
+    summary: 'Delete an alias',
     tag: 'models',
     audit: 'alias.delete',
     params: aliasParams,
-    success: json(aliasViewSchema, 'The alias as it was'),
+    success: json(aliasViewSchema, 'The deleted alias'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params: { name, alias }, request }) {
       refuseComputed(alias);
@@ -170,6 +170,6 @@ function refuseComputed(alias: string): void {
   if (!computedAliases.some((computed) => computed === alias)) return;
   throw new PerennialError(
     'bad_request',
-    `The alias ${alias} follows the record by itself: a promotion moves production, a registration latest. Choose another name.`,
+    `The alias ${alias} is computed: a promotion moves production, a registration moves latest. Choose another name.`,
   );
 }

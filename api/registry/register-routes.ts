@@ -38,7 +38,7 @@ interface Dependencies {
   logger: Logger;
 }
 
-/** Models into the registry: from a run that has ended, or from files that were made elsewhere. */
+/** Registration of models: from a finished run, or from files made elsewhere. */
 export function registerRoutes(dependencies: Dependencies): Route[] {
   return [
     defineRoute({
@@ -46,14 +46,14 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
       method: 'post',
       path: '/api/v1/mlops/models/register',
       operationId: 'registerModel',
-      summary: 'Register a finished run, or an uploaded ONNX or TF.js model after checking and measuring it',
+      summary: 'Register a finished run, or check, evaluate and register an uploaded ONNX or TF.js model',
       tag: 'models',
       audit: 'version.register',
       body: formOrJsonBody(importFormViewSchema, registerRunSchema, { maxBytes: maxImportBytes }),
       success: {
         ...json(
           z.union([modelVersionViewSchema, acceptedSchema]),
-          'The version of the run; 202 with the import that was started when files were sent',
+          'The version of the run; for uploaded files 202 with the started import',
         ),
         otherStatuses: [202],
       },
@@ -78,7 +78,7 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** The version a run has made, with what is said about it now. Throws `not_found`, `conflict`. */
+/** The version of a run, with the given edits applied. Throws `not_found`, `conflict`. */
 async function registerRun(
   { registry, runs }: Dependencies,
   body: z.output<typeof registerRunSchema>,
@@ -90,30 +90,33 @@ async function registerRun(
   if (modelName !== undefined && modelName !== made.modelName) {
     throw new PerennialError(
       'conflict',
-      `Run ${runId} trained ${made.modelName}, so it is no version of ${modelName}.`,
+      `Run ${runId} trained ${made.modelName}, so it cannot be registered as ${modelName}.`,
     );
   }
   const change = { description, tags, semanticVersion };
-  // Also when nothing is said: an edit finds out whether the version was deleted.
+  // Also without changes: the edit fails if the version was deleted.
   return registry.edit(made.modelName, made.version, change, { by: actorOf(request), ifRevision: null });
 }
 
 function unregistered(runId: string, run: Awaited<ReturnType<Dependencies['runs']['get']>>): PerennialError {
   switch (run?.status) {
     case undefined:
-      return new PerennialError('not_found', `There is no run ${runId}; GET /api/v1/experiments lists what ran.`);
+      return new PerennialError('not_found', `There is no run ${runId}; GET /api/v1/experiments lists all runs.`);
     case 'running':
-      return new PerennialError('conflict', `Run ${runId} is under way. It is registered by itself when it ends well.`);
+      return new PerennialError(
+        'conflict',
+        `Run ${runId} is running. It is registered automatically when it completes.`,
+      );
     case 'failed':
     case 'cancelled':
       return new PerennialError(
         'conflict',
-        `Run ${runId} has ${run.status} and left no model (${run.error?.message ?? 'no reason was kept'}). Train again: POST /api/v1/pipelines/retraining.`,
+        `Run ${runId} has ${run.status} and has no model (${run.error?.message ?? 'no reason was recorded'}). Train again: POST /api/v1/pipelines/retraining.`,
       );
     case 'completed':
       return new PerennialError(
         'conflict',
-        `Run ${runId} was a trial and kept no model. Train with its hyper-parameters: POST /api/v1/pipelines/retraining.`,
+        `Run ${runId} was a trial, which stores no model. Train with its hyperparameters: POST /api/v1/pipelines/retraining.`,
       );
   }
 }
@@ -125,7 +128,7 @@ async function registerFiles(dependencies: Dependencies, request: Request, respo
     const files = await receiveFiles(request, response, folder);
     const format = formatOf(files);
     const upload = { form: readForm(request.body, settings.datasetName), format, files, by: actorOf(request), folder };
-    // Found out before anything is stored: a start that may have happened keeps its files.
+    // Check Temporal before storing anything: the files of a start that may have succeeded must stay.
     await starter.reach();
     return await startImport(dependencies, upload);
   } finally {
@@ -138,7 +141,7 @@ async function startImport(dependencies: Dependencies, upload: ModelUpload): Pro
   const discard = (): Promise<void> => discardModelUpload(dependencies, input.uploadId, upload.files.length);
   try {
     const run = await dependencies.starter.startImport(input);
-    // The run under way has the same files of its own.
+    // The running import has its own copy of the same files.
     if (run.joined) await discard();
     return run;
   } catch (error) {
@@ -167,7 +170,7 @@ async function receiveFiles(request: Request, response: Response, folder: string
 
 const weightFile = /^(group\d+-shard\d+of\d+|[\w-][\w.-]*\.bin)$/;
 
-/** What the files are by their names. Throws `unsupported_type`, `bad_request`. */
+/** The model format, by the file names. Throws `unsupported_type`, `bad_request`. */
 function formatOf(files: readonly ReceivedFile[]): ImportOrder['format'] {
   const names = files.map(({ name }) => name);
   const [first = ''] = names;
@@ -176,7 +179,7 @@ function formatOf(files: readonly ReceivedFile[]): ImportOrder['format'] {
   const other = names.find((name) => name !== 'model.json' && !weightFile.test(name));
   if (other === undefined && names.includes('model.json')) return 'tfjs';
   if (other === undefined) {
-    throw new PerennialError('bad_request', 'There are weight files without their model.json. Send it with them.');
+    throw new PerennialError('bad_request', 'model.json is missing. Send it together with its weight files.');
   }
   throw new PerennialError(
     'unsupported_type',

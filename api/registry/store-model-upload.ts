@@ -20,20 +20,20 @@ export interface ModelUpload {
   format: ImportOrder['format'];
   files: readonly ReceivedFile[];
   by: ImportOrder['by'];
-  /** Where the files are, and room for another one. */
+  /** The received files, and a folder for one more. */
   folder: string;
 }
 
-/** What stands in the record of uploads where those of images have their class. */
+/** Value of the label column for model uploads. */
 const modelLabel = 'model';
 
 /**
- * Puts an uploaded model where its import finds it, what was said about it last. Gives what the import is started with.
- * Leaves nothing behind when that fails.
+ * Stores an uploaded model for its import, the registration request last. Returns the input of the import. Removes
+ * everything if that fails.
  */
 export async function storeModelUpload(stores: Stores, upload: ModelUpload): Promise<ImportInput> {
   const { form, format, by, folder } = upload;
-  // On record before anything is stored: what nobody imports is found and removed by retention.
+  // Record the upload before storing anything, so that retention finds and removes abandoned uploads.
   const uploadId = await stores.uploads.createUpload({ dataset: form.dataset, label: modelLabel });
   const files: ImportOrder['files'] = [];
   try {
@@ -54,12 +54,12 @@ export async function storeModelUpload(stores: Stores, upload: ModelUpload): Pro
   return { modelName, dataset, uploadId, contentId, format, trigger: 'manual', requestId: randomUUID() };
 }
 
-/** Removes an upload that nothing will import. What stands in the way is only logged. */
+/** Removes an upload that will not be imported. Failures are only logged. */
 export async function discardModelUpload(stores: Stores, uploadId: string, files: number): Promise<void> {
   await discardUpload(stores, uploadId, files, [importOrderKey(uploadId)]);
 }
 
-/** Hash of the files and of all that decides what becomes of them; what is only said about a model does not count. */
+/** Digest of the files and of everything that affects the import; description and tags are excluded. */
 function contentOf(form: ImportForm, format: ImportOrder['format'], files: ImportOrder['files']): string {
   const { modelName, dataset, labels, scaling, output } = form;
   const sums = files

@@ -2,14 +2,14 @@ import type { Request } from 'express';
 import { PerennialError } from '../../contracts/errors.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 
-/** ETag of a version. It holds the version's number: behind an alias the same address shows several. */
+/** ETag of a version. It contains the version number, because an alias serves different versions under one address. */
 export function revisionTag({ version, revision }: Pick<ModelVersion, 'version' | 'revision'>): string {
   return `"${version}.${revision}"`;
 }
 
 /**
- * The revisions of a version that `If-Match` allows to change; null without the header or for `*`. A tag of another
- * version allows none.
+ * The revisions of a version that `If-Match` allows; null without the header or for `*`. A tag of another version allows
+ * none.
  */
 export function allowedRevisions(request: Request, version: number): number[] | null {
   const header = request.get('if-match')?.trim();

@@ -24,7 +24,7 @@ const versionPath = '/api/v1/mlops/models/{name}/versions/{version}';
 const versionParams = z.object({ name: nameSchema, version: versionReferenceSchema });
 const bodyLimit = { maxBytes: 100_000 };
 
-/** Versions of models: what they are, and what people change of them. */
+/** Versions of models: details, edits, stages, deletion. */
 export function modelVersionRoutes(dependencies: Dependencies): Route[] {
   return [
     listRoute(dependencies),
@@ -36,7 +36,7 @@ export function modelVersionRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** A tag's key, or key and value: keys hold no colon. */
+/** A tag key, or key and value; keys contain no colon. */
 const tagFilterSchema = z
   .string()
   .max(1200)
@@ -74,10 +74,10 @@ function getRoute({ registry }: Dependencies): Route {
     method: 'get',
     path: versionPath,
     operationId: 'getModelVersion',
-    summary: 'A version, by its number or as @alias',
+    summary: 'A version, by its number or @alias',
     tag: 'models',
     params: versionParams,
-    success: json(modelVersionViewSchema, 'The version; its ETag goes into If-Match'),
+    success: json(modelVersionViewSchema, 'The version; send its ETag as If-Match'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     handle: async ({ params }) => withTag(await registry.resolve(params.name, params.version)),
   });
@@ -89,12 +89,12 @@ function editRoute({ registry }: Dependencies): Route {
     method: 'patch',
     path: versionPath,
     operationId: 'editModelVersion',
-    summary: 'Changes description, tags or semantic version; with If-Match only what you have read',
+    summary: 'Change description, tags or semantic version; If-Match prevents lost updates',
     tag: 'models',
     audit: 'version.edit',
     params: versionParams,
     body: jsonBody(editVersionSchema, bodyLimit, true),
-    success: json(modelVersionViewSchema, 'The version as it is now'),
+    success: json(modelVersionViewSchema, 'The changed version'),
     problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
     async handle({ params, body: { description, tags, semantic_version: semanticVersion }, request }) {
       const { version } = await registry.resolve(params.name, params.version);
@@ -110,12 +110,12 @@ function stageRoute({ registry }: Dependencies): Route {
     method: 'post',
     path: `${versionPath}/stage`,
     operationId: 'changeModelVersionStage',
-    summary: 'Moves a version to None, Staging or Archived; from Archived to Staging makes it promotable again',
+    summary: 'Move a version to None, Staging or Archived; Staging makes an archived version promotable again',
     tag: 'models',
     audit: 'version.stage',
     params: versionParams,
     body: jsonBody(changeStageSchema, bodyLimit, true),
-    success: json(modelVersionViewSchema, 'The version as it is now'),
+    success: json(modelVersionViewSchema, 'The changed version'),
     problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
     async handle({ params, body: { stage, reason }, request }) {
       if (stage === 'Production') {
@@ -137,12 +137,12 @@ function deleteRoute(dependencies: Dependencies): Route {
     method: 'delete',
     path: versionPath,
     operationId: 'deleteModelVersion',
-    summary: 'Deletes a version that nothing refers to, with its bundle',
+    summary: 'Delete an unreferenced version and its bundle',
     tag: 'models',
     audit: 'version.delete',
     params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
     query: z.object({ reason: z.string().trim().min(1).max(1000).default('no reason given') }),
-    success: json(deletedVersionSchema, 'Who deleted it and when'),
+    success: json(deletedVersionSchema, 'The deletion: actor and time'),
     problems: [
       'bad_request',
       'not_found',
@@ -168,10 +168,10 @@ function modelCardRoute({ registry, objects }: Dependencies): Route {
     method: 'get',
     path: `${versionPath}/model-card`,
     operationId: 'getModelCard',
-    summary: 'What a version is made of, how good it is, where that ends, and under which licences',
+    summary: 'Model card: data, metrics, limits, licences',
     tag: 'models',
     params: versionParams,
-    success: text('text/markdown', 'The model card of its bundle'),
+    success: text('text/markdown', 'The model card from its bundle'),
     problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params }) {
       const version = await registry.resolve(params.name, params.version);
@@ -190,7 +190,7 @@ function modelCardRoute({ registry, objects }: Dependencies): Route {
 function hasNoCard({ modelName, version }: ModelVersion): PerennialError {
   return new PerennialError(
     'not_found',
-    `The bundle of version ${version} of ${modelName} holds no model card, or is gone from the object store.`,
+    `The bundle of version ${version} of ${modelName} has no model card, or was deleted from the object store.`,
   );
 }
 

@@ -34,7 +34,7 @@ interface Dependencies extends ScheduleLookup {
 const limit = { maxBytes: 100_000 };
 const path = '/api/v1/mlops/retraining';
 
-/** Whether a model needs a retraining, starting one, and why the former ones were started or skipped. */
+/** Checks, starts and lists retrainings. */
 export function retrainingRoutes(dependencies: Dependencies): Route[] {
   return [
     checkRoute(dependencies),
@@ -50,11 +50,11 @@ function checkRoute({ retrainer, settings }: Dependencies): Route {
     method: 'post',
     path: `${path}/check`,
     operationId: 'checkRetraining',
-    summary: 'Whether the model needs a retraining, with every figure; starts nothing',
+    summary: 'Check whether the model needs a retraining; starts nothing',
     tag: 'retraining',
     audit: null,
     body: jsonBody(checkRetrainingSchema, limit),
-    success: json(retrainingCheckSchema, 'What continuous training would decide now'),
+    success: json(retrainingCheckSchema, 'The decision that continuous training would take now'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     handle: async ({ body }) => ({ body: checkView(await retrainer.check(body.model_name ?? settings.modelName)) }),
   });
@@ -66,7 +66,7 @@ function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
     method: 'post',
     path: `${path}/trigger/{name}`,
     operationId: 'triggerRetraining',
-    summary: 'Retrain a model, and promote it if it is better',
+    summary: 'Retrain a model, and promote the new version if it is better',
     tag: 'retraining',
     audit: 'retraining.trigger',
     params: z.object({ name: modelNameSchema }),
@@ -98,11 +98,11 @@ function scheduleRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: `${path}/schedule`,
     operationId: 'scheduleRetraining',
-    summary: 'Set when the model is retrained by itself',
+    summary: 'Set the schedule of automatic retrainings',
     tag: 'retraining',
     audit: 'schedule.update',
     body: jsonBody(setRetrainingScheduleSchema, limit, true),
-    success: json(scheduleViewSchema, 'The schedule as it is now'),
+    success: json(scheduleViewSchema, 'The changed schedule'),
     problems: ['bad_request', 'not_found', 'temporal_unavailable', 'database_unavailable'],
     async handle({ body: { model_name: model, paused, ...setting }, request }) {
       const modelName = model ?? settings.modelName;
@@ -121,7 +121,7 @@ function historyRoute({ decisions }: Dependencies): Route {
     method: 'get',
     path: `${path}/history`,
     operationId: 'listRetrainingDecisions',
-    summary: 'Every request to retrain, what was decided and why, and how its run ended; newest first',
+    summary: 'Retraining requests with decision, reason and outcome, newest first',
     tag: 'retraining',
     query: pageQuery.extend({ model: modelNameSchema.optional() }),
     success: json(pageOf(decisionViewOfRetrainingSchema), 'A page of decisions'),

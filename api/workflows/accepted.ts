@@ -22,7 +22,7 @@ export function accepted(run: StartedRun, temporalUrl: TemporalUrl): Reply<z.inp
   };
 }
 
-/** Who joins a run that is under way changes nothing. */
+/** Records the start of a run; joining a running one changes nothing. */
 export async function recordStart(
   dependencies: ChangeRecorder,
   request: Request,

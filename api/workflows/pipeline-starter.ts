@@ -10,11 +10,11 @@ import type { TemporalLink } from './temporal-link.js';
 
 export type { StartedRun } from '../../platform/temporal/run-starter.js';
 
-/** Starts workflows and ends them. */
+/** Starts and cancels workflows. */
 export interface PipelineStarter extends RunStarter {
-  /** Throws `temporal_unavailable` when nothing can be started now. */
+  /** Throws `temporal_unavailable` if Temporal cannot be reached. */
   reach(): Promise<void>;
-  /** Asks a run to cancel. Throws `conflict` when it has ended. */
+  /** Requests cancellation of a run. Throws `conflict` if it has ended. */
   cancel(run: { workflowId: string; runId: string }): Promise<void>;
 }
 
@@ -30,14 +30,14 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
 }
 
 async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {
-  const ended = new PerennialError('conflict', `The run ${runId} has ended, so there is nothing to cancel.`);
+  const ended = new PerennialError('conflict', `The run ${runId} has ended, so it cannot be cancelled.`);
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId });
   try {
     const described = await handle.describe();
     if (described.status.name !== 'RUNNING' || firstRunOf(described) !== runId) throw ended;
     await handle.cancel();
   } catch (error) {
-    // Either it ended between both calls, or Temporal has forgotten it already.
+    // It ended between both calls, or Temporal no longer knows it.
     throw error instanceof WorkflowNotFoundError ? ended : error;
   }
 }

@@ -8,18 +8,18 @@ export interface TemporalAddress {
   tls: boolean;
 }
 
-/** A connection to Temporal that is made when first needed and comes back by itself. */
+/** A connection to Temporal that is opened on first use and reconnects. */
 export interface TemporalLink {
-  /** Runs `work` with a deadline, of 4 s unless told. Throws `temporal_unavailable` when it is over. */
+  /** Runs `work` with a deadline, by default 4 s. Throws `temporal_unavailable` when it passes. */
   use<T>(work: (client: Client) => Promise<T>, deadlineMs?: number): Promise<T>;
-  /** Whether Temporal answers. */
+  /** Checks that Temporal answers. */
   probe(): Promise<void>;
   close(): Promise<void>;
 }
 
 const usualDeadlineMs = 4_000;
 
-/** gRPC's own pauses grow to two minutes, and a server that is back for long would still be called away. */
+/** gRPC's default back-off grows to two minutes, so that a recovered server would still count as unavailable. */
 const reconnection = { 'grpc.initial_reconnect_backoff_ms': 250, 'grpc.max_reconnect_backoff_ms': 2_000 };
 
 export function createTemporalLink({ address, namespace, apiKey, tls }: TemporalAddress): TemporalLink {
@@ -27,8 +27,8 @@ export function createTemporalLink({ address, namespace, apiKey, tls }: Temporal
     address,
     tls,
     ...(apiKey !== undefined && { apiKey }),
-    // Clients of ours are told to come back, so nothing is tried again here: a retry still waiting when the
-    // connection is closed would throw where nobody can catch it.
+    // Our clients are told to retry, so this connection does not: a retry still waiting when the
+    // connection is closed would throw an uncaught error.
     interceptors: [],
     channelArgs: reconnection,
   });

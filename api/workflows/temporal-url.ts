@@ -1,7 +1,7 @@
-/** Address of a run in the Temporal Web UI, or null when no UI is known. */
+/** URL of a run in the Temporal Web UI; null if no UI is configured. */
 export type TemporalUrl = (workflowId: string, runId: string) => string | null;
 
-/** Makes addresses below `uiUrl`, for the namespace the runs are in. */
+/** Makes URLs below `uiUrl`, for the namespace of the runs. */
 export function createTemporalUrl(uiUrl: string | undefined, namespace: string): TemporalUrl {
   if (uiUrl === undefined) return () => null;
   const base = `${uiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows`;

@@ -1,3 +1,3 @@
-/** What became of a picture that the policy wanted kept. */
+/** Results of capturing an image. */
 export const inputResults = ['kept', 'spooled', 'dropped', 'unreadable', 'erased'] as const;
 export type InputResult = (typeof inputResults)[number];

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** A picture on its way to the object store. */
+/** An image to be stored. */
 const sentInputSchema = z.object({
   predictionId: z.uuid(),
   modelName: z.string(),
@@ -13,25 +13,25 @@ const sentInputSchema = z.object({
 });
 export type SentInput = z.output<typeof sentInputSchema> & { bytes: Uint8Array };
 
-/** Pictures on disk that the object store or Postgres did not take, each a file: a line of JSON, then the bytes. */
+/** Images on disk that could not be stored, each a file: a line of JSON, then the bytes. */
 export interface InputSpool {
-  /** False when the spool is full. */
+  /** False if the spool is full. */
   put(input: SentInput): Promise<boolean>;
-  /** Names of the files that wait, the oldest predictions first; those of killed processes are among them. */
+  /** Names of the waiting files, oldest predictions first, including those of dead processes. */
   waiting(): Promise<string[]>;
-  /** Null for a file that is gone, or none of ours. Throws when it cannot be read, as when too many files are open. */
+  /** Null for a missing or foreign file. Throws if it cannot be read, for example with too many open files. */
   read(name: string): Promise<SentInput | null>;
   remove(name: string): Promise<void>;
 }
 
 const suffix = '.input';
 const partialSuffix = '.part';
-/** Nobody writes on a file for so long: whoever began it was killed. */
+/** A partial file older than this belongs to a dead process. */
 const partialAgeMs = 3_600_000;
 
 /**
- * A spool in `folder`, which processes of one machine may share: a picture that two of them send is the same twice.
- * `maxBytes` is what each process adds at most to what it found at its start.
+ * A spool in `folder`, which processes of one machine may share: storing an image twice is idempotent. `maxBytes` is the
+ * most that a process adds to what it found at its start.
  */
 export function createInputSpool(folder: string, maxBytes: number): InputSpool {
   let known: Promise<number> | null = null;
@@ -44,7 +44,7 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
       if ((await found()) + held + content.length > maxBytes) return false;
       held += content.length;
       await mkdir(folder, { recursive: true });
-      // Complete or not there at all: a process may be killed in the middle.
+      // Write atomically: the process may be killed at any time.
       const partial = join(folder, `${randomUUID()}${partialSuffix}`);
       await writeFile(partial, content);
       await rename(partial, join(folder, `${input.predictionId}${suffix}`));
@@ -53,7 +53,7 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
     async waiting() {
       const names = await readdir(folder).catch(() => []);
       for (const name of names) if (name.endsWith(partialSuffix)) await removeLeft(join(folder, name));
-      // Other processes of this machine take files out as well.
+      // Other processes of this machine remove files too.
       if (names.length === 0) [known, held] = [Promise.resolve(0), 0];
       return names.filter((name) => name.endsWith(suffix)).sort();
     },
@@ -77,7 +77,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-/** Removes what a killed process left half written: nobody would ever send it, or forget it. */
+/** Removes partial files of dead processes, which would stay otherwise. */
 async function removeLeft(path: string): Promise<void> {
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
   if (mtimeMs < Date.now() - partialAgeMs) await rm(path, { force: true });

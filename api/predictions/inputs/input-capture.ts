@@ -12,7 +12,7 @@ import type { InputResult } from './capture-results.js';
 import type { InputSpool, SentInput } from './capture-spool.js';
 import { sha256Of } from '../../../platform/sha256.js';
 
-/** Pictures in memory, beyond which further ones are dropped: they are what is sent within a second or two. */
+/** Maximum bytes of images in memory; further ones are dropped. About two seconds of uploads. */
 const bufferItems = 500;
 const bufferBytes = 64_000_000;
 const lanes = 2;
@@ -26,24 +26,24 @@ export interface OfferedInput {
   bytes: Uint8Array;
 }
 
-/** The model as far as it decides on its pictures. */
+/** Fields of the model that decide whether its images are captured. */
 export interface InputOwner {
   version: { modelName: string };
   serving: ServingPolicy;
 }
 
 /**
- * Keeps pictures of predictions as the policy says, behind the answer: without what their files tell besides the
- * picture, in the object store, recorded in Postgres. While one of both is away they wait on disk.
+ * Captures images of predictions according to the policy, after the answer: stores them without metadata in the object
+ * store and records them in Postgres. While either is unavailable they wait on disk.
  */
 export interface InputCapture {
-  /** Takes a picture if the policy wants it. Never waits and never throws. */
+  /** Captures an image if the policy asks for it. Never blocks and never throws. */
   offer(owner: InputOwner, input: OfferedInput): void;
-  /** Resolves when everything taken so far is in the object store, on disk, or given up. */
+  /** Resolves when every captured image is stored, on disk, or dropped. */
   flush(): Promise<void>;
-  /** Sends what waits on disk, also what killed processes left there. */
+  /** Stores the images on disk, including those of dead processes. */
   adopt(): Promise<void>;
-  /** Sends what it can in two seconds, and leaves the rest on disk. Call it after the last prediction. */
+  /** Stores what it can in two seconds and leaves the rest on disk. Call it after the last prediction. */
   stop(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export function createInputCapture(options: InputCaptureOptions): InputCapture {
   return new Keeping(options);
 }
 
-/** Keeps nothing, whatever a policy says. */
+/** Captures nothing, whatever the policy. */
 export const noInputCapture: InputCapture = {
   offer: () => undefined,
   flush: () => Promise.resolve(),
@@ -70,7 +70,7 @@ export const noInputCapture: InputCapture = {
 class Keeping implements InputCapture {
   private readonly buffer: SentInput[] = [];
   private bufferedBytes = 0;
-  /** Taken out of the buffer and not settled. */
+  /** Taken from the buffer and not settled. */
   private readonly underway = new Set<SentInput>();
   private readonly running = new Set<Promise<void>>();
   private draining: Promise<void> | null = null;
@@ -92,7 +92,7 @@ class Keeping implements InputCapture {
     const facts = { predictionId, modelName: version.modelName, imageSha256, contentType: '', expiresAt };
     this.buffer.push({ ...facts, bytes: ownBytes(bytes) });
     this.bufferedBytes += bytes.byteLength;
-    // In a later turn: the answer goes out first.
+    // On a later event-loop turn, so that the answer is sent first.
     if (this.running.size < lanes) setImmediate(() => this.openLane());
   }
 
@@ -115,7 +115,7 @@ class Keeping implements InputCapture {
     clearTimeout(this.retryTimer);
     const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
     await Promise.race([this.flush(), late]);
-    // What is under way may still arrive: then it is sent twice, which changes nothing.
+    // An upload in flight may still succeed; storing the image twice is idempotent.
     for (const input of [...this.underway, ...this.buffer.splice(0)]) {
       const stripped = strip(input);
       if (stripped) await this.toSpool(stripped);
@@ -143,7 +143,7 @@ class Keeping implements InputCapture {
       this.settle('unreadable', 'nobody can say what the file of a picture tells besides it');
       return;
     }
-    // While the stores are away nobody waits for them picture by picture.
+    // While the stores are unavailable, do not wait for them once per image.
     if (this.failures > 0) {
       await this.toSpool(input);
       this.scheduleRetry();
@@ -157,7 +157,7 @@ class Keeping implements InputCapture {
     }
   }
 
-  /** The object first, so that what is recorded is there; retention sweeps what was never recorded. */
+  /** Store the object first, so that every row has its object; retention removes objects without a row. */
   private async send({ bytes, predictionId, modelName, ...facts }: SentInput): Promise<void> {
     const createdAt = timeOfUuid7(predictionId) ?? new Date();
     const objectKey = predictionInputKey(modelName, createdAt, predictionId);
@@ -196,7 +196,7 @@ class Keeping implements InputCapture {
           await this.sendFromSpool(name);
         }
       }
-      if (this.failures > 0) this.options.logger.info('pictures of predictions are stored again');
+      if (this.failures > 0) this.options.logger.info('captured images are stored again');
       this.failures = 0;
     } catch (error) {
       this.retryLater(error);
@@ -208,7 +208,7 @@ class Keeping implements InputCapture {
     try {
       if (input) await this.send(input);
     } catch (error) {
-      // What Postgres will never take must not hold the others up.
+      // An image that Postgres refuses must not block the others.
       if (!isRefusedData(error)) throw error;
       this.settle('dropped', messageOf(error));
     }
@@ -218,7 +218,7 @@ class Keeping implements InputCapture {
   private retryLater(error: unknown): void {
     if (this.failures === 0) {
       const reason = { code: errorCodeOf(error), error: messageOf(error) };
-      this.options.logger.warn(reason, 'pictures of predictions wait on disk');
+      this.options.logger.warn(reason, 'captured images wait on disk');
     }
     this.failures += 1;
     this.scheduleRetry();
@@ -233,16 +233,16 @@ class Keeping implements InputCapture {
     }, pauseMs).unref();
   }
 
-  /** One line for the first loss of each kind; the metric counts them all. */
+  /** Logs the first loss of each kind; the metric counts all. */
   private settle(result: InputResult, why?: string): void {
     this.options.count(result);
     if (why === undefined || this.told.has(result)) return;
     this.told.add(result);
-    this.options.logger.warn({ result, reason: why }, 'a picture of a prediction is not kept');
+    this.options.logger.warn({ result, reason: why }, 'an image of a prediction was not captured');
   }
 }
 
-/** A picture may be a small part of a large body, which must not stay in memory for it. */
+/** Copy the image: it may be a small part of a large body, which must not stay in memory. */
 function ownBytes(bytes: Uint8Array): Uint8Array {
   return bytes.buffer.byteLength > 2 * bytes.byteLength ? new Uint8Array(bytes) : bytes;
 }

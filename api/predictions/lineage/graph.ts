@@ -3,7 +3,7 @@ import type { LineageFacts } from '../../../stores/predictions/lineage.js';
 import type { StoredPrediction } from '../../../stores/predictions/predictions.js';
 import type { TemporalUrl } from '../../workflows/temporal-url.js';
 
-/** What an edge claims, by name; `verifyLineage` has a check for each. */
+/** Relations of edges; `verifyLineage` has a check for each. */
 export type Relation =
   | 'made_by'
   | 'packaged_as'
@@ -23,13 +23,13 @@ export interface Graph {
   edges: (LineageEdge & { relation: Relation })[];
 }
 
-/** The graph of a prediction's origin as the record tells it; what the record lacks is an edge that failed. */
+/** The lineage graph of a prediction from stored rows; missing rows become failed edges. */
 export function lineageGraph(prediction: StoredPrediction, facts: LineageFacts, temporalUrl: TemporalUrl): Graph {
   const graph: Graph = { nodes: [predictionNode(prediction)], edges: [] };
   const { id, modelName, version } = prediction;
   const made = connect(graph, `prediction:${id}`, 'made_by');
   if (!facts.version) {
-    made.missing(`version:${modelName}/${version}`, `Version ${version} of ${modelName} is not in the record.`);
+    made.missing(`version:${modelName}/${version}`, `Version ${version} of ${modelName} is not in the database.`);
     return graph;
   }
   made.to(versionNode(facts.version));
@@ -45,7 +45,7 @@ interface Connection {
   missing(id: string, detail: string): void;
 }
 
-/** Draws edges from a node; one that leads to something erased says so. */
+/** Adds edges from a node; an edge to an erased node is marked as erased. */
 function connect({ nodes, edges }: Graph, from: string, relation: Relation): Connection {
   return {
     to(node) {
@@ -78,7 +78,7 @@ type Version = NonNullable<LineageFacts['version']>;
 
 const versionId = ({ modelName, version }: Version): string => `${modelName}/${version}`;
 
-/** A model from elsewhere was trained where we cannot look; our images only judged it. */
+/** The training of an imported model is unknown; our images only evaluated it. */
 const wasTrained = ({ origin }: Version): boolean => origin === 'trained';
 
 function versionNode(version: Version): LineageNode {
@@ -102,7 +102,7 @@ function addRun(graph: Graph, version: Version, run: LineageFacts['run'], tempor
     wasTrained(version) ? 'trained_by' : 'imported_by',
   );
   if (!run) {
-    trained.missing(`training_run:${version.runId}`, `Run ${version.runId} is not in the record.`);
+    trained.missing(`training_run:${version.runId}`, `Run ${version.runId} is not in the database.`);
     return;
   }
   const { runId, hyperparameters, status, weightsSha256, startedAt, endedAt, codeRevision, workflowId } = run;
@@ -126,7 +126,7 @@ function addDataset(graph: Graph, version: Version, { run, dataset, featureFiles
   const name = `${version.dataset} version ${version.datasetVersion}`;
   const id = `${version.dataset}/${version.datasetVersion}`;
   if (!dataset) {
-    used.missing(`dataset_version:${id}`, `${name} is not in the record.`);
+    used.missing(`dataset_version:${id}`, `${name} is not in the database.`);
     return;
   }
   const { digest, dvcMd5, sources, createdAt, images, erasedImages, sides } = dataset;
@@ -135,7 +135,7 @@ function addDataset(graph: Graph, version: Version, { run, dataset, featureFiles
   const to = used.to(node('dataset_version', id, name, attributes, isErased));
   const imageFacts = { images, erased: erasedImages, sides };
   connect(graph, to, 'consists_of').to(node('images', id, `${images} images`, imageFacts, isErased));
-  // What a network learns from pixels has no part in embeddings.
+  // A network trained on pixels uses no embeddings.
   if (version.architecture !== 'efficientnet-lite0') return;
   for (const file of featureFiles) {
     const facts = { sha256: file.sha256, backbone_digest: file.backboneDigest, images: file.images };
@@ -149,7 +149,7 @@ function addPromotion(graph: Graph, { generation, modelName }: StoredPrediction,
   if (!version) return;
   const served = connect(graph, `model_version:${versionId(version)}`, 'served_since');
   if (!promotion) {
-    const detail = `What made ${modelName} serve generation ${generation} is not in the record.`;
+    const detail = `The change that made ${modelName} serve generation ${generation} is not in the database.`;
     served.missing(`promotion:${modelName}/${generation}`, detail);
     return;
   }

@@ -22,7 +22,7 @@ interface Dependencies extends PredictionLookup, VerifyingStores {
 
 const params = z.object({ id: z.uuid() });
 
-/** Where predictions came from. */
+/** Lineage of predictions. */
 export function lineageRoutes(deps: Dependencies): Route[] {
   return [lineageRoute(deps), lineageImagesRoute(deps)];
 }
@@ -33,7 +33,7 @@ function lineageRoute(deps: Dependencies): Route {
     method: 'get',
     path: '/api/v1/predictions/{id}/lineage',
     operationId: 'getLineage',
-    summary: 'Where a prediction came from, down to images and code',
+    summary: 'Lineage of a prediction, down to images and code',
     tag: 'predictions',
     params,
     query: lineageQuery,
@@ -57,7 +57,7 @@ function lineageImagesRoute(deps: Dependencies): Route {
     method: 'get',
     path: '/api/v1/predictions/{id}/lineage/images',
     operationId: 'listLineageImages',
-    summary: 'The images of the dataset version behind a prediction, by hash',
+    summary: 'The images of the dataset version behind a prediction, by digest',
     tag: 'predictions',
     params,
     query: pageQuery.extend({ page_token: z.string().length(64).optional() }),
@@ -66,7 +66,7 @@ function lineageImagesRoute(deps: Dependencies): Route {
     async handle({ params: { id }, query }) {
       const prediction = await findPrediction(deps, id);
       const { dataset } = await deps.lineage.facts(prediction);
-      if (!dataset) throw new PerennialError('not_found', `The record knows no dataset behind prediction ${id}.`);
+      if (!dataset) throw new PerennialError('not_found', `The dataset behind prediction ${id} is unknown.`);
       const { limit, page_token: pageToken = null } = query;
       const page = await deps.lineage.images(dataset.dataset, dataset.version, { limit, pageToken });
       const items = page.items.map(({ sha256, label, side, objectKey, predictionId, erasedAt }) => ({

@@ -11,9 +11,9 @@ export interface VerifyingStores {
   objects: Pick<ObjectStore, 'get' | 'sum'>;
 }
 
-/** Images that are looked at unless all of them are. */
+/** Number of images to verify in a sample. */
 const sampleSize = 20;
-/** Objects that are read at a time. */
+/** Objects that are read concurrently. */
 const readsAtOnce = 8;
 const pageSize = 500;
 
@@ -21,8 +21,8 @@ type Verdict = Pick<LineageEdge, 'state' | 'detail' | 'figures'>;
 type Check = (edge: LineageEdge) => Promise<Verdict> | Verdict;
 
 /**
- * The edges of a graph, each held against what it claims: sums of stored bytes are computed anew, and rows that must
- * agree are compared. Throws `object_store_unavailable` when nobody can tell.
+ * Verifies the edges of a graph: computes the digests of stored objects again, and compares rows that must agree. Throws
+ * `object_store_unavailable` if an object cannot be read.
  */
 export async function verifyLineage(
   { edges }: Graph,
@@ -75,27 +75,27 @@ function createChecks(
 
 type Figure = string | number | null | undefined;
 
-/** Verified when two records say the same of one thing. */
+/** Verified if two rows have the same value. */
 function agree(what: string, one: Figure, other: Figure): Verdict {
   if (one !== null && one !== undefined && one === other) return { state: 'verified', detail: null, figures: {} };
   return {
     state: 'failed',
-    detail: `The records disagree on ${what}: ${one ?? 'nothing'} and ${other ?? 'nothing'}.`,
+    detail: `The rows disagree on ${what}: ${one ?? 'null'} and ${other ?? 'null'}.`,
     figures: {},
   };
 }
 
-/** Temporal's own history is not asked: it is kept for days, predictions for months. */
+/** Temporal's history is not read: it is retained for days, predictions for months. */
 function workflowVerdict(run: LineageFacts['run']): Verdict {
   if (typeof run?.workflowRunId === 'string') return { state: 'verified', detail: null, figures: {} };
-  return { state: 'recorded', detail: 'No worker kept a record of its attempts at this workflow.', figures: {} };
+  return { state: 'recorded', detail: 'No attempts of this workflow are recorded.', figures: {} };
 }
 
 function bundleVerdict(check: BundleCheck | null): Verdict {
   const { files = 0, bytes = 0, failed = ['the record'] } = check ?? {};
   const figures = { files, bytes, failed: failed.length };
   if (failed.length === 0) return { state: 'verified', detail: null, figures };
-  return { state: 'failed', detail: `Missing or of other bytes: ${failed.join(', ')}.`, figures };
+  return { state: 'failed', detail: `Missing or changed: ${failed.join(', ')}.`, figures };
 }
 
 async function checkDataset({ version, dataset }: LineageFacts, { lineage }: VerifyingStores): Promise<Verdict> {
@@ -106,7 +106,7 @@ async function checkDataset({ version, dataset }: LineageFacts, { lineage }: Ver
   if (computed === dataset.digest && computed === version.datasetDigest) {
     return { state: 'verified', detail: null, figures };
   }
-  const detail = `The images give the digest ${computed}, the dataset says ${dataset.digest}, the model ${version.datasetDigest}.`;
+  const detail = `The images have the digest ${computed}, the dataset ${dataset.digest}, the model ${version.datasetDigest}.`;
   return { state: 'failed', detail, figures };
 }
 
@@ -126,7 +126,7 @@ async function checkImages(
   }
   const figures = { images: dataset.images, checked, erased: dataset.erasedImages, failed: failed.length };
   if (failed.length === 0) return { state: 'verified', detail: null, figures };
-  return { state: 'failed', detail: `Missing or of other bytes: ${failed.slice(0, 10).join(', ')}.`, figures };
+  return { state: 'failed', detail: `Missing or changed: ${failed.slice(0, 10).join(', ')}.`, figures };
 }
 
 type Dataset = NonNullable<LineageFacts['dataset']>;

@@ -4,33 +4,33 @@ import { join } from 'node:path';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import { isAlive } from '../../../platform/own-scratch-folder.js';
 
-/** A segment older than this is nobody's open one: those are closed after a minute. */
+/** A segment older than this belongs to a dead process: open ones are closed after a minute. */
 const abandonedAfterMs = 10 * 60_000;
 const segmentName = /^(\d+)-[0-9a-f-]{36}\.jsonl$/;
 
-/** A file of the journal that is being written. */
+/** The open file of the journal. */
 export interface OpenSegment {
   readonly path: string;
   append(predictions: readonly PredictionRecord[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Predictions on disk, one JSON object a line, in files that are written once and removed when Postgres has them. */
+/** Predictions on disk as JSON lines, in append-only files that are removed once Postgres has their rows. */
 export interface PredictionJournal {
   open(): Promise<OpenSegment>;
   /**
-   * Whole lines of a file; none when another process of this machine has taken it over. `torn` counts lines that are
-   * not whole: a killed process leaves at most the last one.
+   * Complete lines of a file; none if another process of this machine has adopted it. `torn` counts incomplete lines: a
+   * killed process leaves at most the last one.
    */
   read(path: string): Promise<{ predictions: PredictionRecord[]; torn: number }>;
   remove(path: string): Promise<void>;
-  /** Puts a prediction aside that Postgres will never take, for a person to look at. */
+  /** Sets aside a prediction that Postgres refuses, for the operator. */
   setAside(prediction: PredictionRecord): Promise<void>;
-  /** Files of processes that are gone, this one's former life included. */
+  /** Files of dead processes, including earlier processes with this id. */
   abandoned(): Promise<string[]>;
 }
 
-/** A journal in `folder`, which processes of one machine may share: names begin with the id of the process. */
+/** A journal in `folder`, which processes of one machine may share: file names start with the process id. */
 export function createPredictionJournal(folder: string): PredictionJournal {
   const ours = new Set<string>();
   return {
@@ -100,7 +100,7 @@ async function ifAbandoned(folder: string, name: string, ours: ReadonlySet<strin
   const pid = segmentName.exec(name)?.[1];
   const path = join(folder, name);
   if (pid === undefined || ours.has(path)) return [];
-  // In a container every life of the API may have the same id.
+  // In a container every API process may have the same pid.
   if (Number(pid) === process.pid || !isAlive(Number(pid))) return [path];
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
   return Date.now() - mtimeMs > abandonedAfterMs ? [path] : [];

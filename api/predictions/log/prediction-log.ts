@@ -7,22 +7,22 @@ import type { OpenSegment } from './prediction-journal.js';
 import { bufferRows, insertRows, PredictionWriter, type PredictionWriterOptions } from './prediction-writer.js';
 
 /**
- * How a prediction gets into Postgres without anybody waiting for it. It is appended to a file within `journalMs`,
- * without fsync: a SIGKILL loses at most what came in the last twenty milliseconds, a power cut what the kernel had
- * not written. Waiting for the file before answering would lose nothing at a SIGKILL, and would put the disk into the
- * latency of every prediction. Every `flushMs`, or after `insertRows`, the file is closed, its rows are inserted from
- * memory in one statement, and the file is removed. While Postgres is away files stay, and are read back later.
+ * Writes predictions to Postgres behind the answer. A prediction is appended to a file within `journalMs`, without fsync:
+ * a SIGKILL loses at most the last twenty milliseconds, a power cut what the kernel had not written. Waiting for the file
+ * before answering would lose nothing at a SIGKILL, but would add the disk to the latency of every prediction. Every
+ * `flushMs`, or after `insertRows`, the file is closed, its rows are inserted from memory in one statement, and the file
+ * is removed. While Postgres is unavailable files stay, and are read back later.
  */
 const journalMs = 20;
 const flushMs = 200;
-/** While Postgres is away a file is closed after so many rows, or a minute, so that there are few. */
+/** While Postgres is unavailable, a file is closed only after this many rows or a minute, to keep files few. */
 const awayRows = 5_000;
 const awayMs = 60_000;
 const retryMs = { first: 250, most: 5_000 };
 const diskRetryMs = 1_000;
 const stopMs = 2_000;
 
-/** What a route knows of a prediction it made. */
+/** Fields of a prediction that the route knows. */
 export interface PredictionFacts {
   prediction: Prediction;
   abstained: boolean;
@@ -32,19 +32,19 @@ export interface PredictionFacts {
 }
 
 export interface PredictionLog {
-  /** Takes note of a prediction; gives the id under which it will be found. Never waits and never throws. */
+  /** Queues a prediction and returns its id. Never blocks and never throws. */
   keep(served: ServedModel, facts: PredictionFacts): string;
-  /** Resolves when everything kept so far is in Postgres. Throws `database_unavailable`. */
+  /** Resolves when every queued prediction is in Postgres. Throws `database_unavailable`. */
   flush(): Promise<void>;
-  /** Takes over what processes that were killed left in the journal. */
+  /** Adopts journal files of dead processes. */
   adopt(): Promise<void>;
-  /** Predictions that are not in Postgres yet, as far as they are counted. */
+  /** Number of predictions that are not in Postgres yet, without adopted files. */
   waiting(): number;
-  /** Writes everything to Postgres, or leaves it to the next start. Call it after the last prediction. */
+  /** Writes everything to Postgres, or leaves it in the journal. Call it after the last prediction. */
   stop(): Promise<void>;
 }
 
-/** A log that keeps nothing: predictions get an id, and that is all. */
+/** A log that stores nothing: predictions only get an id. */
 export const noPredictionLog: PredictionLog = {
   keep: () => uuid7(),
   flush: () => Promise.resolve(),
@@ -55,7 +55,7 @@ export const noPredictionLog: PredictionLog = {
 
 export interface PredictionLogOptions extends PredictionWriterOptions {
   replica: string;
-  /** Told of rows that are lost because neither Postgres nor the disk takes them. */
+  /** Called with the number of rows lost because neither Postgres nor the disk accepts them. */
   onDrop: (rows: number) => void;
 }
 
@@ -63,7 +63,7 @@ export function createPredictionLog(options: PredictionLogOptions): PredictionLo
   return new Log(options);
 }
 
-/** A file being written, with its rows. */
+/** The open file and its rows. */
 interface OpenBatch {
   file: OpenSegment;
   rows: PredictionRecord[];
@@ -71,7 +71,7 @@ interface OpenBatch {
 }
 
 class Log implements PredictionLog {
-  /** Not even in the journal. */
+  /** Not in the journal yet. */
   private fresh: PredictionRecord[] = [];
   private open: OpenBatch | null = null;
   private readonly writer: PredictionWriter;
@@ -132,7 +132,7 @@ class Log implements PredictionLog {
     clearTimeout(this.journalTimer);
     clearTimeout(this.flushTimer);
     const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
-    // What Postgres does not take in time is in the journal already.
+    // Rows that Postgres does not accept in time are in the journal already.
     await Promise.race([this.flush().catch(() => undefined), late]);
     const lost = this.unsaved();
     if (lost > 0) this.drop(lost);
@@ -158,7 +158,7 @@ class Log implements PredictionLog {
 
   private drop(rows: number): void {
     this.options.onDrop(rows);
-    // One line for the first, then one for each thousand: a full disk needs no flood of them.
+    // Log the first loss, then one in a thousand: a full disk must not flood the log.
     if (this.dropped === 0 || Math.floor((this.dropped + rows) / 1_000) > Math.floor(this.dropped / 1_000)) {
       this.options.logger.error(
         { dropped: this.dropped + rows },
@@ -183,7 +183,7 @@ class Log implements PredictionLog {
     }
     try {
       this.open ??= { file: await this.options.journal.open(), rows: [], openedAt: Date.now() };
-      // Counted before the write, so that what is under way is not forgotten.
+      // Count before the write, to include rows in flight.
       this.open.rows.push(...rows);
       await this.open.file.append(rows);
     } catch (error) {
@@ -191,7 +191,7 @@ class Log implements PredictionLog {
     }
   }
 
-  /** The file may end in half a line, so that nothing more is written to it; its rows stay in memory as well. */
+  /** The file may end in a partial line, so nothing more is appended; its rows stay in memory too. */
   private async withoutDisk(rows: PredictionRecord[], error: unknown): Promise<void> {
     this.options.logger.error({ error: messageOf(error) }, 'the journal of predictions cannot be written');
     this.diskRetryAt = Date.now() + diskRetryMs;
@@ -224,13 +224,13 @@ class Log implements PredictionLog {
     if (this.stopped) return;
     this.flushTimer ??= setTimeout(() => {
       this.flushTimer = undefined;
-      // While Postgres is away, the file being written goes on: fewer files, and they are closed by `closeIfDue`.
+      // While Postgres is unavailable, keep appending to the open file; `closeIfDue` closes it.
       const closed = this.failures === 0 ? this.close() : Promise.resolve();
       void closed.then(() => this.drain());
     }, ms);
   }
 
-  /** Closes the file being written, once what is on its way to it has arrived. */
+  /** Closes the open file after its pending writes. */
   private async close(): Promise<void> {
     await this.journalling;
     const batch = this.open;
@@ -241,16 +241,19 @@ class Log implements PredictionLog {
     await file.close().catch(() => undefined);
   }
 
-  /** Lets out what is closed; tries again, with growing pauses, while Postgres takes nothing. */
+  /** Inserts the rows of closed files; retries with back-off while Postgres fails. */
   private async drain(): Promise<void> {
     try {
       await this.writer.drain();
-      if (this.failures > 0) this.options.logger.info('Postgres takes predictions again');
+      if (this.failures > 0) this.options.logger.info('Postgres accepts predictions again');
       this.failures = 0;
       if (this.open) this.scheduleFlush(flushMs);
     } catch (error) {
       if (this.failures === 0) {
-        this.options.logger.warn({ error: messageOf(error) }, 'predictions stay in the journal; Postgres takes none');
+        this.options.logger.warn(
+          { error: messageOf(error) },
+          'predictions stay in the journal because Postgres does not accept them',
+        );
       }
       const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
       this.failures += 1;

@@ -6,15 +6,15 @@ import type { PredictionJournal } from './prediction-journal.js';
 
 /** Rows of one statement. */
 export const insertRows = 500;
-/** Rows in memory beyond which the files alone hold them. */
+/** Maximum rows in memory; further ones are read back from their files. */
 export const bufferRows = 10_000;
 
-/** Predictions that wait for Postgres: in a file of the journal that is closed, in memory, or both. */
+/** Predictions waiting for Postgres: in a closed journal file, in memory, or both. */
 export interface Batch {
   path: string | null;
-  /** Whether the file has all of the rows. */
+  /** Whether the file contains all rows. */
   isWhole: boolean;
-  /** Null when the file alone has them. */
+  /** Null if only the file has them. */
   rows: PredictionRecord[] | null;
   count: number;
 }
@@ -25,7 +25,7 @@ export interface PredictionWriterOptions {
   logger: Logger;
 }
 
-/** The way of predictions from the journal into Postgres: batch after batch, each file removed when its rows are in. */
+/** Moves predictions from the journal to Postgres, batch by batch; removes a file once its rows are inserted. */
 export class PredictionWriter {
   private readonly batches: Batch[] = [];
   private draining: Promise<void> | null = null;
@@ -36,7 +36,7 @@ export class PredictionWriter {
     return this.batches.length === 0;
   }
 
-  /** Rows that wait, as far as they are counted: files of former processes are not. */
+  /** Number of waiting rows, without files of dead processes. */
   get count(): number {
     return this.batches.reduce((sum, { count }) => sum + count, 0);
   }
@@ -50,7 +50,7 @@ export class PredictionWriter {
     return this.batches.some((batch) => batch.path === path);
   }
 
-  /** Adds a batch. What is too much for the memory is read back from its file later. */
+  /** Adds a batch. Rows beyond the memory limit are read back from the file later. */
   push(batch: Batch): void {
     this.batches.push(batch);
     let held = 0;
@@ -60,7 +60,7 @@ export class PredictionWriter {
     }
   }
 
-  /** Resolves when no batch is left. Throws when Postgres does not take one; it stays, with those behind it. */
+  /** Resolves when no batch is left. Throws if Postgres fails; that batch and later ones stay. */
   drain(): Promise<void> {
     this.draining ??= this.drainAll().finally(() => {
       this.draining = null;
@@ -80,11 +80,11 @@ export class PredictionWriter {
   private async readBack(path: string | null): Promise<PredictionRecord[]> {
     if (path === null) return [];
     const { predictions, torn } = await this.options.journal.read(path);
-    if (torn > 0) this.options.logger.warn({ path, torn }, 'lines of the journal that were not written to their end');
+    if (torn > 0) this.options.logger.warn({ path, torn }, 'incomplete lines in the journal');
     return predictions;
   }
 
-  /** One statement; row by row when Postgres refuses what one of them holds. */
+  /** Inserts in one statement; row by row if Postgres refuses the data of one. */
   private async insert(rows: readonly PredictionRecord[]): Promise<void> {
     try {
       await this.options.predictions.add(rows);

@@ -16,24 +16,24 @@ const minute = 60;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** One of our schedules. Its id is its workflow's too, to which Temporal adds the time of each run. */
+/** A schedule. Its id is the workflow id too, to which Temporal appends the time of each run. */
 export interface ScheduleDefinition {
   id: string;
   job: ScheduleJob;
   modelName: string | null;
-  /** What it has until someone changes it. */
+  /** Default setting. */
   setting: ScheduleSetting;
-  /** How late a run may be that was due while Temporal was away. */
+  /** Catch-up window: how late a run may start after Temporal was unavailable. */
   catchUpSeconds: number;
 }
 
-/** What the configuration says about schedules. */
+/** Schedule defaults from the configuration. */
 export interface ScheduleDefaults {
   timeZone: string;
   retrainingHours: HourWindow;
 }
 
-/** The schedules that a model has. */
+/** The schedules of a model. */
 export function definitionsOf(modelName: string, defaults: ScheduleDefaults): ScheduleDefinition[] {
   return [weekly(modelName, defaults), continuous(modelName, defaults)];
 }
@@ -43,7 +43,7 @@ export function retention({ timeZone }: ScheduleDefaults): ScheduleDefinition {
   return { id: 'retention', job: 'retention', modelName: null, setting, catchUpSeconds: hour };
 }
 
-/** The schedule an id can be of, whether it exists or not; null when none of ours has such an id. */
+/** The definition for a schedule id, whether the schedule exists or not; null for a foreign id. */
 export function definitionOf(id: string, defaults: ScheduleDefaults): ScheduleDefinition | null {
   const job = scheduleJobs.find((name) => id === name || id.startsWith(`${name}-`));
   if (job === undefined) return null;
@@ -64,15 +64,15 @@ function continuous(modelName: string, { timeZone }: ScheduleDefaults): Schedule
   return { id: `${job}-${modelName}`, job, modelName, setting, catchUpSeconds: hour };
 }
 
-/** What a schedule remembers of its setting, in Temporal beside what Temporal made of it. */
+/** The setting as stored in the memo of the Temporal schedule. */
 export const settingMemoSchema = z.object({
   setting: scheduleSettingSchema,
-  /** Null while it is the one of the configuration. */
+  /** Null for the default of the configuration. */
   changedBy: z.string().nullable(),
 });
 export type SettingMemo = z.output<typeof settingMemoSchema>;
 
-/** What a schedule starts. It carries the setting, so that both are written in one step. */
+/** The action of a schedule. It contains the setting, so that both are written in one step. */
 export function actionOf({ id, job, modelName }: ScheduleDefinition, memo: SettingMemo): ScheduleOptions['action'] {
   const common = {
     type: 'startWorkflow',

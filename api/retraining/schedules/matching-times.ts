@@ -7,13 +7,12 @@ export interface TimeQuestion {
   scheduleId: string;
   from: Date;
   to: Date;
-  /** Most times that are an answer. */
+  /** Maximum number of times in an answer. */
   limit: number;
 }
 
 /**
- * When a schedule would have acted between two times, by Temporal's own reckoning. Throws `bad_request` for more than
- * `limit`.
+ * The due times of a schedule between two times, as computed by Temporal. Throws `bad_request` for more than `limit`.
  */
 export async function matchingTimes(client: Client, question: TimeQuestion): Promise<string[]> {
   const times: number[] = [];
@@ -28,7 +27,7 @@ export async function matchingTimes(client: Client, question: TimeQuestion): Pro
   return times.map((time) => new Date(time).toISOString());
 }
 
-/** The next times from `begin` on; Temporal gives a thousand at once. */
+/** The next due times from `begin` on; Temporal returns at most a thousand per call. */
 async function ask(client: Client, { namespace, scheduleId, to }: TimeQuestion, begin: number): Promise<number[]> {
   const { startTime } = await client.workflowService.listScheduleMatchingTimes({
     namespace,

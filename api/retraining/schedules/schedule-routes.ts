@@ -34,7 +34,7 @@ const params = z.object({ schedule_id: z.string().max(200) });
 const problems = ['bad_request', 'not_found', 'temporal_unavailable', 'database_unavailable'] as const;
 const path = '/api/v1/schedules';
 
-/** What starts by itself, when, and what came of it. */
+/** Schedules of recurring workflows. */
 export function scheduleRoutes(dependencies: Dependencies): Route[] {
   return [
     ...readRoutes(dependencies),
@@ -45,7 +45,7 @@ export function scheduleRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** A schedule as HTTP shows it, with our record of the runs it started. */
+/** A schedule as snake_case JSON, with the stored runs that it started. */
 export async function viewOf({ decisions, pipelines }: ScheduleLookup, state: ScheduleState): Promise<ScheduleView> {
   return scheduleView(state, await knownRuns({ decisions, pipelines }, [state]));
 }
@@ -66,7 +66,7 @@ async function knownRuns(
 
 type SettingBody = z.output<typeof changeScheduleSchema>;
 
-/** What a body asks to change. Throws `bad_request` for an interval that is too short or too long. */
+/** The requested changes of a body. Throws `bad_request` for an interval outside the limits. */
 export function changesOf(body: SettingBody): Partial<ScheduleSetting> {
   const { hour_window: hourWindow, time_zone: timeZone, jitter_seconds: jitterSeconds } = body;
   const everySeconds = intervalOf(body);
@@ -102,9 +102,9 @@ function readRoutes(dependencies: Dependencies): Route[] {
       method: 'get',
       path,
       operationId: 'listSchedules',
-      summary: 'Every schedule, when it is due and what its last runs came to',
+      summary: 'Schedules with their next and last runs',
       tag: 'schedules',
-      success: json(pageOf(scheduleViewSchema), 'All of them, by id'),
+      success: json(pageOf(scheduleViewSchema), 'All schedules, by id'),
       problems: ['temporal_unavailable', 'database_unavailable'],
       async handle() {
         const states = await schedules.list();
@@ -131,8 +131,8 @@ function readRoutes(dependencies: Dependencies): Route[] {
 
 function pauseRoutes(dependencies: Dependencies): Route[] {
   const verbs = [
-    { verb: 'pause', operationId: 'pauseSchedule', summary: 'Let it rest until it is resumed' },
-    { verb: 'resume', operationId: 'resumeSchedule', summary: 'Let it run again' },
+    { verb: 'pause', operationId: 'pauseSchedule', summary: 'Pause a schedule' },
+    { verb: 'resume', operationId: 'resumeSchedule', summary: 'Resume a schedule' },
   ] as const;
   return verbs.map(({ verb, operationId, summary }) =>
     defineRoute({
@@ -145,7 +145,7 @@ function pauseRoutes(dependencies: Dependencies): Route[] {
       audit: `schedule.${verb}`,
       params,
       body: jsonBody(reasonSchema, limit),
-      success: json(scheduleViewSchema, 'The schedule as it is now'),
+      success: json(scheduleViewSchema, 'The changed schedule'),
       problems,
       async handle({ params: { schedule_id: id }, body, request }) {
         const by = actorOf(request);
@@ -162,11 +162,11 @@ function triggerRoute(dependencies: Dependencies): Route {
     method: 'post',
     path: `${path}/{schedule_id}/trigger`,
     operationId: 'triggerSchedule',
-    summary: 'Let it act now, also when it is paused',
+    summary: 'Trigger a schedule now, also if it is paused',
     tag: 'schedules',
     audit: 'schedule.trigger',
     params,
-    success: json(scheduleViewSchema, 'It was told to; its last runs show what comes of it', 202),
+    success: json(scheduleViewSchema, 'Triggered; `last_runs` shows the outcome', 202),
     problems: ['not_found', 'temporal_unavailable', 'database_unavailable'],
     handle: async ({ params: { schedule_id: id }, request }) => ({
       body: await viewOf(dependencies, await dependencies.schedules.trigger(id, actorOf(request))),
@@ -185,7 +185,7 @@ function changeRoute(dependencies: Dependencies): Route {
     audit: 'schedule.update',
     params,
     body: jsonBody(changeScheduleSchema, limit, true),
-    success: json(scheduleViewSchema, 'The schedule as it is now'),
+    success: json(scheduleViewSchema, 'The changed schedule'),
     problems,
     handle: async ({ params: { schedule_id: id }, body, request }) => ({
       body: await viewOf(
@@ -202,13 +202,13 @@ function backfillRoute({ schedules }: Dependencies): Route {
     method: 'post',
     path: `${path}/{schedule_id}/backfill`,
     operationId: 'backfillSchedule',
-    summary: 'Make up for runs of the past, one after the other; by default only lists them',
+    summary: 'Backfill runs of the past, one after the other; lists them only by default',
     tag: 'schedules',
     audit: 'schedule.backfill',
     params,
     body: jsonBody(backfillSchema, limit, true),
     success: {
-      ...json(backfillViewSchema, 'The times; unless it is a dry run, 200, a run of each was asked for', 202),
+      ...json(backfillViewSchema, 'The due times; 200 for a dry run, 202 if the runs were requested', 202),
       otherStatuses: [200],
     },
     problems,

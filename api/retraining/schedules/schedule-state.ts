@@ -10,14 +10,14 @@ export interface ScheduledRun {
   takenAt: string;
 }
 
-/** A schedule as it stands in Temporal. */
+/** State of a schedule in Temporal. */
 export interface ScheduleState {
   id: string;
   job: ScheduleJob;
   modelName: string | null;
   isPaused: boolean;
   note: string | null;
-  /** Null when it was changed by other means than ours. */
+  /** Null if it was changed outside this API. */
   setting: ScheduleSetting | null;
   words: string;
   catchUpSeconds: number;
@@ -26,9 +26,9 @@ export interface ScheduleState {
   lastRuns: ScheduledRun[];
   running: number;
   taken: number;
-  /** Runs that were due while the one before them went on. */
+  /** Due runs that were skipped because the previous one was still running. */
   skippedOverlap: number;
-  /** Runs that were due while Temporal was away for longer than the catch-up time. */
+  /** Due runs that missed the catch-up window while Temporal was unavailable. */
   missedCatchUp: number;
 }
 
@@ -42,7 +42,7 @@ export function stateOf({ id, job, modelName }: ScheduleDefinition, described: S
     isPaused: state.paused,
     note: state.note === undefined || state.note === '' ? null : state.note,
     setting: memo?.setting ?? null,
-    words: memo ? describeSetting(memo.setting) : 'changed in Temporal itself: look at the next runs',
+    words: memo ? describeSetting(memo.setting) : 'changed directly in Temporal: see the next runs',
     catchUpSeconds: policies.catchupWindow / 1000,
     nextRuns: info.nextActionTimes.map((date) => date.toISOString()),
     lastRuns: info.recentActions
@@ -60,7 +60,7 @@ export function stateOf({ id, job, modelName }: ScheduleDefinition, described: S
   };
 }
 
-/** The setting a schedule was given through us; null when its times are no longer those. */
+/** The setting made through this API; null if the schedule was changed outside it. */
 export function memoOf({ action, spec }: ScheduleDescription): SettingMemo | null {
   const parsed = settingMemoSchema.safeParse(action.memo?.['schedule']);
   if (!parsed.success) return null;

@@ -37,28 +37,28 @@ export interface BackfillRequest {
   dryRun: boolean;
 }
 
-/** What starts by itself. The schedules live in Temporal; every change leaves an audit row. Throws `temporal_unavailable`. */
+/** Schedules, stored in Temporal; every change is audited. Throws `temporal_unavailable`. */
 export interface Schedules {
-  /** Creates, paused, the schedules that are not there yet, and brings what the others start up to date. */
+  /** Creates missing schedules, paused, and updates the action of existing ones. */
   ensure(modelName: string): Promise<void>;
-  /** The schedules of every model, and those of no model. */
+  /** All schedules, of every model and of none. */
   list(): Promise<ScheduleState[]>;
-  /** Throws `not_found`, as all below do. */
+  /** Throws `not_found`, like all methods below. */
   get(id: string): Promise<ScheduleState>;
   pause(id: string, reason: string, by: Actor): Promise<ScheduleState>;
   resume(id: string, reason: string, by: Actor): Promise<ScheduleState>;
-  /** Lets it act now, also when it is paused; after the run that goes on, if there is one. */
+  /** Triggers it now, also if it is paused; after the running run, if there is one. */
   trigger(id: string, by: Actor): Promise<ScheduleState>;
-  /** Changes when it acts; what is not named stays. Throws `bad_request` for times that cannot be. */
+  /** Changes its setting; omitted fields stay. Throws `bad_request` for an impossible setting. */
   update(id: string, changes: ScheduleChanges, by: Actor): Promise<ScheduleState>;
-  /** The times it would have acted at; unless it is a dry run, it acts for each of them now, one after the other. */
+  /** Its due times in a range; unless it is a dry run, triggers a run for each, one after the other. */
   backfill(id: string, request: BackfillRequest, by: Actor): Promise<string[]>;
 }
 
 export interface ScheduleOptions {
   temporal: TemporalLink;
   audit: AuditStore;
-  /** Temporal takes a whole schedule from whoever read it last: two who change one at a time would undo each other. */
+  /** Temporal replaces a schedule as a whole: concurrent changes would overwrite each other without this lock. */
   turns: AdvisoryLocks;
   logger: Logger;
   defaults: ScheduleDefaults;
@@ -66,7 +66,7 @@ export interface ScheduleOptions {
 }
 
 const createdNote = 'Created paused. Resume it to let it run.';
-/** Runs that one backfill may start. */
+/** Maximum number of runs of a backfill. */
 const backfillLimit = 1_000;
 
 export function createSchedules(options: ScheduleOptions): Schedules {
@@ -137,7 +137,7 @@ type Change = (
   work: (handle: ScheduleHandle, definition: ScheduleDefinition) => Promise<void>,
 ) => Promise<ScheduleState>;
 
-/** A change of a schedule with its audit row, which tells how it stood before and after. */
+/** Changes a schedule and audits its state before and after. */
 function createChanges(options: ScheduleOptions): Change {
   return async (id, { action, by, after }, work) => {
     const definition = known(id, options.defaults);
@@ -158,7 +158,7 @@ function createChanges(options: ScheduleOptions): Change {
   };
 }
 
-/** Does `work` while nobody else changes the schedule through us. */
+/** Runs `work` under the lock of the schedule. */
 function inTurn<T>({ temporal, turns }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
   return turns.withLock(`schedule ${id}`, () => temporal.use(work));
 }
@@ -172,7 +172,7 @@ function creation({ id, setting }: ScheduleDefinition): AuditEntry {
   return { by, action: 'schedule.create', subject: `schedules/${id}`, after: { paused: true, setting } };
 }
 
-/** Whether the schedule had to be created. What a person changed of one that is there stays: its times, its pause. */
+/** Whether the schedule was created. Times and pause of an existing one stay. */
 async function ensure(client: Client, definition: ScheduleDefinition): Promise<boolean> {
   const memo: SettingMemo = { setting: definition.setting, changedBy: null };
   const policies = { overlap: 'SKIP', catchupWindow: definition.catchUpSeconds * 1000 } as const;

@@ -108,7 +108,7 @@ describe('promoting over HTTP', () => {
   it('promotes past a refusal when a person says so', async () => {
     const version = await world.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } });
     expect(await promote(version, { override: true })).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
-    expect((await moves())[0]?.reason).toBe('it is better (past a refusal: Refused: it is worse.)');
+    expect((await moves())[0]?.reason).toBe('it is better (overrides a refusal: Refused: it is worse.)');
   });
 
   it('refuses an archived version, and names both ways out', async () => {

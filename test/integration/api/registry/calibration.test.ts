@@ -83,7 +83,7 @@ describe('the confidence of a model', () => {
     const silent = await served.registerTiny({ bias: 0.5 });
     for (const path of ['calibration', 'calibration/reliability.svg']) {
       const response = await get(`${base}/versions/${silent.version}/${path}`);
-      expect(await response.clone().text()).toContain('says nothing about its confidence');
+      expect(await response.clone().text()).toContain('has no calibration');
       expect(await problemOf(response)).toEqual({ status: 404, code: 'not_found' });
     }
   });
