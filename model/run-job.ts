@@ -1,6 +1,6 @@
 import { readFeatures } from './features/feature-file.js';
 import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
-import { rememberLast } from './tuning/remember-last.js';
+import { rememberLast } from './tuning/cache-last.js';
 
 export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobResults[ModelJob['kind']]>;
 

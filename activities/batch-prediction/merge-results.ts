@@ -8,7 +8,7 @@ import {
 } from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { createResultFile } from '../../model/predictions/result-files.js';
-import { sumOfFile } from '../../platform/file-sum.js';
+import { sumOfFile } from '../../platform/hash-file.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
 import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/objects/object-keys.js';
 import { deleteBelow } from '../runtime/delete-below.js';

@@ -1,7 +1,7 @@
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { EpochEvent } from '../../model/jobs.js';
 import { checkpointKey, checkpointPrefix } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/file-sum.js';
+import { sumOfFile } from '../../platform/hash-file.js';
 import type { TrainingDependencies } from './dependencies.js';
 
 /** A run resumes from its last checkpoint; the one before is a spare for a person, should the last be damaged. */

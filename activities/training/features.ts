@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/file-sum.js';
+import { sumOfFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { runModelJob } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';

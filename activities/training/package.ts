@@ -7,7 +7,7 @@ import { chooseQuantizationSample } from '../../model/export/quantization-sample
 import type { ImageFile } from '../../model/jobs.js';
 import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
 import { runArtifactKey } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/file-sum.js';
+import { sumOfFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';

@@ -2,7 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../../contracts/registry/import.js';
-import { sumOfFile } from '../../platform/file-sum.js';
+import { sumOfFile } from '../../platform/hash-file.js';
 import { importOrderKey, uploadKey } from '../../stores/objects/object-keys.js';
 import { discardUpload, type ReceivedFile } from '../datasets/store-upload.js';
 import type { Logger } from '../../platform/logging.js';

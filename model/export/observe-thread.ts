@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { observationSchema } from './observe-beside.js';
+import { observationSchema } from './observe-in-thread.js';
 import { observeActivations } from './observe-activations.js';
 
 /** A thread that looks at a network once, tells what it saw, and ends. TensorFlow is never loaded here. */

@@ -10,7 +10,7 @@ import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
 import type { Observed } from './observe-activations.js';
-import { observeBeside } from './observe-beside.js';
+import { observeBeside } from './observe-in-thread.js';
 import { encodeInt8Onnx } from './onnx-int8.js';
 import { chooseQuantizationSample } from './quantization-sample.js';
 import { withOnnx, type OnnxAnswers } from './run-onnx.js';

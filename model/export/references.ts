@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type References } from '../../contracts/registry/bundle.js';
-import { coverRows } from '../features/cover-rows.js';
+import { coverRows } from '../features/k-center.js';
 import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';

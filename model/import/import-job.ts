@@ -6,7 +6,7 @@ import { decodeBatches } from '../features/decode-batches.js';
 import { pixelBytes } from '../images/decode.js';
 import type { ImportedModel, ImportJob } from '../jobs.js';
 import { createRandom } from '../seeded-random.js';
-import { findEnds, type GraphEnds } from './graph-ends.js';
+import { findEnds, type GraphEnds } from './graph-signature.js';
 import { guardProcess } from './guard.js';
 import { readOnnx, type PlainModel } from './read-onnx.js';
 import { layersRefusal, refusal } from './refusal.js';

@@ -4,7 +4,7 @@ import { messageOf } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
 import { refusal } from './refusal.js';
-import { wrongClassCount } from './graph-ends.js';
+import { wrongClassCount } from './graph-signature.js';
 
 /** Images a graph is given at once. */
 const batchSize = 4;

@@ -4,7 +4,7 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import type { scalingSchema } from '../../contracts/registry/import.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from '../export/onnx-parts.js';
-import type { GraphEnds } from './graph-ends.js';
+import type { GraphEnds } from './graph-signature.js';
 import { plainDomain, type PlainModel } from './read-onnx.js';
 import { refusal } from './refusal.js';
 

@@ -1,7 +1,7 @@
 import type { Variant } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
-import { runPixels } from './measure-pace.js';
+import { runPixels } from './calibrate-batch-size.js';
 import { checkProbe } from './probe.js';
 import type { ServedBundle } from './read-bundle.js';
 import type { Thread } from './thread.js';

@@ -4,7 +4,7 @@ import type { Explanation, ExplainOptions, Prediction } from './answers.js';
 import type { ReleaseReason } from './batch-limit.js';
 import { chooseVariant } from './choose-variant.js';
 import type { Lane } from './job-queue.js';
-import { measurePace } from './measure-pace.js';
+import { measurePace } from './calibrate-batch-size.js';
 import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
 import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';

@@ -4,7 +4,7 @@ import { batchLimit, type ReleaseReason } from './batch-limit.js';
 import { imagesIn, JobQueue, requestFor, type Answer, type JobRequest, type Lane, type Ticket } from './job-queue.js';
 import { LatencyMargin } from './latency-margin.js';
 import type { Job, JobOutcome } from './messages.js';
-import { ThreadCrew } from './thread-crew.js';
+import { ThreadCrew } from './thread-supervisor.js';
 import type { Outcome, Thread } from './thread.js';
 import { Workload, type Batch } from './workload.js';
 

@@ -3,7 +3,7 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
 import type { Row } from './messages.js';
-import { openCoveringRows, type CoveringRows } from './covering-rows.js';
+import { openCoveringRows, type CoveringRows } from './coreset.js';
 import type { SharedReferences } from './nearest.js';
 
 /** Outputs of a graph for `count` images of pixels, by name, each with one row an image. */

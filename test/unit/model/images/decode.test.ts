@@ -1,6 +1,6 @@
 import { PerennialError } from '../../../../contracts/errors.js';
 import { decodePixels, pixelBytes } from '../../../../model/images/decode.js';
-import { limits, pattern, plain, pngClaiming } from './pictures.js';
+import { limits, pattern, plain, pngClaiming } from './test-images.js';
 import sharp from 'sharp';
 
 /** The colour of the pixel at these shares of width and height. */

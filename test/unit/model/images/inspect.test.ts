@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { inspectImage, nameOfType, sniffFormat } from '../../../../model/images/inspect.js';
 import { memoryHeld } from '../../../support/collect-garbage.js';
-import { limits, pattern, pngClaiming } from './pictures.js';
+import { limits, pattern, pngClaiming } from './test-images.js';
 
 async function reasonFor(bytes: Uint8Array, within = limits): Promise<string> {
   const inspection = await inspectImage(bytes, within);

@@ -1,7 +1,7 @@
 import { decodePixels } from '../../../../model/images/decode.js';
 import { inspectImage } from '../../../../model/images/inspect.js';
 import { drawSyntheticImage, syntheticLabels } from '../../../../model/images/synthetic.js';
-import { limits } from './pictures.js';
+import { limits } from './test-images.js';
 
 describe('drawSyntheticImage', () => {
   it('gives the same file for the same label and index, and another one for any other', async () => {

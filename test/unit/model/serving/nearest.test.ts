@@ -1,6 +1,6 @@
 import onnxProto from 'onnx-proto';
 import fc from 'fast-check';
-import { openCoveringRows, productGraph } from '../../../../model/serving/covering-rows.js';
+import { openCoveringRows, productGraph } from '../../../../model/serving/coreset.js';
 import { nearest, type SharedReferences } from '../../../../model/serving/nearest.js';
 
 /** References whose rows are the given vectors, made unit vectors. */

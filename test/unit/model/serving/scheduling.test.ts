@@ -7,7 +7,7 @@ import type { Job } from '../../../../model/serving/messages.js';
 import type { Thread } from '../../../../model/serving/thread.js';
 import type { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { createThreadDouble } from '../../../support/busy-thread.js';
-import { answers, endOf, handPool, handThread, imageJob, marksOf, pixelsJob } from '../../../support/hand-thread.js';
+import { answers, endOf, handPool, handThread, imageJob, marksOf, pixelsJob } from '../../../support/manual-thread.js';
 
 async function detailsOf(run: Promise<Answer[]>): Promise<unknown> {
   const error: unknown = await run.catch((thrown: unknown) => thrown);

@@ -3,7 +3,7 @@ import { errorCodeOf, type ErrorCode } from '../../../../contracts/errors.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../../../model/serving/thread.js';
-import { answers, handPool, handThread, imageJob, marksOf, type HandPool } from '../../../support/hand-thread.js';
+import { answers, handPool, handThread, imageJob, marksOf, type HandPool } from '../../../support/manual-thread.js';
 
 function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promise<HandPool> {
   return handPool({ threads, queueLimit }, failures);

@@ -9,7 +9,7 @@ import { createEngine, type Engine, type EngineOptions } from '../../../../model
 import { probeImages, probePixels } from '../../../../model/serving/probe.js';
 import { readBundle } from '../../../../model/serving/read-bundle.js';
 import type { Thread } from '../../../../model/serving/thread.js';
-import { handThread } from '../../../support/hand-thread.js';
+import { handThread } from '../../../support/manual-thread.js';
 import { writeTinyBundle, type TinyBundleOptions } from '../../../support/tiny-bundle.js';
 import { tinyGraph } from '../../../support/tiny-graph.js';
 

@@ -5,9 +5,9 @@ import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import type { Job } from '../../../../model/serving/messages.js';
-import { fastestSize, measurePace } from '../../../../model/serving/measure-pace.js';
+import { fastestSize, measurePace } from '../../../../model/serving/calibrate-batch-size.js';
 import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
-import { handThread } from '../../../support/hand-thread.js';
+import { handThread } from '../../../support/manual-thread.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };

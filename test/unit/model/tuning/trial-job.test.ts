@@ -8,7 +8,7 @@ import type { TrainJob } from '../../../../model/jobs.js';
 import { tf } from '../../../../model/tensorflow.js';
 import { readCheckpoint } from '../../../../model/training/checkpoint.js';
 import { trainModel } from '../../../../model/training/train-job.js';
-import { rememberLast } from '../../../../model/tuning/remember-last.js';
+import { rememberLast } from '../../../../model/tuning/cache-last.js';
 import { runTrial } from '../../../../model/tuning/trial-job.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import { collectEvents, createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { coverRows } from '../../../../model/features/cover-rows.js';
+import { coverRows } from '../../../../model/features/k-center.js';
 import { distanceToNearest, unitDistance, unitVector } from '../../../../model/features/unit-vectors.js';
 
 function onCircle(degrees: number): Float32Array {

@@ -1,4 +1,4 @@
-import { answers, endOf, handPool, imageJob, marksOf, pixelsJob } from '../../../support/hand-thread.js';
+import { answers, endOf, handPool, imageJob, marksOf, pixelsJob } from '../../../support/manual-thread.js';
 
 const background = { lane: 'background' } as const;
 
