@@ -1,6 +1,6 @@
 import { readFeatures } from './features/feature-file.js';
 import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
-import { rememberLast } from './tuning/cache-last.js';
+import { cacheLast } from './tuning/cache-last.js';
 
 export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobResults[ModelJob['kind']]>;
 
@@ -9,7 +9,7 @@ export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobRe
  * imported without TensorFlow.
  */
 export function createJobRunner(): JobRunner {
-  const readOnce = rememberLast(readFeatures);
+  const readOnce = cacheLast(readFeatures);
   return async (job, events) => {
     switch (job.kind) {
       case 'embed':

@@ -2,7 +2,7 @@ import './lower-priority.js';
 import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
 import {
   backgroundRequestSchema,
-  seenOf,
+  imagePredictionOf,
   type BackgroundReply,
   type BackgroundRequest,
 } from '../model/serving/background-messages.js';
@@ -32,8 +32,8 @@ async function answer(request: BackgroundRequest): Promise<BackgroundReply> {
   }
   if (!engine) throw new PerennialError('internal', 'A picture came before the model.');
   return {
-    type: 'seen',
-    seen: seenOf(await engine.predictImage(request.bytes, { lane: 'background' }), engine.variant),
+    type: 'predicted',
+    prediction: imagePredictionOf(await engine.predictImage(request.bytes, { priority: 'background' }), engine.variant),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { RiskPoint } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
-import type { Seen } from '../../model/serving/background-messages.js';
+import type { ImagePrediction } from '../../model/serving/background-messages.js';
 import type { Logger } from '../../platform/logging.js';
 import { createGate } from '../runtime/gate.js';
 import type { BackgroundProcess } from './background-process.js';
@@ -21,7 +21,7 @@ export interface BackgroundEngine {
    * What the model sees in an image. Throws what `Engine.predictImage` throws, and `undecodable_image` for one over which
    * the process has ended twice.
    */
-  predict(bytes: Uint8Array): Promise<Seen>;
+  predict(bytes: Uint8Array): Promise<ImagePrediction>;
 }
 
 /** Engines in processes of their own, at low priority; whatever asks, one image is looked at at a time. */
@@ -85,7 +85,7 @@ async function predict(
   holder: Holder,
   version: ModelVersion,
   bytes: Uint8Array,
-): Promise<Seen> {
+): Promise<ImagePrediction> {
   for (let deaths = 0; deaths < 2; deaths += 1) {
     const running = await processOf(options, holder, version);
     try {

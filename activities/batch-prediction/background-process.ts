@@ -8,7 +8,7 @@ import {
   backgroundReplySchema,
   type BackgroundReply,
   type BackgroundRequest,
-  type Seen,
+  type ImagePrediction,
 } from '../../model/serving/background-messages.js';
 import { childEnvironment } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
@@ -20,7 +20,7 @@ export interface BackgroundProcess {
   readonly riskCurve: readonly RiskPoint[] | null;
   isAlive(): boolean;
   /** Throws what `Engine.predictImage` throws, and `trainer_died` when the process ends over it. */
-  predict(bytes: Uint8Array): Promise<Seen>;
+  predict(bytes: Uint8Array): Promise<ImagePrediction>;
   stop(): Promise<void>;
 }
 
@@ -62,8 +62,8 @@ export async function startBackgroundProcess({
       isAlive: () => child.connected && child.exitCode === null && child.signalCode === null,
       async predict(bytes) {
         const reply = await ask(child, { type: 'predict', bytes }, answerMs);
-        if (reply.type !== 'seen') throw strayReply(reply);
-        return reply.seen;
+        if (reply.type !== 'predicted') throw strayReply(reply);
+        return reply.prediction;
       },
       stop,
     };

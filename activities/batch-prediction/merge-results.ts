@@ -8,7 +8,7 @@ import {
 } from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { createResultFile } from '../../model/predictions/result-files.js';
-import { sumOfFile } from '../../platform/hash-file.js';
+import { hashFile } from '../../platform/hash-file.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
 import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/objects/object-keys.js';
 import { deleteBelow } from '../runtime/delete-below.js';
@@ -72,7 +72,7 @@ async function writeFiles(
   for (const format of formats) {
     const objectKey = batchResultKey(jobId, format);
     await objects.putFile(objectKey, pathOf(format), contentTypes[format]);
-    stored.push({ format, objectKey, ...(await sumOfFile(pathOf(format))) });
+    stored.push({ format, objectKey, ...(await hashFile(pathOf(format))) });
   }
   return stored;
 }

@@ -1,7 +1,7 @@
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { EpochEvent } from '../../model/jobs.js';
 import { checkpointKey, checkpointPrefix } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/hash-file.js';
+import { hashFile } from '../../platform/hash-file.js';
 import type { TrainingDependencies } from './dependencies.js';
 
 /** A run resumes from its last checkpoint; the one before is a spare for a person, should the last be damaged. */
@@ -18,7 +18,7 @@ export async function commitEpoch(
   event: Pick<EpochEvent, 'metrics' | 'checkpointPath'>,
 ): Promise<void> {
   const objectKey = checkpointKey(runId, event.metrics.epoch, attempt);
-  const { sha256, sizeBytes } = await sumOfFile(event.checkpointPath);
+  const { sha256, sizeBytes } = await hashFile(event.checkpointPath);
   await deps.objects.putFile(objectKey, event.checkpointPath);
   try {
     await deps.runs.recordEpoch(runId, attempt, event.metrics, { objectKey, sha256, sizeBytes });

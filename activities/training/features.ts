@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/hash-file.js';
+import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { runModelJob } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
@@ -54,7 +54,7 @@ async function embedFile(
       { kind: 'embed', images, outputPath, batchSize: embeddingBatchSize },
       { signal, logger: deps.logger },
     );
-    const { sha256 } = await sumOfFile(outputPath);
+    const { sha256 } = await hashFile(outputPath);
     const objectKey = featureFileKey(backboneDigest, sha256);
     await deps.objects.putFile(objectKey, outputPath);
     await deps.features.add({

@@ -7,7 +7,7 @@ import { chooseQuantizationSample } from '../../model/export/quantization-sample
 import type { ImageFile } from '../../model/jobs.js';
 import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
 import { runArtifactKey } from '../../stores/objects/object-keys.js';
-import { sumOfFile } from '../../platform/hash-file.js';
+import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
@@ -115,6 +115,6 @@ async function keepArtifacts(deps: TrainingDependencies, runId: string, folder: 
   for (const name of artifacts) {
     const objectKey = runArtifactKey(runId, name);
     await deps.objects.put(objectKey, await readFile(join(folder, name)));
-    await deps.runs.addArtifact(runId, { name, objectKey, ...(await sumOfFile(join(folder, name))) });
+    await deps.runs.addArtifact(runId, { name, objectKey, ...(await hashFile(join(folder, name))) });
   }
 }

@@ -145,7 +145,7 @@ class CountingPredictor implements Predictor {
     }
     const imageSha256 = await sha256Of(bytes);
     // Whoever has a deadline or time to spare would impose it on who joins.
-    const canJoin = job.deadlineAt === undefined && job.lane !== 'background';
+    const canJoin = job.deadlineAt === undefined && job.priority !== 'background';
     const { prediction, result } = await cache.answer(cacheKey(served, imageSha256), predict, canJoin);
     metrics.countCache(result);
     return { imageSha256, prediction, isKnown: result !== 'miss' };

@@ -2,7 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../../contracts/registry/import.js';
-import { sumOfFile } from '../../platform/hash-file.js';
+import { hashFile } from '../../platform/hash-file.js';
 import { importOrderKey, uploadKey } from '../../stores/objects/object-keys.js';
 import { discardUpload, type ReceivedFile } from '../datasets/store-upload.js';
 import type { Logger } from '../../platform/logging.js';
@@ -39,7 +39,7 @@ export async function storeModelUpload(stores: Stores, upload: ModelUpload): Pro
   try {
     for (const [position, { name, path, sizeBytes }] of upload.files.entries()) {
       const key = uploadKey(uploadId, position);
-      files.push({ name, key, sizeBytes, sha256: (await sumOfFile(path)).sha256 });
+      files.push({ name, key, sizeBytes, sha256: (await hashFile(path)).sha256 });
       await stores.objects.putFile(key, path);
     }
     const orderPath = join(folder, 'order.json');

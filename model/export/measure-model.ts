@@ -33,26 +33,26 @@ export async function measureModel(
   scores: Scores,
   checkpoint: Checkpoint,
 ): Promise<Measured> {
-  const validation = answersOf(rows.sides.validation, rows, scores);
-  const test = answersOf(rows.sides.test, rows, scores);
+  const validation = answersOf(rows.splits.validation, rows, scores);
+  const test = answersOf(rows.splits.test, rows, scores);
   const crossValidated = await crossValidateHead(job, rows, scores, checkpoint);
   const unseen = crossValidated?.answers ?? validation;
   const temperature = chooseTemperature(unseen.logits, unseen.truths);
-  const evaluateSide = (side: Answers): ModelMetrics['test'] =>
+  const evaluateSplit = (split: Answers): ModelMetrics['test'] =>
     evaluate({
-      probabilities: probabilitiesOf(side, temperature),
-      truths: side.truths,
+      probabilities: probabilitiesOf(split, temperature),
+      truths: split.truths,
       labels: job.labels,
       seed: job.hyperparameters.seed,
     });
-  const reliability = (side: Answers, at: number): Calibration['test'] =>
-    measureReliability(probabilitiesOf(side, at), side.truths);
+  const reliability = (split: Answers, at: number): Calibration['test'] =>
+    measureReliability(probabilitiesOf(split, at), split.truths);
   const uncalibratedTest = reliability(test, 1);
   return {
     metrics: {
       temperature,
-      validation: evaluateSide(validation),
-      test: evaluateSide(test),
+      validation: evaluateSplit(validation),
+      test: evaluateSplit(test),
       uncalibratedTestCalibrationError: uncalibratedTest.calibrationError,
       crossValidation: crossValidated?.summary ?? null,
       epochs: job.epochs,
@@ -69,8 +69,8 @@ export async function measureModel(
   };
 }
 
-function answersOf(side: readonly number[], { truths }: LabelledRows, { logits }: Scores): Answers {
-  return { logits: side.map((row) => logits[row] ?? []), truths: side.map((row) => truths[row] ?? 0) };
+function answersOf(split: readonly number[], { truths }: LabelledRows, { logits }: Scores): Answers {
+  return { logits: split.map((row) => logits[row] ?? []), truths: split.map((row) => truths[row] ?? 0) };
 }
 
 function probabilitiesOf({ logits }: Answers, temperature: number): number[][] {
@@ -79,12 +79,12 @@ function probabilitiesOf({ logits }: Answers, temperature: number): number[][] {
 
 async function crossValidateHead(
   { labels, hyperparameters }: PackageJob,
-  { truths, sides }: LabelledRows,
+  { truths, splits }: LabelledRows,
   { matrix }: Scores,
   { bestEpoch }: Checkpoint,
 ): Promise<{ summary: CrossValidation; answers: Answers } | null> {
   if (!usesStoredFeatures(hyperparameters)) return null;
-  const rows = [...sides.train, ...sides.validation].sort((a, b) => a - b);
+  const rows = [...splits.train, ...splits.validation].sort((a, b) => a - b);
   const { summary, logits } = await crossValidate({
     features: matrix,
     truths,

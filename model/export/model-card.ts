@@ -32,7 +32,7 @@ export function writeModelCard(
     '## Data',
     '',
     `Dataset \`${job.dataset}\`, version ${job.datasetVersion} (digest \`${job.datasetDigest}\`):`,
-    `${rows.sides.train.length} images for training, ${rows.sides.validation.length} for validation, ${rows.sides.test.length} for the test.`,
+    `${rows.splits.train.length} images for training, ${rows.splits.validation.length} for validation, ${rows.splits.test.length} for the test.`,
     '',
     ...imagesTable(job, rows),
     '',
@@ -103,12 +103,12 @@ export function classTable({ perClass }: Evaluation): string[] {
   return ['| class | precision | recall | F1 | test images |', '| --- | --- | --- | --- | --- |', ...rows];
 }
 
-function imagesTable({ labels }: PackageJob, { sides, truths }: LabelledRows): string[] {
+function imagesTable({ labels }: PackageJob, { splits, truths }: LabelledRows): string[] {
   const count = (members: readonly number[], label: number): number =>
     members.filter((row) => truths[row] === label).length;
   const rows = labels.map(
     (name, label) =>
-      `| ${plain(name)} | ${count(sides.train, label)} | ${count(sides.validation, label)} | ${count(sides.test, label)} |`,
+      `| ${plain(name)} | ${count(splits.train, label)} | ${count(splits.validation, label)} | ${count(splits.test, label)} |`,
   );
   return ['| class | training | validation | test |', '| --- | --- | --- | --- |', ...rows];
 }

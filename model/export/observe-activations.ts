@@ -23,7 +23,7 @@ export interface Observed {
 }
 
 /** Something to look at: an operation, or the image as it goes in. `bounds` is its range where that is known before. */
-interface Subject {
+interface ObservedTensor {
   name: string;
   bounds: Range | null;
 }
@@ -34,20 +34,20 @@ export async function observeActivations(
   weights: Weights,
   images: readonly ImageFile[],
 ): Promise<Map<string, Observed>> {
-  const subjects = [{ name: scaledImage, bounds: imageBounds }, ...operations.flatMap(subjectOf)];
-  const session = await InferenceSession.create(encodeObserver(operations, weights, subjects), oneThread);
+  const tensors = [{ name: scaledImage, bounds: imageBounds }, ...operations.flatMap(observedTensorOf)];
+  const session = await InferenceSession.create(encodeObserver(operations, weights, tensors), oneThread);
   try {
     const observed = new Map<string, Observed>();
     for await (const { pixels, images: batch } of decodeBatches(images, batchSize)) {
       const image = new Tensor('uint8', pixels, [batch.length, inputSize, inputSize, 3]);
-      const outputs = await session.run({ [onnxNames.image]: image }, subjects.flatMap(endsOf));
-      for (const subject of subjects) {
-        const { name, bounds } = subject;
-        const { range, means } = observed.get(name) ?? { range: bounds ?? nowhere, means: null };
-        const [seen, low, high] = endsOf(subject).map((end) => floatsOf(outputs, end));
+      const outputs = await session.run({ [onnxNames.image]: image }, tensors.flatMap(outputNamesOf));
+      for (const tensor of tensors) {
+        const { name, bounds } = tensor;
+        const { range, means } = observed.get(name) ?? { range: bounds ?? emptyRange, means: null };
+        const [batchMeans, low, high] = outputNamesOf(tensor).map((output) => floatsOf(outputs, output));
         observed.set(name, {
           range: [Math.min(range[0], ...(low ?? [])), Math.max(range[1], ...(high ?? []))],
-          means: addMeans(means, seen ?? new Float32Array(), batch.length, images.length),
+          means: addMeans(means, batchMeans ?? new Float32Array(), batch.length, images.length),
         });
       }
     }
@@ -59,38 +59,42 @@ export async function observeActivations(
 
 /** Of the image nothing but the means is of use. */
 const imageBounds: Range = [0, 0];
-const nowhere: Range = [Infinity, -Infinity];
+const emptyRange: Range = [Infinity, -Infinity];
 
 /** What an activation bounds on both sides has these bounds as its range. */
-function subjectOf(operation: Operation): Subject[] {
+function observedTensorOf(operation: Operation): ObservedTensor[] {
   const { kind, name } = operation;
   if (kind === 'average' || kind === 'dense') return [];
   return [{ name, bounds: 'activation' in operation && operation.activation === 'relu6' ? [0, 6] : null }];
 }
 
 /** Adds to the mean over all images the part of those of one batch; `seen` holds a row for each. */
-function addMeans(means: Float32Array | null, seen: Float32Array, rows: number, images: number): Float32Array {
-  const channels = seen.length / rows;
+function addMeans(means: Float32Array | null, batchMeans: Float32Array, rows: number, images: number): Float32Array {
+  const channels = batchMeans.length / rows;
   const sums = means ?? new Float32Array(channels);
-  seen.forEach((value, at) => {
+  batchMeans.forEach((value, at) => {
     const channel = at % channels;
     sums[channel] = (sums[channel] ?? 0) + value / images;
   });
   return sums;
 }
 
-/** Names of the graph's outputs about a subject: its means, and unless they are known its lowest and highest values. */
-function endsOf({ name, bounds }: Subject): string[] {
+/** Names of the graph's outputs about a tensor: its means, and unless they are known its lowest and highest values. */
+function outputNamesOf({ name, bounds }: ObservedTensor): string[] {
   return [`${name}/means`, ...(bounds ? [] : [`${name}/low`, `${name}/high`])];
 }
 
 /** The network with outputs that say what passes through it, so that no more than that leaves ONNX Runtime. */
-function encodeObserver(operations: readonly Operation[], weights: Weights, subjects: readonly Subject[]): Uint8Array {
+function encodeObserver(
+  operations: readonly Operation[],
+  weights: Weights,
+  tensors: readonly ObservedTensor[],
+): Uint8Array {
   const graph = buildGraph(operations, weights);
   const everywhere = attributes({ axes: [1, 2, 3], keepdims: 0 });
-  for (const subject of subjects) {
-    const { name } = subject;
-    const [means = '', low, high] = endsOf(subject);
+  for (const tensor of tensors) {
+    const { name } = tensor;
+    const [means = '', low, high] = outputNamesOf(tensor);
     graph.nodes.push(node('GlobalAveragePool', [name], means));
     graph.outputs.push(valueInfo(means, FLOAT, ['N', `${name}/channels`, 1, 1]));
     if (low === undefined || high === undefined) continue;

@@ -18,8 +18,8 @@ const observedSchema = z.tuple([z.custom<Map<string, Observed>>((value) => value
  * Does `observeActivations` in a thread beside this one: ONNX Runtime keeps the thread that calls it busy, and TensorFlow
  * has the other core to itself meanwhile. A thread inside ONNX Runtime cannot be stopped: it ends when it is done.
  */
-export async function observeBeside(setup: z.infer<typeof observationSchema>): Promise<Map<string, Observed>> {
-  const worker = new Worker(new URL('./observe-thread.js', import.meta.url), { workerData: setup });
+export async function observeInThread(input: z.infer<typeof observationSchema>): Promise<Map<string, Observed>> {
+  const worker = new Worker(new URL('./observe-thread.js', import.meta.url), { workerData: input });
   const [observed] = observedSchema.parse(await once(worker, 'message'));
   return observed;
 }

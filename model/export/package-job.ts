@@ -63,7 +63,7 @@ async function makeBundle(
   await mkdir(job.outputFolder, { recursive: true });
   const calibrated = calibrateNetwork(network, temperature);
   await writeModels(job, calibrated);
-  const { parityMaxAbsoluteError, probe } = await askSource(job, await drawParitySample(job, rows, scores));
+  const { parityMaxAbsoluteError, probe } = await runSourceModel(job, await drawParitySample(job, rows, scores));
   const quantizing = { job, rows, scores, network: calibrated, temperature, observation };
   const { report, int8 } = await quantizeModel(quantizing);
   await writeDescriptions(job, rows, scores, { ...measured, quantization: report });
@@ -89,15 +89,15 @@ async function makeBundle(
  * Holds the export against the source model, as it was written, and asks that one the probe: the engine that serves the
  * export must say the same, wherever it runs.
  */
-function askSource(
+function runSourceModel(
   { outputFolder, labels }: PackageJob,
   sample: ParitySample,
 ): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> {
-  return withTfjsModel(outputFolder, async (ask) => {
-    const parityMaxAbsoluteError = await checkParity(outputFolder, sample, ask);
-    const answers = [...ask(probePixels(), probeImages)];
+  return withTfjsModel(outputFolder, async (predict) => {
+    const parityMaxAbsoluteError = await checkParity(outputFolder, sample, predict);
+    const probabilities = [...predict(probePixels(), probeImages)];
     const probe = Array.from({ length: probeImages }, (_, image) =>
-      answers.slice(image * labels.length, (image + 1) * labels.length),
+      probabilities.slice(image * labels.length, (image + 1) * labels.length),
     );
     return { parityMaxAbsoluteError, probe };
   });

@@ -12,7 +12,7 @@ const noises = 4;
 
 /** Images to compare runtimes on: photographs, of the test side if the job holds some, and noise. */
 export async function drawParitySample(job: PackageJob, rows: LabelledRows, scores: Scores): Promise<ParitySample> {
-  const isTest = new Set(rows.sides.test.map((row) => rows.sha256s[row]));
+  const isTest = new Set(rows.splits.test.map((row) => rows.sha256s[row]));
   const chosen = [...job.images]
     .sort((a, b) => Number(isTest.has(b.sha256)) - Number(isTest.has(a.sha256)) || (a.sha256 < b.sha256 ? -1 : 1))
     .slice(0, photographs);

@@ -4,7 +4,7 @@ import { bundleFiles, onnxNames } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { largestDifference, parityTolerance } from './difference.js';
-import type { AskTfjs } from './tfjs-files.js';
+import type { PredictTfjs } from './tfjs-files.js';
 
 export interface ParitySample {
   /** RGB 0–255, image after image. */
@@ -17,11 +17,11 @@ export interface ParitySample {
 /**
  * Runs both models of a bundle on the sample and gives the largest difference of a probability. Also holds the
  * features that ONNX Runtime computes against those the classifier was trained on.
- * @param askTfjs the bundle's layers model, loaded
+ * @param predictTfjs the bundle's layers model, loaded
  * @throws PerennialError parity_failed when they differ by more than 1e-3
  */
-export async function checkParity(folder: string, sample: ParitySample, askTfjs: AskTfjs): Promise<number> {
-  const expected = askTfjs(sample.pixels, sample.count);
+export async function checkParity(folder: string, sample: ParitySample, predictTfjs: PredictTfjs): Promise<number> {
+  const expected = predictTfjs(sample.pixels, sample.count);
   const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), sample.pixels, sample.count);
   const difference = largestDifference(expected, probabilities);
   if (!(difference <= parityTolerance)) throw parityFailed(`probabilities by up to ${difference.toExponential(2)}`);

@@ -14,19 +14,19 @@ export interface QuantizationSample {
 /** Chooses images for quantization, every class in its turn: always the same for the same examples. */
 export function chooseQuantizationSample(examples: readonly Example[]): QuantizationSample {
   return {
-    ranges: takeInTurn(examples, 'train', rangeImages),
-    judged: takeInTurn(examples, 'validation', judgedImages),
+    ranges: takeRoundRobin(examples, 'train', rangeImages),
+    judged: takeRoundRobin(examples, 'validation', judgedImages),
   };
 }
 
-function takeInTurn(examples: readonly Example[], side: Split, count: number): string[] {
+function takeRoundRobin(examples: readonly Example[], split: Split, count: number): string[] {
   const byLabel = new Map<string, string[]>();
-  for (const { label, sha256 } of examples.filter((example) => example.side === side)) {
+  for (const { label, sha256 } of examples.filter((example) => example.side === split)) {
     byLabel.set(label, [...(byLabel.get(label) ?? []), sha256]);
   }
   const queues = [...byLabel].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, sha256s]) => sha256s.sort());
   const longest = Math.max(0, ...queues.map((queue) => queue.length));
-  return Array.from({ length: longest }, (_, turn) => queues.flatMap((queue) => queue.slice(turn, turn + 1)))
+  return Array.from({ length: longest }, (_, round) => queues.flatMap((queue) => queue.slice(round, round + 1)))
     .flat()
     .slice(0, count);
 }

@@ -10,7 +10,7 @@ import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
 import type { Observed } from './observe-activations.js';
-import { observeBeside } from './observe-in-thread.js';
+import { observeInThread } from './observe-in-thread.js';
 import { encodeInt8Onnx } from './onnx-int8.js';
 import { chooseQuantizationSample } from './quantization-sample.js';
 import { withOnnx, type OnnxAnswers } from './run-onnx.js';
@@ -51,7 +51,7 @@ export async function observeNetwork(job: PackageJob, { operations, weights }: T
       `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
     );
   }
-  const observed = await observeBeside({ operations, weights, images: rangeImages });
+  const observed = await observeInThread({ operations, weights, images: rangeImages });
   return { rangeImages: rangeImages.length, judged, observed };
 }
 
@@ -98,7 +98,7 @@ async function tryQuantizing(subject: NetworkToQuantize): Promise<Quantized> {
   const { operations, weights } = subject.network;
   const { rangeImages, judged, observed } = await subject.observation;
   const model = encodeInt8Onnx(operations, weights, observed);
-  const answers = await answer(model, judged);
+  const answers = await predictInt8(model, judged);
   const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
   const judgedRows = judged.map(({ sha256 }) => rowOf.get(sha256) ?? -1);
   const report: Quantization = {
@@ -121,15 +121,15 @@ function imagesAtHand(job: PackageJob, sha256s: readonly string[]): ImageFile[] 
   return sha256s.flatMap((sha256) => bySha256.get(sha256) ?? []);
 }
 
-function answer(model: Uint8Array, images: readonly ImageFile[]): Promise<OnnxAnswers & { probe: number[][] }> {
-  return withOnnx(model, async (ask) => {
+function predictInt8(model: Uint8Array, images: readonly ImageFile[]): Promise<OnnxAnswers & { probe: number[][] }> {
+  return withOnnx(model, async (predict) => {
     const answers: OnnxAnswers = { probabilities: [], features: [] };
     for await (const { pixels, images: batch } of decodeBatches(images, batchSize)) {
-      const { probabilities, features } = await ask(pixels, batch.length);
+      const { probabilities, features } = await predict(pixels, batch.length);
       answers.probabilities.push(...probabilities);
       answers.features.push(...features);
     }
-    const { probabilities: probe } = await ask(probePixels(), probeImages);
+    const { probabilities: probe } = await predict(probePixels(), probeImages);
     return { ...answers, probe };
   });
 }

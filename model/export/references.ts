@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type References } from '../../contracts/registry/bundle.js';
-import { coverRows } from '../features/k-center.js';
+import { kCenterOrder } from '../features/k-center.js';
 import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';
@@ -9,11 +9,11 @@ import type { LabelledRows } from '../training/labelled-rows.js';
 import { usesStoredFeatures, type Scores } from './score.js';
 
 /** Rows that a prediction is compared with: each costs a dot product. */
-const mostCovering = 256;
+const coresetSize = 256;
 /** Rows of a bundle: 20 MB of the backbone's features. */
 const mostReferences = 4096;
 /** Share of images never seen that shall count as familiar, where there are enough to tell. */
-const familiarShare = 0.98;
+const inDistributionShare = 0.98;
 
 /** Features of validation images as another form of the network gives them, by row. */
 export interface FeaturesOfRows {
@@ -33,17 +33,17 @@ export async function writeReferences(
 ): Promise<void> {
   const chosen = chooseRows(job, rows);
   const candidates = chosen.map((row) => unitVector(scores.features[row] ?? new Float32Array()));
-  const order = coverRows(candidates, mostCovering);
+  const order = kCenterOrder(candidates, coresetSize);
   const vectors = order.map((place) => candidates[place] ?? new Float32Array());
-  const covering = vectors.slice(0, mostCovering);
-  const toNearest = (feature: Float32Array): number => distanceToNearest(unitVector(feature), covering);
-  const heldOut = rows.sides.validation.map((row) => toNearest(scores.features[row] ?? new Float32Array()));
-  const fp32 = familiarLimit([...heldOut, ...distancesAmong(covering, job, rows)]);
+  const coreset = vectors.slice(0, coresetSize);
+  const toNearest = (feature: Float32Array): number => distanceToNearest(unitVector(feature), coreset);
+  const heldOut = rows.splits.validation.map((row) => toNearest(scores.features[row] ?? new Float32Array()));
+  const fp32 = oodThreshold([...heldOut, ...distancesAmong(coreset, job, rows)]);
   const shiftOf = (row: number, feature: Float32Array = new Float32Array()): number =>
     toNearest(feature) - toNearest(scores.features[row] ?? new Float32Array());
   const references: References = {
     dimensions: vectors[0]?.length ?? 0,
-    covering: covering.length,
+    covering: coreset.length,
     images: order.map((place) => {
       const row = chosen[place] ?? 0;
       return { sha256: rows.sha256s[row] ?? '', label: job.labels[rows.truths[row] ?? 0] ?? '' };
@@ -59,11 +59,11 @@ export async function writeReferences(
 }
 
 /** All training rows, or as many of each class as its share of them allows. */
-function chooseRows({ labels, hyperparameters }: PackageJob, { sides, truths }: LabelledRows): number[] {
-  if (sides.train.length <= mostReferences) return sides.train;
-  const kept = mostReferences / sides.train.length;
+function chooseRows({ labels, hyperparameters }: PackageJob, { splits, truths }: LabelledRows): number[] {
+  if (splits.train.length <= mostReferences) return splits.train;
+  const kept = mostReferences / splits.train.length;
   return labels.flatMap((_, label) => {
-    const members = sides.train.filter((row) => truths[row] === label);
+    const members = splits.train.filter((row) => truths[row] === label);
     const most = Math.max(1, Math.floor(members.length * kept));
     return shuffledIndices(members.length, combineSeeds(hyperparameters.seed, label))
       .slice(0, most)
@@ -75,20 +75,20 @@ function chooseRows({ labels, hyperparameters }: PackageJob, { sides, truths }: 
  * How far training images are from the nearest other one. To a backbone that was not trained on them they are as new as
  * those held out, and many more. Only where all of them are compared with: the first of many lie further apart.
  */
-function distancesAmong(covering: readonly Float32Array[], job: PackageJob, { sides }: LabelledRows): number[] {
-  if (!usesStoredFeatures(job.hyperparameters) || covering.length < Math.max(sides.train.length, 2)) return [];
-  return covering.map((vector, row) =>
+function distancesAmong(coreset: readonly Float32Array[], job: PackageJob, { splits }: LabelledRows): number[] {
+  if (!usesStoredFeatures(job.hyperparameters) || coreset.length < Math.max(splits.train.length, 2)) return [];
+  return coreset.map((vector, row) =>
     distanceToNearest(
       vector,
-      covering.filter((_, other) => other !== row),
+      coreset.filter((_, other) => other !== row),
     ),
   );
 }
 
 /** The conformal quantile: with n images, the (n + 1) × 98 % th of their distances, or the largest. */
-export function familiarLimit(distances: readonly number[]): { limit: number; share: number } {
+export function oodThreshold(distances: readonly number[]): { limit: number; share: number } {
   const ascending = [...distances].sort((a, b) => a - b);
-  const rank = Math.min(ascending.length, Math.ceil((ascending.length + 1) * familiarShare));
+  const rank = Math.min(ascending.length, Math.ceil((ascending.length + 1) * inDistributionShare));
   return { limit: ascending[rank - 1] ?? 2, share: rank / (ascending.length + 1) };
 }
 

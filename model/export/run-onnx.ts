@@ -15,7 +15,7 @@ export const oneThread: InferenceSession.SessionOptions = { intraOpNumThreads: 1
 /** Loads an ONNX model, lets `work` ask it about pixels of `count` images at a time, and puts it away. */
 export async function withOnnx<T>(
   model: Uint8Array,
-  work: (ask: (pixels: Uint8Array, count: number) => Promise<OnnxAnswers>) => Promise<T>,
+  work: (predict: (pixels: Uint8Array, count: number) => Promise<OnnxAnswers>) => Promise<T>,
 ): Promise<T> {
   const session = await InferenceSession.create(model, oneThread);
   try {
@@ -23,8 +23,8 @@ export async function withOnnx<T>(
       const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
       const outputs = await session.run({ [onnxNames.image]: image }, [onnxNames.probabilities, onnxNames.features]);
       return {
-        probabilities: split(floatsOf(outputs, onnxNames.probabilities), count).map((row) => [...row]),
-        features: split(floatsOf(outputs, onnxNames.features), count),
+        probabilities: splitRows(floatsOf(outputs, onnxNames.probabilities), count).map((row) => [...row]),
+        features: splitRows(floatsOf(outputs, onnxNames.features), count),
       };
     });
   } finally {
@@ -32,7 +32,7 @@ export async function withOnnx<T>(
   }
 }
 
-function split(values: Float32Array, rows: number): Float32Array[] {
+function splitRows(values: Float32Array, rows: number): Float32Array[] {
   const width = values.length / rows;
   return Array.from({ length: rows }, (_, row) => values.slice(row * width, (row + 1) * width));
 }

@@ -32,19 +32,19 @@ export async function writeTfjsModel(
 }
 
 /** Probabilities that a model gives for `count` images of RGB 0–255 pixels, image after image. */
-export type AskTfjs = (pixels: Uint8Array, count: number) => Float32Array;
+export type PredictTfjs = (pixels: Uint8Array, count: number) => Float32Array;
 
 /** Loads the layers model of a bundle, lets `work` ask it, and puts it away. */
-export async function withTfjsModel<T>(folder: string, work: (ask: AskTfjs) => Promise<T> | T): Promise<T> {
+export async function withTfjsModel<T>(folder: string, work: (predict: PredictTfjs) => Promise<T> | T): Promise<T> {
   const model = await tf.loadLayersModel(`file://${join(folder, bundleFiles.tfjsModel)}`);
   try {
-    return await work((pixels, count) => askModel(model, pixels, count));
+    return await work((pixels, count) => predictTfjs(model, pixels, count));
   } finally {
     model.dispose();
   }
 }
 
-function askModel(model: tf.LayersModel, pixels: Uint8Array, count: number): Float32Array {
+function predictTfjs(model: tf.LayersModel, pixels: Uint8Array, count: number): Float32Array {
   const output = tf.tidy(() => {
     const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
     return model.predict(images);

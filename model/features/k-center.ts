@@ -5,20 +5,20 @@ import { unitDistance } from './unit-vectors.js';
  * furthest from all before it (Gonzalez, 1985: no choice of as many has half the largest distance to the rest).
  * The others follow in the order they came in.
  */
-export function coverRows(vectors: readonly Float32Array[], most: number): number[] {
+export function kCenterOrder(vectors: readonly Float32Array[], most: number): number[] {
   const order: number[] = [];
   const gaps = new Float64Array(vectors.length).fill(Infinity);
   let next = nearestToCentre(vectors);
   while (order.length < Math.min(most, vectors.length)) {
     order.push(next);
-    next = takeIn(vectors, gaps, next);
+    next = addCenter(vectors, gaps, next);
   }
   const taken = new Set(order);
   return [...order, ...vectors.flatMap((_, row) => (taken.has(row) ? [] : [row]))];
 }
 
 /** Narrows the gap of each row to the one that was taken, and gives the row with the widest. */
-function takeIn(vectors: readonly Float32Array[], gaps: Float64Array, taken: number): number {
+function addCenter(vectors: readonly Float32Array[], gaps: Float64Array, taken: number): number {
   const reference = vectors[taken];
   if (!reference) return 0;
   gaps[taken] = -1;

@@ -40,14 +40,14 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
     return fault('unsupported_type', `This is no JPEG, PNG or WebP image by its content: ${nameOfType(head)}.`);
   }
   try {
-    const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await askDecoder(bytes));
+    const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await readSizeWithDecoder(bytes));
     return checkSize({ ok: true, format, width, height }, limits);
   } catch (error) {
     return undecodable(bytes, format, error);
   }
 }
 
-function askDecoder(bytes: Uint8Array): Promise<{ width: number; height: number }> {
+function readSizeWithDecoder(bytes: Uint8Array): Promise<{ width: number; height: number }> {
   // No pixel limit here: a header costs nothing to read, and our own message can then name the size.
   return sharp(bytes, { limitInputPixels: false }).metadata();
 }

@@ -50,9 +50,9 @@ export function stripJpeg(bytes: Buffer): Buffer | null {
     }
     at = end;
   }
-  const [head, ...picture] = kept;
+  const [head, ...rest] = kept;
   const turned = orientation === null || orientation === 1 ? [] : [exifSegment(orientation)];
-  return Buffer.concat([...(head ? [head] : []), ...inOrder(applications, turned), ...picture]);
+  return Buffer.concat([...(head ? [head] : []), ...inOrder(applications, turned), ...rest]);
 }
 
 /** JFIF comes first where it is, as its specification says; then EXIF, then the rest. */
@@ -108,13 +108,13 @@ function isApplication(marker: number): boolean {
 }
 
 /** Frames, tables, scans and restarts; decoders skip some of what else there may be, whatever it holds. */
-function isPicture(marker: number): boolean {
+function isImageData(marker: number): boolean {
   const isFrameOrCode = marker >= 0xc0 && marker <= 0xcf;
   return isFrameOrCode || isRestart(marker) || [startOfScan, quantization, restartInterval].includes(marker);
 }
 
 function isNeeded(bytes: Buffer, { marker, from }: Segment): boolean {
-  if (!isApplication(marker)) return isPicture(marker);
+  if (!isApplication(marker)) return isImageData(marker);
   return neededApplications.some((known) => known.marker === marker && startsWith(bytes, from + 4, known.head));
 }
 

@@ -8,7 +8,7 @@ type Graph = onnxProto.onnx.IGraphProto;
 type ValueInfo = onnxProto.onnx.IValueInfoProto;
 
 /** How a graph takes its image and gives its answer. */
-export interface GraphEnds {
+export interface GraphSignature {
   input: { name: string; channelsFirst: boolean; isFloat: boolean };
   /** Name of the output with one number a class. */
   scores: string;
@@ -22,7 +22,7 @@ const wanted = `one image input of uint8 or float32, [N,${inputSize},${inputSize
  * Finds the ends of a graph: its one image input, and the output that gives a number for each of `classes`.
  * @throws PerennialError bundle_invalid when they are others than can be served
  */
-export function findEnds(graph: Graph, classes: number): GraphEnds {
+export function readSignature(graph: Graph, classes: number): GraphSignature {
   const constants = new Set((graph.initializer ?? []).map(({ name }) => name));
   const inputs = (graph.input ?? []).filter(({ name }) => !constants.has(name));
   const [input] = inputs;
@@ -37,7 +37,7 @@ export function findEnds(graph: Graph, classes: number): GraphEnds {
   };
 }
 
-function readInput(input: ValueInfo): GraphEnds['input'] {
+function readInput(input: ValueInfo): GraphSignature['input'] {
   const name = input.name ?? '';
   const { UINT8, FLOAT } = onnx.TensorProto.DataType;
   const type = input.type?.tensorType?.elemType;

@@ -8,21 +8,21 @@ const everyMs = 100;
 const standardError = 2;
 
 const startedAt = performance.now();
-function look(): void {
+function checkLimits(): void {
   if (process.memoryUsage.rss() > limits.memoryBytes) {
-    end(`The model takes more than ${(limits.memoryBytes / 1e6).toFixed(0)} MB of memory.`);
+    killProcess(`The model takes more than ${(limits.memoryBytes / 1e6).toFixed(0)} MB of memory.`);
   }
   if (performance.now() - startedAt > limits.timeMs) {
-    end(`The model could not be tried within ${(limits.timeMs / 1000).toFixed(0)} seconds.`);
+    killProcess(`The model could not be tried within ${(limits.timeMs / 1000).toFixed(0)} seconds.`);
   }
 }
 
-function end(reason: string): void {
+function killProcess(reason: string): void {
   // Not process.stderr: that of a thread waits for the main thread, which may be busy for ever.
   writeSync(standardError, `${reason}\n`);
   process.kill(process.pid, 'SIGKILL');
 }
 
-look();
-setInterval(look, everyMs);
+checkLimits();
+setInterval(checkLimits, everyMs);
 parentPort?.postMessage('watching');

@@ -6,7 +6,7 @@ import { decodeBatches } from '../features/decode-batches.js';
 import { pixelBytes } from '../images/decode.js';
 import type { ImportedModel, ImportJob } from '../jobs.js';
 import { createRandom } from '../seeded-random.js';
-import { findEnds, type GraphEnds } from './graph-signature.js';
+import { readSignature, type GraphSignature } from './graph-signature.js';
 import { guardProcess } from './guard.js';
 import { readOnnx, type PlainModel } from './read-onnx.js';
 import { layersRefusal, refusal } from './refusal.js';
@@ -19,11 +19,11 @@ import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
  * @throws PerennialError bundle_invalid, which says what is wrong and what to do; parity_failed
  */
 export async function importModel(job: ImportJob): Promise<ImportedModel> {
-  const lift = await guardProcess(job.limits);
+  const stopGuard = await guardProcess(job.limits);
   try {
     return await checkModel(job);
   } finally {
-    await lift();
+    await stopGuard();
   }
 }
 
@@ -31,8 +31,8 @@ async function checkModel(job: ImportJob): Promise<ImportedModel> {
   const source = await readSource(job);
   const labels = [...job.labels].sort();
   const order = labels.map((label) => job.labels.indexOf(label));
-  const ends = findEnds(source.model.graph, labels.length);
-  const wrapping: Wrapping = { ends, scaling: job.scaling, output: job.output, order };
+  const signature = readSignature(source.model.graph, labels.length);
+  const wrapping: Wrapping = { signature, scaling: job.scaling, output: job.output, order };
   const bytes = wrapOnnx(source.model, wrapping);
   const sample = await drawSample(job);
   const probabilities = await tryOnnx(bytes, sample.pixels, sample.count, labels.length);
@@ -43,7 +43,7 @@ async function checkModel(job: ImportJob): Promise<ImportedModel> {
     sha256: hash('sha256', bytes),
     sizeBytes: bytes.length,
     parityMaxAbsoluteError,
-    notes: describe(job, ends, bytes.length),
+    notes: describe(job, signature, bytes.length),
   };
 }
 
@@ -108,7 +108,11 @@ async function drawSample({ images }: ImportJob): Promise<Sample> {
   return { pixels, count };
 }
 
-function describe({ format, scaling, output }: ImportJob, { input, features }: GraphEnds, sizeBytes: number): string[] {
+function describe(
+  { format, scaling, output }: ImportJob,
+  { input, features }: GraphSignature,
+  sizeBytes: number,
+): string[] {
   const megabytes = (sizeBytes / 1e6).toFixed(1);
   return [
     ...(format === 'tfjs' ? ['The TF.js layers model was converted to ONNX.'] : []),

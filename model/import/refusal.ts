@@ -1,8 +1,8 @@
 import { PerennialError } from '../../contracts/errors.js';
 
 /** Why an uploaded model is not taken in, and what its owner can do about it. */
-export function refusal(problem: string, wayOut: string, cause?: unknown): PerennialError {
-  return new PerennialError('bundle_invalid', `${legible(problem)} ${wayOut}`, cause === undefined ? {} : { cause });
+export function refusal(problem: string, remedy: string, cause?: unknown): PerennialError {
+  return new PerennialError('bundle_invalid', `${legible(problem)} ${remedy}`, cause === undefined ? {} : { cause });
 }
 
 const longestProblem = 600;

@@ -4,7 +4,7 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import type { scalingSchema } from '../../contracts/registry/import.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from '../export/onnx-parts.js';
-import type { GraphEnds } from './graph-signature.js';
+import type { GraphSignature } from './graph-signature.js';
 import { plainDomain, type PlainModel } from './read-onnx.js';
 import { refusal } from './refusal.js';
 
@@ -14,7 +14,7 @@ type Node = onnxProto.onnx.INodeProto;
 export type Scaling = z.infer<typeof scalingSchema>;
 
 export interface Wrapping {
-  ends: GraphEnds;
+  signature: GraphSignature;
   /** Set when the graph expects scaled pixels: they become (pixel - mean) / std before it. */
   scaling: Scaling | null;
   output: 'probabilities' | 'logits';
@@ -31,7 +31,7 @@ const oldestIrVersion = 8;
  * row an image. What its maker left to the caller (layout, type, scaling, softmax) becomes part of the graph.
  */
 export function wrapOnnx({ graph, irVersion, opsets }: PlainModel, wrapping: Wrapping): Uint8Array {
-  const { ends, order } = wrapping;
+  const { signature, order } = wrapping;
   const before = adaptInput(wrapping);
   const after = adaptOutput(wrapping);
   const { UINT8, FLOAT } = onnx.TensorProto.DataType;
@@ -52,7 +52,7 @@ export function wrapOnnx({ graph, irVersion, opsets }: PlainModel, wrapping: Wra
       input: [valueInfo(onnxNames.image, UINT8, ['N', inputSize, inputSize, 3])],
       output: [
         valueInfo(onnxNames.probabilities, FLOAT, ['N', order.length]),
-        ...(ends.features === null ? [] : [valueInfo(onnxNames.features, FLOAT, ['N', 'F'])]),
+        ...(signature.features === null ? [] : [valueInfo(onnxNames.features, FLOAT, ['N', 'F'])]),
       ],
     },
   });
@@ -84,7 +84,7 @@ interface Part {
   constants: onnxProto.onnx.ITensorProto[];
 }
 
-function adaptInput({ ends: { input }, scaling }: Wrapping): Part {
+function adaptInput({ signature: { input }, scaling }: Wrapping): Part {
   const part: Part = { nodes: [], constants: [] };
   let current: string = onnxNames.image;
   const add = (opType: string, extra: string[] = [], attribute: Node['attribute'] = []): void => {
@@ -110,13 +110,13 @@ function adaptInput({ ends: { input }, scaling }: Wrapping): Part {
 function perChannel(
   name: string,
   value: Scaling['mean'],
-  { channelsFirst }: GraphEnds['input'],
+  { channelsFirst }: GraphSignature['input'],
 ): onnxProto.onnx.ITensorProto {
   if (typeof value === 'number') return floatTensor(name, [], Float32Array.of(value));
   return floatTensor(name, channelsFirst ? [1, 3, 1, 1] : [1, 1, 1, 3], Float32Array.from(value));
 }
 
-function adaptOutput({ ends: { scores, features }, output, order }: Wrapping): Part {
+function adaptOutput({ signature: { scores, features }, output, order }: Wrapping): Part {
   const part: Part = { nodes: [], constants: [integerTensor('adapted/order', [...order])] };
   const ordered = 'adapted/ordered';
   part.nodes.push(node('Gather', [rename(scores), 'adapted/order'], ordered, attributes({ axis: 1 })));

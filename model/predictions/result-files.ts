@@ -44,13 +44,13 @@ function objectOf(columns: readonly ResultColumn[], row: BatchRow): Record<strin
   return Object.fromEntries(columns.map(({ name, read }) => [name, read(row)]));
 }
 
-interface TextForm {
+interface TextFormat {
   begin: string;
   row(row: BatchRow, isFirst: boolean): string;
   end: string;
 }
 
-function textFile(path: string, form: TextForm): ResultFile {
+function textFile(path: string, format: TextFormat): ResultFile {
   const stream = createWriteStream(path);
   // A disk that is full is told of by `finished`; without a listener it would end the process.
   const ended = finished(stream);
@@ -59,21 +59,21 @@ function textFile(path: string, form: TextForm): ResultFile {
     if (!stream.write(text)) await Promise.race([once(stream, 'drain'), ended]);
   };
   let isFirst = true;
-  const begun = write(form.begin);
+  const begun = write(format.begin);
   begun.catch(() => undefined);
   return {
     async write(rows) {
       await begun;
       let text = '';
       for (const row of rows) {
-        text += form.row(row, isFirst);
+        text += format.row(row, isFirst);
         isFirst = false;
       }
       await write(text);
     },
     async close() {
       await begun;
-      stream.end(form.end);
+      stream.end(format.end);
       await ended;
     },
     async abandon() {

@@ -1,13 +1,13 @@
 import { PerennialError } from '../../contracts/errors.js';
-import type { Lane } from './job-queue.js';
+import type { Priority } from './job-queue.js';
 
 /** What there is to do when a request comes. */
 export interface Load {
-  lane: Lane;
+  priority: Priority;
   /** Images the request asks for. */
   images: number;
   deadlineAt: number;
-  /** Images that wait in its lane already. */
+  /** Images that wait in its priority already. */
   waiting: number;
   /** Those that come before the first image of the request, and before its last. */
   beforeFirst: number;
@@ -26,7 +26,7 @@ export interface Load {
 }
 
 export interface AdmissionOptions {
-  /** Images that may wait in a lane; a request that asks for more is let in when nothing waits. */
+  /** Images that may wait in a priority; a request that asks for more is let in when nothing waits. */
   queueLimit: number;
   /** Requests that would wait longer for their first image are refused; 0 for no such target. */
   latencyTargetMs: number;
@@ -48,7 +48,7 @@ export function refusalOf(load: Load, options: AdmissionOptions, now: number): P
   }
   const { latencyTargetMs } = options;
   const latencyMs = load.elapsedMs + answerMs(load, load.beforeFirst);
-  if (load.lane === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
+  if (load.priority === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
       `An answer would take ${Math.ceil(latencyMs)} ms, near or beyond the target of ${latencyTargetMs} ms.`,

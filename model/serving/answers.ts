@@ -1,11 +1,11 @@
 import type { ExplanationMethod } from '../../contracts/inference/http-explanations.js';
 
 /** How a picture lies among the training images, in the space of the features. */
-export interface Familiarity {
+export interface OodScore {
   /** Euclidean distance of unit vectors to the nearest training image, 0 to 2. */
   distance: number;
   /** Whether it lies further from all of them than held-out images do. */
-  unfamiliar: boolean;
+  outOfDistribution: boolean;
   /** Class of the nearest training image. */
   neighbour: string;
 }
@@ -16,7 +16,7 @@ export interface Prediction {
   /** In the order of the engine's labels. */
   probabilities: number[];
   /** Null when the bundle holds no references. */
-  familiarity: Familiarity | null;
+  oodScore: OodScore | null;
   phases: { queueMs: number; decodeMs: number; inferMs: number };
 }
 

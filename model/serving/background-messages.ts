@@ -17,7 +17,7 @@ export const backgroundRequestSchema = z.discriminatedUnion('type', [
 ]);
 export type BackgroundRequest = z.infer<typeof backgroundRequestSchema>;
 
-const seenSchema = z.object({
+const imagePredictionSchema = z.object({
   label: z.string(),
   confidence: z.number(),
   probabilities: z.array(z.number()),
@@ -26,22 +26,25 @@ const seenSchema = z.object({
   distance: z.number().nullable(),
 });
 /** What a model sees in a picture, without what only the engine needs. */
-export type Seen = z.infer<typeof seenSchema>;
+export type ImagePrediction = z.infer<typeof imagePredictionSchema>;
 
 export const backgroundReplySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('opened'), riskCurve: z.array(riskPointSchema).nullable() }),
-  z.object({ type: z.literal('seen'), seen: seenSchema }),
+  z.object({ type: z.literal('predicted'), prediction: imagePredictionSchema }),
   z.object({ type: z.literal('failed'), code: z.custom<ErrorCode>(isErrorCode), message: z.string() }),
 ]);
 export type BackgroundReply = z.infer<typeof backgroundReplySchema>;
 
-export function seenOf({ label, confidence, probabilities, familiarity }: Prediction, variant: Variant): Seen {
+export function imagePredictionOf(
+  { label, confidence, probabilities, oodScore }: Prediction,
+  variant: Variant,
+): ImagePrediction {
   return {
     label,
     confidence,
     probabilities,
     variant,
-    unfamiliar: familiarity?.unfamiliar ?? false,
-    distance: familiarity?.distance ?? null,
+    unfamiliar: oodScore?.outOfDistribution ?? false,
+    distance: oodScore?.distance ?? null,
   };
 }

@@ -2,7 +2,7 @@
 export const releaseReasons = ['full', 'nothing_waits', 'latency_target'] as const;
 export type ReleaseReason = (typeof releaseReasons)[number];
 
-export interface BatchFacts {
+export interface BatchLimitInput {
   /** Images at once beyond which the graph is no faster, by measure. */
   batchSize: number;
   latencyTargetMs: number;
@@ -12,7 +12,7 @@ export interface BatchFacts {
 }
 
 /** Images a thread may take at once: its fastest number, unless the first of them would then come too late. */
-export function batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs }: BatchFacts): {
+export function batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs }: BatchLimitInput): {
   images: number;
   reason: ReleaseReason;
 } {

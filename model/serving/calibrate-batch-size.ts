@@ -13,7 +13,7 @@ const worthwhileGain = 0.1;
  * and sizes take turns: what else the machine does makes runs slower, never faster. A thread that fails is ended.
  * @throws PerennialError bundle_invalid when the graph does not run
  */
-export async function measurePace(thread: Thread): Promise<number> {
+export async function calibrateBatchSize(thread: Thread): Promise<number> {
   try {
     return fastestSize(await timeSizes(thread));
   } catch (error) {

@@ -12,16 +12,16 @@ export const productGraph = Buffer.from(
 );
 
 /** The references that cover the others, where every prediction looks for its nearest. */
-export interface CoveringRows {
+export interface Coreset {
   nearest(feature: Float32Array): Promise<Near | null>;
   end(): Promise<void>;
 }
 
 /** Loads the covering rows into this thread: a copy, for ONNX Runtime reads no shared memory. */
-export async function openCoveringRows({ features, dimensions, covering }: SharedReferences): Promise<CoveringRows> {
+export async function openCoreset({ features, dimensions, coresetRows }: SharedReferences): Promise<Coreset> {
   const session = await InferenceSession.create(productGraph, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-  const own = new Float32Array(features.subarray(0, covering * dimensions));
-  const rows = new Tensor('float32', own, [covering, dimensions]);
+  const copy = new Float32Array(features.subarray(0, coresetRows * dimensions));
+  const rows = new Tensor('float32', copy, [coresetRows, dimensions]);
   return {
     async nearest(feature) {
       const vector = new Tensor('float32', feature, [dimensions, 1]);

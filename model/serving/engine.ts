@@ -3,8 +3,8 @@ import type { ImageLimits } from '../images/header.js';
 import type { Explanation, ExplainOptions, Prediction } from './answers.js';
 import type { ReleaseReason } from './batch-limit.js';
 import { chooseVariant } from './choose-variant.js';
-import type { Lane } from './job-queue.js';
-import { measurePace } from './calibrate-batch-size.js';
+import type { Priority } from './job-queue.js';
+import { calibrateBatchSize } from './calibrate-batch-size.js';
 import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
 import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';
@@ -12,12 +12,12 @@ import { startThread, type Thread } from './thread.js';
 
 export type { Explanation, ExplainOptions, Neighbour, Prediction } from './answers.js';
 
-export type { Lane } from './job-queue.js';
+export type { Priority } from './job-queue.js';
 
 export interface EngineOptions {
   bundleFolder: string;
   threads: number;
-  /** Images that may wait in a lane for a free thread before more are refused with `overloaded`. */
+  /** Images that may wait in a priority for a free thread before more are refused with `overloaded`. */
   queueLimit: number;
   limits: ImageLimits;
   /** The form of the network to serve; `auto`, the default, takes the faster one that answers as it should. */
@@ -36,7 +36,7 @@ export interface EngineOptions {
 
 export interface JobOptions {
   /** `interactive` unless given. */
-  lane?: Lane;
+  priority?: Priority;
   /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
   deadlineAt?: number;
   /** The moment, in the same time, from which the latency counts that has a target: this one unless given. */
@@ -70,7 +70,7 @@ export interface Engine {
    */
   predictPixels(pixels: Uint8Array, count: number, options?: JobOptions): Promise<Prediction[]>;
   /**
-   * Which places of an image speak for a class; background work unless `lane` says otherwise.
+   * Which places of an image speak for a class; background work unless `priority` says otherwise.
    * @throws PerennialError as `predictImage`; bad_request for a class the model does not know
    */
   explainImage(bytes: Uint8Array, explain: ExplainOptions, options?: JobOptions): Promise<Explanation>;
@@ -114,7 +114,7 @@ async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<
     onRefused: options.onVariantRefused ?? (() => undefined),
   });
   const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;
-  const batchSize = options.batching === false ? 1 : await measurePace(thread);
+  const batchSize = options.batching === false ? 1 : await calibrateBatchSize(thread);
   const started = [thread];
   const pool = await ThreadPool.create({
     threads: Math.max(1, options.threads),

@@ -15,7 +15,7 @@ export interface ExplainTools {
   nearest(features: Float32Array, count: number): { row: number; distance: number }[];
 }
 
-export interface ExplainedPicture {
+export interface ExplainedImage {
   probabilities: number[];
   /** As the graph gives them; null when it does not. */
   features: Float32Array | null;
@@ -28,11 +28,11 @@ export interface ExplainedPicture {
  * Decodes a picture, runs the network once, and reads from it what each place adds to a class. A graph that does not
  * tell gives no map; the pixels come back instead, for `occludedBatches`.
  */
-export async function explainInThread(job: ExplainJob, tools: ExplainTools): Promise<ExplainedPicture> {
+export async function explainInThread(job: ExplainJob, tools: ExplainTools): Promise<ExplainedImage> {
   const startedAt = performance.now();
   const pixels = await tools.decode(job.bytes);
   const decodedAt = performance.now();
-  const { probabilities, features, activations } = await look(pixels, tools);
+  const { probabilities, features, activations } = await runNetworkOnce(pixels, tools);
   const inferMs = performance.now() - decodedAt;
   const classIndex = job.classIndex ?? probabilities.indexOf(Math.max(...probabilities));
   const map = activations && activationMap(activations, classIndex);
@@ -51,13 +51,13 @@ export async function overlayInThread({ bytes, map }: OverlayJob): Promise<Expla
   return { classIndex: 0, map: null, pixels: null, overlay: await drawOverlay(bytes, map), neighbours: [] };
 }
 
-interface Seen {
+interface NetworkOutputs {
   probabilities: number[];
   features: Float32Array | null;
   activations: Activations | null;
 }
 
-async function look(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise<Seen> {
+async function runNetworkOnce(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise<NetworkOutputs> {
   const { probabilities: name, features, classActivations } = onnxNames;
   const wanted = [name, features, classActivations].filter((output) => outputs.includes(output));
   const found = await run(pixels, 1, wanted);

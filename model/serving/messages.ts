@@ -21,7 +21,7 @@ export const threadSetupSchema = z.object({
   model: bytesSchema,
   limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
   references: z
-    .object({ features: vectorsSchema, dimensions: z.number(), covering: z.number(), rows: z.number() })
+    .object({ features: vectorsSchema, dimensions: z.number(), coresetRows: z.number(), rows: z.number() })
     .nullable(),
 });
 

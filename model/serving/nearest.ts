@@ -6,7 +6,7 @@ export interface SharedReferences {
   features: Float32Array;
   dimensions: number;
   /** The first so many rows cover the rest: the distance of a prediction is to the nearest of them. */
-  covering: number;
+  coresetRows: number;
   rows: number;
 }
 
@@ -21,7 +21,7 @@ export interface Near {
 export function nearest(
   feature: Float32Array,
   references: SharedReferences,
-  { among = references.covering, count = 1 }: { among?: number; count?: number } = {},
+  { among = references.coresetRows, count = 1 }: { among?: number; count?: number } = {},
 ): Near[] {
   const unit = unitVector(feature);
   const best: { row: number; product: number }[] = [];

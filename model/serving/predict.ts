@@ -1,7 +1,7 @@
 import type { Variant } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
-import type { Explanation, ExplainOptions, Familiarity, Prediction } from './answers.js';
+import type { Explanation, ExplainOptions, OodScore, Prediction } from './answers.js';
 import { explainImage } from './explain/explain-image.js';
 import type { Answer } from './job-queue.js';
 import type { Job, Row } from './messages.js';
@@ -61,7 +61,7 @@ export function explainPrediction(
     labels: model.labels,
     references: model.references?.images ?? [],
     run: async (job: Job) => {
-      const [answer] = await model.pool.run([job], { ...options, lane: options.lane ?? 'background' });
+      const [answer] = await model.pool.run([job], { ...options, priority: options.priority ?? 'background' });
       if (answer === undefined)
         throw new PerennialError('internal', 'A job was done without an answer. Send it again.');
       return answer;
@@ -89,13 +89,13 @@ function readRow(
   if (label === undefined) {
     throw new PerennialError('internal', 'The model gave no probability for its labels. Promote another version.');
   }
-  const familiarity = familiarityOf(model, nearest);
-  return { label, confidence, probabilities, familiarity, phases: { queueMs, decodeMs, inferMs } };
+  const oodScore = oodScoreOf(model, nearest);
+  return { label, confidence, probabilities, oodScore, phases: { queueMs, decodeMs, inferMs } };
 }
 
-function familiarityOf({ references, variant }: LoadedModel, near: Near | null): Familiarity | null {
+function oodScoreOf({ references, variant }: LoadedModel, near: Near | null): OodScore | null {
   const neighbour = near === null ? undefined : references?.images[near.row];
   if (near === null || references === null || neighbour === undefined) return null;
   const unfamiliarAbove = references.unfamiliarAbove[variant] ?? references.unfamiliarAbove.fp32;
-  return { distance: near.distance, unfamiliar: near.distance > unfamiliarAbove, neighbour: neighbour.label };
+  return { distance: near.distance, outOfDistribution: near.distance > unfamiliarAbove, neighbour: neighbour.label };
 }

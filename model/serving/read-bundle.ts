@@ -101,7 +101,7 @@ async function readReferences(bundle: BundleReader): Promise<ServedReferences | 
   // Little-endian, as every processor is that Node runs on.
   const features = new Float32Array(bytes.buffer);
   if (!features.every(Number.isFinite)) throw invalid(bundleFiles.referenceFeatures, 'holds what is not a number');
-  return { shared: { features, dimensions, covering, rows: images.length }, images, unfamiliarAbove };
+  return { shared: { features, dimensions, coresetRows: covering, rows: images.length }, images, unfamiliarAbove };
 }
 
 function invalid(file: string, problem: string, cause?: unknown): PerennialError {

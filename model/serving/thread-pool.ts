@@ -1,10 +1,18 @@
 import { PerennialError, messageOf } from '../../contracts/errors.js';
 import { deadlineExceeded, refusalOf, type AdmissionOptions } from './admission.js';
 import { batchLimit, type ReleaseReason } from './batch-limit.js';
-import { imagesIn, JobQueue, requestFor, type Answer, type JobRequest, type Lane, type Ticket } from './job-queue.js';
+import {
+  imagesIn,
+  JobQueue,
+  requestFor,
+  type Answer,
+  type JobRequest,
+  type Priority,
+  type QueuedJob,
+} from './job-queue.js';
 import { LatencyMargin } from './latency-margin.js';
 import type { Job, JobOutcome } from './messages.js';
-import { ThreadCrew } from './thread-supervisor.js';
+import { ThreadSupervisor } from './thread-supervisor.js';
 import type { Outcome, Thread } from './thread.js';
 import { Workload, type Batch } from './workload.js';
 
@@ -18,12 +26,12 @@ export interface ThreadPoolOptions extends AdmissionOptions {
   /** Told how many images a thread is given at once, and why no more. */
   onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
   /** Batches a thread may have beside the one it works on; 2 unless given. */
-  ahead?: number | undefined;
+  prefetch?: number | undefined;
 }
 
 export interface RunOptions {
   /** `interactive` unless given. */
-  lane?: Lane | undefined;
+  priority?: Priority | undefined;
   /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
   deadlineAt?: number | undefined;
   /** The moment from which the latency counts that has a target: that of the call unless given. */
@@ -36,7 +44,7 @@ const lostThreadsAllowed = 1;
  * While the graph has a thread, what comes next is decoded beside it. With one batch ahead a thread would still wait for
  * every other one: it hears of new ones between two runs of the graph only.
  */
-const usualAhead = 2;
+const defaultPrefetch = 2;
 /** A timer waits no longer. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -50,21 +58,21 @@ export class ThreadPool {
   readonly #queue = new JobQueue();
   readonly #workload = new Workload();
   readonly #margin = new LatencyMargin();
-  readonly #crew: ThreadCrew;
+  readonly #supervisor: ThreadSupervisor;
   #closing: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
 
   private constructor(options: ThreadPoolOptions) {
     this.#options = options;
-    this.#crew = new ThreadCrew({
+    this.#supervisor = new ThreadSupervisor({
       ...options,
-      onJoin: (thread) => {
-        this.#workload.join(thread);
+      onStarted: (thread) => {
+        this.#workload.addThread(thread);
         this.#dispatch();
       },
-      onLeave: (thread) => this.#workload.leave(thread),
+      onEnded: (thread) => this.#workload.removeThread(thread),
       onStartFailed: (alive) => {
-        if (this.#closing !== null && alive === 0) this.#giveUp();
+        if (this.#closing !== null && alive === 0) this.#failWaiting();
       },
     });
   }
@@ -72,13 +80,13 @@ export class ThreadPool {
   /** Starts every thread; when one fails the others are ended and its error is thrown. */
   static async create(options: ThreadPoolOptions): Promise<ThreadPool> {
     const pool = new ThreadPool(options);
-    await pool.#crew.start();
+    await pool.#supervisor.start();
     return pool;
   }
 
   /** Images that no thread works on yet. */
   get waiting(): number {
-    return this.#queue.images + this.#workload.following;
+    return this.#queue.images + this.#workload.prefetched;
   }
 
   /**
@@ -88,42 +96,42 @@ export class ThreadPool {
    */
   async run(jobs: readonly Job[], options: RunOptions = {}): Promise<Answer[]> {
     const acceptedAt = performance.now();
-    const { lane = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
+    const { priority = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
     // What has passed is spent: to refuse it now would not spare much any more.
     this.admit(
       jobs.reduce((sum, job) => sum + imagesIn(job), 0),
-      { lane, deadlineAt },
+      { priority, deadlineAt },
     );
-    const { request, answers } = requestFor(jobs, { lane, deadlineAt, acceptedAt, receivedAt });
+    const { request, answers } = requestFor(jobs, { priority, deadlineAt, acceptedAt, receivedAt });
     this.#queue.add(request);
     this.#dispatch();
-    const stopWatch = this.#watchDeadline(request);
+    const stopTimer = this.#watchDeadline(request);
     try {
       return await Promise.all(answers);
     } finally {
-      stopWatch();
+      stopTimer();
       // When one failed, nobody wants the others any more.
       this.#queue.drop(request);
     }
   }
 
   /** Throws what `run` would throw at once for so many images, and does nothing else. */
-  admit(images: number, { lane = 'interactive', deadlineAt = Infinity, receivedAt }: RunOptions = {}): void {
+  admit(images: number, { priority = 'interactive', deadlineAt = Infinity, receivedAt }: RunOptions = {}): void {
     if (this.#closing !== null) {
       throw new PerennialError('no_model', 'This model is being put away. Send the request again.');
     }
     const now = performance.now();
-    const { following } = this.#workload;
+    const { prefetched } = this.#workload;
     const load = {
-      lane,
+      priority,
       images,
       deadlineAt,
-      waiting: this.#queue.imagesIn(lane) + (lane === 'interactive' ? following : 0),
-      beforeFirst: following + this.#queue.imagesBefore(lane, 1),
-      beforeLast: following + this.#queue.imagesBefore(lane, images),
+      waiting: this.#queue.imagesIn(priority) + (priority === 'interactive' ? prefetched : 0),
+      beforeFirst: prefetched + this.#queue.imagesBefore(priority, 1),
+      beforeLast: prefetched + this.#queue.imagesBefore(priority, images),
       working: this.#workload.working,
-      threads: Math.max(1, this.#crew.alive),
-      free: this.#workload.free.length > 0 && this.#mayTake(lane),
+      threads: Math.max(1, this.#supervisor.alive),
+      free: this.#workload.free.length > 0 && this.#mayTake(priority),
       usableShare: this.#margin.share,
       imageMs: this.#workload.imageMs,
       elapsedMs: now - (receivedAt ?? now),
@@ -146,8 +154,8 @@ export class ThreadPool {
     if (request.deadlineAt === Infinity) return () => undefined;
     const leftMs = Math.min(Math.ceil(request.deadlineAt - performance.now()), longestTimerMs);
     const timer = setTimeout(() => {
-      const unbegun = [...this.#queue.drop(request), ...this.#workload.followingOf(request)];
-      for (const ticket of unbegun) ticket.reject(deadlineExceeded());
+      const unbegun = [...this.#queue.drop(request), ...this.#workload.prefetchedOf(request)];
+      for (const queuedJob of unbegun) queuedJob.reject(deadlineExceeded());
       this.#dispatch();
     }, leftMs);
     return () => clearTimeout(timer);
@@ -155,135 +163,137 @@ export class ThreadPool {
 
   #dispatch(): void {
     for (const thread of this.#workload.free) {
-      const tickets = this.#takeNext();
-      if (tickets === null) break;
-      void this.#work(thread, tickets);
+      const queuedJobs = this.#takeNext();
+      if (queuedJobs === null) break;
+      void this.#work(thread, queuedJobs);
     }
     for (;;) {
-      const thread = this.#workload.followable(1 + (this.#options.ahead ?? usualAhead));
-      const tickets = thread === null ? null : this.#takeAhead();
-      if (thread === null || tickets === null) break;
-      void this.#work(thread, tickets);
+      const thread = this.#workload.threadToPrefetch(1 + (this.#options.prefetch ?? defaultPrefetch));
+      const queuedJobs = thread === null ? null : this.#takeForPrefetch();
+      if (thread === null || queuedJobs === null) break;
+      void this.#work(thread, queuedJobs);
     }
     if (this.#queue.images === 0 && this.#workload.isIdle) this.#onDrained?.();
   }
 
-  #takeNext(): Ticket[] | null {
+  #takeNext(): QueuedJob[] | null {
     const first = this.#takeInTime('interactive');
-    if (first?.job.kind === 'image') return this.#fill(first);
-    const ticket = first ?? (this.#mayTake('background') ? this.#takeInTime('background') : null);
-    return ticket === null ? null : [ticket];
+    if (first?.job.kind === 'image') return this.#fillBatch(first);
+    const queuedJob = first ?? (this.#mayTake('background') ? this.#takeInTime('background') : null);
+    return queuedJob === null ? null : [queuedJob];
   }
 
-  #takeAhead(): Ticket[] | null {
+  #takeForPrefetch(): QueuedJob[] | null {
     // A thread that works in the background comes free before long, and then has time at once.
     if (this.#workload.threadsFor('background') > 0) return null;
-    const first = this.#takeInTime('interactive', (ticket) => this.#canFollow(ticket));
+    const first = this.#takeInTime('interactive', (queuedJob) => this.#canPrefetch(queuedJob));
     if (first === null) return null;
-    return first.job.kind === 'image' ? this.#fill(first) : [first];
+    return first.job.kind === 'image' ? this.#fillBatch(first) : [first];
   }
 
   /** Whether a thread may have a job before or behind another: one that somebody waits for, short, without a past. */
-  #canFollow({ job, images, request, lostThreads }: Ticket): boolean {
+  #canPrefetch({ job, images, request, lostThreads }: QueuedJob): boolean {
     const isShort = (job.kind === 'image' || job.kind === 'pixels') && images <= this.#options.batchSize;
-    return isShort && request.lane === 'interactive' && lostThreads === 0;
+    return isShort && request.priority === 'interactive' && lostThreads === 0;
   }
 
   /**
-   * Whether a free thread may work for a lane. Work that has time is taken when nobody waits, at a busy thread either,
+   * Whether a free thread may work for a priority. Work that has time is taken when nobody waits, at a busy thread either,
    * and one thread is left for those who do not want to wait.
    */
-  #mayTake(lane: Lane): boolean {
-    const { following } = this.#workload;
+  #mayTake(priority: Priority): boolean {
+    const { prefetched } = this.#workload;
     const inBackground = this.#workload.threadsFor('background');
-    return lane === 'interactive' || (following === 0 && inBackground < Math.max(1, this.#crew.alive - 1));
+    return priority === 'interactive' || (prefetched === 0 && inBackground < Math.max(1, this.#supervisor.alive - 1));
   }
 
-  #takeInTime(lane: Lane, passes?: (ticket: Ticket) => boolean): Ticket | null {
+  #takeInTime(priority: Priority, passes?: (queuedJob: QueuedJob) => boolean): QueuedJob | null {
     for (;;) {
-      const ticket = this.#queue.take(lane, passes);
-      if (ticket === null || ticket.request.deadlineAt > performance.now()) return ticket;
-      ticket.reject(deadlineExceeded());
+      const queuedJob = this.#queue.take(priority, passes);
+      if (queuedJob === null || queuedJob.request.deadlineAt > performance.now()) return queuedJob;
+      queuedJob.reject(deadlineExceeded());
     }
   }
 
   /** Single images beside the first, as many as a thread does faster at once than one by one. */
-  #fill(first: Ticket): Ticket[] {
+  #fillBatch(first: QueuedJob): QueuedJob[] {
     const { latencyTargetMs } = this.#options;
     const { imageMs } = this.#workload;
     const waitedMs = performance.now() - first.request.receivedAt;
     // What a thread may have died of has its next thread for itself.
     const batchSize = first.lostThreads > 0 ? 1 : this.#options.batchSize;
     const limit = batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs });
-    const tickets = [first];
-    while (tickets.length < limit.images) {
+    const queuedJobs = [first];
+    while (queuedJobs.length < limit.images) {
       const next = this.#takeInTime('interactive', ({ job, lostThreads }) => job.kind === 'image' && lostThreads === 0);
       if (next === null) break;
-      tickets.push(next);
+      queuedJobs.push(next);
     }
-    this.#options.onBatch?.(tickets.length, tickets.length < limit.images ? 'nothing_waits' : limit.reason);
-    return tickets;
+    this.#options.onBatch?.(queuedJobs.length, queuedJobs.length < limit.images ? 'nothing_waits' : limit.reason);
+    return queuedJobs;
   }
 
-  async #work(thread: Thread, tickets: readonly Ticket[]): Promise<void> {
-    const [first] = tickets;
+  async #work(thread: Thread, queuedJobs: readonly QueuedJob[]): Promise<void> {
+    const [first] = queuedJobs;
     const batch: Batch = {
-      tickets,
-      lane: first?.request.lane ?? 'interactive',
-      images: tickets.reduce((sum, ticket) => sum + ticket.images, 0),
-      followable: tickets.every((ticket) => this.#canFollow(ticket)),
-      givenAt: performance.now(),
+      queuedJobs,
+      priority: first?.request.priority ?? 'interactive',
+      images: queuedJobs.reduce((sum, queuedJob) => sum + queuedJob.images, 0),
+      allowsPrefetch: queuedJobs.every((queuedJob) => this.#canPrefetch(queuedJob)),
+      dispatchedAt: performance.now(),
     };
     this.#workload.begin(thread, batch);
-    const outcome = await thread.run(tickets.map(({ job }) => job)).catch((error: unknown) => notGiven(error, tickets));
+    const outcome = await thread
+      .run(queuedJobs.map(({ job }) => job))
+      .catch((error: unknown) => dispatchFailed(error, queuedJobs));
     const startedAt = this.#workload.end(thread, batch, performance.now());
     if (outcome.type === 'died') {
-      for (const ticket of tickets.toReversed()) this.#tryElsewhere(ticket, outcome.message);
+      for (const queuedJob of queuedJobs.toReversed()) this.#retryOrFail(queuedJob, outcome.message);
     } else {
-      for (const { request } of tickets) this.#noteLatency(request, startedAt);
-      tickets.forEach((ticket, at) => settle(ticket, outcome.outcomes[at], startedAt));
+      for (const { request } of queuedJobs) this.#noteLatency(request, startedAt);
+      queuedJobs.forEach((queuedJob, at) => settle(queuedJob, outcome.outcomes[at], startedAt));
     }
     this.#dispatch();
   }
 
   /** Learns from requests of one job that waited: those of more are long by what they ask for. */
-  #noteLatency({ lane, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
+  #noteLatency({ priority, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
     const { latencyTargetMs } = this.#options;
-    if (latencyTargetMs === 0 || lane !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
+    if (latencyTargetMs === 0 || priority !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
     this.#margin.note(performance.now() - receivedAt, latencyTargetMs);
   }
 
-  #tryElsewhere(ticket: Ticket, message: string): void {
-    ticket.lostThreads += 1;
-    if (ticket.request.deadlineAt <= performance.now()) ticket.reject(deadlineExceeded());
-    else if (ticket.lostThreads <= lostThreadsAllowed) this.#queue.putBack(ticket);
-    else ticket.reject(threadLost(message));
+  #retryOrFail(queuedJob: QueuedJob, message: string): void {
+    queuedJob.lostThreads += 1;
+    if (queuedJob.request.deadlineAt <= performance.now()) queuedJob.reject(deadlineExceeded());
+    else if (queuedJob.lostThreads <= lostThreadsAllowed) this.#queue.putBack(queuedJob);
+    else queuedJob.reject(threadLost(message));
   }
 
   /** No thread is left and none will start: whoever waits is told, so that closing comes to an end. */
-  #giveUp(): void {
-    for (const ticket of this.#queue.clear()) ticket.reject(threadLost('no inference thread can be started'));
+  #failWaiting(): void {
+    for (const queuedJob of this.#queue.clear()) queuedJob.reject(threadLost('no inference thread can be started'));
     this.#dispatch();
   }
 
   async #drainAndStop(): Promise<void> {
     const isDrained = this.#queue.images === 0 && this.#workload.isIdle;
     if (!isDrained) await new Promise<void>((resolve) => (this.#onDrained = resolve));
-    await this.#crew.stop();
+    await this.#supervisor.stop();
   }
 }
 
-function settle(ticket: Ticket, outcome: JobOutcome | undefined, startedAt: number): void {
-  const queueMs = startedAt - ticket.request.acceptedAt;
-  if (outcome?.type === 'answer') ticket.resolve({ ...outcome, queueMs });
-  else if (outcome?.type === 'refused') ticket.reject(new PerennialError(outcome.code, outcome.message));
-  else ticket.reject(new PerennialError('internal', 'The inference thread gave no valid reply. Send it again.'));
+function settle(queuedJob: QueuedJob, outcome: JobOutcome | undefined, startedAt: number): void {
+  const queueMs = startedAt - queuedJob.request.acceptedAt;
+  if (outcome?.type === 'answer') queuedJob.resolve({ ...outcome, queueMs });
+  else if (outcome?.type === 'refused') queuedJob.reject(new PerennialError(outcome.code, outcome.message));
+  else queuedJob.reject(new PerennialError('internal', 'The inference thread gave no valid reply. Send it again.'));
 }
 
 /** Jobs that could not even be handed over say nothing against the thread. */
-function notGiven(error: unknown, tickets: readonly Ticket[]): Outcome {
+function dispatchFailed(error: unknown, queuedJobs: readonly QueuedJob[]): Outcome {
   const message = `The job could not be given to a thread (${messageOf(error)}).`;
-  return { type: 'done', outcomes: tickets.map(() => ({ type: 'refused', code: 'internal', message })) };
+  return { type: 'done', outcomes: queuedJobs.map(() => ({ type: 'refused', code: 'internal', message })) };
 }
 
 function threadLost(message: string): PerennialError {

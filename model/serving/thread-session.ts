@@ -3,7 +3,7 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
 import type { Row } from './messages.js';
-import { openCoveringRows, type CoveringRows } from './coreset.js';
+import { openCoreset, type Coreset } from './coreset.js';
 import type { SharedReferences } from './nearest.js';
 
 /** Outputs of a graph for `count` images of pixels, by name, each with one row an image. */
@@ -31,19 +31,19 @@ export async function openSession(model: Uint8Array, references: SharedReference
   });
   const outputs = session.outputNames;
   const run: Run = (pixels, count, names) => runSession(session, pixels, count, names);
-  const known = references !== null && outputs.includes(onnxNames.features) ? await openCoveringRows(references) : null;
+  const coreset = references !== null && outputs.includes(onnxNames.features) ? await openCoreset(references) : null;
   const infer = async (pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]> => {
     const rows: Row[] = [];
     for (let first = 0; first < count; first += batchSize) {
       const last = Math.min(first + batchSize, count);
       const part = pixels.subarray(first * pixelBytes, last * pixelBytes);
-      rows.push(...(await inferBatch(run, part, last - first, known)));
+      rows.push(...(await inferBatch(run, part, last - first, coreset)));
     }
     return rows;
   };
   const end = async (): Promise<void> => {
     await session.release();
-    await known?.end();
+    await coreset?.end();
   };
   return { run, outputs, infer, end };
 }
@@ -64,12 +64,12 @@ async function runSession(
   return Object.fromEntries(entries);
 }
 
-async function inferBatch(run: Run, pixels: Uint8Array, count: number, known: CoveringRows | null): Promise<Row[]> {
-  const names = known === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
+async function inferBatch(run: Run, pixels: Uint8Array, count: number, coreset: Coreset | null): Promise<Row[]> {
+  const names = coreset === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
   const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = await run(pixels, count, names);
   const rows: Row[] = [];
   for (let row = 0; row < count; row += 1) {
-    const near = known === null ? null : await known.nearest(rowOf(features, row, count));
+    const near = coreset === null ? null : await coreset.nearest(rowOf(features, row, count));
     rows.push({ probabilities: finite(rowOf(probabilities, row, count)), nearest: near });
   }
   return rows;

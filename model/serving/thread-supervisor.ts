@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Thread } from './thread.js';
 
-export interface ThreadCrewOptions {
+export interface ThreadSupervisorOptions {
   threads: number;
   start: () => Promise<Thread>;
   /** Told of every thread that ended without being asked to, and of every start that failed in its place. */
   onDeath: (message: string) => void;
   /** A thread has come and is free. */
-  onJoin: (thread: Thread) => void;
+  onStarted: (thread: Thread) => void;
   /** A thread is gone. */
-  onLeave: (thread: Thread) => void;
+  onEnded: (thread: Thread) => void;
   /** A thread could not be replaced; it will be tried again. `alive` threads are left. */
   onStartFailed: (alive: number) => void;
 }
@@ -18,13 +18,13 @@ const firstRestartDelayMs = 100;
 const longestRestartDelayMs = 10_000;
 
 /** Keeps a number of threads alive: whichever ends unasked is replaced, however often its start fails. */
-export class ThreadCrew {
-  readonly #options: ThreadCrewOptions;
+export class ThreadSupervisor {
+  readonly #options: ThreadSupervisorOptions;
   readonly #alive = new Set<Thread>();
   readonly #replacements = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
 
-  constructor(options: ThreadCrewOptions) {
+  constructor(options: ThreadSupervisorOptions) {
     this.#options = options;
   }
 
@@ -53,10 +53,10 @@ export class ThreadCrew {
 
   #adopt(thread: Thread): void {
     this.#alive.add(thread);
-    this.#options.onJoin(thread);
+    this.#options.onStarted(thread);
     void thread.ended.then((message) => {
       this.#alive.delete(thread);
-      this.#options.onLeave(thread);
+      this.#options.onEnded(thread);
       if (this.#stopped.signal.aborted) return;
       this.#options.onDeath(message);
       const replacement = this.#replace().finally(() => this.#replacements.delete(replacement));

@@ -28,12 +28,12 @@ parentPort?.on('message', (message: unknown) => {
   // A plain Error: the message of zod's own is lost on its way out of the thread.
   if (!request.success) throw new Error(`The request is malformed: ${request.error.message}`);
   if (request.data === null) void lastAnswer.then(end);
-  else answerInTurn(request.data);
+  else answerInOrder(request.data);
 });
 reply({ type: 'ready' });
 
 /** Decodes at once, while the graph works for the jobs before, and answers when it is their turn. */
-function answerInTurn(jobs: readonly Job[]): void {
+function answerInOrder(jobs: readonly Job[]): void {
   const prepared = Promise.all(jobs.map(prepare));
   lastAnswer = lastAnswer.then(async () => reply({ type: 'done', outcomes: await answerAll(await prepared) }));
 }

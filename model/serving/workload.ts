@@ -1,4 +1,4 @@
-import type { JobRequest, Lane, Ticket } from './job-queue.js';
+import type { JobRequest, Priority, QueuedJob } from './job-queue.js';
 import type { Thread } from './thread.js';
 
 /** What the latest batch counts for in the moving mean of an image's time. */
@@ -6,15 +6,15 @@ const latestShare = 0.1;
 
 /** Jobs that are given to a thread at once. */
 export interface Batch {
-  readonly tickets: readonly Ticket[];
-  readonly lane: Lane;
+  readonly queuedJobs: readonly QueuedJob[];
+  readonly priority: Priority;
   readonly images: number;
   /** Whether another may be given to the thread while this one is in work. */
-  readonly followable: boolean;
-  readonly givenAt: number;
+  readonly allowsPrefetch: boolean;
+  readonly dispatchedAt: number;
 }
 
-interface Hand {
+interface Dispatched {
   /** What the thread has, in the order in which it works on it. */
   readonly batches: Batch[];
   freeSince: number;
@@ -22,21 +22,21 @@ interface Hand {
 
 /** What threads have in hand, and how long they take for an image. */
 export class Workload {
-  readonly #hands = new Map<Thread, Hand>();
+  readonly #dispatched = new Map<Thread, Dispatched>();
   #batches = 0;
   #imageMs: number | null = null;
 
-  join(thread: Thread): void {
-    this.#hands.set(thread, { batches: [], freeSince: 0 });
+  addThread(thread: Thread): void {
+    this.#dispatched.set(thread, { batches: [], freeSince: 0 });
   }
 
-  leave(thread: Thread): void {
-    this.#hands.delete(thread);
+  removeThread(thread: Thread): void {
+    this.#dispatched.delete(thread);
   }
 
   /** Threads with nothing to do, first the one that has been free for longest. */
   get free(): Thread[] {
-    const free = [...this.#hands].filter(([, { batches }]) => batches.length === 0);
+    const free = [...this.#dispatched].filter(([, { batches }]) => batches.length === 0);
     return free.sort(([, one], [, other]) => one.freeSince - other.freeSince).map(([thread]) => thread);
   }
 
@@ -44,12 +44,13 @@ export class Workload {
    * The thread that has least to do, and of several the one that is at it for longest, of those that may get another
    * batch while they work; null when each has `most`.
    */
-  followable(most: number): Thread | null {
-    const hands = [...this.#hands].filter(
-      ([, { batches }]) => batches.length > 0 && batches.length < most && batches.every(({ followable }) => followable),
+  threadToPrefetch(maxBatches: number): Thread | null {
+    const candidates = [...this.#dispatched].filter(
+      ([, { batches }]) =>
+        batches.length > 0 && batches.length < maxBatches && batches.every(({ allowsPrefetch }) => allowsPrefetch),
     );
-    hands.sort(([, a], [, b]) => a.batches.length - b.batches.length || a.freeSince - b.freeSince);
-    return hands[0]?.[0] ?? null;
+    candidates.sort(([, a], [, b]) => a.batches.length - b.batches.length || a.freeSince - b.freeSince);
+    return candidates[0]?.[0] ?? null;
   }
 
   /** Images that threads work on. */
@@ -58,14 +59,14 @@ export class Workload {
   }
 
   /** Images that threads have besides, to go on with. */
-  get following(): number {
+  get prefetched(): number {
     return this.#sum(({ batches }) => imagesOf(batches.slice(1)));
   }
 
   /** What threads have besides of a request. */
-  followingOf(request: JobRequest): Ticket[] {
-    const following = [...this.#hands.values()].flatMap(({ batches }) => batches.slice(1));
-    return following.flatMap(({ tickets }) => tickets.filter((ticket) => ticket.request === request));
+  prefetchedOf(request: JobRequest): QueuedJob[] {
+    const prefetched = [...this.#dispatched.values()].flatMap(({ batches }) => batches.slice(1));
+    return prefetched.flatMap(({ queuedJobs }) => queuedJobs.filter((queuedJob) => queuedJob.request === request));
   }
 
   /** Moving mean of the time a thread works for an image that somebody waits for; null before the first. */
@@ -73,9 +74,9 @@ export class Workload {
     return this.#imageMs;
   }
 
-  /** Threads at work for a lane. */
-  threadsFor(lane: Lane): number {
-    return this.#sum(({ batches: [first] }) => (first?.lane === lane ? 1 : 0));
+  /** Threads at work for a priority. */
+  threadsFor(priority: Priority): number {
+    return this.#sum(({ batches: [first] }) => (first?.priority === priority ? 1 : 0));
   }
 
   /** Whether nothing is in hand, of threads that are gone either. */
@@ -84,20 +85,20 @@ export class Workload {
   }
 
   begin(thread: Thread, batch: Batch): void {
-    this.#hands.get(thread)?.batches.push(batch);
+    this.#dispatched.get(thread)?.batches.push(batch);
     this.#batches += 1;
   }
 
-  /** Takes a batch out of hand. Gives the moment from which the thread worked on it. */
+  /** Takes a batch out of dispatched. Gives the moment from which the thread worked on it. */
   end(thread: Thread, batch: Batch, now: number): number {
     this.#batches -= 1;
-    const hand = this.#hands.get(thread);
-    if (hand === undefined) return batch.givenAt;
-    hand.batches.splice(hand.batches.indexOf(batch), 1);
-    const startedAt = Math.max(batch.givenAt, hand.freeSince);
-    hand.freeSince = now;
+    const dispatched = this.#dispatched.get(thread);
+    if (dispatched === undefined) return batch.dispatchedAt;
+    dispatched.batches.splice(dispatched.batches.indexOf(batch), 1);
+    const startedAt = Math.max(batch.dispatchedAt, dispatched.freeSince);
+    dispatched.freeSince = now;
     // Work that has time is of another kind; what it takes says nothing of those who wait.
-    if (batch.lane === 'interactive') this.#note((now - startedAt) / batch.images);
+    if (batch.priority === 'interactive') this.#note((now - startedAt) / batch.images);
     return startedAt;
   }
 
@@ -105,9 +106,9 @@ export class Workload {
     this.#imageMs = this.#imageMs === null ? imageMs : (1 - latestShare) * this.#imageMs + latestShare * imageMs;
   }
 
-  #sum(figure: (hand: Hand) => number): number {
+  #sum(figure: (dispatched: Dispatched) => number): number {
     let sum = 0;
-    for (const hand of this.#hands.values()) sum += figure(hand);
+    for (const dispatched of this.#dispatched.values()) sum += figure(dispatched);
     return sum;
   }
 }

@@ -119,10 +119,10 @@ function decodeBody(body: Buffer): Checkpoint {
 
 /** SHA-256 of weights: of every tensor's name, shape and numbers, in order of names. */
 export function weightsDigest(weights: Weights): string {
-  const sum = createHash('sha256');
+  const digest = createHash('sha256');
   for (const [name, { shape, values }] of [...weights].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    sum.update(`${name} ${shape.join('x')}\n`);
-    sum.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    digest.update(`${name} ${shape.join('x')}\n`);
+    digest.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
-  return sum.digest('hex');
+  return digest.digest('hex');
 }

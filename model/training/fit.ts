@@ -54,7 +54,7 @@ export async function fit(plan: FitPlan): Promise<Fitted> {
 
 async function runEpochs(plan: FitPlan, adam: Adam, resumed: Checkpoint | null): Promise<Fitted> {
   let checkpoint = resumed;
-  let formerPath: string | null = null;
+  let previousPath: string | null = null;
   for (;;) {
     const epoch = checkpoint === null ? 0 : checkpoint.epoch + 1;
     const metrics = await runEpoch(plan, adam, epoch);
@@ -62,8 +62,8 @@ async function runEpochs(plan: FitPlan, adam: Adam, resumed: Checkpoint | null):
     const checkpointPath = join(plan.outputFolder, `epoch-${String(epoch).padStart(4, '0')}.ckpt`);
     await writeCheckpoint(checkpointPath, checkpoint);
     await plan.onEpoch({ type: 'epoch', metrics, checkpointPath, isLast: checkpoint.isFinished });
-    if (formerPath !== null) await rm(formerPath, { force: true });
-    formerPath = checkpointPath;
+    if (previousPath !== null) await rm(previousPath, { force: true });
+    previousPath = checkpointPath;
     if (endsHere(plan, checkpoint)) return { checkpoint, checkpointPath };
   }
 }
@@ -97,7 +97,7 @@ async function runEpoch(
 function advance(
   plan: FitPlan,
   adam: Adam,
-  former: Checkpoint | null,
+  previous: Checkpoint | null,
   { epoch, validationLoss }: EpochMetrics,
 ): Checkpoint {
   const { epochs, earlyStoppingPatience } = plan.hyperparameters;
@@ -108,10 +108,10 @@ function advance(
     );
   }
   const weights = readVariables(plan.trainable);
-  const isBetter = former === null || validationLoss < former.bestLoss;
+  const isBetter = previous === null || validationLoss < previous.bestLoss;
   const best = isBetter
     ? { bestEpoch: epoch, bestLoss: validationLoss, bestWeights: weights }
-    : { bestEpoch: former.bestEpoch, bestLoss: former.bestLoss, bestWeights: former.bestWeights };
+    : { bestEpoch: previous.bestEpoch, bestLoss: previous.bestLoss, bestWeights: previous.bestWeights };
   return {
     fingerprint: plan.fingerprint,
     epoch,

@@ -6,7 +6,7 @@ export interface LabelledRows {
   sha256s: string[];
   /** Index of each row's label. */
   truths: number[];
-  sides: Record<Split, number[]>;
+  splits: Record<Split, number[]>;
 }
 
 /**
@@ -15,21 +15,21 @@ export interface LabelledRows {
  */
 export function orderExamples(examples: readonly Example[], labels: readonly string[]): LabelledRows {
   const ordered = [...examples].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
-  const rows: LabelledRows = { sha256s: [], truths: [], sides: { train: [], validation: [], test: [] } };
+  const rows: LabelledRows = { sha256s: [], truths: [], splits: { train: [], validation: [], test: [] } };
   ordered.forEach(({ sha256, label, side }, row) => {
     const truth = labels.indexOf(label);
     if (truth < 0)
       throw new PerennialError('bad_request', `Image ${sha256} has the label ${label}, which is not listed.`);
     rows.sha256s.push(sha256);
     rows.truths.push(truth);
-    rows.sides[side].push(row);
+    rows.splits[side].push(row);
   });
-  for (const [side, members] of Object.entries(rows.sides)) {
+  for (const [split, members] of Object.entries(rows.splits)) {
     if (members.length === 0) {
-      throw new PerennialError('dataset_too_small', `The ${side} side holds no image; add images and ingest again.`);
+      throw new PerennialError('dataset_too_small', `The ${split} split holds no image; add images and ingest again.`);
     }
   }
-  const counts = countLabels(rows.truths, rows.sides.train, labels.length);
+  const counts = countLabels(rows.truths, rows.splits.train, labels.length);
   const absent = labels.find((_, index) => counts[index] === 0);
   if (absent !== undefined) {
     throw new PerennialError(

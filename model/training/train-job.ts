@@ -13,14 +13,14 @@ import type { Trainable } from './trainable.js';
 export async function trainModel(job: TrainJob, events: JobEvents): Promise<ModelJobResults['train']> {
   await mkdir(job.outputFolder, { recursive: true });
   const rows = orderExamples(job.examples, job.labels);
-  const counts = countLabels(rows.truths, rows.sides.train, job.labels.length);
+  const counts = countLabels(rows.truths, rows.splits.train, job.labels.length);
   const trainable = await createTrainable(job, rows, readFeatures);
   try {
     const { checkpoint, checkpointPath } = await fit({
       trainable,
       hyperparameters: job.hyperparameters,
       loss: { truths: rows.truths, classWeights: classWeightsOf(counts, job.hyperparameters.classWeights) },
-      rows: rows.sides,
+      rows: rows.splits,
       fingerprint: fingerprintOf(job),
       checkpointPath: job.checkpointPath,
       outputFolder: job.outputFolder,

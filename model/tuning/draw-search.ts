@@ -103,12 +103,12 @@ function drawTrial({ number, status, hyperparameters, rungs }: ShownTrial, isBes
   const colour = isBest ? palette.validation : isGrey({ status }) ? palette.axis : palette.training;
   const points = rungs.map(({ epochs, loss }) => ({ cx: x(epochs), cy: y(loss) }));
   const { architecture, learningRate, weightDecay, batchSize } = hyperparameters;
-  const told = `trial ${number}: ${architecture}, learning rate ${learningRate}, weight decay ${weightDecay}, batches of ${batchSize}; validation loss ${score.loss.toFixed(4)} after ${score.epochs} epochs`;
+  const tooltip = `trial ${number}: ${architecture}, learning rate ${learningRate}, weight decay ${weightDecay}, batches of ${batchSize}; validation loss ${score.loss.toFixed(4)} after ${score.epochs} epochs`;
   return element(
     'g',
     {},
     [
-      element('title', {}, escapeText(told)),
+      element('title', {}, escapeText(tooltip)),
       element('polyline', {
         points: points.map(({ cx, cy }) => `${cx.toFixed(1)},${cy.toFixed(1)}`).join(' '),
         fill: 'none',

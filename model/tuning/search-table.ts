@@ -45,7 +45,7 @@ export function writeSearchTable(search: ShownSearch): string {
 /** How a search went, in a sentence without its full stop. */
 export function describeSearch({ trials, bestTrial }: ShownSearch): string {
   const count = (status: TrialStatus): number => trials.filter((trial) => trial.status === status).length;
-  const told = [
+  const summary = [
     `${trials.length} trials`,
     ...(['running', 'finished', 'stopped', 'failed'] as const).flatMap((status) =>
       count(status) === 0 ? [] : [`${count(status)} ${statusWords[status]}`],
@@ -53,8 +53,8 @@ export function describeSearch({ trials, bestTrial }: ShownSearch): string {
   ].join(', ');
   const best = trials.find(({ number }) => number === bestTrial);
   const score = best?.rungs.at(-1);
-  if (!best || !score) return told;
-  return `${told}; best trial ${best.number}: validation loss ${score.loss.toFixed(4)}, accuracy ${percent(score.accuracy)}`;
+  if (!best || !score) return summary;
+  return `${summary}; best trial ${best.number}: validation loss ${score.loss.toFixed(4)}, accuracy ${percent(score.accuracy)}`;
 }
 
 /** Those that came through first, then those that got further, then those with the lower loss. */

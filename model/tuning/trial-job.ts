@@ -21,9 +21,9 @@ export async function runTrial(job: TrialJob, read: typeof readFeatures): Promis
   const startedAt = performance.now();
   await mkdir(job.outputFolder, { recursive: true });
   const rows = orderExamples(job.examples, job.labels);
-  const { truths, sides } = rows;
+  const { truths, splits } = rows;
   const { classWeights, batchSize } = job.hyperparameters;
-  const counts = countLabels(truths, sides.train, job.labels.length);
+  const counts = countLabels(truths, splits.train, job.labels.length);
   const trained: EpochMetrics[] = [];
   const trainable = await createTrainable(job, rows, read);
   try {
@@ -31,7 +31,7 @@ export async function runTrial(job: TrialJob, read: typeof readFeatures): Promis
       trainable,
       hyperparameters: job.hyperparameters,
       loss: { truths, classWeights: classWeightsOf(counts, classWeights) },
-      rows: sides,
+      rows: splits,
       fingerprint: fingerprintOf(job),
       checkpointPath: (await checkpointsIn(job.outputFolder)).at(-1) ?? null,
       outputFolder: job.outputFolder,
@@ -43,7 +43,7 @@ export async function runTrial(job: TrialJob, read: typeof readFeatures): Promis
     writeVariables(trainable, checkpoint.bestWeights);
     // Trials that weigh classes and trials that do not are only comparable by a loss that does not.
     const loss = { truths, classWeights: classWeightsOf(counts, false) };
-    const score = await validateOnRows({ trainable, loss, rows: sides.validation, batchSize });
+    const score = await validateOnRows({ trainable, loss, rows: splits.validation, batchSize });
     return {
       epochs: checkpoint.epoch + 1,
       bestEpoch: checkpoint.bestEpoch,

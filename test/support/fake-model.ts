@@ -37,7 +37,7 @@ export function predictionOf(probabilities: number[], labels: readonly string[] 
   const confidence = Math.max(...probabilities);
   const label = labels[probabilities.indexOf(confidence)] ?? '';
   const phases = { queueMs: 0, decodeMs: 0, inferMs: 0 };
-  return { label, confidence, probabilities, familiarity: null, phases };
+  return { label, confidence, probabilities, oodScore: null, phases };
 }
 
 /** A model that serves, with nothing but its engine and its number. */

@@ -6,14 +6,14 @@ import { ThreadPool, type ThreadPoolOptions } from '../../model/serving/thread-p
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
 /** A thread whose jobs the test ends by hand, in the order it was given them. */
-export interface HandThread extends Thread {
+export interface ManualThread extends Thread {
   /** All jobs it was given, and the sizes of the batches they came in. */
   jobs: Job[];
   batches: number[];
   finish(outcome: Outcome): Promise<void>;
 }
 
-export function handThread(): HandThread {
+export function manualThread(): ManualThread {
   const jobs: Job[] = [];
   const batches: number[] = [];
   const settles: ((outcome: Outcome) => void)[] = [];
@@ -41,9 +41,9 @@ export function handThread(): HandThread {
   };
 }
 
-export interface HandPool {
+export interface ManualPool {
   pool: ThreadPool;
-  started: HandThread[];
+  started: ManualThread[];
   deaths: string[];
 }
 
@@ -51,21 +51,21 @@ export interface HandPool {
  * A pool of threads that the test moves by hand, and that have one batch at a time unless `ahead` says otherwise;
  * `failures` are what later starts fail with.
  */
-export async function handPool(options: Partial<ThreadPoolOptions>, failures: Error[] = []): Promise<HandPool> {
+export async function manualPool(options: Partial<ThreadPoolOptions>, failures: Error[] = []): Promise<ManualPool> {
   const { threads = 1, ...others } = options;
-  const started: HandThread[] = [];
+  const started: ManualThread[] = [];
   const deaths: string[] = [];
   const start = (): Promise<Thread> => {
     const failure = started.length >= threads ? failures.shift() : undefined;
     if (failure !== undefined) return Promise.reject(failure);
-    const thread = handThread();
+    const thread = manualThread();
     started.push(thread);
     return Promise.resolve(thread);
   };
   const pool = await ThreadPool.create({
     threads,
     batchSize: 1,
-    ahead: 0,
+    prefetch: 0,
     queueLimit: 10,
     latencyTargetMs: 0,
     start,
@@ -89,7 +89,7 @@ export function imageJob(mark: number): Job {
 }
 
 /** The marks of the jobs a thread was given. */
-export function marksOf(thread: HandThread | undefined): (number | undefined)[] {
+export function marksOf(thread: ManualThread | undefined): (number | undefined)[] {
   return thread?.jobs.map(({ bytes }) => bytes[0]) ?? [];
 }
 

@@ -5,7 +5,7 @@ import { packageModel } from '../../model/export/package-job.js';
 import { embedImages } from '../../model/features/embed.js';
 import type { PackageJob, TrainJob } from '../../model/jobs.js';
 import { trainModel } from '../../model/training/train-job.js';
-import { collectEvents, createPictureSet } from './training-fixtures.js';
+import { collectEvents, createImageSet } from './training-fixtures.js';
 
 export type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
 
@@ -43,7 +43,7 @@ export async function trainAndPackage(training: Training, folder: string): Promi
 
 /** Drawn pictures with the embeddings that a classifier on the backbone is trained on. */
 export async function createTransferSet(folder: string, perClass: number): Promise<Training> {
-  const training = await createPictureSet(folder, perClass, { epochs: 8, batchSize: 8 });
+  const training = await createImageSet(folder, perClass, { epochs: 8, batchSize: 8 });
   const outputPath = join(folder, 'features.parquet');
   await embedImages({ kind: 'embed', images: training.images, outputPath, batchSize: 8 }, collectEvents());
   return { ...training, featurePaths: [outputPath] };

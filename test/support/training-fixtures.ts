@@ -93,19 +93,19 @@ export async function createFeatureSet(
 }
 
 /** Drawn pictures of both classes as files, with their examples. */
-export async function createPictureSet(
+export async function createImageSet(
   folder: string,
   perClass: number,
   hyperparameters: Partial<Hyperparameters>,
 ): Promise<Omit<TrainJob, 'checkpointPath' | 'outputFolder'>> {
   const images: ImageFile[] = [];
   const examples: Example[] = [];
-  await mkdir(join(folder, 'pictures'), { recursive: true });
+  await mkdir(join(folder, 'images'), { recursive: true });
   for (const label of syntheticLabels) {
     for (let index = 0; index < perClass; index++) {
       const bytes = await drawSyntheticImage(label, index);
       const sha256 = sha256Of(bytes);
-      const path = join(folder, 'pictures', sha256);
+      const path = join(folder, 'images', sha256);
       await writeFile(path, bytes);
       images.push({ sha256, path });
       examples.push({ sha256, label, side: sideOf(index, perClass) });

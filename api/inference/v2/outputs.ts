@@ -32,7 +32,7 @@ const makers: Readonly<Record<V2OutputName, Maker>> = {
   label: column('BYTES', ({ prediction }) => prediction.label),
   confidence: column('FP32', ({ prediction }) => prediction.confidence),
   abstained: column('BOOL', ({ abstained }) => abstained),
-  unfamiliar: column('BOOL', ({ prediction }) => prediction.familiarity?.unfamiliar ?? false),
+  unfamiliar: column('BOOL', ({ prediction }) => prediction.oodScore?.outOfDistribution ?? false),
   prediction_id: column('BYTES', ({ predictionId }) => predictionId),
 };
 

@@ -89,7 +89,7 @@ class Log implements PredictionLog {
 
   keep({ engine, version, generation }: ServedModel, facts: PredictionFacts): string {
     const { prediction, ...same } = facts;
-    const { label, confidence, probabilities, familiarity } = prediction;
+    const { label, confidence, probabilities, oodScore } = prediction;
     const id = uuid7();
     this.take({
       ...same,
@@ -103,9 +103,9 @@ class Log implements PredictionLog {
       confidence,
       probabilities: Object.fromEntries(engine.labels.map((name, index) => [name, probabilities[index] ?? 0])),
       variant: engine.variant,
-      distance: familiarity?.distance ?? null,
-      unfamiliar: familiarity?.unfamiliar ?? false,
-      neighbour: familiarity?.neighbour ?? null,
+      distance: oodScore?.distance ?? null,
+      unfamiliar: oodScore?.outOfDistribution ?? false,
+      neighbour: oodScore?.neighbour ?? null,
     });
     return id;
   }

@@ -26,30 +26,30 @@ export interface OccludedBatch {
  * Copies of a picture of 224×224 RGB pixels with a grey square around one place each, row by row, in small batches. Each
  * is made when it is asked for: all of them together take seven megabytes.
  */
-export function* occludedBatches(picture: Uint8Array): Generator<OccludedBatch> {
+export function* occludedBatches(image: Uint8Array): Generator<OccludedBatch> {
   const places = placesPerSide ** 2;
   for (let first = 0; first < places; first += batchSize) {
     const count = Math.min(batchSize, places - first);
     const pixels = new Uint8Array(count * pixelBytes);
     for (let copy = 0; copy < count; copy++) {
       const one = pixels.subarray(copy * pixelBytes, (copy + 1) * pixelBytes);
-      one.set(picture);
-      hide(one, first + copy);
+      one.set(image);
+      mask(one, first + copy);
     }
     yield { pixels, count };
   }
 }
 
-function hide(pixels: Uint8Array, place: number): void {
-  const [top, bottom] = hiddenRange(Math.floor(place / placesPerSide));
-  const [left, right] = hiddenRange(place % placesPerSide);
+function mask(pixels: Uint8Array, place: number): void {
+  const [top, bottom] = maskedRange(Math.floor(place / placesPerSide));
+  const [left, right] = maskedRange(place % placesPerSide);
   for (let row = top; row < bottom; row++) {
     pixels.fill(grey, 3 * (row * inputSize + left), 3 * (row * inputSize + right));
   }
 }
 
 /** First pixel that is hidden for a row or column of places, and the first that no longer is. */
-function hiddenRange(index: number): [from: number, to: number] {
+function maskedRange(index: number): [from: number, to: number] {
   const from = index * placePixels - marginPixels;
   const to = (index + 1) * placePixels + marginPixels;
   return [Math.max(0, from), Math.min(inputSize, to)];

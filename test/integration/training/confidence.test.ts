@@ -135,7 +135,7 @@ async function learn(pictures: Pictures, seed: number, changed: Partial<Hyperpar
   const scores = await scoreExamples(job, network, rows.sha256s, collectEvents());
   const { calibration } = await measureModel(job, rows, scores, checkpoint);
   await writeReferences(job, rows, scores, null);
-  const { test } = rows.sides;
+  const { test } = rows.splits;
   const tested = test.map((row) => scores.features[row] ?? new Float32Array());
   return {
     calibration,

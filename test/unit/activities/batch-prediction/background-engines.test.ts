@@ -3,10 +3,10 @@ import {
   type BackgroundEngines,
 } from '../../../../activities/batch-prediction/background-engines.js';
 import { PerennialError } from '../../../../contracts/errors.js';
-import type { Seen } from '../../../../model/serving/background-messages.js';
+import type { ImagePrediction } from '../../../../model/serving/background-messages.js';
 import { versionOf } from '../../../support/fake-model.js';
 
-const seen: Seen = {
+const seen: ImagePrediction = {
   label: 'grass',
   confidence: 0.9,
   probabilities: [0.1, 0.9],
@@ -58,7 +58,7 @@ describe('engines in the background', () => {
 
   it('look at one image at a time, whoever asks, in one process', async () => {
     const version = versionOf(1);
-    const work = (): Promise<Seen[]> =>
+    const work = (): Promise<ImagePrediction[]> =>
       engines.use(version, (engine) => Promise.all([good, good, good].map((bytes) => engine.predict(bytes))));
     expect((await Promise.all([work(), work()])).flat()).toEqual(Array(6).fill(seen));
     expect([mostTogether, started]).toEqual([1, 1]);

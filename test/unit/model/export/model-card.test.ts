@@ -30,7 +30,7 @@ const job: PackageJob = {
 };
 
 describe('a model card', () => {
-  const rows = { sha256s: [], truths: [], sides: { train: [0, 1, 2], validation: [3], test: [4, 5] } };
+  const rows = { sha256s: [], truths: [], splits: { train: [0, 1, 2], validation: [3], test: [4, 5] } };
   const metrics = {
     temperature: 1.5,
     validation: evaluation,

@@ -14,7 +14,7 @@ import { floatsOf, relativeError } from '../../../../model/export/parity.js';
 import { withOnnx, type OnnxAnswers } from '../../../../model/export/run-onnx.js';
 import { decodeBatches } from '../../../../model/features/decode-batches.js';
 import type { ImageFile } from '../../../../model/jobs.js';
-import { createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+import { createImageSet, withFolder } from '../../../support/training-fixtures.js';
 
 const classes = 2;
 
@@ -37,7 +37,7 @@ async function withObserved<T>(
   work: (given: Given) => Promise<T>,
 ): Promise<T> {
   return withFolder(async (folder) => {
-    const [network, { images }] = await Promise.all([networkOf(architecture), createPictureSet(folder, 6, {})]);
+    const [network, { images }] = await Promise.all([networkOf(architecture), createImageSet(folder, 6, {})]);
     const observed = await observeActivations(network.operations, network.weights, images);
     for await (const { pixels } of decodeBatches(images, images.length)) {
       return work({ network, images, observed, pixels });
@@ -46,8 +46,8 @@ async function withObserved<T>(
   });
 }
 
-const ask = (model: Uint8Array, { images, pixels }: Given): Promise<OnnxAnswers> =>
-  withOnnx(model, (answer) => answer(pixels, images.length));
+const predict = (model: Uint8Array, { images, pixels }: Given): Promise<OnnxAnswers> =>
+  withOnnx(model, (run) => run(pixels, images.length));
 
 describe.each([
   ['cnn', 0.03],
@@ -57,7 +57,7 @@ describe.each([
     withObserved(architecture, async (given) => {
       const { operations, weights } = given.network;
       const [large, small] = [encodeOnnx(operations, weights), encodeInt8Onnx(operations, weights, given.observed)];
-      const [expected, found] = await Promise.all([ask(large, given), ask(small, given)]);
+      const [expected, found] = await Promise.all([predict(large, given), predict(small, given)]);
       expected.features.forEach((features, image) => {
         const error = relativeError(features, found.features[image] ?? new Float32Array());
         expect(error).toBeLessThan(tolerance);
@@ -106,10 +106,10 @@ describe('a wrong range', () => {
         shape: [16, classes],
         values: weightOf(weights, `${classifierName}/kernel`).values.map((value) => value * 50),
       });
-      const good = await ask(encodeOnnx(operations, sure), given);
+      const good = await predict(encodeOnnx(operations, sure), given);
       const truths = good.probabilities.map(([first = 0, second = 0]) => (second > first ? 1 : 0));
       const judge = async (observed: ReadonlyMap<string, Observed>): Promise<boolean> => {
-        const { probabilities } = await ask(encodeInt8Onnx(operations, sure, observed), given);
+        const { probabilities } = await predict(encodeInt8Onnx(operations, sure, observed), given);
         return judgeQuantization(good.probabilities, probabilities, truths).passed;
       };
       expect(await judge(given.observed)).toBe(true);

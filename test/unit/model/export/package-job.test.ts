@@ -16,7 +16,7 @@ import {
   type PackagedModel,
   type Training,
 } from '../../../support/packaged-model.js';
-import { collectEvents, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+import { collectEvents, createImageSet, withFolder } from '../../../support/training-fixtures.js';
 
 /** Trains and packages; fails when a tensor is left behind. */
 async function makeBundle(training: Training, folder: string): Promise<PackagedModel> {
@@ -36,7 +36,7 @@ async function trainTransfer(folder: string): Promise<Training> {
 
 /** Loads the layers model anew each time: it may have been changed. */
 function parityOf(folder: string, sample: ParitySample): Promise<number> {
-  return withTfjsModel(folder, (ask) => checkParity(folder, sample, ask));
+  return withTfjsModel(folder, (predict) => checkParity(folder, sample, predict));
 }
 
 async function readJson(folder: string, name: string): Promise<unknown> {
@@ -114,13 +114,13 @@ describe('the bundle of a network trained on images', () => {
   ];
   it.each(networks)('holds the %s in both formats, in agreement', (_, hyperparameters, featureLength) =>
     withFolder(async (root) => {
-      const training = await createPictureSet(root, 5, hyperparameters);
+      const training = await createImageSet(root, 5, hyperparameters);
       const { folder, metrics } = await makeBundle(training, root);
       await verifyBundle(folder);
       const random = createRandom(2);
       const pixels = Uint8Array.from({ length: 2 * pixelBytes }, () => random() * 256);
       const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), pixels, 2);
-      const expected = await withTfjsModel(folder, (ask) => ask(pixels, 2));
+      const expected = await withTfjsModel(folder, (predict) => predict(pixels, 2));
       expected.forEach((value, index) => {
         expect(probabilities[index]).toBeCloseTo(value, 4);
       });

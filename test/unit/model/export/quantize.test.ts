@@ -53,7 +53,7 @@ testOnPhotographs('a network for photographs does as well in 8 bits', () =>
     const images = photographs.map(({ image }) => image);
     const outputPath = join(root, 'features.parquet');
     await embedImages({ kind: 'embed', images, outputPath, batchSize: 16 }, collectEvents());
-    const sidesInTurn = ['validation', 'test', 'train', 'train'] as const;
+    const splitsInTurn = ['validation', 'test', 'train', 'train'] as const;
     const { folder } = await trainAndPackage(
       {
         kind: 'train',
@@ -62,7 +62,7 @@ testOnPhotographs('a network for photographs does as well in 8 bits', () =>
         examples: photographs.map(({ label, image }, index) => ({
           sha256: image.sha256,
           label,
-          side: sidesInTurn[index % sidesInTurn.length] ?? 'train',
+          side: splitsInTurn[index % splitsInTurn.length] ?? 'train',
         })),
         featurePaths: [outputPath],
         images,
@@ -99,7 +99,7 @@ describe('a training whose network cannot be brought to 8 bits', () => {
     withFolder(async (root) => {
       const training = await createTransferSet(root, 8);
       const { sha256 } = training.examples.find(({ side }) => side === 'train') ?? { sha256: '' };
-      await writeFile(join(root, 'pictures', sha256), 'not an image any more');
+      await writeFile(join(root, 'images', sha256), 'not an image any more');
       expect(await reasonsOf(training, root)).toContain(sha256);
     }));
 });

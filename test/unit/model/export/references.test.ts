@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, referencesSchema, type References } from '../../../../contracts/registry/bundle.js';
 import { hyperparametersSchema } from '../../../../contracts/training/training.js';
-import { familiarLimit, writeReferences, type FeaturesOfRows } from '../../../../model/export/references.js';
+import { oodThreshold, writeReferences, type FeaturesOfRows } from '../../../../model/export/references.js';
 import { unitVector } from '../../../../model/features/unit-vectors.js';
 import type { PackageJob } from '../../../../model/jobs.js';
 import { createRandom } from '../../../../model/seeded-random.js';
 import { withFolder } from '../../../support/training-fixtures.js';
 
-interface World {
+interface Fixture {
   train: number;
   validation: number;
   architecture?: 'cnn' | 'efficientnet-lite0';
@@ -22,7 +22,7 @@ interface Written {
 }
 
 /** Writes the references of `train` training and `validation` validation images of made-up features. */
-async function write(folder: string, { train, validation, architecture = 'cnn', int8 }: World): Promise<Written> {
+async function write(folder: string, { train, validation, architecture = 'cnn', int8 }: Fixture): Promise<Written> {
   const random = createRandom(5);
   const features = Array.from({ length: train + validation }, () =>
     Float32Array.from({ length: 4 }, () => 0.2 + random()),
@@ -49,7 +49,7 @@ async function write(folder: string, { train, validation, architecture = 'cnn', 
     sha256s: rows.map((row) => `image ${row}`),
     // One of ten is an a.
     truths: rows.map((row) => (row % 10 === 0 ? 0 : 1)),
-    sides: { train: rows.slice(0, train), validation: rows.slice(train), test: [] },
+    splits: { train: rows.slice(0, train), validation: rows.slice(train), test: [] },
   };
   const scores = { matrix: new Float32Array(), features, logits: [] };
   await writeReferences(job, labelled, scores, int8?.(features) ?? null);
@@ -118,8 +118,8 @@ describe('the references of a bundle', () => {
 
 describe('the limit of what is familiar', () => {
   it('is the largest distance of a few images, and of many that of the 98th of a hundred', () => {
-    expect(familiarLimit([0.3, 0.9, 0.5])).toEqual({ limit: 0.9, share: 3 / 4 });
+    expect(oodThreshold([0.3, 0.9, 0.5])).toEqual({ limit: 0.9, share: 3 / 4 });
     const many = Array.from({ length: 199 }, (_, index) => index);
-    expect(familiarLimit(many)).toEqual({ limit: 195, share: 0.98 });
+    expect(oodThreshold(many)).toEqual({ limit: 195, share: 0.98 });
   });
 });

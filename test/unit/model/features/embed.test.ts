@@ -12,7 +12,7 @@ import type { EmbedJob, ImageFile } from '../../../../model/jobs.js';
 import { tf } from '../../../../model/tensorflow.js';
 import {
   collectEvents,
-  createPictureSet,
+  createImageSet,
   listPhotographs,
   testOnPhotographs,
   withFolder,
@@ -45,7 +45,7 @@ describe('embedding', () => {
   it('gives the features that ONNX Runtime computes on the exported graph, and leaves no tensor behind', () =>
     withFolder(async (folder) => {
       const before = tf.memory().numTensors;
-      const { images } = await createPictureSet(folder, 3, {});
+      const { images } = await createImageSet(folder, 3, {});
       expect(await compareWithOnnx(folder, images)).toBeLessThan(1e-3);
       expect(tf.memory().numTensors).toBe(before);
     }));
@@ -60,7 +60,7 @@ describe('embedding', () => {
 
   it('names the image that cannot be decoded', () =>
     withFolder(async (folder) => {
-      const { images } = await createPictureSet(folder, 1, {});
+      const { images } = await createImageSet(folder, 1, {});
       const path = join(folder, 'text.jpg');
       await writeFile(path, 'not an image');
       const job: EmbedJob = {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { coverRows } from '../../../../model/features/k-center.js';
+import { kCenterOrder } from '../../../../model/features/k-center.js';
 import { distanceToNearest, unitDistance, unitVector } from '../../../../model/features/unit-vectors.js';
 
 function onCircle(degrees: number): Float32Array {
@@ -26,14 +26,14 @@ describe('unit vectors', () => {
 describe('an order that covers', () => {
   it('goes from the middle to what is furthest from all before', () => {
     const vectors = [0, 10, 20, 30, 90].map(onCircle);
-    expect(coverRows(vectors, 5)).toEqual([3, 4, 0, 1, 2]);
-    expect(coverRows(vectors, 2)).toEqual([3, 4, 0, 1, 2]);
+    expect(kCenterOrder(vectors, 5)).toEqual([3, 4, 0, 1, 2]);
+    expect(kCenterOrder(vectors, 2)).toEqual([3, 4, 0, 1, 2]);
   });
 
   it('holds each row once, and leaves no row further out than the last one taken was', () => {
     fc.assert(
       fc.property(circles, fc.integer({ min: 1, max: 30 }), (vectors, most) => {
-        const order = coverRows(vectors, most);
+        const order = kCenterOrder(vectors, most);
         expect([...order].sort((a, b) => a - b)).toEqual(vectors.map((_, row) => row));
         const gapOf = (place: number, before: number): number =>
           distanceToNearest(

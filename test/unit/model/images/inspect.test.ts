@@ -27,7 +27,7 @@ describe('what a file is', () => {
     expect(nameOfType(Buffer.from('PK\x03\x04zip'))).toBe('ZIP archive');
     expect(nameOfType(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'))).toBe('SVG image');
     expect(nameOfType(Buffer.from(' <!DOCTYPE html><p>Not found</p>'))).toBe('HTML page');
-    expect(nameOfType(Buffer.from('no picture, sorry: Löwenzahn\n'))).toBe('text');
+    expect(nameOfType(Buffer.from('not an image, sorry: Löwenzahn\n'))).toBe('text');
     expect(nameOfType(Buffer.from([0, 1, 2, 3]))).toBe('unknown data');
     expect(nameOfType(Buffer.alloc(0))).toBe('empty file');
   });

@@ -60,9 +60,9 @@ describe('an image without what its file tells besides the picture', () => {
     const plain = await sharp(colours(), { raw: { width: 48, height: 32, channels: 3 } })
       .jpeg({ progressive: true })
       .toBuffer();
-    const told = Buffer.from(`${secret}\0`.repeat(3));
+    const secrets = Buffer.from(`${secret}\0`.repeat(3));
     const segment = (marker: number, head = ''): Buffer => {
-      const body = Buffer.concat([Buffer.from(head, 'latin1'), told]);
+      const body = Buffer.concat([Buffer.from(head, 'latin1'), secrets]);
       const lead = Buffer.from([0xff, marker, 0, 0]);
       lead.writeUInt16BE(body.length + 2, 2);
       return Buffer.concat([lead, body]);
@@ -70,7 +70,7 @@ describe('an image without what its file tells besides the picture', () => {
     const parts = [segment(0xfe), segment(0xed, 'Photoshop 3.0\0'), segment(0xe2, 'MPF\0'), segment(0xe0, 'JFXX\0')];
     // DNL, which decoders skip unread.
     parts.push(segment(0xdc));
-    const bytes = Buffer.concat([inserted(plain, 2, Buffer.concat(parts)), plain, told]);
+    const bytes = Buffer.concat([inserted(plain, 2, Buffer.concat(parts)), plain, secrets]);
     const stripped = stripMetadata(bytes)?.bytes ?? new Uint8Array();
     expect(Buffer.from(stripped).includes(secret)).toBe(false);
     expect(stripped.length).toBeLessThanOrEqual(plain.length);

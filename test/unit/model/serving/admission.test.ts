@@ -8,7 +8,7 @@ const target = { queueLimit: 100, latencyTargetMs: 100 };
 /** A request for one image at a time when both threads are busy. */
 function loadOf(part: Partial<Load>): Load {
   return {
-    lane: 'interactive',
+    priority: 'interactive',
     images: 1,
     deadlineAt: Infinity,
     waiting: part.beforeFirst ?? 0,
@@ -49,8 +49,8 @@ describe('admission', () => {
   });
 
   it('holds background work to its bound, not to the target', () => {
-    expect(reasonOf({ lane: 'background', beforeFirst: 90 })).toBeNull();
-    expect(reasonOf({ lane: 'background', waiting: 100 })).toBe('queue_full');
+    expect(reasonOf({ priority: 'background', beforeFirst: 90 })).toBeNull();
+    expect(reasonOf({ priority: 'background', waiting: 100 })).toBe('queue_full');
   });
 
   it('lets one request for more images than may wait in when nothing waits, and no other behind it', () => {

@@ -32,7 +32,7 @@ async function engineOf(options: Partial<EngineOptions> = {}): Promise<Engine> {
   return engine;
 }
 
-function picture(colour: string): Promise<Buffer> {
+function imageOf(colour: string): Promise<Buffer> {
   return sharp({ create: { width: 50, height: 40, channels: 3, background: colour } })
     .jpeg()
     .toBuffer();
@@ -42,14 +42,14 @@ describe('the engine', () => {
   it('tells what is in an image, with probabilities in label order and the time of each phase', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
-    const red = await engine.predictImage(await picture('#e00000'));
+    const red = await engine.predictImage(await imageOf('#e00000'));
     expect(red.label).toBe('dandelion');
     expect(red.confidence).toBe(red.probabilities[0]);
     expect(red.probabilities).toHaveLength(2);
     expect(red.probabilities.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
     expect(red.phases.decodeMs).toBeGreaterThan(0);
     expect(red.phases.inferMs).toBeGreaterThan(0);
-    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('grass');
+    expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('grass');
     expect(engine.labels).toEqual(['dandelion', 'grass']);
   });
 
@@ -63,7 +63,7 @@ describe('the engine', () => {
     await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
     const engine = await engineOf();
     const colours = Array.from({ length: 19 }, (_, index) => `hsl(${index * 19}, 80%, 50%)`);
-    const images = await Promise.all(colours.map(picture));
+    const images = await Promise.all(colours.map(imageOf));
     const pixels = Buffer.concat(await Promise.all(images.map((image) => decodePixels(image, limits))));
     const rows = (await engine.predictPixels(pixels, images.length)).map(({ probabilities }) => probabilities);
     const predictions = await Promise.all(images.map((image) => engine.predictImage(image)));
@@ -76,7 +76,7 @@ describe('the engine', () => {
   it('leaves the bytes of its caller alone', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
-    const bytes = new Uint8Array(await picture('#ffffff'));
+    const bytes = new Uint8Array(await imageOf('#ffffff'));
     const copy = bytes.slice();
     await engine.predictImage(bytes);
     expect(bytes).toEqual(copy);
@@ -85,7 +85,7 @@ describe('the engine', () => {
   it('names what is wrong with an image or a tensor and goes on', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
-    const good = await picture('#e00000');
+    const good = await imageOf('#e00000');
     await expect(engine.predictImage(Buffer.from('text')).catch(errorCodeOf)).resolves.toBe('unsupported_type');
     await expect(engine.predictImage(good.subarray(0, good.length - 10)).catch(errorCodeOf)).resolves.toBe(
       'undecodable_image',
@@ -100,7 +100,7 @@ describe('the engine', () => {
   it('refuses requests beyond its queue and answers all it took, also when closed meanwhile', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf({ threads: 1, queueLimit: 5 });
-    const image = await picture('#e00000');
+    const image = await imageOf('#e00000');
     const requests = Array.from({ length: 20 }, () =>
       engine.predictImage(image).then(({ label }) => label, errorCodeOf),
     );
@@ -134,12 +134,12 @@ describe('the engine', () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
     await rm(folder, { recursive: true });
-    expect((await engine.predictImage(await picture('#e00000'))).label).toBe('dandelion');
+    expect((await engine.predictImage(await imageOf('#e00000'))).label).toBe('dandelion');
   });
 
   it('can be started and ended many times over in one process', async () => {
     await writeTinyBundle(folder, { bias: 100 });
-    const image = await picture('#00ff00');
+    const image = await imageOf('#00ff00');
     for (let round = 0; round < 5; round += 1) {
       const engine = await engineOf();
       expect((await engine.predictImage(image)).label).toBe('dandelion');
@@ -158,7 +158,7 @@ describe('a thread that meets what it cannot handle', () => {
     const thread = await start();
     expect((await thread.run([malformed])).type).toBe('died');
     expect(await thread.ended).toContain('kind');
-    expect((await thread.run([{ kind: 'image', bytes: await picture('#e00000') }])).type).toBe('died');
+    expect((await thread.run([{ kind: 'image', bytes: await imageOf('#e00000') }])).type).toBe('died');
   });
 
   it('costs no request but its own, and another takes its place', async () => {
@@ -173,7 +173,7 @@ describe('a thread that meets what it cannot handle', () => {
       start,
       onDeath,
     });
-    const image: Job = { kind: 'image', bytes: await picture('#e00000') };
+    const image: Job = { kind: 'image', bytes: await imageOf('#e00000') };
     const jobs = Array.from({ length: 30 }, (_, index) => (index === 10 ? malformed : image));
     const ends = await Promise.all(jobs.map((job) => pool.run([job]).then(() => 'answered', errorCodeOf)));
     expect(ends.filter((end) => end === 'answered')).toHaveLength(29);

@@ -1,10 +1,10 @@
 import onnxProto from 'onnx-proto';
 import fc from 'fast-check';
-import { openCoveringRows, productGraph } from '../../../../model/serving/coreset.js';
+import { openCoreset, productGraph } from '../../../../model/serving/coreset.js';
 import { nearest, type SharedReferences } from '../../../../model/serving/nearest.js';
 
 /** References whose rows are the given vectors, made unit vectors. */
-function referencesOf(vectors: readonly (readonly number[])[], covering = vectors.length): SharedReferences {
+function referencesOf(vectors: readonly (readonly number[])[], coresetRows = vectors.length): SharedReferences {
   const dimensions = vectors[0]?.length ?? 0;
   const unit = vectors.map((vector) => {
     const length = Math.hypot(...vector);
@@ -12,7 +12,7 @@ function referencesOf(vectors: readonly (readonly number[])[], covering = vector
   });
   const features = new Float32Array(new SharedArrayBuffer(4 * dimensions * vectors.length));
   features.set(unit.flat());
-  return { features, dimensions, covering, rows: vectors.length };
+  return { features, dimensions, coresetRows, rows: vectors.length };
 }
 
 function distance(a: readonly number[], b: readonly number[]): number {
@@ -53,7 +53,7 @@ describe('the covering rows of a thread', () => {
     const vector = fc.array(number, { minLength: 7, maxLength: 7 });
     await fc.assert(
       fc.asyncProperty(fc.array(vector, { minLength: 1, maxLength: 9 }), vector, async (vectors, feature) => {
-        const rows = await openCoveringRows(referencesOf(vectors));
+        const rows = await openCoreset(referencesOf(vectors));
         const found = await rows.nearest(Float32Array.from(feature));
         await rows.end();
         const distances = vectors.map((one) => distance(one, feature));
@@ -66,7 +66,7 @@ describe('the covering rows of a thread', () => {
   });
 
   it('leave the rows out that are covered', async () => {
-    const rows = await openCoveringRows(
+    const rows = await openCoreset(
       referencesOf(
         [
           [1, 0],

@@ -1,10 +1,10 @@
-import { answers, endOf, handPool, imageJob, marksOf, pixelsJob } from '../../../support/manual-thread.js';
+import { answers, endOf, manualPool, imageJob, marksOf, pixelsJob } from '../../../support/manual-thread.js';
 
-const background = { lane: 'background' } as const;
+const background = { priority: 'background' } as const;
 
 describe('what is given to a thread ahead', () => {
   it('is single images, to the thread that has least, and no more than it may have', async () => {
-    const { pool, started } = await handPool({ threads: 2, ahead: 1 });
+    const { pool, started } = await manualPool({ threads: 2, prefetch: 1 });
     const ends = [1, 2, 3, 4, 5].map((mark) => endOf(pool.run([imageJob(mark)])));
     expect(started.map(marksOf)).toEqual([
       [1, 3],
@@ -22,7 +22,7 @@ describe('what is given to a thread ahead', () => {
   });
 
   it('waits its turn: what cannot be given ahead is not overtaken, and nothing goes behind it', async () => {
-    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [imageJob(1), pixelsJob(2, 4), imageJob(3), imageJob(4)].map((job) => endOf(pool.run([job])));
     expect(marksOf(started[0])).toEqual([1]);
     await started[0]?.finish(answers(1));
@@ -34,7 +34,7 @@ describe('what is given to a thread ahead', () => {
   });
 
   it('does not go behind work that has time, nor such work behind anything', async () => {
-    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [endOf(pool.run([imageJob(1)], background)), endOf(pool.run([imageJob(2)]))];
     expect(marksOf(started[0])).toEqual([1]);
     await started[0]?.finish(answers(1));
@@ -45,7 +45,7 @@ describe('what is given to a thread ahead', () => {
   });
 
   it('is nothing while another thread works in the background, which will come free', async () => {
-    const { pool, started } = await handPool({ threads: 2, ahead: 2 });
+    const { pool, started } = await manualPool({ threads: 2, prefetch: 2 });
     const ends = [endOf(pool.run([imageJob(1)], background))];
     ends.push(...[2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)]))));
     expect(started.map(marksOf)).toEqual([[1], [2]]);
@@ -71,7 +71,7 @@ describe('what is given to a thread ahead', () => {
   });
 
   it('is tried one by one when the thread dies, and costs only the one that kills', async () => {
-    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
     expect(marksOf(started[0])).toEqual([1, 2, 3]);
     await started[0]?.finish({ type: 'died', message: 'crash' });
@@ -85,7 +85,7 @@ describe('what is given to a thread ahead', () => {
   });
 
   it('is told of its deadline, which does not bind the answer before it', async () => {
-    const { pool, started } = await handPool({ threads: 1, ahead: 2 });
+    const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const deadlineAt = performance.now() + 30;
     const first = endOf(pool.run([imageJob(1)], { deadlineAt }));
     const second = endOf(pool.run([imageJob(2)], { deadlineAt }));

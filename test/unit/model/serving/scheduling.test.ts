@@ -7,18 +7,26 @@ import type { Job } from '../../../../model/serving/messages.js';
 import type { Thread } from '../../../../model/serving/thread.js';
 import type { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { createThreadDouble } from '../../../support/busy-thread.js';
-import { answers, endOf, handPool, handThread, imageJob, marksOf, pixelsJob } from '../../../support/manual-thread.js';
+import {
+  answers,
+  endOf,
+  manualPool,
+  manualThread,
+  imageJob,
+  marksOf,
+  pixelsJob,
+} from '../../../support/manual-thread.js';
 
 async function detailsOf(run: Promise<Answer[]>): Promise<unknown> {
   const error: unknown = await run.catch((thrown: unknown) => thrown);
   return error instanceof PerennialError ? { code: error.code, ...error.details } : error;
 }
 
-const background = { lane: 'background' } as const;
+const background = { priority: 'background' } as const;
 
-describe('the two lanes', () => {
+describe('the two priorities', () => {
   it('have a thread work in the background only when nobody else waits', async () => {
-    const { pool, started } = await handPool({ threads: 1 });
+    const { pool, started } = await manualPool({ threads: 1 });
     const ends = [pool.run([imageJob(1)]), pool.run([imageJob(2)], background), pool.run([imageJob(3)])].map(endOf);
     await started[0]?.finish(answers(1));
     await started[0]?.finish(answers(3));
@@ -28,7 +36,7 @@ describe('the two lanes', () => {
   });
 
   it('leave one of several threads to those who do not want to wait', async () => {
-    const { pool, started } = await handPool({ threads: 3 });
+    const { pool, started } = await manualPool({ threads: 3 });
     const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)], background)));
     expect(started.map(marksOf)).toEqual([[1], [2], []]);
     ends.push(endOf(pool.run([imageJob(9)])));
@@ -45,7 +53,7 @@ describe('the two lanes', () => {
   });
 
   it('have a bound each: a full background refuses no one else', async () => {
-    const { pool } = await handPool({ threads: 1, queueLimit: 2 });
+    const { pool } = await manualPool({ threads: 1, queueLimit: 2 });
     const runs = [1, 2, 3].map((mark) => pool.run([imageJob(mark)], background));
     expect(await detailsOf(pool.run([imageJob(4)], background))).toMatchObject({ reason: 'queue_full' });
     runs.push(pool.run([imageJob(5)]), pool.run([imageJob(6)]));
@@ -57,7 +65,7 @@ describe('the two lanes', () => {
 
 describe('turns', () => {
   it('let one image pass between the jobs of a request for many, whose order stays', async () => {
-    const { pool, started } = await handPool({ threads: 1 });
+    const { pool, started } = await manualPool({ threads: 1 });
     const many = endOf(pool.run([1, 2, 3, 4].map((mark) => pixelsJob(mark, 1))));
     const one = endOf(pool.run([imageJob(9)]));
     for (const mark of [1, 2, 9, 3, 4]) await started[0]?.finish(answers(mark));
@@ -66,7 +74,7 @@ describe('turns', () => {
   });
 
   it('count images, not requests', async () => {
-    const { pool } = await handPool({ threads: 1, queueLimit: 10 });
+    const { pool } = await manualPool({ threads: 1, queueLimit: 10 });
     const runs = [pool.run([imageJob(1)]), pool.run([pixelsJob(2, 4), pixelsJob(3, 4)])];
     expect(pool.waiting).toBe(8);
     expect(await detailsOf(pool.run([pixelsJob(4, 3)]))).toMatchObject({ code: 'overloaded', reason: 'queue_full' });
@@ -76,7 +84,7 @@ describe('turns', () => {
   });
 
   it('take nothing more of a request of which one job has failed', async () => {
-    const { pool, started } = await handPool({ threads: 1 });
+    const { pool, started } = await manualPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1), imageJob(2), imageJob(3)]));
     const outcomes = [{ type: 'refused' as const, code: 'undecodable_image' as const, message: 'broken' }];
     await started[0]?.finish({ type: 'done', outcomes });
@@ -89,7 +97,7 @@ describe('turns', () => {
 
 describe('deadlines', () => {
   it('are refused that have passed already, and told of when they pass before a thread is free', async () => {
-    const { pool, started } = await handPool({ threads: 1 });
+    const { pool, started } = await manualPool({ threads: 1 });
     expect(await endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() - 1 }))).toBe('deadline_exceeded');
     const first = endOf(pool.run([imageJob(2)]));
     expect(await endOf(pool.run([imageJob(3)], { deadlineAt: performance.now() + 20 }))).toBe('deadline_exceeded');
@@ -100,9 +108,9 @@ describe('deadlines', () => {
   });
 
   it('are told of when they pass while the thread of the job is lost and no other has come', async () => {
-    const first = handThread();
+    const first = manualThread();
     const starts: Promise<Thread>[] = [Promise.resolve(first)];
-    const { pool } = await handPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
+    const { pool } = await manualPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
     const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 50 }));
     await first.finish({ type: 'died', message: 'crash' });
     expect(await end).toBe('deadline_exceeded');
@@ -110,9 +118,9 @@ describe('deadlines', () => {
   });
 
   it('are told of when the thread of the job is lost after they passed, and no other has come', async () => {
-    const first = handThread();
+    const first = manualThread();
     const starts: Promise<Thread>[] = [Promise.resolve(first)];
-    const { pool } = await handPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
+    const { pool } = await manualPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
     const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 20 }));
     await sleep(100);
     await first.finish({ type: 'died', message: 'crash' });
@@ -121,7 +129,7 @@ describe('deadlines', () => {
   });
 
   it('do not bind an answer that is under way', async () => {
-    const { pool, started } = await handPool({ threads: 1 });
+    const { pool, started } = await manualPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 200 }));
     await sleep(300);
     await started[0]?.finish(answers(1));
@@ -134,7 +142,7 @@ describe('batches', () => {
 
   it('are as large as the graph gains by, of what waits, and say why they were no larger', async () => {
     const seen: [number, ReleaseReason][] = [];
-    const { pool, started } = await handPool({ batchSize, onBatch: (images, reason) => seen.push([images, reason]) });
+    const { pool, started } = await manualPool({ batchSize, onBatch: (images, reason) => seen.push([images, reason]) });
     const ends = [1, 2, 3, 4, 5, 6, 7].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(answers(1));
     await started[0]?.finish(answers(2, 3, 4, 5));
@@ -148,8 +156,8 @@ describe('batches', () => {
     ]);
   });
 
-  it('hold single images of the interactive lane only', async () => {
-    const { pool, started } = await handPool({ batchSize });
+  it('hold single images of the interactive priority only', async () => {
+    const { pool, started } = await manualPool({ batchSize });
     const runs = [
       pool.run([imageJob(1)]),
       pool.run([imageJob(2)], background),
@@ -163,7 +171,7 @@ describe('batches', () => {
   });
 
   it('that a thread died of are tried one by one, and cost only the one that kills', async () => {
-    const { pool, started } = await handPool({ batchSize });
+    const { pool, started } = await manualPool({ batchSize });
     const ends = [0, 1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(answers(0));
     await started[0]?.finish({ type: 'died', message: 'crash' });
@@ -177,7 +185,7 @@ describe('batches', () => {
 
 /** A request as the property test makes it up. */
 const requestArbitrary = fc.record({
-  lane: fc.constantFrom('interactive' as const, 'background' as const),
+  priority: fc.constantFrom('interactive' as const, 'background' as const),
   counts: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 5 }),
 });
 
@@ -186,20 +194,20 @@ function jobsOf(counts: readonly number[], firstMark: number): Job[] {
   return counts.map((count, at) => (count === 0 ? imageJob(firstMark + at) : pixelsJob(firstMark + at, count)));
 }
 
-describe('whatever comes, in whatever lane and batch, and whichever threads die', () => {
+describe('whatever comes, in whatever priority and batch, and whichever threads die', () => {
   it('every image has its own answer, in the order of its request', async () => {
     const scenario = fc.record({
       requests: fc.array(requestArbitrary, { minLength: 1, maxLength: 30 }),
       threads: fc.integer({ min: 1, max: 3 }),
       batchSize: fc.constantFrom(1, 2, 4),
-      ahead: fc.constantFrom(0, 1, 2),
+      prefetch: fc.constantFrom(0, 1, 2),
       deaths: fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 3 }),
     });
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, ahead, deaths }) => {
+      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, prefetch, deaths }) => {
         const double = createThreadDouble({ deaths });
-        const { pool } = await handPool({ threads, batchSize, ahead, queueLimit: 1000, start: double.start });
-        const runs = requests.map(({ lane, counts }, at) => pool.run(jobsOf(counts, 8 * at), { lane }));
+        const { pool } = await manualPool({ threads, batchSize, prefetch, queueLimit: 1000, start: double.start });
+        const runs = requests.map(({ priority, counts }, at) => pool.run(jobsOf(counts, 8 * at), { priority }));
         const found = await Promise.all(runs.map(endOf));
         await pool.close();
         // A job that two threads died of is given up; no other may be lost.
@@ -217,7 +225,7 @@ describe('whatever comes, in whatever lane and batch, and whichever threads die'
 
   it('a pool that is closed meanwhile answers all it took', async () => {
     const double = createThreadDouble({ deaths: [3] });
-    const { pool } = await handPool({ threads: 2, batchSize: 2, ahead: 2, queueLimit: 1000, start: double.start });
+    const { pool } = await manualPool({ threads: 2, batchSize: 2, prefetch: 2, queueLimit: 1000, start: double.start });
     const ends = Array.from({ length: 50 }, (_, mark) => endOf(runIn(pool, mark)));
     await pool.close();
     expect(await Promise.all(ends)).toEqual(Array.from({ length: 50 }, (_, mark) => [mark]));
@@ -230,7 +238,7 @@ function runIn(pool: ThreadPool, mark: number): Promise<Answer[]> {
 
 describe('admit', () => {
   it('recovers from one huge picture: idle at once, and busy after some of the usual size', async () => {
-    const { pool, started } = await handPool({ threads: 1, latencyTargetMs: 1_000 });
+    const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 1_000 });
     const end = endOf(pool.run([imageJob(1)]));
     await sleep(1_500);
     await started[0]?.finish(answers(1));
@@ -250,7 +258,7 @@ describe('admit', () => {
   });
 
   it('judges by the time of what somebody waits for, not of work that has time', async () => {
-    const { pool, started } = await handPool({ threads: 1, latencyTargetMs: 200 });
+    const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 200 });
     const slow = endOf(pool.run([imageJob(1)], background));
     await sleep(500);
     await started[0]?.finish(answers(1));
@@ -260,7 +268,7 @@ describe('admit', () => {
   });
 
   it('says what a request would be refused with, and lets nothing in', async () => {
-    const { pool, started } = await handPool({ threads: 1, queueLimit: 1 });
+    const { pool, started } = await manualPool({ threads: 1, queueLimit: 1 });
     pool.admit(1);
     const ends = [endOf(pool.run([imageJob(1)])), endOf(pool.run([imageJob(2)]))];
     expect(() => pool.admit(1)).toThrow('waiting already');

@@ -3,10 +3,17 @@ import { errorCodeOf, type ErrorCode } from '../../../../contracts/errors.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../../../model/serving/thread.js';
-import { answers, handPool, handThread, imageJob, marksOf, type HandPool } from '../../../support/manual-thread.js';
+import {
+  answers,
+  manualPool,
+  manualThread,
+  imageJob,
+  marksOf,
+  type ManualPool,
+} from '../../../support/manual-thread.js';
 
-function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promise<HandPool> {
-  return handPool({ threads, queueLimit }, failures);
+function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promise<ManualPool> {
+  return manualPool({ threads, queueLimit }, failures);
 }
 
 function refused(code: ErrorCode): Outcome {
@@ -105,7 +112,7 @@ describe('ThreadPool', () => {
   });
 
   it('ends the threads that did start when one does not', async () => {
-    const thread = handThread();
+    const thread = manualThread();
     const starts = [Promise.resolve(thread), Promise.reject(new Error('cannot load'))];
     const start = (): Promise<Thread> => starts.shift() ?? Promise.reject(new Error('started too often'));
     const creation = ThreadPool.create({

@@ -9,7 +9,7 @@ import { createEngine, type Engine, type EngineOptions } from '../../../../model
 import { probeImages, probePixels } from '../../../../model/serving/probe.js';
 import { readBundle } from '../../../../model/serving/read-bundle.js';
 import type { Thread } from '../../../../model/serving/thread.js';
-import { handThread } from '../../../support/manual-thread.js';
+import { manualThread } from '../../../support/manual-thread.js';
 import { writeTinyBundle, type TinyBundleOptions } from '../../../support/tiny-bundle.js';
 import { tinyGraph } from '../../../support/tiny-graph.js';
 
@@ -67,7 +67,7 @@ async function engineOf(files: Files, options: Partial<EngineOptions> = {}): Pro
   return engine;
 }
 
-function picture(colour: string): Promise<Buffer> {
+function imageOf(colour: string): Promise<Buffer> {
   return sharp({ create: { width: 50, height: 40, channels: 3, background: colour } })
     .png()
     .toBuffer();
@@ -77,13 +77,13 @@ describe('the form of a network that is served', () => {
   it('is that of 8 bits when it is asked for', async () => {
     const engine = await engineOf(int8Files(), { variant: 'int8' });
     expect(engine.variant).toBe('int8');
-    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('dandelion');
+    expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('dandelion');
   });
 
   it('is that of single precision when it is asked for', async () => {
     const engine = await engineOf(int8Files(), { variant: 'fp32' });
     expect(engine.variant).toBe('fp32');
-    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('grass');
+    expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('grass');
   });
 
   it.each([
@@ -95,7 +95,7 @@ describe('the form of a network that is served', () => {
     const engine = await engineOf(files, { variant: 'int8', onVariantRefused: (message) => refused.push(message) });
     expect(engine.variant).toBe('fp32');
     expect(refused).toHaveLength(1);
-    expect((await engine.predictImage(await picture('#00e000'))).label).toBe('grass');
+    expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('grass');
   });
 
   it('is that of 8 bits only when that answers a probe of its own', async () => {
@@ -136,7 +136,7 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
   const ended: string[] = [];
   const start = (graph: Uint8Array): Promise<Thread> => {
     const variant = graph === bundle.graphs.int8 ? 'int8' : 'fp32';
-    const thread = handThread();
+    const thread = manualThread();
     let runs = 0;
     const run: Thread['run'] = () => {
       const inferMs = runsMs[variant][runs++ % runsMs[variant].length] ?? NaN;
@@ -153,26 +153,26 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
 describe('what is known of a picture', () => {
   it('is its distance to the nearest reference, whose class is told, and whether that is far', async () => {
     const engine = await engineOf(referenceFiles());
-    const red = await engine.predictImage(await picture('#ff0000'));
-    expect(red.familiarity).toMatchObject({ neighbour: 'dandelion', unfamiliar: false });
-    expect(red.familiarity?.distance).toBeCloseTo(0, 3);
-    const blue = await engine.predictImage(await picture('#0000ff'));
-    expect(blue.familiarity?.distance).toBeCloseTo(Math.SQRT2, 3);
-    expect(blue.familiarity?.unfamiliar).toBe(true);
+    const red = await engine.predictImage(await imageOf('#ff0000'));
+    expect(red.oodScore).toMatchObject({ neighbour: 'dandelion', outOfDistribution: false });
+    expect(red.oodScore?.distance).toBeCloseTo(0, 3);
+    const blue = await engine.predictImage(await imageOf('#0000ff'));
+    expect(blue.oodScore?.distance).toBeCloseTo(Math.SQRT2, 3);
+    expect(blue.oodScore?.outOfDistribution).toBe(true);
   });
 
   it('is held to the limit of the form that serves, or of single precision when that has none', async () => {
-    const blue = await picture('#0000ff');
+    const blue = await imageOf('#0000ff');
     const own = await engineOf({ ...int8Files(), ...referenceFiles() }, { variant: 'int8' });
-    expect((await own.predictImage(blue)).familiarity?.unfamiliar).toBe(false);
+    expect((await own.predictImage(blue)).oodScore?.outOfDistribution).toBe(false);
     const without = referenceFiles({ unfamiliarAbove: { fp32: 0.3, int8: null } });
     const other = await engineOf({ ...int8Files(), ...without }, { variant: 'int8' });
-    expect((await other.predictImage(blue)).familiarity?.unfamiliar).toBe(true);
+    expect((await other.predictImage(blue)).oodScore?.outOfDistribution).toBe(true);
   });
 
   it('is nothing where there are no references', async () => {
     const engine = await engineOf({});
-    expect((await engine.predictImage(await picture('#ff0000'))).familiarity).toBeNull();
+    expect((await engine.predictImage(await imageOf('#ff0000'))).oodScore).toBeNull();
     expect(engine.calibration).toBeNull();
   });
 

@@ -5,9 +5,9 @@ import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import type { Job } from '../../../../model/serving/messages.js';
-import { fastestSize, measurePace } from '../../../../model/serving/calibrate-batch-size.js';
+import { fastestSize, calibrateBatchSize } from '../../../../model/serving/calibrate-batch-size.js';
 import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
-import { handThread } from '../../../support/manual-thread.js';
+import { manualThread } from '../../../support/manual-thread.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
@@ -40,7 +40,7 @@ function endsOf(outcome: Outcome): unknown[] {
 describe('a thread', () => {
   it('answers images at once as it answers them one by one, a broken one among them', async () => {
     const jobs = await Promise.all(['#ff0000', '#00ff00', '#0000ff', '#808000'].map(imageOf));
-    jobs.splice(2, 0, { kind: 'image', bytes: Buffer.from('no picture') });
+    jobs.splice(2, 0, { kind: 'image', bytes: Buffer.from('not an image') });
     const single: unknown[] = [];
     for (const job of jobs) single.push(...endsOf(await thread.run([job])));
     expect(new Set(single.map(String)).size).toBe(5);
@@ -56,7 +56,7 @@ describe('a thread', () => {
     const jobs: Job[] = [
       { kind: 'image', bytes: huge },
       await imageOf('#ff0000'),
-      { kind: 'image', bytes: Buffer.from('no picture') },
+      { kind: 'image', bytes: Buffer.from('not an image') },
       { kind: 'pixels', bytes: new Uint8Array(2 * 224 * 224 * 3), count: 2, batchSize: 1 },
       await imageOf('#0000ff'),
     ];
@@ -85,24 +85,24 @@ describe('a thread', () => {
   });
 
   it('gets through images fastest in batches of a size that was tried', async () => {
-    expect([1, 2, 4]).toContain(await measurePace(thread));
+    expect([1, 2, 4]).toContain(await calibrateBatchSize(thread));
   });
 });
 
 describe('the pace of a graph', () => {
   it('that does not run leaves no thread behind', async () => {
-    const broken = handThread();
-    const pace = measurePace(broken).catch(errorCodeOf);
+    const broken = manualThread();
+    const calibration = calibrateBatchSize(broken).catch(errorCodeOf);
     await broken.finish({ type: 'done', outcomes: [{ type: 'refused', code: 'internal', message: 'broken' }] });
-    expect(await pace).toBe('bundle_invalid');
+    expect(await calibration).toBe('bundle_invalid');
     expect(await Promise.race([broken.ended, Promise.resolve('left')])).toBe('closed');
   });
 
   it('is that of the smallest batches that larger ones do not beat by a tenth', () => {
-    const pace = (...times: [number, number][]): number => fastestSize(new Map(times));
-    expect(pace([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
-    expect(pace([1, 10], [2, 9.5], [4, 9.2])).toBe(1);
-    expect(pace([1, 10], [2, 8], [4, 7.5])).toBe(2);
-    expect(pace([1, 10], [2, 9.5], [4, 6])).toBe(4);
+    const sizeFor = (...times: [number, number][]): number => fastestSize(new Map(times));
+    expect(sizeFor([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
+    expect(sizeFor([1, 10], [2, 9.5], [4, 9.2])).toBe(1);
+    expect(sizeFor([1, 10], [2, 8], [4, 7.5])).toBe(2);
+    expect(sizeFor([1, 10], [2, 9.5], [4, 6])).toBe(4);
   });
 });

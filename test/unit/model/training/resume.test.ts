@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runModelJob } from '../../../../activities/runtime/model-process.js';
 import type { EpochEvent, ModelJobResults, TrainJob } from '../../../../model/jobs.js';
 import { createLogger } from '../../../../platform/logging.js';
-import { createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+import { createFeatureSet, createImageSet, withFolder } from '../../../support/training-fixtures.js';
 
 type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
 
@@ -59,7 +59,7 @@ describe('a training that was killed and taken up again', () => {
 
   it('ends with the cnn of an undisturbed one, to the last bit, when it was killed in the middle of an epoch', () =>
     withFolder(async (folder) => {
-      const training = await createPictureSet(folder, 6, {
+      const training = await createImageSet(folder, 6, {
         architecture: 'cnn',
         epochs: 3,
         batchSize: 4,

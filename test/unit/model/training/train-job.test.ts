@@ -4,7 +4,7 @@ import type { EpochEvent, TrainJob } from '../../../../model/jobs.js';
 import { readCheckpoint } from '../../../../model/training/checkpoint.js';
 import { trainModel } from '../../../../model/training/train-job.js';
 import { tf } from '../../../../model/tensorflow.js';
-import { collectEvents, createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+import { collectEvents, createFeatureSet, createImageSet, withFolder } from '../../../support/training-fixtures.js';
 
 type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
 
@@ -135,7 +135,7 @@ describe('a training', () => {
 describe('training on images', () => {
   it('teaches the cnn, and deletes its file of pixels', () =>
     withFolder(async (folder) => {
-      const training = await createPictureSet(folder, 10, {
+      const training = await createImageSet(folder, 10, {
         architecture: 'cnn',
         epochs: 4,
         filters: [4, 4, 4],
@@ -149,7 +149,7 @@ describe('training on images', () => {
 
   it('fine-tunes the last block of the backbone together with a new classifier', () =>
     withFolder(async (folder) => {
-      const training = await createPictureSet(folder, 5, { fineTuneBlocks: 1, epochs: 2, batchSize: 4 });
+      const training = await createImageSet(folder, 5, { fineTuneBlocks: 1, epochs: 2, batchSize: 4 });
       const epochs = await train(training, join(folder, 'out'));
       const { weights } = await readCheckpoint(join(folder, 'out', 'epoch-0001.ckpt'));
       expect([...weights.keys()].sort()).toEqual(

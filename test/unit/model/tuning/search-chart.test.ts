@@ -68,8 +68,8 @@ describe('drawSearch', () => {
   it('stays within its frame whatever the losses are', () => {
     const loss = fc.double({ min: 0, max: 1e6, noNaN: true });
     fc.assert(
-      fc.property(fc.array(fc.array(loss, { minLength: 1, maxLength: 3 }), { maxLength: 8 }), (races) => {
-        const svg = draw(races.map((losses, index) => trialOf(index + 1, losses)));
+      fc.property(fc.array(fc.array(loss, { minLength: 1, maxLength: 3 }), { maxLength: 8 }), (lossLists) => {
+        const svg = draw(lossLists.map((losses, index) => trialOf(index + 1, losses)));
         expect(svg).not.toMatch(/NaN|Infinity|undefined/);
         for (const { x, y } of pointsOf(svg)) {
           expect(x).toBeGreaterThanOrEqual(70);

@@ -8,15 +8,15 @@ import type { TrainJob } from '../../../../model/jobs.js';
 import { tf } from '../../../../model/tensorflow.js';
 import { readCheckpoint } from '../../../../model/training/checkpoint.js';
 import { trainModel } from '../../../../model/training/train-job.js';
-import { rememberLast } from '../../../../model/tuning/cache-last.js';
+import { cacheLast } from '../../../../model/tuning/cache-last.js';
 import { runTrial } from '../../../../model/tuning/trial-job.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
-import { collectEvents, createFeatureSet, createPictureSet, withFolder } from '../../../support/training-fixtures.js';
+import { collectEvents, createFeatureSet, createImageSet, withFolder } from '../../../support/training-fixtures.js';
 
 type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
 
 /** Takes a trial to a rung, in this process; fails when a tensor is left behind. */
-async function climb(training: Training, outputFolder: string, pauseAfter: number): Promise<TrialProgress> {
+async function trainToRung(training: Training, outputFolder: string, pauseAfter: number): Promise<TrialProgress> {
   const before = tf.memory().numTensors;
   try {
     return await runTrial({ ...training, kind: 'trial', outputFolder, pauseAfter }, readFeatures);
@@ -25,7 +25,7 @@ async function climb(training: Training, outputFolder: string, pauseAfter: numbe
   }
 }
 
-const timeless = ({ trained, durationMs, ...score }: TrialProgress): object => ({
+const withoutTimes = ({ trained, durationMs, ...score }: TrialProgress): object => ({
   ...score,
   losses: trained.map(({ validationLoss }) => validationLoss),
   isTimed: durationMs > 0,
@@ -35,29 +35,29 @@ describe('a trial', () => {
   it('goes on from the rung before, and ends as one that was trained at a stretch', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
-      const first = await climb(training, join(folder, 'steps'), 3);
+      const first = await trainToRung(training, join(folder, 'steps'), 3);
       expect(first.trained.map(({ epoch }) => epoch)).toEqual([0, 1, 2]);
-      const second = await climb(training, join(folder, 'steps'), 7);
+      const second = await trainToRung(training, join(folder, 'steps'), 7);
       expect(second.trained.map(({ epoch }) => epoch)).toEqual([3, 4, 5, 6]);
-      const anew = await climb(training, join(folder, 'anew'), 7);
+      const anew = await trainToRung(training, join(folder, 'anew'), 7);
       expect(anew.trained).toHaveLength(7);
-      expect({ ...timeless(anew), losses: [] }).toEqual({ ...timeless(second), losses: [] });
+      expect({ ...withoutTimes(anew), losses: [] }).toEqual({ ...withoutTimes(second), losses: [] });
       expect(await readdir(join(folder, 'steps'))).toEqual(['epoch-0006.ckpt']);
     }));
 
   it('gives the same again when its rung is asked for twice', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
-      const first = await climb(training, join(folder, 'out'), 3);
-      const again = await climb(training, join(folder, 'out'), 3);
+      const first = await trainToRung(training, join(folder, 'out'), 3);
+      const again = await trainToRung(training, join(folder, 'out'), 3);
       expect(again).toMatchObject({ epochs: 3, loss: first.loss, accuracy: first.accuracy, trained: [] });
     }));
 
   it('has, when it is through, the weights that a training with its hyper-parameters ends with', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 6 } });
-      await climb(training, join(folder, 'trial'), 2);
-      await climb(training, join(folder, 'trial'), 6);
+      await trainToRung(training, join(folder, 'trial'), 2);
+      await trainToRung(training, join(folder, 'trial'), 6);
       const checkpointPath = null;
       const whole = await trainModel(
         { ...training, checkpointPath, outputFolder: join(folder, 'whole') },
@@ -74,12 +74,12 @@ describe('a trial', () => {
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 1 } });
       const plain = { ...training, hyperparameters: { ...training.hyperparameters, classWeights: false } };
-      const [epoch] = (await climb(plain, join(folder, 'plain'), 1)).trained;
-      expect((await climb(plain, join(folder, 'plain'), 1)).loss).toBeCloseTo(epoch?.validationLoss ?? NaN, 6);
+      const [epoch] = (await trainToRung(plain, join(folder, 'plain'), 1)).trained;
+      expect((await trainToRung(plain, join(folder, 'plain'), 1)).loss).toBeCloseTo(epoch?.validationLoss ?? NaN, 6);
       const rare = training.examples.filter(
         ({ label, side }, index) => label === 'grass' || side === 'test' || index % 4 === 0,
       );
-      const weighted = await climb({ ...training, examples: rare }, join(folder, 'weighted'), 1);
+      const weighted = await trainToRung({ ...training, examples: rare }, join(folder, 'weighted'), 1);
       expect(weighted.trained[0]?.validationLoss).not.toBeCloseTo(weighted.loss, 3);
     }));
 
@@ -92,8 +92,8 @@ describe('a trial', () => {
           example.side === 'test' ? { ...example, label: example.label === 'grass' ? 'dandelion' : 'grass' } : example,
         ),
       };
-      const honest = await climb(training, join(folder, 'honest'), 2);
-      expect(timeless(await climb(swapped, join(folder, 'swapped'), 2))).toEqual(timeless(honest));
+      const honest = await trainToRung(training, join(folder, 'honest'), 2);
+      expect(withoutTimes(await trainToRung(swapped, join(folder, 'swapped'), 2))).toEqual(withoutTimes(honest));
     }));
 
   it('that diverges says so and leaves no tensor behind', () =>
@@ -110,9 +110,9 @@ describe('a trial', () => {
   it('trains a network on images as well', () =>
     withFolder(async (folder) => {
       const small = { architecture: 'cnn', filters: [2, 2, 2], epochs: 2 } satisfies Partial<Hyperparameters>;
-      const training = await createPictureSet(folder, 8, small);
-      await climb(training, join(folder, 'out'), 1);
-      const ended = await climb(training, join(folder, 'out'), 2);
+      const training = await createImageSet(folder, 8, small);
+      await trainToRung(training, join(folder, 'out'), 1);
+      const ended = await trainToRung(training, join(folder, 'out'), 2);
       expect(ended.trained).toHaveLength(1);
       expect(await readdir(join(folder, 'out'))).toEqual(['epoch-0001.ckpt']);
     }));
@@ -124,7 +124,7 @@ describe('a search', () => {
 
   /** All rungs of a search, one trial after another. */
   async function search(training: Training, folder: string): Promise<TrialScore[][]> {
-    const read = rememberLast(readFeatures);
+    const read = cacheLast(readFeatures);
     const table: TrialScore[][] = [];
     let contenders = sampleTrials(space, 9, budget);
     for (const rung of rungs(contenders.length, budget.reductionFactor, budget.minEpochs, budget.maxEpochs)) {
@@ -162,7 +162,7 @@ describe('a search', () => {
 describe('remembering', () => {
   it('reads what is asked again once, and what is asked anew anew', async () => {
     const asked: string[][] = [];
-    const read = rememberLast((paths) => {
+    const read = cacheLast((paths) => {
       asked.push([...paths]);
       return asked.length === 1 ? Promise.reject(new Error('away')) : Promise.resolve(new Float32Array(1));
     });

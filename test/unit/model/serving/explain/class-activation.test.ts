@@ -37,8 +37,8 @@ async function logitsOf(bytes: Uint8Array): Promise<number[]> {
 describe('the class activation map of a graph that Perennial exports', () => {
   it('adds up, with the bias of the classifier, to the logit of every class', async () => {
     const meanBias = bias.reduce((sum, value) => sum + value, 0) / classes;
-    for (let picture = 0; picture < 4; picture += 1) {
-      const bytes = await drawSyntheticImage('dandelion', picture);
+    for (let index = 0; index < 4; index += 1) {
+      const bytes = await drawSyntheticImage('dandelion', index);
       const expected = await logitsOf(bytes);
       for (let classIndex = 0; classIndex < classes; classIndex += 1) {
         const job = { kind: 'explain' as const, bytes, classIndex, overlay: false, neighbours: 0 };

@@ -14,7 +14,7 @@ const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
 const wanted = { overlay: true, neighbours: 0 };
 let folder: string;
 let engine: Engine;
-let picture: Buffer;
+let image: Buffer;
 
 async function engineOf(graph?: Uint8Array): Promise<Engine> {
   await writeTinyBundle(folder, graph && { graph });
@@ -23,7 +23,7 @@ async function engineOf(graph?: Uint8Array): Promise<Engine> {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'explaining-'));
-  picture = await drawSyntheticImage('dandelion', 1);
+  image = await drawSyntheticImage('dandelion', 1);
 });
 
 afterEach(async () => {
@@ -35,10 +35,10 @@ describe('an engine that explains', () => {
   it('answers predictions between the steps of an explanation', async () => {
     engine = await engineOf();
     const order: string[] = [];
-    const explanation = engine.explainImage(picture, wanted).then(() => order.push('explained'));
+    const explanation = engine.explainImage(image, wanted).then(() => order.push('explained'));
     // Asked for later, and one after the other: each is given the thread before the explanation goes on.
     for (let index = 0; index < 3; index += 1) {
-      await engine.predictImage(picture);
+      await engine.predictImage(image);
       order.push('predicted');
     }
     await explanation;
@@ -47,13 +47,13 @@ describe('an engine that explains', () => {
 
   it('gives up explanations whose deadline has passed', async () => {
     engine = await engineOf();
-    const late = engine.explainImage(picture, wanted, { deadlineAt: performance.now() - 1 });
+    const late = engine.explainImage(image, wanted, { deadlineAt: performance.now() - 1 });
     await expect(late.catch(errorCodeOf)).resolves.toBe('deadline_exceeded');
   });
 
   it('refuses a class it does not know before it looks at the picture', async () => {
     engine = await engineOf();
-    const unknown = engine.explainImage(Buffer.from('no picture'), { ...wanted, label: 'toString' });
+    const unknown = engine.explainImage(Buffer.from('not an image'), { ...wanted, label: 'toString' });
     await expect(unknown.catch(errorCodeOf)).resolves.toBe('bad_request');
   });
 
@@ -62,7 +62,7 @@ describe('an engine that explains', () => {
     engine = await engineOf(encodeOnnx(operations, weights));
     const explainTimes = async (times: number): Promise<void> => {
       for (let index = 0; index < times; index += 1) {
-        const { method, overlay } = await engine.explainImage(picture, wanted);
+        const { method, overlay } = await engine.explainImage(image, wanted);
         expect(method).toBe('class_activation');
         expect(overlay).not.toBeNull();
       }

@@ -12,7 +12,7 @@ const learnt = 24;
 const tried = 8;
 const places = placesPerSide ** 2;
 let graph: OpenGraph;
-let pictures: (PlacedFlower & { pixels: Uint8Array; map: number[][] })[];
+let examples: (PlacedFlower & { pixels: Uint8Array; map: number[][] })[];
 
 beforeAll(async () => {
   const drawn = await Promise.all(
@@ -21,19 +21,19 @@ beforeAll(async () => {
     ),
   );
   graph = await openGraph(await fittedBackbone(drawn.map((each) => each.map(({ image }) => image))));
-  pictures = [];
+  examples = [];
   for (let index = learnt; index < learnt + tried; index += 1) {
-    const picture = await drawPlacedFlower(index, true);
+    const example = await drawPlacedFlower(index, true);
     const job = {
       kind: 'explain' as const,
-      bytes: picture.image,
+      bytes: example.image,
       classIndex: withFlower,
       overlay: false,
       neighbours: 0,
     };
     const { explained, probabilities } = await explainInThread(job, graph);
     expect(probabilities[withFlower]).toBeGreaterThan(0.5);
-    pictures.push({ ...picture, pixels: await graph.decode(picture.image), map: explained.map ?? [] });
+    examples.push({ ...example, pixels: await graph.decode(example.image), map: explained.map ?? [] });
   }
 });
 
@@ -98,20 +98,20 @@ function shuffledPlaces(seed: number): number[] {
 
 describe('on drawn pictures whose flower is at a known place', () => {
   it('the class activation map is heaviest on the flower', () => {
-    const hits = pictures.filter(({ map, flower }) => pointsAtFlower(map, flower));
+    const hits = examples.filter(({ map, flower }) => pointsAtFlower(map, flower));
     expect(hits.length).toBeGreaterThanOrEqual(0.75 * tried);
   });
 
   it('occlusion finds the flower as well', async () => {
     let hits = 0;
-    for (const { pixels, flower } of pictures.slice(0, 4))
+    for (const { pixels, flower } of examples.slice(0, 4))
       hits += Number(pointsAtFlower(await measuredMap(pixels), flower));
     expect(hits).toBeGreaterThanOrEqual(3);
   });
 
   it('taking away the heaviest places first costs more than an order by chance, and putting them back first gains more', async () => {
     const gains = { deletion: 0, insertion: 0 };
-    for (const [index, { pixels, map }] of pictures.entries()) {
+    for (const [index, { pixels, map }] of examples.entries()) {
       const chance = shuffledPlaces(index + 1);
       const order = ranked(map);
       gains.deletion += (await meanLogit(pixels, chance, 'deletion')) - (await meanLogit(pixels, order, 'deletion'));

@@ -22,8 +22,8 @@ function redPlace(row: number, column: number): Uint8Array {
 
 describe('occlusion', () => {
   it('hides the surroundings of each place, in batches of at most four, and leaves the picture alone', () => {
-    const picture = new Uint8Array(pixelBytes).fill(7);
-    const batches = [...occludedBatches(picture)];
+    const image = new Uint8Array(pixelBytes).fill(7);
+    const batches = [...occludedBatches(image)];
     expect(batches.every(({ count, pixels }) => count <= 4 && pixels.length === count * pixelBytes)).toBe(true);
     const copies = batches.flatMap(({ pixels, count }) =>
       Array.from({ length: count }, (_, copy) => pixels.subarray(copy * pixelBytes, (copy + 1) * pixelBytes)),
@@ -41,15 +41,15 @@ describe('occlusion', () => {
       });
       expect(isRight).toBe(true);
     });
-    expect(picture.every((value) => value === 7)).toBe(true);
+    expect(image.every((value) => value === 7)).toBe(true);
   });
 
   it('finds the one place that the tiny model sees its class in', async () => {
     const graph = await openGraph(tinyGraph(2, 0));
-    const picture = redPlace(2, 5);
-    const [whole = []] = await probabilitiesOf(graph, picture, 1);
+    const image = redPlace(2, 5);
+    const [whole = []] = await probabilitiesOf(graph, image, 1);
     const occluded: number[][] = [];
-    for (const { pixels, count } of occludedBatches(picture)) {
+    for (const { pixels, count } of occludedBatches(image)) {
       occluded.push(...(await probabilitiesOf(graph, pixels, count)));
     }
     const map = occlusionMap(whole, occluded, 0);
