@@ -18,9 +18,9 @@ const trainerInputs = {
   hyperparameters: hyperparametersSchema,
   labels: z.array(z.string()).min(2),
   examples: z.array(exampleSchema),
-  /** Parquet files of embeddings; needed where a frozen backbone is trained upon. */
+  /** Parquet files of embeddings; needed for a classifier on a frozen backbone. */
   featurePaths: z.array(z.string()),
-  /** Image files; `cnn` and fine-tuning need all examples, packaging some of the test side. */
+  /** Image files; `cnn` and fine-tuning need all examples, packaging some of the test split. */
   images: z.array(imageFileSchema),
 };
 
@@ -35,20 +35,20 @@ export type EmbedJob = z.infer<typeof embedJobSchema>;
 export const trainJobSchema = z.object({
   kind: z.literal('train'),
   ...trainerInputs,
-  /** Where to go on; null starts anew. */
+  /** Checkpoint to resume from; null starts from scratch. */
   checkpointPath: z.string().nullable(),
   outputFolder: z.string(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
-/** What decides a training, wherever it goes on. */
+/** What determines a training, wherever it is resumed from. */
 export type TrainableJob = Omit<TrainJob, 'kind' | 'checkpointPath'>;
 
 export const trialJobSchema = z.object({
   kind: z.literal('trial'),
   ...trainerInputs,
-  /** Epochs the trial has had, over all its jobs, when this one is done. */
+  /** Total epochs of the trial after this job. */
   pauseAfter: z.number().int().min(1),
-  /** Where the trial's state stays between its jobs; without it the trial is trained from the start. */
+  /** Holds the trial's state between its jobs; when it is empty, the trial is trained from the start. */
   outputFolder: z.string(),
 });
 export type TrialJob = z.infer<typeof trialJobSchema>;
@@ -72,7 +72,7 @@ export type PackageJob = z.infer<typeof packageJobSchema>;
 export const importJobSchema = z.object({
   kind: z.literal('import'),
   format: z.enum(importFormats),
-  /** What was uploaded, under the sender's names and at paths of ours. */
+  /** Uploaded files, with the client's names and paths of ours. */
   files: z.array(z.object({ name: z.string(), path: z.string() })),
   /** In the order of the model's outputs. */
   labels: importLabelsSchema,
@@ -80,9 +80,9 @@ export const importJobSchema = z.object({
   output: z.enum(importOutputs),
   /** Photographs to try the model on. */
   images: z.array(imageFileSchema),
-  /** Where the graph that is served goes. */
+  /** Path for the graph that is served. */
   outputPath: z.string(),
-  /** The process ends when it takes more. */
+  /** The process is killed when it exceeds them. */
   limits: z.object({ memoryBytes: z.number().positive(), timeMs: z.number().positive() }),
 });
 export type ImportJob = z.infer<typeof importJobSchema>;
@@ -96,7 +96,7 @@ export const importedModelSchema = z.object({
 });
 export type ImportedModel = z.infer<typeof importedModelSchema>;
 
-/** What a trainer process can be asked to do: files in, files and numbers out. */
+/** Jobs of a trainer process: files in, files and numbers out. */
 export const modelJobSchema = z.discriminatedUnion('kind', [
   embedJobSchema,
   trainJobSchema,
@@ -127,7 +127,7 @@ const resultSchemas: { [Kind in ModelJob['kind']]: z.ZodType<ModelJobResults[Kin
   import: importedModelSchema,
 };
 
-/** Reads the result of a job of that kind. */
+/** Validates the result of a job of that kind. */
 export function parseJobResult<Kind extends ModelJob['kind']>(kind: Kind, result: unknown): ModelJobResults[Kind] {
   return resultSchemas[kind].parse(result);
 }
@@ -140,7 +140,7 @@ export const jobProgressSchema = z.object({
 });
 export type JobProgress = z.infer<typeof jobProgressSchema>;
 
-/** An epoch has ended and its checkpoint is complete. The trainer goes on when it is told that this was recorded. */
+/** An epoch has ended and its checkpoint is complete. The trainer continues when it receives `recorded`. */
 export const epochEventSchema = z.object({
   type: z.literal('epoch'),
   metrics: epochMetricsSchema,
@@ -149,7 +149,7 @@ export const epochEventSchema = z.object({
 });
 export type EpochEvent = z.infer<typeof epochEventSchema>;
 
-/** What a trainer process says. */
+/** Messages from a trainer process. */
 export const trainerMessageSchema = z.discriminatedUnion('type', [
   jobProgressSchema,
   epochEventSchema,
@@ -158,14 +158,14 @@ export const trainerMessageSchema = z.discriminatedUnion('type', [
 ]);
 export type TrainerMessage = z.infer<typeof trainerMessageSchema>;
 
-/** What a trainer process is told: a job, a word after each epoch that was recorded, and when it is done the next job. */
+/** Messages to a trainer process: a job, `recorded` after each epoch that was stored, then the next job. */
 export const trainerOrderSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), job: modelJobSchema }),
   z.object({ type: z.literal('recorded'), epoch: z.number().int() }),
 ]);
 export type TrainerOrder = z.infer<typeof trainerOrderSchema>;
 
-/** How a job tells what it does while it runs. */
+/** Progress callbacks of a job. */
 export interface JobEvents {
   onProgress(progress: JobProgress): void;
   /** Awaited before the next epoch begins. */

@@ -6,7 +6,7 @@ const removed = {
 };
 
 /**
- * Puts back the functions of `node:util` that TF.js calls and Node 23 removed. What is there stays as it is.
+ * Restores the functions of `node:util` that TF.js calls and Node 23 removed. Existing functions are not replaced.
  * Import this file before `@tensorflow/tfjs-node`.
  */
 export function restoreNodeUtil(target: object = util): void {

@@ -5,8 +5,8 @@ import { cacheLast } from './tuning/cache-last.js';
 export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobResults[ModelJob['kind']]>;
 
 /**
- * Does jobs in this process, which is busy until a job is done. Only the code of a job is loaded for it: an ONNX file is
- * imported without TensorFlow.
+ * Runs jobs in this process, one at a time. Only the code of a job's kind is loaded: an ONNX file is imported without
+ * TensorFlow.
  */
 export function createJobRunner(): JobRunner {
   const readOnce = cacheLast(readFeatures);

@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that the same seed repeats: mulberry32, good enough for drawing and resampling, never for secrets. */
+/** Reproducible random numbers in [0, 1): mulberry32, good enough for sampling, never for secrets. */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -9,7 +9,10 @@ export function createRandom(seed: number): () => number {
   };
 }
 
-/** One seed out of several numbers, such that near ones (epoch 3, image 4 and epoch 4, image 3) give unlike streams. */
+/**
+ * Combines numbers into one seed, such that similar ones (epoch 3, image 4 and epoch 4, image 3) give unrelated
+ * streams.
+ */
 export function combineSeeds(...parts: readonly number[]): number {
   let state = 0x9e3779b9;
   for (const part of parts) {
@@ -20,7 +23,7 @@ export function combineSeeds(...parts: readonly number[]): number {
   return state >>> 0;
 }
 
-/** The numbers 0 to count - 1 in an order that the seed decides. */
+/** The numbers 0 to count - 1, shuffled by the seed. */
 export function shuffledIndices(count: number, seed: number): number[] {
   const random = createRandom(seed);
   const order = Array.from({ length: count }, (_, index) => index);

@@ -28,14 +28,14 @@ type Layout = z.infer<typeof layoutSchema>;
 export interface Backbone {
   name: string;
   operations: Operation[];
-  /** First operation of each of its blocks, for those who train the last ones. */
+  /** First operation of each block; fine-tuning starts at one of them. */
   blockStarts: string[];
   weights: Weights;
 }
 
 /**
- * Loads EfficientNet-Lite0 from the files that come with the project.
- * @throws PerennialError bundle_invalid when the weights are not the ones that were published
+ * Loads EfficientNet-Lite0 from the files in the repository.
+ * @throws PerennialError bundle_invalid when the weights differ from the published ones
  */
 export async function loadBackbone(): Promise<Backbone> {
   const [json, bytes] = await Promise.all([
@@ -64,7 +64,7 @@ export function verifyWeights(bytes: Uint8Array): void {
   );
 }
 
-/** Inverted residual blocks between a strided stem and a wide head, then the mean over all positions. */
+/** Inverted residual blocks between a strided stem and a wide head, then global average pooling. */
 function describeBackbone(layout: Layout): { operations: Operation[]; blockStarts: string[] } {
   const operations: Operation[] = [
     { kind: 'convolution', name: 'stem', stride: layout.stem.stride, activation: 'relu6' },

@@ -1,6 +1,8 @@
 import { classifierName, type Operation } from './network.js';
 
-/** Three blocks of convolution, ReLU and halving, then the mean over all positions: small, and trained from nothing. */
+/**
+ * Three blocks of convolution, ReLU and 2×2 max pooling, then global average pooling: small, and trained from scratch.
+ */
 export const cnnOperations: readonly Operation[] = [
   ...[1, 2, 3].map((block): Operation => ({
     kind: 'convolution',
@@ -12,5 +14,5 @@ export const cnnOperations: readonly Operation[] = [
   { kind: 'average', name: 'features' },
 ];
 
-/** The step from features to logits that ends every network. */
+/** The classifier that ends every network: a dense layer from features to logits. */
 export const classifierOperation: Operation = { kind: 'dense', name: classifierName };

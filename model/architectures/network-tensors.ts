@@ -1,10 +1,10 @@
 import { tf } from '../tensorflow.js';
 import type { Weights, WeightTensor } from './network.js';
 
-/** Tensors by name, as `Weights` but on TensorFlow's side. */
+/** Tensors by name: `Weights` in TensorFlow's memory. */
 export type NetworkTensors = ReadonlyMap<string, tf.Tensor>;
 
-/** Puts weights into TensorFlow's memory. The caller disposes of them with `disposeTensors`. */
+/** Copies weights into TensorFlow's memory. The caller frees them with `disposeTensors`. */
 export function createTensors(weights: Weights): Map<string, tf.Tensor> {
   return new Map([...weights].map(([name, { values, shape }]) => [name, tf.tensor(values, shape, 'float32')]));
 }

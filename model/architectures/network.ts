@@ -2,9 +2,9 @@ import type { Preprocessing } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 
 /**
- * A step of a network. Each takes the output of the step before it; `add` takes that of an earlier step as well.
- * Convolutions and dense steps own the tensors `<name>/kernel` and `<name>/bias`. Padding is always "same".
- * A convolution that `halves` ends with the largest of every 2×2 positions.
+ * A layer of a network. Its input is the output of the previous layer; `add` also takes that of an earlier one.
+ * Convolutions and dense layers have the tensors `<name>/kernel` and `<name>/bias`. Padding is always "same". A
+ * convolution with `halves` ends with 2×2 max pooling.
  */
 export type Operation =
   | { kind: 'convolution'; name: string; stride: number; activation: Activation; halves?: true }
@@ -21,7 +21,7 @@ export interface WeightTensor {
 }
 export type Weights = ReadonlyMap<string, WeightTensor>;
 
-/** How every network here sees an image: RGB 0–255 becomes (value - mean) / std as its first step. */
+/** Preprocessing of every network here: its first step turns RGB 0–255 into (value - mean) / std. */
 export const preprocessing = {
   width: inputSize,
   height: inputSize,
@@ -32,10 +32,10 @@ export const preprocessing = {
   std: 128,
 } as const satisfies Preprocessing;
 
-/** Name of the step that turns features into logits, in every architecture. */
+/** Name of the classifier layer, from features to logits, in every architecture. */
 export const classifierName = 'classifier';
 
-/** The tensor of that name. Throws when it is missing: a network and its weights then do not belong together. */
+/** The tensor with that name. Throws when it is missing: the weights belong to another network. */
 export function weightOf(weights: Weights, name: string): WeightTensor {
   const tensor = weights.get(name);
   if (!tensor) throw new Error(`The weights hold no tensor ${name}.`);

@@ -2,15 +2,15 @@ import { tf } from '../tensorflow.js';
 import type { NetworkTensors } from './network-tensors.js';
 import { preprocessing, type Activation, type Operation } from './network.js';
 
-/** Scales RGB 0–255 [N,224,224,3] to what a network's first operation takes. */
+/** Scales RGB 0–255 [N,224,224,3] to the input range of a network's first operation. */
 export function scaleImages(images: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => images.sub<tf.Tensor4D>(preprocessing.mean).div(preprocessing.std));
 }
 
 /**
- * Runs operations on TensorFlow, differentiably, and gives the output of the last one. `inputName` is what `add`
- * operations may call the input. The operations themselves are run one by one instead of as a layers model because
- * layers compute relu6 in two passes over memory, which costs a third of the time of the backbone.
+ * Runs operations on TensorFlow, differentiably, and returns the output of the last one. `add` operations can refer to
+ * the input as `inputName`. Operations run one by one instead of as a layers model: its layers compute relu6 in two
+ * passes over memory, which takes a third of the backbone's time.
  */
 export function runNetwork(
   operations: readonly Operation[],
@@ -39,8 +39,8 @@ function runOperation(
   switch (operation.kind) {
     case 'convolution': {
       const products = tf.conv2d(rank4(input), rank4(tensorOf(tensors, `${name}/kernel`)), operation.stride, 'same');
-      // The largest of four stays the largest when the same bias is added and negatives are cut off: taken first, it
-      // leaves a quarter of the numbers to do that with, and to remember for the gradient.
+      // Max pooling before bias and ReLU gives the same result, since both are monotonic, on a quarter of the numbers;
+      // only that quarter is kept for the gradient.
       const sums = operation.halves ? tf.maxPool(products, 2, 2, 'same') : products;
       return activate(operation.activation, sums.add(tensorOf(tensors, `${name}/bias`)));
     }

@@ -1,7 +1,7 @@
 import { combineSeeds, createRandom } from '../seeded-random.js';
 import { classifierName, type Weights, type WeightTensor } from './network.js';
 
-/** Seeded starting weights of the three blocks and the classifier: He for what ReLU follows. */
+/** Seeded initial weights of the three blocks (He initialisation, for ReLU) and the classifier. */
 export function createCnnWeights(filters: readonly number[], classes: number, seed: number): Weights {
   const weights = new Map<string, WeightTensor>();
   let channels = 3;
@@ -16,7 +16,7 @@ export function createCnnWeights(filters: readonly number[], classes: number, se
   return weights;
 }
 
-/** Seeded starting weights of the step from `features` numbers to logits. */
+/** Seeded initial weights of the classifier on `features` numbers (Glorot initialisation). */
 export function createClassifierWeights(features: number, classes: number, seed: number): Weights {
   const scale = Math.sqrt(2 / (features + classes));
   return new Map([
@@ -28,7 +28,7 @@ export function createClassifierWeights(features: number, classes: number, seed:
 function drawNormal(shape: number[], deviation: number, seed: number): WeightTensor {
   const random = createRandom(seed);
   const values = Float32Array.from({ length: shape.reduce((product, side) => product * side, 1) }, () => {
-    // Box and Muller; 1 - random() keeps the logarithm away from zero.
+    // Box–Muller; 1 - random() avoids log(0).
     return deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   });
   return { shape, values };

@@ -12,7 +12,7 @@ export interface TrainedNetwork {
   weights: Weights;
 }
 
-/** Puts trained weights into their architecture; what was not trained comes from the backbone. */
+/** Combines trained weights with their architecture; frozen weights come from the backbone. */
 export async function assembleNetwork(architecture: Architecture, trained: Weights): Promise<TrainedNetwork> {
   switch (architecture) {
     case 'cnn':
@@ -28,7 +28,10 @@ function withClassifier(featureOperations: readonly Operation[], weights: Weight
   return { featureOperations, operations: [...featureOperations, classifierOperation], weights };
 }
 
-/** The same network with logits divided by the temperature: folded into the classifier, it costs nothing to run. */
+/**
+ * The same network with its logits divided by the temperature. The division is folded into the classifier's weights, so
+ * that inference costs no more.
+ */
 export function calibrateNetwork(network: TrainedNetwork, temperature: number): TrainedNetwork {
   const scaled = [`${classifierName}/kernel`, `${classifierName}/bias`].map((name): [string, WeightTensor] => {
     const { shape, values } = weightOf(network.weights, name);

@@ -6,7 +6,7 @@ interface Layout {
   /** Room for the labels of the rows and of the columns. */
   left: number;
   top: number;
-  /** Many classes have narrow columns: their labels stand on end. */
+  /** Labels of narrow columns are rotated. */
   upright: boolean;
 }
 
@@ -104,7 +104,10 @@ function shade(share: number, right: boolean): string {
   return `rgb(${mixed.join(',')})`;
 }
 
-/** The confusions in words; of many classes only their number, nobody listens to ten thousand cells. */
+/**
+ * The confusions as text for screen readers; of many classes only their number, since thousands of cells are too many
+ * to read out.
+ */
 function describe(matrix: readonly (readonly number[])[], labels: readonly string[]): string {
   if (labels.length > 6) return `${labels.length} classes`;
   const cells = matrix.flatMap((row, truth) =>

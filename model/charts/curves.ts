@@ -6,7 +6,7 @@ interface Panel {
   title: string;
   training: readonly number[];
   validation: readonly number[];
-  /** Values the axis covers in any case. */
+  /** Values the axis always covers. */
   atLeast: readonly number[];
   write: (value: number) => string;
 }
@@ -109,7 +109,7 @@ function drawEpochTick(frame: Frame, x: number, epoch: number): string {
 
 type Scale = (value: number) => number;
 
-/** Maps values linearly onto pixels; a single value stands in the middle. */
+/** Maps values linearly onto pixels; a single value is centred. */
 function scale(values: readonly [number, number], pixels: readonly [number, number]): Scale {
   const [low, high] = values;
   const [start, end] = pixels;

@@ -18,8 +18,8 @@ const frames = [
 const ticks = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
 /**
- * How often answers of each confidence are right, on the images of the test side and of the validation side, as SVG
- * text. A model whose bars end on the diagonal is as sure as it is right.
+ * Reliability diagrams of the test and the validation split, as SVG text: accuracy by confidence. The bars of a
+ * calibrated model end on the diagonal.
  */
 export function drawReliability({ test, validation, uncalibratedTest, temperature }: Calibration): string {
   const error = `test calibration error ${test.calibrationError.toFixed(3)}`;
@@ -36,7 +36,7 @@ export function drawReliability({ test, validation, uncalibratedTest, temperatur
 
 function drawLegend(): string {
   return (
-    line(648, 24, 670, 24, { stroke: palette.ink, 'stroke-dasharray': '4 3' }) + text('as sure as it is right', 678, 28)
+    line(648, 24, 670, 24, { stroke: palette.ink, 'stroke-dasharray': '4 3' }) + text('perfect calibration', 678, 28)
   );
 }
 
@@ -86,13 +86,13 @@ function drawTick(frame: Frame, tick: number, across: Scale, up: Scale): string 
   ].join('');
 }
 
-/** A bar as high as the share of right answers, paler the fewer they are, and a mark where the mean confidence is. */
+/** A bar as high as the bin's accuracy, paler with fewer images, and a dot at its mean confidence. */
 function drawBin(bin: Bin, of: number, { across, up }: Record<'across' | 'up', Scale>, colour: string): string {
   const { from, to, images, accuracy, meanConfidence } = bin;
   if (accuracy === null || meanConfidence === null) return '';
   const [x, width] = [across(from) + 1, across(to) - across(from) - 2];
   const tooltip = `confidence ${meanConfidence.toFixed(3)} on average, ${(100 * accuracy).toFixed(1)} % of ${images} right`;
-  // A bin that is never right would have no bar at all: a line says that there is one.
+  // A bin with accuracy 0 would have no visible bar: draw a thin line.
   const bar = { x, y: Math.min(up(accuracy), up(0) - 2), width, height: Math.max(up(0) - up(accuracy), 2) };
   return element(
     'g',

@@ -1,4 +1,4 @@
-/** What all charts share: colours that people with any colour vision tell apart, and text that needs no font of ours. */
+/** Colours of all charts, distinguishable with any colour vision. */
 export const palette = {
   paper: '#ffffff',
   ink: '#1f2933',
@@ -17,7 +17,6 @@ export function element(name: string, attributes: Attributes, content = ''): str
   return `<${name}${written.join('')}>${content}</${name}>`;
 }
 
-/** Text at a place. */
 export function text(content: string, x: number, y: number, attributes: Attributes = {}): string {
   return element('text', { x, y, fill: palette.ink, ...attributes }, escapeText(content));
 }
@@ -26,7 +25,7 @@ export function line(x1: number, y1: number, x2: number, y2: number, attributes:
   return element('line', { x1, y1, x2, y2, ...attributes });
 }
 
-/** A whole drawing that stands by itself, with a title and a description for those who cannot see it. */
+/** A standalone SVG document with a title and a description for screen readers. */
 export function drawing(
   size: { width: number; height: number },
   title: string,
@@ -51,7 +50,7 @@ export function drawing(
   return element('svg', attributes, [...named, ...parts].join('\n'));
 }
 
-/** Text with what XML reserves written as entities, and without the control characters that XML forbids. */
+/** Escapes text for XML and replaces control characters that XML forbids. */
 export function escapeText(raw: string): string {
   return raw
     .replaceAll(/[^\P{Cc}\t\n]|\p{Cs}|[\ufffe\uffff]/gu, '�')
@@ -61,7 +60,7 @@ export function escapeText(raw: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** Text cut to `length` characters, the last one an ellipsis when something is gone. */
+/** Text truncated to `length` characters, with an ellipsis as the last one. */
 export function shorten(raw: string, length: number): string {
   const characters = Array.from(raw);
   return characters.length <= length ? raw : `${characters.slice(0, length - 1).join('')}…`;

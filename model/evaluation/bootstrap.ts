@@ -2,10 +2,10 @@ import type { Interval } from '../../contracts/training/training.js';
 import { createRandom } from '../seeded-random.js';
 import { at } from './prepared.js';
 
-/** Resamples behind every interval. */
+/** Resamples per interval. */
 export const resamples = 1000;
 
-/** Draws `images` images with replacement, `resamples` times, and gives what `measure` makes of each draw's counts. */
+/** Draws `images` images with replacement, `resamples` times, and applies `measure` to the counts of each draw. */
 export function bootstrap<T>(images: number, seed: number, measure: (counts: Uint32Array) => T): T[] {
   const random = createRandom(seed);
   return Array.from({ length: resamples }, () => {

@@ -4,7 +4,7 @@ import { bootstrap, interval } from './bootstrap.js';
 import { at, indexOfLargest } from './prepared.js';
 
 export interface ComparisonInput {
-  /** Probabilities of the candidate, one row an image; then those of Production for the same images. */
+  /** Probabilities of the candidate, one row per image; then those of Production for the same images. */
   candidate: readonly (readonly number[])[];
   production: readonly (readonly number[])[];
   truths: readonly number[];
@@ -12,9 +12,9 @@ export interface ComparisonInput {
 }
 
 /**
- * Sets two models' answers on the same images side by side: the difference of their accuracies with a paired 95 %
- * bootstrap interval, and McNemar's exact test on the images only one of them gets right.
- * @throws PerennialError invalid_tensor when the three lists are not of one length, or empty
+ * Compares two models on the same images: the difference of their accuracies with a paired 95 % bootstrap interval, and
+ * McNemar's exact test on the images only one of them gets right.
+ * @throws PerennialError invalid_tensor when the three lists differ in length or are empty
  */
 export function compareOnSameImages(input: ComparisonInput): Omit<Comparison, 'productionVersion'> {
   const { candidate, production, truths, seed } = input;
@@ -22,7 +22,7 @@ export function compareOnSameImages(input: ComparisonInput): Omit<Comparison, 'p
   if (images === 0 || candidate.length !== images || production.length !== images) {
     throw new PerennialError(
       'invalid_tensor',
-      `A comparison needs both models' answers for the same images; there are ${candidate.length}, ${production.length} and ${images} truths.`,
+      `A comparison needs both models' answers for the same images; got ${candidate.length} of the candidate, ${production.length} of Production and ${images} true labels.`,
     );
   }
   const candidateRight = areRight(candidate, truths);
@@ -45,7 +45,10 @@ export function compareOnSameImages(input: ComparisonInput): Omit<Comparison, 'p
   };
 }
 
-/** Two-sided exact McNemar test: how likely a split of the discordant images at least this uneven is by a fair coin. */
+/**
+ * Two-sided exact McNemar test: the probability, under a fair coin, of a split of the discordant images at least this
+ * uneven.
+ */
 export function exactMcnemar(onlyFirst: number, onlySecond: number): number {
   const discordant = onlyFirst + onlySecond;
   const fewer = Math.min(onlyFirst, onlySecond);

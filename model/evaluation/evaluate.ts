@@ -4,7 +4,7 @@ import { countConfusions, measure, measureClasses, type Measures } from './measu
 import { prepare } from './prepared.js';
 
 export interface EvaluationInput {
-  /** One row an image, one probability a label. */
+  /** One row per image, one probability per label. */
   probabilities: readonly (readonly number[])[];
   /** The index of each image's true label. */
   truths: readonly number[];
@@ -13,9 +13,9 @@ export interface EvaluationInput {
 }
 
 /**
- * How well a model does on a set of images, every figure with its 95 % bootstrap interval. Macro averages go over the
- * classes that occur among truths or predictions; a class the set does not hold never makes a figure undefined.
- * @throws PerennialError dataset_too_small without an image, invalid_tensor when rows and truths do not fit the labels
+ * Metrics of a model on a set of images, each with a 95 % bootstrap interval. Macro averages cover the classes that
+ * occur among truths or predictions, so that an absent class never makes a metric undefined.
+ * @throws PerennialError dataset_too_small without images, invalid_tensor when rows or truths do not match the labels
  */
 export function evaluate({ probabilities, truths, labels, seed }: EvaluationInput): Evaluation {
   const prepared = prepare(probabilities, truths, labels.length);

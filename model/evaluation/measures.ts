@@ -1,6 +1,6 @@
 import { at, calibrationBins, type Prepared } from './prepared.js';
 
-/** What is measured of a model, each with an interval in the end. */
+/** Metrics of a model; `evaluate` adds an interval to each. */
 export interface Measures {
   loss: number;
   accuracy: number;
@@ -16,13 +16,13 @@ export interface ClassMeasures {
   recall: number;
   f1: number;
   support: number;
-  /** Whether the class is among the truths or the predictions at all. */
+  /** Whether the class occurs among truths or predictions. */
   occurs: boolean;
 }
 
 /**
- * Measures with each image counted `counts[image]` times: all ones give the plain figures, counts of a resample those
- * of the resample. Nothing is sorted here, so that a thousand resamples cost little.
+ * Metrics with each image counted `counts[image]` times: all ones for the plain metrics, a resample's counts for that
+ * resample. Nothing is sorted here, so that a thousand resamples are cheap.
  */
 export function measure(prepared: Prepared, counts: Uint32Array): Measures {
   const matrix = countConfusions(prepared, counts);
@@ -50,7 +50,7 @@ export function countConfusions(prepared: Prepared, counts: Uint32Array): number
   return Array.from({ length: classes }, (_, row) => [...cells.subarray(row * classes, (row + 1) * classes)]);
 }
 
-/** Precision, recall and F1 of each class; what has no denominator is 0, as scikit-learn has it. */
+/** Precision, recall and F1 of each class; 0 where the denominator is 0, as in scikit-learn. */
 export function measureClasses(matrix: readonly (readonly number[])[]): ClassMeasures[] {
   return matrix.map((row, label) => {
     const right = at(row, label);
@@ -67,8 +67,8 @@ export function measureClasses(matrix: readonly (readonly number[])[]): ClassMea
 }
 
 /**
- * Mean of each class against the rest; of two classes, the ordinary ROC-AUC. A class that is all or nothing of the
- * sample has no curve and is left out; without any curve the figure is 0.5, which claims nothing.
+ * Macro one-vs-rest ROC-AUC; of two classes, the ordinary ROC-AUC. A class with only positives or only negatives has no
+ * curve and is skipped; without any curve the value is 0.5, that of chance.
  */
 function macroRocAuc(prepared: Prepared, counts: Uint32Array): number {
   const labels = prepared.classes === 2 ? [1] : prepared.rankings.map((_, label) => label);
@@ -76,7 +76,7 @@ function macroRocAuc(prepared: Prepared, counts: Uint32Array): number {
   return areas.length === 0 ? 0.5 : mean(areas);
 }
 
-/** The chance that an image of the class scores above one of another class, equal scores counting half. */
+/** The probability that an image of the class scores above one of another class, equal scores counting half. */
 function rocAuc(prepared: Prepared, label: number, counts: Uint32Array): number | null {
   const ranking = prepared.rankings[label];
   if (ranking === undefined) return null;
@@ -104,7 +104,7 @@ function rocAuc(prepared: Prepared, label: number, counts: Uint32Array): number 
   return positives === 0 || negatives === 0 ? null : wins / (positives * negatives);
 }
 
-/** Sum over the bins of |right answers - confidence|: how far the model's confidence is from what it holds. */
+/** Sum over the bins of |right answers - sum of their confidences|. */
 function calibrationError(prepared: Prepared, counts: Uint32Array): number {
   const gaps = new Float64Array(calibrationBins);
   for (let image = 0; image < prepared.images; image += 1) {

@@ -1,6 +1,6 @@
 import { PerennialError } from '../../contracts/errors.js';
 
-/** Predictions and truths, with everything that does not change when images are drawn again for the bootstrap. */
+/** Predictions and truths, with everything precomputed that does not change between bootstrap resamples. */
 export interface Prepared {
   images: number;
   classes: number;
@@ -11,7 +11,7 @@ export interface Prepared {
   /** Bin of the reliability diagram each image falls into. */
   bins: readonly number[];
   confidences: readonly number[];
-  /** Of each class: its score for every image, and the images by falling score. */
+  /** Per class: its score for every image, and the images by descending score. */
   rankings: readonly { scores: readonly number[]; order: readonly number[] }[];
 }
 
@@ -44,12 +44,12 @@ export function prepare(
   };
 }
 
-/** The element at `index`; the index is known to be inside. */
+/** The element at `index`, which must be in range. */
 export function at(values: ArrayLike<number>, index: number): number {
   return values[index] ?? Number.NaN;
 }
 
-/** The index of the largest value, the first one where several are largest. */
+/** Index of the largest value, the first of equal ones. */
 export function indexOfLargest(values: readonly number[]): number {
   return values.indexOf(Math.max(...values));
 }

@@ -2,7 +2,7 @@ import type { Reliability } from '../../contracts/registry/bundle.js';
 import { measure } from './measures.js';
 import { at, calibrationBins, prepare } from './prepared.js';
 
-/** How often answers of each confidence are right: the bins of a reliability diagram, and the error over all of them. */
+/** The bins of a reliability diagram, that is accuracy by confidence, and the calibration error over all of them. */
 export function measureReliability(
   probabilities: readonly (readonly number[])[],
   truths: readonly number[],
@@ -20,7 +20,7 @@ export function measureReliability(
         from: bin / calibrationBins,
         to: (bin + 1) / calibrationBins,
         images: members.length,
-        // Probabilities are 32-bit floats: a certain answer may be a hair above 1.
+        // Probabilities are 32-bit floats: a probability of 1 may be stored slightly above 1.
         meanConfidence: members.length === 0 ? null : Math.min(1, sum(confidences) / members.length),
         accuracy: members.length === 0 ? null : right / members.length,
       };

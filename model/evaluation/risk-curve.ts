@@ -1,12 +1,12 @@
 import type { RiskPoint } from '../../contracts/registry/bundle.js';
 import { at, prepare } from './prepared.js';
 
-/** Points of a curve: more thresholds than these tell no more, and take room in every bundle. */
+/** Most points of a curve: more thresholds add no information, only bytes to every bundle. */
 const mostPoints = 512;
 
 /**
- * What is accepted at each threshold, and how much of it is wrong: a point for each confidence that occurs, by ascending
- * threshold. Of more than 512, those that divide the answers evenly.
+ * Accepted and wrong answers at each confidence threshold: one point per distinct confidence, by ascending threshold,
+ * thinned evenly to 512.
  */
 export function drawRiskCurve(probabilities: readonly (readonly number[])[], truths: readonly number[]): RiskPoint[] {
   const { predicted, confidences } = prepare(probabilities, truths, probabilities[0]?.length ?? 0);
@@ -20,7 +20,7 @@ export function drawRiskCurve(probabilities: readonly (readonly number[])[], tru
   let wrong = 0;
   falling.forEach(({ threshold, isWrong }, index) => {
     if (isWrong) wrong += 1;
-    // Answers of one confidence are accepted together.
+    // Answers of equal confidence are accepted together.
     if (falling[index + 1]?.threshold !== threshold) points.push({ threshold, accepted: index + 1, wrong });
   });
   return thin(points).reverse();

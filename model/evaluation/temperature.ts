@@ -3,10 +3,12 @@ import { at, indexOfLargest } from './prepared.js';
 const lowestTemperature = 0.01;
 const highestTemperature = 100;
 
-/** A gain of the likelihood that one time in twenty comes by chance: the 95 % quantile of chi-squared with one degree of freedom, halved. */
+/**
+ * Gain in log-likelihood that is significant at 5 %: half the 95 % quantile of chi-squared with one degree of freedom.
+ */
 const leastGain = 1.92;
 
-/** Probabilities of `logits` divided by `temperature`; above 1 they become more cautious, below 1 bolder. */
+/** Probabilities of `logits` divided by `temperature`; above 1 it softens them, below 1 it sharpens them. */
 export function softmax(logits: readonly number[], temperature: number): number[] {
   const largest = Math.max(...logits);
   const powers = logits.map((logit) => Math.exp((logit - largest) / temperature));
@@ -15,16 +17,15 @@ export function softmax(logits: readonly number[], temperature: number): number[
 }
 
 /**
- * The temperature that makes the true classes most likely (Guo et al., 2017): minimises the mean negative
- * log-likelihood of the validation images, and never makes it worse than it is without scaling.
- * Where every image is right already, ever lower temperatures would fit ever better; then each answer counts as a
- * little less than certain, by the rule of succession, as in Platt's scaling: n images vouch for no more.
+ * The temperature with the lowest mean negative log-likelihood on the validation images (Guo et al., 2017), or 1 where
+ * scaling does not lower it. When every image is classified correctly, ever lower temperatures fit ever better; targets
+ * are then smoothed by the rule of succession, as in Platt scaling.
  */
 export function fitTemperature(logits: readonly (readonly number[])[], truths: readonly number[]): number {
   const allRight = logits.every((row, image) => indexOfLargest(row) === at(truths, image));
   const classes = logits[0]?.length ?? 0;
   const doubt = allRight ? 1 / (logits.length + classes) : 0;
-  // Convex in 1/T, so with one valley in log T, where golden-section search is at home.
+  // Convex in 1/T, hence unimodal in log T, as golden-section search requires.
   const best = Math.exp(
     goldenSection(
       (logTemperature) => meanLoss(logits, truths, Math.exp(logTemperature), doubt),
@@ -36,9 +37,9 @@ export function fitTemperature(logits: readonly (readonly number[])[], truths: r
 }
 
 /**
- * The fitted temperature where the images tell that logits need one, by a likelihood-ratio test, else 1. Of a few dozen
- * images the best temperature is mostly chance: on photographs, taking it made a well-trained classifier's answers to
- * new images worse on average (docs/confidence.md).
+ * The fitted temperature if a likelihood-ratio test finds it better than 1, else 1. With a few dozen images the best
+ * temperature is mostly noise: on photographs, using it made a well-trained classifier worse on new images on average
+ * (docs/confidence.md).
  */
 export function chooseTemperature(logits: readonly (readonly number[])[], truths: readonly number[]): number {
   const fitted = fitTemperature(logits, truths);
@@ -47,8 +48,8 @@ export function chooseTemperature(logits: readonly (readonly number[])[], truths
 }
 
 /**
- * Mean cross-entropy at a temperature: the negative log-likelihood of the true classes, or with `doubt`, of targets
- * that give each other class that much.
+ * Mean cross-entropy at a temperature: the negative log-likelihood of the true classes, or with `doubt`, of smoothed
+ * targets that give every other class that probability.
  */
 export function meanLoss(
   logits: readonly (readonly number[])[],

@@ -3,8 +3,8 @@ import type { driftReferenceSchema } from '../../contracts/registry/bundle.js';
 import type { Scores } from './score.js';
 
 /**
- * What later predictions are compared with: the mean and the standard deviation of each feature over all images of
- * the dataset version, and the share of each class among the model's predictions for them.
+ * Reference statistics for drift detection: the mean and the standard deviation of each feature over all images of the
+ * dataset version, and the share of each class among the model's predictions for them.
  */
 export function describeReference(scores: Scores, labels: readonly string[]): z.infer<typeof driftReferenceSchema> {
   const images = scores.features.length;

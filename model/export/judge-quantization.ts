@@ -1,30 +1,29 @@
 import type { Quantization } from '../../contracts/registry/bundle.js';
 import { indexOfLargest } from '../evaluation/prepared.js';
 
-/** Points of accuracy that 8 bits may cost, or one image where that is more. */
+/** Accuracy that int8 may lose, or one image where that is more. */
 const accuracyLoss = 0.01;
-/** Share of the images on which both must name the same class, or all but one. */
+/** Share of the images on which both variants must predict the same class, or all but one. */
 const leastAgreement = 0.97;
 /**
- * Mean difference of confidence that passes: about what the calibration error of a good model is, so that a confidence
- * means the same whichever form of the network answers.
+ * Largest mean difference of probabilities: about the calibration error of a good model, so that a confidence means the
+ * same in both precision variants.
  */
 const meanDifferenceLimit = 0.02;
-/** With fewer images one of them decides too much. */
+/** With fewer images a single one decides too much. */
 const fewestImages = 10;
 
 type Rows = readonly (readonly number[])[];
 type Judgement = Omit<Quantization, 'rangeImages' | 'sizeBytes'>;
 
 /**
- * Holds the probabilities of an 8-bit network against those of the one it was made from, on the same held-out images.
- * Throws when the network gave something else than a number.
+ * Compares the int8 variant with the fp32 network it was made from, on the same held-out images. Throws when an output
+ * is not a number.
  */
 export function judgeQuantization(fp32: Rows, int8: Rows, truths: readonly number[]): Judgement {
   const images = truths.length;
   const differences = fp32.map((row, image) => largestOf(row.map((value, at) => value - (int8[image]?.[at] ?? NaN))));
-  if (!differences.every(Number.isFinite))
-    throw new Error('The 8-bit network answers with something else than numbers.');
+  if (!differences.every(Number.isFinite)) throw new Error('The int8 network computes values that are not numbers.');
   const figures = {
     fp32Accuracy: shareOf(fp32, (row, image) => indexOfLargest(row) === truths[image]),
     int8Accuracy: shareOf(int8, (row, image) => indexOfLargest(row) === truths[image]),
@@ -48,7 +47,7 @@ function checksOf(figures: Figures, images: number): { passed: boolean; text: st
   const { fp32Accuracy, int8Accuracy, agreement, meanAbsoluteDifference } = figures;
   const accuracyNeeded = fp32Accuracy - Math.max(accuracyLoss, oneImage);
   const agreementNeeded = Math.min(leastAgreement, 1 - oneImage);
-  // Shares are quotients of whole numbers: the last bit of a subtraction must not decide.
+  // Shares are quotients of whole numbers: an exact tie must pass despite rounding.
   const rounding = 1e-9;
   return [
     {

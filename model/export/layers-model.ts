@@ -1,7 +1,9 @@
 import { tf } from '../tensorflow.js';
 import { preprocessing, weightOf, type Activation, type Operation, type Weights } from '../architectures/network.js';
 
-/** Where a layers model begins: `image` is RGB 0–255 [N,224,224,3], scaled inside; anything else is taken as it is. */
+/**
+ * Input of a layers model. An image is RGB 0–255 [N,224,224,3] and scaled inside; any other input is used unchanged.
+ */
 export interface ModelInput {
   name: string;
   shape: number[];
@@ -16,7 +18,7 @@ export const imageInput: ModelInput = {
 
 /**
  * Builds the operations as a TF.js layers model that ends with the output of the last one. With `softmax` the last
- * dense step gives probabilities instead of logits. The caller disposes of the model.
+ * dense layer returns probabilities instead of logits. The caller disposes of the model.
  */
 export function buildLayersModel(
   input: ModelInput,
@@ -53,7 +55,7 @@ function halving(name: string): tf.layers.Layer {
 
 interface Built {
   layer: tf.layers.Layer;
-  /** Puts the weights in, once the model has given the layer its variables. */
+  /** Sets the weights, once the model has created the layer's variables. */
   load: (() => void) | null;
 }
 
@@ -111,6 +113,6 @@ function apply(layer: tf.layers.Layer, input: tf.SymbolicTensor | tf.SymbolicTen
 
 function outputOf(outputs: ReadonlyMap<string, tf.SymbolicTensor>, name: string): tf.SymbolicTensor {
   const output = outputs.get(name);
-  if (!output) throw new Error(`No earlier step is called ${name}.`);
+  if (!output) throw new Error(`No earlier operation is called ${name}.`);
   return output;
 }

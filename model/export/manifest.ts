@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles, type Manifest } from '../../contracts/registry/bundle.js';
 
-/** What a bundle may lack; everything else is missed when it is not there. */
+/** Files a bundle may lack; any other missing file is an error. */
 const optionalFiles: ReadonlySet<string> = new Set([
   bundleFiles.onnxInt8,
   bundleFiles.quantization,
@@ -13,10 +13,13 @@ const optionalFiles: ReadonlySet<string> = new Set([
   bundleFiles.referenceFeatures,
 ]);
 
-/** Writes the manifest of a bundle whose other files are all there: from now on the folder is a bundle. */
+/**
+ * Writes the manifest of a bundle whose other files are complete. It comes last: a folder without a manifest is not a
+ * bundle.
+ */
 export async function writeManifest(
   folder: string,
-  facts: Omit<Manifest, 'format' | 'files'>,
+  fields: Omit<Manifest, 'format' | 'files'>,
   paths?: readonly string[],
 ): Promise<Manifest> {
   const files = await Promise.all(
@@ -25,7 +28,7 @@ export async function writeManifest(
       return { path, sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
     }),
   );
-  const manifest: Manifest = { format: 'perennial-bundle/1', ...facts, files };
+  const manifest: Manifest = { format: 'perennial-bundle/1', ...fields, files };
   await writeFile(join(folder, bundleFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
 }

@@ -10,22 +10,22 @@ import { crossValidate } from '../training/cross-validate.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { usesStoredFeatures, type Scores } from './score.js';
 
-/** All figures of a bundle. */
+/** All metrics of a bundle. */
 export interface Measured {
   metrics: ModelMetrics;
   calibration: Calibration;
 }
 
-/** Answers to images that had no part in training who gave them, and the true classes. */
+/** Logits of images that the answering classifier was not trained on, and their true classes. */
 interface Answers {
   logits: number[][];
   truths: number[];
 }
 
 /**
- * All figures of a bundle: both held-out sides measured with the temperature, and for classifiers on stored features a
- * cross-validation over what is not the test side. Its classifiers answer for several times as many images they had not
- * seen as the validation side has, so that temperature and risk are taken from them; else from the validation side.
+ * Measures both held-out splits at the chosen temperature. For classifiers on stored features it also cross-validates
+ * over the training and validation splits: the out-of-fold logits cover several times as many images as the validation
+ * split, so temperature and risk curve are taken from them. Otherwise they come from the validation split.
  */
 export async function measureModel(
   job: PackageJob,

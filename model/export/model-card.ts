@@ -6,7 +6,7 @@ import { describeQuantization } from './describe-quantization.js';
 import type { Measured } from './measure-model.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 
-/** The text that tells a person what a model is, how good it is and where that ends. Markdown. */
+/** The model card: what a model is, how good it is, and its limits. Markdown. */
 export function writeModelCard(
   job: PackageJob,
   rows: LabelledRows,
@@ -15,7 +15,7 @@ export function writeModelCard(
   return [
     `# ${job.modelName}`,
     '',
-    `Tells ${job.labels.map((label) => `"${plain(label)}"`).join(', ')} apart in photographs. ${describeArchitecture(job)}`,
+    `Classifies photographs as ${job.labels.map((label) => `"${plain(label)}"`).join(', ')}. ${describeArchitecture(job)}`,
     '',
     '## How good it is',
     '',
@@ -36,7 +36,7 @@ export function writeModelCard(
     '',
     ...imagesTable(job, rows),
     '',
-    'Labels are as the dataset gives them; wrong labels in it show up as errors here.',
+    'Labels come from the dataset; wrong labels in it count as errors here.',
     '',
     '## Training',
     '',
@@ -60,7 +60,7 @@ export function writeModelCard(
 
 function describeQuality(metrics: ModelMetrics): string[] {
   return [
-    `Measured on ${metrics.test.images} test images that had no part in training, stopping or calibration;`,
+    `Measured on ${metrics.test.images} test images that had no part in training, early stopping or calibration;`,
     'in brackets the 95 % bootstrap interval.',
     '',
     ...measuresTable(metrics),
@@ -77,11 +77,11 @@ function describeArchitecture({ hyperparameters }: PackageJob): string {
   }
   const tuned = hyperparameters.fineTuneBlocks;
   return tuned === 0
-    ? 'A linear classifier on the features of EfficientNet-Lite0, whose ImageNet weights were left as they are.'
-    : `EfficientNet-Lite0 with ImageNet weights, its last ${tuned} blocks trained further, and a new classifier.`;
+    ? 'A linear classifier on the features of EfficientNet-Lite0 with frozen ImageNet weights.'
+    : `EfficientNet-Lite0 with ImageNet weights, its last ${tuned} blocks fine-tuned, and a new classifier.`;
 }
 
-/** The measures of a model as a table, those of the test side with their intervals. */
+/** The metrics of a model as a table, those of the test split with their intervals. */
 export function measuresTable({ test, validation }: ModelMetrics): string[] {
   const names = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'loss', 'calibrationError'] as const;
   const rows = names.map(
@@ -94,7 +94,7 @@ function withInterval(value: number, [low, high]: Interval): string {
   return `${value.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
 }
 
-/** The measures of each class as a table. */
+/** The metrics of each class as a table. */
 export function classTable({ perClass }: Evaluation): string[] {
   const rows = perClass.map(
     ({ label, precision, recall, f1, support }) =>
@@ -121,7 +121,7 @@ function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {
   ];
 }
 
-/** Somebody's words as text: nothing in them is Markdown or HTML. */
+/** Escapes text from users, so that nothing in it is Markdown or HTML. */
 export function plain(label: string): string {
   return label.replace(/[\\`*_{}[\]<>()#|!&~]/g, '\\$&');
 }
@@ -129,10 +129,10 @@ export function plain(label: string): string {
 function limits({ test }: ModelMetrics): string[] {
   const [low, high] = test.intervals.accuracy;
   return [
-    '- It knows only the classes above and gives one of them for any image, also for one that shows neither.',
-    '- Images are brought to 224×224 pixels without regard to their proportions; small details are lost.',
-    `- With ${test.images} test images the accuracy is known no better than ${low.toFixed(3)} to ${high.toFixed(3)}.`,
-    '- It was measured on images from the same source as those it was trained on. Other cameras, seasons or places can do worse.',
+    '- It knows only the classes above and answers with one of them for any image, even one that shows none of them.',
+    '- Images are resized to 224×224 pixels without keeping their aspect ratio; small details are lost.',
+    `- With ${test.images} test images the 95 % interval of the accuracy is ${low.toFixed(3)} to ${high.toFixed(3)}.`,
+    '- It was measured on images from the same source as those it was trained on. Expect lower accuracy with other cameras, seasons or places.',
   ];
 }
 

@@ -15,20 +15,26 @@ import { oneThread } from './run-onnx.js';
 const { FLOAT } = onnxProto.onnx.TensorProto.DataType;
 const batchSize = 4;
 
-/** What was seen of the output of an operation, over all places of all images. */
+/** Statistics of an operation's output, over all positions of all images. */
 export interface Observed {
   range: Range;
   /** Mean of each channel. */
   means: Float32Array;
 }
 
-/** Something to look at: an operation, or the image as it goes in. `bounds` is its range where that is known before. */
+/**
+ * A tensor to observe: the output of an operation, or the scaled image. `bounds` is its range where that is known in
+ * advance.
+ */
 interface ObservedTensor {
   name: string;
   bounds: Range | null;
 }
 
-/** Looks at the scaled image and at the output of every operation before the average while images go through. */
+/**
+ * Runs images through the network and observes the scaled image and the output of every operation before the average
+ * pooling.
+ */
 export async function observeActivations(
   operations: readonly Operation[],
   weights: Weights,
@@ -57,18 +63,18 @@ export async function observeActivations(
   }
 }
 
-/** Of the image nothing but the means is of use. */
+/** Only the means of the image are used, so its range is not observed. */
 const imageBounds: Range = [0, 0];
 const emptyRange: Range = [Infinity, -Infinity];
 
-/** What an activation bounds on both sides has these bounds as its range. */
+/** relu6 bounds its output on both sides, so its range is known. */
 function observedTensorOf(operation: Operation): ObservedTensor[] {
   const { kind, name } = operation;
   if (kind === 'average' || kind === 'dense') return [];
   return [{ name, bounds: 'activation' in operation && operation.activation === 'relu6' ? [0, 6] : null }];
 }
 
-/** Adds to the mean over all images the part of those of one batch; `seen` holds a row for each. */
+/** Adds one batch to the mean over all images; `batchMeans` has one row per image. */
 function addMeans(means: Float32Array | null, batchMeans: Float32Array, rows: number, images: number): Float32Array {
   const channels = batchMeans.length / rows;
   const sums = means ?? new Float32Array(channels);
@@ -79,12 +85,12 @@ function addMeans(means: Float32Array | null, batchMeans: Float32Array, rows: nu
   return sums;
 }
 
-/** Names of the graph's outputs about a tensor: its means, and unless they are known its lowest and highest values. */
+/** Graph outputs for a tensor: its means, and its minimum and maximum unless the range is known. */
 function outputNamesOf({ name, bounds }: ObservedTensor): string[] {
   return [`${name}/means`, ...(bounds ? [] : [`${name}/low`, `${name}/high`])];
 }
 
-/** The network with outputs that say what passes through it, so that no more than that leaves ONNX Runtime. */
+/** The network with these statistics as outputs, computed in the graph so that only they leave ONNX Runtime. */
 function encodeObserver(
   operations: readonly Operation[],
   weights: Weights,

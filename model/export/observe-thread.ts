@@ -2,6 +2,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { observationSchema } from './observe-in-thread.js';
 import { observeActivations } from './observe-activations.js';
 
-/** A thread that looks at a network once, tells what it saw, and ends. TensorFlow is never loaded here. */
+/** Worker thread that observes one network, posts the result and ends. TensorFlow is never loaded here. */
 const { operations, weights, images } = observationSchema.parse(workerData);
 parentPort?.postMessage(await observeActivations(operations, weights, images));

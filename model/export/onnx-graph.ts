@@ -13,16 +13,16 @@ import { attributes, floatTensor, node } from './onnx-parts.js';
 
 const { onnx } = onnxProto;
 
-/** Numbers that several nodes share. */
+/** Constants that several nodes share. */
 const constants = { mean: 'constant/mean', std: 'constant/std', zero: 'constant/zero', six: 'constant/six' } as const;
 
-/** Name of what the first operation works on: the image as the network wants it. */
+/** Name of the first operation's input: the scaled image. */
 export const scaledImage = 'scale';
 
 /**
- * Writes a network as an ONNX model: `image` is uint8 [N,224,224,3] RGB, scaled and put channels first inside;
- * `probabilities` are the softmax of the last operation's output, `features` the output of the pooling before it, and
- * `class_activations` what the classifier makes of each place that the pooling takes the average of.
+ * Encodes a network as an ONNX model: `image` is uint8 [N,224,224,3] RGB, scaled and transposed to channels first
+ * inside; `probabilities` are the softmax of the last operation's output, `features` the output of the average pooling,
+ * and `class_activations` the classifier applied to each position before that pooling.
  */
 export function encodeOnnx(operations: readonly Operation[], weights: Weights): Uint8Array {
   return encodeModel(buildGraph(operations, weights));
@@ -36,7 +36,7 @@ export function buildGraph(operations: readonly Operation[], weights: Weights): 
   return graph;
 }
 
-/** Only what the graph uses: ONNX Runtime complains about the rest. */
+/** Only the constants that the graph uses: ONNX Runtime warns about unused ones. */
 function createConstants(operations: readonly Operation[]): onnxProto.onnx.ITensorProto[] {
   const isClipped = operations.some((operation) => 'activation' in operation && operation.activation === 'relu6');
   const bounds = [
@@ -52,7 +52,7 @@ function createConstants(operations: readonly Operation[]): onnxProto.onnx.ITens
 
 function addPreprocessing(graph: Graph): string {
   graph.nodes.push(
-    // Moving bytes is cheaper than moving floats: the layout changes before the type.
+    // Transpose before the cast: moving bytes is cheaper than moving floats.
     node('Transpose', [onnxNames.image], 'scale/transposed', attributes({ perm: [0, 3, 1, 2] })),
     node('Cast', ['scale/transposed'], 'scale/float', attributes({ to: onnx.TensorProto.DataType.FLOAT })),
     node('Sub', ['scale/float', constants.mean], 'scale/centred'),
@@ -61,7 +61,7 @@ function addPreprocessing(graph: Graph): string {
   return scaledImage;
 }
 
-/** Adds the nodes of one operation and gives the name of what the next one works on. */
+/** Adds the nodes of one operation and returns the name of the next one's input. */
 function addOperation(graph: Graph, operation: Operation, weights: Weights, input: string): string {
   const { name } = operation;
   switch (operation.kind) {
@@ -73,7 +73,7 @@ function addOperation(graph: Graph, operation: Operation, weights: Weights, inpu
       graph.nodes.push(node('Add', [input, operation.other], name));
       return name;
     case 'average':
-      // The classifier takes the average itself: it wants to see the places as well.
+      // The classifier adds the pooling itself, because it also reads the feature map before it.
       return input;
     case 'dense':
       addClassifier(graph, input, name, weights);
@@ -97,12 +97,12 @@ function addConvolution(graph: Graph, operation: Convolution, weights: Weights, 
 
 interface ChainLink {
   opType: string;
-  /** Inputs besides the output of the link before. */
+  /** Inputs besides the output of the previous link. */
   extra?: string[];
   attribute?: onnxProto.onnx.IAttributeProto[];
 }
 
-/** Adds nodes one behind the other; the last one's output is called `name`. */
+/** Adds nodes in sequence; the output of the last one is called `name`. */
 function addChain(graph: Graph, name: string, input: string, chain: readonly ChainLink[]): void {
   let current = input;
   chain.forEach(({ opType, extra = [], attribute = [] }, index) => {

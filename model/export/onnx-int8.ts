@@ -18,20 +18,21 @@ const { INT8, INT32, UINT8 } = onnxProto.onnx.TensorProto.DataType;
 
 interface Int8Graph extends Graph {
   observed: ReadonlyMap<string, Observed>;
-  /** How the bytes of each quantized output are read, by operation. */
+  /** Quantization parameters of each output, by operation. */
   parameters: Map<string, Parameters>;
 }
 
 const bytesOf = (name: string): string => `${name}/bytes`;
 const floatsOf = (name: string): string => `${name}/floats`;
 
-/** The image itself is its first quantized tensor: (byte - mean) / std needs no arithmetic of its own. */
+/** The image is already a quantized tensor: (byte - mean) / std is its dequantization. */
 const imageParameters: Parameters = { scale: 1 / preprocessing.std, zeroPoint: preprocessing.mean };
 
 /**
- * Writes the network of `encodeOnnx` with 8-bit convolutions and sums and the same ends. Between the operations values
- * are bytes, by the ranges that were `observed` of each operation; ONNX Runtime joins the conversions around an
- * operation with it. Average and classifier stay floats: they cost nothing, and keep `features` fine.
+ * Encodes the network of `encodeOnnx` with 8-bit convolutions and additions and the same inputs and outputs. Between
+ * operations values are bytes, scaled by the `observed` range of each operation; ONNX Runtime fuses the conversions
+ * around an operation with it. Average pooling and classifier stay in floats: they cost little, and `features` keep
+ * their precision.
  */
 export function encodeInt8Onnx(
   operations: readonly Operation[],
@@ -69,7 +70,7 @@ function addOperation(graph: Int8Graph, operation: Operation, weights: Weights, 
   }
 }
 
-/** Its activation is the range of its output: what lies outside is cut off when it becomes a byte. */
+/** The output range replaces the activation: values outside are clipped when they are quantized. */
 function addConvolution(graph: Int8Graph, operation: Convolution, weights: Weights, input: string): void {
   const { name } = operation;
   const { attribute, kernel, bias } = describeConvolution(operation, weights);
@@ -119,7 +120,9 @@ function addParameters(graph: Int8Graph, name: string, parameters: Parameters): 
   );
 }
 
-/** Floats of the bytes of `name` for the operation `reader`: each has its own, so that it can be joined with them. */
+/**
+ * Dequantizes `name` for the operation `reader`. Each reader has its own node, so that ONNX Runtime can fuse the two.
+ */
 function read(graph: Int8Graph, name: string, reader: string): string {
   const floats = `${name}/for/${reader}`;
   graph.nodes.push(node('DequantizeLinear', [bytesOf(name), ...parameterNames(name)], floats));
@@ -132,12 +135,12 @@ function write(graph: Int8Graph, name: string, floats: string, bytes: string): v
 
 function parametersIn(graph: Int8Graph, name: string): Parameters {
   const parameters = graph.parameters.get(name);
-  if (!parameters) throw new Error(`No operation before has the output ${name}.`);
+  if (!parameters) throw new Error(`No earlier operation has the output ${name}.`);
   return parameters;
 }
 
 function observedOf({ observed }: Int8Graph, name: string): Observed {
   const own = observed.get(name);
-  if (!own?.range.every(Number.isFinite)) throw new Error(`No range was seen of the output of ${name}.`);
+  if (!own?.range.every(Number.isFinite)) throw new Error(`No range was observed for the output of ${name}.`);
   return own;
 }

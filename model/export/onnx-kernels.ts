@@ -18,7 +18,7 @@ export function depthwiseToOnnx({ shape, values }: WeightTensor): WeightTensor {
   };
 }
 
-/** In, out becomes out, in, 1, 1: the same product at every place of a picture. */
+/** In, out becomes out, in, 1, 1: the same product at every position of a feature map. */
 export function denseToConvolution({ shape, values }: WeightTensor): WeightTensor {
   const [inputs = 0, outputs = 0] = shape;
   return { shape: [outputs, inputs, 1, 1], values: transposeMatrix(values, inputs, outputs, inputs) };

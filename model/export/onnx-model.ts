@@ -10,7 +10,7 @@ const { UINT8, FLOAT } = onnx.TensorProto.DataType;
 const opset = 17;
 const irVersion = 8;
 
-/** What an ONNX model is put together from. */
+/** Parts of an ONNX graph. */
 export interface Graph {
   nodes: onnxProto.onnx.INodeProto[];
   initializers: onnxProto.onnx.ITensorProto[];
@@ -19,7 +19,7 @@ export interface Graph {
 
 export type Convolution = Extract<Operation, { kind: 'convolution' | 'depthwise' }>;
 
-/** Attributes of the node that halves both sides. */
+/** Attributes of the 2×2 max pooling. */
 export const halving = attributes({ kernel_shape: [2, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' });
 
 /** Attributes and tensors of a convolution, in ONNX's layout. Padding is TensorFlow's "same", which is SAME_UPPER. */
@@ -42,8 +42,9 @@ export function describeConvolution(
 }
 
 /**
- * Ends a graph: the average over `featureMap` becomes `features`, the classifier's softmax `probabilities`. It is linear,
- * so that what it makes of each place before the average is `class_activations`.
+ * Adds the outputs of a graph: average pooling of `featureMap` gives `features`, the classifier's softmax
+ * `probabilities`. The classifier is linear, so applied to each position before the pooling it gives
+ * `class_activations`.
  */
 export function addClassifier(graph: Graph, featureMap: string, name: string, weights: Weights): void {
   const kernel = weightOf(weights, `${name}/kernel`);

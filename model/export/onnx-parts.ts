@@ -24,13 +24,13 @@ export function attributes(values: Readonly<Record<string, AttributeValue>>): on
   });
 }
 
-/** Numbers that belong to the graph. */
+/** A float32 initializer. */
 export function floatTensor(name: string, dims: number[], values: Float32Array): onnxProto.onnx.ITensorProto {
   const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { name, dims, dataType: onnx.TensorProto.DataType.FLOAT, rawData };
 }
 
-/** Integers of one of the small types that belong to the graph. */
+/** An initializer of a small integer type. */
 export function byteTensor(
   name: string,
   dataType: number,
@@ -40,12 +40,12 @@ export function byteTensor(
   return { name, dims, dataType, rawData: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
-/** A list of integers that belongs to the graph. */
+/** An int64 initializer. */
 export function integerTensor(name: string, values: number[]): onnxProto.onnx.ITensorProto {
   return { name, dims: [values.length], dataType: onnx.TensorProto.DataType.INT64, int64Data: values };
 }
 
-/** An end of the graph; sides that are names may have any length. */
+/** An input or output of a graph; a named dimension may have any length. */
 export function valueInfo(
   name: string,
   elemType: number,

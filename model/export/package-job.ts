@@ -25,8 +25,8 @@ import { scoreExamples, type Scores } from './score.js';
 import { withTfjsModel, writeTfjsModel } from './tfjs-files.js';
 
 /**
- * Makes a bundle of a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
- * last. Whatever fails leaves a folder without a manifest, which is no bundle.
+ * Makes a bundle from a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
+ * last. A failure leaves a folder without a manifest, which is not a bundle.
  * @throws PerennialError checkpoint_invalid, parity_failed
  */
 export async function packageModel(job: PackageJob, events: JobEvents): Promise<ModelJobResults['package']> {
@@ -34,12 +34,13 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const checkpoint = await readOwnCheckpoint(job);
   const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
   const observation = observeNetwork(job, network);
-  // It may fail before anybody waits for it; the report says then why there are no 8 bits.
+  // Awaited later: an early rejection without a handler would end the process. The quantization report gives the
+  // reason.
   observation.catch(() => undefined);
   try {
     return await makeBundle(job, { rows, checkpoint, network, observation }, events);
   } finally {
-    // Its thread is not left behind when something else fails.
+    // Wait for its thread even when another step fails.
     await observation.catch(() => undefined);
   }
 }
@@ -86,8 +87,8 @@ async function makeBundle(
 }
 
 /**
- * Holds the export against the source model, as it was written, and asks that one the probe: the engine that serves the
- * export must say the same, wherever it runs.
+ * Compares the ONNX export with the TF.js model and computes the expected probe answers with the latter: every engine
+ * that serves the export must reproduce them.
  */
 function runSourceModel(
   { outputFolder, labels }: PackageJob,

@@ -10,7 +10,7 @@ import type { Scores } from './score.js';
 const photographs = 12;
 const noises = 4;
 
-/** Images to compare runtimes on: photographs, of the test side if the job holds some, and noise. */
+/** Images to compare runtimes on: photographs, preferably of the test split, and noise. */
 export async function drawParitySample(job: PackageJob, rows: LabelledRows, scores: Scores): Promise<ParitySample> {
   const isTest = new Set(rows.splits.test.map((row) => rows.sha256s[row]));
   const chosen = [...job.images]
@@ -19,7 +19,7 @@ export async function drawParitySample(job: PackageJob, rows: LabelledRows, scor
   if (chosen.length === 0) {
     throw new PerennialError(
       'bad_request',
-      'A model is packaged with some of its test images at hand; the job lists none.',
+      'Packaging needs the files of some test images; the job lists none. Add them to the job.',
     );
   }
   const pixels = new Uint8Array((chosen.length + noises) * pixelBytes);

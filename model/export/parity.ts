@@ -10,14 +10,14 @@ export interface ParitySample {
   /** RGB 0–255, image after image. */
   pixels: Uint8Array;
   count: number;
-  /** Features the training saw, row by row, of the first images of the sample. */
+  /** Features used in training, row by row, of the first images of the sample. */
   knownFeatures: readonly Float32Array[];
 }
 
 /**
- * Runs both models of a bundle on the sample and gives the largest difference of a probability. Also holds the
- * features that ONNX Runtime computes against those the classifier was trained on.
- * @param predictTfjs the bundle's layers model, loaded
+ * Runs both models of a bundle on the sample and returns the largest difference of a probability. Also compares the
+ * features of ONNX Runtime with those the classifier was trained on.
+ * @param predictTfjs the bundle's loaded layers model
  * @throws PerennialError parity_failed when they differ by more than 1e-3
  */
 export async function checkParity(folder: string, sample: ParitySample, predictTfjs: PredictTfjs): Promise<number> {
@@ -73,6 +73,6 @@ export function relativeError(expected: Float32Array, found: Float32Array): numb
 function parityFailed(what: string): PerennialError {
   return new PerennialError(
     'parity_failed',
-    `TF.js and ONNX Runtime disagree about the ${what}, more than ${parityTolerance} allows; the bundle was not finished. Train again, and report it if it stays.`,
+    `TF.js and ONNX Runtime differ in the ${what}; the limit is ${parityTolerance}. The bundle was not completed. Train again; if it happens again, report a bug.`,
   );
 }

@@ -1,17 +1,17 @@
 import type { Example, Split } from '../../contracts/datasets/datasets.js';
 
-/** Training images that ranges and means of activations are taken from; twice as many give the same figures. */
+/** Training images for the ranges and means of activations; twice as many give the same metrics. */
 const rangeImages = 32;
 /** Held-out images that a quantized network is judged by. */
 const judgedImages = 200;
 
-/** The images that quantization looks at, by SHA-256. */
+/** Images used by quantization, by SHA-256. */
 export interface QuantizationSample {
   ranges: string[];
   judged: string[];
 }
 
-/** Chooses images for quantization, every class in its turn: always the same for the same examples. */
+/** Chooses images for quantization, round-robin over the classes; deterministic for the same examples. */
 export function chooseQuantizationSample(examples: readonly Example[]): QuantizationSample {
   return {
     ranges: takeRoundRobin(examples, 'train', rangeImages),

@@ -3,7 +3,7 @@ import type { WeightTensor } from '../architectures/network.js';
 /** Lowest and highest value seen. */
 export type Range = readonly [low: number, high: number];
 
-/** How floats are kept as bytes: `value = scale * (byte - zeroPoint)`. */
+/** How floats are stored as bytes: `value = scale * (byte - zeroPoint)`. */
 export interface Parameters {
   scale: number;
   zeroPoint: number;
@@ -11,20 +11,20 @@ export interface Parameters {
 
 const kernelLimit = 127;
 /**
- * Processors without VNNI add two products of a byte and a kernel number in 16 bits, and cut off what does not fit: the
- * same file would answer differently on another machine. No two numbers of a kernel may thus add up to more than 128;
+ * Processors without VNNI add two products of a byte and a weight in 16 bits with saturation, so the same file would
+ * give other results on another machine. To avoid saturation no two weights of a kernel may add up to more than 128;
  * rounding may add one.
  */
 const pairLimit = 127;
 const byteLimit = 255;
-/** The bias is kept in 32 bits; this leaves the sum it is added to as much room again. */
+/** The bias is stored in 32 bits; half of that range is left for the sum it is added to. */
 const biasLimit = 2 ** 30;
 
-/** Zero is always among what can be kept exactly: padding is made of it. */
+/** Zero is always represented exactly, because padding is zero. */
 export function parametersOf([low, high]: Range): Parameters {
   const bottom = Math.min(low, 0);
   const width = Math.max(high, 0) - bottom;
-  // A tensor that is zero everywhere has no scale of its own.
+  // A tensor of zeros works with any scale.
   const scale = width > 0 ? width / byteLimit : 1;
   return { scale: Math.fround(scale), zeroPoint: Math.round(Math.abs(bottom) / scale) };
 }
@@ -32,28 +32,28 @@ export function parametersOf([low, high]: Range): Parameters {
 export interface QuantizedKernel {
   shape: number[];
   values: Int8Array;
-  /** One for each output channel, the kernel's first side. */
+  /** One per output channel, the kernel's first dimension. */
   scales: Float32Array;
   bias: Int32Array;
   biasScales: Float32Array;
 }
 
-/** A convolution and what goes into it. */
+/** A convolution and statistics of its input. */
 export interface KernelToQuantize {
   /** Out, in, height, width. */
   kernel: WeightTensor;
   bias: WeightTensor;
-  /** Each output channel looks at the input channel of its own number only. */
+  /** Depthwise: output channel n reads only input channel n. */
   isDepthwise: boolean;
   inputScale: number;
-  /** What each input channel is on average. */
+  /** Mean of each input channel. */
   inputMeans: Float32Array;
 }
 
 /**
- * Quantizes a kernel, each output channel by a scale of its own, and the bias in units of input times kernel. What the
- * rounding of the kernel adds to a channel on average is taken from its bias (Nagel et al., 2019): without, the errors
- * of many layers all point the same way.
+ * Quantizes a kernel with one scale per output channel, and the bias in units of input scale × kernel scale. The mean
+ * error from rounding the kernel is subtracted from the bias (Nagel et al., 2019); otherwise the errors of many layers
+ * would add up.
  */
 export function quantizeKernel(convolution: KernelToQuantize): QuantizedKernel {
   const { kernel, bias, isDepthwise, inputScale } = convolution;
@@ -64,7 +64,7 @@ export function quantizeKernel(convolution: KernelToQuantize): QuantizedKernel {
   for (let output = 0; output < outputs; output++) {
     const own = kernel.values.subarray(output * size, (output + 1) * size);
     const finest = isDepthwise ? wholeScale(own) : Math.max(wholeScale(own), pairScale(own));
-    // A channel of almost nothing but its bias needs a scale in which the bias can be told.
+    // A channel whose kernel is almost zero needs a scale coarse enough for its bias to fit.
     const scale = Math.max(finest, Math.abs(bias.values[output] ?? 0) / (inputScale * biasLimit)) || 1;
     scales[output] = scale;
     own.forEach((value, at) => {
@@ -82,7 +82,7 @@ export function quantizeKernel(convolution: KernelToQuantize): QuantizedKernel {
   };
 }
 
-/** How much more a channel gives on average because its kernel was rounded. */
+/** Mean error of a channel's output from rounding its kernel. */
 function meanError(
   { kernel, isDepthwise, inputMeans }: KernelToQuantize,
   values: Int8Array,
@@ -102,14 +102,14 @@ function meanError(
   return error;
 }
 
-/** The finest scale in which every number fits. */
+/** The finest scale in which every weight fits. */
 function wholeScale(values: Float32Array): number {
   let largest = 0;
   for (const value of values) largest = Math.max(largest, Math.abs(value));
   return largest / kernelLimit;
 }
 
-/** The finest scale in which any two numbers of the same sign fit together. */
+/** The finest scale in which the sum of any two weights of the same sign fits. */
 function pairScale(values: Float32Array): number {
   let [largest, second, smallest, next] = [0, 0, 0, 0];
   for (const value of values) {

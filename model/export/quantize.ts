@@ -20,7 +20,7 @@ const batchSize = 8;
 
 export interface Quantized {
   report: Quantization;
-  /** What the 8-bit network says; null when it did not pass and is not in the bundle. */
+  /** Outputs of the int8 network; null when it failed its checks and is not in the bundle. */
   int8: {
     /** The held-out images it was judged by, and their features. */
     rows: number[];
@@ -30,7 +30,7 @@ export interface Quantized {
   } | null;
 }
 
-/** What passes through a network, and the images it will be judged by in 8 bits. */
+/** Activation statistics of a network, and the images its int8 variant will be judged by. */
 export interface Observation {
   rangeImages: number;
   judged: ImageFile[];
@@ -38,9 +38,9 @@ export interface Observation {
 }
 
 /**
- * Looks at the network beside whatever else is done to it. Its temperature need not be known: that changes nothing but the
- * classifier, which stays as it is in 8 bits.
- * @throws Error when the job holds no images to look at
+ * Observes the network in parallel with the other steps. The temperature need not be known yet: it only changes the
+ * classifier, which is not quantized.
+ * @throws Error when the job lists no images to observe
  */
 export async function observeNetwork(job: PackageJob, { operations, weights }: TrainedNetwork): Promise<Observation> {
   const sample = chooseQuantizationSample(job.examples);
@@ -48,31 +48,31 @@ export async function observeNetwork(job: PackageJob, { operations, weights }: T
   const judged = imagesAtHand(job, sample.judged);
   if (rangeImages.length === 0 || judged.length === 0) {
     throw new Error(
-      `8 bits need training and validation images to look at; the job holds ${rangeImages.length} and ${judged.length}.`,
+      `Quantization needs training and validation images; the job lists ${rangeImages.length} and ${judged.length}.`,
     );
   }
   const observed = await observeInThread({ operations, weights, images: rangeImages });
   return { rangeImages: rangeImages.length, judged, observed };
 }
 
-/** A network to quantize, as it was exported. */
+/** An exported network to quantize. */
 export interface NetworkToQuantize {
   job: PackageJob;
   rows: LabelledRows;
   scores: Scores;
   network: TrainedNetwork;
-  /** What is in the network already, and the logits of `scores` are to be divided by. */
+  /** Already folded into the network; the logits of `scores` are still to be divided by it. */
   temperature: number;
   observation: Promise<Observation>;
 }
 
 /**
- * Writes `model-int8.onnx` beside a bundle's model when it does as well, and `quantization.json` about it in any case.
- * A version can be served without 8 bits: whatever goes wrong is said in the report, and is no failure.
+ * Writes `quantization.json`, and `model-int8.onnx` if the int8 network passes its checks. A version can be served
+ * without it, so errors go into the report and do not fail the job.
  */
 export async function quantizeModel(subject: NetworkToQuantize): Promise<Quantized> {
   const quantized = await tryQuantizing(subject).catch((error: unknown): Quantized => ({
-    report: { ...nothing, reasons: [`Failed: ${messageOf(error)}`] },
+    report: { ...emptyReport, reasons: [`Failed: ${messageOf(error)}`] },
     int8: null,
   }));
   const report = `${JSON.stringify(quantized.report, null, 2)}\n`;
@@ -80,7 +80,7 @@ export async function quantizeModel(subject: NetworkToQuantize): Promise<Quantiz
   return quantized;
 }
 
-const nothing: Quantization = {
+const emptyReport: Quantization = {
   rangeImages: 0,
   images: 0,
   fp32Accuracy: 0,
@@ -104,7 +104,7 @@ async function tryQuantizing(subject: NetworkToQuantize): Promise<Quantized> {
   const report: Quantization = {
     rangeImages,
     ...judgeQuantization(
-      // What ONNX Runtime says in 32 bits is the same within the parity that was checked before.
+      // The fp32 outputs of ONNX Runtime are the same within the parity tolerance checked before.
       judgedRows.map((row) => softmax(scores.logits[row] ?? [], temperature)),
       answers.probabilities,
       judgedRows.map((row) => rows.truths[row] ?? -1),

@@ -8,22 +8,22 @@ import { combineSeeds, shuffledIndices } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { usesStoredFeatures, type Scores } from './score.js';
 
-/** Rows that a prediction is compared with: each costs a dot product. */
+/** Rows of the coreset that a prediction is compared with: each costs a dot product. */
 const coresetSize = 256;
-/** Rows of a bundle: 20 MB of the backbone's features. */
+/** Reference rows in a bundle: 20 MB of the backbone's features. */
 const mostReferences = 4096;
-/** Share of images never seen that shall count as familiar, where there are enough to tell. */
+/** Share of held-out images that should count as in-distribution, given enough images. */
 const inDistributionShare = 0.98;
 
-/** Features of validation images as another form of the network gives them, by row. */
+/** Features of validation images from another precision variant, by row. */
 export interface FeaturesOfRows {
   rows: readonly number[];
   features: readonly Float32Array[];
 }
 
 /**
- * Writes the training images a prediction is compared with, and the distance from which a picture is unlike all of
- * them: one that no more than two in a hundred images have which the model never saw.
+ * Writes the training images that predictions are compared with, and the OOD threshold: the distance to the nearest of
+ * them that at most 2 % of held-out images exceed.
  */
 export async function writeReferences(
   job: PackageJob,
@@ -58,7 +58,7 @@ export async function writeReferences(
   await writeFile(join(job.outputFolder, bundleFiles.referenceFeatures), joinVectors(vectors));
 }
 
-/** All training rows, or as many of each class as its share of them allows. */
+/** All training rows, or a sample of them stratified by class. */
 function chooseRows({ labels, hyperparameters }: PackageJob, { splits, truths }: LabelledRows): number[] {
   if (splits.train.length <= mostReferences) return splits.train;
   const kept = mostReferences / splits.train.length;
@@ -72,8 +72,9 @@ function chooseRows({ labels, hyperparameters }: PackageJob, { splits, truths }:
 }
 
 /**
- * How far training images are from the nearest other one. To a backbone that was not trained on them they are as new as
- * those held out, and many more. Only where all of them are compared with: the first of many lie further apart.
+ * Distances of training images to their nearest other training image. A frozen backbone was not trained on them, so
+ * they count as further held-out images. Only used when the coreset holds all training images: the rows of a smaller
+ * coreset lie further apart than the rest.
  */
 function distancesAmong(coreset: readonly Float32Array[], job: PackageJob, { splits }: LabelledRows): number[] {
   if (!usesStoredFeatures(job.hyperparameters) || coreset.length < Math.max(splits.train.length, 2)) return [];
@@ -85,7 +86,7 @@ function distancesAmong(coreset: readonly Float32Array[], job: PackageJob, { spl
   );
 }
 
-/** The conformal quantile: with n images, the (n + 1) × 98 % th of their distances, or the largest. */
+/** The conformal quantile: of n ascending distances, number ⌈(n + 1) × 0.98⌉, or the largest. */
 export function oodThreshold(distances: readonly number[]): { limit: number; share: number } {
   const ascending = [...distances].sort((a, b) => a - b);
   const rank = Math.min(ascending.length, Math.ceil((ascending.length + 1) * inDistributionShare));

@@ -3,16 +3,16 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { floatsOf } from './parity.js';
 
-/** What a network says of images, row by row. */
+/** Outputs of a network, one row per image. */
 export interface OnnxAnswers {
   probabilities: number[][];
   features: Float32Array[];
 }
 
-/** A model is packaged beside others that predict: threads that wait in a loop for each other would take their time. */
+/** Packaging shares the machine with processes that predict: more threads would spin while they wait for each other. */
 export const oneThread: InferenceSession.SessionOptions = { intraOpNumThreads: 1 };
 
-/** Loads an ONNX model, lets `work` ask it about pixels of `count` images at a time, and puts it away. */
+/** Loads an ONNX model, passes `work` a function that predicts `count` images at a time, and releases the model. */
 export async function withOnnx<T>(
   model: Uint8Array,
   work: (predict: (pixels: Uint8Array, count: number) => Promise<OnnxAnswers>) => Promise<T>,

@@ -11,7 +11,7 @@ import { tf } from '../tensorflow.js';
 
 const batchSize = 16;
 
-/** What a network makes of images, row by row. */
+/** Features and logits of images, row by row. */
 export interface Scores {
   /** All features as one matrix, and its rows. */
   matrix: Float32Array;
@@ -19,7 +19,7 @@ export interface Scores {
   logits: number[][];
 }
 
-/** Whether the features of an architecture are those of the feature store: its backbone is as it was. */
+/** Whether an architecture uses the features of the feature store, that is, a frozen backbone. */
 export function usesStoredFeatures({ architecture, fineTuneBlocks }: Hyperparameters): boolean {
   return architecture === 'efficientnet-lite0' && fineTuneBlocks === 0;
 }

@@ -34,7 +34,7 @@ export async function writeTfjsModel(
 /** Probabilities that a model gives for `count` images of RGB 0–255 pixels, image after image. */
 export type PredictTfjs = (pixels: Uint8Array, count: number) => Float32Array;
 
-/** Loads the layers model of a bundle, lets `work` ask it, and puts it away. */
+/** Loads the layers model of a bundle, passes `work` its prediction function, and disposes of the model. */
 export async function withTfjsModel<T>(folder: string, work: (predict: PredictTfjs) => Promise<T> | T): Promise<T> {
   const model = await tf.loadLayersModel(`file://${join(folder, bundleFiles.tfjsModel)}`);
   try {

@@ -3,7 +3,7 @@ import { PerennialError, messageOf, errorCodeOf } from '../../contracts/errors.j
 import { decodePixels, pixelBytes } from '../images/decode.js';
 import type { ImageFile } from '../jobs.js';
 
-/** What was ingested was checked then, against the limits set then: here nothing is refused for its size. */
+/** Images were checked at ingestion, against the limits of that time: none is refused here for its size. */
 const limits = { maxPixels: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, minSide: 1 };
 
 export interface PixelBatch {
@@ -12,13 +12,13 @@ export interface PixelBatch {
   pixels: Uint8Array;
 }
 
-/** Decodes images batch by batch. The next batch is decoded while the caller works on the one it was given. */
+/** Decodes images batch by batch. The next batch is decoded while the caller works on the current one. */
 export async function* decodeBatches(images: readonly ImageFile[], batchSize: number): AsyncGenerator<PixelBatch> {
   let next = decodeBatch(images.slice(0, batchSize));
   for (let from = 0; from < images.length; from += batchSize) {
     const batch = await next;
     next = decodeBatch(images.slice(from + batchSize, from + 2 * batchSize));
-    // Whoever stops early leaves this promise behind: its failure is nobody's then.
+    // A caller that stops early never awaits this promise: its rejection must not end the process.
     next.catch(() => undefined);
     yield batch;
   }

@@ -9,7 +9,7 @@ import { tf } from '../tensorflow.js';
 import { decodeBatches } from './decode-batches.js';
 import { createFeatureWriter } from './feature-file.js';
 
-/** Rows that are encoded at once: small enough to be no pause, large enough for readers. */
+/** Rows per Parquet row group: few enough to encode without a noticeable pause, enough for efficient reads. */
 const rowsPerGroup = 256;
 
 /** Computes the embedding of each image and writes them, in order, to one Parquet file. */

@@ -8,7 +8,7 @@ import { backboneDigest, backboneFeatures } from '../architectures/backbone-dige
 const columns = { sha256: 'image_sha256', embedding: 'embedding' } as const;
 const backboneKey = 'perennial.backbone';
 
-/** `embedding` is a real list of floats, so that any Parquet reader gives it as one. */
+/** `embedding` is a Parquet LIST of floats, so that any reader returns a list. */
 const schema: SchemaElement[] = [
   { name: 'root', num_children: 2 },
   { name: columns.sha256, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' },
@@ -32,7 +32,7 @@ const rowSchema = z.object({
 
 const backboneSchema = z.object({ name: z.string(), digest: z.string() });
 
-/** Writes embeddings to a Parquet file, a row group at a time; the file appears under its name when it is complete. */
+/** Writes embeddings to a Parquet file, one row group per call; the file gets its name when it is complete. */
 export interface FeatureWriter {
   write(sha256s: readonly string[], embeddings: readonly Float32Array[]): void;
   close(): Promise<void>;

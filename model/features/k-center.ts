@@ -1,9 +1,9 @@
 import { unitDistance } from './unit-vectors.js';
 
 /**
- * An order of unit vectors in which the first ones cover the rest: each of the first `most` is the one that lies
- * furthest from all before it (Gonzalez, 1985: no choice of as many has half the largest distance to the rest).
- * The others follow in the order they came in.
+ * Greedy k-center order of unit vectors (Gonzalez, 1985): each of the first `most` rows is the one furthest from all
+ * rows before it. They form a coreset that covers the rest within twice the best possible radius. The other rows follow
+ * in their original order.
  */
 export function kCenterOrder(vectors: readonly Float32Array[], most: number): number[] {
   const order: number[] = [];
@@ -17,7 +17,9 @@ export function kCenterOrder(vectors: readonly Float32Array[], most: number): nu
   return [...order, ...vectors.flatMap((_, row) => (taken.has(row) ? [] : [row]))];
 }
 
-/** Narrows the gap of each row to the one that was taken, and gives the row with the widest. */
+/**
+ * Adds a center: updates the distance of each row to its nearest center, and returns the row furthest from all of them.
+ */
 function addCenter(vectors: readonly Float32Array[], gaps: Float64Array, taken: number): number {
   const reference = vectors[taken];
   if (!reference) return 0;
@@ -31,7 +33,7 @@ function addCenter(vectors: readonly Float32Array[], gaps: Float64Array, taken: 
   return widest;
 }
 
-/** An outlier as the first row would cover little, should there be only few. */
+/** The first center is the row nearest to the mean: an outlier would represent a small coreset badly. */
 function nearestToCentre(vectors: readonly Float32Array[]): number {
   const centre = new Float32Array(vectors[0]?.length ?? 0);
   for (const vector of vectors) {

@@ -4,10 +4,10 @@ import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 
-// libvips would keep the last operations and their pixels: each image comes by once, so that is only memory.
+// libvips caches recent operations with their pixels. Every image is decoded once, so the cache would only use memory.
 sharp.cache(false);
 
-/** A picture made to decode for ever is given up; 100 megapixels take a few seconds. */
+/** Time limit against images made to decode endlessly; 100 megapixels take a few seconds. */
 const longestDecodeSeconds = 30;
 
 /** Bytes of a decoded image: inputSize × inputSize × RGB. */
@@ -16,8 +16,9 @@ export const pixelBytes = inputSize * inputSize * 3;
 export type Decoded = { ok: true; header: ImageHeader; pixels: Uint8Array } | ImageFault;
 
 /**
- * Decodes an image to the pixels every model sees: 224×224 RGB, uint8, row by row. The EXIF orientation is applied,
- * transparency laid on white, any colour space turned into sRGB, the first frame taken, the aspect ratio given up.
+ * Decodes an image to the input of every model: 224×224 RGB, uint8, row by row. The EXIF orientation is applied,
+ * transparency is blended onto white, any colour space is converted to sRGB, only the first frame is used, and the
+ * aspect ratio is not kept.
  */
 export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promise<Decoded> {
   const header = await readHeader(bytes, limits);
@@ -40,7 +41,7 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promi
 }
 
 /**
- * The pixels of an image as `decodeImage` gives them. Training, evaluation and serving all come through here.
+ * The pixels of an image as `decodeImage` gives them. Training, evaluation and serving all use it.
  * @throws PerennialError unsupported_type, undecodable_image, image_too_large, image_too_small or too_large
  */
 export async function decodePixels(bytes: Uint8Array, limits: ImageLimits): Promise<Uint8Array> {
@@ -49,7 +50,9 @@ export async function decodePixels(bytes: Uint8Array, limits: ImageLimits): Prom
   return decoded.pixels;
 }
 
-/** Sets how many threads decode one image, for the whole process. One is best where many images go side by side. */
+/**
+ * Sets how many threads decode one image, for the whole process. One is best where many images are decoded in parallel.
+ */
 export function setThreadsPerImage(threads: number): void {
   sharp.concurrency(threads);
 }

@@ -2,7 +2,7 @@ import type { ImageFormat } from '../../contracts/datasets/datasets.js';
 
 interface Signature {
   name: string;
-  /** Byte offset and what stands there, as Latin-1 text. */
+  /** Byte offset and the bytes there, as Latin-1 text. */
   marks: readonly (readonly [offset: number, text: string])[];
 }
 
@@ -41,15 +41,15 @@ const refused: readonly Signature[] = [
   { name: 'Linux program', marks: [[0, '\x7fELF']] },
 ];
 
-/** Bytes from the start of a file that are enough to tell its type. */
+/** Bytes at the start of a file that are enough to detect its type. */
 export const headBytes = 512;
 
-/** The format of an image by its first bytes, or null when it is none that is accepted. File names play no part. */
+/** The format of an image by its first bytes, or null when it is not accepted. File names are ignored. */
 export function sniffFormat(head: Uint8Array): ImageFormat | null {
   return accepted.find((signature) => matches(head, signature))?.format ?? null;
 }
 
-/** What a file is by its first bytes, in words for a message: `GIF image`, `PDF document`, `text`, `unknown data`. */
+/** Name of a file's type by its first bytes, for messages: `GIF image`, `PDF document`, `text`, `unknown data`. */
 export function nameOfType(head: Uint8Array): string {
   if (head.length === 0) return 'empty file';
   const signature = [...accepted, ...refused].find((candidate) => matches(head, candidate));
@@ -65,7 +65,7 @@ function matches(head: Uint8Array, signature: Signature): boolean {
 }
 
 function nameOfText(head: Uint8Array): string | null {
-  // `stream` forgives a character that the end of `head` cuts in two.
+  // With `stream`, a character that the end of `head` cuts in two is not an error.
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });

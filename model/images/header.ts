@@ -3,7 +3,7 @@ import type { ImageFormat, QuarantineReason } from '../../contracts/datasets/dat
 import { headBytes, nameOfType, sniffFormat } from './format.js';
 import { readJpegSize } from './jpeg-size.js';
 
-/** What an image may be at most and must be at least; checked before anything is decoded. */
+/** Limits of an image, checked before it is decoded. */
 export interface ImageLimits {
   maxPixels: number;
   maxBytes: number;
@@ -11,10 +11,10 @@ export interface ImageLimits {
   minSide: number;
 }
 
-/** The shortest side of an image that still shows something. */
+/** Smallest accepted side in pixels: smaller images show nothing recognisable. */
 export const minimumSide = 8;
 
-/** Why an image is not accepted: a reason for the record and a sentence for people. */
+/** Why an image is rejected: a reason code and a sentence for people. */
 export interface ImageFault {
   ok: false;
   reason: QuarantineReason;
@@ -24,12 +24,12 @@ export interface ImageFault {
 export interface ImageHeader {
   ok: true;
   format: ImageFormat;
-  /** As stored: an EXIF orientation that swaps the sides when shown is not applied. */
+  /** As stored, before the EXIF orientation is applied. */
   width: number;
   height: number;
 }
 
-/** Reads what an image says of itself, without decoding a pixel, and holds it against the limits. */
+/** Reads an image's header, without decoding pixels, and checks it against the limits. */
 export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promise<ImageHeader | ImageFault> {
   if (bytes.length > limits.maxBytes) {
     return fault('too_many_bytes', `The file has ${bytes.length} bytes; at most ${limits.maxBytes} are accepted.`);
@@ -37,7 +37,7 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
   const head = bytes.subarray(0, headBytes);
   const format = sniffFormat(head);
   if (format === null) {
-    return fault('unsupported_type', `This is no JPEG, PNG or WebP image by its content: ${nameOfType(head)}.`);
+    return fault('unsupported_type', `The content is not a JPEG, PNG or WebP image (found: ${nameOfType(head)}).`);
   }
   try {
     const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await readSizeWithDecoder(bytes));
@@ -48,16 +48,16 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
 }
 
 function readSizeWithDecoder(bytes: Uint8Array): Promise<{ width: number; height: number }> {
-  // No pixel limit here: a header costs nothing to read, and our own message can then name the size.
+  // No pixel limit here: reading a header is cheap, and our own message can then give the size.
   return sharp(bytes, { limitInputPixels: false }).metadata();
 }
 
-/** The fault of an image whose decoder gave up with `error`: truncated when its data ends early. */
+/** The fault of an image on which the decoder failed with `error`: truncated when its data ends early. */
 export function undecodable(bytes: Uint8Array, format: ImageFormat, error: unknown): ImageFault {
-  const said = error instanceof Error ? error.message.trim().replaceAll(/\s+/g, ' ') : String(error);
-  return endsEarly(bytes, format, said)
-    ? fault('truncated', `The ${format} image ends before its data does; copy or download it again (${said}).`)
-    : fault('undecodable', `The ${format} image is damaged and cannot be decoded (${said}).`);
+  const reason = error instanceof Error ? error.message.trim().replaceAll(/\s+/g, ' ') : String(error);
+  return endsEarly(bytes, format, reason)
+    ? fault('truncated', `The ${format} image is truncated; copy or download it again (${reason}).`)
+    : fault('undecodable', `The ${format} image is damaged and cannot be decoded (${reason}).`);
 }
 
 function fault(reason: QuarantineReason, detail: string): ImageFault {
@@ -87,7 +87,7 @@ function endsEarly(bytes: Uint8Array, format: ImageFormat, decoderMessage: strin
   }
 }
 
-/** Walks a PNG's chunks: length, type, data, checksum. A whole one comes to its IEND chunk. */
+/** Walks a PNG's chunks: length, type, data, checksum. A complete file has an IEND chunk. */
 function pngIsWhole(view: DataView): boolean {
   const iend = 0x49454e44;
   let at = 8;

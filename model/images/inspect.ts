@@ -9,8 +9,8 @@ export { minimumSide, type ImageLimits } from './header.js';
 export type Inspection = { ok: true; facts: ImageFacts } | ImageFault;
 
 /**
- * Everything ingestion must know of an image, from its bytes alone. The image is decoded once the way training and
- * serving decode it, so that what passes here cannot fail there. Width and height are those of the stored pixels.
+ * Facts about an image for ingestion, from its bytes alone. The image is decoded exactly as for training and serving,
+ * so that an image that passes here cannot fail there. Width and height are those of the stored pixels.
  */
 export async function inspectImage(bytes: Uint8Array, limits: ImageLimits): Promise<Inspection> {
   const decoded = await decodeImage(bytes, limits);

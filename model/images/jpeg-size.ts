@@ -1,11 +1,11 @@
-/** Markers of frame headers (SOF0 to SOF15), without the three of that range that are tables. */
+/** Markers of frame headers (SOF0 to SOF15), without the three markers in that range that are not frames. */
 const frames = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]);
 /** Start of scan and end of image: no frame header comes after these. */
 const ends = new Set([0xd9, 0xda]);
 
 /**
- * Width and height of a JPEG image by its frame header; null when it is not where a plain reader finds it, which says
- * nothing against the image. Asking the decoder takes a tenth of the time of decoding a small photograph.
+ * Width and height of a JPEG image by its frame header; null when this simple reader does not find one, although the
+ * image may be valid. Reading them with the decoder takes a tenth of the time of decoding a small photograph.
  */
 export function readJpegSize(bytes: Uint8Array): { width: number; height: number } | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

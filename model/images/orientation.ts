@@ -1,10 +1,10 @@
-/** EXIF's tag for the way a picture is to be turned, a SHORT from 1 to 8. */
+/** EXIF tag of the orientation, a SHORT from 1 to 8. */
 const orientationTag = 0x0112;
 const shortType = 3;
-/** Fields of one directory; real files have a few dozen. */
+/** Most fields that are read of a directory; real files have a few dozen. */
 const mostFields = 1_000;
 
-/** The orientation in a TIFF structure, as EXIF data is one; null when it holds none that means something. */
+/** The orientation in EXIF data, which is a TIFF structure; null without a valid one. */
 export function orientationOf(tiff: Buffer): number | null {
   if (tiff.length < 8) return null;
   const order = tiff.toString('latin1', 0, 4);
@@ -21,7 +21,7 @@ export function orientationOf(tiff: Buffer): number | null {
   return null;
 }
 
-/** A TIFF structure of 26 bytes that tells the orientation and nothing else. */
+/** A TIFF structure of 26 bytes with the orientation as its only field. */
 export function orientationOnly(orientation: number): Buffer {
   const tiff = Buffer.alloc(26);
   tiff.write('MM\0*', 0, 'latin1');

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { orientationOf, orientationOnly } from './orientation.js';
 
-/** Chunks of a PNG that pixels depend on; all others, known or not, go. */
+/** PNG chunks that pixels depend on; all others are removed. */
 const pngChunks = new Set([
   'IHDR',
   'PLTE',
@@ -19,7 +19,7 @@ const pngChunks = new Set([
 ]);
 const pngHead = 8;
 
-/** A PNG without text, times and EXIF data but its orientation. Null when its chunks cannot be followed to the end. */
+/** A PNG without text, times and EXIF data except its orientation. Null when its chunks are malformed. */
 export function stripPng(bytes: Buffer): Buffer | null {
   const kept: Buffer[] = [bytes.subarray(0, pngHead)];
   let orientation: number | null = null;
@@ -35,7 +35,7 @@ export function stripPng(bytes: Buffer): Buffer | null {
     at = end;
   }
   if (orientation === null || orientation === 1) return Buffer.concat(kept);
-  // Behind the header chunk, which comes first in every PNG.
+  // After the header chunk, which comes first in every PNG.
   return Buffer.concat([...kept.slice(0, 2), pngExif(orientation), ...kept.slice(2)]);
 }
 
@@ -50,12 +50,12 @@ function pngExif(orientation: number): Buffer {
 
 const webpChunks = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ANIM', 'ANMF', 'ICCP']);
 const webpHead = 12;
-/** Bits of the first byte of VP8X that announce EXIF and XMP data. */
+/** Flags for EXIF and XMP data in the first byte of VP8X. */
 const exifFlag = 0x08;
 const xmpFlag = 0x04;
 const exifHead = Buffer.from('Exif\0\0', 'latin1');
 
-/** A WebP without EXIF data but its orientation, and without XMP. Null when its chunks cannot be followed to the end. */
+/** A WebP without XMP and EXIF data except its orientation. Null when its chunks are malformed. */
 export function stripWebp(bytes: Buffer): Buffer | null {
   if (bytes.length < webpHead) return null;
   const end = bytes.readUInt32LE(4) + 8;
@@ -80,12 +80,12 @@ export function stripWebp(bytes: Buffer): Buffer | null {
   return Buffer.concat([head, body]);
 }
 
-/** Some writers put JPEG's head before the EXIF data. */
+/** Some writers put the EXIF prefix of JPEG before the data. */
 function withoutHead(exif: Buffer): Buffer {
   return exif.subarray(0, exifHead.length).equals(exifHead) ? exif.subarray(exifHead.length) : exif;
 }
 
-/** Sets the flags of the extended header to what follows. False when there is EXIF data without such a header. */
+/** Sets the EXIF and XMP flags of the extended header. False when there is EXIF data without such a header. */
 function announces(first: Buffer | undefined, hasExif: boolean): boolean {
   if (first?.toString('latin1', 0, 4) !== 'VP8X') return !hasExif && first !== undefined;
   if (first.length < 9) return false;

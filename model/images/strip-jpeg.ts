@@ -10,7 +10,7 @@ const jfif = 0xe0;
 const jfifBytes = 18;
 const exifHead = 'Exif\0\0';
 
-/** What of the application's segments a decoder needs: JFIF's density, the colour profile, Adobe's colour transform. */
+/** Application segments that a decoder needs: JFIF's density, the colour profile, Adobe's colour transform. */
 const neededApplications: readonly { marker: number; head: string }[] = [
   { marker: jfif, head: 'JFIF\0' },
   { marker: 0xe2, head: 'ICC_PROFILE\0' },
@@ -25,8 +25,8 @@ interface Segment {
 }
 
 /**
- * A JPEG with the segments that make up the picture, and nothing before, between or behind them. The orientation comes
- * back as the one field of new EXIF data. Null when the segments cannot be followed to the end of the image.
+ * A JPEG with only the segments that pixels depend on. The orientation is kept as the one field of new EXIF data. Null
+ * when the segments are malformed.
  */
 export function stripJpeg(bytes: Buffer): Buffer | null {
   const kept: Buffer[] = [bytes.subarray(0, 2)];
@@ -55,7 +55,7 @@ export function stripJpeg(bytes: Buffer): Buffer | null {
   return Buffer.concat([...(head ? [head] : []), ...inOrder(applications, turned), ...rest]);
 }
 
-/** JFIF comes first where it is, as its specification says; then EXIF, then the rest. */
+/** JFIF comes first, as its specification demands; then EXIF, then the rest. */
 function inOrder(applications: readonly Buffer[], exif: readonly Buffer[]): Buffer[] {
   const isFirst = (segment: Buffer): boolean => segment[1] === jfif;
   return [...applications.filter(isFirst), ...exif, ...applications.filter((segment) => !isFirst(segment))];
@@ -71,7 +71,7 @@ function withoutThumbnail(segment: Buffer): Buffer {
 
 function segmentAt(bytes: Buffer, at: number): Segment | null {
   if (bytes[at] !== 0xff) return null;
-  // Any number of fill bytes may stand before a marker.
+  // Any number of fill bytes may precede a marker.
   let from = at;
   while (bytes[from + 1] === 0xff) from += 1;
   const marker = bytes[from + 1];
@@ -91,7 +91,7 @@ function isRestart(marker: number | undefined): boolean {
   return marker !== undefined && marker >= 0xd0 && marker <= 0xd7;
 }
 
-/** Where the compressed data ends that begins at `from`: at the next marker that is neither a stuffed zero nor a restart. */
+/** End of the compressed data that starts at `from`: the next marker that is neither a stuffed zero nor a restart. */
 function endOfScan(bytes: Buffer, from: number): number | null {
   for (let at = bytes.indexOf(0xff, from); at !== -1; at = bytes.indexOf(0xff, at)) {
     const next = bytes[at + 1];
@@ -107,7 +107,7 @@ function isApplication(marker: number): boolean {
   return marker >= 0xe0 && marker <= 0xef;
 }
 
-/** Frames, tables, scans and restarts; decoders skip some of what else there may be, whatever it holds. */
+/** Frames, tables, scans and restarts. Decoders skip other segments unread, so those could hold anything. */
 function isImageData(marker: number): boolean {
   const isFrameOrCode = marker >= 0xc0 && marker <= 0xcf;
   return isFrameOrCode || isRestart(marker) || [startOfScan, quantization, restartInterval].includes(marker);

@@ -9,9 +9,9 @@ export interface Stripped {
 }
 
 /**
- * An image without what its file tells besides the picture: place, time, camera, person, comments, thumbnails. Nothing
- * is decoded or encoded anew, so that every pixel stays as it is; the colour profile and the way the picture is turned
- * stay too. Null for bytes whose structure cannot be followed, of which nobody could say what they tell. Never throws.
+ * Removes metadata from an image: place, time, camera, person, comments, thumbnails. The image is not re-encoded, so no
+ * pixel changes; colour profile and orientation are kept. Null for malformed files, whose metadata cannot be found
+ * reliably. Never throws.
  */
 export function stripMetadata(bytes: Uint8Array): Stripped | null {
   const format = sniffFormat(bytes);

@@ -1,13 +1,13 @@
 import sharp from 'sharp';
 import { createRandom } from '../seeded-random.js';
 
-/** The two classes of the synthetic set, which stands in where no photographs can be had. */
+/** The two classes of the synthetic dataset, used where no photographs are available. */
 export const syntheticLabels = ['dandelion', 'grass'] as const;
 export type SyntheticLabel = (typeof syntheticLabels)[number];
 
 /**
- * Draws a picture that is nobody's photograph: flower heads among grass, or grass alone. Sizes from 64 to 256 pixels
- * and light, blur, size and number of flowers vary. The same label and index give the same JPEG.
+ * Draws a synthetic image: flower heads in grass, or grass alone. Sizes from 64 to 256 pixels and light, blur, size and
+ * number of flowers vary. The same label and index give the same JPEG.
  */
 export async function drawSyntheticImage(label: SyntheticLabel, index: number): Promise<Buffer> {
   const draw = createBrush(index * syntheticLabels.length + syntheticLabels.indexOf(label) + 1);
@@ -55,7 +55,7 @@ function drawMeadow(draw: Brush, width: number, height: number): string {
   return ground + blades.join('') + drawDryLeaves(draw, width, height);
 }
 
-/** Yellowish specks on both classes, so that a count of yellow pixels alone does not tell them apart. */
+/** Yellowish specks on both classes, so that counting yellow pixels does not separate them. */
 function drawDryLeaves(draw: Brush, width: number, height: number): string {
   return Array.from({ length: Math.round(draw.between(0, 12)) }, () => {
     const centre = `cx="${draw.between(0, width)}" cy="${draw.between(0, height)}"`;

@@ -11,7 +11,7 @@ interface Window {
   dilation?: Pair;
 }
 
-/** Where a window goes over an image: ONNX's attributes for it, and the height and width that result. */
+/** A sliding window over an image: its ONNX attributes, and the height and width of its output. */
 function slide(
   [height, width]: Pair,
   { kernel, strides, padding, dilation = [1, 1] }: Window,
@@ -26,7 +26,7 @@ function slide(
     }
     const length = Math.ceil(side / strides[axis]);
     const missing = Math.max(0, (length - 1) * strides[axis] + reach - side);
-    // TensorFlow's "same" puts the odd one at the end.
+    // TensorFlow's "same" pads the odd pixel at the end.
     return { length, before: Math.floor(missing / 2), after: Math.ceil(missing / 2) };
   };
   const [rows, columns] = [along(height, 0), along(width, 1)];
@@ -103,7 +103,7 @@ function depthwiseKernelOf(graph: LayerGraph, layer: string, shape: readonly num
   return graph.floats([outputs, 1, height, width], turned);
 }
 
-/** The largest or the mean of each window; what lies beyond the edge counts for neither. */
+/** Max or average pooling; padding counts for neither. */
 export function convertPooling(
   graph: LayerGraph,
   { class_name: kind, config }: LayerOf<'MaxPooling2D'> | LayerOf<'AveragePooling2D'>,
@@ -116,7 +116,7 @@ export function convertPooling(
   return valueOf(name, graph.add(opType, [input.name], attributes), [...sides, channels]);
 }
 
-/** Adds an activation and gives its output. */
+/** Adds an activation and returns the name of its output. */
 export function activate(
   graph: LayerGraph,
   activation: Activation,
@@ -140,12 +140,12 @@ export function activate(
   }
 }
 
-/** The graph's axis for one of TF.js; -1 is the last. */
+/** The graph's axis for an axis of TF.js; -1 is the last. */
 export function axisOf(layer: string, axis: number, shape: readonly number[]): number {
   const rank = shape.length + 1;
   const counted = axis < 0 ? axis + rank : axis;
   if (counted < 1 || counted >= rank)
-    throw layersRefusal(`The layer ${layer} works along axis ${axis}, which is not there.`);
+    throw layersRefusal(`The layer ${layer} uses axis ${axis}, which its input does not have.`);
   if (rank !== 4) return counted;
   return counted === 3 ? 1 : counted + 1;
 }

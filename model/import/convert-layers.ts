@@ -14,14 +14,14 @@ const irVersion = 8;
 
 export interface Converted {
   model: PlainModel;
-  /** The weights that the layers use, and none else. */
+  /** The weights that the layers use, no others. */
   weights: Weights;
 }
 
 /**
- * Writes layers as an ONNX graph: float images [N,3,224,224] in, what the last layer gives out. Images are channels
- * first inside, so that no layer needs its input turned round.
- * @throws PerennialError bundle_invalid for weights that are missing or do not fit, and for shapes that cannot be
+ * Converts layers to an ONNX graph: float images [N,3,224,224] in, the output of the last layer out. Images stay
+ * channels first throughout, so that no layer needs a transposition.
+ * @throws PerennialError bundle_invalid for missing or mismatched weights and for impossible shapes
  */
 export function convertLayers(layers: readonly Layer[], weights: Weights): Converted {
   const graph = new LayerGraph(weights);
@@ -32,7 +32,9 @@ export function convertLayers(layers: readonly Layer[], weights: Weights): Conve
   }
   const output = values.get(layers.at(-1)?.config.name ?? '');
   if (output?.shape.length !== 1) {
-    throw layersRefusal(`The model gives [${output?.shape.join(',') ?? ''}] an image instead of one row of classes.`);
+    throw layersRefusal(
+      `The model returns [${output?.shape.join(',') ?? ''}] per image instead of one row of classes.`,
+    );
   }
   const { FLOAT } = onnxProto.onnx.TensorProto.DataType;
   return {
@@ -87,7 +89,7 @@ function convertOne(
     case 'Activation':
       return same(activate(graph, layer.config.activation, input.name, name, input.shape));
     case 'Softmax':
-      holdLastAxis(name, layer.config.axis, input);
+      requireLastAxis(name, layer.config.axis, input);
       return same(activate(graph, 'softmax', input.name, name, input.shape));
     case 'ReLU':
       return same(rectify(graph, layer.config.max_value ?? null, input.name));
@@ -130,12 +132,14 @@ function join(graph: LayerGraph, layer: LayerOf<'Add'> | LayerOf<'Concatenate'>,
         each.shape.length !== shape.length || each.shape.some((side, at) => at !== skipped && side !== shape[at]),
     );
   if (layer.class_name === 'Add') {
-    if (differ(null)) throw layersRefusal(`The layer ${name} adds what has different shapes.`);
+    if (differ(null))
+      throw layersRefusal(`The inputs of the layer ${name} have different shapes, so they cannot be added.`);
     return valueOf(name, graph.add('Sum', names), shape);
   }
   const axis = axisOf(name, layer.config.axis, shape);
   const joined = layer.config.axis < 0 ? layer.config.axis + shape.length : layer.config.axis - 1;
-  if (differ(joined)) throw layersRefusal(`The layer ${name} joins what has different shapes.`);
+  if (differ(joined))
+    throw layersRefusal(`The inputs of the layer ${name} have different shapes, so they cannot be concatenated.`);
   const length = inputs.reduce((sum, each) => sum + (each.shape[joined] ?? 0), 0);
   return valueOf(
     name,
@@ -162,8 +166,8 @@ function rectify(graph: LayerGraph, largest: number | null, input: string): stri
 function normalise(graph: LayerGraph, { config }: LayerOf<'BatchNormalization'>, input: Value): string {
   const { name, axis, epsilon, scale, center } = config;
   const channels = input.shape.at(-1) ?? 0;
-  holdLastAxis(name, axis, input);
-  if (input.shape.length === 2) throw layersRefusal(`The layer ${name} is given neither an image nor one row.`);
+  requireLastAxis(name, axis, input);
+  if (input.shape.length === 2) throw layersRefusal(`The input of the layer ${name} is neither an image nor one row.`);
   const part = (weight: string, isThere: boolean, otherwise: number): string =>
     graph.floats(
       [channels],
@@ -178,9 +182,9 @@ function normalise(graph: LayerGraph, { config }: LayerOf<'BatchNormalization'>,
   return graph.add('BatchNormalization', [input.name, ...parts], {}, { epsilon });
 }
 
-function holdLastAxis(layer: string, axis: number, { shape }: Value): void {
+function requireLastAxis(layer: string, axis: number, { shape }: Value): void {
   if (axis === -1 || axis === shape.length) return;
-  throw layersRefusal(`The layer ${layer} works along axis ${axis}; only the last is taken.`);
+  throw layersRefusal(`The layer ${layer} uses axis ${axis}; only the last axis is supported.`);
 }
 
 function pad(graph: LayerGraph, { config: { name, padding } }: LayerOf<'ZeroPadding2D'>, input: Value): Value {
@@ -190,7 +194,7 @@ function pad(graph: LayerGraph, { config: { name, padding } }: LayerOf<'ZeroPadd
   return valueOf(name, padded, [height + top + bottom, width + left + right, channels]);
 }
 
-/** Numbers keep the order in which TF.js has them, which is channels last. */
+/** Values keep the order of TF.js, which is channels last. */
 function reshape(graph: LayerGraph, layer: string, input: Value, target: readonly number[]): Value {
   const numbers = input.shape.reduce((product, side) => product * side, 1);
   const known = target.reduce((product, side) => (side === -1 ? product : product * side), 1);
@@ -199,7 +203,7 @@ function reshape(graph: LayerGraph, layer: string, input: Value, target: readonl
     shape.reduce((product, side) => product * side, 1) !== numbers ||
     target.filter((side) => side === -1).length > 1
   ) {
-    throw layersRefusal(`The layer ${layer} cannot bring [${input.shape.join(',')}] into [${target.join(',')}].`);
+    throw layersRefusal(`The layer ${layer} cannot reshape [${input.shape.join(',')}] to [${target.join(',')}].`);
   }
   const last = input.shape.length === 3 ? graph.add('Transpose', [input.name], { perm: [0, 2, 3, 1] }) : input.name;
   const shaped = graph.add('Reshape', [last, graph.integers([0, ...shape])]);
@@ -210,7 +214,8 @@ function reshape(graph: LayerGraph, layer: string, input: Value, target: readonl
 function connect(graph: LayerGraph, { config }: LayerOf<'Dense'>, input: Value): Value {
   const { name, units, activation, use_bias: hasBias } = config;
   const [inputs = 0, ...more] = input.shape;
-  if (more.length > 0) throw layersRefusal(`The layer ${name} is given [${input.shape.join(',')}] instead of one row.`);
+  if (more.length > 0)
+    throw layersRefusal(`The input of the layer ${name} is [${input.shape.join(',')}] instead of one row.`);
   const kernel = graph.floats([inputs, units], graph.weight(name, 'kernel', [inputs, units]));
   const bias = hasBias ? [graph.floats([units], graph.weight(name, 'bias', [units]))] : [];
   const connected = valueOf(name, graph.add('Gemm', [input.name, kernel, ...bias]), [units]);

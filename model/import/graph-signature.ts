@@ -7,20 +7,20 @@ const { onnx } = onnxProto;
 type Graph = onnxProto.onnx.IGraphProto;
 type ValueInfo = onnxProto.onnx.IValueInfoProto;
 
-/** How a graph takes its image and gives its answer. */
+/** Input and outputs of a graph. */
 export interface GraphSignature {
   input: { name: string; channelsFirst: boolean; isFloat: boolean };
-  /** Name of the output with one number a class. */
+  /** Name of the output with one number per class. */
   scores: string;
-  /** Name of the output with what the classifier looks at; null when the graph does not show it. */
+  /** Name of the output with the features; null when the graph has none. */
   features: string | null;
 }
 
 const wanted = `one image input of uint8 or float32, [N,${inputSize},${inputSize},3] or [N,3,${inputSize},${inputSize}], with any N`;
 
 /**
- * Finds the ends of a graph: its one image input, and the output that gives a number for each of `classes`.
- * @throws PerennialError bundle_invalid when they are others than can be served
+ * Finds a graph's one image input and its output with a number for each of `classes`.
+ * @throws PerennialError bundle_invalid when a graph with such inputs and outputs cannot be served
  */
 export function readSignature(graph: Graph, classes: number): GraphSignature {
   const constants = new Set((graph.initializer ?? []).map(({ name }) => name));
@@ -41,24 +41,24 @@ function readInput(input: ValueInfo): GraphSignature['input'] {
   const name = input.name ?? '';
   const { UINT8, FLOAT } = onnx.TensorProto.DataType;
   const type = input.type?.tensorType?.elemType;
-  const sides = sidesOf(input);
-  const shown = `The input ${name} is ${typeName(type)} ${showSides(sides)}.`;
+  const dimensions = dimensionsOf(input);
+  const shown = `The input ${name} is ${typeName(type)} ${showDimensions(dimensions)}.`;
   if (type !== UINT8 && type !== FLOAT) throw refusal(shown, `Export the model with ${wanted}.`);
-  const [, second, third, fourth] = sides ?? [];
-  if (sides?.length !== 4 || second === undefined || third === undefined || fourth === undefined) {
+  const [, second, third, fourth] = dimensions ?? [];
+  if (dimensions?.length !== 4 || second === undefined || third === undefined || fourth === undefined) {
     throw refusal(shown, `Export the model with ${wanted}.`);
   }
-  const isSide = (side: Side): boolean => side === null || side === inputSize;
-  const channelsFirst = second === 3 && isSide(third) && isSide(fourth);
-  const channelsLast = fourth === 3 && isSide(second) && isSide(third);
+  const isInputSize = (length: Dimension): boolean => length === null || length === inputSize;
+  const channelsFirst = second === 3 && isInputSize(third) && isInputSize(fourth);
+  const channelsLast = fourth === 3 && isInputSize(second) && isInputSize(third);
   if (channelsFirst === channelsLast) throw refusal(shown, `Export the model with ${wanted}.`);
   return { name, channelsFirst, isFloat: type === FLOAT };
 }
 
-/** A type that is not declared shows when the graph is run. */
+/** An undeclared type is checked when the graph runs. */
 const mayBeFloat: readonly number[] = [onnx.TensorProto.DataType.UNDEFINED, onnx.TensorProto.DataType.FLOAT];
 
-/** The only output, or the one that is called `probabilities`; whether its numbers are right shows when it runs. */
+/** The only output, or the one called `probabilities`; its values are checked when the graph runs. */
 function findScores(outputs: readonly ValueInfo[], classes: number): string {
   const candidates = outputs.filter((output) => !isFeatures(output));
   const named = candidates.find(({ name }) => name === onnxNames.probabilities);
@@ -67,16 +67,16 @@ function findScores(outputs: readonly ValueInfo[], classes: number): string {
     const names = outputs.map(({ name }) => name).join(', ');
     throw refusal(
       `The graph has ${outputs.length} outputs (${names}).`,
-      `Export it with one, or call the one that counts “${onnxNames.probabilities}”.`,
+      `Export it with one output, or name the output with the class scores “${onnxNames.probabilities}”.`,
     );
   }
-  const sides = sidesOf(output);
+  const dimensions = dimensionsOf(output);
   const type = output.type?.tensorType?.elemType ?? 0;
-  const last = sides?.[1] ?? null;
+  const last = dimensions?.[1] ?? null;
   const isFloat = mayBeFloat.includes(type);
-  if (!isFloat || (sides && sides.length !== 2)) {
+  if (!isFloat || (dimensions && dimensions.length !== 2)) {
     throw refusal(
-      `The output ${output.name ?? ''} is ${typeName(type)} ${showSides(sides)}.`,
+      `The output ${output.name ?? ''} is ${typeName(type)} ${showDimensions(dimensions)}.`,
       `Export the model with a float32 output [N,${classes}].`,
     );
   }
@@ -84,25 +84,25 @@ function findScores(outputs: readonly ValueInfo[], classes: number): string {
   return output.name ?? '';
 }
 
-/** What a graph is told whose output has another width than there are labels. */
+/** The refusal of a graph whose output width differs from the number of labels. */
 export function wrongClassCount(found: number, labels: number): Error {
   return refusal(
-    `The model gives ${found} numbers an image, but ${labels} labels were sent.`,
+    `The model returns ${found} numbers per image, but ${labels} labels were sent.`,
     'Send one label for each output, in the order of the outputs.',
   );
 }
 
 function isFeatures(output: ValueInfo): boolean {
-  const sides = sidesOf(output);
+  const dimensions = dimensionsOf(output);
   const isFloat = output.type?.tensorType?.elemType === onnx.TensorProto.DataType.FLOAT;
-  return output.name === onnxNames.features && isFloat && sides?.length === 2;
+  return output.name === onnxNames.features && isFloat && dimensions?.length === 2;
 }
 
-/** A length, or null where it may be any. */
-type Side = number | null;
+/** Length of a dimension, or null for any. */
+type Dimension = number | null;
 
-/** The sides that a graph declares; null when it declares none. */
-function sidesOf({ type }: ValueInfo): Side[] | null {
+/** The declared dimensions; null when none are declared. */
+function dimensionsOf({ type }: ValueInfo): Dimension[] | null {
   const dims = type?.tensorType?.shape?.dim;
   if (!dims) return null;
   return dims.map(({ dimValue }) => {
@@ -111,8 +111,8 @@ function sidesOf({ type }: ValueInfo): Side[] | null {
   });
 }
 
-function showSides(sides: readonly Side[] | null): string {
-  return sides ? `[${sides.map((side) => side ?? 'any').join(',')}]` : 'of no declared shape';
+function showDimensions(dimensions: readonly Dimension[] | null): string {
+  return dimensions ? `[${dimensions.map((length) => length ?? 'any').join(',')}]` : 'of no declared shape';
 }
 
 function typeName(type: number | null | undefined): string {

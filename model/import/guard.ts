@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 
-/** What a process may use while it tries a model that nobody here has made. */
+/** Limits of a process that checks an untrusted model. */
 export interface Limits {
   memoryBytes: number;
   timeMs: number;
 }
 
 /**
- * Ends this process when it takes more than that, also while it is deep inside a runtime that gives no control back.
- * Its last words say why. Resolves when it is being watched, with what lifts the limits again.
+ * Kills this process when it exceeds the limits, even while a runtime blocks its main thread; the reason goes to
+ * stderr. Resolves once the watchdog runs, with a function that stops it.
  */
 export async function guardProcess(limits: Limits): Promise<() => Promise<void>> {
   const thread = new Worker(new URL('./guard-thread.js', import.meta.url), { workerData: limits });

@@ -14,9 +14,9 @@ import { tryOnnx } from './try-onnx.js';
 import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
 
 /**
- * Checks an uploaded model and writes the graph that is served: read and judged before anything of it runs, then tried
- * on photographs and noise; one from TF.js must agree with TF.js.
- * @throws PerennialError bundle_invalid, which says what is wrong and what to do; parity_failed
+ * Checks an uploaded model and writes the graph that is served. The file is validated before any of it runs, then run
+ * on photographs and noise; a converted TF.js model must agree with TF.js.
+ * @throws PerennialError bundle_invalid, with what is wrong and what to do
  */
 export async function importModel(job: ImportJob): Promise<ImportedModel> {
   const stopGuard = await guardProcess(job.limits);
@@ -62,7 +62,7 @@ interface Source {
 async function readSource(job: ImportJob): Promise<Source> {
   if (job.format === 'tfjs') return readLayers(job);
   const [file] = job.files;
-  if (!file || job.files.length > 1) throw refusal('An ONNX model is one file.', 'Send it alone.');
+  if (!file || job.files.length > 1) throw refusal('An ONNX model must be a single file.', 'Send only that file.');
   return { model: readOnnx(await readFile(file.path)), compare: () => Promise.resolve(null) };
 }
 
@@ -70,7 +70,7 @@ const modelFileName = 'model.json';
 const maxModelFileBytes = 20_000_000;
 
 async function readLayers({ files, scaling, output }: ImportJob): Promise<Source> {
-  // TensorFlow is loaded for those models only that need it.
+  // TensorFlow is loaded only for models that need it.
   const [{ readLayersModelFile }, { readWeights }, { convertLayers }, { runLayers }] = await Promise.all([
     import('./layers-model-file.js'),
     import('./read-weights.js'),
@@ -89,7 +89,7 @@ async function readLayers({ files, scaling, output }: ImportJob): Promise<Source
       const difference = largestDifference(await runLayers(run, pixels, count), probabilities);
       if (difference <= parityTolerance) return difference;
       throw layersRefusal(
-        `The converted model differs from TF.js by up to ${difference.toExponential(2)}, more than ${parityTolerance} allows.`,
+        `The converted model differs from TF.js by up to ${difference.toExponential(2)}, the limit is ${parityTolerance}.`,
       );
     },
   };
@@ -117,13 +117,13 @@ function describe(
   return [
     ...(format === 'tfjs' ? ['The TF.js layers model was converted to ONNX.'] : []),
     ...(format === 'onnx' && input.channelsFirst
-      ? ['The graph takes channels first: a transposition was put before it.']
+      ? ['The graph expects channels first: a transposition was added before it.']
       : []),
     ...(scaling
       ? [`Pixels are scaled by (pixel - ${String(scaling.mean)}) / ${String(scaling.std)} within the graph.`]
       : []),
-    ...(output === 'logits' ? ['A softmax was put behind its logits.'] : []),
-    ...(features === null ? ['The graph shows no features: only its answers can be watched for drift.'] : []),
+    ...(output === 'logits' ? ['A softmax was added after its logits.'] : []),
+    ...(features === null ? ['The graph has no features output: drift can only be detected in its predictions.'] : []),
     ...(sizeBytes > largeModelBytes ? [`The served file has ${megabytes} MB; predictions may be slow.`] : []),
   ];
 }

@@ -5,21 +5,21 @@ import { layersRefusal } from './refusal.js';
 
 type Attributes = Parameters<typeof attributes>[0];
 
-/** What a layer gives: its name in the graph, and its sides as TF.js counts them, without the batch. */
+/** Output of a layer: its name in the graph, and its shape as in TF.js, without the batch. */
 export interface Value {
   name: string;
-  /** Three sides are height, width, channels; the graph holds those channels first. */
+  /** Three dimensions are height, width, channels; the graph holds those channels first. */
   shape: readonly number[];
 }
 
-/** No more numbers than this may lie between two layers, for one image. */
+/** Largest output of a layer for one image, in numbers. */
 const largestValue = 50_000_000;
 
-/** A graph in the making, and the weights that go into it. */
+/** Builds a graph, and records which weights it uses. */
 export class LayerGraph {
   readonly nodes: onnxProto.onnx.INodeProto[] = [];
   readonly initializers: onnxProto.onnx.ITensorProto[] = [];
-  /** Names of the weights that a layer has asked for. */
+  /** Names of the weights that layers use. */
   readonly usedWeights = new Set<string>();
   readonly #weights: Weights;
   #names = 0;
@@ -28,7 +28,7 @@ export class LayerGraph {
     this.#weights = weights;
   }
 
-  /** Adds a node and gives its output. */
+  /** Adds a node and returns the name of its output. */
   add(
     opType: string,
     inputs: readonly string[],
@@ -48,7 +48,7 @@ export class LayerGraph {
     return name;
   }
 
-  /** A number by itself. */
+  /** A scalar constant. */
   scalar(value: number): string {
     return this.floats([], Float32Array.of(value));
   }
@@ -77,11 +77,11 @@ export class LayerGraph {
   }
 }
 
-/** A value whose sides make sense. */
+/** A value with that shape. Throws for shapes that are impossible or too large. */
 export function valueOf(layer: string, name: string, shape: readonly number[]): Value {
   const numbers = shape.reduce((product, side) => product * side, 1);
   if (shape.every((side) => Number.isInteger(side) && side > 0) && numbers <= largestValue) return { name, shape };
-  throw layersRefusal(`The layer ${layer} would give [${shape.join(',')}], which is nothing or too much.`);
+  throw layersRefusal(`The output of the layer ${layer} would be [${shape.join(',')}], which is empty or too large.`);
 }
 
 /** Height, width and channels of a value that is an image. */
@@ -90,5 +90,5 @@ export function imageSides(layer: string, { shape }: Value): [number, number, nu
   if (height !== undefined && width !== undefined && channels !== undefined && more.length === 0) {
     return [height, width, channels];
   }
-  throw layersRefusal(`The layer ${layer} needs height, width and channels, but is given [${shape.join(',')}].`);
+  throw layersRefusal(`The layer ${layer} needs height, width and channels, but its input is [${shape.join(',')}].`);
 }

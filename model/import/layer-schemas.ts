@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The layers that are taken in, with what may be said of them. Whatever is not named here is dropped while parsing
- * (initialisers, regularisers), so that TF.js is given nothing but what was checked and looks up no class but these.
+ * Supported layers and their parameters. Other parameters (initialisers, regularisers) are dropped while parsing, so
+ * that TF.js gets only validated values and looks up no other class.
  */
 const activation = z.enum(['linear', 'relu', 'relu6', 'sigmoid', 'softmax', 'swish']).default('linear');
 export type Activation = z.infer<typeof activation>;
@@ -100,7 +100,7 @@ export const layerSchema = z.discriminatedUnion('class_name', [
 type LayerEntry = z.output<typeof layerSchema>;
 export type LayerKind = LayerEntry['class_name'];
 
-/** A layer with the names of those it takes its input from. */
+/** A layer with the names of its input layers. */
 export type Layer = LayerEntry & { inputs: string[] };
 export type LayerOf<Kind extends LayerKind> = Extract<Layer, { class_name: Kind }>;
 

@@ -29,12 +29,12 @@ const functionalSchema = z.object({ layers: entriesSchema, input_layers: endSche
 
 const inputReference = z.tuple([z.string(), z.literal(0), z.literal(0)]).rest(z.unknown());
 const inboundSchema = z
-  .tuple([z.array(inputReference).min(1).max(100)], 'a layer is used once, with outputs of other layers as inputs')
+  .tuple([z.array(inputReference).min(1).max(100)], 'a layer must be used once, with outputs of other layers as inputs')
   .transform(([inputs]) => inputs.map(([name]) => name));
 
 const classSchema = z.object({ class_name: z.string().max(100), config: z.unknown() });
 const modelFileSchema = z.object({
-  format: z.literal('layers-model', 'a layers model is needed; a graph model is not taken'),
+  format: z.literal('layers-model', 'a layers model is needed; graph models are not supported'),
   modelTopology: z.union([
     z.object({ model_config: classSchema }).transform(({ model_config }) => model_config),
     classSchema,
@@ -48,21 +48,21 @@ const modelFileSchema = z.object({
 });
 
 export interface LayersModelFile {
-  /** In an order in which they can be computed: the first is the input, the last the output. */
+  /** In topological order: the first is the input, the last the output. */
   layers: Layer[];
   weightsManifest: z.output<typeof modelFileSchema>['weightsManifest'];
 }
 
 /**
- * Reads a model.json. Nothing of it is run, and no class is looked up by its name.
- * @throws PerennialError bundle_invalid for whatever is no plain network, naming the layer
+ * Reads a model.json. Nothing of it is run, and no class is looked up by name.
+ * @throws PerennialError bundle_invalid for anything but a plain network, naming the layer
  */
 export function readLayersModelFile(text: string): LayersModelFile {
   const { modelTopology, weightsManifest } = check(modelFileSchema, parseJson(text), 'The model.json');
   return { layers: readLayers(modelTopology), weightsManifest };
 }
 
-/** Keys that could reach into what every object inherits. */
+/** Keys that could pollute prototypes. */
 const forbiddenKeys = ['__proto__', 'constructor', 'prototype'];
 
 function parseJson(text: string): unknown {
@@ -77,10 +77,10 @@ function parseJson(text: string): unknown {
 }
 
 function readLayers({ class_name: kind, config }: z.output<typeof classSchema>): Layer[] {
-  // Old files hold the bare list of layers.
+  // Old files hold only the list of layers.
   const sequence = Array.isArray(config) ? { layers: config } : config;
   if (kind === 'Sequential') return chain(check(sequentialSchema, sequence, 'The sequential model').layers);
-  if (kind !== 'Model' && kind !== 'Functional') throw layersRefusal(`The model is of the class ${kind}.`);
+  if (kind !== 'Model' && kind !== 'Functional') throw layersRefusal(`The model class ${kind} is not supported.`);
   const model = check(functionalSchema, config, 'The model');
   const layers = model.layers.map((entry) =>
     readLayer(entry, entry.class_name === 'InputLayer' ? [] : check(inboundSchema, entry.inbound_nodes, shown(entry))),
@@ -88,7 +88,9 @@ function readLayers({ class_name: kind, config }: z.output<typeof classSchema>):
   return orderLayers(layers, model.input_layers, model.output_layers);
 }
 
-/** The layers of a sequential model, each fed by the one before; an input is put before them where there is none. */
+/**
+ * The layers of a sequential model, each with the previous one as input; an input layer is added where there is none.
+ */
 function chain(entries: readonly Entry[]): Layer[] {
   const layers: Layer[] = [];
   const [first] = entries;
@@ -105,7 +107,7 @@ function chain(entries: readonly Entry[]): Layer[] {
 
 function readLayer(entry: Entry, inputs: string[]): Layer {
   if (!layerKinds.includes(entry.class_name)) {
-    throw layersRefusal(`${shown(entry)} is not among the layers that are taken in, and custom code never runs.`);
+    throw layersRefusal(`${shown(entry)} is not supported, and custom code never runs.`);
   }
   return { ...check(layerSchema, entry, shown(entry)), inputs };
 }
@@ -118,5 +120,5 @@ function check<T extends z.ZodType>(schema: T, value: unknown, what: string): z.
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw layersRefusal(`${what} cannot be taken in (${issues.join('; ')}).`);
+  throw layersRefusal(`${what} is invalid (${issues.join('; ')}).`);
 }

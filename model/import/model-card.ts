@@ -11,34 +11,34 @@ export interface ImportCardInput {
   digest: string;
 }
 
-/** The text that tells a person what an uploaded model is, and what nobody here knows of it. Markdown. */
+/** The model card of an uploaded model, including what is not known about it. Markdown. */
 export function writeImportCard({ order, checked, metrics, digest }: ImportCardInput): string {
   const { test } = metrics;
   const [low, high] = test.intervals.accuracy;
   return [
     `# ${order.modelName}`,
     '',
-    `Tells ${checked.labels.map((label) => `"${plain(label)}"`).join(', ')} apart in photographs.`,
-    `A model from elsewhere, uploaded as ${order.format === 'onnx' ? 'ONNX' : 'TF.js layers'} by ${plain(order.by.name)}.`,
+    `Classifies photographs as ${checked.labels.map((label) => `"${plain(label)}"`).join(', ')}.`,
+    `An external model, uploaded as ${order.format === 'onnx' ? 'ONNX' : 'TF.js layers'} by ${plain(order.by.name)}.`,
     ...(order.description === '' ? [] : ['', plain(order.description)]),
     '',
     '## How good it is',
     '',
     `Measured through the serving engine on ${test.images} test images; in brackets the 95 % bootstrap interval.`,
-    'Nobody here knows whether it was trained on some of them: then it does worse on others.',
+    'It is not known whether it was trained on some of them; if so, it is less accurate on other images.',
     '',
     ...measuresTable(metrics),
     '',
     ...classTable(test),
     '',
-    'Probabilities are as the model gives them; they were not calibrated here.',
+    'Probabilities are those of the model; they were not calibrated.',
     '',
     '## Data',
     '',
     `Measured on dataset \`${order.dataset}\`, version ${checked.datasetVersion} (digest \`${digest}\`).`,
-    'What it was trained on is not known here.',
+    'Its training data is not known.',
     '',
-    '## How it came in',
+    '## Upload',
     '',
     ...order.files.map(({ name, sizeBytes, sha256 }) => `- ${plain(name)}: ${sizeBytes} bytes, SHA-256 \`${sha256}\``),
     ...checked.notes.map((note) => `- ${plain(note)}`),
@@ -46,23 +46,23 @@ export function writeImportCard({ order, checked, metrics, digest }: ImportCardI
     '',
     '## Limits',
     '',
-    '- It knows only the classes above and gives one of them for any image, also for one that shows neither.',
-    '- Images are brought to 224×224 pixels without regard to their proportions; small details are lost.',
-    `- With ${test.images} test images the accuracy is known no better than ${low.toFixed(3)} to ${high.toFixed(3)}.`,
-    '- It is served in 32 bits: only networks trained here are brought to 8.',
-    '- How it was trained, and for what, only those know who made it.',
+    '- It knows only the classes above and answers with one of them for any image, even one that shows none of them.',
+    '- Images are resized to 224×224 pixels without keeping their aspect ratio; small details are lost.',
+    `- With ${test.images} test images the 95 % interval of the accuracy is ${low.toFixed(3)} to ${high.toFixed(3)}.`,
+    '- It is served in 32 bits: only models that Perennial trained are quantized to 8.',
+    '- How it was trained, and for what purpose, is not known.',
     '',
     '## Licences',
     '',
     order.licence === null
-      ? '- Not known: whoever uploaded it named none. Find out before it is used.'
-      : `- As whoever uploaded it says: ${plain(order.licence)}. Nobody here has checked that.`,
+      ? '- Not known: the uploader named none. Find out before you use the model.'
+      : `- As stated by the uploader: ${plain(order.licence)}. This was not verified.`,
     '',
   ].join('\n');
 }
 
 function describeParity({ parityMaxAbsoluteError: error }: ImportedModel): string {
   if (error === null)
-    return '- The graph is the one that was uploaded, with ends of ours: there is no source to compare it with.';
+    return '- The graph is the uploaded one with adapted inputs and outputs: there is no source to compare it with.';
   return `- Its probabilities as ONNX differ by at most ${error.toExponential(1)} from those TF.js gives.`;
 }

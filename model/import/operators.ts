@@ -1,6 +1,6 @@
 /**
- * Operators that classifiers of images are made of and that ONNX Runtime computes on a CPU, alike each time. What is
- * not here is refused by name: control flow, random numbers, sequences, text, and whatever is somebody's own.
+ * Operators of image classifiers that ONNX Runtime computes deterministically on a CPU. All others are refused by name:
+ * control flow, random numbers, sequences, text and custom operators.
  */
 const standard = `
   Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape
@@ -14,14 +14,14 @@ const standard = `
   SimplifiedLayerNormalization Sin Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh
   ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where`;
 
-/** What ONNX Runtime's own tools for quantising and optimising put into graphs. */
+/** Operators that the quantisation and optimisation tools of ONNX Runtime add to graphs. */
 const microsoft = `
   Attention BiasGelu DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv FusedGemm FusedMatMul Gelu LayerNormalization
   MatMulInteger16 MatMulIntegerToFloat MatMulNBits MultiHeadAttention NhwcMaxPool QAttention QGemm QLinearAdd
   QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean
   QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu SkipLayerNormalization`;
 
-/** Operators by the domain they belong to; the standard's own is the empty one. */
+/** Operators by domain; the standard domain is the empty string. */
 export const allowedOperators: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['', new Set(words(standard))],
   ['com.microsoft', new Set(words(microsoft))],

@@ -9,31 +9,31 @@ type Node = onnxProto.onnx.INodeProto;
 type Tensor = onnxProto.onnx.ITensorProto;
 type Attribute = onnxProto.onnx.IAttributeProto;
 
-/** A graph that holds nothing but known operators and its own numbers. */
+/** A graph with allowed operators only, and all its weights inside. */
 export interface PlainModel {
   graph: Graph;
   irVersion: number;
-  /** Versions of the domains that the nodes use; the standard's is the empty one. */
+  /** Opset version of each domain; the standard domain is the empty string. */
   opsets: ReadonlyMap<string, number>;
 }
 
-/** Older operators than these take their numbers in another way. */
+/** Operators of older opsets take their inputs in another way. */
 const oldestOpset = 7;
 const exportAgain = 'Export the model again, as one self-contained .onnx file.';
 
 /**
- * Reads an ONNX file and refuses whatever is no plain graph: files beside it, functions and operators of its own, inner
- * graphs, numbers that are none. Nothing of it has been run when this returns.
+ * Reads an ONNX file and refuses anything but a plain graph: external data, custom functions and operators, subgraphs,
+ * NaN. None of it is run.
  * @throws PerennialError bundle_invalid
  */
 export function readOnnx(bytes: Uint8Array): PlainModel {
   const model = decode(bytes);
   const graph = model.graph;
   if (!graph?.node || graph.node.length === 0) {
-    throw refusal('The file is no ONNX model: it holds no graph.', exportAgain);
+    throw refusal('The file is not an ONNX model: it holds no graph.', exportAgain);
   }
   if (model.functions.length > 0) {
-    throw refusal('The graph brings functions of its own.', 'Inline them (onnx.inliner.inline_local_functions).');
+    throw refusal('The graph defines its own functions.', 'Inline them (onnx.inliner.inline_local_functions).');
   }
   if ((graph.sparseInitializer ?? []).length > 0) throw refusal('The graph holds sparse tensors.', exportAgain);
   for (const tensor of graph.initializer ?? []) checkTensor(tensor, tensor.name ?? '');
@@ -46,7 +46,7 @@ function decode(bytes: Uint8Array): onnxProto.onnx.ModelProto {
   try {
     return onnx.ModelProto.decode(bytes);
   } catch (error) {
-    throw refusal(`The file is no ONNX model, or only a part of one (${messageOf(error)}).`, exportAgain, error);
+    throw refusal(`The file is not an ONNX model, or it is incomplete (${messageOf(error)}).`, exportAgain, error);
   }
 }
 
@@ -55,12 +55,12 @@ function readOpsets(model: onnxProto.onnx.IModelProto): Map<string, number> {
   for (const { domain, version } of model.opsetImport ?? []) opsets.set(plainDomain(domain), Number(version ?? 0));
   const standard = opsets.get('') ?? 0;
   if (standard < oldestOpset) {
-    throw refusal(`The graph is of opset ${standard}.`, `Export the model again with opset ${oldestOpset} or newer.`);
+    throw refusal(`The graph uses opset ${standard}.`, `Export the model again with opset ${oldestOpset} or newer.`);
   }
   return opsets;
 }
 
-/** The standard's domain has two spellings. */
+/** The standard domain has two names. */
 export function plainDomain(domain: string | null | undefined): string {
   return domain === 'ai.onnx' ? '' : (domain ?? '');
 }
@@ -70,7 +70,7 @@ function checkNode(node: Node, opsets: ReadonlyMap<string, number>): void {
   const opType = node.opType ?? '';
   const shown = `${domain === '' ? '' : `${domain}.`}${opType}`;
   if (allowedOperators.get(domain)?.has(opType) !== true) {
-    const kind = allowedOperators.has(domain) ? 'that is not allowed here' : 'of its own, which would need custom code';
+    const kind = allowedOperators.has(domain) ? 'that is not allowed here' : 'that would need custom code';
     throw refusal(
       `The graph uses an operator ${kind}: ${shown}.`,
       'Export the model with standard operators, without control flow and random numbers.',
@@ -82,7 +82,7 @@ function checkNode(node: Node, opsets: ReadonlyMap<string, number>): void {
 
 function checkAttribute(attribute: Attribute, where: string): void {
   if (attribute.g || (attribute.graphs ?? []).length > 0) {
-    throw refusal(`${where} holds an inner graph.`, 'Export the model without control flow.');
+    throw refusal(`${where} holds a subgraph.`, 'Export the model without control flow.');
   }
   if (attribute.sparseTensor || (attribute.sparseTensors ?? []).length > 0) {
     throw refusal(`${where} holds a sparse tensor.`, exportAgain);
@@ -93,7 +93,7 @@ function checkAttribute(attribute: Attribute, where: string): void {
 function checkTensor(tensor: Tensor, where: string): void {
   const isElsewhere = tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
   if (isElsewhere || (tensor.externalData ?? []).length > 0) {
-    throw refusal(`The weights ${where} lie in another file, which is never read.`, exportAgain);
+    throw refusal(`The weights ${where} are in another file, which is not read.`, exportAgain);
   }
   if (holdsNaN(tensor)) throw refusal(`The weights ${where} hold NaN.`, 'Train the model again; it has diverged.');
 }
@@ -102,7 +102,7 @@ function holdsNaN({ dataType, floatData, rawData }: Tensor): boolean {
   if (dataType !== onnx.TensorProto.DataType.FLOAT) return false;
   if ((floatData ?? []).some((value) => Number.isNaN(value))) return true;
   if (!rawData || rawData.byteLength === 0) return false;
-  // A copy: the bytes of a file begin anywhere, floats at a multiple of four.
+  // A copy, because the bytes may start at any offset and floats need a multiple of four.
   const whole = rawData.byteLength - (rawData.byteLength % Float32Array.BYTES_PER_ELEMENT);
   return new Float32Array(Uint8Array.from(rawData.subarray(0, whole)).buffer).some((value) => Number.isNaN(value));
 }

@@ -7,9 +7,9 @@ import { layersRefusal, refusal } from './refusal.js';
 const bytesOf = { float32: 4, uint8: 1, uint16: 2, float16: 2 } as const;
 
 /**
- * The weights of a layers model, by name. `pathOf` gives the file that was uploaded under a name: what the model.json
- * calls its files never becomes a path.
- * @throws PerennialError bundle_invalid for files that are missing or of another length, and for NaN
+ * The weights of a layers model, by name. `pathOf` maps the names of uploaded files to their paths: a file name from
+ * the model.json is never used as a path.
+ * @throws PerennialError bundle_invalid for missing files, files of another length, and NaN
  */
 export async function readWeights(
   { weightsManifest }: LayersModelFile,
@@ -21,12 +21,12 @@ export async function readWeights(
     const needed = specs.reduce((sum, spec) => sum + sizeOf(spec), 0);
     if (bytes.length !== needed) {
       throw refusal(
-        `The weight files ${paths.join(', ')} hold ${bytes.length} bytes; the model.json speaks of ${needed}.`,
-        'Send all of them, complete.',
+        `The weight files ${paths.join(', ')} hold ${bytes.length} bytes; the model.json declares ${needed}.`,
+        'Send all of them completely.',
       );
     }
     for (const [name, tensor] of decode(bytes, specs)) {
-      if (found.has(name)) throw layersRefusal(`The weights ${name} stand there twice.`);
+      if (found.has(name)) throw layersRefusal(`The weights ${name} are listed twice.`);
       if (tensor.values.some((value) => !Number.isFinite(value))) {
         throw refusal(`The weights ${name} hold NaN or infinity.`, 'Train the model again; it has diverged.');
       }
@@ -56,7 +56,7 @@ function sizeOf({ shape, dtype, quantization }: WeightSpec): number {
 }
 
 function decode(bytes: Uint8Array, specs: readonly WeightSpec[]): Map<string, WeightTensor> {
-  // A copy: what is read from files lies somewhere within a larger buffer.
+  // A copy: the contents of files are views into a larger buffer.
   const buffer = Uint8Array.from(bytes).buffer;
   const tensors = tf.io.decodeWeights(buffer, specs.map(entryOf));
   try {

@@ -14,13 +14,13 @@ export interface LayersRun {
   weights: Weights;
   scaling: Scaling | null;
   output: 'probabilities' | 'logits';
-  /** For each class of the result the place it has in the model's output. */
+  /** For each class of the result, its index in the model's output. */
   order: readonly number[];
 }
 
 /**
- * Probabilities that TF.js gives for `count` images of RGB 0–255 pixels, one row an image. It is given the layers as
- * they were checked, not the file as it came.
+ * Probabilities from TF.js for `count` images of RGB 0–255 pixels, one row per image. TF.js gets the validated layers,
+ * not the uploaded file.
  * @throws PerennialError bundle_invalid when TF.js cannot load or run them
  */
 export async function runLayers(run: LayersRun, pixels: Uint8Array, count: number): Promise<Float32Array> {
@@ -41,7 +41,7 @@ function predict(model: tf.LayersModel, run: LayersRun, pixels: Uint8Array, coun
   const values = tf.tidy(() => {
     const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
     const answer = model.predict(scale(images, run.scaling));
-    if (Array.isArray(answer)) throw layersRefusal('The model gives more than one output.');
+    if (Array.isArray(answer)) throw layersRefusal('The model has more than one output.');
     const ordered = tf.gather(answer, tf.tensor1d([...run.order], 'int32'), 1);
     return run.output === 'logits' ? tf.softmax(ordered) : ordered;
   });
@@ -73,7 +73,7 @@ async function load({ layers, weights }: LayersRun): Promise<tf.LayersModel> {
   }
 }
 
-/** The layers in the form in which TF.js stores them, whatever form they came in. */
+/** The layers in the format in which TF.js stores them. */
 function topologyOf(layers: readonly Layer[]): object {
   const end = (layer: Layer | undefined): unknown => [[layer?.config.name, 0, 0]];
   return {

@@ -6,17 +6,17 @@ import { pixelBytes } from '../images/decode.js';
 import { refusal } from './refusal.js';
 import { wrongClassCount } from './graph-signature.js';
 
-/** Images a graph is given at once. */
+/** Images per batch. */
 const batchSize = 4;
 /** How far the sum of probabilities may be from one. */
 const sumTolerance = 1e-3;
-/** How far an image's probabilities may depend on which images are computed with it. */
+/** Largest difference of an image's probabilities between a batch and the image alone. */
 const batchTolerance = 1e-3;
 
 /**
- * Runs a wrapped graph as the serving engine does, on `count` images of RGB 0–255 pixels, alone and in batches. Gives
- * its probabilities, one row an image.
- * @throws PerennialError bundle_invalid when it cannot be loaded or run, or when its answers are no probabilities of
+ * Runs a wrapped graph as the serving engine does, on `count` images of RGB 0–255 pixels, alone and in batches. Returns
+ * its probabilities, one row per image.
+ * @throws PerennialError bundle_invalid when it cannot be loaded or run, or when its outputs are not probabilities of
  * `classes` classes
  */
 export async function tryOnnx(
@@ -74,7 +74,7 @@ async function compute(session: InferenceSession, image: Tensor, count: number):
       onnxNames.probabilities,
     ]);
     if (output instanceof Tensor) return output;
-    throw new Error('it gave no tensor');
+    throw new Error('its output is not a tensor');
   } catch (error) {
     throw refusal(
       `ONNX Runtime cannot run the model on ${count === 1 ? 'an image' : `${count} images`} of ${inputSize}×${inputSize} pixels (${messageOf(error)}).`,
@@ -89,14 +89,14 @@ function checkRows(probabilities: Float32Array, classes: number): void {
     const row = probabilities.subarray(from, from + classes);
     if (row.some((value) => !Number.isFinite(value))) {
       throw refusal(
-        'The model answers an image with NaN or infinity.',
+        'The model computes NaN or infinity for an image.',
         'Look for NaN in its weights and train it again.',
       );
     }
     const sum = row.reduce((total, value) => total + value, 0);
     if (row.some((value) => value < 0) || Math.abs(sum - 1) > sumTolerance) {
       throw refusal(
-        `The model's answers are no probabilities: those of one image range from ${Math.min(...row).toPrecision(3)} to ${Math.max(...row).toPrecision(3)} and sum to ${sum.toPrecision(4)}.`,
+        `The model's outputs are not probabilities: for one image they range from ${Math.min(...row).toPrecision(3)} to ${Math.max(...row).toPrecision(3)} and sum to ${sum.toPrecision(4)}.`,
         'If they are logits, send output=logits, and a softmax is added.',
       );
     }
@@ -107,7 +107,7 @@ function checkIndependence(alone: Float32Array, inBatch: Float32Array): void {
   const difference = Math.max(...alone.map((value, index) => Math.abs(value - (inBatch[index] ?? 0))));
   if (difference <= batchTolerance) return;
   throw refusal(
-    `An image alone is answered otherwise than in a batch, by ${difference.toPrecision(3)}.`,
+    `The probabilities of an image differ by ${difference.toPrecision(3)} between a batch and the image alone.`,
     'Export the model in inference mode (model.eval()).',
   );
 }

@@ -18,17 +18,17 @@ export interface Wrapping {
   /** Set when the graph expects scaled pixels: they become (pixel - mean) / std before it. */
   scaling: Scaling | null;
   output: 'probabilities' | 'logits';
-  /** For each class of the result the place it has in the graph's output. */
+  /** For each class of the result, its index in the graph's output. */
   order: readonly number[];
 }
 
-/** Everything that came from outside is named below this, so that no name of ours can be taken. */
+/** Prefix of all names from the upload, so that they cannot clash with ours. */
 const uploaded = 'uploaded/';
 const oldestIrVersion = 8;
 
 /**
- * Gives a graph the ends that every bundle's model has: `image` is uint8 [N,224,224,3] RGB, `probabilities` have one
- * row an image. What its maker left to the caller (layout, type, scaling, softmax) becomes part of the graph.
+ * Adapts a graph to the signature of every bundle's model: `image` is uint8 [N,224,224,3] RGB, `probabilities` have one
+ * row per image. Layout, type, scaling and softmax become part of the graph.
  */
 export function wrapOnnx({ graph, irVersion, opsets }: PlainModel, wrapping: Wrapping): Uint8Array {
   const { signature, order } = wrapping;
@@ -59,7 +59,7 @@ export function wrapOnnx({ graph, irVersion, opsets }: PlainModel, wrapping: Wra
   return onnx.ModelProto.encode(model).finish();
 }
 
-/** The empty name stands for an input that is left away. */
+/** An empty name is an omitted optional input. */
 function rename(name: string): string {
   return name === '' ? '' : `${uploaded}${name}`;
 }
@@ -92,12 +92,12 @@ function adaptInput({ signature: { input }, scaling }: Wrapping): Part {
     part.nodes.push(node(opType, [current, ...extra], next, attribute ?? []));
     current = next;
   };
-  // Moving bytes is cheaper than moving floats: the layout changes before the type.
+  // Transpose before the cast: moving bytes is cheaper than moving floats.
   if (input.channelsFirst) add('Transpose', [], attributes({ perm: [0, 3, 1, 2] }));
   if (input.isFloat) add('Cast', [], attributes({ to: onnx.TensorProto.DataType.FLOAT }));
   if (scaling) {
     if (!input.isFloat) {
-      throw refusal('The graph takes uint8, which cannot be scaled before it.', 'Leave the preprocessing away.');
+      throw refusal('The graph takes uint8, which cannot be scaled before it.', 'Omit the preprocessing.');
     }
     part.constants.push(perChannel('adapted/mean', scaling.mean, input), perChannel('adapted/std', scaling.std, input));
     add('Sub', ['adapted/mean']);

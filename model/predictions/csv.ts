@@ -1,10 +1,10 @@
-/** Cells that begin like this are formulas to spreadsheet programs, which run them. */
+/** Spreadsheet programs run cells that start like this as formulas. */
 const formula = /^[=+\-@\t\r]/;
 const needsQuotes = /[",\r\n]/;
 
 /**
- * A line of CSV after RFC 4180. Text that a spreadsheet would take for a formula gets an apostrophe in front, as those
- * programs themselves write it; numbers never do.
+ * A line of CSV after RFC 4180. Text that a spreadsheet would take for a formula is prefixed with an apostrophe, as
+ * those programs do themselves; numbers never are.
  */
 export function csvLine(cells: readonly (string | number | boolean | null)[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;

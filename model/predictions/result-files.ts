@@ -7,16 +7,16 @@ import type { BatchFormat, BatchRow } from '../../contracts/batch-predictions/ba
 import { csvLine } from './csv.js';
 import { resultColumns, type ResultColumn } from './result-columns.js';
 
-/** Takes rows in order, some at a time, and keeps none of them for long. */
+/** Writes rows in order, in groups, and keeps none of them in memory for long. */
 export interface ResultFile {
   write(rows: readonly BatchRow[]): Promise<void>;
   /** Completes the file. */
   close(): Promise<void>;
-  /** Lets go of a file that will not be completed; of one that was, nothing is left to let go of. */
+  /** Closes a file that will not be completed; does nothing after `close`. */
   abandon(): Promise<void>;
 }
 
-/** Rows of a group of the Parquet file: what is in memory at once. */
+/** Rows per Parquet row group; so many are in memory at once. */
 const rowsPerGroup = 10_000;
 
 /** Writes predictions to a file at `path`, in one of the formats. */
@@ -52,7 +52,7 @@ interface TextFormat {
 
 function textFile(path: string, format: TextFormat): ResultFile {
   const stream = createWriteStream(path);
-  // A disk that is full is told of by `finished`; without a listener it would end the process.
+  // `finished` rejects when the disk is full; without a handler the rejection would end the process.
   const ended = finished(stream);
   ended.catch(() => undefined);
   const write = async (text: string): Promise<void> => {
@@ -106,7 +106,7 @@ function parquetFile(path: string, columns: readonly ResultColumn[]): ResultFile
       if (waiting.length > 0) flush();
       await writer.finish();
     },
-    // It opens the file anew for each group.
+    // The writer opens the file anew for each group, so nothing is open here.
     abandon: () => Promise.resolve(),
   };
 }

@@ -1,48 +1,51 @@
 import { PerennialError } from '../../contracts/errors.js';
 import type { Priority } from './job-queue.js';
 
-/** What there is to do when a request comes. */
+/** State of the pool when a request arrives. */
 export interface Load {
   priority: Priority;
-  /** Images the request asks for. */
+  /** Images of the request. */
   images: number;
   deadlineAt: number;
-  /** Images that wait in its priority already. */
+  /** Images that already wait with its priority. */
   waiting: number;
-  /** Those that come before the first image of the request, and before its last. */
+  /** Images ahead of the first image of the request, and ahead of its last. */
   beforeFirst: number;
   beforeLast: number;
-  /** Images in work at this moment. */
+  /** Images in progress. */
   working: number;
   threads: number;
   /** Whether a thread is free for it at once. */
   free: boolean;
-  /** Share of the latency target that the expected time may fill. */
+  /** Share of the latency target that the expected latency may use. */
   usableShare: number;
-  /** Moving mean of the time a thread takes for an image; null before the first. */
+  /** Moving average of a thread's time per image; null before the first. */
   imageMs: number | null;
-  /** What of its latency has passed already. */
+  /** Latency of the request so far. */
   elapsedMs: number;
 }
 
 export interface AdmissionOptions {
-  /** Images that may wait in a priority; a request that asks for more is let in when nothing waits. */
+  /** Images that may wait per priority; a larger request is accepted only when nothing waits. */
   queueLimit: number;
-  /** Requests that would wait longer for their first image are refused; 0 for no such target. */
+  /** Requests that would wait longer for their first image are refused; 0 for no target. */
   latencyTargetMs: number;
 }
 
-/** Why a request is refused that could be served if there were less to do. */
+/** Why a request was shed under load. */
 export const shedReasons = ['queue_full', 'latency_target', 'deadline'] as const;
 export type ShedReason = (typeof shedReasons)[number];
 
-/** Refuses a request that would wait too long or in vain. An idle engine takes whatever comes in time. */
+/**
+ * Refuses a request that would wait too long or miss its deadline. An idle engine accepts every request before its
+ * deadline.
+ */
 export function refusalOf(load: Load, options: AdmissionOptions, now: number): PerennialError | null {
   if (load.deadlineAt <= now) return deadlineExceeded();
   if (load.waiting > 0 && load.waiting + load.images > options.queueLimit) {
     return overloaded(
       'queue_full',
-      `${load.waiting} images are waiting already, and no more than ${options.queueLimit} are let in.`,
+      `The queue is full: ${load.waiting} images are waiting, at most ${options.queueLimit} may.`,
       waitMs(load, load.beforeLast + load.images),
     );
   }
@@ -51,20 +54,20 @@ export function refusalOf(load: Load, options: AdmissionOptions, now: number): P
   if (load.priority === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
-      `An answer would take ${Math.ceil(latencyMs)} ms, near or beyond the target of ${latencyTargetMs} ms.`,
+      `The answer would take about ${Math.ceil(latencyMs)} ms, too much for the latency target of ${latencyTargetMs} ms.`,
       latencyMs,
     );
   }
   const lastMs = answerMs(load, load.beforeLast + load.images - 1);
   if (now + lastMs > load.deadlineAt) {
     const leftMs = Math.ceil(load.deadlineAt - now);
-    const sentence = `An answer would take ${Math.ceil(lastMs)} ms; the deadline of the request leaves ${leftMs} ms.`;
+    const sentence = `The answer would take about ${Math.ceil(lastMs)} ms, but the deadline of the request is in ${leftMs} ms.`;
     return overloaded('deadline', sentence, lastMs);
   }
   return null;
 }
 
-/** The error of a request whose deadline has come before a thread was free. */
+/** Error of a request whose deadline passed before a thread was free. */
 export function deadlineExceeded(): PerennialError {
   return new PerennialError(
     'deadline_exceeded',
@@ -72,12 +75,12 @@ export function deadlineExceeded(): PerennialError {
   );
 }
 
-/** Until the answer of what comes behind so many images; no time that is known where a thread is free for it. */
+/** Expected time until the answer of a job behind `images` images; 0 when a thread is free or no time is known yet. */
 function answerMs(load: Load, images: number): number {
   return load.free || load.imageMs === null ? 0 : waitMs(load, images) + load.imageMs;
 }
 
-/** Until a thread has done what comes first. */
+/** Expected time until a thread has finished `images` images and half of those in progress. */
 function waitMs({ working, threads, imageMs }: Load, images: number): number {
   return ((images + working / 2) * (imageMs ?? 0)) / threads;
 }
@@ -88,7 +91,7 @@ function overloaded(reason: ShedReason, sentence: string, retryAfterMs: number):
   });
 }
 
-/** Why the engine has refused a request with `overloaded`. */
+/** The reason with which the engine refused a request as `overloaded`. */
 export function shedReasonOf(error: unknown): ShedReason {
   const reason = error instanceof PerennialError ? error.details.reason : undefined;
   return shedReasons.find((one) => one === reason) ?? 'queue_full';

@@ -1,10 +1,10 @@
 import type { ExplanationMethod } from '../../contracts/inference/http-explanations.js';
 
-/** How a picture lies among the training images, in the space of the features. */
+/** Out-of-distribution score of an image: its distance to the training images in feature space. */
 export interface OodScore {
   /** Euclidean distance of unit vectors to the nearest training image, 0 to 2. */
   distance: number;
-  /** Whether it lies further from all of them than held-out images do. */
+  /** Whether the distance exceeds that of nearly all held-out images. */
   outOfDistribution: boolean;
   /** Class of the nearest training image. */
   neighbour: string;
@@ -21,34 +21,37 @@ export interface Prediction {
 }
 
 export interface ExplainOptions {
-  /** The class to explain; the predicted one unless given. */
+  /** The class to explain; by default the predicted one. */
   label?: string;
-  /** Whether to draw the map over the picture, as PNG. */
+  /** Whether to draw the map over the image, as PNG. */
   overlay: boolean;
-  /** Nearest training images wanted. */
+  /** Number of nearest training images to return. */
   neighbours: number;
 }
 
-/** A training image near a picture. */
+/** A training image near the explained one. */
 export interface Neighbour {
   sha256: string;
   label: string;
   distance: number;
 }
 
-/** Which places of a picture speak for a class. */
+/** Which regions of an image support a class. */
 export interface Explanation {
   prediction: Prediction;
   label: string;
-  /** `class_activation` is exact: places add up to the logit. `occlusion` measures what is lost without each place. */
+  /**
+   * `class_activation` is exact: the regions add up to the logit. `occlusion` measures the drop when a region is
+   * masked.
+   */
   method: ExplanationMethod;
-  /** Rows of the map from top to bottom: what each place adds to the logit, or takes from it. */
+  /** Rows of the map from top to bottom: what each region adds to the logit; negative where it lowers it. */
   map: number[][];
-  /** Logarithm of the probability of the class less the mean of the logarithms of all classes' probabilities. */
+  /** Log probability of the class minus the mean log probability of all classes. */
   logit: number;
-  /** What of the logit no place of the picture accounts for; null for a map whose places do not add up to it. */
+  /** The part of the logit that no region accounts for; null for a map that does not add up to the logit. */
   bias: number | null;
-  /** The picture as the model sees it with the map laid over it, PNG. */
+  /** The model's input image with the map laid over it, PNG. */
   overlay: Uint8Array | null;
   /** Nearest first; empty when the bundle holds no references. */
   neighbours: Neighbour[];

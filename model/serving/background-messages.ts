@@ -5,7 +5,7 @@ import type { Prediction } from './engine.js';
 
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
-/** What a background process is asked: first to load a model, then one picture after another. */
+/** Requests to a background process: first to load a model, then one image after another. */
 export const backgroundRequestSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('open'),
@@ -25,7 +25,7 @@ const imagePredictionSchema = z.object({
   unfamiliar: z.boolean(),
   distance: z.number().nullable(),
 });
-/** What a model sees in a picture, without what only the engine needs. */
+/** A prediction as batch rows store it. */
 export type ImagePrediction = z.infer<typeof imagePredictionSchema>;
 
 export const backgroundReplySchema = z.discriminatedUnion('type', [

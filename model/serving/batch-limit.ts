@@ -1,9 +1,9 @@
-/** Why a batch went to its thread as it was, and no larger. */
+/** Why a batch was not larger. */
 export const releaseReasons = ['full', 'nothing_waits', 'latency_target'] as const;
 export type ReleaseReason = (typeof releaseReasons)[number];
 
 export interface BatchLimitInput {
-  /** Images at once beyond which the graph is no faster, by measure. */
+  /** The calibrated batch size: larger batches are not faster per image. */
   batchSize: number;
   latencyTargetMs: number;
   /** How long the first image of the batch has waited. */
@@ -11,7 +11,7 @@ export interface BatchLimitInput {
   imageMs: number | null;
 }
 
-/** Images a thread may take at once: its fastest number, unless the first of them would then come too late. */
+/** Largest batch for a thread: the calibrated size, or less if the first image would then miss the latency target. */
 export function batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs }: BatchLimitInput): {
   images: number;
   reason: ReleaseReason;

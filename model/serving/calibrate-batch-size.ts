@@ -9,8 +9,8 @@ const rounds = 4;
 const worthwhileGain = 0.1;
 
 /**
- * How many images a graph should be given at once to get through the most of them. The fastest run of each size counts,
- * and sizes take turns: what else the machine does makes runs slower, never faster. A thread that fails is ended.
+ * The batch size with the highest throughput. The fastest run of each size counts, and sizes alternate, because other
+ * load on the machine only makes runs slower. A thread that fails is closed.
  * @throws PerennialError bundle_invalid when the graph does not run
  */
 export async function calibrateBatchSize(thread: Thread): Promise<number> {
@@ -22,7 +22,7 @@ export async function calibrateBatchSize(thread: Thread): Promise<number> {
   }
 }
 
-/** The time of an image in batches of each size. */
+/** Time per image, by batch size. */
 async function timeSizes(thread: Thread): Promise<Map<number, number>> {
   const fastest = new Map<number, number>();
   for (let round = 0; round < rounds; round += 1) {
@@ -34,7 +34,7 @@ async function timeSizes(thread: Thread): Promise<Map<number, number>> {
   return fastest;
 }
 
-/** The smallest number that larger ones do not beat by far, by the time of an image in batches of each. */
+/** The smallest batch size that no larger one beats by the worthwhile gain, given the time per image of each. */
 export function fastestSize(imageMsOf: ReadonlyMap<number, number>): number {
   let [best, bestMs] = [1, Infinity];
   for (const [count, imageMs] of imageMsOf) {
@@ -44,15 +44,16 @@ export function fastestSize(imageMsOf: ReadonlyMap<number, number>): number {
 }
 
 /**
- * Has a thread look at `count` images of 224×224 RGB pixels at once.
- * @throws PerennialError bundle_invalid when it cannot
+ * Runs `count` images of 224×224 RGB pixels in one batch on a thread.
+ * @throws PerennialError bundle_invalid when the thread fails
  */
 export async function runPixels(thread: Thread, bytes: Uint8Array, count: number): Promise<Answer> {
   const outcome = await thread.run([{ kind: 'pixels', bytes, count, batchSize: count }]);
-  if (outcome.type === 'died') throw new PerennialError('bundle_invalid', `The thread ended (${outcome.message}).`);
+  if (outcome.type === 'died')
+    throw new PerennialError('bundle_invalid', `The inference thread ended (${outcome.message}).`);
   const [answer] = outcome.outcomes;
   if (answer?.type === 'answer') return answer;
-  throw new PerennialError('bundle_invalid', answer?.message ?? 'There was no answer.');
+  throw new PerennialError('bundle_invalid', answer?.message ?? 'The inference thread returned no answer.');
 }
 
 type Answer = Extract<JobOutcome, { type: 'answer' }>;

@@ -6,7 +6,7 @@ import { checkProbe } from './probe.js';
 import type { ServedBundle } from './read-bundle.js';
 import type { Thread } from './thread.js';
 
-/** A variant of a network that has passed its probe, in its first thread. */
+/** A precision variant that has passed its probe, and its first thread. */
 export interface Candidate {
   variant: Variant;
   thread: Thread;
@@ -15,22 +15,22 @@ export interface Candidate {
 export interface VariantTrial {
   bundle: Pick<ServedBundle, 'manifest' | 'graphs'>;
   folder: string;
-  /** `auto` takes the faster; a variant the bundle has not got, or that fails, gives way to `fp32`. */
+  /** `auto` takes the faster variant; one that is missing or fails is replaced by `fp32`. */
   wanted: Variant | 'auto';
   /** Starts a thread with a graph. */
   start: (graph: Uint8Array) => Promise<Thread>;
-  /** Told why a variant is not served that was there or asked for. */
+  /** Called with the reason when a variant that exists or was requested is not served. */
   onRefused: (message: string) => void;
 }
 
 /**
- * Loads the variants that come into question, asks each its probe, and keeps the faster one.
- * @throws PerennialError bundle_invalid when the network in single precision cannot be loaded or answers wrong
+ * Loads the candidate variants, checks each with its probe, and keeps the faster one.
+ * @throws PerennialError bundle_invalid when fp32 cannot be loaded or fails its probe
  */
 export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
   if (trial.wanted === 'fp32') return startFp32(trial);
   if (trial.wanted === 'int8') return (await tryInt8(trial)) ?? startFp32(trial);
-  // Both are loaded at the same time, each by its own thread.
+  // Both are loaded in parallel, each by its own thread.
   const trying = tryInt8(trial);
   let fp32: Candidate;
   try {
@@ -42,7 +42,7 @@ export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
   const int8 = await trying;
   if (int8 === null) return fp32;
   const faster = await fasterOf(int8, fp32).catch((error: unknown) => {
-    // Whichever it was that failed: if single precision did, its first request will say so, and it is replaced.
+    // Either may have failed. If it was fp32, its first request fails and its thread is replaced.
     trial.onRefused(`The 8-bit network is not served: it could not be timed (${messageOf(error)})`);
     return fp32;
   });
@@ -54,15 +54,15 @@ async function startFp32(trial: VariantTrial): Promise<Candidate> {
   return { variant: 'fp32', thread: await startProbed(trial, 'fp32', trial.bundle.graphs.fp32) };
 }
 
-const turns = 7;
+const rounds = 7;
 
 /**
- * The one whose fastest run is the faster. They take turns, so that what else the machine does at the moment slows both:
- * the choice holds until the next load.
+ * The variant with the faster fastest run. Their runs alternate, so that other load on the machine slows both: the
+ * choice holds until the next load.
  */
 async function fasterOf(int8: Candidate, fp32: Candidate): Promise<Candidate> {
   let [int8Ms, fp32Ms] = [Infinity, Infinity];
-  for (let turn = 0; turn < turns; turn += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     int8Ms = Math.min(int8Ms, await inferenceMs(int8));
     fp32Ms = Math.min(fp32Ms, await inferenceMs(fp32));
   }
@@ -74,7 +74,7 @@ async function inferenceMs({ thread }: Candidate): Promise<number> {
   return inferMs;
 }
 
-/** The 8-bit network, when there is one and it answers as it should: what is wrong with it never costs the version. */
+/** The int8 variant, or null when there is none or it fails: its faults never make the version unservable. */
 async function tryInt8(trial: VariantTrial): Promise<Candidate | null> {
   const { wanted, onRefused } = trial;
   const { int8 } = trial.bundle.graphs;

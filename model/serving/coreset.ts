@@ -2,8 +2,9 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { distanceOf, lengthOf, type Near, type SharedReferences } from './nearest.js';
 
 /**
- * An ONNX graph of one product: `products` [R,1] = `rows` [R,D] × `vector` [D,1]. ONNX Runtime multiplies ten times as
- * fast as a loop in JavaScript, and every prediction waits for it. Kept encoded, so that no thread loads the encoder.
+ * An ONNX graph with one matrix product: `products` [R,1] = `rows` [R,D] × `vector` [D,1]. ONNX Runtime multiplies ten
+ * times as fast as a loop in JavaScript, and every prediction waits for it. Stored encoded, so that no thread loads the
+ * encoder.
  */
 export const productGraph = Buffer.from(
   'CAg6fgogCgRyb3dzCgZ2ZWN0b3ISCHByb2R1Y3RzIgZNYXRNdWwSCHByb2R1Y3RzWhgKBHJvd3MSEAoOCAESCgoDEgFSCgMSAURaGQoGdmVjdG9y' +
@@ -11,13 +12,13 @@ export const productGraph = Buffer.from(
   'base64',
 );
 
-/** The references that cover the others, where every prediction looks for its nearest. */
+/** The coreset of the references, in which every prediction looks for its nearest neighbour. */
 export interface Coreset {
   nearest(feature: Float32Array): Promise<Near | null>;
   end(): Promise<void>;
 }
 
-/** Loads the covering rows into this thread: a copy, for ONNX Runtime reads no shared memory. */
+/** Loads the coreset into this thread, as a copy: ONNX Runtime cannot read shared memory. */
 export async function openCoreset({ features, dimensions, coresetRows }: SharedReferences): Promise<Coreset> {
   const session = await InferenceSession.create(productGraph, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const copy = new Float32Array(features.subarray(0, coresetRows * dimensions));
@@ -28,7 +29,7 @@ export async function openCoreset({ features, dimensions, coresetRows }: SharedR
       const products = (await session.run({ rows, vector }))['products']?.data;
       if (!(products instanceof Float32Array)) return null;
       const row = indexOfLargest(products);
-      // Of a vector of zeros, every product is zero whatever its length is taken for.
+      // A vector of zeros has only zero products: divide by 1 instead of its length.
       return { row, distance: distanceOf((products[row] ?? 0) / (lengthOf(feature) || 1)) };
     },
     end: () => session.release(),

@@ -17,29 +17,32 @@ export type { Priority } from './job-queue.js';
 export interface EngineOptions {
   bundleFolder: string;
   threads: number;
-  /** Images that may wait in a priority for a free thread before more are refused with `overloaded`. */
+  /** Images that may wait per priority before more are refused with `overloaded`. */
   queueLimit: number;
   limits: ImageLimits;
-  /** The form of the network to serve; `auto`, the default, takes the faster one that answers as it should. */
+  /** The precision variant to serve; `auto`, the default, takes the faster one that passes its probe. */
   variant?: Variant | 'auto' | undefined;
-  /** Requests that would wait longer than this are refused with `overloaded`; 0, the default, leaves it to the queue. */
+  /**
+   * Requests that would wait longer than this are refused with `overloaded`; 0, the default, leaves only the queue
+   * limit.
+   */
   latencyTargetMs?: number | undefined;
-  /** Whether batches may be formed where a measurement at load shows that they gain; true by default. */
+  /** Whether images are batched if a calibration at load shows a gain; true by default. */
   batching?: boolean | undefined;
-  /** Told why, whenever a thread ended that nobody ended; it is replaced in any case. */
+  /** Called with the reason when a thread ends unexpectedly; it is replaced in any case. */
   onThreadDeath?: (message: string) => void;
-  /** Told why a form of the network is not served that the bundle has or that was asked for. */
+  /** Called with the reason when a variant that exists or was requested is not served. */
   onVariantRefused?: ((message: string) => void) | undefined;
-  /** Told how many images a thread is given at once, and why no more. */
+  /** Called with the size of each batch and the reason why it was not larger. */
   onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
 }
 
 export interface JobOptions {
-  /** `interactive` unless given. */
+  /** `interactive` by default. */
   priority?: Priority;
-  /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
+  /** Time after which the answer is useless, on the clock of `performance.now()`. */
   deadlineAt?: number;
-  /** The moment, in the same time, from which the latency counts that has a target: this one unless given. */
+  /** Start of the latency that the latency target applies to, on the same clock; by default the time of the call. */
   receivedAt?: number;
 }
 
@@ -47,40 +50,40 @@ export interface JobOptions {
 export interface Engine {
   readonly manifest: Manifest;
   readonly labels: readonly string[];
-  /** The form of the network that answers. */
+  /** The precision variant that is served. */
   readonly variant: Variant;
-  /** What its confidence means; null for bundles that do not say. */
+  /** Calibration of its confidence; null for bundles without one. */
   readonly calibration: Calibration | null;
-  /** Images that no thread works on yet. */
+  /** Images not yet in progress. */
   readonly waiting: number;
   /**
-   * Throws what a prediction on so many images would be refused with at this moment, and does nothing else: work before
-   * a prediction can be spared.
+   * Throws the error with which a prediction on `images` images would be refused now, without adding anything to the
+   * queue: lets a caller skip work before a prediction.
    * @throws PerennialError overloaded, deadline_exceeded, no_model once closed
    */
   admit(images: number, options?: JobOptions): void;
   /**
-   * What the model sees in a JPEG, PNG or WebP image.
+   * Predicts a JPEG, PNG or WebP image.
    * @throws PerennialError what `decodePixels` throws; overloaded; deadline_exceeded; no_model once closed; internal
    */
   predictImage(bytes: Uint8Array, options?: JobOptions): Promise<Prediction>;
   /**
-   * What it sees in `count` images of 224×224 RGB pixels, in their order; no limit but memory on `count`.
+   * Predicts `count` images of 224×224 RGB pixels, in their order; `count` is limited by memory only.
    * @throws PerennialError invalid_tensor, overloaded, deadline_exceeded, no_model once closed, internal
    */
   predictPixels(pixels: Uint8Array, count: number, options?: JobOptions): Promise<Prediction[]>;
   /**
-   * Which places of an image speak for a class; background work unless `priority` says otherwise.
+   * Explains which regions of an image support a class; background work unless `priority` says otherwise.
    * @throws PerennialError as `predictImage`; bad_request for a class the model does not know
    */
   explainImage(bytes: Uint8Array, explain: ExplainOptions, options?: JobOptions): Promise<Explanation>;
-  /** Takes no more requests, answers those it took, then ends its threads. */
+  /** Stops accepting requests, answers those it accepted, then ends its threads. */
   close(): Promise<void>;
 }
 
 /**
- * Verifies a bundle, loads and warms it up in threads of its own, and lets it answer its probe.
- * @throws PerennialError bundle_invalid when a file is damaged or missing, or the model does not run or answers wrong
+ * Verifies a bundle, loads it into threads, warms it up and checks its probe.
+ * @throws PerennialError bundle_invalid when a file is damaged or missing, or the model does not run or fails its probe
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const bundle = await readBundle(options.bundleFolder);

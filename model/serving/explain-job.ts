@@ -3,13 +3,13 @@ import { activationMap, type Activations } from './explain/class-activation.js';
 import type { Explained, ExplainJob, OverlayJob } from './explain/messages.js';
 import { drawOverlay } from './explain/overlay.js';
 
-/** What explaining needs of the thread it runs in. */
+/** Functions of the inference thread that an explanation needs. */
 export interface ExplainTools {
   /** 224×224 RGB pixels of an image file. */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
-  /** Runs the network on so many pictures and gives the outputs that were asked for, by name. */
+  /** Runs the network on `count` images and returns the requested outputs by name. */
   run(pixels: Uint8Array, count: number, outputs: readonly string[]): Promise<Record<string, Float32Array>>;
-  /** Names of everything the graph gives. */
+  /** Names of all outputs of the graph. */
   outputs: readonly string[];
   /** The training images nearest to features; none where the bundle holds no references. */
   nearest(features: Float32Array, count: number): { row: number; distance: number }[];
@@ -17,7 +17,7 @@ export interface ExplainTools {
 
 export interface ExplainedImage {
   probabilities: number[];
-  /** As the graph gives them; null when it does not. */
+  /** Null when the graph has no features output. */
   features: Float32Array | null;
   explained: Explained;
   decodeMs: number;
@@ -25,8 +25,8 @@ export interface ExplainedImage {
 }
 
 /**
- * Decodes a picture, runs the network once, and reads from it what each place adds to a class. A graph that does not
- * tell gives no map; the pixels come back instead, for `occludedBatches`.
+ * Decodes an image, runs the network once, and computes the class activation map. For a graph without class activations
+ * the map is null and the pixels are returned, for `occludedBatches`.
  */
 export async function explainInThread(job: ExplainJob, tools: ExplainTools): Promise<ExplainedImage> {
   const startedAt = performance.now();
@@ -46,7 +46,7 @@ export async function explainInThread(job: ExplainJob, tools: ExplainTools): Pro
   return { probabilities, features, explained, decodeMs: decodedAt - startedAt, inferMs };
 }
 
-/** Draws the overlay of a map that was measured outside. */
+/** Draws the overlay of a map that was computed by occlusion. */
 export async function overlayInThread({ bytes, map }: OverlayJob): Promise<Explained> {
   return { classIndex: 0, map: null, pixels: null, overlay: await drawOverlay(bytes, map), neighbours: [] };
 }
@@ -72,7 +72,7 @@ async function runNetworkOnce(pixels: Uint8Array, { run, outputs }: ExplainTools
   };
 }
 
-/** Every network sees a square, so the places of its map form one. What does not is not what its name says. */
+/** Every network's input is square, so its class activation map is too. An output of another shape is ignored. */
 function activationsOf(values: Float32Array | undefined, classes: number): Activations | null {
   if (values === undefined || classes === 0) return null;
   const side = Math.sqrt(values.length / classes);

@@ -1,12 +1,12 @@
 import type { PerennialError } from '../../contracts/errors.js';
 import type { Job, JobOutcome } from './messages.js';
 
-/** Who waits for an answer: people and programs, or work that has time. Background work is done when nobody else waits. */
+/** Priority of a request. Background work runs when no interactive request waits. */
 export type Priority = 'interactive' | 'background';
 
 export type Answer = Extract<JobOutcome, { type: 'answer' }> & { queueMs: number };
 
-/** One job on its way to a thread. */
+/** A job that waits for a thread. */
 export interface QueuedJob {
   readonly job: Job;
   readonly images: number;
@@ -16,29 +16,29 @@ export interface QueuedJob {
   readonly reject: (error: PerennialError) => void;
 }
 
-/** Jobs that were asked for together. */
+/** The jobs of one request. */
 export interface JobRequest {
   readonly priority: Priority;
   readonly acceptedAt: number;
-  /** The moment from which its latency counts. */
+  /** Start of its latency. */
   readonly receivedAt: number;
-  /** The moment from which its answer is of no use any more. */
+  /** Time after which its answer is useless. */
   readonly deadlineAt: number;
-  /** Jobs it began with. */
+  /** Number of its jobs at the start. */
   readonly jobs: number;
-  /** Jobs that no thread has taken yet, in their order. */
+  /** Jobs not dispatched yet, in their order. */
   readonly waiting: QueuedJob[];
 }
 
 /**
- * Jobs that wait, in two priorities. Within a priority requests take turns of one job each: whoever asks for one image does not
- * wait for all images of somebody who asks for a thousand, and every request's own jobs keep their order.
+ * Waiting jobs by priority. Within a priority requests are served round-robin, one job each: a request for one image
+ * does not wait for all images of a request for a thousand. The jobs of a request keep their order.
  */
 export class JobQueue {
   readonly #requests: Record<Priority, JobRequest[]> = { interactive: [], background: [] };
   readonly #images: Record<Priority, number> = { interactive: 0, background: 0 };
 
-  /** Images that wait. */
+  /** Waiting images. */
   get images(): number {
     return this.#images.interactive + this.#images.background;
   }
@@ -47,7 +47,7 @@ export class JobQueue {
     return this.#images[priority];
   }
 
-  /** Images whose turn comes before the last of `images` of a new request in this priority. */
+  /** Images ahead of the last of `images` images of a new request with this priority. */
   imagesBefore(priority: Priority, images: number): number {
     const before = this.#requests[priority].reduce(
       (sum, request) => sum + Math.min(images, imagesOf(request.waiting)),
@@ -56,13 +56,13 @@ export class JobQueue {
     return priority === 'interactive' ? before : before + this.#images.interactive;
   }
 
-  /** Lets a request in, last of its priority. */
+  /** Adds a request, last of its priority. */
   add(request: JobRequest): void {
     this.#requests[request.priority].push(request);
     this.#images[request.priority] += imagesOf(request.waiting);
   }
 
-  /** Lets a job that a thread has lost in again, before all in its priority that came later. */
+  /** Returns a job that was lost with its thread to the queue, ahead of all later requests of its priority. */
   putBack(queuedJob: QueuedJob): void {
     const { request } = queuedJob;
     const requests = this.#requests[request.priority];
@@ -74,7 +74,7 @@ export class JobQueue {
     this.#images[request.priority] += queuedJob.images;
   }
 
-  /** The job whose turn it is, if it passes. */
+  /** Removes and returns the next job, if it satisfies `passes`; otherwise null. */
   take(priority: Priority, passes: (queuedJob: QueuedJob) => boolean = () => true): QueuedJob | null {
     const requests = this.#requests[priority];
     const [request] = requests;
@@ -87,7 +87,7 @@ export class JobQueue {
     return queuedJob;
   }
 
-  /** Takes out what still waits of a request. */
+  /** Removes and returns the waiting jobs of a request. */
   drop(request: JobRequest): QueuedJob[] {
     const requests = this.#requests[request.priority];
     const at = requests.indexOf(request);
@@ -97,14 +97,14 @@ export class JobQueue {
     return dropped;
   }
 
-  /** Takes out everything. */
+  /** Removes and returns all jobs. */
   clear(): QueuedJob[] {
     const { interactive, background } = this.#requests;
     return [...interactive, ...background].flatMap((request) => this.drop(request));
   }
 }
 
-/** A request of jobs that a priority can take in, and the answers to them in their order. */
+/** A request for the queue, and the answers to its jobs in their order. */
 export function requestFor(
   jobs: readonly Job[],
   of: Omit<JobRequest, 'jobs' | 'waiting'>,
@@ -119,7 +119,7 @@ export function requestFor(
   return { request, answers };
 }
 
-/** Images that a job keeps a thread busy for. */
+/** Number of images in a job. */
 export function imagesIn(job: Job): number {
   return job.kind === 'pixels' ? job.count : 1;
 }

@@ -1,23 +1,24 @@
 const largestShare = 0.85;
 const smallestShare = 0.3;
-/** An answer has a way to go yet from here: it counts as late from this share of the target on. */
+/** An answer counts as late from this share of the target on, because it still has to reach the client. */
 const lateShare = 0.8;
 /**
- * A late answer takes back what two hundred in time have added: it settles where one in two hundred is late. All that
- * were in work when something held the machine up come late together: they count as one for as long as the target.
+ * A late answer undoes two hundred timely ones, so the share settles where one in two hundred is late. When the machine
+ * stalls, all answers in progress are late together: they count as one for as long as the target.
  */
 const whenLate = 0.9;
 const whenInTime = 1.0005;
-/** An answer in less than half of what may be expected tells that hardly anybody waits: a bad time is over. */
+/** An answer in less than half the allowed time shows that the queue is short: the overload is over. */
 const whenEasy = 1.002;
-/** What nothing has been heard of for so long is forgotten, by so much a second. */
+/** After this long without an answer the share grows again, by this factor per second. */
 const quietMs = 1_000;
 const whenQuiet = 1.05;
 
 /**
- * The share of a latency target that expected times may fill. Times vary around what is expected, on some machines
- * more than on others, so the share is learned from how many answers come late. With a small one nobody may have to
- * wait any more, and then no answer could ever tell that times are better: it grows by itself when none comes.
+ * The share of a latency target that expected latencies may use. Latencies vary around what is expected, on some
+ * machines more than on others, so the share is learned from how many answers are late. A very small share refuses
+ * every request that would have to wait, and then no answer could show that latencies are better: the share therefore
+ * grows while there are no answers.
  */
 export class LatencyMargin {
   readonly #clock: () => number;
@@ -34,7 +35,7 @@ export class LatencyMargin {
     return Math.min(largestShare, this.#share * whenQuiet ** quietSeconds);
   }
 
-  /** Notes the time of an answer that had to wait for its thread. */
+  /** Records the latency of an answer that had to wait for its thread. */
   note(latencyMs: number, targetMs: number): void {
     const now = this.#clock();
     const isLate = latencyMs > lateShare * targetMs;

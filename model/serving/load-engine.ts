@@ -3,15 +3,15 @@ import { createEngine, type Engine, type EngineOptions } from './engine.js';
 
 /** Where the local copy of a bundle comes from. */
 export interface BundleSource {
-  /** Gives the folder of the local copy, brought here when there is none. */
+  /** Returns the folder of the local copy, downloaded when there is none. */
   fetch(): Promise<string>;
-  /** Throws the local copy away. */
+  /** Deletes the local copy. */
   forget(): Promise<void>;
 }
 
 /**
- * Loads an engine from a bundle whose local copy may have been damaged: such a copy is thrown away and brought again,
- * once. When that one is damaged too, `bundle_invalid` is thrown.
+ * Loads an engine. A damaged local copy of the bundle is deleted and downloaded again, once. When that one is damaged
+ * too, `bundle_invalid` is thrown.
  */
 export async function loadEngine(source: BundleSource, options: Omit<EngineOptions, 'bundleFolder'>): Promise<Engine> {
   const load = async (): Promise<Engine> => createEngine({ ...options, bundleFolder: await source.fetch() });
@@ -24,7 +24,7 @@ export async function loadEngine(source: BundleSource, options: Omit<EngineOptio
   try {
     return await load();
   } catch (error) {
-    // What lies in the store is damaged: a copy kept here would only hide that it was repaired there.
+    // The stored bundle is damaged. No local copy is kept, so that a repair in the store takes effect.
     await source.forget();
     throw error;
   }

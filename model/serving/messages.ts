@@ -4,15 +4,15 @@ import type { ImageLimits } from '../images/header.js';
 import { explainedSchema, explainJobSchema, overlayJobSchema } from './explain/messages.js';
 import type { Near, SharedReferences } from './nearest.js';
 
-/** What a thread is started with. */
+/** Start parameters of a thread. */
 export interface ThreadSetup {
-  /** The bytes of the graph in shared memory: one copy, however many threads start and start again. */
+  /** The graph in shared memory: one copy for all threads and restarts. */
   model: Uint8Array;
   limits: ImageLimits;
   references: SharedReferences | null;
 }
 
-// Not z.instanceof: its inferred type would shut out bytes in shared memory.
+// Not z.instanceof: its inferred type would exclude bytes in shared memory.
 const positive = z.number().int().positive();
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const vectorsSchema = z.custom<Float32Array>((value) => value instanceof Float32Array);
@@ -25,7 +25,7 @@ export const threadSetupSchema = z.object({
     .nullable(),
 });
 
-/** One piece of work. Pixels are `count` × 224 × 224 × RGB, of which the graph is given `batchSize` at once. */
+/** A job. Pixels are `count` × 224 × 224 × RGB, of which the graph runs `batchSize` at once. */
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('image'), bytes: bytesSchema }),
   z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: positive, batchSize: positive }),
@@ -34,37 +34,37 @@ export const jobSchema = z.discriminatedUnion('kind', [
 ]);
 export type Job = z.infer<typeof jobSchema>;
 
-/** What a thread is asked to do at once; `null` asks it to end by itself. */
+/** Jobs dispatched together; `null` asks the thread to exit. */
 export const requestSchema = z.array(jobSchema).min(1).nullable();
 
-/** What the model says of one image. */
+/** The model's output for one image. */
 export interface Row {
   probabilities: number[];
-  /** The nearest of the references that cover the others; null when the bundle holds none. */
+  /** The nearest row of the coreset; null when the bundle has no references. */
   nearest: Near | null;
 }
 
-// Not looked into number by number: the thread has done so, and here it would cost every prediction.
+// The numbers are not validated again: the thread has checked them, and a second check would slow every prediction.
 const rowsSchema = z.custom<Row[]>(Array.isArray);
 
 const outcomeSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('answer'),
-    /** One an image. */
+    /** One per image. */
     rows: rowsSchema,
-    /** Of the jobs that ask for it. */
+    /** Only for jobs that explain. */
     explained: explainedSchema.optional(),
     decodeMs: z.number(),
     inferMs: z.number(),
   }),
   z.object({ type: z.literal('refused'), code: z.custom<ErrorCode>(isErrorCode), message: z.string() }),
 ]);
-/** What became of one job. */
+/** The outcome of one job. */
 export type JobOutcome = z.infer<typeof outcomeSchema>;
 
 export const replySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
-  /** One outcome a job, in their order. */
+  /** One outcome per job, in their order. */
   z.object({ type: z.literal('done'), outcomes: z.array(outcomeSchema) }),
 ]);
 export type Reply = z.infer<typeof replySchema>;

@@ -1,23 +1,23 @@
 import { unitVector } from '../features/unit-vectors.js';
 
-/** Vectors that a version's predictions are held against, in shared memory: one copy for all threads. */
+/** Reference vectors that a version's predictions are compared with, in shared memory: one copy for all threads. */
 export interface SharedReferences {
   /** Unit vectors, one after the other. */
   features: Float32Array;
   dimensions: number;
-  /** The first so many rows cover the rest: the distance of a prediction is to the nearest of them. */
+  /** The first rows, which are the coreset: the distance of a prediction is to the nearest of them. */
   coresetRows: number;
   rows: number;
 }
 
 export interface Near {
-  /** Of the references. */
+  /** Row of the references. */
   row: number;
   /** Euclidean distance of unit vectors, 0 to 2. */
   distance: number;
 }
 
-/** The `count` nearest references to a picture's features, of the first `among` rows; nearest first. */
+/** The `count` nearest references to an image's features, of the first `among` rows; nearest first. */
 export function nearest(
   feature: Float32Array,
   references: SharedReferences,
@@ -36,7 +36,7 @@ export function nearest(
   return best.map(({ row, product }) => ({ row, distance: distanceOf(product) }));
 }
 
-/** The distance of two unit vectors by their product, which rounding may take beyond 1. */
+/** The distance of two unit vectors by their dot product, which rounding may push beyond 1. */
 export function distanceOf(product: number): number {
   return Math.sqrt(Math.max(0, 2 - 2 * product));
 }
@@ -45,7 +45,7 @@ export function lengthOf(vector: Float32Array): number {
   return Math.sqrt(dot(vector, vector, 0));
 }
 
-/** Four sums at once: the processor need not wait for one addition before it begins the next. */
+/** Four independent sums, so that the processor need not wait for one addition before it begins the next. */
 function dot(a: Float32Array, b: Float32Array, offset: number): number {
   const end = a.length - (a.length % 4);
   let first = 0;

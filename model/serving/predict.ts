@@ -9,9 +9,9 @@ import type { Near } from './nearest.js';
 import type { ServedReferences } from './read-bundle.js';
 import type { RunOptions, ThreadPool } from './thread-pool.js';
 
-/** What turns answers of threads into predictions. */
+/** A loaded model: turns answers of threads into predictions. */
 export interface LoadedModel {
-  /** Images that the graph gets through fastest at once. */
+  /** The calibrated batch size. */
   batchSize: number;
   pool: ThreadPool;
   labels: readonly string[];
@@ -19,16 +19,16 @@ export interface LoadedModel {
   references: ServedReferences | null;
 }
 
-/** Images of one turn: nobody else waits for more of a request. */
+/** Images per job: other requests wait for no more of a request at a time. */
 const imagesPerJob = 4;
 
-/** What a model sees in an image file. */
+/** Predicts an image file. */
 export async function predictImage(model: LoadedModel, bytes: Uint8Array, options?: RunOptions): Promise<Prediction> {
   const [answer] = await model.pool.run([{ kind: 'image', bytes }], options);
   return predictionOf(model, answer);
 }
 
-/** What it sees in `count` images of pixels, in their order. */
+/** Predicts `count` images of pixels, in their order. */
 export async function predictPixels(
   model: LoadedModel,
   { pixels, count }: { pixels: Uint8Array; count: number },
@@ -50,7 +50,7 @@ export async function predictPixels(
   return answers.flatMap((answer) => answer.rows.map((row) => readRow(model, row, answer)));
 }
 
-/** Which places of an image speak for a class. */
+/** Explains which regions of an image support a class. */
 export function explainPrediction(
   model: LoadedModel,
   bytes: Uint8Array,
@@ -63,7 +63,7 @@ export function explainPrediction(
     run: async (job: Job) => {
       const [answer] = await model.pool.run([job], { ...options, priority: options.priority ?? 'background' });
       if (answer === undefined)
-        throw new PerennialError('internal', 'A job was done without an answer. Send it again.');
+        throw new PerennialError('internal', 'The inference thread returned no answer. Send the request again.');
       return answer;
     },
     predictionOf: (answer: Answer) => predictionOf(model, answer),
@@ -74,7 +74,7 @@ export function explainPrediction(
 function predictionOf(model: LoadedModel, answer: Answer | undefined): Prediction {
   const [row] = answer?.rows ?? [];
   if (answer === undefined || row === undefined) {
-    throw new PerennialError('internal', 'The inference thread answered nothing. Send the request again.');
+    throw new PerennialError('internal', 'The inference thread returned no prediction. Send the request again.');
   }
   return readRow(model, row, answer);
 }

@@ -7,18 +7,18 @@ import { pixelBytes } from '../images/decode.js';
 import { createRandom } from '../seeded-random.js';
 
 const rowsSchema = z.array(z.array(z.number()));
-/** `int8` is what the 8-bit network says; bundles without one lack it. */
+/** `int8` holds the answers of the int8 network; bundles without one lack it. */
 const probeSchema = z.object({ probabilities: rowsSchema, int8: rowsSchema.optional() });
 
 export const probeImages = 2;
 const seed = 2_718_281;
 /**
- * Largest difference of a probability between machines that compute the same graph. One step of 8 bits more or less,
- * as processors of different kinds take it, is a larger one.
+ * Largest difference of a probability between machines that run the same graph. It is larger for int8, where kinds of
+ * processors differ by a quantization step.
  */
 const tolerances: Readonly<Record<Variant, number>> = { fp32: 2e-3, int8: 5e-2 };
 
-/** RGB pixels of the pictures every model is asked about before it serves: noise, the same for ever. */
+/** RGB pixels of the probe images that every model must answer before it serves: noise that never changes. */
 export function probePixels(): Uint8Array {
   const random = createRandom(seed);
   return Uint8Array.from({ length: probeImages * pixelBytes }, () => Math.floor(random() * 256));
@@ -26,12 +26,12 @@ export function probePixels(): Uint8Array {
 
 type Rows = readonly (readonly number[])[];
 
-/** Writes into a bundle what its source model, and its 8-bit network if it has one, answer to the probe, row by row. */
+/** Writes into a bundle how its source model, and its int8 network if it has one, answer the probe, row by row. */
 export async function writeProbe(folder: string, probabilities: Rows, int8?: Rows): Promise<void> {
   await writeFile(join(folder, bundleFiles.probe), `${JSON.stringify({ probabilities, int8 }, null, 2)}\n`);
 }
 
-/** A network of a bundle, loaded. */
+/** A loaded network of a bundle. */
 export interface ProbedNetwork {
   folder: string;
   manifest: Manifest;
@@ -39,9 +39,9 @@ export interface ProbedNetwork {
 }
 
 /**
- * Asks a loaded model about the probe and holds its answer against the one in the bundle. A bundle without a probe
- * passes: it comes from before there were any.
- * @throws PerennialError bundle_invalid when it answers something else here than where it was made
+ * Runs the probe on a loaded model and compares the answer with the one in the bundle. A bundle without a probe passes:
+ * it was made before there were probes.
+ * @throws PerennialError bundle_invalid when the answers differ
  */
 export async function checkProbe(
   { folder, manifest, variant }: ProbedNetwork,
@@ -55,12 +55,12 @@ export async function checkProbe(
   if (difference <= tolerance) return;
   throw new PerennialError(
     'bundle_invalid',
-    `The model answers its probe other than where it was made: probabilities differ by ${difference.toExponential(1)}, ${tolerance} is allowed. It is not used; promote another version or train again.`,
+    `The model does not reproduce the probe answers of its bundle: probabilities differ by ${difference.toExponential(1)}, at most ${tolerance} is allowed. It is not used; promote another version or train again.`,
   );
 }
 
 function largestDifference(expected: Rows, found: Rows): number {
   const pairs = expected.flatMap((row, image) => row.map((value, at) => Math.abs(value - (found[image]?.[at] ?? NaN))));
-  // Not a number must never pass as no difference.
+  // NaN must not pass as equal.
   return pairs.some(Number.isNaN) || expected.length !== found.length ? Infinity : Math.max(...pairs);
 }

@@ -14,25 +14,25 @@ import { messageOf, PerennialError } from '../../contracts/errors.js';
 import type { SharedReferences } from './nearest.js';
 import { verifyBundle } from './verify-bundle.js';
 
-/** What serving takes from a bundle, in memory. */
+/** The parts of a bundle that serving needs, in memory. */
 export interface ServedBundle {
   manifest: Manifest;
-  /** Bytes of the graphs; the one of 8 bits is there only when it passed its checks. */
+  /** Bytes of the graphs; int8 is null unless it passed its checks. */
   graphs: { fp32: Uint8Array; int8: Uint8Array | null };
-  /** Null for bundles that do not say. */
+  /** Null for bundles without a calibration. */
   calibration: Calibration | null;
-  /** Null for bundles without. */
+  /** Null for bundles without references. */
   references: ServedReferences | null;
 }
 
-/** Training images that predictions are held against. */
+/** Training images that predictions are compared with. */
 export interface ServedReferences extends Pick<References, 'images' | 'unfamiliarAbove'> {
   shared: SharedReferences;
 }
 
 /**
  * Verifies a bundle and reads what serving needs of it.
- * @throws PerennialError bundle_invalid when a file is damaged or missing, or its content is not what it should be
+ * @throws PerennialError bundle_invalid when a file is damaged or missing, or its content is invalid
  */
 export async function readBundle(folder: string): Promise<ServedBundle> {
   const manifest = await verifyBundle(folder);
@@ -52,7 +52,7 @@ export async function readBundle(folder: string): Promise<ServedBundle> {
   };
 }
 
-/** Reads files that the manifest lists: those have been verified, others might be anything. */
+/** Reads files that the manifest lists: only those have been verified. */
 class BundleReader {
   constructor(
     private readonly folder: string,
@@ -70,7 +70,7 @@ class BundleReader {
     try {
       return schema.parse(JSON.parse(text));
     } catch (error) {
-      throw invalid(file, `is not what serving can read (${messageOf(error)})`, error);
+      throw invalid(file, `is not valid (${messageOf(error)})`, error);
     }
   }
 
@@ -97,10 +97,11 @@ async function readReferences(bundle: BundleReader): Promise<ServedReferences | 
     );
   }
   if (covering > images.length)
-    throw invalid(bundleFiles.references, `covers with ${covering} of ${images.length} rows`);
-  // Little-endian, as every processor is that Node runs on.
+    throw invalid(bundleFiles.references, `names ${covering} covering rows, but holds only ${images.length} rows`);
+  // The file is little-endian, like the processors that Perennial runs on.
   const features = new Float32Array(bytes.buffer);
-  if (!features.every(Number.isFinite)) throw invalid(bundleFiles.referenceFeatures, 'holds what is not a number');
+  if (!features.every(Number.isFinite))
+    throw invalid(bundleFiles.referenceFeatures, 'holds values that are not numbers');
   return { shared: { features, dimensions, coresetRows: covering, rows: images.length }, images, unfamiliarAbove };
 }
 

@@ -18,40 +18,40 @@ import { Workload, type Batch } from './workload.js';
 
 export interface ThreadPoolOptions extends AdmissionOptions {
   threads: number;
-  /** Images that the graph gets through fastest at once. */
+  /** The calibrated batch size. */
   batchSize: number;
   start: () => Promise<Thread>;
-  /** Told of every thread that ended without being asked to. */
+  /** Called for every thread that ended unexpectedly. */
   onDeath: (message: string) => void;
-  /** Told how many images a thread is given at once, and why no more. */
+  /** Called with the size of each batch and the reason why it was not larger. */
   onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
-  /** Batches a thread may have beside the one it works on; 2 unless given. */
+  /** Batches a thread may prefetch beside the one in progress; 2 by default. */
   prefetch?: number | undefined;
 }
 
 export interface RunOptions {
-  /** `interactive` unless given. */
+  /** `interactive` by default. */
   priority?: Priority | undefined;
-  /** The moment, in the time of `performance.now()`, from which the answer is of no use any more. */
+  /** Time after which the answer is useless, on the clock of `performance.now()`. */
   deadlineAt?: number | undefined;
-  /** The moment from which the latency counts that has a target: that of the call unless given. */
+  /** Start of the latency that the latency target applies to; by default the time of the call. */
   receivedAt?: number | undefined;
 }
 
-/** A job that two threads died of is not given to a third. */
+/** A job that ended two threads is not tried on a third. */
 const lostThreadsAllowed = 1;
 /**
- * While the graph has a thread, what comes next is decoded beside it. With one batch ahead a thread would still wait for
- * every other one: it hears of new ones between two runs of the graph only.
+ * While the graph runs, the thread decodes the next batch in parallel. With one prefetched batch a thread would still
+ * wait for every other one: it receives messages only between two runs of the graph.
  */
 const defaultPrefetch = 2;
-/** A timer waits no longer. */
+/** The longest delay of setTimeout. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * Threads that take jobs from one queue, each when it is free; when none is, single images that somebody waits for are
- * given to threads ahead of their turn. Background jobs are taken when no others wait, and never by the last thread
- * that is left for those. A dead thread is replaced and its jobs given to another.
+ * Threads that share one queue. A free thread takes the next job; when none is free, busy threads prefetch short
+ * interactive jobs. Background jobs run when no others wait, and one thread is kept free of them. A thread that ended
+ * is replaced and its jobs are tried on another.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
@@ -77,27 +77,27 @@ export class ThreadPool {
     });
   }
 
-  /** Starts every thread; when one fails the others are ended and its error is thrown. */
+  /** Starts all threads; when one fails, the others are closed and its error is thrown. */
   static async create(options: ThreadPoolOptions): Promise<ThreadPool> {
     const pool = new ThreadPool(options);
     await pool.#supervisor.start();
     return pool;
   }
 
-  /** Images that no thread works on yet. */
+  /** Images not yet in progress. */
   get waiting(): number {
     return this.#queue.images + this.#workload.prefetched;
   }
 
   /**
-   * Does the jobs, which are let in together or not at all.
+   * Runs the jobs, which are admitted together or not at all.
    * @throws PerennialError overloaded when they would wait too long, deadline_exceeded when they have, no_model after
    * close, or what a job fails with
    */
   async run(jobs: readonly Job[], options: RunOptions = {}): Promise<Answer[]> {
     const acceptedAt = performance.now();
     const { priority = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
-    // What has passed is spent: to refuse it now would not spare much any more.
+    // Without `receivedAt`: the time until now is spent, and a refusal would not save it.
     this.admit(
       jobs.reduce((sum, job) => sum + imagesIn(job), 0),
       { priority, deadlineAt },
@@ -110,15 +110,15 @@ export class ThreadPool {
       return await Promise.all(answers);
     } finally {
       stopTimer();
-      // When one failed, nobody wants the others any more.
+      // When one failed, the answers of the others are not needed.
       this.#queue.drop(request);
     }
   }
 
-  /** Throws what `run` would throw at once for so many images, and does nothing else. */
+  /** Throws what `run` would throw at once for so many images, and has no other effect. */
   admit(images: number, { priority = 'interactive', deadlineAt = Infinity, receivedAt }: RunOptions = {}): void {
     if (this.#closing !== null) {
-      throw new PerennialError('no_model', 'This model is being put away. Send the request again.');
+      throw new PerennialError('no_model', 'This model is being unloaded. Send the request again.');
     }
     const now = performance.now();
     const { prefetched } = this.#workload;
@@ -140,15 +140,15 @@ export class ThreadPool {
     if (refusal !== null) throw refusal;
   }
 
-  /** Takes no more jobs, does those it has, then ends the threads. */
+  /** Stops accepting jobs, finishes those it has, then ends the threads. */
   close(): Promise<void> {
     this.#closing ??= this.#drainAndStop();
     return this.#closing;
   }
 
   /**
-   * Tells whoever waits at the deadline, also when no thread comes free until then, or when one is lost meanwhile. What
-   * a thread has been given ahead cannot be taken back; nobody has to wait for it.
+   * Rejects the jobs of a request at its deadline, even if no thread is free until then or a thread is lost. Jobs that
+   * a thread has prefetched cannot be withdrawn, but their callers need not wait for them.
    */
   #watchDeadline(request: JobRequest): () => void {
     if (request.deadlineAt === Infinity) return () => undefined;
@@ -184,22 +184,25 @@ export class ThreadPool {
   }
 
   #takeForPrefetch(): QueuedJob[] | null {
-    // A thread that works in the background comes free before long, and then has time at once.
+    // A thread with a background job will be free soon and can then start at once.
     if (this.#workload.threadsFor('background') > 0) return null;
     const first = this.#takeInTime('interactive', (queuedJob) => this.#canPrefetch(queuedJob));
     if (first === null) return null;
     return first.job.kind === 'image' ? this.#fillBatch(first) : [first];
   }
 
-  /** Whether a thread may have a job before or behind another: one that somebody waits for, short, without a past. */
+  /**
+   * Whether a job may be prefetched, or be followed by a prefetched one: it is interactive, short, and was not lost
+   * with a thread.
+   */
   #canPrefetch({ job, images, request, lostThreads }: QueuedJob): boolean {
     const isShort = (job.kind === 'image' || job.kind === 'pixels') && images <= this.#options.batchSize;
     return isShort && request.priority === 'interactive' && lostThreads === 0;
   }
 
   /**
-   * Whether a free thread may work for a priority. Work that has time is taken when nobody waits, at a busy thread either,
-   * and one thread is left for those who do not want to wait.
+   * Whether a free thread may take a job of this priority. Background jobs wait until nothing interactive waits, not
+   * even as prefetched at a busy thread, and leave one thread to interactive jobs.
    */
   #mayTake(priority: Priority): boolean {
     const { prefetched } = this.#workload;
@@ -215,12 +218,12 @@ export class ThreadPool {
     }
   }
 
-  /** Single images beside the first, as many as a thread does faster at once than one by one. */
+  /** Adds single images to the first one, up to the batch limit. */
   #fillBatch(first: QueuedJob): QueuedJob[] {
     const { latencyTargetMs } = this.#options;
     const { imageMs } = this.#workload;
     const waitedMs = performance.now() - first.request.receivedAt;
-    // What a thread may have died of has its next thread for itself.
+    // A job that may have ended a thread runs alone.
     const batchSize = first.lostThreads > 0 ? 1 : this.#options.batchSize;
     const limit = batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs });
     const queuedJobs = [first];
@@ -256,7 +259,7 @@ export class ThreadPool {
     this.#dispatch();
   }
 
-  /** Learns from requests of one job that waited: those of more are long by what they ask for. */
+  /** Learns from requests of one job that waited: larger requests are slow because of their size. */
   #noteLatency({ priority, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
     const { latencyTargetMs } = this.#options;
     if (latencyTargetMs === 0 || priority !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
@@ -270,7 +273,7 @@ export class ThreadPool {
     else queuedJob.reject(threadLost(message));
   }
 
-  /** No thread is left and none will start: whoever waits is told, so that closing comes to an end. */
+  /** No thread is left and none starts: fails the waiting jobs, so that closing completes. */
   #failWaiting(): void {
     for (const queuedJob of this.#queue.clear()) queuedJob.reject(threadLost('no inference thread can be started'));
     this.#dispatch();
@@ -287,12 +290,15 @@ function settle(queuedJob: QueuedJob, outcome: JobOutcome | undefined, startedAt
   const queueMs = startedAt - queuedJob.request.acceptedAt;
   if (outcome?.type === 'answer') queuedJob.resolve({ ...outcome, queueMs });
   else if (outcome?.type === 'refused') queuedJob.reject(new PerennialError(outcome.code, outcome.message));
-  else queuedJob.reject(new PerennialError('internal', 'The inference thread gave no valid reply. Send it again.'));
+  else
+    queuedJob.reject(
+      new PerennialError('internal', 'The inference thread gave no valid reply. Send the request again.'),
+    );
 }
 
-/** Jobs that could not even be handed over say nothing against the thread. */
+/** Jobs that could not be posted: the fault is not the thread's. */
 function dispatchFailed(error: unknown, queuedJobs: readonly QueuedJob[]): Outcome {
-  const message = `The job could not be given to a thread (${messageOf(error)}).`;
+  const message = `The job could not be sent to an inference thread (${messageOf(error)}).`;
   return { type: 'done', outcomes: queuedJobs.map(() => ({ type: 'refused', code: 'internal', message })) };
 }
 

@@ -6,21 +6,21 @@ import type { Row } from './messages.js';
 import { openCoreset, type Coreset } from './coreset.js';
 import type { SharedReferences } from './nearest.js';
 
-/** Outputs of a graph for `count` images of pixels, by name, each with one row an image. */
+/** Outputs of a graph for `count` images of pixels, by name, each with one row per image. */
 type Run = (pixels: Uint8Array, count: number, outputs: readonly string[]) => Promise<Record<string, Float32Array>>;
 
 /** The graph of a model, loaded into a thread. */
 export interface ThreadSession {
   /** Throws when the graph has no float output of such a name. */
   readonly run: Run;
-  /** Names of everything the graph can give. */
+  /** Names of all outputs of the graph. */
   readonly outputs: readonly string[];
-  /** What the model says of `count` images of pixels; never more at once than `batchSize`. */
+  /** Outputs for `count` images of pixels, run `batchSize` at once. */
   infer(pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]>;
   end(): Promise<void>;
 }
 
-/** Loads a graph. It has one core: as many threads as cores run side by side. */
+/** Loads a graph. It uses one core, because there are as many threads as cores. */
 export async function openSession(model: Uint8Array, references: SharedReferences | null): Promise<ThreadSession> {
   const session = await InferenceSession.create(Uint8Array.from(model), {
     executionProviders: ['cpu'],
@@ -59,7 +59,7 @@ async function runSession(
   const entries = names.map((name): [string, Float32Array] => {
     const data = outputs[name]?.data;
     if (data instanceof Float32Array && data.length % count === 0) return [name, data];
-    throw new Error(`The model gives no float output named ${name} with one row an image.`);
+    throw new Error(`The model has no float output named ${name} with one row per image.`);
   });
   return Object.fromEntries(entries);
 }
@@ -81,7 +81,7 @@ function rowOf(values: Float32Array | undefined, row: number, rows: number): Flo
 }
 
 function finite(values: Float32Array): number[] {
-  // No client could read it, and no figure could be counted from it.
+  // NaN cannot be sent as JSON, and no metric can be computed from it.
   if (!values.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
   return Array.from(values);
 }

@@ -4,20 +4,20 @@ import type { Thread } from './thread.js';
 export interface ThreadSupervisorOptions {
   threads: number;
   start: () => Promise<Thread>;
-  /** Told of every thread that ended without being asked to, and of every start that failed in its place. */
+  /** Called for every thread that ended unexpectedly, and for every replacement that failed to start. */
   onDeath: (message: string) => void;
-  /** A thread has come and is free. */
+  /** A thread has started and is free. */
   onStarted: (thread: Thread) => void;
-  /** A thread is gone. */
+  /** A thread has ended. */
   onEnded: (thread: Thread) => void;
-  /** A thread could not be replaced; it will be tried again. `alive` threads are left. */
+  /** A replacement failed to start and will be retried; `alive` threads are left. */
   onStartFailed: (alive: number) => void;
 }
 
 const firstRestartDelayMs = 100;
 const longestRestartDelayMs = 10_000;
 
-/** Keeps a number of threads alive: whichever ends unasked is replaced, however often its start fails. */
+/** Keeps a number of threads alive: a thread that ends unexpectedly is replaced, with back-off while starts fail. */
 export class ThreadSupervisor {
   readonly #options: ThreadSupervisorOptions;
   readonly #alive = new Set<Thread>();
@@ -28,12 +28,12 @@ export class ThreadSupervisor {
     this.#options = options;
   }
 
-  /** Threads that can work, or are working. */
+  /** Threads that are running. */
   get alive(): number {
     return this.#alive.size;
   }
 
-  /** Starts every thread; when one fails the others are ended and its error is thrown. */
+  /** Starts all threads; when one fails, the others are closed and its error is thrown. */
   async start(): Promise<void> {
     const { threads, start } = this.#options;
     const starts = await Promise.allSettled(Array.from({ length: threads }, () => start()));

@@ -5,18 +5,18 @@ import { replySchema, type Job, type Reply, type ThreadSetup } from './messages.
 export type Outcome = Extract<Reply, { type: 'done' }> | { type: 'died'; message: string };
 
 /**
- * One inference thread. There is no way to stop it at once, on purpose: ending a thread inside ONNX Runtime's `run`
- * takes the whole process down.
+ * One inference thread. It deliberately cannot be stopped at once: terminating a thread inside ONNX Runtime's `run`
+ * crashes the whole process.
  */
 export interface Thread {
   /**
-   * Does some jobs, of which several at once are single images. More may be given meanwhile: those are prepared at once
-   * and answered in their order. A thread that is gone answers `died`.
+   * Runs jobs; several at once are single images. More may be dispatched meanwhile: they are decoded at once and
+   * answered in order. A thread that has ended answers `died`.
    */
   run(jobs: readonly Job[]): Promise<Outcome>;
-  /** Settles, with the reason, when the thread is gone for whatever reason. */
+  /** Resolves with the reason when the thread has ended. */
   readonly ended: Promise<string>;
-  /** Lets the thread end by itself once its job is done. */
+  /** Asks the thread to exit once its jobs are done. */
   close(): Promise<void>;
 }
 
@@ -29,21 +29,20 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   const { nextReply, ended } = listen(worker);
   const first = await nextReply();
   if (first.type !== 'ready') {
-    const reason = first.type === 'done' ? 'it answered before it was asked' : first.message;
+    const reason = first.type === 'done' ? 'it answered before the first request' : first.message;
     throw new PerennialError('bundle_invalid', `The graph cannot be loaded and run (${reason}). Train a new model.`);
   }
   return {
     ended,
     run: async (jobs) => {
-      // Copies: the originals stay whole for another try, and a view never drags along the buffer it looks at.
-      // Not by slice: that of a Buffer is a view.
+      // Copies: a transfer detaches its buffer, but a retry needs the originals, and a view would transfer its whole
+      // buffer. Not by slice: that of a Buffer is a view.
       const copies = jobs.map((job) => ({ ...job, bytes: new Uint8Array(job.bytes) }));
       worker.postMessage(
         copies,
         copies.map(({ bytes }) => bytes.buffer),
       );
-      // Not before: nobody may wait for the reply to jobs that could not be handed over, or each reply behind it would
-      // go to whoever asked before.
+      // Only after postMessage succeeded: otherwise this request would take the reply to the next one, and so on.
       const outcome = await nextReply();
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
     },
@@ -54,7 +53,7 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   };
 }
 
-/** What a reply that makes no sense is taken for: jobs without an outcome. */
+/** Stands for a malformed reply: jobs without an outcome. */
 const malformed: Reply = { type: 'done', outcomes: [] };
 
 type Message = Reply | { type: 'died'; message: string };
@@ -63,7 +62,7 @@ function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Pro
   const waiting: ((message: Message) => void)[] = [];
   let failure: string | null = null;
   let gone: Message | null = null;
-  // Thrown in here, an error would end the whole process.
+  // An error thrown in this handler would end the whole process, so a malformed reply is replaced.
   worker.on('message', (message: unknown) => waiting.shift()?.(replySchema.catch(malformed).parse(message)));
   worker.on('error', (error: unknown) => {
     failure = messageOf(error);

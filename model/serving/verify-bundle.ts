@@ -6,12 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { bundleFiles, labelsSchema, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
 
-/** What a bundle cannot be served without. */
+/** Files that serving requires. */
 const neededFiles = [bundleFiles.onnx, bundleFiles.labels, bundleFiles.preprocessing];
 
 /**
- * Holds a bundle against its manifest: every file it lists is there with the size and SHA-256 it names, what serving
- * needs is listed, and the labels are those of the manifest. Nothing of a bundle may be loaded before this has passed.
+ * Checks a bundle against its manifest: every listed file exists with its size and SHA-256, the files that serving
+ * requires are listed, and the labels match. Nothing of a bundle may be loaded before this has passed.
  * @throws PerennialError bundle_invalid, naming the file that is wrong
  */
 export async function verifyBundle(folder: string): Promise<Manifest> {
@@ -51,7 +51,7 @@ async function verifyLabels(folder: string, manifest: Manifest): Promise<void> {
   const text = await readFile(join(folder, bundleFiles.labels), 'utf8');
   const labels = parseLabels(text);
   const same = labels?.length === manifest.labels.length && labels.every((label, i) => label === manifest.labels[i]);
-  if (!same) throw invalid(bundleFiles.labels, 'does not hold the labels that manifest.json names');
+  if (!same) throw invalid(bundleFiles.labels, 'does not hold the labels in manifest.json');
 }
 
 function parseLabels(text: string): string[] | null {

@@ -7,11 +7,11 @@ import { requestSchema, threadSetupSchema, type Job, type JobOutcome, type Reply
 import { nearest } from './nearest.js';
 import { openSession } from './thread-session.js';
 
-/** A thread of the serving engine: its own ONNX Runtime session, its jobs one after the other, decoded right here. */
+/** A thread of the serving engine: it has its own ONNX Runtime session, decodes images, and runs its jobs in order. */
 const setup = threadSetupSchema.parse(workerData);
 const { limits, references } = setup;
 
-// As many threads as cores run side by side; each of them splitting its own work would only make them wait.
+// There are as many threads as cores: a thread that used several would only slow the others.
 setThreadsPerImage(1);
 const session = await openSession(setup.model, references);
 const tools: ExplainTools = {
@@ -25,14 +25,14 @@ let lastAnswer = Promise.resolve();
 
 parentPort?.on('message', (message: unknown) => {
   const request = requestSchema.safeParse(message);
-  // A plain Error: the message of zod's own is lost on its way out of the thread.
+  // A plain Error: the message of a ZodError is lost between threads.
   if (!request.success) throw new Error(`The request is malformed: ${request.error.message}`);
   if (request.data === null) void lastAnswer.then(end);
   else answerInOrder(request.data);
 });
 reply({ type: 'ready' });
 
-/** Decodes at once, while the graph works for the jobs before, and answers when it is their turn. */
+/** Decodes at once, while the graph runs earlier jobs, and answers in order. */
 function answerInOrder(jobs: readonly Job[]): void {
   const prepared = Promise.all(jobs.map(prepare));
   lastAnswer = lastAnswer.then(async () => reply({ type: 'done', outcomes: await answerAll(await prepared) }));
@@ -59,14 +59,14 @@ async function prepare(job: Job): Promise<Prepared> {
   }
 }
 
-/** Gives the graph all images in one batch; one by one when that fails, for one may have spoilt it for the others. */
+/** Runs all images in one batch; one by one when that fails, because a single image may be the cause. */
 async function answerAll(jobs: readonly Prepared[]): Promise<JobOutcome[]> {
   const images = jobs.filter((job) => job.kind === 'pixels');
   const together = images.length > 1 ? await predict(joined(images)).catch(() => null) : null;
   const outcomes: JobOutcome[] = [];
   for (const job of jobs) {
     const isIn = together !== null && job.kind === 'pixels';
-    // The time of the batch: that is how long each of its images took.
+    // The time of the batch: each of its images took that long.
     outcomes.push(
       isIn ? { ...together, decodeMs: job.decodeMs, rows: together.rows.splice(0, job.count) } : await answer(job),
     );

@@ -1,26 +1,26 @@
 import type { JobRequest, Priority, QueuedJob } from './job-queue.js';
 import type { Thread } from './thread.js';
 
-/** What the latest batch counts for in the moving mean of an image's time. */
+/** Weight of the latest batch in the moving average of the time per image. */
 const latestShare = 0.1;
 
-/** Jobs that are given to a thread at once. */
+/** Jobs dispatched to a thread together. */
 export interface Batch {
   readonly queuedJobs: readonly QueuedJob[];
   readonly priority: Priority;
   readonly images: number;
-  /** Whether another may be given to the thread while this one is in work. */
+  /** Whether the thread may prefetch another batch while this one is in progress. */
   readonly allowsPrefetch: boolean;
   readonly dispatchedAt: number;
 }
 
 interface Dispatched {
-  /** What the thread has, in the order in which it works on it. */
+  /** In the order in which the thread runs them: the first is in progress. */
   readonly batches: Batch[];
   freeSince: number;
 }
 
-/** What threads have in hand, and how long they take for an image. */
+/** The batches that threads have, and the time they take per image. */
 export class Workload {
   readonly #dispatched = new Map<Thread, Dispatched>();
   #batches = 0;
@@ -34,15 +34,15 @@ export class Workload {
     this.#dispatched.delete(thread);
   }
 
-  /** Threads with nothing to do, first the one that has been free for longest. */
+  /** Free threads, the one that has been free for longest first. */
   get free(): Thread[] {
     const free = [...this.#dispatched].filter(([, { batches }]) => batches.length === 0);
     return free.sort(([, one], [, other]) => one.freeSince - other.freeSince).map(([thread]) => thread);
   }
 
   /**
-   * The thread that has least to do, and of several the one that is at it for longest, of those that may get another
-   * batch while they work; null when each has `most`.
+   * The busy thread that should prefetch the next batch: the one with the fewest batches, of several the one that has
+   * worked on its batch for longest. Null when each has `maxBatches` or may not prefetch.
    */
   threadToPrefetch(maxBatches: number): Thread | null {
     const candidates = [...this.#dispatched].filter(
@@ -53,33 +53,33 @@ export class Workload {
     return candidates[0]?.[0] ?? null;
   }
 
-  /** Images that threads work on. */
+  /** Images in progress. */
   get working(): number {
     return this.#sum(({ batches: [first] }) => first?.images ?? 0);
   }
 
-  /** Images that threads have besides, to go on with. */
+  /** Images that threads have prefetched. */
   get prefetched(): number {
     return this.#sum(({ batches }) => imagesOf(batches.slice(1)));
   }
 
-  /** What threads have besides of a request. */
+  /** Prefetched jobs of a request. */
   prefetchedOf(request: JobRequest): QueuedJob[] {
     const prefetched = [...this.#dispatched.values()].flatMap(({ batches }) => batches.slice(1));
     return prefetched.flatMap(({ queuedJobs }) => queuedJobs.filter((queuedJob) => queuedJob.request === request));
   }
 
-  /** Moving mean of the time a thread works for an image that somebody waits for; null before the first. */
+  /** Moving average of a thread's time per interactive image; null before the first. */
   get imageMs(): number | null {
     return this.#imageMs;
   }
 
-  /** Threads at work for a priority. */
+  /** Threads that run a job of this priority. */
   threadsFor(priority: Priority): number {
     return this.#sum(({ batches: [first] }) => (first?.priority === priority ? 1 : 0));
   }
 
-  /** Whether nothing is in hand, of threads that are gone either. */
+  /** Whether no batch is dispatched, not even to a thread that has ended. */
   get isIdle(): boolean {
     return this.#batches === 0;
   }
@@ -89,7 +89,7 @@ export class Workload {
     this.#batches += 1;
   }
 
-  /** Takes a batch out of dispatched. Gives the moment from which the thread worked on it. */
+  /** Removes a batch that has ended. Returns the time at which the thread started it. */
   end(thread: Thread, batch: Batch, now: number): number {
     this.#batches -= 1;
     const dispatched = this.#dispatched.get(thread);
@@ -97,7 +97,7 @@ export class Workload {
     dispatched.batches.splice(dispatched.batches.indexOf(batch), 1);
     const startedAt = Math.max(batch.dispatchedAt, dispatched.freeSince);
     dispatched.freeSince = now;
-    // Work that has time is of another kind; what it takes says nothing of those who wait.
+    // Background jobs take other times than interactive ones, so they do not count.
     if (batch.priority === 'interactive') this.#note((now - startedAt) / batch.images);
     return startedAt;
   }

@@ -7,7 +7,7 @@ const decayOfMean = 0.9;
 const decayOfVariance = 0.999;
 const epsilon = 1e-7;
 
-/** Everything Adam remembers between two steps. */
+/** State of Adam between two steps. */
 export interface AdamState {
   step: number;
   means: Weights;
@@ -15,7 +15,7 @@ export interface AdamState {
 }
 
 export interface Adam {
-  /** Moves the variables by one step; `gradients` are in their order. */
+  /** Updates the variables by one step; `gradients` are in their order. */
   apply(gradients: readonly tf.Tensor[]): void;
   read(): AdamState;
   dispose(): void;
@@ -29,7 +29,7 @@ interface Slot {
 
 /**
  * Adam (Kingma and Ba, 2015) with an L2 penalty of weightDecay / 2 · |kernel|² added to the loss, through its gradient;
- * biases are left alone. TF.js has an Adam, but its state cannot be saved and restored to the last bit.
+ * biases have no penalty. TF.js has an Adam, but its state cannot be saved and restored exactly.
  */
 export function createAdam(
   targets: readonly TrainedVariable[],

@@ -1,11 +1,11 @@
 import { inputSize } from '../../contracts/training/training.js';
 import { createRandom } from '../seeded-random.js';
 
-/** How far an image is changed at most: shares of its side, and of the range of values. */
+/** Largest changes to an image: shares of its side, and of the range of values. */
 const strongest = { zoom: 0.15, shift: 0.08, brightness: 0.12, contrast: 0.2 } as const;
 
 /**
- * Another view of an image of inputSize × inputSize × RGB: mirrored every second time, slightly shifted, zoomed,
+ * A random view of an image of inputSize × inputSize × RGB: mirrored half of the time, slightly shifted, zoomed,
  * brighter or darker, with more or less contrast. The same seed gives the same view.
  */
 export function augment(pixels: Uint8Array, seed: number): Uint8Array {
@@ -23,7 +23,7 @@ export function augment(pixels: Uint8Array, seed: number): Uint8Array {
   );
 }
 
-/** Where along a side each new position looks: scaled about the middle, moved, held at the edges. */
+/** Source position of each target position along a side: scaled about the centre, shifted, clamped to the edges. */
 function samplePositions(scale: number, shift: number): Float64Array {
   const middle = (inputSize - 1) / 2;
   return Float64Array.from({ length: inputSize }, (_, position) =>
@@ -31,7 +31,7 @@ function samplePositions(scale: number, shift: number): Float64Array {
   );
 }
 
-/** The value that each value becomes. */
+/** Lookup table for contrast and brightness. */
 function createTones(contrast: number, brightness: number): Uint8ClampedArray {
   return Uint8ClampedArray.from({ length: 256 }, (_, value) => (value - 127.5) * contrast + 127.5 + brightness);
 }

@@ -5,9 +5,9 @@ import { PerennialError, messageOf } from '../../contracts/errors.js';
 import type { Weights, WeightTensor } from '../architectures/network.js';
 import type { AdamState } from './adam.js';
 
-/** Everything a training needs to go on after an epoch as if it had never stopped. */
+/** Everything needed to resume a training after an epoch exactly where it stopped. */
 export interface Checkpoint {
-  /** What is being trained: hyperparameters, labels and examples. A checkpoint fits no other training. */
+  /** Digest of hyperparameters, labels and examples. A checkpoint fits no other training. */
   fingerprint: string;
   /** The epoch that has ended, counted from 0. */
   epoch: number;
@@ -41,8 +41,8 @@ const headerSchema = z.object({
 type Header = z.infer<typeof headerSchema>;
 
 /**
- * Writes a checkpoint as one file: mark, header length, JSON header, numbers, SHA-256 of all before it. It appears
- * under its name only when it is complete and on disk.
+ * Writes a checkpoint as one file: magic bytes, header length, JSON header, numbers, SHA-256 of all before it. The file
+ * gets its name only when it is complete and synced to disk.
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const { weights, bestWeights, adam, ...rest } = checkpoint;
@@ -77,7 +77,7 @@ async function writeDurably(path: string, parts: readonly Buffer[]): Promise<voi
 
 /**
  * Reads a checkpoint.
- * @throws PerennialError checkpoint_invalid when the file is cut short, altered or no checkpoint
+ * @throws PerennialError checkpoint_invalid when the file is truncated, altered or not a checkpoint
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const file = await readFile(path);
@@ -86,7 +86,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   if (body.subarray(0, magic.length).toString('latin1') !== magic || !digest.equals(file.subarray(body.length))) {
     throw new PerennialError(
       'checkpoint_invalid',
-      `${path} is no complete checkpoint: its check sum does not fit its content. Resume from an earlier one, or start anew.`,
+      `${path} is not a complete checkpoint: its SHA-256 does not match its content. Resume from an earlier one, or start without one.`,
     );
   }
   try {

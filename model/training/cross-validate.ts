@@ -14,14 +14,14 @@ export interface CrossValidationPlan {
   features: Float32Array;
   truths: readonly number[];
   classes: number;
-  /** The rows to divide: never those of the test side. */
+  /** The rows to divide: never those of the test split. */
   rows: readonly number[];
   hyperparameters: Hyperparameters;
-  /** How long each classifier is trained: there is no validation side left to stop by. */
+  /** Epochs of each classifier: there is no validation split left for early stopping. */
   epochs: number;
 }
 
-/** How well the classifiers do, and what each row was given by the one that had not seen it, in the order of the rows. */
+/** Accuracies, and the out-of-fold logits of each row, in the order of the rows. */
 export interface CrossValidated {
   summary: CrossValidation;
   logits: number[][];
@@ -30,9 +30,9 @@ export interface CrossValidated {
 const folds = 5;
 
 /**
- * Accuracy of five classifiers, each trained on four fifths of the rows and tested on the last one; every class is
- * spread evenly over the fifths. The five are columns of one matrix and trained at once, each with a loss that leaves
- * its own fifth out: Adam works on every number alone, so that is the same as five trainings at the cost of one.
+ * Stratified five-fold cross-validation. The five classifiers are columns of one matrix and trained together, each with
+ * a loss that excludes its own fold: Adam updates every number independently, so this equals five trainings at the cost
+ * of one.
  */
 export async function crossValidate(plan: CrossValidationPlan): Promise<CrossValidated> {
   const foldOf = assignFolds(plan);
@@ -82,7 +82,7 @@ function assignFolds({ rows, truths, classes, hyperparameters }: CrossValidation
       const truth = truths[row] ?? 0;
       const turn = seen[truth] ?? 0;
       seen[truth] = turn + 1;
-      // Classes begin at different folds, so that small classes do not all crowd the first ones.
+      // Classes start at different folds, so that small classes do not all fill the first ones.
       return [row, (turn + truth) % folds];
     }),
   );
@@ -108,7 +108,7 @@ function repeatLastSide({ shape, values }: WeightTensor): WeightTensor {
   return { shape: [...shape.slice(0, -1), width * folds], values: repeated };
 }
 
-/** Class weights at the true labels, for each classifier over those rows of the batch that it may see. */
+/** Class weights at the true labels; for each classifier only over the rows of the batch outside its fold. */
 function createTargets(
   plan: CrossValidationPlan,
   rows: readonly number[],

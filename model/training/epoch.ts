@@ -3,11 +3,11 @@ import { tf } from '../tensorflow.js';
 import type { Adam } from './adam.js';
 import type { Trainable } from './trainable.js';
 
-/** What the loss is measured against. */
+/** Targets of the loss. */
 export interface LossPlan {
   /** Index of the true label of each row. */
   truths: readonly number[];
-  /** Weight of each class; their count is the number of classes. */
+  /** One weight per class. */
   classWeights: readonly number[];
 }
 
@@ -17,7 +17,7 @@ export interface Score {
   accuracy: number;
 }
 
-/** Trains on the rows in their order, a step a batch, and gives the score each batch had before its step. */
+/** Trains on the rows in order, one step per batch, and returns the score that the batches had before their steps. */
 export async function trainOnRows(pass: {
   trainable: Trainable;
   adam: Adam;
@@ -44,7 +44,7 @@ export async function trainOnRows(pass: {
   });
 }
 
-/** Scores the rows without changing anything. */
+/** Scores the rows without training. */
 export async function validateOnRows(pass: {
   trainable: Trainable;
   loss: LossPlan;
@@ -84,13 +84,13 @@ async function scoreBatches(
     lossSum += batch.lossSum;
     weight += batch.weight;
     correct += batch.correct;
-    // TensorFlow computes on this thread: only here is it noticed that the parent has gone.
+    // TensorFlow blocks this thread: only this pause lets it notice that its parent has gone.
     await setImmediate();
   }
   return { loss: lossSum / weight, accuracy: correct / rows.length };
 }
 
-/** One row a row: its class weight, divided by the sum over the batch, at its true label. */
+/** One row per example: its class weight, divided by the sum over the batch, at its true label. */
 function createTargets(
   { truths, classWeights }: LossPlan,
   rows: readonly number[],

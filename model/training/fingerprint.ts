@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { TrainJob } from '../jobs.js';
 
-/** Names a training by all that decides its outcome. */
+/** Digest of everything that determines the outcome of a training. */
 export function fingerprintOf({
   hyperparameters,
   labels,

@@ -19,10 +19,10 @@ export interface FitPlan {
   loss: LossPlan;
   rows: { train: readonly number[]; validation: readonly number[] };
   fingerprint: string;
-  /** Where to go on; null starts anew. */
+  /** Checkpoint to resume from; null starts from scratch. */
   checkpointPath: string | null;
   outputFolder: string;
-  /** Epochs after which to pause, although the training is not finished; left away, it goes on to its end. */
+  /** Epochs after which to pause, although the training is not finished; when omitted, it runs to its end. */
   pauseAfter?: number;
   /** Awaited before the next epoch begins. */
   onEpoch(event: EpochEvent): Promise<void>;
@@ -34,9 +34,9 @@ export interface Fitted {
 }
 
 /**
- * Trains epoch by epoch until the last one, or until the validation loss has not fallen for as many epochs as the
- * patience allows. Each epoch ends with a checkpoint. Stopped at any time and resumed from the last checkpoint it
- * gives the same weights, to the last bit, as undisturbed: on the same libraries, processor type and thread count.
+ * Trains until the last epoch, or until the validation loss has not fallen for as many epochs as the patience allows.
+ * Each epoch ends with a checkpoint. A training that is resumed from its last checkpoint gives bit-identical weights,
+ * on the same libraries, processor type and thread count.
  * @throws PerennialError checkpoint_invalid for a checkpoint that is damaged or of another training
  */
 export async function fit(plan: FitPlan): Promise<Fitted> {
@@ -93,7 +93,7 @@ async function runEpoch(
   };
 }
 
-/** The state after an epoch: the weights now, the best so far, and whether the training is over. */
+/** The state after an epoch: current weights, best weights so far, and whether the training is over. */
 function advance(
   plan: FitPlan,
   adam: Adam,
@@ -138,7 +138,7 @@ function readVariables({ variables }: Trainable): Weights {
   return new Map(variables.map(({ name, variable }) => [name, readTensor(variable)]));
 }
 
-/** Puts weights into a model that is trained. */
+/** Assigns weights to the variables of a model. */
 export function writeVariables({ variables }: Trainable, weights: Weights): void {
   tf.tidy(() => {
     for (const { name, variable } of variables) {

@@ -17,10 +17,13 @@ import { createPixelStore } from './pixel-store.js';
 import type { Trainable, TrainedVariable } from './trainable.js';
 import { createVariables, disposeVariables } from './variables.js';
 
-/** Pretrained blocks move a hundredth as far as a new classifier, or they would forget before it has learnt. */
+/**
+ * Learning rate of pretrained blocks relative to the new classifier's: at the full rate they would lose what they have
+ * learnt before the classifier has learnt anything.
+ */
 const pretrainedRateScale = 0.01;
 
-/** A network whose last operations are trained on augmented images while those before them stay as they are. */
+/** A network whose last operations are trained on augmented images while those before them are frozen. */
 interface PartlyTrained {
   frozen: readonly Operation[];
   frozenWeights: Weights;
@@ -28,7 +31,7 @@ interface PartlyTrained {
   variables: TrainedVariable[];
 }
 
-/** The three-block network, trained from nothing. */
+/** The three-block network, trained from scratch. */
 export function createCnn({ hyperparameters, labels }: TrainableJob): PartlyTrained {
   const weights = createCnnWeights(hyperparameters.filters, labels.length, hyperparameters.seed);
   return {
@@ -39,7 +42,7 @@ export function createCnn({ hyperparameters, labels }: TrainableJob): PartlyTrai
   };
 }
 
-/** The backbone with its last `fineTuneBlocks` blocks and what follows them trained further, under a new classifier. */
+/** The backbone with its last `fineTuneBlocks` blocks and what follows them trained further, and a new classifier. */
 export async function createFineTuned({ hyperparameters, labels }: TrainableJob): Promise<PartlyTrained> {
   const { operations, blockStarts, weights } = await loadBackbone();
   const firstTrained = blockStarts.at(-hyperparameters.fineTuneBlocks) ?? '';

@@ -10,8 +10,8 @@ export interface LabelledRows {
 }
 
 /**
- * Puts examples in the order of their hashes, so that the outcome of a training does not depend on the order they
- * came in. Throws dataset_too_small when a side is empty or a label has no training example.
+ * Sorts examples by digest, so that the outcome of a training does not depend on the order they came in. Throws
+ * dataset_too_small when a split is empty or a label has no training example.
  */
 export function orderExamples(examples: readonly Example[], labels: readonly string[]): LabelledRows {
   const ordered = [...examples].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));

@@ -9,14 +9,14 @@ export interface TrainedVariable {
 }
 
 /**
- * What the training loop needs of a model. Rows are positions in the list of examples. Whatever is random in a
- * training input is a function of the seed, the epoch and the row alone, so that there is no state to save.
+ * What the training loop needs of a model. Rows are positions in the list of examples. Randomness in a training input
+ * depends only on the seed, the epoch and the row, so that there is no state to save.
  */
 export interface Trainable {
   readonly variables: readonly TrainedVariable[];
   /** The inputs of a training batch, augmented if the model's training does that. The caller disposes of them. */
   trainingInputs(epoch: number, rows: readonly number[]): Promise<tf.Tensor>;
-  /** The inputs of a batch as they are. The caller disposes of them. */
+  /** The inputs of a batch without augmentation. The caller disposes of them. */
   inputs(rows: readonly number[]): Promise<tf.Tensor>;
   /** Logits [rows, classes] of inputs, differentiable in the variables. */
   logits(inputs: tf.Tensor): tf.Tensor;

@@ -1,6 +1,6 @@
 import type { readFeatures } from '../features/feature-file.js';
 
-/** Reads as `read` does and keeps the last answer: all trials of a search ask for the same features. */
+/** Caches the last result of `read`: all trials of a search use the same features. */
 export function cacheLast(read: typeof readFeatures): typeof readFeatures {
   let last: { key: string; features: Float32Array } | null = null;
   return async (paths, sha256s) => {

@@ -3,7 +3,7 @@ import { roundTicks } from '../charts/ticks.js';
 import { describeSearch, type ShownSearch, type ShownTrial } from './search-table.js';
 
 const size = { width: 880, height: 420 };
-/** Characters of a model's name beside which the legend still has room. */
+/** Longest model name that leaves room for the legend, in characters. */
 const longestName = 40;
 const frame = { left: 70, right: 860, top: 84, bottom: 364 };
 
@@ -16,14 +16,14 @@ interface Axes {
 }
 
 /**
- * The race of a search as SVG text: each trial's best validation loss at the rungs it got to; those that ended early in
- * grey, the best one highlighted. A step to the right is a multiple of the epochs.
+ * Chart of a search as SVG text: each trial's best validation loss at the rungs it reached; trials that stopped early
+ * in grey, the best one highlighted. The axis of epochs is logarithmic.
  */
 export function drawSearch(search: ShownSearch & { rungEpochs: readonly number[] }): string {
   const summary = describeSearch(search);
   const axes = planAxes(search);
   const best = search.trials.find(({ number }) => number === search.bestTrial);
-  // What matters is drawn last, above the rest.
+  // The best trial is drawn last, above the rest.
   const others = search.trials.filter((trial) => trial !== best);
   const ordered = [...others.filter(isGrey), ...others.filter((trial) => !isGrey(trial)), ...(best ? [best] : [])];
   return drawing(size, `Search for ${search.modelName}`, summary, [
@@ -53,7 +53,7 @@ function planAxes({ trials, rungEpochs }: { trials: readonly ShownTrial[]; rungE
   const points = trials.flatMap(({ rungs }) => rungs);
   const losses = points.map(({ loss }) => loss).sort((a, b) => a - b);
   const highest = losses.at(-1) ?? 1;
-  // One trial that leapt away must not press all others flat.
+  // One trial with a huge loss must not flatten all others.
   const usual = losses[Math.floor(0.75 * losses.length)] ?? highest;
   const lossTicks = roundTicks(Math.min(0, ...losses), Math.min(highest, 2 * usual), 6);
   const epochs = [...rungEpochs, ...points.map((point) => point.epochs)];
@@ -67,7 +67,7 @@ function planAxes({ trials, rungEpochs }: { trials: readonly ShownTrial[]; rungE
   };
 }
 
-/** Maps values linearly onto pixels; a single value stands in the middle. */
+/** Maps values linearly onto pixels; a single value is centred. */
 function scale([low, high]: [number, number], [start, end]: [number, number]): (value: number) => number {
   return (value) => (high === low ? (start + end) / 2 : start + ((value - low) / (high - low)) * (end - start));
 }
@@ -76,8 +76,8 @@ function drawLegend(): string {
   const entry = (label: string, colour: string, x: number): string =>
     line(x, 24, x + 22, 24, { stroke: colour, 'stroke-width': 3, 'stroke-linecap': 'round' }) + text(label, x + 30, 28);
   return [
-    entry('ended early', palette.axis, 560),
-    entry('came through', palette.training, 672),
+    entry('stopped early', palette.axis, 560),
+    entry('finished', palette.training, 672),
     entry('best', palette.validation, 796),
   ].join('');
 }

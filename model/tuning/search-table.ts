@@ -1,7 +1,7 @@
 import type { Hyperparameters } from '../../contracts/training/training.js';
 import type { TrialScore, TrialStatus } from '../../contracts/experiments/tuning.js';
 
-/** A search as it is shown: its trials with their scores, rung by rung. */
+/** A search for display: its trials with their scores, rung by rung. */
 export interface ShownSearch {
   modelName: string;
   dataset: string;
@@ -19,10 +19,10 @@ export interface ShownTrial {
 }
 
 const statusWords: Record<TrialStatus, string> = {
-  running: 'in the race',
-  stopped: 'ended early',
+  running: 'running',
+  stopped: 'stopped early',
   failed: 'failed',
-  finished: 'came through',
+  finished: 'finished',
 };
 
 /** All trials of a search in Markdown, the best first, with those hyper-parameters in which they differ. */
@@ -42,7 +42,7 @@ export function writeSearchTable(search: ShownSearch): string {
   ].join('\n');
 }
 
-/** How a search went, in a sentence without its full stop. */
+/** Summary of a search, without a full stop. */
 export function describeSearch({ trials, bestTrial }: ShownSearch): string {
   const count = (status: TrialStatus): number => trials.filter((trial) => trial.status === status).length;
   const summary = [
@@ -57,7 +57,7 @@ export function describeSearch({ trials, bestTrial }: ShownSearch): string {
   return `${summary}; best trial ${best.number}: validation loss ${score.loss.toFixed(4)}, accuracy ${percent(score.accuracy)}`;
 }
 
-/** Those that came through first, then those that got further, then those with the lower loss. */
+/** Finished trials first, then by rungs reached, then by loss. */
 function compareTrials(a: ShownTrial, b: ShownTrial): number {
   const place = ({ status, rungs }: ShownTrial): number => (status === 'finished' ? Infinity : rungs.length);
   const [ofA, ofB] = [place(a), place(b)];

@@ -11,11 +11,12 @@ import { classWeightsOf, countLabels, orderExamples } from '../training/labelled
 import { createTrainable } from '../training/train-job.js';
 
 /**
- * Trains a trial on to a rung of its search and scores its best weights on the validation side; the test side is left
- * alone. It goes on from the last epoch in its folder. Where the folder is empty, because another worker or a trainer
- * that died had the trial before, it is trained from the start: that gives the same numbers and costs time only, so
- * no state of trials is kept in the object store. (With a third going on at each rung, training from the start every
- * time would cost a quarter more epochs: nothing for a classifier on features, many minutes for a network on images.)
+ * Trains a trial to the next rung of its search and scores its best weights on the validation split; the test split is
+ * not used. It resumes from the last checkpoint in its folder. When the folder is empty, because another worker or a
+ * crashed trainer had the trial before, it trains from the start: that gives the same numbers and costs only time, so
+ * the object store keeps no state of trials. (When a third of the trials continue at each rung, always training from
+ * the start would cost a quarter more epochs: nothing for a classifier on features, many minutes for a network on
+ * images.)
  */
 export async function runTrial(job: TrialJob, read: typeof readFeatures): Promise<TrialProgress> {
   const startedAt = performance.now();
@@ -41,7 +42,7 @@ export async function runTrial(job: TrialJob, read: typeof readFeatures): Promis
     const older = (await checkpointsIn(job.outputFolder)).filter((path) => path !== checkpointPath);
     await Promise.all(older.map((path) => rm(path, { force: true })));
     writeVariables(trainable, checkpoint.bestWeights);
-    // Trials that weigh classes and trials that do not are only comparable by a loss that does not.
+    // Trials with and without class weights are only comparable by an unweighted loss.
     const loss = { truths, classWeights: classWeightsOf(counts, false) };
     const score = await validateOnRows({ trainable, loss, rows: splits.validation, batchSize });
     return {

@@ -95,7 +95,7 @@ describe('a search', () => {
     const chart = await fetch(stack.apiUrl + found.chart_url);
     expect(await chart.text()).toContain(`best trial ${found.best_trial ?? ''}`);
     const table = await fetch(stack.apiUrl + found.table_url);
-    expect(await table.text()).toContain(`| **${found.best_trial ?? ''}** | came through |`);
+    expect(await table.text()).toContain(`| **${found.best_trial ?? ''}** | finished |`);
   }, 120_000);
 
   it('trains the best in full as the trial was trained', async () => {

@@ -2,11 +2,11 @@ import type { Job, JobOutcome } from '../../model/serving/messages.js';
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
 export interface ThreadDoubleOptions {
-  /** Which of all calls, counted from 1, cost a thread its life. */
+  /** The calls, counted from 1, that kill their thread. */
   deaths: readonly number[];
 }
 
-/** Threads that answer every image with the first byte of its job, a turn of the event loop later. */
+/** Threads that answer every image with the first byte of its job, one event-loop turn later. */
 export function createThreadDouble({ deaths }: ThreadDoubleOptions): { start: () => Promise<Thread> } {
   let calls = 0;
   const start = (): Promise<Thread> => {

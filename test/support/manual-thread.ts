@@ -5,9 +5,9 @@ import type { Job, JobOutcome } from '../../model/serving/messages.js';
 import { ThreadPool, type ThreadPoolOptions } from '../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
-/** A thread whose jobs the test ends by hand, in the order it was given them. */
+/** A thread whose jobs the test finishes manually, in the order in which they were dispatched. */
 export interface ManualThread extends Thread {
-  /** All jobs it was given, and the sizes of the batches they came in. */
+  /** All jobs dispatched to it, and the sizes of their batches. */
   jobs: Job[];
   batches: number[];
   finish(outcome: Outcome): Promise<void>;
@@ -48,8 +48,8 @@ export interface ManualPool {
 }
 
 /**
- * A pool of threads that the test moves by hand, and that have one batch at a time unless `ahead` says otherwise;
- * `failures` are what later starts fail with.
+ * A pool of manual threads, which have one batch at a time unless `prefetch` says otherwise; `failures` are the errors
+ * of later starts.
  */
 export async function manualPool(options: Partial<ThreadPoolOptions>, failures: Error[] = []): Promise<ManualPool> {
   const { threads = 1, ...others } = options;
@@ -75,7 +75,7 @@ export async function manualPool(options: Partial<ThreadPoolOptions>, failures: 
   return { pool, started, deaths };
 }
 
-/** What a thread answers that was given images with these marks, one each. */
+/** The outcome for a batch of images with these marks. */
 export function answers(...marks: number[]): Outcome {
   const outcomes = marks.map((mark): JobOutcome => {
     return { type: 'answer', rows: [{ probabilities: [mark], nearest: null }], decodeMs: 0, inferMs: 0 };
@@ -88,17 +88,17 @@ export function imageJob(mark: number): Job {
   return { kind: 'image', bytes: Uint8Array.of(mark) };
 }
 
-/** The marks of the jobs a thread was given. */
+/** The marks of the jobs dispatched to a thread. */
 export function marksOf(thread: ManualThread | undefined): (number | undefined)[] {
   return thread?.jobs.map(({ bytes }) => bytes[0]) ?? [];
 }
 
-/** The job of `count` images of pixels; nobody looks into them. */
+/** The job of `count` images of pixels, whose contents are not used. */
 export function pixelsJob(mark: number, count: number): Job {
   return { kind: 'pixels', bytes: Uint8Array.of(mark), count, batchSize: 1 };
 }
 
-/** What a run ends in: its marks, or the code of its failure. */
+/** How a run ends: its marks, or the code of its failure. */
 export function endOf(run: Promise<Answer[]>): Promise<unknown> {
   return run.then((found) => found.flatMap(({ rows }) => rows.map((row) => row.probabilities[0])), errorCodeOf);
 }

@@ -41,7 +41,7 @@ export async function trainAndPackage(training: Training, folder: string): Promi
   return { folder: job.outputFolder, job, manifest, metrics, weightsSha256 };
 }
 
-/** Drawn pictures with the embeddings that a classifier on the backbone is trained on. */
+/** Synthetic images with the embeddings that a classifier on the backbone is trained on. */
 export async function createTransferSet(folder: string, perClass: number): Promise<Training> {
   const training = await createImageSet(folder, perClass, { epochs: 8, batchSize: 8 });
   const outputPath = join(folder, 'features.parquet');

@@ -3,15 +3,15 @@ import { inputSize } from '../../contracts/training/training.js';
 import { drawSyntheticImage } from '../../model/images/synthetic.js';
 import { createRandom } from '../../model/seeded-random.js';
 
-/** A drawn picture in which it is known where the flower is. */
+/** A synthetic image with a flower at a known position. */
 export interface PlacedFlower {
   /** PNG, 224×224. */
   image: Buffer;
-  /** Middle and radius of the flower in pixels; null on a meadow without one. */
+  /** Centre and radius of the flower in pixels; null on a meadow without one. */
   flower: { x: number; y: number; radius: number } | null;
 }
 
-/** A meadow, and on it one yellow flower anywhere, or none. The same index gives the same picture. */
+/** A meadow with one yellow flower at a random position, or without. The same index gives the same image. */
 export async function drawPlacedFlower(index: number, hasFlower: boolean): Promise<PlacedFlower> {
   const random = createRandom(Math.imul(index + 1, 0x51ed270b));
   const between = (low: number, high: number): number => low + random() * (high - low);

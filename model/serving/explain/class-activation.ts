@@ -1,19 +1,18 @@
-/** What each place of one picture adds to the logit of each class, channels first, as the graph gives it. */
+/** Class activations of one image, channels first: what each position adds to the logit of each class. */
 export interface Activations {
   classes: number;
   rows: number;
   columns: number;
-  /** classes × rows × columns; the mean over all places plus the classifier's bias is a logit. */
+  /** classes × rows × columns; the mean over all positions plus the classifier's bias is a logit. */
   values: Float32Array;
 }
 
-/** Single precision holds nothing smaller at full accuracy; the logarithm of zero must not come into a sum. */
+/** The smallest normal float32; avoids log(0). */
 const smallestProbability = 2 ** -126;
 
 /**
- * The logit of a class as its probabilities tell it: the logarithm of its probability less the mean of all classes'
- * logarithms. A softmax gives the same answer when a number is added to all its logits; taking the mean away leaves
- * what the answer depends on.
+ * The logit of a class from probabilities: its log probability minus the mean log probability of all classes. Adding a
+ * constant to all logits does not change a softmax, so logits are only known up to their mean.
  */
 export function logitOf(probabilities: readonly number[], classIndex: number): number {
   const logarithms = probabilities.map((probability) => Math.log(Math.max(probability, smallestProbability)));
@@ -22,8 +21,8 @@ export function logitOf(probabilities: readonly number[], classIndex: number): n
 }
 
 /**
- * What each place adds to the logit of a class, or takes from it, row by row from the top. The places add up to the
- * logit as `logitOf` defines it, but for the classifier's bias, which is the same for every picture.
+ * What each position adds to the logit of a class (negative where it lowers it), row by row from the top. The positions
+ * add up to the logit of `logitOf` minus the classifier's bias, which is the same for every image.
  */
 export function activationMap({ classes, rows, columns, values }: Activations, classIndex: number): number[][] {
   const places = rows * columns;
@@ -37,7 +36,7 @@ export function activationMap({ classes, rows, columns, values }: Activations, c
   );
 }
 
-/** Sum of all places of a map. */
+/** Sum of all values of a map. */
 export function sumOf(map: readonly (readonly number[])[]): number {
   return map.reduce((sum, row) => row.reduce((inner, value) => inner + value, sum), 0);
 }

@@ -5,10 +5,10 @@ import { logitOf, sumOf } from './class-activation.js';
 import type { Explained, ExplainJob, OverlayJob } from './messages.js';
 import { occludedBatches, occlusionMap } from './occlusion.js';
 
-/** What is asked of threads: nothing that takes longer than one batch of pictures. */
+/** Jobs for threads: none takes longer than one batch of images. */
 export type ExplainingJob = ExplainJob | OverlayJob | Extract<Job, { kind: 'pixels' }>;
 
-/** As much of a thread's answer as is needed here. */
+/** The part of a thread's answer that is used here. */
 export interface ExplainingAnswer {
   rows: readonly { probabilities: readonly number[] }[];
   explained?: Explained | undefined;
@@ -16,18 +16,17 @@ export interface ExplainingAnswer {
 
 export interface Explainer<A extends ExplainingAnswer> {
   labels: readonly string[];
-  /** What the rows of the references show. */
+  /** The images of the reference rows. */
   references: readonly { sha256: string; label: string }[];
-  /** Has one job done by some thread. */
+  /** Runs one job on any thread. */
   run(job: ExplainingJob): Promise<A>;
-  /** What the network saw, of the answer to a job of one picture. */
+  /** The prediction in the answer to a job of one image. */
   predictionOf(answer: A): Prediction;
 }
 
 /**
- * Explains what a model sees in an image: from the network itself where its graph tells what each place adds, else by
- * hiding one place after the other. Whatever it takes, jobs are given to threads one at a time and are short ones, so
- * that others get their turn in between.
+ * Explains a prediction: by class activations if the graph has them, else by occlusion, masking one patch after the
+ * other. Jobs are short and run one at a time, so that other requests run in between.
  * @throws PerennialError bad_request for a class the model does not know, and what `run` throws
  */
 export async function explainImage<A extends ExplainingAnswer>(
@@ -58,7 +57,7 @@ function indexOf(label: string, labels: readonly string[]): number {
   if (index >= 0) return index;
   throw new PerennialError(
     'bad_request',
-    `The model knows no class “${label.slice(0, 100)}”, so there is nothing to explain. It knows ${labels.join(', ')}.`,
+    `The model has no class “${label.slice(0, 100)}”. Send one of its classes: ${labels.join(', ')}.`,
   );
 }
 
@@ -79,7 +78,11 @@ async function occlude<A extends ExplainingAnswer>(
   { pixels, classIndex }: Explained,
   { prediction, overlay }: { prediction: Prediction; overlay: boolean },
 ): Promise<Pick<Explanation, 'map' | 'overlay'>> {
-  if (pixels === null) throw new PerennialError('internal', 'The inference thread explained nothing. Send it again.');
+  if (pixels === null)
+    throw new PerennialError(
+      'internal',
+      'The inference thread returned neither a map nor pixels. Send the request again.',
+    );
   const occluded: (readonly number[])[] = [];
   for (const batch of occludedBatches(pixels)) {
     const { rows } = await run({ kind: 'pixels', bytes: batch.pixels, count: batch.count, batchSize: batch.count });

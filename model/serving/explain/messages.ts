@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-// Not z.instanceof: its inferred type would shut out bytes in shared memory.
+// Not z.instanceof: its inferred type would exclude bytes in shared memory.
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
-/** Rows of a map from top to bottom: one number for each place of a picture. */
-export const placeMapSchema = z.array(z.array(z.number()));
-export type PlaceMap = readonly (readonly number[])[];
+/** A heat map: rows from top to bottom, one number per region of an image. */
+export const heatMapSchema = z.array(z.array(z.number()));
+export type HeatMap = readonly (readonly number[])[];
 
-/** Asks a thread why it sees in an image what it sees. */
+/** Asks a thread to explain its prediction for an image. */
 export const explainJobSchema = z.object({
   kind: z.literal('explain'),
   bytes: bytesSchema,
@@ -18,16 +18,16 @@ export const explainJobSchema = z.object({
 });
 export type ExplainJob = z.infer<typeof explainJobSchema>;
 
-/** Asks a thread to lay a map over a picture of 224×224 RGB pixels. */
-export const overlayJobSchema = z.object({ kind: z.literal('overlay'), bytes: bytesSchema, map: placeMapSchema });
+/** Asks a thread to lay a map over an image of 224×224 RGB pixels. */
+export const overlayJobSchema = z.object({ kind: z.literal('overlay'), bytes: bytesSchema, map: heatMapSchema });
 export type OverlayJob = z.infer<typeof overlayJobSchema>;
 
-/** What a thread found out about one picture. */
+/** A thread's explanation of one image. */
 export const explainedSchema = z.object({
   classIndex: z.number().int().nonnegative(),
-  /** Null for a graph that does not tell what its places add: those who asked measure it with `pixels`. */
-  map: placeMapSchema.nullable(),
-  /** The picture as the model sees it, for those who go on without a map. */
+  /** Null for a graph without class activations: the caller then computes it by occlusion of `pixels`. */
+  map: heatMapSchema.nullable(),
+  /** The model's input image, for occlusion; null when there is a map. */
   pixels: bytesSchema.nullable(),
   /** PNG. */
   overlay: bytesSchema.nullable(),

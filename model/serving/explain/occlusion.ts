@@ -2,32 +2,32 @@ import { inputSize } from '../../../contracts/training/training.js';
 import { pixelBytes } from '../../images/decode.js';
 import { logitOf } from './class-activation.js';
 
-/** Places a side; each takes a run of the network. */
-export const placesPerSide = 7;
-const placePixels = inputSize / placesPerSide;
+/** Patches per side; each takes a run of the network. */
+export const patchesPerSide = 7;
+const patchPixels = inputSize / patchesPerSide;
 /**
- * How far what is hidden reaches beyond its place. A network sees an object of which a place alone is missing, with a
- * strange square on it: on photographs such maps had hardly anything to do with the exact ones of the same network
- * (correlation 0.09), and with this margin they had (0.40).
+ * Margin that is masked around a patch. Without it the network still recognises the object around the square: on
+ * photographs such maps had a correlation of 0.09 with the exact ones of the same network, with this margin one of
+ * 0.40.
  */
 export const marginPixels = 28;
-/** As far from black as from white: what most networks take for nothing. */
+/** Mid-grey, which most networks treat as no content. */
 const grey = 128;
-/** Pictures in a batch: a thread is free for others after each. */
+/** Images in a batch: the thread is free for other requests after each. */
 const batchSize = 4;
 
-/** Copies of a picture, in each of which another place is hidden. */
+/** Copies of an image, each with another patch masked. */
 export interface OccludedBatch {
   pixels: Uint8Array;
   count: number;
 }
 
 /**
- * Copies of a picture of 224×224 RGB pixels with a grey square around one place each, row by row, in small batches. Each
- * is made when it is asked for: all of them together take seven megabytes.
+ * Copies of an image of 224×224 RGB pixels with a grey square over one patch each, row by row, in small batches.
+ * Batches are made lazily: all of them together take seven megabytes.
  */
 export function* occludedBatches(image: Uint8Array): Generator<OccludedBatch> {
-  const places = placesPerSide ** 2;
+  const places = patchesPerSide ** 2;
   for (let first = 0; first < places; first += batchSize) {
     const count = Math.min(batchSize, places - first);
     const pixels = new Uint8Array(count * pixelBytes);
@@ -41,22 +41,22 @@ export function* occludedBatches(image: Uint8Array): Generator<OccludedBatch> {
 }
 
 function mask(pixels: Uint8Array, place: number): void {
-  const [top, bottom] = maskedRange(Math.floor(place / placesPerSide));
-  const [left, right] = maskedRange(place % placesPerSide);
+  const [top, bottom] = maskedRange(Math.floor(place / patchesPerSide));
+  const [left, right] = maskedRange(place % patchesPerSide);
   for (let row = top; row < bottom; row++) {
     pixels.fill(grey, 3 * (row * inputSize + left), 3 * (row * inputSize + right));
   }
 }
 
-/** First pixel that is hidden for a row or column of places, and the first that no longer is. */
+/** First pixel that is masked for a row or column of patches, and the first that no longer is. */
 function maskedRange(index: number): [from: number, to: number] {
-  const from = index * placePixels - marginPixels;
-  const to = (index + 1) * placePixels + marginPixels;
+  const from = index * patchPixels - marginPixels;
+  const to = (index + 1) * patchPixels + marginPixels;
   return [Math.max(0, from), Math.min(inputSize, to)];
 }
 
 /**
- * What the logit of a class loses without each place, row by row from the top; negative where hiding a place helped.
+ * Drop of a class's logit when each patch is masked, row by row from the top; negative where masking raised it.
  * `occluded` are the probabilities of the copies, in their order.
  */
 export function occlusionMap(
@@ -65,10 +65,10 @@ export function occlusionMap(
   classIndex: number,
 ): number[][] {
   const logit = logitOf(whole, classIndex);
-  return Array.from({ length: placesPerSide }, (_, row) =>
+  return Array.from({ length: patchesPerSide }, (_, row) =>
     Array.from(
-      { length: placesPerSide },
-      (__, column) => logit - logitOf(occluded[row * placesPerSide + column] ?? whole, classIndex),
+      { length: patchesPerSide },
+      (__, column) => logit - logitOf(occluded[row * patchesPerSide + column] ?? whole, classIndex),
     ),
   );
 }

@@ -1,26 +1,28 @@
 import sharp from 'sharp';
 import { inputSize } from '../../../contracts/training/training.js';
 import { sumOf } from './class-activation.js';
-import type { PlaceMap } from './messages.js';
+import type { HeatMap } from './messages.js';
 
 type Colour = readonly [red: number, green: number, blue: number];
 
 /**
- * Amber speaks for the class and blue against it: a pair that every kind of colour blindness tells apart, and that
- * differs in lightness too. The picture below is grey, so that no colour of its own is taken for one of the map.
+ * Amber supports the class and blue opposes it: distinguishable with every kind of colour blindness, and different in
+ * lightness. The image below is grey, so that its own colours are not taken for those of the map.
  */
 export const overlayColours: { for: Colour; against: Colour } = { for: [255, 176, 0], against: [24, 76, 200] };
 
-/** How much of the picture stays visible where the map is strongest. */
+/** Opacity of the colours where the map is strongest. */
 const strongest = 0.75;
-/** A map whose places together weigh less than this, in logits, says nothing; drawn to scale it would be noise. */
+/**
+ * A map whose absolute values add up to less than this, in logits, has no information; scaled up it would show noise.
+ */
 const smallestWeight = 0.01;
 
 /**
- * Lays a map over a picture of 224×224 RGB pixels, as PNG. Colours are as strong as a place weighs beside the heaviest
- * one: a place that adds nothing shows the picture as it is, and places that weigh the same look the same.
+ * Lays a map over an image of 224×224 RGB pixels, as PNG. The strength of a colour is a region's weight relative to the
+ * heaviest one: a region without weight shows only the image, and regions of equal weight look the same.
  */
-export async function drawOverlay(pixels: Uint8Array, map: PlaceMap): Promise<Uint8Array> {
+export async function drawOverlay(pixels: Uint8Array, map: HeatMap): Promise<Uint8Array> {
   const drawn = blend(pixels, enlarge(strengthsOf(map), inputSize));
   return (
     sharp(drawn, { raw: { width: inputSize, height: inputSize, channels: 3 } })
@@ -30,7 +32,7 @@ export async function drawOverlay(pixels: Uint8Array, map: PlaceMap): Promise<Ui
   );
 }
 
-/** The picture in grey with the colours laid over it, each place as strongly as it weighs. */
+/** The image in grey with the colours blended over it. */
 function blend(pixels: Uint8Array, strengths: Float32Array): Uint8Array {
   const drawn = new Uint8ClampedArray(pixels.length);
   strengths.forEach((strength, place) => {
@@ -45,16 +47,19 @@ function blend(pixels: Uint8Array, strengths: Float32Array): Uint8Array {
   return new Uint8Array(drawn.buffer);
 }
 
-/** The map with its heaviest place at 1 or -1; all zero when it weighs next to nothing. */
-export function strengthsOf(map: PlaceMap): number[][] {
+/** The map scaled so that its heaviest region is 1 or -1; all zero when it weighs next to nothing. */
+export function strengthsOf(map: HeatMap): number[][] {
   const weights = map.map((row) => row.map((value) => Math.abs(value)));
   const heaviest = Math.max(...weights.map((row) => Math.max(...row)));
   const scale = sumOf(weights) < smallestWeight ? 0 : 1 / heaviest;
   return map.map((row) => row.map((value) => value * scale));
 }
 
-/** Bilinear enlargement to `side` × `side`, row by row; what lies outside the middle of the outermost places is theirs. */
-export function enlarge(map: PlaceMap, side: number): Float32Array {
+/**
+ * Bilinear enlargement to `side` × `side`, row by row; pixels beyond the centres of the outermost regions take their
+ * values.
+ */
+export function enlarge(map: HeatMap, side: number): Float32Array {
   const rows = map.length;
   const columns = map[0]?.length ?? 0;
   const across = stepsOf(columns, side);
@@ -69,7 +74,7 @@ export function enlarge(map: PlaceMap, side: number): Float32Array {
   return enlarged;
 }
 
-/** Between which two places a pixel lies, and how near to the second. */
+/** The two regions a pixel lies between, and its share of the second. */
 interface Step {
   from: number;
   to: number;

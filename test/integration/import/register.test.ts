@@ -79,10 +79,10 @@ describe('an uploaded ONNX model', () => {
     expect(await verifyBundle(bundle)).toMatchObject({ hyperparameters: null, parityMaxAbsoluteError: null });
     const card = await readFile(join(bundle, bundleFiles.modelCard), 'utf8');
     for (const words of [
-      'A model from elsewhere, uploaded as ONNX by ada',
+      'An external model, uploaded as ONNX by ada',
       'MIT',
       'Made by \\*hand\\*',
-      'not known here',
+      'training data is not known',
     ])
       expect(card).toContain(words);
     const limits = { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 };
@@ -127,7 +127,7 @@ describe('an uploaded ONNX model', () => {
   });
 
   it.each([
-    ['rubbish', { labels }, { 'model.onnx': randomBytes(5_000) }, 'bundle_invalid', /no ONNX model/],
+    ['rubbish', { labels }, { 'model.onnx': randomBytes(5_000) }, 'bundle_invalid', /not an ONNX model/],
     [
       'labels that nobody here knows',
       { labels: 'cat,dog' },
@@ -135,7 +135,7 @@ describe('an uploaded ONNX model', () => {
       'bundle_invalid',
       /cat, dog, and none of the classes/,
     ],
-    ['one label too many', { labels: 'red,green,blue' }, tiny, 'bundle_invalid', /2 numbers an image, but 3 labels/],
+    ['one label too many', { labels: 'red,green,blue' }, tiny, 'bundle_invalid', /2 numbers per image, but 3 labels/],
     ['a dataset that is not there', { labels, dataset: 'nowhere' }, tiny, 'not_found', /Dataset nowhere/],
   ])('fails with the reason in its pipeline for %s', async (_what, fields, files, code, says) => {
     const pipeline = await imported({ model_name: 'refused', ...fields }, files);

@@ -49,7 +49,7 @@ describe('the backbone', () => {
 });
 
 describe('half precision', () => {
-  it('is decoded exactly: normal, subnormal, signed, infinite and none', () => {
+  it('is decoded exactly: normal, subnormal, signed, infinite and NaN', () => {
     const halves = Uint16Array.of(0x3c00, 0xc000, 0x3555, 0x0001, 0x8000, 0x7bff, 0x7c00, 0xfc00);
     const numbers = [1, -2, 0.333251953125, 2 ** -24, -0, 65504, Infinity, -Infinity];
     expect([...decodeHalf(new Uint8Array(halves.buffer))]).toEqual(numbers);

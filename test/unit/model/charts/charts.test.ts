@@ -50,7 +50,7 @@ describe('drawCurves', () => {
     await render(svg);
   });
 
-  it('leaves out what is no number', async () => {
+  it('omits values that are not finite', async () => {
     const diverged = epochs(4).map((epoch) => ({ ...epoch, trainLoss: NaN, validationLoss: Infinity }));
     const svg = drawCurves(diverged, 2);
     expect(svg.replaceAll('validation loss Infinity', '')).not.toMatch(/NaN|Infinity|undefined/);
@@ -64,7 +64,7 @@ describe('drawConfusionMatrix', () => {
     [1, 20],
   ];
 
-  it('shows each count with its share of the row, and the whole in words', async () => {
+  it('shows each count with its share of the row, and a summary', async () => {
     const svg = drawConfusionMatrix(matrix, ['dandelion', 'grass']);
     for (const shown of ['21', '91.3 %', '2', '8.7 %', '1', '4.8 %', '20', '95.2 %'])
       expect(svg).toContain(`>${shown}<`);
@@ -112,7 +112,7 @@ describe('drawReliability', () => {
   const test = measureReliability(probabilities, [0, 0, 1, 0]);
   const calibration = { temperature: 1, test, validation: test, uncalibratedTest: test, riskImages: 4, riskCurve: [] };
 
-  it('shows a bar for each confidence that occurs, its images, and the error in words', async () => {
+  it('shows a bar for each confidence that occurs, its number of images, and the calibration error', async () => {
     const svg = drawReliability(calibration);
     // Two panels of two bars on the paper: three answers in the last bin, two of them right.
     expect(count(svg, '<rect')).toBe(1 + 2 * 2);
@@ -122,7 +122,7 @@ describe('drawReliability', () => {
     expect(await render(svg)).toEqual({ width: 880, height: 404 });
   });
 
-  it('says what a temperature brought', () => {
+  it('states the calibration error before scaling', () => {
     const svg = drawReliability({
       ...calibration,
       temperature: 1.5,
@@ -131,7 +131,7 @@ describe('drawReliability', () => {
     expect(svg).toContain('0.250 before logits were divided by 1.500');
   });
 
-  it('shows that there are answers where none is right', async () => {
+  it('draws a thin bar where no answer is right', async () => {
     const wrong = measureReliability([[0.9, 0.1]], [1]);
     const svg = drawReliability({ ...calibration, test: wrong, validation: wrong });
     expect(count(svg, 'height="2"')).toBe(2);

@@ -23,7 +23,7 @@ describe('exactMcnemar', () => {
     expect(exactMcnemar(0, 0)).toBe(1);
   });
 
-  it('is a probability and does not care which side is which', () => {
+  it('is a probability, and symmetric', () => {
     fc.assert(
       fc.property(fc.nat(2000), fc.nat(2000), (a, b) => {
         const p = exactMcnemar(a, b);
@@ -54,7 +54,7 @@ describe('compareOnSameImages', () => {
     expect(compare('++-+', '++-+')).toMatchObject({ difference: 0, interval: [0, 0], mcnemarPValue: 1 });
   });
 
-  it('sees a difference of the same images that the accuracies alone would hide', () => {
+  it('finds a paired difference that the accuracies alone would hide', () => {
     const images = 200;
     const candidate = '+'.repeat(180) + '-'.repeat(images - 180);
     const production = '+'.repeat(170) + '-'.repeat(images - 170);
@@ -63,7 +63,7 @@ describe('compareOnSameImages', () => {
     expect(comparison.mcnemarPValue).toBeLessThan(0.01);
   });
 
-  it('refuses lists of different lengths and none', () => {
+  it('refuses lists of different lengths and empty ones', () => {
     expect(() => compareOnSameImages({ candidate: [right], production: [], truths: [1], seed: 1 })).toThrow(
       /same images/,
     );

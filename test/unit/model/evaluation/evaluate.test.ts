@@ -93,7 +93,7 @@ describe('evaluate', () => {
     expect(evaluation.rocAuc).toBeCloseTo(0.74, 12);
   });
 
-  it('claims no ranking where every image is of one class', () => {
+  it('gives a ROC-AUC of 0.5 where every image is of one class', () => {
     const evaluation = evaluate({ ...binary, truths: binary.truths.map(() => 1) });
     expect(evaluation.rocAuc).toBe(0.5);
     expect(evaluation.intervals.rocAuc).toEqual([0.5, 0.5]);
@@ -112,7 +112,7 @@ describe('evaluate', () => {
     expect(evaluate({ ...binary, seed: 2 }).intervals).not.toEqual(first);
   });
 
-  it('draws an accuracy interval as wide as the binomial law says', () => {
+  it('gives an accuracy interval as wide as the binomial distribution does', () => {
     const images = 400;
     const probabilities = Array.from({ length: images }, (_, image) => (image % 10 === 0 ? [0.3, 0.7] : [0.7, 0.3]));
     const { accuracy, intervals } = evaluate({
@@ -127,7 +127,7 @@ describe('evaluate', () => {
     expect(Math.abs(intervals.accuracy[1] - (0.9 + halfWidth))).toBeLessThan(0.006);
   });
 
-  it('refuses nothing at all and rows that do not fit', () => {
+  it('refuses an empty set and mismatched rows', () => {
     const codeFor = (change: object): string => {
       try {
         evaluate({ ...binary, ...change });
@@ -166,7 +166,7 @@ describe('for any predictions', () => {
       })),
   );
 
-  it('every figure but the loss is a share, and so are its interval ends, in order', () => {
+  it('every metric but the loss lies between 0 and 1, and so do the bounds of its interval, in order', () => {
     fc.assert(
       fc.property(sample, (input) => {
         const evaluation = evaluate(input);
@@ -183,7 +183,7 @@ describe('for any predictions', () => {
     );
   });
 
-  it('the ranking figure is the share of pairs put in the right order', () => {
+  it('ROC-AUC is the share of pairs that are ranked correctly', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 2, maxLength: 40 }),

@@ -44,7 +44,7 @@ describe('reliability', () => {
 });
 
 describe('the risk curve', () => {
-  it('tells of each confidence how many answers are as sure, and how many of those are wrong', () => {
+  it('counts accepted and wrong answers at each confidence', () => {
     const { probabilities, truths } = answers([0.9, true], [0.6, false], [0.9, false], [0.7, true], [0.99, true]);
     expect(drawRiskCurve(probabilities, truths)).toEqual([
       { threshold: 0.6, accepted: 5, wrong: 2 },
@@ -54,7 +54,7 @@ describe('the risk curve', () => {
     ]);
   });
 
-  it('counts at each of its points what a filter counts, also when most points are left out', () => {
+  it('agrees with a filter at each of its points, also when most points are left out', () => {
     const many = Array.from({ length: 3000 }, (_, index): [number, boolean] => [
       0.5001 + (index * 0.4999) / 3000,
       index % 7 !== 0,

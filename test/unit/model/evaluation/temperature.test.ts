@@ -30,7 +30,7 @@ const sample = fc
   );
 
 describe('softmax', () => {
-  it('gives the known probabilities, milder at a higher temperature', () => {
+  it('gives the known probabilities, softer at a higher temperature', () => {
     expect(softmax([Math.log(1), Math.log(3)], 1)[1]).toBeCloseTo(0.75, 12);
     expect(softmax([0, 2], 2)[1]).toBeCloseTo(1 / (1 + Math.exp(-1)), 12);
   });
@@ -66,19 +66,19 @@ describe('fitTemperature', () => {
     expect(ratio).toBeCloseTo(3, 4);
   });
 
-  it('makes a timid model bolder', () => {
+  it('sharpens an underconfident model', () => {
     const timid = overconfident.logits.map((row) => row.map((logit) => logit / 10));
     expect(fitTemperature(timid, overconfident.truths)).toBeLessThan(1);
   });
 
-  it('trusts n right answers as far as the rule of succession does', () => {
+  it('smooths n right answers by the rule of succession', () => {
     // Eight right answers of two classes, each by a margin of 1: a confidence of 9/10 needs T = 1 / ln 9.
     const logits = Array.from({ length: 8 }, (_, image) => (image % 2 === 0 ? [1, 0] : [2, 3]));
     const truths = logits.map((_, image) => image % 2);
     expect(fitTemperature(logits, truths)).toBeCloseTo(1 / Math.log(9), 4);
   });
 
-  it('leaves a model that is all right and bolder than that as it is', () => {
+  it('stays at 1 for a model that is always right and more confident than that', () => {
     const logits = [
       [9, 0],
       [0, 12],
@@ -110,14 +110,14 @@ describe('chooseTemperature', () => {
     truths: Array.from({ length: times }, () => overconfident.truths).flat(),
   });
 
-  it('takes ten images for chance, and fifty of the same for a reason', () => {
+  it('stays at 1 for ten images, and scales for fifty of the same', () => {
     const [few, many] = [repeat(1), repeat(5)];
     expect(chooseTemperature(few.logits, few.truths)).toBe(1);
     expect(chooseTemperature(many.logits, many.truths)).toBeCloseTo(2.539753, 4);
   });
 
-  it('leaves logits that fit as they are', () => {
-    // Nine of ten right, and nine tenths sure.
+  it('stays at 1 for calibrated logits', () => {
+    // Nine of ten are right, at a confidence of 0.9.
     const logits = Array.from({ length: 200 }, () => [Math.log(9), 0]);
     const truths = logits.map((_, image) => (image % 10 === 0 ? 1 : 0));
     expect(chooseTemperature(logits, truths)).toBe(1);

@@ -9,7 +9,7 @@ const answers = (wrong: number, confidence = 0.9): number[][] =>
   });
 
 describe('the judgement of an 8-bit network', () => {
-  it('passes one that answers alike, with its figures', () => {
+  it('passes one with nearly equal outputs, and gives its metrics', () => {
     const judgement = judgeQuantization(answers(5), answers(5, 0.89), truths);
     expect(judgement).toMatchObject({
       images: 100,
@@ -23,8 +23,8 @@ describe('the judgement of an 8-bit network', () => {
     expect(judgement.reasons.every((reason) => reason.startsWith('Passed'))).toBe(true);
   });
 
-  it('lets one image of a hundred go, and no second', () => {
-    // Little confidence, so that not the difference of probabilities decides.
+  it('tolerates one image of a hundred, but not two', () => {
+    // Low confidence, so that the difference of probabilities does not decide.
     expect(judgeQuantization(answers(5, 0.51), answers(6, 0.51), truths).passed).toBe(true);
     const { passed, reasons } = judgeQuantization(answers(5, 0.51), answers(7, 0.51), truths);
     expect(passed).toBe(false);
@@ -33,28 +33,28 @@ describe('the judgement of an 8-bit network', () => {
     ]);
   });
 
-  it('lets one image go where there are few', () => {
+  it('tolerates one image where there are few', () => {
     const few = truths.slice(0, 12);
     expect(judgeQuantization(answers(0, 0.51).slice(0, 12), answers(1, 0.51).slice(0, 12), few).passed).toBe(true);
     expect(judgeQuantization(answers(0, 0.51).slice(0, 12), answers(2, 0.51).slice(0, 12), few).passed).toBe(false);
   });
 
-  it('fails one that is as good on other images', () => {
+  it('fails one that is as accurate, but on other images', () => {
     const other = [...answers(0, 0.51).slice(0, 95), ...answers(100, 0.51).slice(95)];
     const judgement = judgeQuantization(answers(5, 0.51), other, truths);
     expect(judgement).toMatchObject({ fp32Accuracy: 0.95, int8Accuracy: 0.95, agreement: 0.9, passed: false });
   });
 
-  it('fails one that is surer of the same', () => {
+  it('fails one that is more confident in the same classes', () => {
     expect(judgeQuantization(answers(5, 0.9), answers(5, 0.95), truths)).toMatchObject({ agreement: 1, passed: false });
   });
 
-  it('fails where too few images can tell', () => {
+  it('fails with too few images', () => {
     const nine = truths.slice(0, 9);
     expect(judgeQuantization(answers(0).slice(0, 9), answers(0).slice(0, 9), nine).passed).toBe(false);
   });
 
-  it('is not made of what is no number, or of rows that are missing', () => {
+  it('throws for NaN and for missing rows', () => {
     expect(() => judgeQuantization(answers(0), answers(0, NaN), truths)).toThrow('numbers');
     expect(() => judgeQuantization(answers(0), answers(0).slice(1), truths)).toThrow('numbers');
   });

@@ -72,12 +72,12 @@ describe('a model card', () => {
     expect(card).toContain('\\<img src=x\\>');
   });
 
-  it('gives each figure of the test side with its interval', () => {
+  it('gives each metric of the test split with its interval', () => {
     const [low, high] = evaluation.intervals.accuracy;
     expect(card).toContain(`| accuracy | 1.000 [${low.toFixed(3)}, ${high.toFixed(3)}] |`);
   });
 
-  it('says what a confidence is worth', () => {
+  it('gives the risk at each confidence', () => {
     expect(card).toContain('from 0.250 to 0.150');
     expect(card).toContain('| 0.80 | 30 (75.0 %) | 1 (3.3 %) |');
     expect(card).toContain('| 0.90 | 0 (0.0 %) | 0 |');

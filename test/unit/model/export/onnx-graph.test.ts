@@ -34,7 +34,7 @@ describe.each([
   ['cnn', 28],
   ['efficientnet-lite0', 7],
 ] as const)('the ONNX graph of %s', (architecture, side) => {
-  it('adds up its class activations to the logits', async () => {
+  it('has class activations that add up to the logits', async () => {
     const network = await networkOf(architecture);
     const session = await InferenceSession.create(encodeOnnx(network.operations, network.weights));
     const image = new Tensor('uint8', noise(), [images, inputSize, inputSize, 3]);

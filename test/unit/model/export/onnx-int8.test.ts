@@ -31,7 +31,7 @@ interface Given {
   pixels: Uint8Array;
 }
 
-/** A network with what was observed of it on drawn pictures, and the pixels of them all. */
+/** A network, its activation statistics on synthetic images, and the pixels of them all. */
 async function withObserved<T>(
   architecture: 'cnn' | 'efficientnet-lite0',
   work: (given: Given) => Promise<T>,
@@ -42,7 +42,7 @@ async function withObserved<T>(
     for await (const { pixels } of decodeBatches(images, images.length)) {
       return work({ network, images, observed, pixels });
     }
-    throw new Error('No picture was drawn.');
+    throw new Error('No image was drawn.');
   });
 }
 
@@ -53,7 +53,7 @@ describe.each([
   ['cnn', 0.03],
   ['efficientnet-lite0', 0.15],
 ] as const)('the 8-bit network of %s', (architecture, tolerance) => {
-  it('gives the features of the 32-bit one, nearly, from a file a third as large or less', () =>
+  it('gives nearly the features of the 32-bit one, from a file at most a third as large', () =>
     withObserved(architecture, async (given) => {
       const { operations, weights } = given.network;
       const [large, small] = [encodeOnnx(operations, weights), encodeInt8Onnx(operations, weights, given.observed)];
@@ -67,7 +67,7 @@ describe.each([
       if (architecture === 'efficientnet-lite0') expect(small.length).toBeLessThan(large.length / 3);
     }));
 
-  it('has the ends of the 32-bit one, and class activations that add up to its logits', () =>
+  it('has the inputs and outputs of the 32-bit one, and class activations that add up to its logits', () =>
     withObserved(architecture, async ({ network, observed, pixels, images }) => {
       const session = await InferenceSession.create(encodeInt8Onnx(network.operations, network.weights, observed));
       const large = await InferenceSession.create(encodeOnnx(network.operations, network.weights));
@@ -99,7 +99,7 @@ describe.each([
 });
 
 describe('a wrong range', () => {
-  it('does not pass the judgement', () =>
+  it('fails the checks', () =>
     withObserved('cnn', async (given) => {
       const { operations, weights } = given.network;
       const sure = new Map(weights).set(`${classifierName}/kernel`, {
@@ -119,7 +119,7 @@ describe('a wrong range', () => {
       );
     }));
 
-  it('is not made up where none was seen', async () => {
+  it('is refused where none was observed', async () => {
     const { operations, weights } = await networkOf('cnn');
     expect(() => encodeInt8Onnx(operations, weights, new Map())).toThrow('convolution1');
     const endless: Observed = { range: [0, Infinity], means: new Float32Array(8) };

@@ -27,7 +27,7 @@ async function makeBundle(training: Training, folder: string): Promise<PackagedM
   return packaged;
 }
 
-/** A classifier that is packaged with nothing at hand but the images of its test side. */
+/** A classifier that is packaged with the image files of its test split only. */
 async function trainTransfer(folder: string): Promise<Training> {
   const training = await createTransferSet(folder, 10);
   const held = training.examples.filter(({ side }) => side === 'test').map(({ sha256 }) => sha256);
@@ -73,7 +73,7 @@ describe('the bundle of a classifier on the backbone', () => {
       }
     }));
 
-  it('holds an ONNX graph of any batch size that fails parity as soon as it is another model', () =>
+  it('holds an ONNX graph of any batch size that fails parity when it is another model', () =>
     withFolder(async (root) => {
       const { folder } = await makeBundle(await trainTransfer(root), root);
       const random = createRandom(1);
@@ -98,7 +98,7 @@ describe('the bundle of a classifier on the backbone', () => {
       });
     }));
 
-  it('is not begun with the checkpoint of another training', () =>
+  it('is refused with the checkpoint of another training', () =>
     withFolder(async (root) => {
       const { job } = await makeBundle(await trainTransfer(root), root);
       const other = { ...job, hyperparameters: { ...job.hyperparameters, seed: 1 }, outputFolder: join(root, 'other') };

@@ -14,29 +14,29 @@ const examples = [
   ...examplesOf({ a: 50, b: 50, c: 50 }, 'test'),
 ];
 
-describe('the images quantization looks at', () => {
+describe('the images that quantization uses', () => {
   const sample = chooseQuantizationSample(examples);
   const labelsOf = (sha256s: readonly string[]): (string | undefined)[] =>
     sha256s.map((sha256) => examples.find((example) => example.sha256 === sha256)?.label);
   const count = (sha256s: readonly string[], label: string): number =>
     labelsOf(sha256s).filter((found) => found === label).length;
 
-  it('are of every class, the rare ones with all they have', () => {
+  it('are of every class, with all images of rare ones', () => {
     expect(['a', 'b', 'c'].map((label) => count(sample.ranges, label))).toEqual([15, 14, 3]);
     expect(['a', 'b', 'c'].map((label) => count(sample.judged, label))).toEqual([179, 20, 1]);
   });
 
-  it('give ranges from training images and judgement from held-out ones, never from the test side', () => {
+  it('are training images for ranges and held-out ones for the checks, never of the test split', () => {
     const sideOf = new Map(examples.map(({ sha256, side }) => [sha256, side]));
     expect(new Set(sample.ranges.map((sha256) => sideOf.get(sha256)))).toEqual(new Set(['train']));
     expect(new Set(sample.judged.map((sha256) => sideOf.get(sha256)))).toEqual(new Set(['validation']));
   });
 
-  it('are the same in whatever order the examples come', () => {
+  it('do not depend on the order of the examples', () => {
     expect(chooseQuantizationSample([...examples].reverse())).toEqual(sample);
   });
 
-  it('are all there are where there are few', () => {
+  it('are all images where there are few', () => {
     expect(chooseQuantizationSample(examplesOf({ a: 2, b: 1 }, 'train'))).toMatchObject({ judged: [] });
   });
 });

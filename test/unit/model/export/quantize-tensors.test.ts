@@ -24,7 +24,7 @@ describe('the bytes of an activation', () => {
     expect(Math.abs(read(parameters, 255) - Math.max(0, high))).toBeLessThanOrEqual(parameters.scale / 2 + 1e-5);
   });
 
-  it('can hold what is zero everywhere', () => {
+  it('can hold a tensor of zeros', () => {
     expect(parametersOf([0, 0])).toEqual({ scale: 1, zeroPoint: 0 });
   });
 });
@@ -81,7 +81,7 @@ describe('a quantized kernel', () => {
     expect([...quantize(depthwise, { isDepthwise: true }).values.slice(0, 5)]).toEqual([127, 127, 127, -127, 64]);
   });
 
-  it('keeps its bias in steps of input times kernel, and where the kernel is nothing as well', () => {
+  it('keeps its bias in steps of input × kernel scale, also where the kernel is zero', () => {
     const kernel = { shape: [3, 2, 1, 1], values: Float32Array.of(1, -0.5, 0, 0, 0, 0) };
     const bias = { shape: [3], values: Float32Array.of(0.3, 5, 0) };
     const { bias: steps, biasScales } = quantize(kernel, { bias, inputScale: 0.02 });
@@ -91,7 +91,7 @@ describe('a quantized kernel', () => {
     });
   });
 
-  it.each([false, true])('gives on average what it gave before it was rounded (depthwise: %s)', (isDepthwise) => {
+  it.each([false, true])('has the same mean output as before rounding (depthwise: %s)', (isDepthwise) => {
     const channels = 12;
     const kernel = { ...randomKernel(channels, isDepthwise ? 9 : channels) };
     if (isDepthwise) kernel.shape = [channels, 1, 3, 3];

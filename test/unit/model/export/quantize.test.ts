@@ -19,7 +19,7 @@ async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Prom
 const probeSchema = z.object({ int8: z.array(z.array(z.number())).optional() });
 
 describe('the bundle of a network that does as well in 8 bits', () => {
-  it('holds it, says how it was judged, and is the same when it is made again', () =>
+  it('holds it with its report, and is reproducible', () =>
     withFolder(async (root) => {
       const { folder, job, manifest } = await trainAndPackage(await createTransferSet(root, 32), root);
       expect(await verifyBundle(folder)).toEqual(manifest);
@@ -89,13 +89,13 @@ describe('a training whose network cannot be brought to 8 bits', () => {
     return reasons.join(' ');
   }
 
-  it('ends well without, and says that the images were too few', () =>
+  it('succeeds without int8, and reports that the images were too few', () =>
     withFolder(async (root) => {
       const training = await createTransferSet(root, 8);
       expect(await reasonsOf(training, root)).toContain('at least 10 are needed');
     }));
 
-  it('ends well without, and names the image that could not be read', () =>
+  it('succeeds without int8, and reports the image that could not be read', () =>
     withFolder(async (root) => {
       const training = await createTransferSet(root, 8);
       const { sha256 } = training.examples.find(({ side }) => side === 'train') ?? { sha256: '' };

@@ -97,7 +97,7 @@ describe('the references of a bundle', () => {
       expect(many.references.heldOutShare).toBeCloseTo(5 / 6, 10);
     }));
 
-  it('allow 8 bits what they move held-out images', () =>
+  it('shift the threshold of int8 by its mean shift of held-out images', () =>
     withFolder(async (folder) => {
       const rows = [20, 21, 22];
       const same = await write(folder, {
@@ -116,8 +116,8 @@ describe('the references of a bundle', () => {
     }));
 });
 
-describe('the limit of what is familiar', () => {
-  it('is the largest distance of a few images, and of many that of the 98th of a hundred', () => {
+describe('the OOD threshold', () => {
+  it('is the largest distance of a few images, and the 98 % quantile of many', () => {
     expect(oodThreshold([0.3, 0.9, 0.5])).toEqual({ limit: 0.9, share: 3 / 4 });
     const many = Array.from({ length: 199 }, (_, index) => index);
     expect(oodThreshold(many)).toEqual({ limit: 195, share: 0.98 });

@@ -10,7 +10,7 @@ function onCircle(degrees: number): Float32Array {
 const circles = fc.array(fc.integer({ min: 0, max: 359 }).map(onCircle), { minLength: 1, maxLength: 30 });
 
 describe('unit vectors', () => {
-  it('have length 1 and the direction they had; nothing has none', () => {
+  it('have length 1 and the same direction; zeros stay zeros', () => {
     expect(unitVector(Float32Array.of(3, 4))).toEqual(Float32Array.of(0.6, 0.8));
     expect(unitVector(new Float32Array(2))).toEqual(new Float32Array(2));
   });
@@ -23,14 +23,14 @@ describe('unit vectors', () => {
   });
 });
 
-describe('an order that covers', () => {
-  it('goes from the middle to what is furthest from all before', () => {
+describe('a k-center order', () => {
+  it('starts near the mean and adds the row furthest from all before', () => {
     const vectors = [0, 10, 20, 30, 90].map(onCircle);
     expect(kCenterOrder(vectors, 5)).toEqual([3, 4, 0, 1, 2]);
     expect(kCenterOrder(vectors, 2)).toEqual([3, 4, 0, 1, 2]);
   });
 
-  it('holds each row once, and leaves no row further out than the last one taken was', () => {
+  it('holds each row once, and leaves no row further from the centers than the last center was', () => {
     fc.assert(
       fc.property(circles, fc.integer({ min: 1, max: 30 }), (vectors, most) => {
         const order = kCenterOrder(vectors, most);

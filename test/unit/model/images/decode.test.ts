@@ -35,7 +35,7 @@ describe('decodePixels', () => {
     expect(Buffer.compare(await decodePixels(bytes, limits), await decodePixels(bytes, limits))).toBe(0);
   });
 
-  it('turns a photograph the way its EXIF orientation says', async () => {
+  it('applies the EXIF orientation', async () => {
     const left = await plain('#000000', 20, 40).png().toBuffer();
     const bytes = await plain('#ffffff', 40, 40)
       .composite([{ input: left, left: 0, top: 0 }])
@@ -48,7 +48,7 @@ describe('decodePixels', () => {
     expectClose(pixelAt(pixels, 0.5, 0.9), [255, 255, 255]);
   });
 
-  it('lays transparency on white', async () => {
+  it('blends transparency onto white', async () => {
     const clear = sharp({
       create: { width: 32, height: 32, channels: 4, background: { r: 255, g: 0, b: 0, alpha: 0 } },
     });
@@ -113,7 +113,7 @@ describe('decodePixels', () => {
     expect(await codeOf(whole)).toBe('none');
   });
 
-  it('leaves the bytes it was given as they are', async () => {
+  it('does not change the bytes it was given', async () => {
     const bytes = await pattern().jpeg().toBuffer();
     const copy = Buffer.from(bytes);
     await decodePixels(bytes, limits);

@@ -10,15 +10,15 @@ async function reasonFor(bytes: Uint8Array, within = limits): Promise<string> {
   return inspection.ok ? 'accepted' : inspection.reason;
 }
 
-describe('what a file is', () => {
-  it('is told by its first bytes for what is accepted', async () => {
+describe('the type of a file', () => {
+  it('is detected by its first bytes if it is accepted', async () => {
     expect(sniffFormat(await pattern().jpeg().toBuffer())).toBe('jpeg');
     expect(sniffFormat(await pattern().png().toBuffer())).toBe('png');
     expect(sniffFormat(await pattern().webp().toBuffer())).toBe('webp');
     expect(sniffFormat(await pattern().gif().toBuffer())).toBeNull();
   });
 
-  it('is called by its name when it is refused', async () => {
+  it('has a name for messages if it is refused', async () => {
     expect(nameOfType(await pattern().gif().toBuffer())).toBe('GIF image');
     expect(nameOfType(await pattern().tiff().toBuffer())).toBe('TIFF image');
     expect(nameOfType(await pattern().avif({ effort: 0 }).toBuffer())).toBe('AVIF image');
@@ -32,7 +32,7 @@ describe('what a file is', () => {
     expect(nameOfType(Buffer.alloc(0))).toBe('empty file');
   });
 
-  it('stays text when the end of the first bytes cuts a character in two', () => {
+  it('is text when the end of the first bytes cuts a character in two', () => {
     expect(nameOfType(Buffer.from(`${'x'.repeat(511)}ü and more`))).toBe('text');
   });
 });
@@ -52,7 +52,7 @@ describe('inspectImage', () => {
     expect(await inspectImage(sideways, limits)).toMatchObject({ ok: true, facts: { width: 40, height: 30 } });
   });
 
-  it('refuses text, GIF and nothing at all by content', async () => {
+  it('refuses text, GIF and an empty file by content', async () => {
     expect(await reasonFor(Buffer.from('this is photo.jpg, honestly'))).toBe('unsupported_type');
     expect(await reasonFor(await pattern().gif().toBuffer())).toBe('unsupported_type');
     expect(await reasonFor(Buffer.alloc(0))).toBe('unsupported_type');
@@ -91,7 +91,7 @@ describe('inspectImage', () => {
     expect(memoryHeld().rss - before).toBeLessThan(50_000_000);
   });
 
-  it('holds the limits to the pixel and the byte', async () => {
+  it('applies the limits to the exact pixel and byte', async () => {
     const bytes = await pattern(20, 10).png().toBuffer();
     expect(await reasonFor(bytes, { maxPixels: 200, maxBytes: bytes.length, minSide: 10 })).toBe('accepted');
     expect(await reasonFor(bytes, { ...limits, maxPixels: 199 })).toBe('too_many_pixels');

@@ -35,7 +35,7 @@ describe('readJpegSize', () => {
     expect(readJpegSize(Buffer.from('\xff\xd8\xff', 'latin1'))).toBeNull();
   });
 
-  it('comes to an end on whatever bytes', () => {
+  it('terminates on any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
         const size = readJpegSize(Uint8Array.of(0xff, 0xd8, ...bytes));

@@ -7,7 +7,7 @@ import { stripMetadata } from '../../../../model/images/strip-metadata.js';
 const limits = { maxPixels: 1_000_000, maxBytes: 1_000_000, minSide: 8 };
 const secret = 'Ada of Somewhere';
 
-/** A picture whose corners differ, so that a turned one is another. */
+/** An image whose corners differ, so that a rotated one is different. */
 function colours(): Buffer {
   const [width, height] = [48, 32];
   const pixels = Buffer.alloc(width * height * 3);
@@ -37,26 +37,29 @@ function inserted(bytes: Buffer, at: number, part: Buffer): Buffer {
   return Buffer.concat([bytes.subarray(0, at), part, bytes.subarray(at)]);
 }
 
-describe('an image without what its file tells besides the picture', () => {
+describe('an image without metadata', () => {
   const cases = imageFormats.flatMap((format) => [1, 2, 3, 4, 5, 6, 7, 8].map((turn) => [format, turn] as const));
 
-  it.each(cases)('is the same picture, %s turned by orientation %i', async (format, orientation) => {
-    const bytes = await imageWith(format, orientation);
-    const before = await sharp(bytes).metadata();
-    expect(before.exif?.length).toBeGreaterThan(100);
-    const stripped = stripMetadata(bytes)?.bytes ?? new Uint8Array();
-    expect(stripMetadata(bytes)?.format).toBe(format);
-    const pixels = await decodePixels(stripped, limits);
-    expect(Buffer.from(pixels).equals(await decodePixels(bytes, limits))).toBe(true);
-    const after = await sharp(stripped).metadata();
-    expect(after.orientation ?? 1).toBe(orientation);
-    expect(after.icc).toEqual(before.icc);
-    expect(after.xmp).toBeUndefined();
-    expect(after.exif?.length ?? 0).toBeLessThan(40);
-    expect(Buffer.from(stripped).includes(secret)).toBe(false);
-  });
+  it.each(cases)(
+    'has the same pixels, colour profile and orientation: %s with orientation %i',
+    async (format, orientation) => {
+      const bytes = await imageWith(format, orientation);
+      const before = await sharp(bytes).metadata();
+      expect(before.exif?.length).toBeGreaterThan(100);
+      const stripped = stripMetadata(bytes)?.bytes ?? new Uint8Array();
+      expect(stripMetadata(bytes)?.format).toBe(format);
+      const pixels = await decodePixels(stripped, limits);
+      expect(Buffer.from(pixels).equals(await decodePixels(bytes, limits))).toBe(true);
+      const after = await sharp(stripped).metadata();
+      expect(after.orientation ?? 1).toBe(orientation);
+      expect(after.icc).toEqual(before.icc);
+      expect(after.xmp).toBeUndefined();
+      expect(after.exif?.length ?? 0).toBeLessThan(40);
+      expect(Buffer.from(stripped).includes(secret)).toBe(false);
+    },
+  );
 
-  it('has no comment, thumbnail, Photoshop data, second picture or trailing bytes of a JPEG', async () => {
+  it('has no comment, thumbnail, Photoshop data, second image or trailing bytes of a JPEG', async () => {
     const plain = await sharp(colours(), { raw: { width: 48, height: 32, channels: 3 } })
       .jpeg({ progressive: true })
       .toBuffer();
@@ -78,7 +81,7 @@ describe('an image without what its file tells besides the picture', () => {
     expect(Buffer.from(pixels).equals(await decodePixels(bytes, limits))).toBe(true);
   });
 
-  it('has no text and no time of a PNG', async () => {
+  it('has no text or time chunks of a PNG', async () => {
     const plain = await sharp(colours(), { raw: { width: 48, height: 32, channels: 3 } })
       .png()
       .toBuffer();
@@ -94,14 +97,14 @@ describe('an image without what its file tells besides the picture', () => {
     expect(Buffer.from(await decodePixels(stripped, limits)).equals(await decodePixels(plain, limits))).toBe(true);
   });
 
-  it('stays as it is when it is stripped again', async () => {
+  it('does not change when it is stripped again', async () => {
     for (const format of imageFormats) {
       const once = stripMetadata(await imageWith(format, 6))?.bytes ?? new Uint8Array();
       expect(stripMetadata(once)?.bytes).toEqual(once);
     }
   });
 
-  it('is not made of rubbish, and never throws', async () => {
+  it('is null for malformed files, and never throws', async () => {
     const images = await Promise.all(imageFormats.map((format) => imageWith(format, 6)));
     const damaged = fc
       .tuple(fc.constantFrom(...images), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.nat())

@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp';
 
 export const limits = { maxPixels: 100_000_000, maxBytes: 20_000_000, minSide: 8 };
 
-/** A picture with something to see on every pixel, so that no format packs it into next to nothing. */
+/** An image with detail in every pixel, so that no format compresses it to next to nothing. */
 export function pattern(width = 64, height = 48): Sharp {
   const pixels = Buffer.alloc(width * height * 3);
   for (let index = 0; index < pixels.length; index += 1) pixels[index] = (index * 7919 + (index >> 5) * 104729) % 251;
@@ -14,7 +14,7 @@ export function plain(colour: string, width = 32, height = 32): Sharp {
   return sharp({ create: { width, height, channels: 3, background: colour } });
 }
 
-/** A well-formed PNG that says it has these sides and holds one row of nothing. */
+/** A well-formed PNG whose header claims this size, with 100 bytes of pixel data. */
 export function pngClaiming(width: number, height: number): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

@@ -16,7 +16,7 @@ const chain =
     layers.reduce((value, layer) => apply(layer(), value), image);
 const l = tf.layers;
 
-/** Small networks that begin with one convolution that makes images of 28×28×4 of those of 224×224, and end in three classes. */
+/** A small network: a convolution makes 28×28×4 of 224×224×3, then `middle`, then three classes. */
 function network(middle: Tail): tf.LayersModel {
   const image = tf.input({ shape: [224, 224, 3], name: 'photo' });
   const scaled = apply(l.rescaling({ scale: 1 / 128, offset: -1 }), image);
@@ -26,7 +26,7 @@ function network(middle: Tail): tf.LayersModel {
   return tf.model({ inputs: image, outputs: apply(l.dense({ units: 3, activation: 'softmax' }), row) });
 }
 
-/** Weights that are neither all alike nor those a layer begins with; variances stay positive. */
+/** Gives the model random weights; variances stay positive. */
 function randomise(model: tf.LayersModel): void {
   for (const weight of model.weights) {
     const least = weight.name.includes('variance') ? 0.5 : -0.6;
@@ -110,7 +110,7 @@ const cases: Record<string, Tail> = {
 };
 
 describe('a TF.js layers model', () => {
-  it.each(Object.keys(cases))('keeps its answers as ONNX: %s', async (name) => {
+  it.each(Object.keys(cases))('has the same outputs as ONNX: %s', async (name) => {
     const before = tf.memory().numTensors;
     const { parityMaxAbsoluteError, labels } = await convert(network(cases[name] ?? ((image) => image)));
     expect(parityMaxAbsoluteError).toBeLessThan(1e-5);
@@ -118,7 +118,7 @@ describe('a TF.js layers model', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('may be a sequential model that gives logits and leaves the scaling to its caller', async () => {
+  it('may be a sequential model that returns logits and expects scaled pixels', async () => {
     const model = tf.sequential({
       layers: [
         l.conv2d({ inputShape: [224, 224, 3], kernelSize: 8, strides: 8, filters: 3 }),
@@ -129,7 +129,7 @@ describe('a TF.js layers model', () => {
     const scaling = { mean: [120, 110, 100], std: [60, 58, 57] } satisfies ImportJob['scaling'];
     const { parityMaxAbsoluteError, notes } = await convert(model, { output: 'logits', scaling });
     expect(parityMaxAbsoluteError).toBeLessThan(1e-5);
-    expect(notes).toContain('A softmax was put behind its logits.');
+    expect(notes).toContain('A softmax was added after its logits.');
   });
 
   it('may have quantised weights', () =>

@@ -22,7 +22,7 @@ function smallModel(size = 224): tf.LayersModel {
   });
 }
 
-/** Imports a small model whose model.json was edited, with files taken away or changed. */
+/** Imports a small model whose model.json was edited, with files removed or changed. */
 function take(
   edit: (json: string) => string,
   change: (files: UploadedFiles) => UploadedFiles = (files) => files,
@@ -41,7 +41,7 @@ const swap = (from: string | RegExp, to: string) => (json: string) => {
 };
 
 describe('an uploaded model.json', () => {
-  it('is taken as it is saved', async () => {
+  it('is accepted as TF.js saves it', async () => {
     expect((await take((json) => json)).parityMaxAbsoluteError).toBeLessThan(1e-5);
   });
 
@@ -51,21 +51,21 @@ describe('an uploaded model.json', () => {
       swap('"class_name":"Dense"', '"class_name":"Lambda"'),
       /The layer classes \(Lambda\).*custom code never runs/,
     ],
-    ['a layer class of its own', swap('GlobalAveragePooling2D', 'MyPooling'), /The layer pool \(MyPooling\)/],
+    ['a custom layer class', swap('GlobalAveragePooling2D', 'MyPooling'), /The layer pool \(MyPooling\)/],
     ['a model within the model', swap('"class_name":"Dense"', '"class_name":"Sequential"'), /\(Sequential\)/],
     [
-      'an activation of its own',
+      'a custom activation',
       swap('"activation":"softmax"', '"activation":"steal"'),
       /The layer classes \(Dense\).*activation/,
     ],
-    ['a graph model', swap('layers-model', 'graph-model'), /a graph model is not taken/],
+    ['a graph model', swap('layers-model', 'graph-model'), /graph models are not supported/],
     [
-      'a key that reaches for prototypes',
+      'a key that pollutes prototypes',
       swap('{"format"', '{"__proto__":{"polluted":true},"format"'),
       /the key __proto__/,
     ],
     [
-      'such a key deep inside',
+      'such a key, nested',
       swap('"config":{', '"config":{"constructor":{"prototype":{"polluted":true}},'),
       /the key prototype/,
     ],
@@ -84,7 +84,7 @@ describe('an uploaded model.json', () => {
     ['more filters than there can be', swap('"filters":3', '"filters":1e9'), /filters/],
     ['images of another size', swap(/\[null,224,224,3\]/, '[null,128,128,3]'), /\[any,128,128,3\]/],
     ['no JSON at all', () => 'import os', /cannot be read/],
-    ['JSON of something else', () => '[]', /The model\.json cannot be taken in/],
+    ['JSON of something else', () => '[]', /The model\.json is invalid/],
   ] as const)('is refused for %s', async (_name, edit, says) => {
     const { code, message } = await refusalOf(take(edit));
     expect(message).toMatch(says);
@@ -97,7 +97,7 @@ describe('an uploaded model.json', () => {
     await expect(take((json) => json, cut)).rejects.toThrow('which was not sent');
   });
 
-  it('is refused when its layers go in a circle or nowhere', () =>
+  it('is refused when its layers form a cycle or have no input', () =>
     withFolder(async (folder) => {
       const image = tf.input({ shape: [224, 224, 3], name: 'photo' });
       const pooled = l.globalAveragePooling2d({ name: 'pool' }).apply(image);
@@ -106,9 +106,9 @@ describe('an uploaded model.json', () => {
       if (!(output instanceof tf.SymbolicTensor)) throw new Error('no symbolic tensor');
       const model = tf.model({ inputs: image, outputs: output });
       const circle = await saveLayers(model, folder, { edit: swap('[["pool",0,0,{}]]', '[["classes",0,0,{}]]') });
-      await expect(importModel(importJobOf(circle, folder))).rejects.toThrow('go in a circle');
-      const nowhere = await saveLayers(model, folder, { edit: swap('[["pool",0,0,{}]]', '[["nobody",0,0,{}]]') });
-      await expect(importModel(importJobOf(nowhere, folder))).rejects.toThrow('nobody, which is no layer');
+      await expect(importModel(importJobOf(circle, folder))).rejects.toThrow('form a cycle');
+      const nowhere = await saveLayers(model, folder, { edit: swap('[["pool",0,0,{}]]', '[["missing",0,0,{}]]') });
+      await expect(importModel(importJobOf(nowhere, folder))).rejects.toThrow('missing, which is not a layer');
       model.dispose();
     }));
 
@@ -124,7 +124,7 @@ describe('an uploaded model.json', () => {
       await expect(importModel(importJobOf(files, folder))).rejects.toThrow('conv/kernel hold NaN');
     }));
 
-  it('is not looked for under any path that a sender wrote', () =>
+  it('is never read from a path that a client wrote', () =>
     withFolder(async (folder) => {
       const files = await writeUploads(folder, { 'model.json': '{}' });
       expect(files.map(({ path }) => path.startsWith(folder))).toEqual([true]);

@@ -43,7 +43,7 @@ function channelsFirst(given: Given = {}): Uint8Array {
   return onnx.ModelProto.encode(model).finish();
 }
 
-/** Imports a graph and gives what came of it, with its answer to a picture that is all red. */
+/** Imports a graph and returns the result, with its output for an image that is all red. */
 async function take(
   graph: Uint8Array,
   changes: Partial<ImportJob> = {},
@@ -61,7 +61,7 @@ async function take(
 const logits = { output: 'logits' } as const;
 
 describe('an uploaded ONNX graph', () => {
-  it('gets the ends that are served, whatever its own are: channels first, floats, scaling, logits', async () => {
+  it('gets the signature that is served, whatever its own is: channels first, floats, scaling, logits', async () => {
     const scaling = { mean: [100, 100, 100], std: [50, 100, 100] } satisfies ImportJob['scaling'];
     const { labels, answer, parityMaxAbsoluteError, notes } = await take(channelsFirst(), { ...logits, scaling });
     // Red first: (255 - 100) / 50 for red, (0 - 100) / 100 for the others. Sorted, the rose comes last.
@@ -70,7 +70,7 @@ describe('an uploaded ONNX graph', () => {
     expect(answer[2]).toBeCloseTo(red / (red + 2 * other), 5);
     expect(answer[0]).toBeCloseTo(other / (red + 2 * other), 5);
     expect(parityMaxAbsoluteError).toBeNull();
-    expect(notes.join(' ')).toContain('A softmax was put behind its logits.');
+    expect(notes.join(' ')).toContain('A softmax was added after its logits.');
   });
 
   it('keeps its own scaling, uint8, features and probabilities', async () => {
@@ -79,7 +79,7 @@ describe('an uploaded ONNX graph', () => {
     expect(notes).toEqual([]);
   });
 
-  it('may be of a fixed batch of one by its declaration only', async () => {
+  it('may declare a fixed batch of one', async () => {
     const input = valueInfo('image', FLOAT, [1, 3, 224, 224]);
     const output = [valueInfo('probabilities', FLOAT, [1, classes])];
     expect((await take(channelsFirst({ input, output }), logits)).labels).toHaveLength(3);
@@ -106,10 +106,10 @@ describe('an uploaded ONNX graph', () => {
   });
 
   const refusals: Record<string, { graph: () => Uint8Array; says: RegExp; changes?: Partial<ImportJob> }> = {
-    'random bytes': { graph: () => randomBytes(10_000), says: /no ONNX model/ },
+    'random bytes': { graph: () => randomBytes(10_000), says: /not an ONNX model/ },
     'an empty file': { graph: () => new Uint8Array(), says: /holds no graph/ },
-    'a file cut off in the middle': { graph: () => tinyGraph(3, 0).subarray(0, 300), says: /only a part of one/ },
-    'an operator of its own': {
+    'a file cut off in the middle': { graph: () => tinyGraph(3, 0).subarray(0, 300), says: /incomplete/ },
+    'a custom operator': {
       graph: () => channelsFirst({ nodes: [custom, reshape] }),
       says: /custom code: com\.example\.Cheat/,
     },
@@ -123,12 +123,12 @@ describe('an uploaded ONNX graph', () => {
     },
     'control flow': {
       graph: () => channelsFirst({ nodes: [node('Identity', ['image'], 'pooled', [inner]), reshape] }),
-      says: /inner graph/,
+      says: /subgraph/,
     },
     'a loop': { graph: () => channelsFirst({ nodes: [node('Loop', ['image'], 'pooled'), reshape] }), says: /Loop/ },
-    'functions of its own': {
+    'its own functions': {
       graph: () => channelsFirst({ model: { functions: [{ name: 'f', node: [] }] } }),
-      says: /functions of its own/,
+      says: /its own functions/,
     },
     'weights in another file': {
       graph: () => channelsFirst({ initializers: [flat, elsewhere] }),
@@ -146,17 +146,17 @@ describe('an uploaded ONNX graph', () => {
     'logits that are called probabilities': {
       graph: () => channelsFirst(),
       changes: { output: 'probabilities' },
-      says: /no probabilities.*output=logits/,
+      says: /not probabilities.*output=logits/,
     },
     'another number of classes': {
       graph: () => channelsFirst(),
       changes: { labels: ['a', 'b'] },
-      says: /3 numbers an image, but 2 labels/,
+      says: /3 numbers per image, but 2 labels/,
     },
     'another number of classes, undeclared': {
       graph: () => channelsFirst({ output: [valueInfo('probabilities', FLOAT, ['batch', 'classes'])] }),
       changes: { labels: ['a', 'b', 'c', 'd'] },
-      says: /ONNX Runtime cannot run|3 numbers an image, but 4 labels/,
+      says: /ONNX Runtime cannot run|3 numbers per image, but 4 labels/,
     },
     'images of another size': {
       graph: () => channelsFirst({ input: valueInfo('image', FLOAT, ['batch', 3, 299, 299]) }),
@@ -186,7 +186,7 @@ describe('an uploaded ONNX graph', () => {
       graph: () => channelsFirst({ nodes: [node('Relu', ['nothing'], 'probabilities')] }),
       says: /ONNX Runtime cannot load/,
     },
-    'a batch of one in its insides': {
+    'a batch of one inside': {
       graph: () => channelsFirst({ initializers: [integerTensor('flat', [1, classes])] }),
       says: /batch of any size/,
     },
@@ -200,7 +200,7 @@ describe('an uploaded ONNX graph', () => {
             node('Reshape', ['means', 'flat'], 'probabilities'),
           ],
         }),
-      says: /alone is answered otherwise/,
+      says: /between a batch and the image alone/,
     },
     'scaling for a graph that takes bytes': {
       graph: () => tinyGraph(classes, 0),
@@ -223,10 +223,10 @@ describe('an uploaded ONNX graph', () => {
   it('is refused with a second file beside it', () =>
     withFolder(async (folder) => {
       const files = await writeUploads(folder, { 'a.onnx': channelsFirst(), 'b.onnx': channelsFirst() });
-      await expect(importModel(importJobOf(files, folder))).rejects.toThrow('one file');
+      await expect(importModel(importJobOf(files, folder))).rejects.toThrow('single file');
     }));
 
-  it('takes uint8 channels first as well', async () => {
+  it('may take uint8 channels first', async () => {
     const nodes = [
       node('Cast', ['image'], 'floats', attributes({ to: FLOAT })),
       node('GlobalAveragePool', ['floats'], 'pooled'),

@@ -18,7 +18,7 @@ const networks = {
 };
 
 describe.each(['efficientnet-lite0', 'cnn'] as const)('what Perennial itself exports of %s', (architecture) => {
-  it('is taken in as TF.js, and keeps its answers', () =>
+  it('is accepted as TF.js, with the same outputs', () =>
     withFolder(async (folder) => {
       const { operations, weights } = await networks[architecture]();
       const exported = join(folder, 'exported');
@@ -32,7 +32,7 @@ describe.each(['efficientnet-lite0', 'cnn'] as const)('what Perennial itself exp
       expect((await importModel(importJobOf(files, folder))).parityMaxAbsoluteError).toBeLessThan(1e-4);
     }));
 
-  it('is taken in as ONNX, with its features', () =>
+  it('is accepted as ONNX, with its features', () =>
     withFolder(async (folder) => {
       const { operations, weights } = await networks[architecture]();
       const files = await writeUploads(folder, { 'a.onnx': encodeOnnx(operations, weights) });

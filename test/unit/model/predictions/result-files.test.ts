@@ -71,7 +71,7 @@ it.each(['parquet', 'csv', 'json'] as const)('writes a file of no rows as %s', a
   }
 });
 
-it('tells of a disk that cannot be written', async () => {
+it('rejects when the file cannot be written', async () => {
   const file = createResultFile('csv', join(folder, 'nowhere', 'x.csv'), labels);
   await expect(file.write([rowOf(0)]).then(() => file.close())).rejects.toThrow(/ENOENT/);
 });

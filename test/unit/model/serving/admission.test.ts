@@ -31,29 +31,29 @@ function reasonOf(part: Partial<Load>, options = target): unknown {
 }
 
 describe('admission', () => {
-  it('takes what can be answered within the target and refuses what comes behind too many', () => {
+  it('accepts what can be answered within the target and refuses what is behind too many images', () => {
     expect(reasonOf({ beforeFirst: 5 })).toBeNull();
     expect(reasonOf({ beforeFirst: 30 })).toBe('latency_target');
     expect(reasonOf({ beforeFirst: 30 }, { ...target, latencyTargetMs: 0 })).toBeNull();
   });
 
-  it('says when to come back', () => {
+  it('says when to retry', () => {
     const error = refusalOf(loadOf({ beforeFirst: 90, imageMs: 100 }), target, now);
     expect(error?.details['retryAfterSeconds']).toBe(5);
     expect(refusalOf(loadOf({ beforeFirst: 30 }), target, now)?.details['retryAfterSeconds']).toBe(1);
   });
 
-  it('takes whatever comes to a free thread, however slow it was of late', () => {
+  it('accepts any request for a free thread, however slow recent images were', () => {
     expect(reasonOf({ free: true, imageMs: 5_000 })).toBeNull();
     expect(reasonOf({ imageMs: null, beforeFirst: 50 })).toBeNull();
   });
 
-  it('holds background work to its bound, not to the target', () => {
+  it('applies the queue limit to background work, but not the latency target', () => {
     expect(reasonOf({ priority: 'background', beforeFirst: 90 })).toBeNull();
     expect(reasonOf({ priority: 'background', waiting: 100 })).toBe('queue_full');
   });
 
-  it('lets one request for more images than may wait in when nothing waits, and no other behind it', () => {
+  it('accepts one request above the queue limit when nothing waits, and no other behind it', () => {
     expect(reasonOf({ images: 5_000, beforeLast: 0 })).toBeNull();
     expect(reasonOf({ images: 5_000, waiting: 1 })).toBe('queue_full');
     expect(reasonOf({ images: 1, waiting: 5_000 })).toBe('queue_full');
@@ -65,7 +65,7 @@ describe('admission', () => {
     expect(reasonOf({ deadlineAt: now, free: true })).toBe('deadline_exceeded');
   });
 
-  it('never takes a request while it refuses one with less before it', () => {
+  it('never accepts a request while it refuses one with fewer images ahead', () => {
     fc.assert(
       fc.property(fc.nat(200), fc.nat(200), fc.double({ min: 0.1, max: 200, noNaN: true }), (one, other, imageMs) => {
         const [fewer, more] = [Math.min(one, other), Math.max(one, other)];
@@ -75,21 +75,21 @@ describe('admission', () => {
     );
   });
 
-  it('counts what has passed of the latency already, for a free thread as well', () => {
+  it('counts the latency so far, for a free thread as well', () => {
     expect(reasonOf({ beforeFirst: 5, elapsedMs: 45 })).toBe('latency_target');
     expect(reasonOf({ beforeFirst: 1, elapsedMs: 45 })).toBeNull();
     expect(reasonOf({ free: true, elapsedMs: 90 })).toBe('latency_target');
     expect(reasonOf({ free: true, elapsedMs: 70 })).toBeNull();
   });
 
-  it('tells from an error why it was refused', () => {
+  it('reads from an error why a request was refused', () => {
     expect(shedReasonOf(refusalOf(loadOf({ beforeFirst: 30 }), target, now))).toBe('latency_target');
     expect(shedReasonOf(new Error('another'))).toBe('queue_full');
   });
 });
 
-describe('the margin below the latency target', () => {
-  /** The share after many answers, of which every so many-th is late. */
+describe('the usable share of the latency target', () => {
+  /** The share after 20,000 answers, of which every `everyLate`-th is late. */
   function shareAfter(everyLate: number): number {
     let nowMs = 0;
     const margin = new LatencyMargin(() => nowMs);
@@ -100,7 +100,7 @@ describe('the margin below the latency target', () => {
     return margin.share;
   }
 
-  it('grows once, not for each of them, when many answers come late together', () => {
+  it('shrinks once, not for each of them, when many answers are late together', () => {
     let nowMs = 0;
     const margin = new LatencyMargin(() => nowMs);
     const before = margin.share;
@@ -114,17 +114,17 @@ describe('the margin below the latency target', () => {
     expect(margin.share).toBeCloseTo(0.81 * before);
   });
 
-  it('grows while more than a hundredth of the answers is late, to no end where nothing would be taken', () => {
+  it('shrinks while more than a hundredth of the answers is late, but never to 0', () => {
     expect(shareAfter(20)).toBeLessThan(0.5);
     expect(shareAfter(2)).toBeGreaterThan(0.2);
   });
 
-  it('is small where hardly any is late, and never nothing', () => {
+  it('is large where hardly any answer is late, but never 1', () => {
     expect(shareAfter(1_000)).toBeGreaterThan(0.7);
     expect(shareAfter(100_000)).toBeLessThan(0.9);
   });
 
-  it('is found again after a bad time, also where it lets nobody wait whose answers could tell', () => {
+  it('recovers after an overload, even while there are no answers', () => {
     let nowMs = 0;
     const margin = new LatencyMargin(() => nowMs);
     const before = margin.share;
@@ -142,7 +142,7 @@ describe('the margin below the latency target', () => {
     expect(margin.share).toBeCloseTo(0.9 * before);
   });
 
-  it('shrinks soon when answers take far less than they may, and slowly when they take what they may', () => {
+  it('grows fast while answers take far less time than allowed, and slowly while they take as long as allowed', () => {
     const sharesAfter = (latencyMs: number): number => {
       let nowMs = 0;
       const margin = new LatencyMargin(() => nowMs);

@@ -39,7 +39,7 @@ function imageOf(colour: string): Promise<Buffer> {
 }
 
 describe('the engine', () => {
-  it('tells what is in an image, with probabilities in label order and the time of each phase', async () => {
+  it('predicts an image, with probabilities in label order and the time of each phase', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
     const red = await engine.predictImage(await imageOf('#e00000'));
@@ -53,7 +53,7 @@ describe('the engine', () => {
     expect(engine.labels).toEqual(['dandelion', 'grass']);
   });
 
-  it('refuses a model that computes what is not a number, and lives on', async () => {
+  it('refuses a model that computes NaN, without a crash', async () => {
     await writeTinyBundle(folder, { bias: NaN });
     const failure = { code: 'bundle_invalid', message: saying(/not numbers/) };
     await expect(engineOf()).rejects.toMatchObject(failure);
@@ -73,7 +73,7 @@ describe('the engine', () => {
     expect(new Set(expected.map((value) => value.toFixed(4))).size).toBeGreaterThan(images.length);
   });
 
-  it('leaves the bytes of its caller alone', async () => {
+  it('does not change the bytes of its caller', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
     const bytes = new Uint8Array(await imageOf('#ffffff'));
@@ -82,7 +82,7 @@ describe('the engine', () => {
     expect(bytes).toEqual(copy);
   });
 
-  it('names what is wrong with an image or a tensor and goes on', async () => {
+  it('reports a faulty image or tensor and continues', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
     const good = await imageOf('#e00000');
@@ -97,7 +97,7 @@ describe('the engine', () => {
     expect((await engine.predictImage(good)).label).toBe('dandelion');
   });
 
-  it('refuses requests beyond its queue and answers all it took, also when closed meanwhile', async () => {
+  it('refuses requests beyond its queue and answers all it accepted, also when closed meanwhile', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf({ threads: 1, queueLimit: 5 });
     const image = await imageOf('#e00000');
@@ -118,7 +118,7 @@ describe('the engine', () => {
     await expect(engineOf().catch(errorCodeOf)).resolves.toBe('bundle_invalid');
   });
 
-  it('does not load a model that is intact by its sums and no model at all', async () => {
+  it('does not load a file that has the right digest but is not a model', async () => {
     const manifest = await writeTinyBundle(folder);
     const junk = Buffer.from('this is no ONNX graph');
     const sha256 = createHash('sha256').update(junk).digest('hex');
@@ -130,7 +130,7 @@ describe('the engine', () => {
     await expect(engineOf().catch(errorCodeOf)).resolves.toBe('bundle_invalid');
   });
 
-  it('needs its folder no more once it is loaded', async () => {
+  it('does not need its folder once it is loaded', async () => {
     await writeTinyBundle(folder);
     const engine = await engineOf();
     await rm(folder, { recursive: true });
@@ -148,12 +148,12 @@ describe('the engine', () => {
   });
 });
 
-describe('a thread that meets what it cannot handle', () => {
+describe('a thread that gets a malformed job', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
   const start = async (): Promise<Thread> =>
     startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null });
 
-  it('dies, says why, and answers died ever after', async () => {
+  it('dies with a reason, and answers `died` from then on', async () => {
     await writeTinyBundle(folder);
     const thread = await start();
     expect((await thread.run([malformed])).type).toBe('died');
@@ -161,7 +161,7 @@ describe('a thread that meets what it cannot handle', () => {
     expect((await thread.run([{ kind: 'image', bytes: await imageOf('#e00000') }])).type).toBe('died');
   });
 
-  it('costs no request but its own, and another takes its place', async () => {
+  it('fails that request only, and is replaced', async () => {
     await writeTinyBundle(folder);
     const deaths: string[] = [];
     const onDeath = (why: string): unknown => deaths.push(why);

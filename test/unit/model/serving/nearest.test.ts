@@ -33,12 +33,12 @@ describe('nearest', () => {
     expect(found[0]?.distance).toBeCloseTo(distance([0, 30, 0, 0, 10], [0, 1, 0, 0, 0]), 5);
   });
 
-  it('is at no distance from itself and at the largest from its opposite', () => {
+  it('is 0 from itself and 2 from its opposite', () => {
     expect(nearest(Float32Array.of(0, 0, 0, 0, 7), referencesOf(corners))).toEqual([{ row: 2, distance: 0 }]);
     expect(nearest(Float32Array.of(-5, 0), referencesOf([[1, 0]]))[0]?.distance).toBeCloseTo(2, 6);
   });
 
-  it('looks among the rows that cover the others unless told otherwise', () => {
+  it('searches the coreset by default', () => {
     const references = referencesOf(corners, 2);
     const feature = Float32Array.of(1, 0, 0, 0, 9);
     expect(nearest(feature, references)[0]?.row).toBe(0);
@@ -47,8 +47,8 @@ describe('nearest', () => {
   });
 });
 
-describe('the covering rows of a thread', () => {
-  it('have the nearest that plain arithmetic finds', async () => {
+describe('the coreset of a thread', () => {
+  it('finds the same nearest row as plain arithmetic', async () => {
     const number = fc.double({ min: -1, max: 1, noNaN: true }).filter((value) => Math.abs(value) > 1e-3);
     const vector = fc.array(number, { minLength: 7, maxLength: 7 });
     await fc.assert(
@@ -65,7 +65,7 @@ describe('the covering rows of a thread', () => {
     );
   });
 
-  it('leave the rows out that are covered', async () => {
+  it('leaves the other rows out', async () => {
     const rows = await openCoreset(
       referencesOf(
         [
@@ -79,7 +79,7 @@ describe('the covering rows of a thread', () => {
     await rows.end();
   });
 
-  it('multiply with the graph that is written down', () => {
+  it('multiplies with the documented graph', () => {
     const { onnx } = onnxProto;
     const { graph } = onnx.ModelProto.decode(productGraph);
     expect(graph?.node?.map(({ opType, input, output }) => ({ opType, input, output }))).toEqual([

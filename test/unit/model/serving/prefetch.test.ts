@@ -2,8 +2,8 @@ import { answers, endOf, manualPool, imageJob, marksOf, pixelsJob } from '../../
 
 const background = { priority: 'background' } as const;
 
-describe('what is given to a thread ahead', () => {
-  it('is single images, to the thread that has least, and no more than it may have', async () => {
+describe('prefetched jobs', () => {
+  it('are single images, at the thread that has the fewest, up to its limit', async () => {
     const { pool, started } = await manualPool({ threads: 2, prefetch: 1 });
     const ends = [1, 2, 3, 4, 5].map((mark) => endOf(pool.run([imageJob(mark)])));
     expect(started.map(marksOf)).toEqual([
@@ -21,7 +21,7 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5]]);
   });
 
-  it('waits its turn: what cannot be given ahead is not overtaken, and nothing goes behind it', async () => {
+  it('keep the order of the queue: a job that cannot be prefetched is not overtaken, and nothing is prefetched behind it', async () => {
     const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [imageJob(1), pixelsJob(2, 4), imageJob(3), imageJob(4)].map((job) => endOf(pool.run([job])));
     expect(marksOf(started[0])).toEqual([1]);
@@ -33,7 +33,7 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4]]);
   });
 
-  it('does not go behind work that has time, nor such work behind anything', async () => {
+  it('do not follow background jobs, and are never background jobs', async () => {
     const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [endOf(pool.run([imageJob(1)], background)), endOf(pool.run([imageJob(2)]))];
     expect(marksOf(started[0])).toEqual([1]);
@@ -44,7 +44,7 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3]]);
   });
 
-  it('is nothing while another thread works in the background, which will come free', async () => {
+  it('are none while another thread has a background job, because it will be free soon', async () => {
     const { pool, started } = await manualPool({ threads: 2, prefetch: 2 });
     const ends = [endOf(pool.run([imageJob(1)], background))];
     ends.push(...[2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)]))));
@@ -70,7 +70,7 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5]]);
   });
 
-  it('is tried one by one when the thread dies, and costs only the one that kills', async () => {
+  it('are retried one by one when the thread dies, and only the one that kills it fails', async () => {
     const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const ends = [1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
     expect(marksOf(started[0])).toEqual([1, 2, 3]);
@@ -84,7 +84,7 @@ describe('what is given to a thread ahead', () => {
     expect(await Promise.all(ends)).toEqual([[1], 'internal', [3]]);
   });
 
-  it('is told of its deadline, which does not bind the answer before it', async () => {
+  it('are rejected at their deadline, which does not affect the job in progress', async () => {
     const { pool, started } = await manualPool({ threads: 1, prefetch: 2 });
     const deadlineAt = performance.now() + 30;
     const first = endOf(pool.run([imageJob(1)], { deadlineAt }));

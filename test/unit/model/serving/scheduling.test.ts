@@ -25,7 +25,7 @@ async function detailsOf(run: Promise<Answer[]>): Promise<unknown> {
 const background = { priority: 'background' } as const;
 
 describe('the two priorities', () => {
-  it('have a thread work in the background only when nobody else waits', async () => {
+  it('run a background job only when no interactive one waits', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     const ends = [pool.run([imageJob(1)]), pool.run([imageJob(2)], background), pool.run([imageJob(3)])].map(endOf);
     await started[0]?.finish(answers(1));
@@ -35,7 +35,7 @@ describe('the two priorities', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3]]);
   });
 
-  it('leave one of several threads to those who do not want to wait', async () => {
+  it('leave one of several threads to interactive jobs', async () => {
     const { pool, started } = await manualPool({ threads: 3 });
     const ends = [1, 2, 3, 4].map((mark) => endOf(pool.run([imageJob(mark)], background)));
     expect(started.map(marksOf)).toEqual([[1], [2], []]);
@@ -52,7 +52,7 @@ describe('the two priorities', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [9]]);
   });
 
-  it('have a bound each: a full background refuses no one else', async () => {
+  it('have a limit each: a full background queue refuses no interactive request', async () => {
     const { pool } = await manualPool({ threads: 1, queueLimit: 2 });
     const runs = [1, 2, 3].map((mark) => pool.run([imageJob(mark)], background));
     expect(await detailsOf(pool.run([imageJob(4)], background))).toMatchObject({ reason: 'queue_full' });
@@ -63,8 +63,8 @@ describe('the two priorities', () => {
   });
 });
 
-describe('turns', () => {
-  it('let one image pass between the jobs of a request for many, whose order stays', async () => {
+describe('the queue', () => {
+  it('serves one image between the jobs of a request for many, whose order is kept', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     const many = endOf(pool.run([1, 2, 3, 4].map((mark) => pixelsJob(mark, 1))));
     const one = endOf(pool.run([imageJob(9)]));
@@ -73,7 +73,7 @@ describe('turns', () => {
     expect(await Promise.all([many, one])).toEqual([[1, 2, 3, 4], [9]]);
   });
 
-  it('count images, not requests', async () => {
+  it('counts images, not requests', async () => {
     const { pool } = await manualPool({ threads: 1, queueLimit: 10 });
     const runs = [pool.run([imageJob(1)]), pool.run([pixelsJob(2, 4), pixelsJob(3, 4)])];
     expect(pool.waiting).toBe(8);
@@ -83,7 +83,7 @@ describe('turns', () => {
     expect(runs).toHaveLength(3);
   });
 
-  it('take nothing more of a request of which one job has failed', async () => {
+  it('drops the rest of a request of which one job has failed', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1), imageJob(2), imageJob(3)]));
     const outcomes = [{ type: 'refused' as const, code: 'undecodable_image' as const, message: 'broken' }];
@@ -96,7 +96,7 @@ describe('turns', () => {
 });
 
 describe('deadlines', () => {
-  it('are refused that have passed already, and told of when they pass before a thread is free', async () => {
+  it('reject requests that are already late, and those that become late before a thread is free', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     expect(await endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() - 1 }))).toBe('deadline_exceeded');
     const first = endOf(pool.run([imageJob(2)]));
@@ -107,7 +107,7 @@ describe('deadlines', () => {
     expect(pool.waiting).toBe(0);
   });
 
-  it('are told of when they pass while the thread of the job is lost and no other has come', async () => {
+  it('reject a job whose thread was lost, when they pass before there is another', async () => {
     const first = manualThread();
     const starts: Promise<Thread>[] = [Promise.resolve(first)];
     const { pool } = await manualPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
@@ -117,7 +117,7 @@ describe('deadlines', () => {
     expect(pool.waiting).toBe(0);
   });
 
-  it('are told of when the thread of the job is lost after they passed, and no other has come', async () => {
+  it('reject a job whose thread is lost after they passed', async () => {
     const first = manualThread();
     const starts: Promise<Thread>[] = [Promise.resolve(first)];
     const { pool } = await manualPool({ start: () => starts.shift() ?? new Promise(() => undefined) });
@@ -128,7 +128,7 @@ describe('deadlines', () => {
     expect(pool.waiting).toBe(0);
   });
 
-  it('do not bind an answer that is under way', async () => {
+  it('do not affect a job in progress', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1)], { deadlineAt: performance.now() + 200 }));
     await sleep(300);
@@ -140,7 +140,7 @@ describe('deadlines', () => {
 describe('batches', () => {
   const batchSize = 4;
 
-  it('are as large as the graph gains by, of what waits, and say why they were no larger', async () => {
+  it('are as large as the calibrated size and the queue allow, and say why they were not larger', async () => {
     const seen: [number, ReleaseReason][] = [];
     const { pool, started } = await manualPool({ batchSize, onBatch: (images, reason) => seen.push([images, reason]) });
     const ends = [1, 2, 3, 4, 5, 6, 7].map((mark) => endOf(pool.run([imageJob(mark)])));
@@ -156,7 +156,7 @@ describe('batches', () => {
     ]);
   });
 
-  it('hold single images of the interactive priority only', async () => {
+  it('hold single interactive images only', async () => {
     const { pool, started } = await manualPool({ batchSize });
     const runs = [
       pool.run([imageJob(1)]),
@@ -170,7 +170,7 @@ describe('batches', () => {
     expect(started[0]?.batches).toEqual([1, 1, 1, 1, 1]);
   });
 
-  it('that a thread died of are tried one by one, and cost only the one that kills', async () => {
+  it('that a thread died of are retried one by one, and only the job that kills it fails', async () => {
     const { pool, started } = await manualPool({ batchSize });
     const ends = [0, 1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(answers(0));
@@ -183,18 +183,18 @@ describe('batches', () => {
   });
 });
 
-/** A request as the property test makes it up. */
+/** A random request. */
 const requestArbitrary = fc.record({
   priority: fc.constantFrom('interactive' as const, 'background' as const),
   counts: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 5 }),
 });
 
-/** Jobs with marks that are theirs alone: 0 images stands for an image file. */
+/** Jobs with unique marks; a count of 0 stands for an image file. */
 function jobsOf(counts: readonly number[], firstMark: number): Job[] {
   return counts.map((count, at) => (count === 0 ? imageJob(firstMark + at) : pixelsJob(firstMark + at, count)));
 }
 
-describe('whatever comes, in whatever priority and batch, and whichever threads die', () => {
+describe('for any requests, priorities, batches and deaths of threads', () => {
   it('every image has its own answer, in the order of its request', async () => {
     const scenario = fc.record({
       requests: fc.array(requestArbitrary, { minLength: 1, maxLength: 30 }),
@@ -210,7 +210,7 @@ describe('whatever comes, in whatever priority and batch, and whichever threads 
         const runs = requests.map(({ priority, counts }, at) => pool.run(jobsOf(counts, 8 * at), { priority }));
         const found = await Promise.all(runs.map(endOf));
         await pool.close();
-        // A job that two threads died of is given up; no other may be lost.
+        // A job that two threads died of fails; no other may be lost.
         requests.forEach(({ counts }, at) => {
           const expected = jobsOf(counts, 8 * at).flatMap((job) =>
             Array.from({ length: job.kind === 'pixels' ? job.count : 1 }, () => job.bytes[0]),
@@ -223,7 +223,7 @@ describe('whatever comes, in whatever priority and batch, and whichever threads 
     );
   });
 
-  it('a pool that is closed meanwhile answers all it took', async () => {
+  it('a pool that is closed meanwhile answers all it accepted', async () => {
     const double = createThreadDouble({ deaths: [3] });
     const { pool } = await manualPool({ threads: 2, batchSize: 2, prefetch: 2, queueLimit: 1000, start: double.start });
     const ends = Array.from({ length: 50 }, (_, mark) => endOf(runIn(pool, mark)));
@@ -237,7 +237,7 @@ function runIn(pool: ThreadPool, mark: number): Promise<Answer[]> {
 }
 
 describe('admit', () => {
-  it('recovers from one huge picture: idle at once, and busy after some of the usual size', async () => {
+  it('recovers from one huge image: idle at once, and busy after some of the usual size', async () => {
     const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 1_000 });
     const end = endOf(pool.run([imageJob(1)]));
     await sleep(1_500);
@@ -257,7 +257,7 @@ describe('admit', () => {
     expect(tries).toBeLessThan(40);
   });
 
-  it('judges by the time of what somebody waits for, not of work that has time', async () => {
+  it('uses the time of interactive images, not of background work', async () => {
     const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 200 });
     const slow = endOf(pool.run([imageJob(1)], background));
     await sleep(500);
@@ -267,11 +267,11 @@ describe('admit', () => {
     expect(await Promise.all([slow, ...ends])).toEqual([[1], [2], [3]]);
   });
 
-  it('says what a request would be refused with, and lets nothing in', async () => {
+  it('throws what a request would be refused with, and queues nothing', async () => {
     const { pool, started } = await manualPool({ threads: 1, queueLimit: 1 });
     pool.admit(1);
     const ends = [endOf(pool.run([imageJob(1)])), endOf(pool.run([imageJob(2)]))];
-    expect(() => pool.admit(1)).toThrow('waiting already');
+    expect(() => pool.admit(1)).toThrow('queue is full');
     pool.admit(1, background);
     expect(() => pool.admit(1, { deadlineAt: performance.now() - 1 })).toThrow('deadline');
     expect(pool.waiting).toBe(1);
@@ -279,6 +279,6 @@ describe('admit', () => {
     expect(await Promise.all(ends)).toEqual([[1], [2]]);
     pool.admit(1);
     await pool.close();
-    expect(() => pool.admit(1)).toThrow('put away');
+    expect(() => pool.admit(1)).toThrow('unloaded');
   });
 });

@@ -47,7 +47,7 @@ describe('ThreadPool', () => {
     expect(await Promise.all(ends.slice(0, 3))).toEqual([1, 2, 3]);
   });
 
-  it('passes on the code a thread refuses a job with, and goes on', async () => {
+  it('passes on the code with which a thread refuses a job, and continues', async () => {
     const { pool, started } = await poolOf(1);
     const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish(refused('undecodable_image'));
@@ -55,7 +55,7 @@ describe('ThreadPool', () => {
     expect(await Promise.all(ends)).toEqual(['undecodable_image', 2]);
   });
 
-  it('tries the job of a dead thread once more, first of all, and replaces the thread', async () => {
+  it('retries the job of a dead thread once, before all others, and replaces the thread', async () => {
     const { pool, started, deaths } = await poolOf(1);
     const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish({ type: 'died', message: 'out of memory' });
@@ -66,7 +66,7 @@ describe('ThreadPool', () => {
     expect(await Promise.all(ends)).toEqual([1, 2]);
   });
 
-  it('gives a job up that two threads died of, and that one only', async () => {
+  it('fails a job that two threads died of, and only that one', async () => {
     const { pool, started } = await poolOf(1);
     const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     await started[0]?.finish({ type: 'died', message: 'crash' });
@@ -76,7 +76,7 @@ describe('ThreadPool', () => {
     expect(await ends[1]).toBe(2);
   });
 
-  it('replaces a thread that dies with nothing to do, again and again if the start fails', async () => {
+  it('replaces an idle thread that dies, and retries when the start fails', async () => {
     const { pool, started, deaths } = await poolOf(1, 10, [new Error('no memory')]);
     await started[0]?.close();
     const end = endOf(pool.run([imageJob(1)]));
@@ -87,7 +87,7 @@ describe('ThreadPool', () => {
     expect(await end).toBe(1);
   });
 
-  it('ends what it has when it is closed, and takes nothing more', async () => {
+  it('finishes its jobs when it is closed, and accepts no more', async () => {
     const { pool, started, deaths } = await poolOf(1);
     const ends = [1, 2].map((mark) => endOf(pool.run([imageJob(mark)])));
     let closed = false;
@@ -102,7 +102,7 @@ describe('ThreadPool', () => {
     expect(started).toHaveLength(1);
   });
 
-  it('comes to an end when it is closed and no thread can be started any more', async () => {
+  it('closes even if no thread can be started any more', async () => {
     const { pool, started } = await poolOf(1, 10, [new Error('no memory')]);
     const end = endOf(pool.run([imageJob(1)]));
     const closing = pool.close();
@@ -127,7 +127,7 @@ describe('ThreadPool', () => {
     expect(await thread.ended).toBe('closed');
   });
 
-  it('lets the jobs of one call in together, and fails them together', async () => {
+  it('admits the jobs of one call together, and fails them together', async () => {
     const { pool, started } = await poolOf(1, 2);
     const end = endOf(pool.run([1, 2, 3, 4].map(imageJob)));
     expect(pool.waiting).toBe(3);

@@ -41,7 +41,7 @@ const quantization = {
 
 type Files = NonNullable<TinyBundleOptions['files']>;
 
-/** The files of an 8-bit network that says dandelion to everything. */
+/** The files of an 8-bit network that always predicts dandelion. */
 function int8Files(facts: Partial<typeof quantization> = {}, graph = tinyGraph(2, 100)): Files {
   return {
     [bundleFiles.onnxInt8]: graph,
@@ -73,14 +73,14 @@ function imageOf(colour: string): Promise<Buffer> {
     .toBuffer();
 }
 
-describe('the form of a network that is served', () => {
-  it('is that of 8 bits when it is asked for', async () => {
+describe('the precision variant that is served', () => {
+  it('is int8 on request', async () => {
     const engine = await engineOf(int8Files(), { variant: 'int8' });
     expect(engine.variant).toBe('int8');
     expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('dandelion');
   });
 
-  it('is that of single precision when it is asked for', async () => {
+  it('is fp32 on request', async () => {
     const engine = await engineOf(int8Files(), { variant: 'fp32' });
     expect(engine.variant).toBe('fp32');
     expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('grass');
@@ -90,7 +90,7 @@ describe('the form of a network that is served', () => {
     ['is not there', {}],
     ['has failed its checks', int8Files({ passed: false })],
     ['cannot be loaded', int8Files({}, Buffer.from('no graph'))],
-  ])('is single precision when that of 8 bits %s, and says so to who asked for it', async (_, files) => {
+  ])('is fp32 when int8 %s, which is reported', async (_, files) => {
     const refused: string[] = [];
     const engine = await engineOf(files, { variant: 'int8', onVariantRefused: (message) => refused.push(message) });
     expect(engine.variant).toBe('fp32');
@@ -98,19 +98,19 @@ describe('the form of a network that is served', () => {
     expect((await engine.predictImage(await imageOf('#00e000'))).label).toBe('grass');
   });
 
-  it('is that of 8 bits only when that answers a probe of its own', async () => {
+  it('is int8 only if int8 passes its own probe', async () => {
     const right = { ...int8Files(), ...(await probeFile([1, 0])) };
     expect((await engineOf(right, { variant: 'int8' })).variant).toBe('int8');
     const wrong = { ...int8Files(), ...(await probeFile([0, 1])) };
     expect((await engineOf(wrong, { variant: 'int8' })).variant).toBe('fp32');
   });
 
-  it('is the faster one when none is asked for', async () => {
+  it('is the faster one by default', async () => {
     expect(await chosen({ fp32: [8], int8: [4] })).toEqual({ variant: 'int8', ended: ['fp32'] });
     expect(await chosen({ fp32: [4], int8: [8] })).toEqual({ variant: 'fp32', ended: ['int8'] });
   });
 
-  it('is single precision when the thread of the other dies while both are timed', async () => {
+  it('is fp32 when the thread of int8 dies while both are timed', async () => {
     expect(await chosen({ fp32: [8], int8: [4, NaN] })).toEqual({ variant: 'fp32', ended: ['int8'] });
   });
 
@@ -119,7 +119,7 @@ describe('the form of a network that is served', () => {
   });
 });
 
-/** Answers to the probe: what the tiny graph says in single precision, and what is given for 8 bits. */
+/** Expected probe answers: those of the tiny graph for fp32, and the given ones for int8. */
 async function probeFile(int8: number[]): Promise<Files> {
   const rows = await (await engineOf({})).predictPixels(probePixels(), probeImages);
   const probabilities = rows.map((row) => row.probabilities);
@@ -127,8 +127,8 @@ async function probeFile(int8: number[]): Promise<Files> {
 }
 
 /**
- * Which of two variants is kept whose runs take so many milliseconds, over and over, and which thread is ended. A thread
- * dies of a run that takes none.
+ * Which of two variants is chosen if their runs take these times in milliseconds, over and over, and which thread is
+ * closed. A time of NaN kills the thread.
  */
 async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Variant; ended: string[] }> {
   await writeTinyBundle(folder, { files: int8Files() });
@@ -150,8 +150,8 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
   return { variant, ended };
 }
 
-describe('what is known of a picture', () => {
-  it('is its distance to the nearest reference, whose class is told, and whether that is far', async () => {
+describe('the OOD score', () => {
+  it('has the distance to the nearest reference, its class, and whether it is far', async () => {
     const engine = await engineOf(referenceFiles());
     const red = await engine.predictImage(await imageOf('#ff0000'));
     expect(red.oodScore).toMatchObject({ neighbour: 'dandelion', outOfDistribution: false });
@@ -161,7 +161,7 @@ describe('what is known of a picture', () => {
     expect(blue.oodScore?.outOfDistribution).toBe(true);
   });
 
-  it('is held to the limit of the form that serves, or of single precision when that has none', async () => {
+  it('uses the threshold of the served variant, or of fp32 when that has none', async () => {
     const blue = await imageOf('#0000ff');
     const own = await engineOf({ ...int8Files(), ...referenceFiles() }, { variant: 'int8' });
     expect((await own.predictImage(blue)).oodScore?.outOfDistribution).toBe(false);
@@ -170,20 +170,20 @@ describe('what is known of a picture', () => {
     expect((await other.predictImage(blue)).oodScore?.outOfDistribution).toBe(true);
   });
 
-  it('is nothing where there are no references', async () => {
+  it('is null without references', async () => {
     const engine = await engineOf({});
     expect((await engine.predictImage(await imageOf('#ff0000'))).oodScore).toBeNull();
     expect(engine.calibration).toBeNull();
   });
 
   it.each([
-    ['vectors too few', referenceFiles({}, [1, 0, 0])],
+    ['too few vectors', referenceFiles({}, [1, 0, 0])],
     ['more covering rows than rows', referenceFiles({ covering: 4 })],
-    ['a vector that is no number', referenceFiles({}, [1, 0, 0, 0, NaN, 0, 0, 0, 1])],
-    ['no field as it should be', { [bundleFiles.references]: '{}' }],
+    ['a vector with NaN', referenceFiles({}, [1, 0, 0, 0, NaN, 0, 0, 0, 1])],
+    ['missing fields', { [bundleFiles.references]: '{}' }],
     ['no vectors at all', { [bundleFiles.references]: referenceFiles()[bundleFiles.references] ?? '' }],
-    ['a calibration that is none', { [bundleFiles.calibration]: '[]' }],
-    ['a report of quantization that is none', { [bundleFiles.quantization]: 'no JSON' }],
+    ['an invalid calibration', { [bundleFiles.calibration]: '[]' }],
+    ['an invalid quantization report', { [bundleFiles.quantization]: 'no JSON' }],
   ])('keeps a bundle from being served that has %s', async (_, files) => {
     expect(await engineOf(files).catch(errorCodeOf)).toBe('bundle_invalid');
   });

@@ -31,7 +31,7 @@ async function editManifest(edit: (text: string) => string): Promise<void> {
 }
 
 describe('verifyBundle', () => {
-  it('gives the manifest of a whole bundle', async () => {
+  it('returns the manifest of a complete bundle', async () => {
     const written = await writeTinyBundle(folder);
     expect(await verifyBundle(folder)).toEqual(written);
   });

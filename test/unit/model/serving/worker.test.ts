@@ -38,7 +38,7 @@ function endsOf(outcome: Outcome): unknown[] {
 }
 
 describe('a thread', () => {
-  it('answers images at once as it answers them one by one, a broken one among them', async () => {
+  it('answers a batch as it answers single images, a broken one among them', async () => {
     const jobs = await Promise.all(['#ff0000', '#00ff00', '#0000ff', '#808000'].map(imageOf));
     jobs.splice(2, 0, { kind: 'image', bytes: Buffer.from('not an image') });
     const single: unknown[] = [];
@@ -49,7 +49,7 @@ describe('a thread', () => {
     expect(endsOf(await thread.run(jobs.slice(2, 3).concat(jobs.slice(2, 3))))).toEqual([single[2], single[2]]);
   });
 
-  it('that is given more while it works answers in the order it was asked, the broken and the slow as well', async () => {
+  it('answers in order what it gets while it works, broken and slow jobs as well', async () => {
     const huge = await sharp({ create: { width: 1_000, height: 1_000, channels: 3, background: '#00ff00' } })
       .png()
       .toBuffer();
@@ -73,7 +73,7 @@ describe('a thread', () => {
     expect(order).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('that could not be handed a job answers the next ones each by its own', async () => {
+  it('answers later jobs correctly after one that could not be posted', async () => {
     const jobs = [await imageOf('#ff0000'), await imageOf('#0000ff')];
     const single: unknown[] = [];
     for (const job of jobs) single.push(endsOf(await thread.run([job])));
@@ -84,13 +84,13 @@ describe('a thread', () => {
     expect(await Promise.all(ends)).toEqual(single);
   });
 
-  it('gets through images fastest in batches of a size that was tried', async () => {
+  it('is calibrated to one of the tried batch sizes', async () => {
     expect([1, 2, 4]).toContain(await calibrateBatchSize(thread));
   });
 });
 
-describe('the pace of a graph', () => {
-  it('that does not run leaves no thread behind', async () => {
+describe('the calibration of the batch size', () => {
+  it('leaves no thread behind when the graph does not run', async () => {
     const broken = manualThread();
     const calibration = calibrateBatchSize(broken).catch(errorCodeOf);
     await broken.finish({ type: 'done', outcomes: [{ type: 'refused', code: 'internal', message: 'broken' }] });
@@ -98,7 +98,7 @@ describe('the pace of a graph', () => {
     expect(await Promise.race([broken.ended, Promise.resolve('left')])).toBe('closed');
   });
 
-  it('is that of the smallest batches that larger ones do not beat by a tenth', () => {
+  it('chooses the smallest size that no larger one beats by a tenth', () => {
     const sizeFor = (...times: [number, number][]): number => fastestSize(new Map(times));
     expect(sizeFor([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
     expect(sizeFor([1, 10], [2, 9.5], [4, 9.2])).toBe(1);

@@ -37,7 +37,7 @@ describe('Adam', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('goes on from its state as if it had never stopped, to the last bit', () => {
+  it('resumes from its state with bit-identical results', () => {
     const start = new Map([['a/kernel', { shape: [1], values: Float32Array.of(0.3) }]]);
     const undisturbed = createVariables(start);
     const adam = createAdam(undisturbed, hyperparameters, null);

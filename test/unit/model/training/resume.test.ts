@@ -9,7 +9,7 @@ type Training = Omit<TrainJob, 'checkpointPath' | 'outputFolder'>;
 
 const logger = createLogger('test', 'silent');
 
-/** Trains in a trainer process of its own; epochs are told to `onEpoch`, which may abort. */
+/** Trains in a separate trainer process; epochs are reported to `onEpoch`, which may abort. */
 function train(
   training: Training,
   outputFolder: string,
@@ -43,8 +43,8 @@ async function trainUntilKilled(training: Training, folder: string, epoch: numbe
   return kept;
 }
 
-describe('a training that was killed and taken up again', () => {
-  it('ends with the classifier of an undisturbed one, to the last bit', () =>
+describe('a training that was killed and resumed', () => {
+  it('ends with a classifier bit-identical to that of an uninterrupted one', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 6, batchSize: 8 } });
       const undisturbed = await train(training, join(folder, 'whole'));
@@ -57,7 +57,7 @@ describe('a training that was killed and taken up again', () => {
       });
     }));
 
-  it('ends with the cnn of an undisturbed one, to the last bit, when it was killed in the middle of an epoch', () =>
+  it('ends with a cnn bit-identical to that of an uninterrupted one when it was killed in the middle of an epoch', () =>
     withFolder(async (folder) => {
       const training = await createImageSet(folder, 6, {
         architecture: 'cnn',

@@ -23,7 +23,7 @@ async function digestOf(training: Training, outputFolder: string): Promise<strin
 }
 
 describe('training a classifier on embeddings', () => {
-  it('learns classes that can be told apart, three of them', () =>
+  it('learns three separable classes', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { labels: ['a', 'b', 'c'] });
       const epochs = await train(training, join(folder, 'out'));
@@ -75,7 +75,7 @@ describe('training a classifier on embeddings', () => {
       expect(await lossOf(true, 'weighted')).not.toBeCloseTo(await lossOf(false, 'plain'), 3);
     }));
 
-  it('says that it diverged instead of keeping numbers that are none', () =>
+  it('fails as diverged instead of storing NaN', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, {
         hyperparameters: { weightDecay: 1, learningRate: 1, epochs: 1 },
@@ -84,7 +84,7 @@ describe('training a classifier on embeddings', () => {
       await expect(train(broken, join(folder, 'out'))).rejects.toMatchObject({ code: 'training_diverged' });
     }));
 
-  it('refuses a dataset whose validation side is empty', () =>
+  it('refuses a dataset whose validation split is empty', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder);
       const examples = training.examples.filter(({ side }) => side !== 'validation');
@@ -110,7 +110,7 @@ describe('a training', () => {
       expect(await digestOf(other, folder)).not.toBe(await digestOf(training, folder));
     }));
 
-  it('is not taken up with other hyperparameters', () =>
+  it('is not resumed with other hyperparameters', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 1 } });
       const job = { ...training, checkpointPath: null, outputFolder: folder };
@@ -120,7 +120,7 @@ describe('a training', () => {
       await expect(resumed).rejects.toMatchObject({ code: 'checkpoint_invalid' });
     }));
 
-  it('is over at once when its last epoch had ended', () =>
+  it('ends at once when its last epoch had ended', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 2 } });
       const job = { ...training, checkpointPath: null, outputFolder: folder };
@@ -133,7 +133,7 @@ describe('a training', () => {
 });
 
 describe('training on images', () => {
-  it('teaches the cnn, and deletes its file of pixels', () =>
+  it('trains the cnn, and deletes its file of pixels', () =>
     withFolder(async (folder) => {
       const training = await createImageSet(folder, 10, {
         architecture: 'cnn',

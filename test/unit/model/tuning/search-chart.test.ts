@@ -31,11 +31,11 @@ function pointsOf(svg: string): { x: number; y: number }[] {
 }
 
 describe('drawSearch', () => {
-  it('shows each trial once, the best in its colour and above all others, those that ended early in grey', async () => {
+  it('shows each trial once, the best in its colour and above all others, those that stopped early in grey', async () => {
     const svg = draw(trials);
     const colours = [...svg.matchAll(/<polyline [^>]*stroke="([^"]+)"/g)].map(([, colour]) => colour);
     expect(colours).toEqual(['#9aa5b1', '#9aa5b1', '#9aa5b1', '#0072b2', '#c2410c']);
-    expect(svg).toContain('6 trials, 2 came through, 3 ended early, 1 failed; best trial 2: validation loss 0.2000');
+    expect(svg).toContain('6 trials, 2 finished, 3 stopped early, 1 failed; best trial 2: validation loss 0.2000');
     const { info } = await sharp(Buffer.from(svg)).raw().toBuffer({ resolveWithObject: true });
     expect([info.width, info.height]).toEqual([880, 420]);
   });
@@ -49,7 +49,7 @@ describe('drawSearch', () => {
     ]);
   });
 
-  it('lets one trial that leapt away not press the others flat', () => {
+  it('does not let one huge loss flatten the others', () => {
     const points = pointsOf(draw([...trials, trialOf(7, [250])]));
     expect(Math.min(...points.map(({ y }) => y))).toBe(84);
     expect(new Set(points.map(({ y }) => y)).size).toBeGreaterThan(5);
@@ -58,7 +58,7 @@ describe('drawSearch', () => {
   it.each([
     ['no trial', []],
     ['one rung', [trialOf(1, [0.5])]],
-    ['losses of nothing', [trialOf(1, [0, 0, 0])]],
+    ['losses of 0', [trialOf(1, [0, 0, 0])]],
   ])('draws a search of %s', async (_name, shown) => {
     const svg = draw(shown, null);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
@@ -90,11 +90,11 @@ describe('writeSearchTable', () => {
     expect(rows).toEqual([
       '| trial | outcome | epochs | validation loss | validation accuracy | learningRate |',
       '| --- | --- | --- | --- | --- | --- |',
-      '| **2** | came through | 36 | 0.2000 | 90.0 % | 0.01 |',
-      '| 4 | came through | 36 | 0.3000 | 90.0 % | 0.003 |',
-      '| 1 | ended early | 12 | 0.5000 | 90.0 % | 0.003 |',
-      '| 6 | ended early | 4 | 0.8000 | 90.0 % | 0.003 |',
-      '| 3 | ended early | 4 | 0.9000 | 90.0 % | 0.003 |',
+      '| **2** | finished | 36 | 0.2000 | 90.0 % | 0.01 |',
+      '| 4 | finished | 36 | 0.3000 | 90.0 % | 0.003 |',
+      '| 1 | stopped early | 12 | 0.5000 | 90.0 % | 0.003 |',
+      '| 6 | stopped early | 4 | 0.8000 | 90.0 % | 0.003 |',
+      '| 3 | stopped early | 4 | 0.9000 | 90.0 % | 0.003 |',
       '| 5 | failed: It / diverged. |  |  |  | 0.003 |',
     ]);
   });

@@ -32,7 +32,7 @@ const withoutTimes = ({ trained, durationMs, ...score }: TrialProgress): object 
 });
 
 describe('a trial', () => {
-  it('goes on from the rung before, and ends as one that was trained at a stretch', () =>
+  it('resumes from the previous rung, and ends like one that was trained without a pause', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
       const first = await trainToRung(training, join(folder, 'steps'), 3);
@@ -45,7 +45,7 @@ describe('a trial', () => {
       expect(await readdir(join(folder, 'steps'))).toEqual(['epoch-0006.ckpt']);
     }));
 
-  it('gives the same again when its rung is asked for twice', () =>
+  it('gives the same result when its rung is requested twice', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 9 } });
       const first = await trainToRung(training, join(folder, 'out'), 3);
@@ -53,7 +53,7 @@ describe('a trial', () => {
       expect(again).toMatchObject({ epochs: 3, loss: first.loss, accuracy: first.accuracy, trained: [] });
     }));
 
-  it('has, when it is through, the weights that a training with its hyper-parameters ends with', () =>
+  it('ends with the weights of a training with its hyper-parameters', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 6 } });
       await trainToRung(training, join(folder, 'trial'), 2);
@@ -83,7 +83,7 @@ describe('a trial', () => {
       expect(weighted.trained[0]?.validationLoss).not.toBeCloseTo(weighted.loss, 3);
     }));
 
-  it('never looks at the test side', () =>
+  it('never uses the test split', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { epochs: 2 } });
       const swapped = {
@@ -96,7 +96,7 @@ describe('a trial', () => {
       expect(withoutTimes(await trainToRung(swapped, join(folder, 'swapped'), 2))).toEqual(withoutTimes(honest));
     }));
 
-  it('that diverges says so and leaves no tensor behind', () =>
+  it('fails as diverged and leaves no tensor behind', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { hyperparameters: { learningRate: 1, epochs: 5 } });
       const poisoned = async (...asked: Parameters<typeof readFeatures>): Promise<Float32Array> =>
@@ -148,7 +148,7 @@ describe('a search', () => {
     return table;
   }
 
-  it('repeats itself to the last digit with the same seed', () =>
+  it('gives identical results with the same seed', () =>
     withFolder(async (folder) => {
       const training = await createFeatureSet(folder, { perClass: 20, distance: 0.2 });
       const before = tf.memory().numTensors;
@@ -159,8 +159,8 @@ describe('a search', () => {
     }));
 });
 
-describe('remembering', () => {
-  it('reads what is asked again once, and what is asked anew anew', async () => {
+describe('the cache of features', () => {
+  it('reads the same features once, and other features again', async () => {
     const asked: string[][] = [];
     const read = cacheLast((paths) => {
       asked.push([...paths]);

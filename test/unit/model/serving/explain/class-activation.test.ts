@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => graph.release());
 
-/** Logits as the definition says, from the features, less their mean. */
+/** Logits by definition, from the features, minus their mean. */
 async function logitsOf(bytes: Uint8Array): Promise<number[]> {
   const { [onnxNames.features]: features = new Float32Array() } = await graph.run(await graph.decode(bytes), 1, [
     onnxNames.features,
@@ -59,7 +59,7 @@ describe('the class activation map of a graph that Perennial exports', () => {
     expect(probabilities[explained.classIndex]).toBe(Math.max(...probabilities));
   });
 
-  it('is handed out as pixels by a graph that does not tell what its places add', async () => {
+  it('is replaced by the pixels for a graph without class activations', async () => {
     const old = { ...graph, outputs: graph.outputs.filter((name) => name !== onnxNames.classActivations) };
     const bytes = await drawSyntheticImage('grass', 3);
     const job = { kind: 'explain' as const, bytes, classIndex: 1, overlay: true, neighbours: 0 };
@@ -70,7 +70,7 @@ describe('the class activation map of a graph that Perennial exports', () => {
 });
 
 describe('logits', () => {
-  it('are what a softmax was taken of, less their mean', () => {
+  it('are the inputs of a softmax, minus their mean', () => {
     const logits = [2, -1, 0.5];
     const weights = logits.map(Math.exp);
     const total = weights.reduce((sum, value) => sum + value, 0);
@@ -82,11 +82,11 @@ describe('logits', () => {
     ]);
   });
 
-  it('stay numbers when a class is impossible', () => {
+  it('stay finite when a probability is 0', () => {
     expect(Number.isFinite(logitOf([1, 0], 1))).toBe(true);
   });
 
-  it('do not change with what is added to all classes', () => {
+  it('do not change when a constant is added to all classes', () => {
     const values = Float32Array.of(1, 2, 3, 4, 0, 0, 2, 6);
     const shifted = values.map((value, index) => value + (index % 4));
     const map = (all: Float32Array): number[][] => activationMap({ classes: 2, rows: 2, columns: 2, values: all }, 0);

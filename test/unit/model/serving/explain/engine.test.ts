@@ -36,7 +36,7 @@ describe('an engine that explains', () => {
     engine = await engineOf();
     const order: string[] = [];
     const explanation = engine.explainImage(image, wanted).then(() => order.push('explained'));
-    // Asked for later, and one after the other: each is given the thread before the explanation goes on.
+    // Requested later, and one after the other: each gets the thread before the explanation continues.
     for (let index = 0; index < 3; index += 1) {
       await engine.predictImage(image);
       order.push('predicted');
@@ -45,13 +45,13 @@ describe('an engine that explains', () => {
     expect(order).toEqual(['predicted', 'predicted', 'predicted', 'explained']);
   });
 
-  it('gives up explanations whose deadline has passed', async () => {
+  it('rejects explanations whose deadline has passed', async () => {
     engine = await engineOf();
     const late = engine.explainImage(image, wanted, { deadlineAt: performance.now() - 1 });
     await expect(late.catch(errorCodeOf)).resolves.toBe('deadline_exceeded');
   });
 
-  it('refuses a class it does not know before it looks at the picture', async () => {
+  it('refuses an unknown class before it decodes the image', async () => {
     engine = await engineOf();
     const unknown = engine.explainImage(Buffer.from('not an image'), { ...wanted, label: 'toString' });
     await expect(unknown.catch(errorCodeOf)).resolves.toBe('bad_request');
@@ -70,7 +70,7 @@ describe('an engine that explains', () => {
     await explainTimes(100);
     const before = memoryHeld().rss;
     await explainTimes(400);
-    // A picture that was not let go of takes 150 kB, its overlay as much again: 400 of them could not hide in this.
+    // A leaked image takes 150 kB, its overlay as much again: 400 of them would exceed this.
     expect(memoryHeld().rss - before).toBeLessThan(50_000_000);
   });
 });

@@ -3,14 +3,14 @@ import { pixelBytes } from '../../../../../model/images/decode.js';
 import { createRandom } from '../../../../../model/seeded-random.js';
 import { logitOf } from '../../../../../model/serving/explain/class-activation.js';
 import { explainInThread } from '../../../../../model/serving/explain-job.js';
-import { occludedBatches, occlusionMap, placesPerSide } from '../../../../../model/serving/explain/occlusion.js';
+import { occludedBatches, occlusionMap, patchesPerSide } from '../../../../../model/serving/explain/occlusion.js';
 import { fittedBackbone, openGraph, probabilitiesOf, type OpenGraph } from '../../../../support/explaining.js';
 import { drawPlacedFlower, type PlacedFlower } from '../../../../support/placed-flowers.js';
 
 const withFlower = 1;
 const learnt = 24;
 const tried = 8;
-const places = placesPerSide ** 2;
+const places = patchesPerSide ** 2;
 let graph: OpenGraph;
 let examples: (PlacedFlower & { pixels: Uint8Array; map: number[][] })[];
 
@@ -39,13 +39,13 @@ beforeAll(async () => {
 
 afterAll(() => graph.release());
 
-/** Places of a map, heaviest first. */
+/** Regions of a map, heaviest first. */
 function ranked(map: readonly (readonly number[])[]): number[] {
   const values = map.flat();
   return values.map((_, place) => place).sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0));
 }
 
-/** Whether the middle of a map's heaviest place is no further from the flower than the place is wide. */
+/** Whether the centre of a map's heaviest region lies within half a region of the flower. */
 function pointsAtFlower(map: readonly (readonly number[])[], flower: PlacedFlower['flower']): boolean {
   const [heaviest = 0] = ranked(map);
   const width = inputSize / map.length;
@@ -63,17 +63,17 @@ async function measuredMap(pixels: Uint8Array): Promise<number[][]> {
   return occlusionMap(whole, occluded, withFlower);
 }
 
-/** The picture with grey over the places for which `hides` says so. */
+/** The image with grey over the patches for which `hides` is true. */
 function greyed(pixels: Uint8Array, hides: (place: number) => boolean): Uint8Array {
-  const width = inputSize / placesPerSide;
+  const width = inputSize / patchesPerSide;
   return pixels.map((value, index) => {
     const pixel = Math.floor(index / 3);
     const row = Math.floor(Math.floor(pixel / inputSize) / width);
-    return hides(row * placesPerSide + Math.floor((pixel % inputSize) / width)) ? 128 : value;
+    return hides(row * patchesPerSide + Math.floor((pixel % inputSize) / width)) ? 128 : value;
   });
 }
 
-/** Mean logit while places are taken away, or put back, in an order. */
+/** Mean logit while patches are deleted, or inserted, in an order. */
 async function meanLogit(
   pixels: Uint8Array,
   order: readonly number[],
@@ -96,7 +96,7 @@ function shuffledPlaces(seed: number): number[] {
   return keyed.sort((a, b) => a.key - b.key).map(({ place }) => place);
 }
 
-describe('on drawn pictures whose flower is at a known place', () => {
+describe('on synthetic images with a flower at a known position', () => {
   it('the class activation map is heaviest on the flower', () => {
     const hits = examples.filter(({ map, flower }) => pointsAtFlower(map, flower));
     expect(hits.length).toBeGreaterThanOrEqual(0.75 * tried);
@@ -109,7 +109,7 @@ describe('on drawn pictures whose flower is at a known place', () => {
     expect(hits).toBeGreaterThanOrEqual(3);
   });
 
-  it('taking away the heaviest places first costs more than an order by chance, and putting them back first gains more', async () => {
+  it('deleting the heaviest regions first costs more than a random order, and inserting them first gains more', async () => {
     const gains = { deletion: 0, insertion: 0 };
     for (const [index, { pixels, map }] of examples.entries()) {
       const chance = shuffledPlaces(index + 1);
@@ -117,7 +117,7 @@ describe('on drawn pictures whose flower is at a known place', () => {
       gains.deletion += (await meanLogit(pixels, chance, 'deletion')) - (await meanLogit(pixels, order, 'deletion'));
       gains.insertion += (await meanLogit(pixels, order, 'insertion')) - (await meanLogit(pixels, chance, 'insertion'));
     }
-    // In logits a picture; by chance both would be about nothing.
+    // In logits per image; for a random map both would be about 0.
     expect(gains.deletion / tried).toBeGreaterThan(0.5);
     expect(gains.insertion / tried).toBeGreaterThan(0.5);
   });

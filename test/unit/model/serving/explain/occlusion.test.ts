@@ -4,15 +4,15 @@ import {
   marginPixels,
   occludedBatches,
   occlusionMap,
-  placesPerSide,
+  patchesPerSide,
 } from '../../../../../model/serving/explain/occlusion.js';
 import { openGraph, probabilitiesOf } from '../../../../support/explaining.js';
 import { tinyGraph } from '../../../../support/tiny-graph.js';
 
-const placePixels = inputSize / placesPerSide;
+const placePixels = inputSize / patchesPerSide;
 
-/** Black, but for one red place. */
-function redPlace(row: number, column: number): Uint8Array {
+/** Black, but for one red patch. */
+function redPatch(row: number, column: number): Uint8Array {
   const pixels = new Uint8Array(pixelBytes);
   for (let y = row * placePixels; y < (row + 1) * placePixels; y += 1) {
     for (let x = column * placePixels; x < (column + 1) * placePixels; x += 1) pixels[3 * (y * inputSize + x)] = 255;
@@ -21,22 +21,22 @@ function redPlace(row: number, column: number): Uint8Array {
 }
 
 describe('occlusion', () => {
-  it('hides the surroundings of each place, in batches of at most four, and leaves the picture alone', () => {
+  it('masks each patch with its margin, in batches of at most four, and does not change the image', () => {
     const image = new Uint8Array(pixelBytes).fill(7);
     const batches = [...occludedBatches(image)];
     expect(batches.every(({ count, pixels }) => count <= 4 && pixels.length === count * pixelBytes)).toBe(true);
     const copies = batches.flatMap(({ pixels, count }) =>
       Array.from({ length: count }, (_, copy) => pixels.subarray(copy * pixelBytes, (copy + 1) * pixelBytes)),
     );
-    expect(copies).toHaveLength(placesPerSide ** 2);
+    expect(copies).toHaveLength(patchesPerSide ** 2);
     copies.forEach((copy, place) => {
       const isNear = (at: number, index: number): boolean =>
         at >= index * placePixels - marginPixels && at < (index + 1) * placePixels + marginPixels;
       const isRight = copy.every((value, index) => {
         const pixel = Math.floor(index / 3);
         const isHidden =
-          isNear(Math.floor(pixel / inputSize), Math.floor(place / placesPerSide)) &&
-          isNear(pixel % inputSize, place % placesPerSide);
+          isNear(Math.floor(pixel / inputSize), Math.floor(place / patchesPerSide)) &&
+          isNear(pixel % inputSize, place % patchesPerSide);
         return value === (isHidden ? 128 : 7);
       });
       expect(isRight).toBe(true);
@@ -44,9 +44,9 @@ describe('occlusion', () => {
     expect(image.every((value) => value === 7)).toBe(true);
   });
 
-  it('finds the one place that the tiny model sees its class in', async () => {
+  it('finds the one patch that decides the class of the tiny model', async () => {
     const graph = await openGraph(tinyGraph(2, 0));
-    const image = redPlace(2, 5);
+    const image = redPatch(2, 5);
     const [whole = []] = await probabilitiesOf(graph, image, 1);
     const occluded: number[][] = [];
     for (const { pixels, count } of occludedBatches(image)) {

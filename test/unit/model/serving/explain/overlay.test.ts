@@ -32,7 +32,7 @@ function lightness([red = 0, green = 0, blue = 0]: readonly number[]): number {
 const grey = new Uint8Array(pixelBytes).fill(100);
 
 describe('the overlay', () => {
-  it('colours what speaks for the class amber and what speaks against it blue, each as much as it weighs', async () => {
+  it('colours support of the class amber and opposition blue, each by its weight', async () => {
     const { at } = await opened(
       await drawOverlay(grey, [
         [1, -1],
@@ -50,7 +50,7 @@ describe('the overlay', () => {
     expect(at(0.95, 0.95)).toEqual([100, 100, 100]);
   });
 
-  it('lays the same colour everywhere when all places weigh the same', async () => {
+  it('has the same colour everywhere when all regions weigh the same', async () => {
     const { at, pixels } = await opened(
       await drawOverlay(
         grey,
@@ -62,7 +62,7 @@ describe('the overlay', () => {
     expect(pixels.every((value, index) => value === colour[index % 3])).toBe(true);
   });
 
-  it('shows only the picture, in grey, when the places weigh next to nothing', async () => {
+  it('shows only the image, in grey, when the map weighs next to nothing', async () => {
     const noise = Array.from({ length: 7 }, (_, row) =>
       Array.from({ length: 7 }, (__, column) => 1e-7 * (row - column)),
     );
@@ -71,7 +71,7 @@ describe('the overlay', () => {
     expect(strengthsOf([[0, 0]])).toEqual([[0, 0]]);
   });
 
-  it('keeps the light of the picture visible under the strongest colour', async () => {
+  it('keeps the lightness of the image visible under the strongest colour', async () => {
     const halves = grey.map((_, index) => (Math.floor(index / 3) % inputSize < inputSize / 2 ? 20 : 230));
     const { at } = await opened(await drawOverlay(halves, [[1]]));
     const [, dark = 0] = at(0.25, 0.5);
@@ -79,7 +79,7 @@ describe('the overlay', () => {
     expect(light - dark).toBeGreaterThan(40);
   });
 
-  it.each(Object.entries(blindness))('tells for from against to people with %s vision', (_kind, matrix) => {
+  it.each(Object.entries(blindness))('has colours that can be distinguished with %s vision', (_kind, matrix) => {
     const seen = (colour: readonly number[]): number[] => {
       const rgb = linear(colour);
       return [0, 3, 6].map((row) => rgb.reduce((sum, value, column) => sum + value * (matrix[row + column] ?? 0), 0));
@@ -91,7 +91,7 @@ describe('the overlay', () => {
 });
 
 describe('the enlargement of a map', () => {
-  it('keeps the middle of each place at its value, and runs evenly from one to the next', () => {
+  it('keeps the centre of each region at its value, and interpolates linearly between them', () => {
     const side = 6;
     const enlarged = enlarge(
       [
