@@ -1,5 +1,5 @@
 import type { Activation, LayerOf } from './layer-schemas.js';
-import { imageSides, valueOf, type LayerGraph, type Value } from './layer-graph.js';
+import { imageDimensions, valueOf, type LayerGraph, type Value } from './layer-graph.js';
 import { layersRefusal } from './refusal.js';
 
 type Pair = readonly [number, number];
@@ -16,7 +16,7 @@ function slide(
   [height, width]: Pair,
   { kernel, strides, padding, dilation = [1, 1] }: Window,
 ): {
-  sides: [number, number];
+  dimensions: [number, number];
   attributes: Record<string, readonly number[]>;
 } {
   const along = (side: number, axis: 0 | 1): { length: number; before: number; after: number } => {
@@ -31,7 +31,7 @@ function slide(
   };
   const [rows, columns] = [along(height, 0), along(width, 1)];
   const pads = [rows.before, columns.before, rows.after, columns.after];
-  return { sides: [rows.length, columns.length], attributes: { kernel_shape: kernel, strides, pads } };
+  return { dimensions: [rows.length, columns.length], attributes: { kernel_shape: kernel, strides, pads } };
 }
 
 type Convolution = LayerOf<'Conv2D'> | LayerOf<'DepthwiseConv2D'> | LayerOf<'SeparableConv2D'>;
@@ -46,10 +46,10 @@ export function convertConvolution(graph: LayerGraph, layer: Convolution, input:
 function convolve(graph: LayerGraph, layer: Convolution, input: Value): Value {
   const { config } = layer;
   const { name, kernel_size: kernel, strides, padding, dilation_rate: dilation } = config;
-  const [height, width, channels] = imageSides(name, input);
-  const { sides, attributes } = slide([height, width], { kernel, strides, padding, dilation });
+  const [height, width, channels] = imageDimensions(name, input);
+  const { dimensions, attributes } = slide([height, width], { kernel, strides, padding, dilation });
   const window = { ...attributes, dilations: dilation };
-  const give = (output: string, filters: number): Value => valueOf(name, output, [...sides, filters]);
+  const give = (output: string, filters: number): Value => valueOf(name, output, [...dimensions, filters]);
   if (layer.class_name === 'Conv2D') {
     const { filters } = layer.config;
     const weights = kernelOf(graph, name, 'kernel', [...kernel, channels, filters]);
@@ -110,10 +110,10 @@ export function convertPooling(
   input: Value,
 ): Value {
   const { name, pool_size: kernel, padding } = config;
-  const [height, width, channels] = imageSides(name, input);
-  const { sides, attributes } = slide([height, width], { kernel, strides: config.strides ?? kernel, padding });
+  const [height, width, channels] = imageDimensions(name, input);
+  const { dimensions, attributes } = slide([height, width], { kernel, strides: config.strides ?? kernel, padding });
   const opType = kind === 'MaxPooling2D' ? 'MaxPool' : 'AveragePool';
-  return valueOf(name, graph.add(opType, [input.name], attributes), [...sides, channels]);
+  return valueOf(name, graph.add(opType, [input.name], attributes), [...dimensions, channels]);
 }
 
 /** Adds an activation and returns the name of its output. */

@@ -5,7 +5,7 @@ import type { Weights } from '../architectures/network.js';
 import { valueInfo } from '../export/onnx-parts.js';
 import { activate, axisOf, convertConvolution, convertPooling } from './convert-convolutions.js';
 import type { Layer, LayerOf } from './layer-schemas.js';
-import { imageSides, LayerGraph, valueOf, type Value } from './layer-graph.js';
+import { imageDimensions, LayerGraph, valueOf, type Value } from './layer-graph.js';
 import type { PlainModel } from './read-onnx.js';
 import { layersRefusal } from './refusal.js';
 
@@ -149,7 +149,7 @@ function join(graph: LayerGraph, layer: LayerOf<'Add'> | LayerOf<'Concatenate'>,
 }
 
 function poolAll(graph: LayerGraph, layer: string, opType: string, input: Value): Value {
-  const [, , channels] = imageSides(layer, input);
+  const [, , channels] = imageDimensions(layer, input);
   const flat = graph.add('Reshape', [graph.add(opType, [input.name]), graph.integers([0, -1])]);
   return valueOf(layer, flat, [channels]);
 }
@@ -188,7 +188,7 @@ function requireLastAxis(layer: string, axis: number, { shape }: Value): void {
 }
 
 function pad(graph: LayerGraph, { config: { name, padding } }: LayerOf<'ZeroPadding2D'>, input: Value): Value {
-  const [height, width, channels] = imageSides(name, input);
+  const [height, width, channels] = imageDimensions(name, input);
   const [[top, bottom], [left, right]] = padding;
   const padded = graph.add('Pad', [input.name, graph.integers([0, 0, top, left, 0, 0, bottom, right])]);
   return valueOf(name, padded, [height + top + bottom, width + left + right, channels]);

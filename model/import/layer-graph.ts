@@ -85,7 +85,7 @@ export function valueOf(layer: string, name: string, shape: readonly number[]): 
 }
 
 /** Height, width and channels of a value that is an image. */
-export function imageSides(layer: string, { shape }: Value): [number, number, number] {
+export function imageDimensions(layer: string, { shape }: Value): [number, number, number] {
   const [height, width, channels, ...more] = shape;
   if (height !== undefined && width !== undefined && channels !== undefined && more.length === 0) {
     return [height, width, channels];
