@@ -128,13 +128,7 @@ describe('an uploaded ONNX model', () => {
 
   it.each([
     ['rubbish', { labels }, { 'model.onnx': randomBytes(5_000) }, 'bundle_invalid', /not an ONNX model/],
-    [
-      'labels that nobody here knows',
-      { labels: 'cat,dog' },
-      tiny,
-      'bundle_invalid',
-      /cat, dog, and none of the classes/,
-    ],
+    ['unknown labels', { labels: 'cat,dog' }, tiny, 'bundle_invalid', /cat, dog, and none of the classes/],
     ['one label too many', { labels: 'red,green,blue' }, tiny, 'bundle_invalid', /2 numbers per image, but 3 labels/],
     ['a dataset that is not there', { labels, dataset: 'nowhere' }, tiny, 'not_found', /Dataset nowhere/],
   ])('fails with the reason in its pipeline for %s', async (_what, fields, files, code, says) => {
