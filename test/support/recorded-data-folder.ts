@@ -55,7 +55,7 @@ export async function drawnImages(label: SyntheticLabel, from: number, count: nu
   return form;
 }
 
-/** Every list that HTTP offers, with the field that identifies an item of it. */
+/** Lists that HTTP offers, each with the field that identifies an item of it. */
 const lists = {
   '/api/v1/mlops/models': 'name',
   [`/api/v1/mlops/models/${fixtureModel}/versions`]: 'version',
