@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { constants, createBrotliCompress, createBrotliDecompress } from 'node:zlib';
 import { z } from 'zod';
-import { predictionSchema } from '../../contracts/http.js';
+import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { packageRoot } from '../../platform/paths.js';
 import { drawSyntheticImage, type SyntheticLabel } from '../../model/images/synthetic.js';
 import type { ApiClient } from './api-client.js';

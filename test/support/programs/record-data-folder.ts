@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { z } from 'zod';
-import { predictionSchema } from '../../../contracts/http.js';
+import { predictionSchema } from '../../../contracts/inference/http-predict.js';
 import { gitRevision } from '../../../infra/local/program-specs.js';
 import { platformKey } from '../../../infra/setup/places.mjs';
 import { drawSyntheticImage, type SyntheticLabel } from '../../../model/images/synthetic.js';
@@ -69,13 +69,17 @@ for (const image of candidates) answered.push({ image, prediction: await predict
 const [least] = answered.sort((one, other) => one.prediction.confidence - other.prediction.confidence);
 if (least === undefined) throw new Error('no image was predicted');
 const { image, prediction } = least;
+await imageKept(prediction.prediction_id);
 const others: string[] = [];
 for (let index = 0; index < 6; index++) {
   const label = index % 2 === 0 ? 'dandelion' : 'grass';
   const { prediction_id: id } = await predict(await drawSyntheticImage(label, 70_000 + index));
   others.push(id);
   if (index < 3) await send('/feedback', { prediction_id: id, label, comment: `image ${index}` });
-  if (index === 3) await send('/api/v1/labels', { prediction_id: id, label });
+  if (index === 3) {
+    await imageKept(id);
+    await send('/api/v1/labels', { prediction_id: id, label });
+  }
 }
 await send('/api/v1/erasures', { kind: 'prediction', id: others.at(-1), reason: 'It shows a garden.' });
 await predicted({ source: { kind: 'dataset', dataset: fixtureDataset } });
@@ -182,6 +186,14 @@ async function finished(accepted: unknown): Promise<unknown> {
   console.log(ended.workflow, ended.status, JSON.stringify(ended.result).slice(0, 300));
   if (ended.status !== 'completed') throw new Error(JSON.stringify(ended));
   return ended.result;
+}
+
+/** Resolves when the image of a prediction is stored, which happens after the answer. */
+async function imageKept(id: string): Promise<void> {
+  await poll(
+    async () => z.object({ input: z.unknown() }).parse((await api.get(`/api/v1/predictions/${id}`)).body),
+    ({ input }) => input !== null,
+  );
 }
 
 async function predicted(body: unknown): Promise<void> {
