@@ -143,7 +143,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     await serves(version);
     const { body } = await product.api.predict(files.image);
     expect(predictionSchema.parse(body).model_version).toBe(version);
-  }, 120_000);
+  }, 240_000);
 
   it('stops and leaves no process behind', async () => {
     expect(await product.stop()).toBe(0);
@@ -155,6 +155,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     await poll(
       async () => health.parse((await product.api.get('/health')).body),
       ({ model_version: served }) => served === version,
+      60_000,
     );
   }
 
