@@ -1,13 +1,26 @@
 const camel = /^[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+$/;
 
-/** A value with the names of its members in snake case, as everything is that leaves the product. */
+/** Members that hold maps: the keys in them, such as class labels, are data and keep their spelling. */
+const maps: ReadonlySet<string> = new Set([
+  'classes',
+  'classShares',
+  'predicted',
+  'probabilities',
+  'removed',
+  'sides',
+  'tags',
+]);
+
+/** A stored document, whatever release wrote it, with the names of its members in snake_case. */
 export function snakeKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(snakeKeys);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [snakeName(name), snakeKeys(member)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [snakeName(name), maps.has(name) ? member : snakeKeys(member)]),
+  );
 }
 
-/** Names that are no identifiers, such as those of classes, stay as they are. */
+/** Names that are no identifiers stay as they are. */
 function snakeName(name: string): string {
   return camel.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
 }

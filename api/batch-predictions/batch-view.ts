@@ -1,48 +1,34 @@
 import type { z } from 'zod';
 import type { BatchResult } from '../../contracts/batch-predictions/batch-predictions.js';
-import type {
+import {
   batchPredictionViewSchema,
-  batchResultViewSchema,
+  type batchResultViewSchema,
 } from '../../contracts/batch-predictions/http-batch-predictions.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
 import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
 
 type View = z.input<typeof batchPredictionViewSchema>;
 
 export const batchPath = '/api/v1/batch-predictions';
 
-/** A batch prediction in the spelling of HTTP. */
+/** A batch prediction as JSON. */
 export function batchPredictionView(job: BatchPrediction, now = Date.now()): View {
-  const { order, items, done } = job;
+  const { id, order, items, done, status, runId } = job;
   const rate = rateOf(job);
-  const isUnderWay = job.status === 'running' && rate !== null && items !== null;
-  return {
-    id: job.id,
-    status: job.status,
-    model_name: order.modelName,
-    model_version: String(order.version),
+  const isUnderWay = status === 'running' && rate !== null && items !== null;
+  return toSnake(batchPredictionViewSchema, {
+    ...job,
+    modelName: order.modelName,
+    modelVersion: order.version,
     source: sourceView(order.source),
     formats: order.formats,
-    started_by: job.startedBy,
     total: items,
-    done,
-    failed: job.failed,
-    predicted: job.predicted,
-    images_per_second: rate,
-    estimated_end: isUnderWay ? new Date(now + ((items - done) / rate) * 1_000).toISOString() : null,
-    created_at: job.createdAt,
-    started_at: job.startedAt,
-    ended_at: job.endedAt,
-    erased_at: job.erasedAt,
-    error: job.error,
-    results: job.results.map(({ format, sha256, sizeBytes }) => ({
-      format,
-      url: `${batchPath}/${job.id}/results.${format}`,
-      sha256,
-      size_bytes: sizeBytes,
-    })),
-    status_url: `${batchPath}/${job.id}`,
-    pipeline_url: job.runId === null ? null : `/api/v1/pipelines/${job.runId}`,
-  };
+    imagesPerSecond: rate,
+    estimatedEnd: isUnderWay ? new Date(now + ((items - done) / rate) * 1_000).toISOString() : null,
+    results: job.results.map((file) => ({ ...file, url: `${batchPath}/${id}/results.${file.format}` })),
+    statusUrl: `${batchPath}/${id}`,
+    pipelineUrl: runId === null ? null : `/api/v1/pipelines/${runId}`,
+  });
 }
 
 /** Images a second from the making of the list to the chunk that ended last; null while none has. */

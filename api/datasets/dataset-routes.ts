@@ -6,10 +6,10 @@ import {
   datasetVersionViewSchema,
   datasetViewSchema,
 } from '../../contracts/datasets/http-datasets.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
-import { datasetSummaryView, datasetVersionView, datasetView } from './dataset-view.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 
 interface Dependencies {
@@ -31,7 +31,8 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       problems: ['bad_request', 'database_unavailable'],
       async handle({ query }) {
         const page = await datasets.list({ limit: query.limit, pageToken: query.page_token ?? null });
-        return { body: { items: page.items.map(datasetSummaryView), next_page_token: page.nextPageToken } };
+        const items = page.items.map((dataset) => toSnake(datasetSummaryViewSchema, dataset));
+        return { body: { items, next_page_token: page.nextPageToken } };
       },
     }),
     defineRoute({
@@ -46,7 +47,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       problems: ['bad_request', 'not_found', 'database_unavailable'],
       async handle({ params }) {
         const dataset = await datasets.detail(params.name);
-        if (dataset) return { body: datasetView(dataset) };
+        if (dataset) return { body: toSnake(datasetViewSchema, dataset) };
         throw new PerennialError('not_found', `There is no dataset ${params.name}. Ingest images to create it.`);
       },
     }),
@@ -61,7 +62,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       success: json(datasetVersionViewSchema, 'The version'),
       problems: ['bad_request', 'not_found', 'database_unavailable'],
       handle: async ({ params }) => ({
-        body: datasetVersionView(await datasets.versionDetail(params.name, params.version)),
+        body: toSnake(datasetVersionViewSchema, await datasets.versionDetail(params.name, params.version)),
       }),
     }),
   ];

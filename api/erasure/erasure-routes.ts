@@ -6,6 +6,7 @@ import {
   requestErasureSchema,
   versionNumber,
 } from '../../contracts/predictions/http-predictions.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
 import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
@@ -98,16 +99,10 @@ function deleteVersionRoute(deps: Dependencies): Route {
 }
 
 function erasureView(erasure: Erasure): z.input<typeof erasureViewSchema> {
-  const { id, kind, subject, reason, actor, counts, pendingObjects, createdAt } = erasure;
-  return {
-    erasure_id: String(id),
-    kind,
-    id: subject,
-    reason,
-    actor,
-    counts,
-    status: pendingObjects > 0 ? 'pending' : 'done',
-    pending_objects: pendingObjects,
-    created_at: createdAt,
-  };
+  return toSnake(erasureViewSchema, {
+    ...erasure,
+    erasureId: erasure.id,
+    id: erasure.subject,
+    status: erasure.pendingObjects > 0 ? 'pending' : 'done',
+  });
 }

@@ -6,6 +6,7 @@ import {
   runComparisonViewSchema,
   runViewSchema,
 } from '../../contracts/experiments/http-experiments.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { compareRuns } from '../../domain/experiments/compare-runs.js';
 import { downsample } from '../../domain/experiments/downsample.js';
@@ -156,14 +157,13 @@ function curvesRoute({ runDetails }: Dependencies): Route {
         limit: query.limit,
         pageToken: query.page_token ?? null,
       });
-      const items = page.items.map(({ name, points }) => ({
-        name,
-        total_points: points.length,
-        points: downsample(points, query.max_points).map(({ recordedAt, ...point }) => ({
-          ...point,
-          recorded_at: recordedAt,
-        })),
-      }));
+      const items = page.items.map(({ name, points }) =>
+        toSnake(metricCurveViewSchema, {
+          name,
+          totalPoints: points.length,
+          points: downsample(points, query.max_points),
+        }),
+      );
       return { body: { items, next_page_token: page.nextPageToken } };
     },
   });

@@ -1,49 +1,26 @@
 import { extname } from 'node:path';
 import type { z } from 'zod';
-import type {
+import {
   artifactViewSchema,
   experimentViewSchema,
   runSummaryViewSchema,
   runViewSchema,
 } from '../../contracts/experiments/http-experiments.js';
-import { snakeKeys } from '../../domain/snake-keys.js';
+import { snakeShape, toSnake, type CamelInput } from '../../contracts/http/snake-shape.js';
+import { hyperparametersSchema } from '../../contracts/training/training.js';
 import type { Experiment, RunSummary } from '../../stores/experiments/experiments.js';
 import type { RunDetail } from '../../stores/experiments/run-details.js';
 import type { Artifact } from '../../stores/experiments/runs.js';
-import { evaluationView } from '../registry/version-view.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-/** An experiment in the spelling of HTTP. */
-export function experimentView({
-  id,
-  createdAt,
-  lastRunAt,
-  ...same
-}: Experiment): z.input<typeof experimentViewSchema> {
-  return { ...same, id: String(id), created_at: createdAt, last_run_at: lastRunAt };
+/** An experiment as JSON. */
+export function experimentView(experiment: Experiment): z.input<typeof experimentViewSchema> {
+  return toSnake(experimentViewSchema, experiment);
 }
 
 /** A run as lists show it. */
 export function runSummaryView(run: RunSummary | RunDetail): z.input<typeof runSummaryViewSchema> {
-  return {
-    run_id: run.runId,
-    name: run.name,
-    experiment: run.experiment,
-    kind: run.kind,
-    status: run.status,
-    model_name: run.modelName,
-    model_version: run.modelVersion === null ? null : String(run.modelVersion),
-    dataset: run.dataset,
-    dataset_version: run.datasetVersion,
-    parameters: parametersOf(run),
-    metrics: run.finalMetrics,
-    tags: run.tags,
-    parent_run_id: run.parentRunId,
-    workflow_id: run.workflowId,
-    error: run.error,
-    started_at: run.startedAt,
-    ended_at: run.endedAt,
-  };
+  return toSnake(runSummaryViewSchema, { ...run, parameters: parametersOf(run), metrics: run.finalMetrics });
 }
 
 /** A run with everything that is known of it. */
@@ -52,39 +29,39 @@ export function runView(
   artifacts: readonly Artifact[],
   temporalUrl: TemporalUrl,
 ): z.input<typeof runViewSchema> {
-  return {
-    ...runSummaryView(run),
+  return toSnake(runViewSchema, {
+    ...run,
+    parameters: parametersOf(run),
+    metrics: run.finalMetrics,
     attempts: run.attempt,
-    best_epoch: run.bestEpoch,
-    weights_sha256: run.weightsSha256,
-    code_revision: run.codeRevision,
-    validation: run.metrics && evaluationView(run.metrics.validation),
-    test: run.metrics && evaluationView(run.metrics.test),
-    checkpoints: run.checkpoints,
-    artifacts: artifacts.map((artifact) => artifactView(run, artifact)),
-    pipeline_id: run.pipelineId,
-    temporal_url: run.temporalRunId === null ? null : temporalUrl(run.workflowId, run.temporalRunId),
+    validation: run.metrics && run.metrics.validation,
+    test: run.metrics && run.metrics.test,
+    artifacts: artifacts.map((artifact) => artifactOf(run, artifact)),
+    temporalUrl: run.temporalRunId === null ? null : temporalUrl(run.workflowId, run.temporalRunId),
+  });
+}
+
+type RunOfArtifact = Pick<RunDetail, 'experiment' | 'runId'>;
+
+/** A file that a run left, and where to get it. */
+export function artifactView(run: RunOfArtifact, artifact: Artifact): z.input<typeof artifactViewSchema> {
+  return toSnake(artifactViewSchema, artifactOf(run, artifact));
+}
+
+function artifactOf({ experiment, runId }: RunOfArtifact, artifact: Artifact): CamelInput<typeof artifactViewSchema> {
+  const path = `/api/v1/experiments/${experiment}/runs/${encodeURIComponent(runId)}/artifacts`;
+  return {
+    ...artifact,
+    contentType: contentTypeOf(artifact.name),
+    url: `${path}/${encodeURIComponent(artifact.name)}`,
   };
 }
 
-/** A file that a run left, and where to get it. */
-export function artifactView(
-  { experiment, runId }: Pick<RunDetail, 'experiment' | 'runId'>,
-  { name, sizeBytes, sha256 }: Artifact,
-): z.input<typeof artifactViewSchema> {
-  return {
-    name,
-    content_type: contentTypeOf(name),
-    size_bytes: sizeBytes,
-    sha256,
-    url: `/api/v1/experiments/${experiment}/runs/${encodeURIComponent(runId)}/artifacts/${encodeURIComponent(name)}`,
-  };
-}
+const parametersSchema = snakeShape(hyperparametersSchema);
 
 /** Parameters by the names that filters know them by. */
 export function parametersOf({ hyperparameters }: Pick<RunSummary, 'hyperparameters'>): Record<string, unknown> {
-  const named = snakeKeys(hyperparameters);
-  return typeof named === 'object' && named !== null ? { ...named } : {};
+  return hyperparameters ? toSnake(parametersSchema, hyperparameters) : {};
 }
 
 const contentTypes: Readonly<Record<string, string>> = {

@@ -8,8 +8,9 @@ import {
   startTuningSchema,
 } from '../../contracts/experiments/http-tuning.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
+import { fromSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
-import { searchArtifacts, type SearchBudget, type SearchSpace } from '../../contracts/experiments/tuning.js';
+import { searchArtifacts } from '../../contracts/experiments/tuning.js';
 import { searchArtifactKey } from '../../stores/objects/object-keys.js';
 import type { SearchRecord } from '../../stores/experiments/searches.js';
 import { pageQuery } from '../http/page-query.js';
@@ -77,13 +78,12 @@ function startRoute(dependencies: Dependencies): Route {
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
     problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
     async handle({ body, request }) {
-      const input = {
-        modelName: body.model_name ?? settings.modelName,
-        dataset: body.dataset ?? settings.datasetName,
-        trigger: 'manual',
-        space: spaceOf(body.space),
-        budget: budgetOf(body.budget),
-      } as const;
+      const {
+        modelName = settings.modelName,
+        dataset = settings.datasetName,
+        ...search
+      } = fromSnake(startTuningSchema, body);
+      const input = { modelName, dataset, trigger: 'manual', ...search } as const;
       const run = await starter.startTuning({ ...input, requestId: randomUUID() });
       await recordStart(dependencies, request, run, input);
       return accepted(run, temporalUrl);
@@ -165,32 +165,4 @@ async function searchOf(searches: Dependencies['searches'], runId: string): Prom
   const search = await searches.get(runId);
   if (search) return search;
   throw new PerennialError('not_found', `There is no search ${runId}; GET /api/v1/searches lists them.`);
-}
-
-type StartBody = z.output<typeof startTuningSchema>;
-
-function spaceOf(space: StartBody['space']): SearchSpace {
-  return {
-    architecture: space.architecture,
-    learningRate: space.learning_rate,
-    weightDecay: space.weight_decay,
-    batchSize: space.batch_size,
-    classWeights: space.class_weights,
-    earlyStoppingPatience: space.early_stopping_patience,
-    seed: space.seed,
-    fineTuneBlocks: space.fine_tune_blocks,
-    filters: space.filters,
-  };
-}
-
-function budgetOf({ trials, minutes, ...budget }: StartBody['budget']): SearchBudget {
-  return {
-    ...(trials !== undefined && { trials }),
-    ...(minutes !== undefined && { minutes }),
-    reductionFactor: budget.reduction_factor,
-    minEpochs: budget.min_epochs,
-    maxEpochs: budget.max_epochs,
-    seed: budget.seed,
-    parallel: budget.parallel,
-  };
 }

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { modelInfoSchema } from '../../contracts/inference/http-predict.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
+import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
 import { inputSize } from '../../contracts/training/training.js';
 import type { ServedModel } from '../model-host/served-model.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
-import { abstentionView } from '../registry/calibration-view.js';
-import { evaluationView } from '../registry/version-view.js';
+import { abstentionOf } from '../registry/calibration-view.js';
 import { modelOf } from '../model-host/served-model.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { ModelHost } from '../model-host/model-host.js';
@@ -44,25 +45,18 @@ function modelInfo({
   loadedAt,
   abstention,
 }: ServedModel): z.input<typeof modelInfoSchema> {
-  return {
-    model_name: version.modelName,
-    model_version: String(version.version),
-    stage: version.stage,
-    architecture: version.architecture,
+  return toSnake(modelInfoSchema, {
+    ...version,
+    modelVersion: version.version,
     labels: [...engine.labels],
     variant: engine.variant,
     input: { name: onnxNames.image, datatype: 'UINT8', shape: [-1, inputSize, inputSize, 3] },
-    dataset: version.dataset,
-    dataset_version: version.datasetVersion,
-    run_id: version.runId,
-    bundle_sha256: version.bundleSha256,
-    size_bytes: version.sizeBytes,
     generation,
-    loaded_at: loadedAt.toISOString(),
-    metrics: evaluationView(version.evaluation),
+    loadedAt: loadedAt.toISOString(),
+    metrics: toSnake(evaluationViewSchema, version.evaluation),
     calibration: {
-      calibration_error: engine.calibration?.test.calibrationError ?? null,
-      ...abstentionView(abstention),
+      ...abstentionOf(abstention),
+      calibrationError: engine.calibration?.test.calibrationError ?? null,
     },
-  };
+  });
 }

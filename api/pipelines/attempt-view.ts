@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
+import { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
 import { stepOfActivity } from '../../domain/step-of-activity.js';
 import type { AttemptRecord } from '../../stores/pipelines/attempts.js';
 import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
@@ -15,26 +16,16 @@ const lineSchema = z.looseObject({
 /** Fields of a log line that the attempt contains already. */
 const known: readonly string[] = ['module', 'activity', 'attempt', 'workflow_id'];
 
-/** An attempt in the spelling of HTTP, its log lines taken apart. */
+/** An attempt as JSON, its log lines taken apart. */
 export function attemptView(pipeline: PipelineRecord, attempt: AttemptRecord): AttemptView {
   const { startedAt, endedAt } = attempt;
-  return {
+  return toSnake(attemptViewSchema, {
+    ...attempt,
     activity: attempt.activityType,
-    attempt: attempt.attempt,
     step: stepOfActivity(pipeline, attempt),
-    status: attempt.status,
-    workflow_id: attempt.workflowId,
-    run_id: attempt.runId,
-    activity_id: attempt.activityId,
-    task_queue: attempt.taskQueue,
-    worker: attempt.worker,
-    started_at: startedAt,
-    ended_at: endedAt,
-    duration_ms: endedAt === null ? null : Math.max(0, Date.parse(endedAt) - Date.parse(startedAt)),
-    error: attempt.error,
+    durationMs: endedAt === null ? null : Math.max(0, Date.parse(endedAt) - Date.parse(startedAt)),
     log: attempt.log.map(lineView),
-    dropped_lines: attempt.droppedLines,
-  };
+  });
 }
 
 function lineView(line: string): AttemptView['log'][number] {

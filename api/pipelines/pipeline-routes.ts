@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js';
-import { startRetrainingSchema } from '../../contracts/retraining/http-start.js';
+import { hyperparametersBodySchema, startRetrainingSchema } from '../../contracts/retraining/http-start.js';
 import { startIngestionSchema } from '../../contracts/datasets/http-datasets.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
+import { fromSnake } from '../../contracts/http/snake-shape.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
 import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
@@ -17,7 +18,6 @@ import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
 import { accepted, recordStart } from '../workflows/accepted.js';
-import { hyperparametersOf } from '../retraining/hyperparameters.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
@@ -101,7 +101,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
           trigger: body.trigger,
           requestId: randomUUID(),
           source: body.source ?? null,
-          hyperparameters: hyperparametersOf(body.hyperparameters),
+          hyperparameters: fromSnake(hyperparametersBodySchema, body.hyperparameters),
           force: true,
           by: actorOf(request),
         });

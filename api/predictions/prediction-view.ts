@@ -1,63 +1,41 @@
 import type { z } from 'zod';
-import type {
-  FeedbackView,
+import { toSnake } from '../../contracts/http/snake-shape.js';
+import {
   capturedInputViewSchema,
-  ProductionAccuracyView,
-  StoredPredictionView,
+  feedbackViewSchema,
+  storedPredictionViewSchema,
+  type FeedbackView,
+  type ProductionAccuracyView,
+  type StoredPredictionView,
 } from '../../contracts/predictions/http-predictions.js';
 import { accuracyOf, type ConfusionCount, type Feedback, type Interval } from '../../stores/predictions/feedback.js';
 import type { PredictionInput } from '../../stores/predictions/prediction-inputs.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { groupBy } from '../http/group-by.js';
 
-/** A prediction as it was kept, in the spelling of HTTP. */
+/** A stored prediction as JSON. */
 export function storedPredictionView(prediction: StoredPrediction): StoredPredictionView {
-  return {
-    prediction_id: prediction.id,
-    created_at: prediction.createdAt,
-    model_name: prediction.modelName,
-    model_version: String(prediction.version),
-    generation: prediction.generation,
-    replica: prediction.replica,
-    bundle_sha256: prediction.bundleSha256,
+  return toSnake(storedPredictionViewSchema, {
+    ...prediction,
+    predictionId: prediction.id,
+    modelVersion: prediction.version,
     prediction: prediction.predicted,
-    confidence: prediction.confidence,
-    probabilities: prediction.probabilities,
-    image_sha256: prediction.imageSha256,
-    latency_ms: prediction.latencyMs,
-    route: prediction.route,
-    variant: prediction.variant,
-    distance: prediction.distance,
-    unfamiliar: prediction.unfamiliar,
-    neighbour: prediction.neighbour,
-    abstained: prediction.abstained,
-    label: prediction.label,
-    conflicted: prediction.conflicted,
-    erased_at: prediction.erasedAt,
-  };
+  });
 }
 
-/** A picture that is kept, in the spelling of HTTP. */
+/** A captured input as JSON. */
 export function capturedInputView(input: PredictionInput): z.input<typeof capturedInputViewSchema> {
-  const { contentType, sizeBytes, expiresAt } = input;
-  return { kept: true, content_type: contentType, size_bytes: sizeBytes, expires_at: expiresAt };
+  return toSnake(capturedInputViewSchema, { ...input, kept: true });
 }
 
-/** A label somebody gave, in the spelling of HTTP. */
+/** A label that a client sent, as JSON. */
 export function feedbackView(feedback: Feedback): FeedbackView {
-  return {
-    feedback_id: String(feedback.id),
-    prediction_id: feedback.predictionId,
-    model_name: feedback.modelName,
-    model_version: String(feedback.version),
-    predicted: feedback.predicted,
-    label: feedback.label,
+  return toSnake(feedbackViewSchema, {
+    ...feedback,
+    feedbackId: feedback.id,
+    modelVersion: feedback.version,
     correct: feedback.label === feedback.predicted,
-    contradicts: feedback.contradicts,
-    actor: feedback.actor,
-    comment: feedback.comment,
-    created_at: feedback.createdAt,
-  };
+  });
 }
 
 /** Accuracy over all versions and of each. */

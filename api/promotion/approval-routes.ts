@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { answerSchema, approvalViewSchema, type ApprovalView } from '../../contracts/promotion/http-promotions.js';
+import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/registry.js';
 import type { ApprovalRecord } from '../../stores/promotion/approvals.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import { decisionView } from '../registry/version-view.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PromotionClient } from './promotion-client.js';
 
@@ -71,20 +71,5 @@ function answerRoute({ approvals, promoter }: Dependencies, isApproved: boolean)
 }
 
 function approvalView(approval: ApprovalRecord): ApprovalView {
-  return {
-    id: String(approval.id),
-    model_name: approval.modelName,
-    version: String(approval.version),
-    outcome: approval.outcome,
-    summary: approval.summary,
-    decision: approval.decision && decisionView(approval.decision),
-    requested_by: approval.requestedBy,
-    pipeline_url: `/api/v1/pipelines/${approval.pipelineRunId}`,
-    on_expiry: approval.onExpiry,
-    expires_at: approval.expiresAt,
-    decided_by: approval.decidedBy,
-    comment: approval.comment,
-    decided_at: approval.decidedAt,
-    created_at: approval.createdAt,
-  };
+  return toSnake(approvalViewSchema, { ...approval, pipelineUrl: `/api/v1/pipelines/${approval.pipelineRunId}` });
 }

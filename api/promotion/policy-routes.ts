@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { policyBodySchema, policyOf, policyView } from '../../contracts/promotion/http-policies.js';
+import { fromSnake, toSnake } from '../../contracts/http/snake-shape.js';
+import { policyBodySchema } from '../../contracts/promotion/http-policies.js';
 import { modelNameSchema } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
@@ -25,7 +26,7 @@ export function policyRoutes({ policies }: Dependencies): Route[] {
       params,
       success: json(policyBodySchema, 'The policy'),
       problems: ['bad_request', 'database_unavailable'],
-      handle: async ({ params: { name } }) => ({ body: policyView(await policies.get(name)) }),
+      handle: async ({ params: { name } }) => ({ body: toSnake(policyBodySchema, await policies.get(name)) }),
     }),
     defineRoute({
       ...nothing,
@@ -40,8 +41,8 @@ export function policyRoutes({ policies }: Dependencies): Route[] {
       success: json(policyBodySchema, 'The changed policy'),
       problems: ['bad_request', 'database_unavailable'],
       async handle({ params: { name }, body, request }) {
-        await policies.set(name, policyOf(body), actorOf(request));
-        return { body: policyView(await policies.get(name)) };
+        await policies.set(name, fromSnake(policyBodySchema, body), actorOf(request));
+        return { body: toSnake(policyBodySchema, await policies.get(name)) };
       },
     }),
   ];

@@ -7,14 +7,15 @@ import {
   triggeredRetrainingSchema,
   triggerRetrainingSchema,
 } from '../../contracts/retraining/http-retraining.js';
+import { hyperparametersBodySchema } from '../../contracts/retraining/http-start.js';
 import { scheduleViewSchema, setRetrainingScheduleSchema } from '../../contracts/retraining/http-schedules.js';
 import { pageOf } from '../../contracts/http/page.js';
+import { fromSnake } from '../../contracts/http/snake-shape.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { checkView, decisionView } from './retraining-view.js';
-import { hyperparametersOf } from './hyperparameters.js';
 import { accepted } from '../workflows/accepted.js';
 import { changesOf, viewOf, type ScheduleLookup } from './schedules/schedule-routes.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -81,7 +82,7 @@ function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
         trigger: 'manual',
         requestId: `${name} ${idempotencyKeyOf(request)}`,
         source: null,
-        hyperparameters: body.hyperparameters ? hyperparametersOf(body.hyperparameters) : null,
+        hyperparameters: body.hyperparameters ? fromSnake(hyperparametersBodySchema, body.hyperparameters) : null,
         force: body.force,
         by: actorOf(request),
       });

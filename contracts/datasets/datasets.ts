@@ -68,10 +68,10 @@ export const datasetStatisticsSchema = z.object({
   formats: z.partialRecord(imageFormatSchema, z.number().int()),
   width: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
   height: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
-  imbalanceRatio: z.number().describe('images of the largest class divided by those of the smallest'),
   duplicates: z.number().int().describe('files whose bytes another file of the same label already holds'),
   quarantined: z.partialRecord(quarantineReasonSchema, z.number().int()),
   conflicts: z.number().int().describe('distinct images that appear under two labels and are excluded'),
+  imbalanceRatio: z.number().describe('images of the largest class divided by those of the smallest'),
 });
 export type DatasetStatistics = z.infer<typeof datasetStatisticsSchema>;
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { acceptedSchema } from '../workflows/accepted.js';
+import { snakeShape } from '../http/snake-shape.js';
 import { datasetStatisticsSchema, nameSchema, quarantineReasons, sourceSchema } from './datasets.js';
+import { ingestionResultSchema } from './ingestion.js';
 
 export const startIngestionSchema = z
   .strictObject({
@@ -9,10 +11,7 @@ export const startIngestionSchema = z
   })
   .meta({ id: 'StartIngestion' });
 
-export const statisticsViewSchema = datasetStatisticsSchema
-  .omit({ imbalanceRatio: true })
-  .extend({ imbalance_ratio: datasetStatisticsSchema.shape.imbalanceRatio });
-export type StatisticsView = z.infer<typeof statisticsViewSchema>;
+const statisticsViewSchema = snakeShape(datasetStatisticsSchema);
 
 export const datasetSummaryViewSchema = z
   .object({
@@ -60,22 +59,7 @@ export const datasetVersionViewSchema = z
   .meta({ id: 'DatasetVersion' });
 
 /** `result` of an ingestion that was completed. */
-export const ingestionResultViewSchema = z
-  .object({
-    dataset: z.string(),
-    version: z.number().int(),
-    digest: z.string(),
-    is_new_version: z.boolean(),
-    files: z.number().int(),
-    new_images: z.number().int(),
-    uploaded_bytes: z.number().int(),
-    duplicates: z.number().int(),
-    quarantined: z.number().int(),
-    conflicts: z.number().int(),
-    statistics: statisticsViewSchema,
-    note: z.string().nullable(),
-  })
-  .meta({ id: 'IngestionResult' });
+export const ingestionResultViewSchema = snakeShape(ingestionResultSchema).meta({ id: 'IngestionResult' });
 export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
 
 /** Answer to an upload: what was taken in, and the ingestion that judges it. */

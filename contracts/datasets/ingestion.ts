@@ -23,6 +23,7 @@ export const ingestionResultSchema = z.object({
   quarantined: z.number().int(),
   conflicts: z.number().int(),
   statistics: datasetStatisticsSchema,
-  note: z.string().nullable().describe('for instance that the images are synthetic'),
+  /** For instance that the images are synthetic. */
+  note: z.string().nullable(),
 });
 export type IngestionResult = z.infer<typeof ingestionResultSchema>;

@@ -1,35 +1,15 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
+import { snakeShape } from '../http/snake-shape.js';
 import { modelNameSchema } from '../registry/registry.js';
 import { runStatuses } from '../workflows/runs.js';
 import { architectureSchema } from '../training/training.js';
 import { searchBudgetSchema, searchSpaceSchema, trialStatuses } from './tuning.js';
 
-/** Searches as HTTP shows them: the shapes of `tuning.ts` in snake case. */
+/** Searches as HTTP shows them. */
 
-const space = searchSpaceSchema.shape;
-const spaceViewSchema = z.strictObject({
-  architecture: space.architecture,
-  learning_rate: space.learningRate,
-  weight_decay: space.weightDecay,
-  batch_size: space.batchSize,
-  class_weights: space.classWeights,
-  early_stopping_patience: space.earlyStoppingPatience,
-  seed: space.seed,
-  fine_tune_blocks: space.fineTuneBlocks,
-  filters: space.filters,
-});
-
-const budget = searchBudgetSchema.shape;
-const budgetViewSchema = z.strictObject({
-  trials: budget.trials,
-  minutes: budget.minutes,
-  reduction_factor: budget.reductionFactor,
-  min_epochs: budget.minEpochs,
-  max_epochs: budget.maxEpochs,
-  seed: budget.seed,
-  parallel: budget.parallel,
-});
+const spaceViewSchema = snakeShape(searchSpaceSchema);
+const budgetViewSchema = snakeShape(z.strictObject(searchBudgetSchema.shape));
 
 export const startTuningSchema = z
   .strictObject({

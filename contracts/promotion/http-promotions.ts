@@ -1,20 +1,14 @@
 import { z } from 'zod';
+import { snakeShape } from '../http/snake-shape.js';
 import { versionNumberSchema } from '../registry/http-models.js';
 import { decisionViewSchema } from '../registry/http-versions.js';
 import { approvalOutcomes, modelNameSchema } from '../registry/registry.js';
-import { promotionOutcomes } from './promotion-pipeline.js';
+import { promotionResultSchema } from './promotion-pipeline.js';
 
 /** What HTTP takes and shows of changes of Production: promotions, rollbacks, approvals. */
 /** `result` of a promotion by hand that has ended, however it did. */
-export const promotionResultViewSchema = z
-  .object({
-    outcome: z.enum(promotionOutcomes),
-    detail: z.string(),
-    version: z.string(),
-    former_version: z.string().nullable(),
-    generation: z.number().int().nullable(),
-    replicas: z.array(z.string()),
-  })
+export const promotionResultViewSchema = snakeShape(promotionResultSchema)
+  .extend({ version: z.string(), former_version: z.string().nullable() })
   .meta({ id: 'PromotionResult' });
 export type PromotionResultView = z.infer<typeof promotionResultViewSchema>;
 

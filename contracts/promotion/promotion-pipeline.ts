@@ -35,12 +35,13 @@ export const promotionOutcomes = [
 export type PromotionOutcome = (typeof promotionOutcomes)[number];
 
 export const promotionResultSchema = z.object({
-  version: z.number().int(),
-  formerVersion: z.number().int().nullable(),
-  generation: z.number().int().nullable().describe('serving generation after the move; null when nothing was moved'),
-  replicas: z.array(z.string()),
   outcome: z.enum(promotionOutcomes),
   detail: z.string(),
+  version: z.number().int(),
+  formerVersion: z.number().int().nullable(),
+  /** Serving generation after the move; null when nothing was moved. */
+  generation: z.number().int().nullable(),
+  replicas: z.array(z.string()),
 });
 export type PromotionResult = z.infer<typeof promotionResultSchema>;
 

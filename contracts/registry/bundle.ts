@@ -123,7 +123,7 @@ export const reliabilityBinSchema = z.object({
 export const reliabilitySchema = z.object({
   images: z.number().int(),
   calibrationError: share.describe('expected calibration error over the bins'),
-  bins: z.array(reliabilityBinSchema),
+  bins: z.array(reliabilityBinSchema).describe('15 of equal width; of an empty one nothing is known'),
 });
 export type Reliability = z.infer<typeof reliabilitySchema>;
 

@@ -1,11 +1,6 @@
 import { z } from 'zod';
-import {
-  quantizationSchema,
-  reliabilitySchema,
-  riskPointSchema,
-  type Quantization,
-  type Reliability,
-} from './bundle.js';
+import { snakeShape } from '../http/snake-shape.js';
+import { quantizationSchema, reliabilitySchema, riskPointSchema } from './bundle.js';
 
 /** What HTTP shows of the confidence of a model. */
 
@@ -20,36 +15,7 @@ export const abstentionViewSchema = z.object({
 });
 export type AbstentionView = z.infer<typeof abstentionViewSchema>;
 
-const reliabilityViewSchema = z.object({
-  images: reliabilitySchema.shape.images,
-  calibration_error: reliabilitySchema.shape.calibrationError,
-  bins: z
-    .array(
-      z.object({
-        from: share,
-        to: share,
-        images: z.number().int(),
-        mean_confidence: share.nullable(),
-        accuracy: share.nullable(),
-      }),
-    )
-    .describe('15 of equal width; of an empty one nothing is known'),
-});
-type ReliabilityView = z.infer<typeof reliabilityViewSchema>;
-
-const quantization = quantizationSchema.shape;
-const quantizationViewSchema = z.object({
-  range_images: quantization.rangeImages,
-  images: quantization.images,
-  fp32_accuracy: quantization.fp32Accuracy,
-  int8_accuracy: quantization.int8Accuracy,
-  agreement: quantization.agreement,
-  mean_absolute_difference: quantization.meanAbsoluteDifference,
-  max_absolute_difference: quantization.maxAbsoluteDifference,
-  size_bytes: quantization.sizeBytes,
-  passed: quantization.passed,
-  reasons: quantization.reasons,
-});
+const reliabilityViewSchema = snakeShape(reliabilitySchema);
 
 export const calibrationViewSchema = z
   .object({
@@ -66,32 +32,10 @@ export const calibrationViewSchema = z
     risk_images: z.number().int().describe('images the answering classifier was not trained on'),
     risk_curve: z.array(riskPointSchema).describe('answers of at least that confidence, by ascending threshold'),
     abstention: abstentionViewSchema.describe('what the present policy of the model makes of that'),
-    quantization: quantizationViewSchema.nullable().describe('the 8-bit form beside it; null when none was made'),
+    quantization: snakeShape(quantizationSchema)
+      .nullable()
+      .describe('the 8-bit form beside it; null when none was made'),
     reliability_diagram_url: z.string(),
   })
   .meta({ id: 'Calibration' });
 export type CalibrationView = z.infer<typeof calibrationViewSchema>;
-
-export function reliabilityView({ images, calibrationError, bins }: Reliability): ReliabilityView {
-  return {
-    images,
-    calibration_error: calibrationError,
-    bins: bins.map(({ meanConfidence, ...bin }) => ({ ...bin, mean_confidence: meanConfidence })),
-  };
-}
-
-export function quantizationView(report: Quantization): z.infer<typeof quantizationViewSchema> {
-  const { rangeImages, images, agreement, passed, reasons } = report;
-  return {
-    range_images: rangeImages,
-    images,
-    fp32_accuracy: report.fp32Accuracy,
-    int8_accuracy: report.int8Accuracy,
-    agreement,
-    mean_absolute_difference: report.meanAbsoluteDifference,
-    max_absolute_difference: report.maxAbsoluteDifference,
-    size_bytes: report.sizeBytes,
-    passed,
-    reasons,
-  };
-}

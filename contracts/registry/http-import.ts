@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
-import { importLabelsSchema, importOutputs, maxImportFiles, scalingSchema } from './import.js';
+import { snakeShape } from '../http/snake-shape.js';
+import { importLabelsSchema, importOutputs, importResultSchema, maxImportFiles, scalingSchema } from './import.js';
 import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
 import { evaluationViewSchema } from './http-versions.js';
 
@@ -69,16 +70,7 @@ export const importFormViewSchema = z
   .meta({ id: 'RegisterUpload' });
 
 /** `result` of an import that was completed. */
-export const importResultViewSchema = z
-  .object({
-    model_name: z.string(),
-    version: z.string(),
-    is_new_version: z.boolean(),
-    run_id: z.string(),
-    dataset: z.string(),
-    dataset_version: z.number().int(),
-    test: evaluationViewSchema,
-    notes: z.array(z.string()).describe('what was adapted, and what to know'),
-  })
+export const importResultViewSchema = snakeShape(importResultSchema)
+  .extend({ version: z.string(), test: evaluationViewSchema })
   .meta({ id: 'ImportResult' });
 export type ImportResultView = z.infer<typeof importResultViewSchema>;

@@ -77,7 +77,8 @@ export interface ImportInput {
 export const importResultSchema = z.object({
   modelName: z.string(),
   version: z.number().int(),
-  isNewVersion: z.boolean().describe('false when this very upload had been registered before'),
+  /** False when this very upload had been registered before. */
+  isNewVersion: z.boolean(),
   runId: z.string(),
   dataset: z.string(),
   datasetVersion: z.number().int(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
-import { architectures, evaluationSchema } from '../training/training.js';
+import { architectures, evaluationSchema, intervalSchema } from '../training/training.js';
 
 /** Words that stand where a model's name stands in other routes. */
 const reservedModelNames: readonly string[] = ['register', 'promote', 'export'];
@@ -36,10 +36,11 @@ export const comparisonSchema = z.object({
   candidateAccuracy: z.number(),
   productionAccuracy: z.number(),
   difference: z.number(),
-  interval: z.tuple([z.number(), z.number()]),
+  interval: intervalSchema,
   onlyCandidateRight: z.number().int(),
   onlyProductionRight: z.number().int(),
-  mcnemarPValue: z.number().describe('exact McNemar test, two-sided'),
+  /** Exact McNemar test, two-sided. */
+  mcnemarPValue: z.number(),
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
 

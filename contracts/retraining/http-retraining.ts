@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
-import { startRetrainingSchema } from './http-start.js';
+import { snakeShape } from '../http/snake-shape.js';
+import { hyperparametersBodySchema } from './http-start.js';
 import { acceptedSchema } from '../workflows/accepted.js';
 import { runStatuses } from '../workflows/runs.js';
 import { retrainingResultSchema } from './retraining-pipeline.js';
 import { modelNameSchema } from '../registry/registry.js';
-import { retrainingKinds, retrainingReasonSchema, skipReasons } from './retraining.js';
+import { retrainingKinds, retrainingMetricsSchema, retrainingReasonSchema, skipReasons } from './retraining.js';
 import { evaluationViewSchema, decisionViewSchema } from '../registry/http-versions.js';
 
 export const checkRetrainingSchema = z
@@ -15,10 +16,7 @@ export const checkRetrainingSchema = z
 export const triggerRetrainingSchema = z
   .strictObject({
     dataset: nameSchema.optional(),
-    hyperparameters: startRetrainingSchema.shape.hyperparameters
-      .unwrap()
-      .optional()
-      .describe('left away: those of the model in Production'),
+    hyperparameters: hyperparametersBodySchema.optional().describe('left away: those of the model in Production'),
     force: z.boolean().default(true).describe('false: only when a check fires and nothing holds it back, else 409'),
   })
   .meta({ id: 'TriggerRetraining' });
@@ -27,15 +25,7 @@ export const triggeredRetrainingSchema = acceptedSchema
   .extend({ decision_id: z.string(), reason: z.string() })
   .meta({ id: 'TriggeredRetraining' });
 
-const metricsSchema = z.object({
-  production_version: z.string().nullable(),
-  test_accuracy: z.number().nullable(),
-  production_accuracy: z.number().nullable().describe('by feedback'),
-  labelled: z.number().int().describe('predictions of the version with a true label'),
-  dataset_version: z.number().int().nullable(),
-  new_images: z.number().int(),
-  new_share: z.number(),
-});
+const metricsSchema = snakeShape(retrainingMetricsSchema).extend({ production_version: z.string().nullable() });
 
 const verdictFields = {
   decision: z.enum(['retrain', 'skip']),
@@ -78,17 +68,7 @@ export const decisionViewOfRetrainingSchema = z
 export type RetrainingDecisionView = z.infer<typeof decisionViewOfRetrainingSchema>;
 
 /** `result` of a retraining that was completed. */
-export const retrainingResultViewSchema = z
-  .object({
-    outcome: retrainingResultSchema.shape.outcome,
-    summary: z.string(),
-    model_name: z.string(),
-    version: z.string(),
-    run_id: z.string(),
-    dataset: z.string(),
-    dataset_version: z.number().int(),
-    test: evaluationViewSchema,
-    decision: decisionViewSchema,
-  })
+export const retrainingResultViewSchema = snakeShape(retrainingResultSchema)
+  .extend({ version: z.string(), test: evaluationViewSchema, decision: decisionViewSchema })
   .meta({ id: 'RetrainingResult' });
 export type RetrainingResultView = z.infer<typeof retrainingResultViewSchema>;

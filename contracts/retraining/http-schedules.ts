@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { snakeShape } from '../http/snake-shape.js';
 import { decisionViewOfRetrainingSchema } from './http-retraining.js';
-import { intervalSchema, hourWindowSchema, scheduleJobs, timeZoneSchema } from './schedules.js';
+import { intervalSchema, hourWindowSchema, retentionResultSchema, scheduleJobs, timeZoneSchema } from './schedules.js';
 import { runStatuses } from '../workflows/runs.js';
 import { modelNameSchema } from '../registry/registry.js';
 
@@ -104,12 +105,7 @@ export const scheduleViewSchema = scheduleSummarySchema
 export type ScheduleView = z.infer<typeof scheduleViewSchema>;
 
 /** `result` of a retention that was completed. */
-export const retentionResultViewSchema = z
-  .object({
-    dry_run: z.boolean(),
-    removed: z.record(z.string(), z.number().int()).describe('how many went, or would go, by step'),
-  })
-  .meta({ id: 'RetentionResult' });
+export const retentionResultViewSchema = snakeShape(retentionResultSchema).meta({ id: 'RetentionResult' });
 
 export const startRetentionSchema = z
   .strictObject({ dry_run: z.boolean().default(true).describe('only counts what would go') })

@@ -95,8 +95,8 @@ export interface RetrainingVerdict {
 export const retrainingMetricsSchema = z.object({
   productionVersion: z.number().int().nullable(),
   testAccuracy: z.number().nullable(),
-  productionAccuracy: z.number().nullable(),
-  labelled: z.number().int(),
+  productionAccuracy: z.number().nullable().describe('by feedback'),
+  labelled: z.number().int().describe('predictions of the version with a true label'),
   datasetVersion: z.number().int().nullable(),
   newImages: z.number().int(),
   newShare: z.number(),

@@ -58,7 +58,7 @@ export interface RetentionInput {
 /** How much of each kind went, or would go. */
 export const retentionResultSchema = z.object({
   dryRun: z.boolean(),
-  removed: z.record(z.string(), z.number().int()).describe('by step'),
+  removed: z.record(z.string(), z.number().int()).describe('how many went, or would go, by step'),
 });
 export type RetentionResult = z.infer<typeof retentionResultSchema>;
 

@@ -35,7 +35,7 @@ export const epochMetricsSchema = z.object({
 });
 export type EpochMetrics = z.infer<typeof epochMetricsSchema>;
 
-const intervalSchema = z.tuple([z.number(), z.number()]).describe('95 % bootstrap interval');
+export const intervalSchema = z.tuple([z.number(), z.number()]).describe('95 % bootstrap interval');
 export type Interval = z.infer<typeof intervalSchema>;
 
 export const classMetricsSchema = z.object({
@@ -55,7 +55,8 @@ export const evaluationSchema = z.object({
   recall: z.number(),
   f1: z.number(),
   rocAuc: z.number(),
-  calibrationError: z.number().describe('expected calibration error over 15 equal-width bins'),
+  /** Expected calibration error over 15 equal-width bins. */
+  calibrationError: z.number(),
   confusionMatrix: z.array(z.array(z.number().int())).describe('rows are true classes, columns predicted ones'),
   perClass: z.array(classMetricsSchema),
   intervals: z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PerennialError } from '../../../contracts/errors.js';
+import { toSnake } from '../../../contracts/http/snake-shape.js';
 import { pageOf } from '../../../contracts/http/page.js';
 import {
   lineageImageViewSchema,
@@ -69,14 +70,7 @@ function lineageImagesRoute(deps: Dependencies): Route {
       if (!dataset) throw new PerennialError('not_found', `The dataset behind prediction ${id} is unknown.`);
       const { limit, page_token: pageToken = null } = query;
       const page = await deps.lineage.images(dataset.dataset, dataset.version, { limit, pageToken });
-      const items = page.items.map(({ sha256, label, side, objectKey, predictionId, erasedAt }) => ({
-        sha256,
-        label,
-        side,
-        object_key: objectKey,
-        prediction_id: predictionId,
-        erased_at: erasedAt,
-      }));
+      const items = page.items.map((image) => toSnake(lineageImageViewSchema, image));
       return { body: { items, next_page_token: page.nextPageToken } };
     },
   });

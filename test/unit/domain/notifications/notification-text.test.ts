@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { notificationText } from '../../../../domain/notifications/notification-text.js';
-import { snakeKeys } from '../../../../domain/snake-keys.js';
 
 const url = 'https://perennial.example';
 const textOf = (kind: string, payload: unknown): string => notificationText(kind, payload, url).text;
@@ -102,13 +101,5 @@ describe('the text of a message', () => {
         notificationText(kind, payload, url);
       }),
     );
-  });
-});
-
-describe('names in snake case', () => {
-  it('are made of identifiers at any depth, and of nothing else', () => {
-    const value = { 'A daisy': 2, model_name: 3, ABC: 4, x: null };
-    expect(snakeKeys(value)).toEqual(value);
-    expect(snakeKeys({ perClass: [{ rocAuc: 1 }] })).toEqual({ per_class: [{ roc_auc: 1 }] });
   });
 });
