@@ -11,7 +11,6 @@ import {
   productionAccuracyViewSchema,
   versionNumber,
 } from '../../contracts/predictions/http-predictions.js';
-import { wilsonInterval } from '../../domain/wilson-interval.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { actorOf } from '../access/actor.js';
@@ -130,7 +129,7 @@ function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {
       if (counts.length === 0 && (await registry.list(params.name, { limit: 1 })).items.length === 0) {
         throw new PerennialError('not_found', `There is no model ${params.name}. Its first training creates it.`);
       }
-      return { body: productionAccuracyView(params.name, counts, wilsonInterval) };
+      return { body: productionAccuracyView(params.name, counts) };
     },
   });
 }
