@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { startRetrainingSchema } from '../../contracts/retraining/http-start.js';
 import type { Hyperparameters } from '../../contracts/training/training.js';
 
-type HyperparametersBody = z.output<typeof startRetrainingSchema>['hyperparameters'];
+export type HyperparametersBody = z.output<typeof startRetrainingSchema>['hyperparameters'];
 
 /** Hyperparameters as a body spells them. */
 export function hyperparametersOf(body: HyperparametersBody): Hyperparameters {

@@ -1,22 +1,14 @@
 import {
   performanceChecks,
+  type DecisionInput,
   type RetrainingInputs,
-  type RetrainingKind,
   type RetrainingMetrics,
   type RetrainingReason,
-  type RetrainingRequest,
   type RetrainingState,
   type RetrainingVerdict,
   type SkipReason,
 } from '../../contracts/retraining/retraining.js';
 import { checkTrainable } from '../datasets/check-trainable.js';
-
-export interface DecisionInput {
-  kind: RetrainingKind;
-  trigger: RetrainingRequest['trigger'];
-  facts: RetrainingInputs;
-  standing: RetrainingState;
-}
 
 /** How a retraining ended that the same data would end in again: training is repeatable. */
 const fruitless: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
