@@ -3,6 +3,7 @@ import { messageOf, PerennialError } from '../../contracts/errors.js';
 import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
 import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
+import { unknownModel } from '../../stores/promotion/production.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 import {
@@ -51,7 +52,7 @@ export function createRetrainingRequests(options: RetrainingRequestsOptions): Re
   const orders = createRetrainingOrders(options, { judge: decideRetraining, metricsOf });
   const checkKnown = async (modelName: string): Promise<void> => {
     if (modelName === options.modelName || (await facts.isKnown(modelName))) return;
-    throw new PerennialError('not_found', `There is no model ${modelName}. It begins with its first training.`);
+    throw unknownModel(modelName);
   };
   return {
     checkKnown,

@@ -9,6 +9,7 @@ import {
   type SkipReason,
 } from '../../contracts/retraining/retraining.js';
 import { checkTrainable } from '../datasets/check-trainable.js';
+import { percent } from '../percent.js';
 
 /** How a retraining ended that the same data would end in again: training is repeatable. */
 const fruitless: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
@@ -199,10 +200,6 @@ function reason(
   detail: string,
 ): RetrainingReason {
   return { check, fired, figure, threshold, detail };
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
 }
 
 function points(difference: number): string {
