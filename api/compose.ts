@@ -4,17 +4,15 @@ import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Express } from 'express';
 import { z } from 'zod';
-import { PerennialError } from '../contracts/errors.js';
 import { generationChannel } from '../contracts/names.js';
+import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
-import { scratchFolder, type Config } from '../platform/config.js';
+import { scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { ownScratchFolder } from '../platform/own-scratch-folder.js';
 import { packageRoot } from '../platform/paths.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
-import { createPolicyStore } from '../stores/promotion/policies.js';
-import { createRegistryStore } from '../stores/registry/registry.js';
 import { createApp } from './app.js';
 import { composeRetraining, type RetrainingServices } from './retraining/compose.js';
 import type { ApiSettings } from './http/settings.js';
@@ -30,7 +28,7 @@ import { composePredictions, type PredictionServices } from './predictions/compo
 import { createPredictionCache } from './inference/prediction-cache.js';
 import { createPredictor } from './inference/predictor.js';
 import { createPromotionClient } from './promotion/promotion-client.js';
-import { createStores } from '../stores/create-stores.js';
+import { createStores, type Stores } from '../stores/create-stores.js';
 import { createTemporalLink, type TemporalLink } from './workflows/temporal-link.js';
 import { createTemporalUrl } from './workflows/temporal-url.js';
 
@@ -39,6 +37,7 @@ export interface Api {
   database: Database;
   objects: ObjectStore;
   temporal: TemporalLink;
+  stores: Stores;
   health: HealthReporter;
   metrics: ApiMetrics;
   predictions: PredictionServices;
@@ -58,18 +57,18 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
   const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes: probesOf(services) });
-  const stores = createStores(database);
+  const stores = createStores(database, accuracyOf);
   metrics.addSeries(notificationSeries(stores.notifications));
   metrics.addSeries(productionSeries(stores.registry));
   const replica = `${hostname()}-${randomUUID()}`;
   const predictions = composePredictions({
-    ...{ database, objects, replica, host: serving, metrics, logger },
+    ...{ stores, objects, replica, host: serving, metrics, logger },
     isLogged: config.PREDICTION_LOG,
     spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
-  const retraining = composeRetraining({ config, database, temporal, starter, metrics, logger });
+  const retraining = composeRetraining({ config, stores, temporal, starter, metrics, logger });
   const app = createApp({
     host: serving,
     health,
@@ -87,17 +86,17 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
-    host = createHost(config, logger, { database, objects, metrics }, { id: replica, url: replicaUrl });
+    host = createHost(config, logger, { database, objects, stores, metrics }, { id: replica, url: replicaUrl });
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, health, metrics, predictions, retraining, startServing };
+  return { app, database, objects, temporal, stores, health, metrics, predictions, retraining, startServing };
 }
 
 type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;
 
 function createConnections(config: Config, logger: Logger): Connections {
-  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = addresses(config);
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = serviceAddresses(config, 'The API');
   return {
     database: createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger }),
     objects: createObjectStore({ ...config, S3_ENDPOINT }),
@@ -134,7 +133,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
 function createHost(
   config: Config,
   logger: Logger,
-  { database, objects, metrics }: Pick<Api, 'database' | 'objects' | 'metrics'>,
+  { database, objects, stores, metrics }: Pick<Api, 'database' | 'objects' | 'stores' | 'metrics'>,
   replica: { id: string; url: string },
 ): ModelHost {
   const loadEngine = createEngineLoader({
@@ -154,25 +153,13 @@ function createHost(
   return createModelHost({
     modelName: config.MODEL_NAME,
     replica,
-    registry: createRegistryStore(database),
-    policies: createPolicyStore(database),
+    ...stores,
     subscribe: (onHint) => database.listen(generationChannel, onHint),
     loadEngine,
     onChange: (served) => metrics.showModel(served),
     logger,
     pollMs,
   });
-}
-
-function addresses(config: Config): { DATABASE_URL: string; S3_ENDPOINT: string; TEMPORAL_ADDRESS: string } {
-  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = config;
-  if (DATABASE_URL !== undefined && S3_ENDPOINT !== undefined && TEMPORAL_ADDRESS !== undefined) {
-    return { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS };
-  }
-  throw new PerennialError(
-    'configuration_invalid',
-    'The API needs DATABASE_URL, S3_ENDPOINT and TEMPORAL_ADDRESS; `npm start` sets them for the local stack.',
-  );
 }
 
 async function packageVersion(): Promise<string> {

@@ -29,7 +29,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   const url = ownUrl(config, listening.port);
   logger.info({ url }, 'listening');
   if (!(await prepare('bring the schema up to date', () => migrate(api.database), logger, stopping.signal))) return;
-  endChores = startPredictionMaintenance(api.predictions, api.objects, logger);
+  endChores = startPredictionMaintenance(api, logger);
   host = api.startServing(config.REPLICA_URL ?? url);
   api.health.setReady();
   api.metrics.setReady(true);

@@ -208,6 +208,20 @@ export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
 }
 
+type ServiceAddresses = Record<'DATABASE_URL' | 'S3_ENDPOINT' | 'TEMPORAL_ADDRESS', string>;
+
+/** Where the services are. `who` begins the message of an error. */
+export function serviceAddresses(config: Config, who: string): ServiceAddresses {
+  const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = config;
+  if (DATABASE_URL !== undefined && S3_ENDPOINT !== undefined && TEMPORAL_ADDRESS !== undefined) {
+    return { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS };
+  }
+  throw new PerennialError(
+    'configuration_invalid',
+    `${who} needs DATABASE_URL, S3_ENDPOINT and TEMPORAL_ADDRESS; \`npm start\` sets them for the local stack.`,
+  );
+}
+
 /** The environment for a child process: ours, with `changes`. */
 export function childEnvironment(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
   return { ...process.env, ...changes };

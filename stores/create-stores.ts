@@ -1,55 +1,83 @@
-import { createApprovalStore, type ApprovalStore } from './promotion/approvals.js';
-import { createAttemptStore, type AttemptStore } from './pipelines/attempts.js';
-import { createAuditStore, type AuditStore } from './audit/audit.js';
-import { createBatchPredictionStore, type BatchPredictionStore } from './batch-predictions/batch-predictions.js';
-import { createDatasetStore, type DatasetStore } from './datasets/datasets.js';
-import { createExperimentStore, type ExperimentStore } from './experiments/experiments.js';
-import { createImageStore, type ImageStore } from './datasets/images.js';
-import { createNotificationStore, type NotificationStore } from './notifications/notifications.js';
-import { createPipelineStore, type PipelineStore } from './pipelines/pipelines.js';
-import { createPolicyStore, type PolicyStore } from './promotion/policies.js';
-import { createRegistryStore, type RegistryStore } from './registry/registry.js';
-import { createRunDetailStore, type RunDetailStore } from './experiments/run-details.js';
-import { createRunStore, type RunStore } from './experiments/runs.js';
-import { createSearchStore, type SearchStore } from './experiments/searches.js';
-import { createUploadStore, type UploadStore } from './datasets/uploads.js';
+import { createAuditStore } from './audit/audit.js';
+import { createBatchPredictionStore } from './batch-predictions/batch-predictions.js';
+import { createDatasetCommits } from './datasets/dataset-commits.js';
+import { createDatasetDeletion } from './datasets/dataset-deletion.js';
+import { createDatasetStore } from './datasets/datasets.js';
+import { createImageStore } from './datasets/images.js';
+import { createIngestionStore } from './datasets/ingestions.js';
+import { createUploadStore } from './datasets/uploads.js';
+import { createErasureStore } from './erasure/erasures.js';
+import { createExperimentStore } from './experiments/experiments.js';
+import { createRunDetailStore } from './experiments/run-details.js';
+import { createRunStore } from './experiments/runs.js';
+import { createSearchStore } from './experiments/searches.js';
+import { createTrialStore } from './experiments/trials.js';
+import { createFeatureStore } from './features/features.js';
+import { createDeliveryStore } from './notifications/deliveries.js';
+import { createNotificationStore } from './notifications/notifications.js';
+import { createOutboxStore } from './notifications/outbox.js';
+import { createAttemptStore } from './pipelines/attempts.js';
+import { createPipelineStore } from './pipelines/pipelines.js';
+import { createRetentionStore } from './pipelines/retention.js';
+import { createAdvisoryLocks } from './postgres/advisory-lock.js';
 import type { Database } from './postgres/database.js';
+import { createFeedbackStore, type AccuracyRule } from './predictions/feedback.js';
+import { createLabelStore } from './predictions/labels.js';
+import { createLineageStore } from './predictions/lineage.js';
+import { createPredictionInputStore } from './predictions/prediction-inputs.js';
+import { createPredictionStore } from './predictions/predictions.js';
+import { createApprovalStore } from './promotion/approvals.js';
+import { createPolicyStore } from './promotion/policies.js';
+import { createRegistryStore } from './registry/registry.js';
+import { createRetrainingDecisions } from './retraining/retraining-decisions.js';
+import { createRetrainingInputStore } from './retraining/retraining-inputs.js';
 
-/** The stores of the API that need nothing but the database. */
-export interface Stores {
-  pipelines: PipelineStore;
-  attempts: AttemptStore;
-  experiments: ExperimentStore;
-  runDetails: RunDetailStore;
-  runs: RunStore;
-  searches: SearchStore;
-  registry: RegistryStore;
-  policies: PolicyStore;
-  approvals: ApprovalStore;
-  audit: AuditStore;
-  notifications: NotificationStore;
-  batchPredictions: BatchPredictionStore;
-  datasets: DatasetStore;
-  images: ImageStore;
-  uploads: UploadStore;
+export type Stores = ReturnType<typeof storesOf>;
+
+/**
+ * Every store, once for each process. Some serialize work within the process, so make none a second time. `accuracyOf`
+ * is a rule and comes from the domain.
+ */
+export function createStores(database: Database, accuracyOf: AccuracyRule): Stores {
+  return storesOf(database, accuracyOf);
 }
 
-export function createStores(database: Database): Stores {
+// Its type is inferred, so that a new store is one line here.
+function storesOf(database: Database, accuracyOf: AccuracyRule) {
+  const policies = createPolicyStore(database);
+  const feedback = createFeedbackStore(database, accuracyOf);
   return {
-    pipelines: createPipelineStore(database),
+    approvals: createApprovalStore(database),
     attempts: createAttemptStore(database),
+    audit: createAuditStore(database),
+    batchPredictions: createBatchPredictionStore(database),
+    commits: createDatasetCommits(database),
+    datasets: createDatasetStore(database),
+    decisions: createRetrainingDecisions(database),
+    deletion: createDatasetDeletion(database),
+    deliveries: createDeliveryStore(database),
+    erasures: createErasureStore(database),
     experiments: createExperimentStore(database),
+    facts: createRetrainingInputStore(database, { policies, feedback }),
+    features: createFeatureStore(database),
+    feedback,
+    images: createImageStore(database),
+    ingestions: createIngestionStore(database),
+    inputs: createPredictionInputStore(database),
+    labels: createLabelStore(database),
+    lineage: createLineageStore(database),
+    locks: createAdvisoryLocks(database),
+    notifications: createNotificationStore(database),
+    outbox: createOutboxStore(database),
+    pipelines: createPipelineStore(database),
+    policies,
+    predictions: createPredictionStore(database),
+    registry: createRegistryStore(database),
+    retention: createRetentionStore(database),
     runDetails: createRunDetailStore(database),
     runs: createRunStore(database),
     searches: createSearchStore(database),
-    registry: createRegistryStore(database),
-    policies: createPolicyStore(database),
-    approvals: createApprovalStore(database),
-    audit: createAuditStore(database),
-    notifications: createNotificationStore(database),
-    batchPredictions: createBatchPredictionStore(database),
-    datasets: createDatasetStore(database),
-    images: createImageStore(database),
+    trials: createTrialStore(database),
     uploads: createUploadStore(database),
   };
 }

@@ -1,7 +1,6 @@
 import { configuredChannels } from '../activities/notifications/channels.js';
 import { dispatchTiming, startDispatcher } from '../activities/notifications/dispatcher.js';
 import { outboxChannel } from '../contracts/names.js';
-import { createDeliveryStore } from '../stores/notifications/deliveries.js';
 import type { Background, Wiring } from './run-worker.js';
 
 /** Sends messages over the channels that are configured, beside the work of the queue. */
@@ -9,7 +8,7 @@ export async function startNotifications({ config, logger, deps }: Wiring): Prom
   const channels = configuredChannels(config, logger);
   logger.info({ channels: channels.map(({ name }) => name) }, 'messages are sent');
   return startDispatcher({
-    deliveries: createDeliveryStore(deps.database),
+    ...deps,
     channels,
     subscribe: (onHint) => deps.database.listen(outboxChannel, onHint),
     publicUrl: config.PUBLIC_URL ?? null,

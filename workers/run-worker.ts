@@ -6,7 +6,6 @@ import { messageOf } from '../contracts/errors.js';
 import { loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { announceReady, onShutdown } from '../platform/process.js';
-import { createAttemptStore } from '../stores/pipelines/attempts.js';
 import { connect, type WorkerDependencies } from './dependencies.js';
 
 export interface Wiring {
@@ -36,7 +35,7 @@ export async function runWorker(
   try {
     const deps = await connect(config, logger);
     const recording = {
-      attempts: createAttemptRecorder(createAttemptStore(deps.database), logger),
+      attempts: createAttemptRecorder(deps.attempts, logger),
       worker: `${name} ${process.pid} on ${hostname()}`,
     };
     const worker = await Worker.create({

@@ -17,6 +17,3 @@ export interface BatchPredictionDependencies {
   /** Folder for results on their way to the object store. */
   scratchFolder: string;
 }
-
-/** Tells the heartbeat how far an activity is. */
-export type Report = (progress: unknown) => void;

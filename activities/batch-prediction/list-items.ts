@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { BatchItem, BatchList, BatchSource } from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { batchListKey, batchListPrefix, rawImageKey } from '../../stores/objects/object-keys.js';
-import type { BatchPredictionDependencies, Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
+import type { BatchPredictionDependencies } from './dependencies.js';
 
 /** Images of a chunk: some seconds of work, what a killed worker has to do again at most. */
 export const itemsPerChunk = 100;

@@ -13,7 +13,8 @@ import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch
 import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/objects/object-keys.js';
 import { deleteBelow } from '../runtime/delete-below.js';
 import { withScratchFolder } from '../runtime/scratch.js';
-import type { BatchPredictionDependencies, Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
+import type { BatchPredictionDependencies } from './dependencies.js';
 
 const contentTypes = { parquet: 'application/vnd.apache.parquet', csv: 'text/csv', json: 'application/json' } as const;
 

@@ -11,7 +11,8 @@ import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { batchListKey, batchPartKey } from '../../stores/objects/object-keys.js';
 import { concurrently } from '../runtime/concurrently.js';
 import type { BackgroundEngine } from './background-engines.js';
-import type { BatchPredictionDependencies, Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
+import type { BatchPredictionDependencies } from './dependencies.js';
 import { itemsPerChunk } from './list-items.js';
 
 /** Images on their way from the object store while one is looked at. */

@@ -15,6 +15,3 @@ export interface IngestionDependencies {
   config: Config;
   logger: Logger;
 }
-
-/** Tells the heartbeat how far an activity is. */
-export type Report = (progress: unknown) => void;

@@ -5,7 +5,8 @@ import { inspectImage, minimumSide } from '../../model/images/inspect.js';
 import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import { concurrently } from '../runtime/concurrently.js';
-import type { IngestionDependencies, Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
+import type { IngestionDependencies } from './dependencies.js';
 import { createGate, type Gate } from '../runtime/gate.js';
 import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
 

@@ -3,7 +3,8 @@ import { PerennialError } from '../../contracts/errors.js';
 import { shortenPath } from '../../domain/datasets/shorten-path.js';
 import type { FoundFile, Ingestion } from '../../stores/datasets/ingestions.js';
 import type { UploadFile } from '../../stores/datasets/uploads.js';
-import type { IngestionDependencies, Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
+import type { IngestionDependencies } from './dependencies.js';
 import { walkFolder } from './walk-folder.js';
 
 export interface ScanResult {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 import type { Config } from '../../platform/config.js';
 import { concurrently } from '../runtime/concurrently.js';
-import type { Report } from './dependencies.js';
+import type { Report } from '../runtime/heartbeat.js';
 import { exists, writeWhole } from './write-whole.js';
 
 const imagesOfClass = 60;

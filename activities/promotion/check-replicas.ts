@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryStore, Replica } from '../../stores/registry/registry.js';
+import type { Report } from '../runtime/heartbeat.js';
 import { smokeTest } from './smoke-test.js';
 
 export interface ReplicaDependencies {
@@ -40,7 +41,7 @@ const defaultPatience: Patience = { deadlineMs: 60_000, noneLiveMs: 3_000, pollM
 export async function checkReplicas(
   deps: ReplicaDependencies,
   question: ReplicaQuestion,
-  report: (progress: unknown) => void,
+  report: Report,
   signal: AbortSignal,
   patience: Patience = defaultPatience,
 ): Promise<ReplicaCheck> {

@@ -5,7 +5,7 @@ import type { GuardInput } from '../../contracts/promotion/promotion-pipeline.js
 import { judgeGuard } from '../../domain/promotion/promotion-guard.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore, Replica } from '../../stores/registry/registry.js';
-import { withHeartbeat } from '../runtime/heartbeat.js';
+import { withHeartbeat, type Report } from '../runtime/heartbeat.js';
 
 export interface GuardDependencies {
   registry: Pick<RegistryStore, 'get' | 'servingState' | 'liveReplicas'>;
@@ -35,7 +35,7 @@ export function createGuardActivities(deps: GuardDependencies): GuardActivities 
 async function watch(
   { registry, policies }: GuardDependencies,
   { modelName, version, generation }: GuardInput,
-  report: (progress: unknown) => void,
+  report: Report,
   signal: AbortSignal,
 ): Promise<GuardVerdict> {
   // When it was asked for, not when this attempt began: a restart of the worker does not begin the watch anew.

@@ -6,6 +6,7 @@ import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { OutboxStore } from '../../stores/notifications/outbox.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
+import { percent } from '../../domain/percent.js';
 
 export interface RetrainingDependencies {
   registry: RegistryStore;
@@ -88,7 +89,7 @@ async function checkNewData(
   return {
     newImages,
     newShare,
-    detail: `${newImages} of ${images} images are new (${(100 * newShare).toFixed(1)} %)`,
+    detail: `${newImages} of ${images} images are new (${percent(newShare)})`,
   };
 }
 

@@ -1,23 +1,24 @@
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { retrainingWorkflowId } from '../../contracts/names.js';
 import type { RetrainingRequest, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
-import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
 import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter.js';
+import { isOpen, statusOfRun } from '../../platform/temporal/run-status.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
-import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+import { endOfOrphan, type PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
+import { createRetrainingOrders, type RetrainingOrders } from '../../stores/retraining/retraining-orders.js';
 
 export interface RequestDependencies {
   datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;
   decisions: RetrainingDecisions;
   facts: RetrainingInputStore;
   pipelines: Pick<PipelineStore, 'close'>;
-  starter: Pick<RunStarter, 'startRetraining'>;
+  starter: RunStarter;
   temporalClient: { use<T>(work: (client: Client) => Promise<T>): Promise<T> };
   /** Dataset of models that have none of their own yet. */
   datasetName: string;
@@ -51,10 +52,11 @@ const freshMs = 5 * 60_000;
 
 /** What a request to retrain is decided with, and how it is carried out. */
 export function createRequestActivities(deps: RequestDependencies): RequestActivities {
+  const orders = createRetrainingOrders(deps, { judge: decideRetraining, metricsOf });
   return {
     foldersToRescan: (request) => foldersToRescan(deps, request),
-    decideOnRetraining: (request) => decide(deps, request),
-    startDecidedRetraining: ({ requestId }) => startDecided(deps, requestId),
+    decideOnRetraining: (request) => decide(deps, orders, request),
+    startDecidedRetraining: async ({ requestId }) => orders.start(await decided(deps, requestId)),
     noteUnstartedRetraining: ({ requestId, message }) => deps.decisions.notStarted(requestId, message),
   };
 }
@@ -74,25 +76,9 @@ async function foldersToRescan(
   return { dataset, sources: [...folders, ...(await deps.datasets.newLabels(dataset))] };
 }
 
-async function decide(deps: RequestDependencies, request: AskedRequest): Promise<Decided> {
-  const { modelName, kind, trigger, requestId, scheduledFor, notes } = request;
-  await closeOrphan(deps, modelName);
-  const facts = await deps.facts.read({ modelName, dataset: request.dataset, fallback: deps.datasetName });
-  const { decision, reason } = await deps.decisions.decide(
-    {
-      requestId,
-      modelName,
-      dataset: facts.dataset,
-      kind,
-      by: actorOf(request),
-      scheduledFor,
-      metrics: metricsOf(facts),
-    },
-    (standing) => {
-      const verdict = decideRetraining({ kind, trigger, facts, standing });
-      return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
-    },
-  );
+async function decide(deps: RequestDependencies, orders: RetrainingOrders, request: AskedRequest): Promise<Decided> {
+  await closeOrphan(deps, request.modelName);
+  const { decision, reason } = await orders.decide({ ...request, by: actorOf(request) });
   return { decision, reason };
 }
 
@@ -100,45 +86,16 @@ function actorOf({ kind, trigger, workflowId }: AskedRequest): Actor {
   return { name: kind, via: trigger === 'schedule' ? 'schedule' : 'workflow', from: workflowId, requestId: null };
 }
 
-/** A run that was terminated from outside never said that it ended; it must not hold others back for ever. */
+/** A run that was terminated in Temporal recorded no end; it must not hold others back for ever. */
 async function closeOrphan(
   { decisions, pipelines, temporalClient }: RequestDependencies,
   modelName: string,
 ): Promise<void> {
   const runId = (await decisions.standing(modelName)).running?.runId;
   if (runId === undefined || runId === null) return;
-  if (await temporalClient.use((client) => isOpen(client, retrainingWorkflowId(modelName), runId))) return;
-  const message = 'This run ended without a word, terminated from outside.';
-  await pipelines.close(runId, { status: 'cancelled', error: { code: 'cancelled', message } });
-}
-
-async function isOpen(client: Client, workflowId: string, runId: string): Promise<boolean> {
-  try {
-    return (await client.workflow.getHandle(workflowId, runId).describe()).status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
-}
-
-/** Starts what was decided, or joins what is under way. A repetition gives the run that was noted before. */
-async function startDecided(deps: RequestDependencies, requestId: string): Promise<StartedRun> {
-  const decision = await decided(deps, requestId);
-  const { modelName, dataset, trigger } = decision;
-  if (decision.runId !== null) {
-    return { workflowId: retrainingWorkflowId(modelName), runId: decision.runId, joined: decision.joined };
-  }
-  const { production } = await deps.facts.read({ modelName, dataset, fallback: deps.datasetName });
-  const run = await deps.starter.startRetraining({
-    modelName,
-    dataset,
-    trigger,
-    requestId,
-    source: null,
-    hyperparameters: production?.hyperparameters ?? hyperparametersSchema.parse({}),
-  });
-  await deps.decisions.started(requestId, run);
-  return run;
+  const workflowId = retrainingWorkflowId(modelName);
+  const status = await temporalClient.use((client) => statusOfRun(client, workflowId, runId));
+  if (!isOpen(status)) await pipelines.close(runId, endOfOrphan());
 }
 
 async function decided({ decisions }: RequestDependencies, requestId: string): Promise<RetrainingDecision> {

@@ -1,14 +1,15 @@
 import { Context } from '@temporalio/activity';
 
+/** Sets the progress that the next heartbeat reports. */
+export type Report = (progress: unknown) => void;
+
 const intervalMs = 1_000;
 
 /**
  * Runs `work` while it is reported alive every second with its latest progress. The signal given to it fires when
  * the activity is cancelled or its worker stops.
  */
-export async function withHeartbeat<T>(
-  work: (report: (progress: unknown) => void, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+export async function withHeartbeat<T>(work: (report: Report, signal: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();
   let latest: unknown = null;
   const timer = setInterval(() => context.heartbeat(latest), intervalMs);

@@ -3,11 +3,12 @@ import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.j
 import type { ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
 import { decide, type GateInput } from '../../domain/promotion/promotion-gate.js';
+import { sameLabels } from '../../domain/registry/semantic-version.js';
 import { compareOnSameImages } from '../../model/evaluation/compare.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
-import { withHeartbeat } from '../runtime/heartbeat.js';
+import { withHeartbeat, type Report } from '../runtime/heartbeat.js';
 import { judgeParity, judgeSmokeTest } from './judge.js';
 import { serveTestImages, type Served, type ServingDependencies } from './serve-test-images.js';
 
@@ -38,7 +39,7 @@ export function createValidationActivities(deps: ValidationDependencies): Valida
 async function validateCandidate(
   deps: ValidationDependencies,
   input: ValidationInput,
-  report: (progress: unknown) => void,
+  report: Report,
   signal: AbortSignal,
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
@@ -50,7 +51,7 @@ async function validateCandidate(
   // A model from elsewhere may know fewer classes than the dataset has; it is judged on those it knows.
   const testSet = examples.filter(({ side, label }) => side === 'test' && candidate.labels.includes(label));
   report({ evaluating: candidate.version, images: testSet.length });
-  const rival = production && sameLabels(candidate, production) ? production : null;
+  const rival = production && sameLabels(candidate.labels, production.labels) ? production : null;
   const [served, former] = await serveBoth(deps, [candidate, rival], testSet, signal);
   const decided = decide({
     approval,
@@ -58,7 +59,8 @@ async function validateCandidate(
     minAccuracy: deps.minAccuracy,
     ...compareWith({ production, candidate, served, former, testSet }),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
-    sameClasses: (production === null || sameLabels(candidate, production)) && knowsItsClasses(candidate, examples),
+    sameClasses:
+      (production === null || sameLabels(candidate.labels, production.labels)) && knowsItsClasses(candidate, examples),
     ...judge(candidate, served, testSet),
   });
   const decision: Decision = { ...decided, generation, ...confidenceOf(served) };
@@ -157,10 +159,6 @@ function compareWith({
 
 function truthsOf(testSet: readonly Example[], { labels }: ModelVersion): number[] {
   return testSet.map(({ label }) => labels.indexOf(label));
-}
-
-function sameLabels(a: ModelVersion, b: ModelVersion): boolean {
-  return a.labels.length === b.labels.length && a.labels.every((label, index) => label === b.labels[index]);
 }
 
 /** Whether a model tells apart exactly the classes of its dataset, as every model does that was trained here. */

@@ -1,6 +1,7 @@
 import type { Manifest } from '../../contracts/registry/bundle.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
+import { percent } from '../../domain/percent.js';
 
 export interface Judgement {
   passed: boolean;
@@ -41,8 +42,4 @@ export function judgeParity({ parityMaxAbsoluteError: error }: Pick<Manifest, 'p
 
 function isDistribution(row: readonly number[]): boolean {
   return row.every((p) => p >= 0) && Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) <= 1e-3;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -1,6 +1,6 @@
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionStatusName } from '@temporalio/client';
+import type { Client, WorkflowExecutionStatusName } from '@temporalio/client';
 import type { Logger } from '../../platform/logging.js';
-import { firstRunOf } from '../../platform/temporal/run-starter.js';
+import { isOpen, statusOfRun } from '../../platform/temporal/run-status.js';
 import type {
   BatchEnd,
   BatchPrediction,
@@ -20,8 +20,6 @@ export interface ReconcileBatchesOptions {
 const quietMs = 5_000;
 /** How long reading a job waits for Temporal's answer. */
 const patienceMs = 1_500;
-
-const openStatuses: readonly WorkflowExecutionStatusName[] = ['RUNNING', 'PAUSED'];
 
 /**
  * The store of batch predictions, which closes jobs whose workflow was terminated in Temporal and could not write its
@@ -79,8 +77,8 @@ async function endOf(
   runId: string,
   { done, items }: BatchPrediction,
 ): Promise<BatchEnd | null> {
-  const status = await statusOf(client, workflowId, runId);
-  if (status !== null && openStatuses.includes(status)) return null;
+  const status = await statusOfRun(client, workflowId, runId);
+  if (isOpen(status)) return null;
   const isFailure = status === 'FAILED' || status === 'TIMED_OUT';
   const what = {
     why: status === null ? 'Temporal no longer knows its workflow' : `its workflow was ${reasonFor(status)}`,
@@ -94,19 +92,4 @@ async function endOf(
 
 function reasonFor(status: WorkflowExecutionStatusName): string {
   return status === 'TERMINATED' ? 'terminated' : `closed as ${status.toLowerCase().replaceAll('_', ' ')}`;
-}
-
-/** Status of the current run of the workflow (after continue-as-new); null if Temporal no longer knows it. */
-async function statusOf(
-  client: Client,
-  workflowId: string,
-  runId: string,
-): Promise<WorkflowExecutionStatusName | null> {
-  try {
-    const described = await client.workflow.getHandle(workflowId).describe();
-    return firstRunOf(described) === runId ? described.status.name : null;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
-    throw error;
-  }
 }

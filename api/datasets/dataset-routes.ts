@@ -8,6 +8,7 @@ import {
 } from '../../contracts/datasets/http-datasets.js';
 import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
+import { versionNumber } from '../../contracts/http/version-number.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
@@ -58,7 +59,7 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       operationId: 'getDatasetVersion',
       summary: 'A version of a dataset: statistics, quarantined files, conflicts, sources',
       tag: 'datasets',
-      params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
+      params: z.object({ name: nameSchema, version: versionNumber }),
       success: json(datasetVersionViewSchema, 'The version'),
       problems: ['bad_request', 'not_found', 'database_unavailable'],
       handle: async ({ params }) => ({

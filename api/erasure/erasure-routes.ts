@@ -4,10 +4,10 @@ import {
   deletedDatasetVersionSchema,
   erasureViewSchema,
   requestErasureSchema,
-  versionNumber,
 } from '../../contracts/predictions/http-predictions.js';
 import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
+import { versionNumber } from '../../contracts/http/version-number.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
 import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
 import { erase, type ErasureStores } from '../../stores/erasure/run-erasure.js';

@@ -3,11 +3,9 @@ import { z } from 'zod';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js';
-import { hyperparametersBodySchema, startRetrainingSchema } from '../../contracts/retraining/http-start.js';
 import { startIngestionSchema } from '../../contracts/datasets/http-datasets.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
-import { fromSnake } from '../../contracts/http/snake-shape.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
 import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
@@ -18,20 +16,15 @@ import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
 import { accepted, recordStart } from '../workflows/accepted.js';
-import type { ApiSettings } from '../http/settings.js';
+import { startRetrainingRoute, type OrderDependencies } from '../retraining/retraining-routes.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
-import type { RetrainingRequests } from '../retraining/retraining-requests.js';
-import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-export interface Dependencies {
+export interface Dependencies extends OrderDependencies {
   starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;
-  retrainer: Pick<RetrainingRequests, 'order'>;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
-  temporalUrl: TemporalUrl;
-  settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceRoot'>;
   audit: AuditStore;
   logger: Logger;
 }
@@ -61,7 +54,7 @@ export function pipelineRoutes(dependencies: Dependencies): Route[] {
 }
 
 function startRoutes(dependencies: Dependencies): Route[] {
-  const { starter, retrainer, temporalUrl, settings } = dependencies;
+  const { starter, temporalUrl, settings } = dependencies;
   return [
     defineRoute({
       ...nothing,
@@ -82,32 +75,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
         return accepted(run, temporalUrl);
       },
     }),
-    defineRoute({
-      ...nothing,
-      method: 'post',
-      path: '/api/v1/pipelines/retraining',
-      operationId: 'startRetraining',
-      summary: 'Retrain a model, and promote the new version if it is better',
-      tag: 'pipelines',
-      audit: 'retraining.trigger',
-      body: jsonBody(startRetrainingSchema, limit),
-      success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-      problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
-      async handle({ body, request }) {
-        if (body.source) await checkSource(body.source, settings.sourceRoot);
-        const { run } = await retrainer.order({
-          modelName: body.model_name ?? settings.modelName,
-          dataset: body.dataset ?? settings.datasetName,
-          trigger: body.trigger,
-          requestId: randomUUID(),
-          source: body.source ?? null,
-          hyperparameters: fromSnake(hyperparametersBodySchema, body.hyperparameters),
-          force: true,
-          by: actorOf(request),
-        });
-        return accepted(run, temporalUrl);
-      },
-    }),
+    startRetrainingRoute(dependencies),
   ];
 }
 

@@ -9,11 +9,11 @@ import {
   giveFeedbackSchema,
   periodQuery,
   productionAccuracyViewSchema,
-  versionNumber,
 } from '../../contracts/predictions/http-predictions.js';
-import { wilsonInterval } from '../../domain/wilson-interval.js';
+import { versionNumber } from '../../contracts/http/version-number.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
+import { unknownModel } from '../../stores/promotion/production.js';
 import { actorOf } from '../access/actor.js';
 import { findPatienceMs, findPrediction } from './find-prediction.js';
 import { invalidRequest } from '../http/problems.js';
@@ -128,9 +128,9 @@ function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {
     async handle({ params, query }) {
       const counts = await feedback.confusion(params.name, query);
       if (counts.length === 0 && (await registry.list(params.name, { limit: 1 })).items.length === 0) {
-        throw new PerennialError('not_found', `There is no model ${params.name}. Its first training creates it.`);
+        throw unknownModel(params.name);
       }
-      return { body: productionAccuracyView(params.name, counts, wilsonInterval) };
+      return { body: productionAccuracyView(params.name, counts) };
     },
   });
 }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { inputResults, type InputResult } from './inputs/capture-results.js';
-import type { ProductionAccuracy } from '../../stores/predictions/feedback.js';
+import type { ProductionAccuracy } from '../../contracts/predictions/predictions.js';
 
 /** Production accuracy of the served version; null without labels or without an answer. */
 export type AskAccuracy = () => Promise<{ modelName: string; version: number; accuracy: ProductionAccuracy } | null>;

@@ -8,7 +8,8 @@ import {
   type ProductionAccuracyView,
   type StoredPredictionView,
 } from '../../contracts/predictions/http-predictions.js';
-import { accuracyOf, type ConfusionCount, type Feedback, type Interval } from '../../stores/predictions/feedback.js';
+import { accuracyOf } from '../../domain/predictions/accuracy.js';
+import type { ConfusionCount, Feedback } from '../../stores/predictions/feedback.js';
 import type { PredictionInput } from '../../stores/predictions/prediction-inputs.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { groupBy } from '../http/group-by.js';
@@ -39,18 +40,14 @@ export function feedbackView(feedback: Feedback): FeedbackView {
 }
 
 /** Accuracy over all versions and of each. */
-export function productionAccuracyView(
-  modelName: string,
-  counts: readonly ConfusionCount[],
-  interval: Interval,
-): ProductionAccuracyView {
+export function productionAccuracyView(modelName: string, counts: readonly ConfusionCount[]): ProductionAccuracyView {
   const versions = [...groupBy(counts, ({ version }) => String(version))];
   return {
     model_name: modelName,
-    ...accuracyOf(counts, interval),
+    ...accuracyOf(counts),
     versions: versions.map(([version, ofVersion]) => ({
       version,
-      ...accuracyOf(ofVersion, interval),
+      ...accuracyOf(ofVersion),
       confusion: confusionOf(ofVersion),
     })),
   };

@@ -9,9 +9,9 @@ import {
   type PromotionResult,
   type Verdict,
 } from '../../contracts/promotion/promotion-pipeline.js';
-import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
+import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.js';
 import type { TemporalLink } from '../workflows/temporal-link.js';
 
 export interface StartedPromotion {
@@ -32,7 +32,7 @@ export interface PromotionClient {
 
 export interface PromotionClientOptions {
   temporal: TemporalLink;
-  starter: Pick<RunStarter, 'startPromotion'>;
+  starter: Pick<PipelineStarter, 'startPromotion'>;
   pipelines: Pick<PipelineStore, 'get'>;
   approvals: Pick<ApprovalStore, 'waitingIn'>;
 }

@@ -5,6 +5,7 @@ import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { changeStageSchema, deletedVersionSchema, editVersionSchema } from '../../contracts/registry/http-models.js';
 import { modelVersionViewSchema } from '../../contracts/registry/http-versions.js';
 import { pageOf } from '../../contracts/http/page.js';
+import { versionNumber } from '../../contracts/http/version-number.js';
 import { stageSchema, versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { deleteVersion, type DeletionStores } from '../../stores/registry/delete-version.js';
 import { actorOf } from '../access/actor.js';
@@ -140,7 +141,7 @@ function deleteRoute(dependencies: Dependencies): Route {
     summary: 'Delete an unreferenced version and its bundle',
     tag: 'models',
     audit: 'version.delete',
-    params: z.object({ name: nameSchema, version: z.coerce.number().int().min(1).max(2_147_483_647) }),
+    params: z.object({ name: nameSchema, version: versionNumber }),
     query: z.object({ reason: z.string().trim().min(1).max(1000).default('no reason given') }),
     success: json(deletedVersionSchema, 'The deletion: actor and time'),
     problems: [

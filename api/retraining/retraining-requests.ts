@@ -1,18 +1,20 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
-import { retrainingWorkflowId } from '../../contracts/names.js';
 import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
 import type { RetrainingMetrics, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
-import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
+import { unknownModel } from '../../stores/promotion/production.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
+import {
+  createRetrainingOrders,
+  type OrderOptions,
+  type RetrainingOrders,
+} from '../../stores/retraining/retraining-orders.js';
 import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.js';
 
-export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId' | 'source'> {
+export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId'>, OrderOptions {
   dataset: string | null;
-  /** Null means those of the model in Production. */
-  hyperparameters: Hyperparameters | null;
   /** Whether it is started whatever the checks say. */
   force: boolean;
   by: Actor;
@@ -28,7 +30,7 @@ export interface RetrainingRequests {
     metrics: RetrainingMetrics;
   }>;
   /**
-   * Starts a retraining or joins the one under way. An order that is repeated gets its run. Throws
+   * Starts a retraining or joins the one under way. Repeating a request with the same id returns the run it started. Throws
    * `temporal_unavailable`, and `conflict` when it is not to be forced and was skipped.
    */
   order(order: RetrainingOrder): Promise<{ run: StartedRun; decision: RetrainingDecision }>;
@@ -39,7 +41,7 @@ export interface RetrainingRequests {
 export interface RetrainingRequestsOptions {
   decisions: RetrainingDecisions;
   facts: RetrainingInputStore;
-  starter: Pick<PipelineStarter, 'reach' | 'startRetraining'>;
+  starter: Pick<PipelineStarter, 'reach' | 'start'>;
   /** Model and dataset of the configuration. */
   modelName: string;
   datasetName: string;
@@ -47,9 +49,10 @@ export interface RetrainingRequestsOptions {
 
 export function createRetrainingRequests(options: RetrainingRequestsOptions): RetrainingRequests {
   const { decisions, facts, datasetName } = options;
+  const orders = createRetrainingOrders(options, { judge: decideRetraining, metricsOf });
   const checkKnown = async (modelName: string): Promise<void> => {
     if (modelName === options.modelName || (await facts.isKnown(modelName))) return;
-    throw new PerennialError('not_found', `There is no model ${modelName}. It begins with its first training.`);
+    throw unknownModel(modelName);
   };
   return {
     checkKnown,
@@ -60,43 +63,25 @@ export function createRetrainingRequests(options: RetrainingRequestsOptions): Re
       const verdict = decideRetraining({ kind: 'continuous_training', trigger: 'schedule', facts: found, standing });
       return { modelName, dataset: found.dataset, verdict, metrics: metricsOf(found) };
     },
-    order: (order) => carryOut(options, order),
+    order: (order) => carryOut(options, orders, order),
   };
 }
 
 async function carryOut(
-  { decisions, facts, starter, datasetName }: RetrainingRequestsOptions,
+  { decisions, starter }: RetrainingRequestsOptions,
+  orders: RetrainingOrders,
   order: RetrainingOrder,
 ): Promise<{ run: StartedRun; decision: RetrainingDecision }> {
   await starter.reach();
-  const { modelName, requestId, trigger, by } = order;
   const kind = order.force ? 'manual' : 'continuous_training';
-  const found = await facts.read({ modelName, dataset: order.dataset, fallback: datasetName });
-  const decision = await decisions.decide(
-    { requestId, modelName, dataset: found.dataset, kind, by, scheduledFor: null, metrics: metricsOf(found) },
-    (standing) => decideRetraining({ kind, trigger, facts: found, standing }),
-  );
+  const decision = await orders.decide({ ...order, kind, scheduledFor: null });
   if (decision.decision === 'skip') {
     throw new PerennialError('conflict', `${decision.reason} Send force: true to retrain all the same.`);
   }
-  if (decision.runId !== null) {
-    return { run: { workflowId: retrainingWorkflowId(modelName), runId: decision.runId, joined: true }, decision };
-  }
-  const hyperparameters = order.hyperparameters ?? found.production?.hyperparameters ?? hyperparametersSchema.parse({});
-  const { dataset } = decision;
   try {
-    const run = await starter.startRetraining({
-      modelName,
-      dataset,
-      trigger,
-      requestId,
-      source: order.source,
-      hyperparameters,
-    });
-    await decisions.started(requestId, run);
-    return { run, decision };
+    return { run: await orders.start(decision, order), decision };
   } catch (error) {
-    await decisions.notStarted(requestId, messageOf(error));
+    await decisions.notStarted(order.requestId, messageOf(error));
     throw error;
   }
 }

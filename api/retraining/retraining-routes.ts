@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import type { Request } from 'express';
 import { z } from 'zod';
 import { modelNameSchema } from '../../contracts/registry/registry.js';
 import {
@@ -7,10 +9,12 @@ import {
   triggeredRetrainingSchema,
   triggerRetrainingSchema,
 } from '../../contracts/retraining/http-retraining.js';
-import { hyperparametersBodySchema } from '../../contracts/retraining/http-start.js';
+import { hyperparametersBodySchema, startRetrainingSchema } from '../../contracts/retraining/http-start.js';
 import { scheduleViewSchema, setRetrainingScheduleSchema } from '../../contracts/retraining/http-schedules.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { fromSnake } from '../../contracts/http/snake-shape.js';
+import { acceptedSchema } from '../../contracts/workflows/accepted.js';
+import { checkSource } from '../datasets/check-source.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { pageQuery } from '../http/page-query.js';
@@ -19,17 +23,22 @@ import { checkView, decisionView } from './retraining-view.js';
 import { accepted } from '../workflows/accepted.js';
 import { changesOf, viewOf, type ScheduleLookup } from './schedules/schedule-routes.js';
 import type { ApiSettings } from '../http/settings.js';
-import type { RetrainingRequests } from './retraining-requests.js';
-import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
+import type { RetrainingOrder, RetrainingRequests } from './retraining-requests.js';
+import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-interface Dependencies extends ScheduleLookup {
+/** What a retraining is ordered with. */
+export interface OrderDependencies {
+  retrainer: Pick<RetrainingRequests, 'order'>;
+  temporalUrl: TemporalUrl;
+  settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceRoot'>;
+}
+
+interface Dependencies extends ScheduleLookup, OrderDependencies {
   retrainer: Pick<RetrainingRequests, 'check' | 'checkKnown' | 'order'>;
   decisions: Pick<RetrainingDecisions, 'list'> & ScheduleLookup['decisions'];
   schedules: Pick<Schedules, 'ensure' | 'update'>;
-  temporalUrl: TemporalUrl;
-  settings: Pick<ApiSettings, 'modelName'>;
 }
 
 const limit = { maxBytes: 100_000 };
@@ -61,7 +70,7 @@ function checkRoute({ retrainer, settings }: Dependencies): Route {
   });
 }
 
-function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
+function triggerRoute(dependencies: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -75,21 +84,61 @@ function triggerRoute({ retrainer, temporalUrl }: Dependencies): Route {
     success: json(triggeredRetrainingSchema, 'Started, or joined the one under way', 202),
     problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params: { name }, body, request }) {
-      await retrainer.checkKnown(name);
-      const { run, decision } = await retrainer.order({
+      await dependencies.retrainer.checkKnown(name);
+      const { reply, decision } = await orderRetraining(dependencies, request, body.hyperparameters, {
         modelName: name,
         dataset: body.dataset ?? null,
         trigger: 'manual',
         requestId: `${name} ${idempotencyKeyOf(request)}`,
         source: null,
-        hyperparameters: body.hyperparameters ? fromSnake(hyperparametersBodySchema, body.hyperparameters) : null,
         force: body.force,
-        by: actorOf(request),
       });
-      const reply = accepted(run, temporalUrl);
       return { ...reply, body: { ...reply.body, decision_id: String(decision.id), reason: decision.reason } };
     },
   });
+}
+
+/** Starts a retraining regardless of the checks. */
+export function startRetrainingRoute(dependencies: OrderDependencies): Route {
+  const { settings } = dependencies;
+  return defineRoute({
+    ...nothing,
+    method: 'post',
+    path: '/api/v1/pipelines/retraining',
+    operationId: 'startRetraining',
+    summary: 'Retrain a model, and promote the new version if it is better',
+    tag: 'pipelines',
+    audit: 'retraining.trigger',
+    body: jsonBody(startRetrainingSchema, limit),
+    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
+    problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
+    async handle({ body, request }) {
+      if (body.source) await checkSource(body.source, settings.sourceRoot);
+      const { reply } = await orderRetraining(dependencies, request, body.hyperparameters, {
+        modelName: body.model_name ?? settings.modelName,
+        dataset: body.dataset ?? settings.datasetName,
+        trigger: body.trigger,
+        requestId: randomUUID(),
+        source: body.source ?? null,
+        force: true,
+      });
+      return reply;
+    },
+  });
+}
+
+async function orderRetraining(
+  { retrainer, temporalUrl }: OrderDependencies,
+  request: Request,
+  hyperparameters: z.output<typeof hyperparametersBodySchema> | undefined,
+  order: Omit<RetrainingOrder, 'hyperparameters' | 'by'>,
+): Promise<{ reply: ReturnType<typeof accepted>; decision: RetrainingDecision }> {
+  const { run, decision } = await retrainer.order({
+    ...order,
+    hyperparameters: hyperparameters ? fromSnake(hyperparametersBodySchema, hyperparameters) : null,
+    by: actorOf(request),
+  });
+  return { reply: accepted(run, temporalUrl), decision };
 }
 
 function scheduleRoute(dependencies: Dependencies): Route {

@@ -1,10 +1,35 @@
+import { hash, randomUUID } from 'node:crypto';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { BatchInput } from '../../contracts/batch-predictions/batch-predictions.js';
+import type { IngestionInput } from '../../contracts/datasets/ingestion.js';
 import { PerennialError } from '../../contracts/errors.js';
+import type { TuningInput } from '../../contracts/experiments/tuning.js';
+import {
+  batchSteps,
+  batchWorkflowId,
+  importSteps,
+  importWorkflowId,
+  ingestionSteps,
+  ingestionWorkflowId,
+  promotionSteps,
+  promotionWorkflowId,
+  retentionSteps,
+  tuningSteps,
+  tuningWorkflowId,
+  validationSteps,
+  validationWorkflowId,
+  workflowTypes,
+} from '../../contracts/names.js';
+import type { PromotionInput, ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
+import type { ImportInput } from '../../contracts/registry/import.js';
+import type { RetentionInput } from '../../contracts/retraining/schedules.js';
 import {
   createRunStarter,
   firstRunOf,
   type RunStarter,
+  type StartedRun,
   type StarterOptions,
+  type StartRequest,
 } from '../../platform/temporal/run-starter.js';
 import type { TemporalLink } from './temporal-link.js';
 
@@ -12,6 +37,15 @@ export type { StartedRun } from '../../platform/temporal/run-starter.js';
 
 /** Starts and cancels workflows. */
 export interface PipelineStarter extends RunStarter {
+  startIngestion(input: IngestionInput): Promise<StartedRun>;
+  startTuning(input: TuningInput): Promise<StartedRun>;
+  /** Starts one promotion per idempotency key; a repetition returns the run that exists. */
+  startPromotion(input: PromotionInput): Promise<StartedRun>;
+  startValidation(input: ValidationInput): Promise<StartedRun>;
+  startImport(input: ImportInput): Promise<StartedRun>;
+  startRetention(input: RetentionInput): Promise<StartedRun>;
+  /** Starts one batch prediction per id; a repetition returns the run that exists. */
+  startBatch(input: BatchInput): Promise<StartedRun>;
   /** Throws `temporal_unavailable` if Temporal cannot be reached. */
   reach(): Promise<void>;
   /** Requests cancellation of a run. Throws `conflict` if it has ended. */
@@ -19,14 +53,92 @@ export interface PipelineStarter extends RunStarter {
 }
 
 export function createPipelineStarter(options: StarterOptions & { temporal: TemporalLink }): PipelineStarter {
+  const { start } = createRunStarter(options);
   return {
-    ...createRunStarter(options),
+    start,
+    startIngestion: (input) =>
+      start({
+        ...input,
+        workflow: workflowTypes.ingestDataset,
+        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
+        steps: ingestionSteps,
+        input,
+        modelName: null,
+      }),
+    startImport: (input) =>
+      start({
+        ...input,
+        workflow: workflowTypes.importModel,
+        workflowId: importWorkflowId(input.modelName, input.contentId),
+        steps: importSteps,
+        input,
+      }),
+    startTuning: (input) =>
+      start({
+        ...input,
+        workflow: workflowTypes.tuneModel,
+        workflowId: tuningWorkflowId(input.modelName),
+        steps: tuningSteps,
+        input,
+      }),
+    ...startersByHand(start),
     reach: () => options.temporal.probe(),
     cancel: ({ workflowId, runId }) =>
       options.temporal.use(async (client) => {
         await requestCancel(client, workflowId, runId);
       }),
   };
+}
+
+function startersByHand(
+  start: RunStarter['start'],
+): Pick<PipelineStarter, 'startPromotion' | 'startValidation' | 'startRetention' | 'startBatch'> {
+  return {
+    startPromotion: (input) =>
+      start({
+        ...byHand(input),
+        workflow: workflowTypes.promoteModel,
+        workflowId: promotionWorkflowId(input.modelName, hashOf({ key: input.idempotencyKey })),
+        steps: promotionSteps,
+        once: true,
+      }),
+    startBatch: (input) =>
+      start({
+        ...byHand(input),
+        dataset: input.dataset,
+        workflow: workflowTypes.batchPredict,
+        workflowId: batchWorkflowId(input.jobId),
+        steps: batchSteps,
+        once: true,
+      }),
+    startValidation: (input) =>
+      start({
+        ...byHand(input),
+        workflow: workflowTypes.validateModel,
+        workflowId: validationWorkflowId(input.modelName, input.version),
+        steps: validationSteps,
+      }),
+    startRetention: (input) =>
+      start({
+        ...byHand({ modelName: null }),
+        input,
+        workflow: workflowTypes.applyRetention,
+        // A request to remove must not join a run that only counts.
+        workflowId: `${workflowTypes.applyRetention}${input.dryRun ? '-dry-run' : ''}`,
+        steps: retentionSteps,
+      }),
+  };
+}
+
+/** A client asks, and no dataset is named. */
+function byHand(input: {
+  modelName: string | null;
+}): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
+  return { input, modelName: input.modelName, requestId: randomUUID(), trigger: 'manual', dataset: null };
+}
+
+function hashOf(value: object): string {
+  return hash('sha256', JSON.stringify(value)).slice(0, 16);
 }
 
 async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-
-export const attemptStatuses = ['running', 'completed', 'failed', 'cancelled', 'lost'] as const;
+import { attemptStatuses } from '../workflows/runs.js';
 
 /** An attempt at a piece of work of a pipeline, with what was logged during it. */
 export const attemptViewSchema = z

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { variants } from '../registry/bundle.js';
 import { labelSchema, nameSchema, splits } from '../datasets/datasets.js';
+import { versionNumber } from '../http/version-number.js';
 import { erasureKinds, predictionRoutes } from './predictions.js';
 
 /** Predictions, what was right, and where they came from, as HTTP shows them. */
@@ -102,8 +103,6 @@ export const periodQuery = z.object({
   from: moment.optional().describe('predictions made from then on'),
   to: moment.optional().describe('predictions made before'),
 });
-
-export const versionNumber = z.coerce.number().int().min(1).max(2_147_483_647);
 
 export const predictionQuery = periodQuery.extend({
   model: nameSchema.optional(),

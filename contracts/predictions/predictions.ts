@@ -30,6 +30,16 @@ export const predictionRecordSchema = z.object({
 });
 export type PredictionRecord = z.infer<typeof predictionRecordSchema>;
 
+/** How often predictions were right, as far as labels tell. */
+export interface ProductionAccuracy {
+  labelled: number;
+  correct: number;
+  /** Null without labels, as is the interval. */
+  accuracy: number | null;
+  /** 95 % interval. */
+  interval: [number, number] | null;
+}
+
 /** What can be erased on request. */
 export const erasureKinds = ['prediction', 'image', 'dataset', 'model'] as const;
 export type ErasureKind = (typeof erasureKinds)[number];

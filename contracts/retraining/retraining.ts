@@ -81,6 +81,14 @@ export const retrainingReasonSchema = z.object({
 });
 export type RetrainingReason = z.infer<typeof retrainingReasonSchema>;
 
+/** What a request to retrain is decided on. */
+export interface DecisionInput {
+  kind: RetrainingKind;
+  trigger: RetrainingRequest['trigger'];
+  facts: RetrainingInputs;
+  standing: RetrainingState;
+}
+
 /** What is decided on a request, and why. */
 export interface RetrainingVerdict {
   decision: 'retrain' | 'skip';

@@ -10,6 +10,9 @@ export type Trigger = z.infer<typeof triggerSchema>;
 export const runStatuses = ['running', 'completed', 'failed', 'cancelled'] as const;
 export type RunStatus = (typeof runStatuses)[number];
 
+/** `lost`: no end was recorded, and work went on without it. */
+export const attemptStatuses = [...runStatuses, 'lost'] as const;
+
 export interface StepProgress {
   name: StepName;
   status: 'pending' | RunStatus;

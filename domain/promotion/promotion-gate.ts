@@ -1,6 +1,7 @@
 import type { ApprovalPolicy } from '../../contracts/promotion/policy.js';
 import type { Comparison, Decision, gateChecks } from '../../contracts/registry/registry.js';
 import type { Evaluation } from '../../contracts/training/training.js';
+import { percent } from '../percent.js';
 
 type Reason = Decision['reasons'][number];
 type Check = (typeof gateChecks)[number];
@@ -114,10 +115,6 @@ function judgeClasses({ sameClasses }: GateInput): Reason {
 
 function reason(check: Check, passed: boolean, detail: string): Reason {
   return { check, passed, detail };
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
 }
 
 function points(difference: number): string {

@@ -1,5 +1,6 @@
 import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { GuardPolicy } from '../../contracts/promotion/policy.js';
+import { percent } from '../percent.js';
 
 export interface GuardView {
   policy: GuardPolicy;
@@ -92,8 +93,4 @@ function topClassOf(figures: readonly LiveStats[], predictions: number): Totals[
   }
   const top = [...counts].sort(([, a], [, b]) => b - a)[0];
   return top && predictions > 0 ? { label: top[0], share: top[1] / predictions } : null;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -15,6 +15,6 @@ export function nextSemanticVersion(next: Lineage, before: { latest: Lineage; gr
 }
 
 /** In the same order: it is the order of the probabilities. */
-function sameLabels(a: readonly string[], b: readonly string[]): boolean {
+export function sameLabels(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((label, index) => label === b[index]);
 }

@@ -1,22 +1,15 @@
 import {
   performanceChecks,
+  type DecisionInput,
   type RetrainingInputs,
-  type RetrainingKind,
   type RetrainingMetrics,
   type RetrainingReason,
-  type RetrainingRequest,
   type RetrainingState,
   type RetrainingVerdict,
   type SkipReason,
 } from '../../contracts/retraining/retraining.js';
 import { checkTrainable } from '../datasets/check-trainable.js';
-
-export interface DecisionInput {
-  kind: RetrainingKind;
-  trigger: RetrainingRequest['trigger'];
-  facts: RetrainingInputs;
-  standing: RetrainingState;
-}
+import { percent } from '../percent.js';
 
 /** How a retraining ended that the same data would end in again: training is repeatable. */
 const fruitless: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
@@ -207,10 +200,6 @@ function reason(
   detail: string,
 ): RetrainingReason {
   return { check, fired, figure, threshold, detail };
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
 }
 
 function points(difference: number): string {

@@ -1,4 +1,3 @@
-import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   WorkflowExecutionAlreadyStartedError,
@@ -8,35 +7,9 @@ import {
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
 import { z } from 'zod';
-import type { BatchInput } from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { ImportInput } from '../../contracts/registry/import.js';
-import {
-  batchSteps,
-  batchWorkflowId,
-  importSteps,
-  importWorkflowId,
-  ingestionSteps,
-  ingestionWorkflowId,
-  promotionSteps,
-  promotionWorkflowId,
-  retentionSteps,
-  retrainingSteps,
-  retrainingWorkflowId,
-  taskQueues,
-  tuningSteps,
-  tuningWorkflowId,
-  validationSteps,
-  validationWorkflowId,
-  workflowTypes,
-  type StepName,
-} from '../../contracts/names.js';
+import { taskQueues, type StepName } from '../../contracts/names.js';
 import { triggerSchema, type PipelineOpening, type RunStatus, type Trigger } from '../../contracts/workflows/runs.js';
-import { type RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
-import { type PromotionInput, type ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
-import { type IngestionInput } from '../../contracts/datasets/ingestion.js';
-import type { RetentionInput } from '../../contracts/retraining/schedules.js';
-import type { TuningInput } from '../../contracts/experiments/tuning.js';
 import type { Logger } from '../logging.js';
 import { attributesOf } from './run-attributes.js';
 
@@ -47,21 +20,25 @@ export interface StartedRun {
   joined: boolean;
 }
 
+export interface StartRequest {
+  workflow: string;
+  workflowId: string;
+  steps: readonly StepName[];
+  input: object;
+  requestId: string;
+  trigger: Trigger;
+  modelName: string | null;
+  dataset: string | null;
+  /** Whether the id is used for one run only, for ever. */
+  once?: boolean;
+}
+
 /**
  * Starts workflows. A request for what is under way joins it. A start that throws `temporal_unavailable` may have
  * happened all the same; any other error means that it has not.
  */
 export interface RunStarter {
-  startIngestion(input: IngestionInput): Promise<StartedRun>;
-  startRetraining(input: RetrainingInput): Promise<StartedRun>;
-  startTuning(input: TuningInput): Promise<StartedRun>;
-  /** Starts a promotion once for its idempotency key; a repetition finds the run there was. */
-  startPromotion(input: PromotionInput): Promise<StartedRun>;
-  startValidation(input: ValidationInput): Promise<StartedRun>;
-  startImport(input: ImportInput): Promise<StartedRun>;
-  startRetention(input: RetentionInput): Promise<StartedRun>;
-  /** Starts a batch prediction once for its id; a repetition finds the run there was. */
-  startBatch(input: BatchInput): Promise<StartedRun>;
+  start(request: StartRequest): Promise<StartedRun>;
 }
 
 /** Where runs are recorded. */
@@ -80,19 +57,6 @@ export interface StarterOptions {
 /** How long a run is waited for that is over by our record and open by Temporal's. */
 const closing = { tries: 40, pauseMs: 50 };
 
-interface StartRequest {
-  workflow: string;
-  workflowId: string;
-  steps: readonly StepName[];
-  input: object;
-  requestId: string;
-  trigger: Trigger;
-  modelName: string | null;
-  dataset: string | null;
-  /** Whether the id is used for one run only, for ever. */
-  once?: boolean;
-}
-
 /** What a run keeps about the request that started it; those who join read it. One that we did not start has none. */
 const memoSchema = z.object({
   request_id: z.string().catch(''),
@@ -102,89 +66,7 @@ const memoSchema = z.object({
 
 /** Starts for any process that has a Temporal client and the record. */
 export function createRunStarter(options: StarterOptions): RunStarter {
-  return {
-    startIngestion: (input) =>
-      start(options, {
-        ...input,
-        workflow: workflowTypes.ingestDataset,
-        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
-        steps: ingestionSteps,
-        input,
-        modelName: null,
-      }),
-    startImport: (input) =>
-      start(options, {
-        ...input,
-        workflow: workflowTypes.importModel,
-        workflowId: importWorkflowId(input.modelName, input.contentId),
-        steps: importSteps,
-        input,
-      }),
-    startRetraining: (input) =>
-      start(options, {
-        ...input,
-        workflow: workflowTypes.retrainingPipeline,
-        workflowId: retrainingWorkflowId(input.modelName),
-        steps: retrainingSteps,
-        input,
-      }),
-    startTuning: (input) =>
-      start(options, {
-        ...input,
-        workflow: workflowTypes.tuneModel,
-        workflowId: tuningWorkflowId(input.modelName),
-        steps: tuningSteps,
-        input,
-      }),
-    ...startersByHand(options),
-  };
-}
-
-function startersByHand(
-  options: StarterOptions,
-): Pick<RunStarter, 'startPromotion' | 'startValidation' | 'startRetention' | 'startBatch'> {
-  return {
-    startPromotion: (input) =>
-      startOnce(options, {
-        ...byHand(input),
-        workflow: workflowTypes.promoteModel,
-        workflowId: promotionWorkflowId(input.modelName, hashOf({ key: input.idempotencyKey })),
-        steps: promotionSteps,
-        once: true,
-      }),
-    startBatch: (input) =>
-      startOnce(options, {
-        ...byHand(input),
-        dataset: input.dataset,
-        workflow: workflowTypes.batchPredict,
-        workflowId: batchWorkflowId(input.jobId),
-        steps: batchSteps,
-        once: true,
-      }),
-    startValidation: (input) =>
-      start(options, {
-        ...byHand(input),
-        workflow: workflowTypes.validateModel,
-        workflowId: validationWorkflowId(input.modelName, input.version),
-        steps: validationSteps,
-      }),
-    startRetention: (input) =>
-      start(options, {
-        ...byHand({ modelName: null }),
-        input,
-        workflow: workflowTypes.applyRetention,
-        // Who wants things removed must not join a run that only counts them.
-        workflowId: `${workflowTypes.applyRetention}${input.dryRun ? '-dry-run' : ''}`,
-        steps: retentionSteps,
-      }),
-  };
-}
-
-/** A person asks, and no dataset is named. */
-function byHand(input: {
-  modelName: string | null;
-}): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {
-  return { input, modelName: input.modelName, requestId: randomUUID(), trigger: 'manual', dataset: null };
+  return { start: (request) => (request.once === true ? startOnce(options, request) : start(options, request)) };
 }
 
 /**
@@ -277,8 +159,4 @@ async function describeStarted(
 export function firstRunOf({ runId, raw }: WorkflowExecutionDescription): string {
   const first = raw.workflowExecutionInfo?.firstRunId;
   return first === undefined || first === null || first === '' ? runId : first;
-}
-
-function hashOf(value: object): string {
-  return hash('sha256', JSON.stringify(value)).slice(0, 16);
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { auditChannels, type AuditChannel, type AuditEntry } from '../../contracts/audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const auditRow = z.object({
   id: integerColumn,
@@ -54,10 +54,7 @@ export function createAuditStore(db: Database): AuditStore {
          ORDER BY id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), ...[action, actor, subject, via, requestId, from, to].map(orNull)],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
   };
 }

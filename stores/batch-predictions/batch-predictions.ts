@@ -7,7 +7,7 @@ import { endedStatuses, readBatches, type BatchPrediction, type ResultFile } fro
 import { jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 export type { BatchPrediction, ResultFile } from './batch-prediction-rows.js';
 
@@ -111,10 +111,7 @@ export function createBatchPredictionStore(db: Database): BatchPredictionStore {
            AND ($4::text IS NULL OR b.status = $4) ORDER BY b.sequence DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), modelName ?? null, status ?? null],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.sequence, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ sequence }) => sequence);
     },
     ...createWork(db),
     ...createChunks(db),

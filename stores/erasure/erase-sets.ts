@@ -11,7 +11,7 @@ import {
   rawImageKey,
   runArtifactKey,
   splitManifestKey,
-  uploadKey,
+  uploadPrefix,
 } from '../objects/object-keys.js';
 
 const nameRow = z.object({ name: z.string() });
@@ -64,10 +64,6 @@ export async function eraseDataset(tx: Queryable, dataset: string): Promise<Eras
 function batchCounts(batches: readonly Erased[]): Erased['counts'] {
   const total = batches.reduce((sum, { counts }) => sum + (counts['batch_predictions'] ?? 0), 0);
   return total === 0 ? {} : { batch_predictions: total };
-}
-
-function uploadPrefix(id: string): string {
-  return uploadKey(id, 0).replace(/[^/]+$/, '');
 }
 
 async function refuseWhileUsed(tx: Queryable, dataset: string): Promise<void> {

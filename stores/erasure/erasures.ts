@@ -7,7 +7,7 @@ import { integerColumn, jsonParameter, timestampColumn } from '../postgres/colum
 import type { Database, Queryable } from '../postgres/database.js';
 import { eraseImage, erasePrediction, type Erased } from './erase-items.js';
 import { eraseDataset, eraseModel } from './erase-sets.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const erasureRow = z.object({
   id: integerColumn,
@@ -74,10 +74,7 @@ export function createErasureStore(db: Database): ErasureStore {
          WHERE ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR kind = $3) ORDER BY id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), kind ?? null],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
     async unfinished() {
       const rows = await db.rows(

@@ -6,7 +6,7 @@ import { writeAudit } from '../audit/audit.js';
 import { changedTags, type TagChanges } from './changed-tags.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 import { keyOfToken, tokenOfKey } from './run-page-token.js';
 import { conditionOf, sortedBy, type Bind } from './run-search.js';
 import { runColumns } from './runs.js';
@@ -81,10 +81,7 @@ export function createExperimentStore(db: Database): ExperimentStore {
         `${selectExperiments} WHERE $2::bigint IS NULL OR experiments.id < $2 ORDER BY experiments.id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken)],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
     searchRuns: (search) => searchRuns(db, search),
   };

@@ -13,7 +13,7 @@ import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { announcedWithin, likePattern } from './deliveries.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const deliverySchema = z.object({
   channel: notificationChannelSchema,
@@ -91,10 +91,7 @@ async function list(db: Queryable, query: NotificationQuery): Promise<Page<Notif
     [limit + 1, sequenceOfToken(pageToken), kind === undefined ? null : likePattern(kind), status ?? null],
   );
   const records = await withDeliveries(db, messages);
-  return pageOfRows(
-    records.map((item) => ({ sequence: item.id, item })),
-    limit,
-  );
+  return pageBy(records, limit, ({ id }) => id);
 }
 
 async function withDeliveries(

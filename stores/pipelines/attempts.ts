@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../contracts/errors.js';
-import { attemptStatuses } from '../../contracts/pipelines/http-attempts.js';
+import { attemptStatuses } from '../../contracts/workflows/runs.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';

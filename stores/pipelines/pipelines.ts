@@ -64,8 +64,8 @@ export interface PipelineQuery {
 /** The record of workflow runs. Every write may be repeated. */
 export interface PipelineStore {
   /**
-   * Begins the record of a run. A former run of the same workflow that never said how it ended is closed as
-   * cancelled: Temporal lets only one run of an id be open.
+   * Begins the record of a run. An earlier run of the same workflow without a recorded end is closed as cancelled:
+   * Temporal lets only one run of an id be open.
    */
   open(run: PipelineOpening): Promise<void>;
   /** Tells where a step stands. A step that ended stays ended, whatever a late retry says. */
@@ -75,6 +75,12 @@ export interface PipelineStore {
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
   list(query: PipelineQuery): Promise<Page<PipelineRecord>>;
+}
+
+/** How a run ends that Temporal closed before it recorded an end of its own. */
+export function endOfOrphan(replacement = ''): PipelineEnd {
+  const message = `This run was terminated in Temporal and left no result${replacement}.`;
+  return { status: 'cancelled', error: { code: 'cancelled', message } };
 }
 
 export function createPipelineStore(db: Database): PipelineStore {
@@ -92,17 +98,7 @@ export function createPipelineStore(db: Database): PipelineStore {
         [runId, name, status, detail ?? null, detail !== undefined],
       );
     },
-    close: (runId, end) =>
-      db.transaction(async (tx) => {
-        const closed = await tx.query(
-          `UPDATE pipelines SET status = $2, result = $3, error_code = $4, error_message = $5, ended_at = now()
-           WHERE run_id = $1 AND status = 'running' RETURNING run_id`,
-          [runId, end.status, jsonParameter(end.result), end.error?.code ?? null, end.error?.message ?? null],
-        );
-        if (closed.length === 0) return;
-        if (end.status === 'failed') await tellFailure(tx, runId);
-        await endSteps(tx, runId, end.status);
-      }),
+    close: (runId, end) => db.transaction((tx) => close(tx, runId, end)),
     async get(runId) {
       const row = await db.row(pipelineRow, 'SELECT * FROM pipelines WHERE run_id = $1', [runId]);
       return row && ((await withSteps(db, [row]))[0]?.item ?? null);
@@ -135,12 +131,24 @@ async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
   );
   const orphans = await tx.rows(
     z.object({ runId: z.string() }),
-    `UPDATE pipelines SET status = 'cancelled', ended_at = now(), error_code = 'cancelled',
-       error_message = 'This run ended without a word, terminated from outside; a later one took its place.'
-     WHERE workflow_id = $1 AND run_id <> $2 AND status = 'running' RETURNING run_id`,
+    `SELECT run_id FROM pipelines WHERE workflow_id = $1 AND run_id <> $2 AND status = 'running'`,
     [run.workflowId, run.runId],
   );
-  for (const orphan of orphans) await endSteps(tx, orphan.runId, 'cancelled');
+  for (const orphan of orphans) await close(tx, orphan.runId, endOfOrphan('; a later run replaced it'));
+}
+
+async function close(tx: Queryable, runId: string, end: PipelineEnd): Promise<void> {
+  const closed = await tx.query(
+    `UPDATE pipelines SET status = $2, result = $3, error_code = $4, error_message = $5, ended_at = now()
+     WHERE run_id = $1 AND status = 'running' RETURNING run_id`,
+    [runId, end.status, jsonParameter(end.result), end.error?.code ?? null, end.error?.message ?? null],
+  );
+  if (closed.length === 0) return;
+  if (end.status === 'failed') await tellFailure(tx, runId);
+  await tx.query(`UPDATE pipeline_steps SET status = $2, ended_at = now() WHERE run_id = $1 AND status = 'running'`, [
+    runId,
+    end.status,
+  ]);
 }
 
 const failureRow = z.object({
@@ -161,7 +169,7 @@ async function tellFailure(tx: Queryable, runId: string): Promise<void> {
     `SELECT workflow_id, workflow, pipelines.model_name, pipelines.dataset,
        (SELECT name FROM pipeline_steps WHERE run_id = $1 AND status IN ('failed', 'running')
         ORDER BY status, position LIMIT 1) AS step,
-       coalesce(error_code, 'internal') AS code, coalesce(error_message, 'Nobody said why.') AS message,
+       coalesce(error_code, 'internal') AS code, coalesce(error_message, 'No reason was recorded.') AS message,
        model_versions.version AS production_version
      FROM pipelines LEFT JOIN model_versions
        ON model_versions.model_name = pipelines.model_name AND model_versions.stage = 'Production'
@@ -175,13 +183,6 @@ async function tellFailure(tx: Queryable, runId: string): Promise<void> {
   const { code, message, ...told } = failure;
   const payload = { runId, ...told, error: { code, message } };
   await addToOutbox(tx, { key: `pipeline-failed-${runId}`, kind: 'pipeline.failed', payload });
-}
-
-async function endSteps(tx: Queryable, runId: string, status: RunStatus): Promise<void> {
-  await tx.query(`UPDATE pipeline_steps SET status = $2, ended_at = now() WHERE run_id = $1 AND status = 'running'`, [
-    runId,
-    status,
-  ]);
 }
 
 async function withSteps(

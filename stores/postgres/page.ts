@@ -16,13 +16,16 @@ export function sequenceOfToken(token: string | null | undefined): number | null
 }
 
 /** A page of at most `limit` items, from `limit + 1` selected rows, newest first. */
+export function pageBy<T>(rows: readonly T[], limit: number, sequenceOf: (row: T) => number): Page<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextPageToken: rows.length > limit && last !== undefined ? String(sequenceOf(last)) : null };
+}
+
+/** As `pageBy`, for items that do not hold their sequence number. */
 export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], limit: number): Page<T> {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  return {
-    items: shown.map(({ item }) => item),
-    nextPageToken: rows.length > limit && last ? String(last.sequence) : null,
-  };
+  const { items, nextPageToken } = pageBy(rows, limit, ({ sequence }) => sequence);
+  return { items: items.map(({ item }) => item), nextPageToken };
 }
 
 /** The name after which the next page of a list sorted by name begins. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
+import type { ProductionAccuracy } from '../../contracts/predictions/predictions.js';
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -39,16 +40,7 @@ export interface AccuracyQuery {
   to?: Date | undefined;
 }
 
-export interface ProductionAccuracy {
-  labelled: number;
-  correct: number;
-  /** Null without labels, like the interval. */
-  accuracy: number | null;
-  interval: [number, number] | null;
-}
-
-/** 95 % confidence interval of a proportion; null without trials. */
-export type Interval = (successes: number, trials: number) => [number, number] | null;
+export type AccuracyRule = (counts: readonly ConfusionCount[]) => ProductionAccuracy;
 
 /** True labels of predictions. All are stored; the newest counts, unless the label queue has a decision. */
 export interface FeedbackStore {
@@ -68,8 +60,8 @@ export interface FeedbackStore {
   productionAccuracy(modelName: string, query?: AccuracyQuery): Promise<ProductionAccuracy>;
 }
 
-/** `interval` is injected because rules live in the domain. */
-export function createFeedbackStore(db: Database, interval: Interval): FeedbackStore {
+/** `accuracyOf` is injected because rules live in the domain. */
+export function createFeedbackStore(db: Database, accuracyOf: AccuracyRule): FeedbackStore {
   const confusion = (modelName: string, query: AccuracyQuery = {}): Promise<ConfusionCount[]> => {
     const { version = null, from = null, to = null } = query;
     const order = 'ORDER BY version DESC, label, predicted';
@@ -97,21 +89,8 @@ export function createFeedbackStore(db: Database, interval: Interval): FeedbackS
       db.rows(feedbackRow, 'SELECT * FROM feedback WHERE prediction_id = $1 ORDER BY id DESC', [predictionId]),
     confusion,
     async productionAccuracy(modelName, query) {
-      return accuracyOf(await confusion(modelName, query), interval);
+      return accuracyOf(await confusion(modelName, query));
     },
-  };
-}
-
-/** Accuracy from a confusion matrix. */
-export function accuracyOf(counts: readonly ConfusionCount[], interval: Interval): ProductionAccuracy {
-  const sum = (rows: readonly ConfusionCount[]): number => rows.reduce((total, row) => total + row.predictions, 0);
-  const labelled = sum(counts);
-  const correct = sum(counts.filter(({ label, predicted }) => label === predicted));
-  return {
-    labelled,
-    correct,
-    accuracy: labelled === 0 ? null : correct / labelled,
-    interval: interval(correct, labelled),
   };
 }
 

@@ -7,7 +7,7 @@ import { writeAudit } from '../audit/audit.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { addFeedback, lockForLabels } from './feedback.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 import type { StoredPrediction } from './predictions.js';
 
 const decisionRow = z.object({
@@ -100,10 +100,7 @@ export function createLabelStore(db: Database): LabelStore {
            AND ($4::text IS NULL OR decision = $4) ORDER BY id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), modelName ?? null, decision ?? null],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
     accepted: (modelName) =>
       db.rows(

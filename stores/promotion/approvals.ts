@@ -11,7 +11,7 @@ import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const approvalRow = z.object({
   id: integerColumn,
@@ -102,10 +102,7 @@ export function createApprovalStore(db: Database): ApprovalStore {
          ORDER BY id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), modelName ?? null, outcome ?? null],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
   };
 }

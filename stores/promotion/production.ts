@@ -10,7 +10,16 @@ import type { Queryable } from '../postgres/database.js';
 /** Locks the model for the rest of the transaction. Throws `not_found`. */
 export async function lockModel(tx: Queryable, modelName: string): Promise<void> {
   const locked = await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
-  if (locked.length === 0) throw new PerennialError('not_found', `There is no model ${modelName}.`);
+  if (locked.length === 0) throw unknownModel(modelName);
+}
+
+/** The error for a model that has never had a version. */
+export function unknownModel(modelName: string): PerennialError {
+  return new PerennialError('not_found', `There is no model ${modelName}. Its first training or import creates it.`);
+}
+
+export function unknownVersion(modelName: string, version: number): PerennialError {
+  return new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
 }
 
 export interface ProductionState {
@@ -30,7 +39,7 @@ export async function productionStateOf(tx: Queryable, modelName: string, versio
   if (row?.isErased === true) {
     throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it cannot serve.`);
   }
-  if (!row) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
+  if (!row) throw unknownVersion(modelName, version);
   return row;
 }
 

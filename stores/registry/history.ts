@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 import { requireModel } from './rows.js';
 
 const moveRow = z.object({
@@ -64,10 +64,7 @@ export function createProductionHistory(db: Database): ProductionHistory {
         before,
         limit + 1,
       ]);
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
     async productionAt(modelName, time) {
       await requireModel(db, modelName);

@@ -4,7 +4,8 @@ import type { Decision, ModelVersion, Stage } from '../../contracts/registry/reg
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
-import { checkNameToken, pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { checkNameToken, pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
+import { servedNow } from '../promotion/production.js';
 import { promote, requirePromotable, type Move, type PromotionRequest } from '../promotion/promotions.js';
 import {
   revertPromotion,
@@ -131,10 +132,7 @@ async function listVersions(
     [modelName, sequenceOfToken(pageToken), limit + 1, stage ?? null, tag?.key ?? null, tag?.value ?? null],
   );
   if (rows.length === 0) await requireModel(db, modelName);
-  return pageOfRows(
-    rows.map((item) => ({ sequence: item.version, item })),
-    limit,
-  );
+  return pageBy(rows, limit, ({ version }) => version);
 }
 
 async function listModels(
@@ -173,12 +171,6 @@ async function recordDecision(tx: Queryable, modelName: string, version: number,
 }
 
 async function servingState(db: Queryable, modelName: string): Promise<ServingState> {
-  const state = await db.row(
-    z.object({ generation: integerColumn, version: z.number().nullable() }),
-    'SELECT generation, version FROM serving_state WHERE model_name = $1',
-    [modelName],
-  );
-  if (!state) return { generation: 0, version: null };
-  const version = state.version === null ? null : await readVersion(db, modelName, state.version);
-  return { generation: state.generation, version };
+  const { generation, version } = await servedNow(db, modelName);
+  return { generation, version: version === null ? null : await readVersion(db, modelName, version) };
 }

@@ -3,6 +3,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { modelVersionSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
+import { unknownModel, unknownVersion } from '../promotion/production.js';
 
 export const versionRow = modelVersionSchema.extend({
   sizeBytes: integerColumn,
@@ -19,7 +20,7 @@ export async function readVersion(db: Queryable, modelName: string, version: num
     'SELECT * FROM model_versions WHERE model_name = $1 AND version = $2',
     [modelName, version],
   );
-  if (!found) throw new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
+  if (!found) throw unknownVersion(modelName, version);
   const { deletedAt, deletedBy, ...there } = found;
   if (deletedAt === null) return there;
   throw new PerennialError(
@@ -55,11 +56,6 @@ export async function resolveVersion(db: Queryable, modelName: string, reference
 export async function requireModel(db: Queryable, modelName: string): Promise<void> {
   const known = await db.query('SELECT FROM models WHERE name = $1', [modelName]);
   if (known.length === 0) throw unknownModel(modelName);
-}
-
-/** The error for a model that has never had a version. */
-function unknownModel(modelName: string): PerennialError {
-  return new PerennialError('not_found', `There is no model ${modelName}. Its first training creates it.`);
 }
 
 /** The audit subject of a version. */

@@ -16,7 +16,7 @@ import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
-import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const decisionRow = z.object({
   id: integerColumn,
@@ -107,10 +107,7 @@ export function createRetrainingDecisions(db: Database): RetrainingDecisions {
          ORDER BY d.id DESC LIMIT $1`,
         [limit + 1, sequenceOfToken(pageToken), modelName ?? null],
       );
-      return pageOfRows(
-        rows.map((item) => ({ sequence: item.id, item })),
-        limit,
-      );
+      return pageBy(rows, limit, ({ id }) => id);
     },
     ofRequests: (requestIds) => db.rows(listedRow, `${listed} WHERE d.request_id = ANY($1)`, [requestIds]),
     counts: () => readCounts(db),

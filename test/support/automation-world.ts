@@ -4,17 +4,8 @@ import { createRecordActivities } from '../../activities/runtime/records.js';
 import { createRequestActivities } from '../../activities/retraining/request-activities.js';
 import { createRetrainingActivities } from '../../activities/retraining/activities.js';
 import { taskQueues } from '../../contracts/names.js';
-import { wilsonInterval } from '../../domain/wilson-interval.js';
 import { createLogger } from '../../platform/logging.js';
 import { createRunStarter } from '../../platform/temporal/run-starter.js';
-import { createDatasetStore } from '../../stores/datasets/datasets.js';
-import { createFeedbackStore } from '../../stores/predictions/feedback.js';
-import { createOutboxStore } from '../../stores/notifications/outbox.js';
-import { createPipelineStore } from '../../stores/pipelines/pipelines.js';
-import { createPolicyStore } from '../../stores/promotion/policies.js';
-import { createRegistryStore } from '../../stores/registry/registry.js';
-import { createRetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
-import { createRetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createTemporalClient } from '../../workers/temporal-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
@@ -68,31 +59,17 @@ function realActivities(
   connection: NativeConnection,
   address: string,
 ): Partial<AllActivities> {
-  const { database } = api;
+  const { stores } = api;
   const logger = createLogger('test', 'silent');
   const temporalClient = createTemporalClient(connection, config.TEMPORAL_NAMESPACE, address);
-  const pipelines = createPipelineStore(database);
-  const datasets = createDatasetStore(database);
-  const facts = createRetrainingInputStore(database, {
-    policies: createPolicyStore(database),
-    feedback: createFeedbackStore(database, wilsonInterval),
-  });
-  const { checkModelPerformance, checkNewData } = createRetrainingActivities({
-    registry: createRegistryStore(database),
-    datasets,
-    facts,
-    outbox: createOutboxStore(database),
-  });
+  const { checkModelPerformance, checkNewData } = createRetrainingActivities(stores);
   return {
     checkModelPerformance,
     checkNewData,
-    ...createRecordActivities({ pipelines }),
+    ...createRecordActivities(stores),
     ...createRequestActivities({
-      datasets,
-      decisions: createRetrainingDecisions(database),
-      facts,
-      pipelines,
-      starter: createRunStarter({ temporal: temporalClient, pipelines, logger }),
+      ...stores,
+      starter: createRunStarter({ temporal: temporalClient, pipelines: stores.pipelines, logger }),
       temporalClient,
       datasetName: config.DATASET_NAME,
     }),

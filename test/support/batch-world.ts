@@ -11,12 +11,11 @@ import {
 } from '../../activities/batch-prediction/background-engines.js';
 import { openBackground } from '../../activities/batch-prediction/open-background.js';
 import { createRecordActivities } from '../../activities/runtime/records.js';
+import { accuracyOf } from '../../domain/predictions/accuracy.js';
 import { createStores } from '../../stores/create-stores.js';
 import { batchPredictionViewSchema } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import { minimumSide } from '../../model/images/inspect.js';
 import { createLogger } from '../../platform/logging.js';
-import { createDatasetStore } from '../../stores/datasets/datasets.js';
-import { createUploadStore } from '../../stores/datasets/uploads.js';
 import type { Database } from '../../stores/postgres/database.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { poll } from './api-client.js';
@@ -96,14 +95,12 @@ export function batchActivities(
   const imageLimits = { maxPixels: 50_000_000, maxBytes: 1_000_000, minSide: minimumSide };
   const opening = { objects, bundleFolder: join(folder, 'bundles'), imageLimits, variant: 'int8', logger } as const;
   const engines = createBackgroundEngines({ open: (version) => openBackground(opening, version), logger });
-  const stores = createStores(database);
+  const stores = createStores(database, accuracyOf);
   const activities = {
     ...createFakeActivities().activities,
     ...createRecordActivities(stores),
     ...createBatchPredictionActivities({
       ...stores,
-      datasets: createDatasetStore(database),
-      uploads: createUploadStore(database),
       objects,
       engines,
       maxImageBytes: imageLimits.maxBytes,

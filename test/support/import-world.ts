@@ -5,7 +5,7 @@ import { createCheckActivities, createImportActivities } from '../../activities/
 import { createAttemptRecorder } from '../../activities/runtime/attempt-recorder.js';
 import { createActivityInterceptor } from '../../activities/runtime/interceptor.js';
 import { createRecordActivities } from '../../activities/runtime/records.js';
-import { createStores, type Stores } from '../../stores/create-stores.js';
+import type { Stores } from '../../stores/create-stores.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { taskQueues } from '../../contracts/names.js';
 import { createLogger } from '../../platform/logging.js';
@@ -40,7 +40,7 @@ export async function startImportWorld(scratchFolder: string): Promise<ImportWor
     ...temporal.environment,
     DATASET_NAME: 'flowers',
   });
-  const stores = createStores(served.api.database);
+  const { stores } = served.api;
   const connection = await NativeConnection.connect({ address: temporal.address });
   const workers = await startWorkers(connection, served, realActivities(served, stores, scratchFolder));
   return {

@@ -8,7 +8,7 @@ import { createActivityInterceptor } from '../../activities/runtime/interceptor.
 import { taskQueues } from '../../contracts/names.js';
 import type { Decision, ModelVersion } from '../../contracts/registry/registry.js';
 import { createLogger } from '../../platform/logging.js';
-import { createStores, type Stores } from '../../stores/create-stores.js';
+import type { Stores } from '../../stores/create-stores.js';
 import { createAttemptStore } from '../../stores/pipelines/attempts.js';
 import type { Database } from '../../stores/postgres/database.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
@@ -40,7 +40,7 @@ export async function startPromotionWorld(
   const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
   const environment = { ...postgres.environment, ...objectStore.environment, ...temporal.environment };
   const served = await startApi(environment);
-  const stores = createStores(served.api.database);
+  const { stores } = served.api;
   const connection = await NativeConnection.connect({ address: temporal.address });
   const activities = wrap(await promotionActivities(stores));
   let running: { worker: Worker; ended: Promise<void> } | null = null;

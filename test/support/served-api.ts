@@ -46,7 +46,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
   const url = `http://127.0.0.1:${listening.port}`;
   await migrate(api.database);
   if (environment['S3_ENDPOINT'] !== undefined) await api.objects.ensureBucket();
-  const endChores = startPredictionMaintenance(api.predictions, api.objects, createLogger('api', 'silent'));
+  const endChores = startPredictionMaintenance(api, createLogger('api', 'silent'));
   const host = api.startServing(url);
   api.health.setReady();
   const registry = createRegistryStore(api.database);

@@ -59,7 +59,7 @@ export interface ScheduleOptions {
   temporal: TemporalLink;
   audit: AuditStore;
   /** Temporal replaces a schedule as a whole: concurrent changes would overwrite each other without this lock. */
-  turns: AdvisoryLocks;
+  locks: AdvisoryLocks;
   logger: Logger;
   defaults: ScheduleDefaults;
   namespace: string;
@@ -75,7 +75,7 @@ export function createSchedules(options: ScheduleOptions): Schedules {
   return {
     async ensure(modelName) {
       for (const definition of [...definitionsOf(modelName, defaults), retention(defaults)]) {
-        const isNew = await inTurn(options, definition.id, (client) => ensure(client, definition));
+        const isNew = await locked(options, definition.id, (client) => ensure(client, definition));
         if (isNew) await recordChange(options, creation(definition));
       }
     },
@@ -141,7 +141,7 @@ type Change = (
 function createChanges(options: ScheduleOptions): Change {
   return async (id, { action, by, after }, work) => {
     const definition = known(id, options.defaults);
-    const [former, state] = await inTurn(options, id, async (client) => {
+    const [former, state] = await locked(options, id, async (client) => {
       const before = await described(client, definition);
       await work(client.schedule.getHandle(id), definition);
       return [before, await described(client, definition)];
@@ -159,8 +159,8 @@ function createChanges(options: ScheduleOptions): Change {
 }
 
 /** Runs `work` under the lock of the schedule. */
-function inTurn<T>({ temporal, turns }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
-  return turns.withLock(`schedule ${id}`, () => temporal.use(work));
+function locked<T>({ temporal, locks }: ScheduleOptions, id: string, work: (client: Client) => Promise<T>): Promise<T> {
+  return locks.withLock(`schedule ${id}`, () => temporal.use(work));
 }
 
 function summaryOf({ isPaused, note, words, setting }: ScheduleState): object {

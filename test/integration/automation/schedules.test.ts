@@ -76,7 +76,7 @@ describe('schedules', () => {
     const other = createSchedules({
       temporal: world.served.api.temporal,
       audit: createAuditStore(world.served.api.database),
-      turns: createAdvisoryLocks(world.served.api.database),
+      locks: createAdvisoryLocks(world.served.api.database),
       logger: createLogger('test', 'silent'),
       defaults: { timeZone: 'Asia/Tokyo', retrainingHours: { from: 2, to: 4 } },
       namespace: 'default',

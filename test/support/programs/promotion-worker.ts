@@ -1,4 +1,5 @@
 import { NativeConnection } from '@temporalio/worker';
+import { accuracyOf } from '../../../domain/predictions/accuracy.js';
 import { createStores } from '../../../stores/create-stores.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
@@ -17,7 +18,7 @@ const database = createDatabase({
   poolSize: 10,
   logger: createLogger('test', 'silent'),
 });
-const activities = await promotionActivities(createStores(database));
+const activities = await promotionActivities(createStores(database, accuracyOf));
 const connection = await NativeConnection.connect({ address: config.TEMPORAL_ADDRESS ?? '' });
 const death = {
   activity: mortal,

@@ -82,7 +82,7 @@ describe('labels on their way into a dataset', () => {
     await labels.decide(second, { label: 'grass', comment: 'in my garden' });
     const { objects } = labels.served.api;
     const keyOf = async (id: string): Promise<string> =>
-      (await labels.served.api.predictions.inputs.get(id))?.objectKey ?? '';
+      (await labels.served.api.stores.inputs.get(id))?.objectKey ?? '';
     const keys = [await keyOf(first), await keyOf(second)];
 
     expect(await erase('prediction', first)).toMatchObject({ predictions: 1, inputs: 1, labels: 1, objects: 1 });

@@ -1,10 +1,11 @@
 import { retrainingPolicySchema } from '../../../../contracts/promotion/policy.js';
 import type {
+  DecisionInput,
   RetrainingInputs,
   RetrainingState,
   RetrainingVerdict,
 } from '../../../../contracts/retraining/retraining.js';
-import { decideRetraining, metricsOf, type DecisionInput } from '../../../../domain/retraining/retraining-decision.js';
+import { decideRetraining, metricsOf } from '../../../../domain/retraining/retraining-decision.js';
 import { hyperparameters, statistics } from '../../../support/figures.js';
 
 const idle: RetrainingState = { running: null, awaitingApproval: false, lastAutomatic: null };

@@ -1,0 +1,86 @@
+import { retrainingSteps, retrainingWorkflowId, workflowTypes } from '../../contracts/names.js';
+import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
+import type {
+  DecisionInput,
+  DecisionRequest,
+  RetrainingInputs,
+  RetrainingMetrics,
+  RetrainingVerdict,
+} from '../../contracts/retraining/retraining.js';
+import { hyperparametersSchema, type Hyperparameters } from '../../contracts/training/training.js';
+import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter.js';
+import type { RetrainingDecision, RetrainingDecisions } from './retraining-decisions.js';
+import type { RetrainingInputStore } from './retraining-inputs.js';
+
+export interface OrderRequest extends Omit<DecisionRequest, 'metrics' | 'dataset'> {
+  /** Null means the one that the model in Production was trained on. */
+  dataset: string | null;
+  trigger: DecisionInput['trigger'];
+  /** What is added to the reason. */
+  notes?: readonly string[];
+}
+
+export interface OrderOptions {
+  source: RetrainingInput['source'];
+  /** Null means those of the model in Production. */
+  hyperparameters: Hyperparameters | null;
+}
+
+/** Retrainings on request of a client or of a schedule. */
+export interface RetrainingOrders {
+  /** Decides once for each request id; a repeated request gets the decision that was made before. */
+  decide(request: OrderRequest): Promise<RetrainingDecision>;
+  /** Starts the run of a decision or joins the one under way, and records it; a repetition joins the recorded run. */
+  start(decision: RetrainingDecision, options?: OrderOptions): Promise<StartedRun>;
+}
+
+/** Rules of the domain: what is decided, and the figures that are recorded with it. */
+export interface RetrainingRules {
+  judge(input: DecisionInput): RetrainingVerdict;
+  metricsOf(facts: RetrainingInputs): RetrainingMetrics;
+}
+
+export interface RetrainingOrdersOptions {
+  decisions: Pick<RetrainingDecisions, 'decide' | 'started'>;
+  facts: Pick<RetrainingInputStore, 'read'>;
+  starter: RunStarter;
+  /** Dataset of models that have none of their own yet. */
+  datasetName: string;
+}
+
+export function createRetrainingOrders(
+  { decisions, facts, starter, datasetName }: RetrainingOrdersOptions,
+  { judge, metricsOf }: RetrainingRules,
+): RetrainingOrders {
+  const factsOf = (modelName: string, dataset: string | null): Promise<RetrainingInputs> =>
+    facts.read({ modelName, dataset, fallback: datasetName });
+  return {
+    async decide({ notes = [], dataset, ...request }) {
+      const { kind, trigger, modelName } = request;
+      const found = await factsOf(modelName, dataset);
+      return decisions.decide({ ...request, dataset: found.dataset, metrics: metricsOf(found) }, (standing) => {
+        const verdict = judge({ kind, trigger, facts: found, standing });
+        return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
+      });
+    },
+    async start({ modelName, dataset, trigger, requestId, runId }, options) {
+      const workflowId = retrainingWorkflowId(modelName);
+      if (runId !== null) return { workflowId, runId, joined: true };
+      const hyperparameters =
+        options?.hyperparameters ??
+        (await factsOf(modelName, dataset)).production?.hyperparameters ??
+        hyperparametersSchema.parse({});
+      const source = options?.source ?? null;
+      const input: RetrainingInput = { modelName, dataset, trigger, requestId, source, hyperparameters };
+      const run = await starter.start({
+        ...input,
+        workflow: workflowTypes.retrainingPipeline,
+        workflowId,
+        steps: retrainingSteps,
+        input,
+      });
+      await decisions.started(requestId, run);
+      return run;
+    },
+  };
+}
