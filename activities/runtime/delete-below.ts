@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../../stores/objects/object-store.js';
-import { concurrently } from './concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 
 /** A deletion is a round trip: one after the other, those of a job of 100,000 images would take half a minute. */
 const deletionsAtOnce = 8;

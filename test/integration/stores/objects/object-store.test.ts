@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { concurrently } from '../../../../activities/runtime/concurrently.js';
+import { concurrently } from '../../../../platform/concurrently.js';
 import { errorTable } from '../../../../contracts/errors.js';
 import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
