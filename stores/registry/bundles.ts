@@ -61,9 +61,12 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
  * Removes a bundle from the object store, the manifest first, so that an interrupted removal leaves no valid bundle.
  * Idempotent.
  */
-export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
+export async function removeBundle(
+  objects: Pick<ObjectStore, 'delete' | 'deletePrefix'>,
+  bundleKey: string,
+): Promise<void> {
   await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
-  for await (const { key } of objects.list(`${bundleKey}/`)) await objects.delete(key);
+  await objects.deletePrefix(`${bundleKey}/`);
 }
 
 export interface BundleCheck {
