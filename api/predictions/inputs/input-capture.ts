@@ -2,6 +2,7 @@ import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
 import type { ServingPolicy } from '../../../contracts/promotion/policy.js';
 import { capturesInput } from '../../../domain/predictions/captures-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
+import { backoffMs } from '../../../platform/backoff.js';
 import type { Logger } from '../../../platform/logging.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';
 import { predictionInputKey } from '../../../stores/objects/object-keys.js';
@@ -226,11 +227,13 @@ class Keeping implements InputCapture {
 
   private scheduleRetry(): void {
     if (this.stopped) return;
-    const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
-    this.retryTimer ??= setTimeout(() => {
-      this.retryTimer = undefined;
-      void this.adopt();
-    }, pauseMs).unref();
+    this.retryTimer ??= setTimeout(
+      () => {
+        this.retryTimer = undefined;
+        void this.adopt();
+      },
+      backoffMs(retryMs, this.failures),
+    ).unref();
   }
 
   /** Logs the first loss of each kind; the metric counts all. */

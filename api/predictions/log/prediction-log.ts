@@ -1,6 +1,7 @@
 import { messageOf } from '../../../contracts/errors.js';
 import type { PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import type { Prediction } from '../../../model/serving/engine.js';
+import { backoffMs } from '../../../platform/backoff.js';
 import { uuid7 } from '../../../platform/uuid7.js';
 import type { ServedModel } from '../../model-host/served-model.js';
 import type { OpenSegment } from './prediction-journal.js';
@@ -255,9 +256,8 @@ class Log implements PredictionLog {
           'predictions stay in the journal because Postgres does not accept them',
         );
       }
-      const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
       this.failures += 1;
-      this.scheduleFlush(pauseMs);
+      this.scheduleFlush(backoffMs(retryMs, this.failures));
     }
   }
 }
