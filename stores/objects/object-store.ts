@@ -54,17 +54,7 @@ export interface ObjectStore {
 
 /** The object store of the configuration. Connects on first use. */
 export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
-  const client = new S3Client({
-    endpoint: config.S3_ENDPOINT,
-    region: config.S3_REGION,
-    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
-    forcePathStyle: config.S3_FORCE_PATH_STYLE,
-    maxAttempts: 3,
-    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
-    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
+  const client = connect(config);
   const bucket = config.S3_BUCKET;
   const deleteMany = (keys: readonly string[]): Promise<void> =>
     told(bucket, () => deleteObjects(client, bucket, keys));
@@ -105,6 +95,20 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
     },
     close: () => client.destroy(),
   };
+}
+
+function connect(config: Config & { S3_ENDPOINT: string }): S3Client {
+  return new S3Client({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
+    forcePathStyle: config.S3_FORCE_PATH_STYLE,
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
+    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
 }
 
 async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -202,7 +206,9 @@ async function* listPages(client: S3Client, bucket: string, prefix: string): Asy
         }),
       ),
     );
-    yield (page.Contents ?? []).flatMap(({ Key, Size }) => (Key === undefined ? [] : { key: Key, sizeBytes: Size ?? 0 }));
+    yield (page.Contents ?? []).flatMap(({ Key, Size }) =>
+      Key === undefined ? [] : { key: Key, sizeBytes: Size ?? 0 },
+    );
     token = page.NextContinuationToken;
   } while (token !== undefined);
 }

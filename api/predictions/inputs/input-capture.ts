@@ -4,6 +4,7 @@ import { capturesInput } from '../../../domain/predictions/captures-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
 import { backoffMs } from '../../../platform/backoff.js';
 import type { Logger } from '../../../platform/logging.js';
+import { withTimeLimit } from '../../../platform/time-limit.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';
 import { predictionInputKey } from '../../../stores/objects/object-keys.js';
 import { isRefusedData } from '../../../stores/postgres/database-faults.js';
@@ -114,8 +115,7 @@ class Keeping implements InputCapture {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.retryTimer);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
-    await Promise.race([this.flush(), late]);
+    await withTimeLimit(stopMs, this.flush()).catch(() => undefined);
     // An upload in flight may still succeed; storing the image twice is idempotent.
     for (const input of [...this.underway, ...this.buffer.splice(0)]) {
       const stripped = strip(input);

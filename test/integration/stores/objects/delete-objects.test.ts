@@ -1,5 +1,4 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
@@ -44,9 +43,10 @@ beforeAll(async () => {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
   const environment = { S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret', S3_BUCKET: 'bucket' };
-  objects = createObjectStore({ ...loadConfig(environment), S3_ENDPOINT: `http://127.0.0.1:${port}` });
+  objects = createObjectStore({ ...loadConfig(environment), S3_ENDPOINT: `http://127.0.0.1:${address.port}` });
 });
 afterAll(() => {
   objects.close();
@@ -95,9 +95,7 @@ describe('deleting many objects', () => {
     ['SlowDown', 'object_store_unavailable', /jobs\/1\/0001.*No\./],
   ])('throws when one of them cannot be deleted: %s', async (code, expected, message) => {
     answerMany = (response) => {
-      response.end(
-        result(`<Error><Key>jobs/1/0001</Key><Code>${code}</Code><Message>No.</Message></Error>`),
-      );
+      response.end(result(`<Error><Key>jobs/1/0001</Key><Code>${code}</Code><Message>No.</Message></Error>`));
     };
     const deletion = objects.deleteMany(['jobs/1/0000', 'jobs/1/0001']);
     await expect(deletion).rejects.toMatchObject({ code: expected });

@@ -78,10 +78,10 @@ describe('the object store', () => {
     await objects.delete('many/0');
     await objects.delete('many/0');
     expect(await objects.head('many/0')).toBeNull();
-    await objects.put('many', Buffer.from('beside it'));
+    await objects.put('many-others/0', Buffer.from('beside it'));
     await objects.deletePrefix('many/');
     for await (const { key } of objects.list('many/')) throw new Error(`${key} is left`);
-    expect(await objects.head('many')).toEqual({ sizeBytes: 9 });
+    expect(await objects.head('many-others/0')).toEqual({ sizeBytes: 9 });
     await objects.deletePrefix('many/');
   });
 
