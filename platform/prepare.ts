@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCodeOf, errorTable } from '../contracts/errors.js';
+import { backoffMs } from './backoff.js';
 import type { Logger } from './logging.js';
 
 const pauseMs = { first: 250, most: 5_000 };
@@ -14,7 +15,8 @@ export async function prepare(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<boolean> {
-  for (let pause = pauseMs.first; !signal.aborted; pause = Math.min(pause * 2, pauseMs.most)) {
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    const pause = backoffMs(pauseMs, failures);
     try {
       await work();
       return true;

@@ -1,5 +1,6 @@
 import type { BatchList, BatchResult, ChunkResult } from '../../contracts/batch-predictions/batch-predictions.js';
 import type { BatchEnd } from '../../stores/batch-predictions/batch-predictions.js';
+import { discardUpload } from '../../stores/datasets/uploads.js';
 import type { BatchPredictionDependencies } from './dependencies.js';
 import { listItems } from './list-items.js';
 import { mergeResults } from './merge-results.js';
@@ -18,7 +19,7 @@ export interface BatchPredictionActivities {
 }
 
 export function createBatchPredictionActivities(deps: BatchPredictionDependencies): BatchPredictionActivities {
-  const { batchPredictions, uploads, objects } = deps;
+  const { batchPredictions } = deps;
   return {
     beginBatch: ({ jobId, runId }) => batchPredictions.begin(jobId, runId),
     listBatchItems: ({ jobId }) =>
@@ -37,8 +38,7 @@ export function createBatchPredictionActivities(deps: BatchPredictionDependencie
       withHeartbeat(async () => {
         const { source } = (await batchPredictions.get(jobId)).order;
         if (source.kind !== 'upload' || (await batchPredictions.isUploadWanted(source.uploadId, jobId))) return;
-        for (const { objectKey } of await uploads.uploadFiles(source.uploadId)) await objects.delete(objectKey);
-        await uploads.markDiscarded(source.uploadId);
+        await discardUpload(deps, source.uploadId);
       }),
   };
 }

@@ -3,7 +3,7 @@ import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { ImagePrediction } from '../../model/serving/background-messages.js';
 import type { Logger } from '../../platform/logging.js';
-import { createGate } from '../runtime/gate.js';
+import { createLimiter } from '../../platform/concurrently.js';
 import type { BackgroundProcess } from './background-process.js';
 
 export interface BackgroundOptions {
@@ -42,7 +42,7 @@ const defaultIdleMs = 20_000;
 
 export function createBackgroundEngines(options: BackgroundOptions): BackgroundEngines {
   const holders = new Map<string, Holder>();
-  const gate = createGate(1);
+  const oneAtATime = createLimiter(1);
   return {
     async use(version, work) {
       const holder = holders.get(version.bundleSha256) ?? { process: null, users: 0, idle: null };
@@ -51,7 +51,10 @@ export function createBackgroundEngines(options: BackgroundOptions): BackgroundE
       if (holder.idle) clearTimeout(holder.idle);
       try {
         const { riskCurve } = await processOf(options, holder, version);
-        return await work({ riskCurve, predict: (bytes) => gate(() => predict(options, holder, version, bytes)) });
+        return await work({
+          riskCurve,
+          predict: (bytes) => oneAtATime(() => predict(options, holder, version, bytes)),
+        });
       } finally {
         holder.users -= 1;
         if (holder.users === 0) holder.idle = endLater(holder, options.idleMs ?? defaultIdleMs);

@@ -11,7 +11,6 @@ import { createResultFile } from '../../model/predictions/result-files.js';
 import { hashFile } from '../../platform/hash-file.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
 import { batchPrefix, batchResultKey, batchWorkPrefix } from '../../stores/objects/object-keys.js';
-import { deleteBelow } from '../runtime/delete-below.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { BatchPredictionDependencies } from './dependencies.js';
@@ -37,7 +36,7 @@ export async function mergeResults(
   }
   // An erasure may have been done with the objects before the last attempt wrote its files, which nobody may have now.
   const useless = erasedAt === null ? batchWorkPrefix(jobId) : batchPrefix(jobId);
-  await deleteBelow(deps.objects, useless, signal);
+  await deps.objects.deletePrefix(useless, signal);
   return { jobId, items: done, failed, predicted };
 }
 

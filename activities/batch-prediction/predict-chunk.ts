@@ -9,7 +9,7 @@ import {
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { batchListKey, batchPartKey } from '../../stores/objects/object-keys.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { BackgroundEngine } from './background-engines.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { BatchPredictionDependencies } from './dependencies.js';

@@ -1,10 +1,10 @@
 import type { ImportInput, ImportResult } from '../../contracts/registry/import.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';
+import { discardUpload } from '../../stores/datasets/uploads.js';
 import { checkUpload, type CheckResult } from './check.js';
 import type { CheckDependencies, ImportDependencies } from './dependencies.js';
 import { evaluateUpload, type EvaluateResult } from './evaluate.js';
 import { findImported, registerUpload, type FoundImport } from './register.js';
-import { discardModelUpload } from './upload.js';
 
 export interface CheckActivities {
   checkModelUpload(input: ImportInput): Promise<CheckResult>;
@@ -29,6 +29,6 @@ export function createImportActivities(deps: ImportDependencies): ImportActiviti
     findImported: (input) => findImported(deps, input),
     evaluateModelUpload: (input) => evaluateUpload(deps, input),
     registerModelUpload: (input, bundle) => registerUpload(deps, input, bundle),
-    discardModelUpload: ({ uploadId }) => discardModelUpload(deps, uploadId),
+    discardModelUpload: ({ uploadId }) => discardUpload(deps, uploadId),
   };
 }

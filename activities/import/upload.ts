@@ -3,9 +3,8 @@ import type { Example } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { importOrderSchema, type ImportInput, type ImportOrder } from '../../contracts/registry/import.js';
 import { importedModelSchema } from '../../model/jobs.js';
-import { checkedModelKey, importOrderKey, uploadPrefix } from '../../stores/objects/object-keys.js';
+import { checkedModelKey, importOrderKey } from '../../stores/objects/object-keys.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
-import type { ImportDependencies } from './dependencies.js';
 
 /** What the check of an upload has found, for the steps after it. */
 export const checkedSchema = importedModelSchema.extend({ datasetVersion: z.number().int() });
@@ -35,15 +34,6 @@ async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
     if (errorCodeOf(error) !== 'not_found') throw error;
     throw new PerennialError('not_found', 'The uploaded files are gone. Upload the model again.', { cause: error });
   }
-}
-
-/** Removes everything of an upload from the object store. */
-export async function discardModelUpload(
-  { objects, uploads }: Pick<ImportDependencies, 'objects' | 'uploads'>,
-  uploadId: string,
-): Promise<void> {
-  for await (const { key } of objects.list(uploadPrefix(uploadId))) await objects.delete(key);
-  await uploads.markDiscarded(uploadId);
 }
 
 /** The images of one side that a model can be judged on: those of a class it knows. */

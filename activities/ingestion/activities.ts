@@ -1,5 +1,6 @@
 import type { Source } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
+import { discardUpload } from '../../stores/datasets/uploads.js';
 import { commitVersion } from './commit-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';
@@ -24,7 +25,7 @@ export interface IngestionActivities {
 }
 
 export function createIngestionActivities(deps: IngestionDependencies): IngestionActivities {
-  const { ingestions, uploads, objects } = deps;
+  const { ingestions } = deps;
   return {
     resolveSource: ({ ingestionId, dataset, source }) =>
       withHeartbeat(async (report, signal) => {
@@ -40,11 +41,7 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
       ),
     commitDatasetVersion: ({ ingestionId }) =>
       withHeartbeat(async () => commitVersion(deps, await ingestions.get(ingestionId))),
-    discardUpload: ({ uploadId }) =>
-      withHeartbeat(async () => {
-        for (const { objectKey } of await uploads.uploadFiles(uploadId)) await objects.delete(objectKey);
-        await uploads.markDiscarded(uploadId);
-      }),
+    discardUpload: ({ uploadId }) => withHeartbeat(() => discardUpload(deps, uploadId)),
     abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
   };
 }

@@ -4,10 +4,9 @@ import type { ImageFacts } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
 import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { createGate, type Gate } from '../runtime/gate.js';
 import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
 
 export interface BatchResult {
@@ -33,7 +32,7 @@ export async function ingestBatch(
   signal: AbortSignal,
 ): Promise<BatchResult> {
   const read = await sourceReader(deps, ingestion);
-  const decoding = createGate(availableParallelism());
+  const decoding = createLimiter(availableParallelism());
   const files = await deps.ingestions.takePending(ingestion.id, limit);
   for (let from = 0; from < files.length; from += filesPerCommit) {
     const images = new Map<string, Promise<Arrival>>();
@@ -56,7 +55,7 @@ export async function ingestBatch(
 type Arrival = ImageFacts | Refusal;
 type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
 
-type Tools = IngestionDependencies & { read: ReadSource; decoding: Gate };
+type Tools = IngestionDependencies & { read: ReadSource; decoding: Limiter };
 
 async function ingestFile(tools: Tools, path: string, images: Map<string, Promise<Arrival>>): Promise<FileOutcome> {
   const content = await tools.read(path);

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
 import { minimumImagesOfClass } from '../../domain/datasets/check-trainable.js';
 import type { Config } from '../../platform/config.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { LocalSet } from './synthetic-set.js';
 import { exists, writeWhole } from './write-whole.js';

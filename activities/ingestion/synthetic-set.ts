@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 import type { Config } from '../../platform/config.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import { exists, writeWhole } from './write-whole.js';
 

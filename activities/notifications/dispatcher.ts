@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../contracts/errors.js';
 import { notificationText } from '../../domain/notifications/notification-text.js';
 import { snakeKeys } from '../../domain/snake-keys.js';
+import { backoffMs, type BackoffLimits } from '../../platform/backoff.js';
 import type { Logger } from '../../platform/logging.js';
 import type { Delivery, DeliveryStore } from '../../stores/notifications/deliveries.js';
 import { DeliveryFailure, type Channel, type OutgoingMessage } from './channel.js';
@@ -24,8 +25,8 @@ export interface DispatchTiming {
   pollMs: number;
   /** Time after which a delivery is free again whose sender is gone; longer than `timeoutMs`. */
   leaseMs: number;
-  /** Pause after the first failure, and the longest. */
-  retryMs: { first: number; most: number };
+  /** Between attempts. */
+  retryMs: BackoffLimits;
   giveUpAfterMs: number;
   /** How often the channels are announced. */
   announceMs: number;
@@ -161,7 +162,7 @@ async function deliver(
       await deliveries.release(delivery);
       return;
     }
-    const retryInMs = Math.max(nextPauseMs(delivery.attempts, timing.retryMs), waitOf(failure, timing));
+    const retryInMs = Math.max(backoffMs(timing.retryMs, delivery.attempts), waitOf(failure, timing));
     const reached = failure instanceof DeliveryFailure ? failure.reached : [];
     const error = messageOf(failure);
     const { isDead } = await deliveries.markFailed(delivery, {
@@ -220,13 +221,4 @@ function outgoing(delivery: Delivery, publicUrl: string | null): OutgoingMessage
 
 function waitOf(failure: unknown, { retryMs }: DispatchTiming): number {
   return failure instanceof DeliveryFailure ? Math.min(failure.retryAfterMs, retryMs.most) : 0;
-}
-
-/** Doubles from attempt to attempt up to `most`; spread, so that what failed together is not tried together. */
-export function nextPauseMs(
-  attempts: number,
-  { first, most }: DispatchTiming['retryMs'],
-  random = Math.random,
-): number {
-  return Math.min(first * 2 ** Math.min(attempts - 1, 30), most) * (0.5 + random() / 2);
 }

@@ -6,7 +6,7 @@ import { planRetention } from '../../domain/registry/version-retention.js';
 import type { AttemptStore } from '../../stores/pipelines/attempts.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import { deleteVersion, finishDeletions } from '../../stores/registry/delete-version.js';
-import { batchPrefix, uploadPrefix } from '../../stores/objects/object-keys.js';
+import { batchPrefix } from '../../stores/objects/object-keys.js';
 import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
@@ -19,7 +19,7 @@ import type { PredictionStore } from '../../stores/predictions/predictions.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RetentionStore } from '../../stores/pipelines/retention.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
-import type { UploadStore } from '../../stores/datasets/uploads.js';
+import { discardUpload, type UploadStore } from '../../stores/datasets/uploads.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { removeCheckpoints } from '../training/checkpoints.js';
 
@@ -136,7 +136,7 @@ async function removeBatches(
   if (dryRun) return expired.length;
   for (const id of expired) {
     // The row last: it is what an interrupted removal goes on from.
-    for await (const { key } of objects.list(batchPrefix(id))) await objects.delete(key);
+    await objects.deletePrefix(batchPrefix(id));
     await batchPredictions.remove(id);
   }
   return expired.length;
@@ -154,11 +154,7 @@ async function removeLeftCheckpoints(deps: RetentionDependencies, { dryRun }: Re
 
 async function removeUploads(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
   const left = await deps.retention.leftUploads(ago(days.uploads));
-  if (dryRun) return left.length;
-  for (const uploadId of left) {
-    for await (const { key } of deps.objects.list(uploadPrefix(uploadId))) await deps.objects.delete(key);
-    await deps.uploads.markDiscarded(uploadId);
-  }
+  if (!dryRun) for (const uploadId of left) await discardUpload(deps, uploadId);
   return left.length;
 }
 

@@ -1,4 +1,5 @@
 import { errorCodeOf } from '../../contracts/errors.js';
+import { withTimeLimit } from '../../platform/time-limit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { AttemptEntry, AttemptStore } from '../../stores/pipelines/attempts.js';
 
@@ -53,17 +54,8 @@ export function createAttemptRecorder(attempts: Pick<AttemptStore, 'write'>, log
       const shown = setTimeout(() => void add(attempt), shortMs);
       return (ended) => {
         clearTimeout(shown);
-        return atMost(add(ended), longestWaitMs);
+        return withTimeLimit(longestWaitMs, add(ended)).catch(() => undefined);
       };
     },
   };
-}
-
-async function atMost(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, waited]);
-  clearTimeout(timer);
 }

@@ -38,7 +38,7 @@ async function pruneCheckpoints(
   runId: string,
 ): Promise<void> {
   const older = await runs.olderCheckpoints(runId, keptCheckpoints);
-  for (const key of older) await objects.delete(key);
+  await objects.deleteMany(older);
   await runs.forgetCheckpoints(runId, older);
 }
 
@@ -47,6 +47,6 @@ export async function removeCheckpoints(
   { runs, objects }: Pick<TrainingDependencies, 'runs' | 'objects'>,
   runId: string,
 ): Promise<void> {
-  for await (const { key } of objects.list(checkpointPrefix(runId))) await objects.delete(key);
+  await objects.deletePrefix(checkpointPrefix(runId));
   await runs.forgetCheckpoints(runId, await runs.olderCheckpoints(runId, 0));
 }

@@ -6,7 +6,7 @@ import { rawImageKey } from '../../stores/objects/object-keys.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 
 /** Downloads under way at a time: enough to hide the latency of the object store, few enough to be no load. */
 const downloadsAtOnce = 8;

@@ -5,6 +5,7 @@ import { errorCodeOf } from '../../contracts/errors.js';
 import type { TrialInput, TrialProgress } from '../../contracts/experiments/tuning.js';
 import { startTrainer, type Trainer } from '../runtime/model-process.js';
 import { trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../training/fit.js';
+import { createLimiter } from '../../platform/concurrently.js';
 import type { Logger } from '../../platform/logging.js';
 
 export interface TrialHostOptions {
@@ -55,12 +56,7 @@ export function createTrialHost(options: TrialHostOptions): TrialHost {
   const { idleMs = defaultIdleMs } = options;
   let warm: Warm | null = null;
   let idle: NodeJS.Timeout | undefined;
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work);
-    last = turn.catch(() => undefined);
-    return turn;
-  };
+  const inTurn = createLimiter(1);
   const cool = async (): Promise<void> => {
     const former = warm;
     warm = null;

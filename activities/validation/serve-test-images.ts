@@ -9,7 +9,7 @@ import { fetchBundle, forgetBundle } from '../../stores/registry/bundles.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
-import { concurrently } from '../runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 
 export interface ServingDependencies {
   datasets: Pick<DatasetStore, 'imageFacts'>;

@@ -17,7 +17,7 @@ import type { BatchPrediction } from '../../stores/batch-predictions/batch-predi
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
-import { storeBatchUpload, type ReceivedFile } from '../datasets/store-upload.js';
+import { storeUpload, type ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
@@ -121,7 +121,7 @@ function uploadRoute(dependencies: Dependencies): Route {
       const folder = join(dependencies.settings.uploadFolder, randomUUID());
       try {
         const files = await receiveFiles(dependencies, request, response, folder);
-        const uploadId = await storeBatchUpload(dependencies, files);
+        const uploadId = await storeUpload(dependencies, { dataset: null, label: null }, files);
         const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
         await recordChange(dependencies, {
           by: actorOf(request),

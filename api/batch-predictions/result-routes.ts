@@ -3,7 +3,7 @@ import { batchFormats, type BatchFormat } from '../../contracts/batch-prediction
 import { batchParams } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import type { BatchPrediction, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
-import { sendStream } from '../http/send.js';
+import { sendObject } from '../http/send.js';
 import { batchPath } from './batch-view.js';
 import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -37,19 +37,14 @@ function resultRoute({ batchPredictions, objects }: BatchResultDependencies, for
     problems: ['bad_request', 'not_found', 'conflict', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params: { id }, request, response }) {
       const { objectKey, sha256, sizeBytes } = resultOf(await batchPredictions.get(id), format);
-      const tag = `"${sha256}"`;
-      response.set({ ETag: tag, 'Cache-Control': 'private, no-cache' });
-      if (request.get('if-none-match')?.includes(tag) === true) {
-        response.status(304).end();
-        return { body: '' };
-      }
-      const bytes = await objects.open(objectKey);
-      response.set({
+      const headers = {
+        ETag: `"${sha256}"`,
+        'Cache-Control': 'private, no-cache',
         'Content-Type': contentTypes[format],
         'Content-Length': String(sizeBytes),
         'Content-Disposition': `attachment; filename="batch-prediction-${id}.${format}"`,
-      });
-      await sendStream(response, bytes);
+      };
+      await sendObject(request, response, headers, () => objects.open(objectKey));
       return { body: '' };
     },
   });

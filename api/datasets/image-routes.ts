@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import type { StoredImage } from '../../stores/datasets/images.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
-import { sendStream } from '../http/send.js';
+import { sendObject } from '../http/send.js';
 import type { ImageStore } from '../../stores/datasets/images.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 
@@ -36,19 +36,13 @@ export function imageRoutes({ images, objects }: Dependencies): Route[] {
       problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
       async handle({ params: { sha256 }, request, response }) {
         const image = presentImage(sha256, await images.find([sha256]));
-        const tag = `"${sha256}"`;
-        const caching = { ETag: tag, 'Cache-Control': cacheControl };
-        if (request.get('if-none-match')?.includes(tag) === true) {
-          response.status(304).set(caching).end();
-          return { body: '' };
-        }
-        const bytes = await objects.open(image.objectKey);
-        response.set({
-          ...caching,
+        const headers = {
+          ETag: `"${sha256}"`,
+          'Cache-Control': cacheControl,
           'Content-Type': `image/${image.format}`,
           'Content-Length': String(image.sizeBytes),
-        });
-        await sendStream(response, bytes);
+        };
+        await sendObject(request, response, headers, () => objects.open(image.objectKey));
         return { body: '' };
       },
     }),

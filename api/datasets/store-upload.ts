@@ -1,7 +1,8 @@
 import { uploadKey } from '../../stores/objects/object-keys.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
-import type { UploadStore } from '../../stores/datasets/uploads.js';
+import { discardUpload, type DiscardStores, type UploadStore } from '../../stores/datasets/uploads.js';
 
 /** A file of a form, on this machine's disk. */
 export interface ReceivedFile {
@@ -16,69 +17,36 @@ const filesAtOnce = 8;
 /** Where uploaded files go. */
 export interface UploadDestination {
   uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
-  objects: Pick<ObjectStore, 'putFile' | 'delete'>;
+  objects: Pick<ObjectStore, 'putFile' | 'deletePrefix'>;
   logger: Logger;
 }
 
-/** Stores files for an ingestion and returns the upload id. Removes them if that fails. */
-export function storeUpload(
+/** Stores files for an ingestion or a batch prediction and returns the upload id. Removes them if that fails. */
+export async function storeUpload(
   stores: UploadDestination,
-  dataset: string,
-  label: string,
+  upload: Parameters<UploadStore['createUpload']>[0],
   files: readonly ReceivedFile[],
 ): Promise<string> {
-  return keepFiles(stores, { dataset, label }, files);
-}
-
-/** As `storeUpload`, for images that are uploaded for prediction only. */
-export function storeBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
-  return keepFiles(stores, { dataset: null, label: null }, files);
-}
-
-async function keepFiles(
-  stores: UploadDestination,
-  upload: Parameters<UploadDestination['uploads']['createUpload']>[0],
-  files: readonly ReceivedFile[],
-): Promise<string> {
-  const uploadId = await stores.uploads.createUpload(upload);
-  for (let from = 0; from < files.length; from += filesAtOnce) {
-    const batch = files.slice(from, from + filesAtOnce);
-    const kept = await Promise.allSettled(batch.map((file, index) => keepFile(stores, uploadId, from + index, file)));
-    const failed = kept.find((each) => each.status === 'rejected');
-    if (!failed) continue;
-    // A failed put may have stored its object.
-    await discardUpload(stores, uploadId, from + batch.length);
-    throw failed.reason;
+  const { objects, uploads } = stores;
+  const uploadId = await uploads.createUpload(upload);
+  try {
+    await concurrently(files, filesAtOnce, async ({ name, path, sizeBytes }, position) => {
+      const key = uploadKey(uploadId, position);
+      await objects.putFile(key, path);
+      await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
+    });
+  } catch (error) {
+    await discardUnused(stores, uploadId);
+    throw error;
   }
   return uploadId;
 }
 
-async function keepFile(
-  { objects, uploads }: UploadDestination,
-  uploadId: string,
-  position: number,
-  { name, path, sizeBytes }: ReceivedFile,
-): Promise<void> {
-  const key = uploadKey(uploadId, position);
-  await objects.putFile(key, path);
-  await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
-}
-
-/**
- * Removes the first `files` objects of an upload that will not be used, and the objects at `otherKeys`. Failures are
- * only logged.
- */
-export async function discardUpload(
-  { uploads, objects, logger }: UploadDestination,
-  uploadId: string,
-  files: number,
-  otherKeys: readonly string[] = [],
-): Promise<void> {
+/** Removes an upload that will not be used. A failure is only logged: retention removes the rest. */
+export async function discardUnused(stores: DiscardStores & { logger: Logger }, uploadId: string): Promise<void> {
   try {
-    for (let position = 0; position < files; position++) await objects.delete(uploadKey(uploadId, position));
-    for (const key of otherKeys) await objects.delete(key);
-    await uploads.markDiscarded(uploadId);
+    await discardUpload(stores, uploadId);
   } catch (error) {
-    logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
+    stores.logger.warn({ error, upload_id: uploadId }, 'files of a failed upload stay in the object store');
   }
 }

@@ -7,7 +7,7 @@ import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
-import { discardUpload, storeUpload, type ReceivedFile } from './store-upload.js';
+import { discardUnused, storeUpload, type ReceivedFile } from './store-upload.js';
 import { receiveForm, receivedFilesSchema, storeIn } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
@@ -70,8 +70,8 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
           const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
           // Check Temporal before storing anything: the images of a start that may have succeeded must stay.
           await starter.reach();
-          const uploadId = await storeUpload(dependencies, dataset, label, files);
-          const run = await startIngestion(dependencies, dataset, label, uploadId, files.length);
+          const uploadId = await storeUpload(dependencies, { dataset, label }, files);
+          const run = await startIngestion(dependencies, dataset, label, uploadId);
           const reply = accepted(run, temporalUrl);
           const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
           await recordChange(dependencies, {
@@ -94,7 +94,6 @@ async function startIngestion(
   dataset: string,
   label: string,
   uploadId: string,
-  files: number,
 ): Promise<StartedRun> {
   try {
     return await dependencies.starter.startIngestion({
@@ -105,7 +104,7 @@ async function startIngestion(
       requestId: randomUUID(),
     });
   } catch (error) {
-    if (errorCodeOf(error) !== 'temporal_unavailable') await discardUpload(dependencies, uploadId, files);
+    if (errorCodeOf(error) !== 'temporal_unavailable') await discardUnused(dependencies, uploadId);
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { artifactViewSchema } from '../../contracts/experiments/http-experiments.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
-import { sendStream } from '../http/send.js';
+import { sendObject } from '../http/send.js';
 import { artifactView, contentTypeOf } from './run-view.js';
 import { runOf, runParams, runPath } from './run-routes.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -56,20 +56,14 @@ function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
       const { runId } = await runOf(runDetails, params);
       const artifact = (await runs.artifacts(runId)).find(({ name }) => name === params.name);
       if (!artifact) throw new PerennialError('not_found', `Run ${runId} has no artifact ${params.name}.`);
-      const tag = `"${artifact.sha256}"`;
-      if (request.get('if-none-match')?.includes(tag) === true) {
-        response.status(304).set('ETag', tag).end();
-        return { body: '' };
-      }
-      const bytes = await objects.open(artifact.objectKey);
-      response.set({
-        ETag: tag,
+      const headers = {
+        ETag: `"${artifact.sha256}"`,
         'Cache-Control': 'private, no-cache',
         'Content-Type': contentTypeOf(artifact.name),
         'Content-Length': String(artifact.sizeBytes),
         'Content-Disposition': `inline; filename*=UTF-8''${encodeURIComponent(basename(artifact.name))}`,
-      });
-      await sendStream(response, bytes);
+      };
+      await sendObject(request, response, headers, () => objects.open(artifact.objectKey));
       return { body: '' };
     },
   });

@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
 import type { readinessSchema } from '../../contracts/http/health.js';
 import type { healthSchema } from '../../contracts/http/health.js';
+import { remember } from '../../platform/remember.js';
+import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ModelHost } from '../model-host/model-host.js';
 
 type Health = z.input<typeof healthSchema>;
@@ -33,7 +35,10 @@ const probeEveryMs = 2_000;
 export function createHealthReporter({ modelName, host, probes }: HealthOptions): HealthReporter {
   const startedAt = performance.now();
   let phase: 'starting' | 'ready' | 'stopping' = 'starting';
-  const checks = Object.entries(probes).map(([name, probe]) => ({ name, check: cached(probe) }));
+  const checks = Object.entries(probes).map(([name, probe]) => ({
+    name,
+    check: remember(probeEveryMs, () => stateOf(probe)),
+  }));
   return {
     async report() {
       const states = await Promise.all(checks.map(async ({ name, check }) => [name, await check()] as const));
@@ -61,27 +66,11 @@ export function createHealthReporter({ modelName, host, probes }: HealthOptions)
   };
 }
 
-function cached(probe: Probe): () => Promise<DependencyState> {
-  let asked: { at: number; state: Promise<DependencyState> } | null = null;
-  return () => {
-    if (asked === null || performance.now() - asked.at > probeEveryMs) {
-      asked = { at: performance.now(), state: stateOf(probe) };
-    }
-    return asked.state;
-  };
-}
-
 async function stateOf(probe: Probe): Promise<DependencyState> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${probeTimeoutMs} ms`)), probeTimeoutMs);
-  });
   try {
-    await Promise.race([probe(), timeout]);
+    await withTimeLimit(probeTimeoutMs, probe());
     return { status: 'up' };
   } catch (error) {
     return { status: 'down', detail: messageOf(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }

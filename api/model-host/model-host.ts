@@ -1,6 +1,7 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
 import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
+import { backoffMs } from '../../platform/backoff.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore, ServingState } from '../../stores/registry/registry.js';
@@ -233,9 +234,8 @@ class Host implements ModelHost {
 
   private noteFailure(generation: number, error: unknown): void {
     const tries = this.failed?.generation === generation ? this.failed.tries + 1 : 1;
-    const waitMs = Math.min(retryMs.first * 2 ** (tries - 1), retryMs.most);
     const [code, message] = [errorCodeOf(error), messageOf(error)];
-    this.failed = { generation, code, message, tries, retryAt: Date.now() + waitMs };
+    this.failed = { generation, code, message, tries, retryAt: Date.now() + backoffMs(retryMs, tries) };
   }
 
   private report(): Promise<void> {

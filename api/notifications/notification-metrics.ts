@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
+import { remember } from '../../platform/remember.js';
+import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ChannelCounts, NotificationStore } from '../../stores/notifications/notifications.js';
 
 /** Many scrape; the record is asked at most this often. */
@@ -9,16 +10,8 @@ const patienceMs = 1_000;
 
 /** Adds the series of pending and dead messages, which every API process reads from the database. */
 export function notificationSeries({ counts }: Pick<NotificationStore, 'counts'>): (registry: Registry) => void {
-  let asked: { at: number; counts: Promise<ChannelCounts[]> } | null = null;
-  const current = (): Promise<ChannelCounts[]> => {
-    if (asked === null || performance.now() - asked.at > askEveryMs) {
-      // Without an answer the series are absent, which is better than stale values.
-      const answer = counts().catch(() => []);
-      const none = sleep(patienceMs, [], { ref: false });
-      asked = { at: performance.now(), counts: Promise.race([answer, none]) };
-    }
-    return asked.counts;
-  };
+  // Without an answer the series are absent, which is better than stale values.
+  const current = remember<ChannelCounts[]>(askEveryMs, () => withTimeLimit(patienceMs, counts()).catch(() => []));
   return (registry) => {
     const add = (name: string, help: string, figure: 'waiting' | 'dead'): void => {
       new Gauge({

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { inputResults, type InputResult } from './inputs/capture-results.js';
 import type { ProductionAccuracy } from '../../contracts/predictions/predictions.js';
+import { remember } from '../../platform/remember.js';
 
 /** Production accuracy of the served version; null without labels or without an answer. */
 export type AskAccuracy = () => Promise<{ modelName: string; version: number; accuracy: ProductionAccuracy } | null>;
@@ -56,17 +57,15 @@ export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
 }
 
 function watchAccuracy(registry: Registry, ask: AskAccuracy): void {
-  let askedAt = -Infinity;
+  // An unavailable database must not fail the scrape.
+  const current = remember(askEveryMs, () => ask().catch(() => null));
   new Gauge({
     name: 'mlops_production_accuracy_ratio',
     help: 'Share of labelled predictions of the served version that were right',
     labelNames: ['model_name', 'model_version'],
     registers: [registry],
     async collect() {
-      if (performance.now() - askedAt < askEveryMs) return;
-      askedAt = performance.now();
-      // An unavailable database must not fail the scrape.
-      const asked = await ask().catch(() => null);
+      const asked = await current();
       this.reset();
       if (!asked || asked.accuracy.accuracy === null) return;
       this.set({ model_name: asked.modelName, model_version: String(asked.version) }, asked.accuracy.accuracy);

@@ -10,8 +10,8 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { maxImportBytes, maxImportFiles, type ImportForm, type ImportOrder } from '../../contracts/registry/import.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
-import { discardModelUpload, storeModelUpload, type ModelUpload } from './store-model-upload.js';
-import type { ReceivedFile } from '../datasets/store-upload.js';
+import { storeModelUpload, type ModelUpload } from './store-model-upload.js';
+import { discardUnused, type ReceivedFile } from '../datasets/store-upload.js';
 import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
@@ -30,8 +30,8 @@ import type { UploadStore } from '../../stores/datasets/uploads.js';
 interface Dependencies {
   registry: Pick<RegistryStore, 'edit' | 'ofRun'>;
   runs: Pick<RunStore, 'get'>;
-  uploads: Pick<UploadStore, 'getUpload' | 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
-  objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
+  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'putFile' | 'deletePrefix'>;
   starter: Pick<PipelineStarter, 'reach' | 'startImport'>;
   temporalUrl: TemporalUrl;
   settings: Pick<ApiSettings, 'datasetName' | 'uploadFolder'>;
@@ -138,7 +138,7 @@ async function registerFiles(dependencies: Dependencies, request: Request, respo
 
 async function startImport(dependencies: Dependencies, upload: ModelUpload): Promise<StartedRun> {
   const input = await storeModelUpload(dependencies, upload);
-  const discard = (): Promise<void> => discardModelUpload(dependencies, input.uploadId, upload.files.length);
+  const discard = (): Promise<void> => discardUnused(dependencies, input.uploadId);
   try {
     const run = await dependencies.starter.startImport(input);
     // The running import has its own copy of the same files.

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../../contracts/registry/import.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { importOrderKey, uploadKey } from '../../stores/objects/object-keys.js';
-import { discardUpload, type ReceivedFile } from '../datasets/store-upload.js';
+import { discardUnused, type ReceivedFile } from '../datasets/store-upload.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
 
 interface Stores {
-  uploads: Pick<UploadStore, 'getUpload' | 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
-  objects: Pick<ObjectStore, 'get' | 'open' | 'list' | 'sum' | 'putFile' | 'delete'>;
+  uploads: Pick<UploadStore, 'createUpload' | 'addUploadFile' | 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'putFile' | 'deletePrefix'>;
   logger: Logger;
 }
 
@@ -46,17 +46,12 @@ export async function storeModelUpload(stores: Stores, upload: ModelUpload): Pro
     await writeFile(orderPath, JSON.stringify({ ...form, format, files, by } satisfies ImportOrder));
     await stores.objects.putFile(importOrderKey(uploadId), orderPath, 'application/json');
   } catch (error) {
-    await discardModelUpload(stores, uploadId, files.length);
+    await discardUnused(stores, uploadId);
     throw error;
   }
   const { modelName, dataset } = form;
   const contentId = contentOf(form, format, files);
   return { modelName, dataset, uploadId, contentId, format, trigger: 'manual', requestId: randomUUID() };
-}
-
-/** Removes an upload that will not be imported. Failures are only logged. */
-export async function discardModelUpload(stores: Stores, uploadId: string, files: number): Promise<void> {
-  await discardUpload(stores, uploadId, files, [importOrderKey(uploadId)]);
 }
 
 /** Digest of the files and of everything that affects the import; description and tags are excluded. */

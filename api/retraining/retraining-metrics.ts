@@ -1,6 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { promotionOutcomes } from '../../contracts/promotion/promotion-pipeline.js';
 import { skipReasons } from '../../contracts/retraining/retraining.js';
+import { remember } from '../../platform/remember.js';
+import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ProductionHistory } from '../../stores/registry/history.js';
 import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { Schedules } from './schedules/schedules.js';
@@ -13,7 +15,7 @@ const patienceMs = 1_000;
 /** What retrainings came to, counted from the record, so that every replica says the same. */
 export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>): (registry: Registry) => void {
   return (registry) => {
-    const read = remembering(() => decisions.counts());
+    const read = latest(() => decisions.counts());
     const registers = [registry];
     new Counter({
       name: 'retraining_runs_total',
@@ -44,7 +46,7 @@ export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>)
 /** How Production changed, and when a training last went well, counted from the record. */
 export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (registry: Registry) => void {
   return (registry) => {
-    const read = remembering(() => history.totals());
+    const read = latest(() => history.totals());
     const registers = [registry];
     new Counter({
       name: 'mlops_promotions_total',
@@ -73,7 +75,7 @@ export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (r
 /** What schedules left out, and which of them rest, as Temporal tells. */
 export function scheduleSeries(schedules: Pick<Schedules, 'list'>): (registry: Registry) => void {
   return (registry) => {
-    const read = remembering(() => schedules.list());
+    const read = latest(() => schedules.list());
     const registers = [registry];
     new Counter({
       name: 'mlops_schedule_skipped_total',
@@ -103,24 +105,15 @@ export function scheduleSeries(schedules: Pick<Schedules, 'list'>): (registry: R
   };
 }
 
-/** Reads at most once at a time and every few seconds. While reading fails or takes long, the last answer holds. */
-function remembering<T>(read: () => Promise<T>): () => Promise<T | null> {
+/** While reading fails or takes long, the last answer holds: a counter that fell to 0 would look like a restart. */
+function latest<T>(read: () => Promise<T>): () => Promise<T | null> {
   let last: T | null = null;
-  let readAt = -Infinity;
-  let reading: Promise<void> | null = null;
-  const readAgain = async (): Promise<void> => {
-    try {
-      last = await read();
-    } catch {
-      // The requests that need Postgres or Temporal say that it is away; the figures stay as they were.
-    }
-    readAt = performance.now();
-    reading = null;
-  };
-  return async () => {
-    if (performance.now() - readAt < freshMs) return last;
-    reading ??= readAgain();
-    await Promise.race([reading, new Promise((resolve) => setTimeout(resolve, patienceMs).unref())]);
+  return remember(freshMs, async () => {
+    const reading = read().then((answer) => {
+      last = answer;
+    });
+    // The requests that need Postgres or Temporal say that it is away.
+    await withTimeLimit(patienceMs, reading).catch(() => undefined);
     return last;
-  };
+  });
 }

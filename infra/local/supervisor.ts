@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nextDelayMs } from './backoff.js';
+import { crashesInRow, restartDelayMs } from './backoff.js';
 import type { ChildSpec } from './child-spec.js';
 import { openLogFile, type LogFile } from './log-file.js';
 import type { RunFile } from './run-file.js';
@@ -12,7 +12,7 @@ export interface SupervisorOptions {
   /** Tells the user, in one line, what happened to a process. */
   say: (line: string) => void;
   /** Delay before a crashed process is started again; tests shorten it. */
-  delayMs?: typeof nextDelayMs;
+  delayMs?: typeof restartDelayMs;
 }
 
 export interface Supervisor {
@@ -85,31 +85,31 @@ async function keepAlive(
   entry: Watched,
   first: RunningChild,
   signal: AbortSignal,
-  { say, runFile, logsFolder, delayMs = nextDelayMs }: SupervisorOptions,
+  { say, runFile, logsFolder, delayMs = restartDelayMs }: SupervisorOptions,
 ): Promise<void> {
   const { name } = entry.spec;
-  const tell = (what: string, pauseMs: number): void =>
-    say(`${name} ${what}; next start in ${pauseMs / 1000} s. Its log: ${join(logsFolder, `${name}.log`)}`);
+  const tell = (what: string): void =>
+    say(`${name} ${what}; next start in ${delayMs(crashes) / 1000} s. Its log: ${join(logsFolder, `${name}.log`)}`);
   const isOver = (): boolean => signal.aborted;
-  let pauseMs: number | null = null;
+  let crashes = 0;
   let child: RunningChild | null = first;
   let startedMs = Date.now();
   for (;;) {
     if (child !== null) {
       const exit = await child.exited;
       if (isOver()) return;
-      pauseMs = delayMs(pauseMs, Date.now() - startedMs);
-      tell(describeExit(exit), pauseMs);
+      crashes = crashesInRow(crashes, Date.now() - startedMs);
+      tell(describeExit(exit));
     }
-    await sleep(pauseMs ?? 0, undefined, { signal }).catch(() => undefined);
+    await sleep(delayMs(crashes), undefined, { signal }).catch(() => undefined);
     if (isOver()) return;
     startedMs = Date.now();
     child = await launch(entry, runFile, signal).catch(() => null);
     if (child !== null) {
       say(`${name} runs again.`);
     } else {
-      pauseMs = delayMs(pauseMs, 0);
-      if (!isOver()) tell('could not be started', pauseMs);
+      crashes += 1;
+      if (!isOver()) tell('could not be started');
     }
   }
 }

@@ -52,12 +52,12 @@ export function createDatasetDeletion(db: Database): DatasetDeletion {
  * Throws `not_found`, `conflict` for the current version, and `referenced` for one that was trained on.
  */
 export async function deleteDatasetVersion(
-  { deletion, objects }: { deletion: DatasetDeletion; objects: Pick<ObjectStore, 'delete'> },
+  { deletion, objects }: { deletion: DatasetDeletion; objects: Pick<ObjectStore, 'deleteMany'> },
   dataset: string,
   version: number,
   by: Actor,
 ): Promise<{ digest: string }> {
-  for (const key of await deletion.withdraw(dataset, version)) await objects.delete(key);
+  await objects.deleteMany(await deletion.withdraw(dataset, version));
   return deletion.remove(dataset, version, by);
 }
 

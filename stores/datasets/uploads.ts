@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { integerColumn } from '../postgres/columns.js';
+import { uploadPrefix } from '../objects/object-keys.js';
+import type { ObjectStore } from '../objects/object-store.js';
 import type { Database } from '../postgres/database.js';
 
 const uploadRow = z.object({
@@ -70,4 +72,15 @@ export function createUploadStore(db: Database): UploadStore {
       await db.query('UPDATE uploads SET discarded_at = coalesce(discarded_at, now()) WHERE id = $1', [uploadId]);
     },
   };
+}
+
+export interface DiscardStores {
+  uploads: Pick<UploadStore, 'markDiscarded'>;
+  objects: Pick<ObjectStore, 'deletePrefix'>;
+}
+
+/** Removes the files of an upload from the object store, also those that were never recorded. May be called again. */
+export async function discardUpload({ uploads, objects }: DiscardStores, uploadId: string): Promise<void> {
+  await objects.deletePrefix(uploadPrefix(uploadId));
+  await uploads.markDiscarded(uploadId);
 }

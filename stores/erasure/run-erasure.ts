@@ -5,12 +5,11 @@ import type { ObjectStore } from '../objects/object-store.js';
 
 export interface ErasureStores {
   erasures: Pick<ErasureStore, 'begin' | 'get' | 'pending' | 'forget' | 'unfinished'>;
-  objects: Pick<ObjectStore, 'list' | 'delete'>;
+  objects: Pick<ObjectStore, 'deleteMany' | 'deletePrefix'>;
 }
 
-/** Objects on the list that are read at a time, and of those so many deleted at once. */
+/** Objects on the list that are deleted at once. */
 const batchSize = 200;
-const deletesAtOnce = 8;
 
 /**
  * Erases something: the record first, with a tombstone, then its objects. While the object store is away the tombstone
@@ -42,19 +41,9 @@ async function deleteObjects({ erasures, objects }: ErasureStores, id: number): 
   for (;;) {
     const keys = await erasures.pending(id, batchSize);
     if (keys.length === 0) return;
-    for (let from = 0; from < keys.length; from += deletesAtOnce) {
-      const batch = keys.slice(from, from + deletesAtOnce);
-      await Promise.all(batch.map((key) => deleteBelow(objects, key)));
-      await erasures.forget(id, batch);
-    }
+    const isPrefix = (key: string): boolean => key.endsWith('/');
+    await objects.deleteMany(keys.filter((key) => !isPrefix(key)));
+    for (const prefix of keys.filter(isPrefix)) await objects.deletePrefix(prefix);
+    await erasures.forget(id, keys);
   }
-}
-
-/** Deletes an object, or all below a prefix. */
-async function deleteBelow(objects: ErasureStores['objects'], key: string): Promise<void> {
-  if (!key.endsWith('/')) {
-    await objects.delete(key);
-    return;
-  }
-  for await (const found of objects.list(key)) await objects.delete(found.key);
 }

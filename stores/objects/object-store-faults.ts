@@ -56,7 +56,8 @@ function isNetworkFault(error: Error): boolean {
   return networkNames.has(error.name) || statusOf(error) >= 500 || statusOf(error) === 429;
 }
 
-function statusOf(error: Error): number {
+/** The HTTP status of an S3 failure; 0 when there was no answer. */
+export function statusOf(error: Error): number {
   const metadata: unknown = '$metadata' in error ? error.$metadata : undefined;
   if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return 0;
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : 0;

@@ -5,7 +5,6 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
   CreateBucketCommand,
-  DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
@@ -15,6 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { PerennialError } from '../../contracts/errors.js';
 import type { Config } from '../../platform/config.js';
+import { deleteObject, deleteObjects } from './delete-objects.js';
 import { isMissing, toObjectStoreError } from './object-store-faults.js';
 
 export interface StoredObject {
@@ -45,23 +45,19 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<StoredObject>;
   /** Removes an object; a missing one is no error. */
   delete(key: string): Promise<void>;
+  /** Removes objects, many a request; throws when one of them cannot be removed. */
+  deleteMany(keys: readonly string[]): Promise<void>;
+  /** Removes every object below a prefix. The signal stops it between two requests. */
+  deletePrefix(prefix: string, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
 /** The object store of the configuration. Connects on first use. */
 export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
-  const client = new S3Client({
-    endpoint: config.S3_ENDPOINT,
-    region: config.S3_REGION,
-    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
-    forcePathStyle: config.S3_FORCE_PATH_STYLE,
-    maxAttempts: 3,
-    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
-    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
+  const client = connect(config);
   const bucket = config.S3_BUCKET;
+  const deleteMany = (keys: readonly string[]): Promise<void> =>
+    told(bucket, () => deleteObjects(client, bucket, keys));
   return {
     ensureBucket: () => told(bucket, () => ensureBucket(client, bucket)),
     put: (key, body, contentType) =>
@@ -86,13 +82,33 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
     getToFile: (key, path) => told(key, () => getToFile(client, bucket, key, path)),
     sum: (key) => told(key, () => sum(client, bucket, key)),
     head: (key) => told(key, () => head(client, bucket, key)),
-    list: (prefix) => list(client, bucket, prefix),
-    delete: (key) =>
-      told(key, async () => {
-        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
-      }),
+    async *list(prefix) {
+      for await (const page of listPages(client, bucket, prefix)) yield* page;
+    },
+    delete: (key) => told(key, () => deleteObject(client, bucket, key)),
+    deleteMany,
+    async deletePrefix(prefix, signal) {
+      for await (const page of listPages(client, bucket, prefix)) {
+        signal?.throwIfAborted();
+        await deleteMany(page.map(({ key }) => key));
+      }
+    },
     close: () => client.destroy(),
   };
+}
+
+function connect(config: Config & { S3_ENDPOINT: string }): S3Client {
+  return new S3Client({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
+    forcePathStyle: config.S3_FORCE_PATH_STYLE,
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
+    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
 }
 
 async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -178,7 +194,7 @@ async function head(client: S3Client, bucket: string, key: string): Promise<{ si
   }
 }
 
-async function* list(client: S3Client, bucket: string, prefix: string): AsyncGenerator<StoredObject> {
+async function* listPages(client: S3Client, bucket: string, prefix: string): AsyncGenerator<StoredObject[]> {
   let token: string | undefined;
   do {
     const page = await told(prefix, () =>
@@ -190,7 +206,9 @@ async function* list(client: S3Client, bucket: string, prefix: string): AsyncGen
         }),
       ),
     );
-    for (const { Key, Size } of page.Contents ?? []) if (Key !== undefined) yield { key: Key, sizeBytes: Size ?? 0 };
+    yield (page.Contents ?? []).flatMap(({ Key, Size }) =>
+      Key === undefined ? [] : { key: Key, sizeBytes: Size ?? 0 },
+    );
     token = page.NextContinuationToken;
   } while (token !== undefined);
 }

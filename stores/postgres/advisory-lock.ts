@@ -1,3 +1,4 @@
+import { createLimiter } from '../../platform/concurrently.js';
 import type { Database } from './database.js';
 
 /** Named locks over all processes, held in Postgres. */
@@ -10,17 +11,14 @@ export interface AdvisoryLocks {
 }
 
 export function createAdvisoryLocks(db: Database): AdvisoryLocks {
-  let last: Promise<unknown> = Promise.resolve();
+  const oneAtATime = createLimiter(1);
   return {
-    withLock(name, work) {
-      const turn = last.then(() =>
+    withLock: (name, work) =>
+      oneAtATime(() =>
         db.transaction(async (tx) => {
           await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [name]);
           return work();
         }),
-      );
-      last = turn.catch(() => undefined);
-      return turn;
-    },
+      ),
   };
 }

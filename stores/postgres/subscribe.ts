@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { backoffMs } from '../../platform/backoff.js';
 import type { Logger } from '../../platform/logging.js';
 
 export interface Subscription {
@@ -19,16 +20,18 @@ export async function subscribe({ url, channel, onMessage, logger }: Subscriptio
   let stopped = false;
   let client: pg.Client | null = null;
   let timer: NodeJS.Timeout | null = null;
-  let pauseMs = reconnectMs.first;
+  let failures = 0;
 
   const scheduleAgain = (): void => {
     if (stopped || timer) return;
-    timer = setTimeout(() => {
-      timer = null;
-      void connect();
-    }, pauseMs);
+    timer = setTimeout(
+      () => {
+        timer = null;
+        void connect();
+      },
+      backoffMs(reconnectMs, ++failures),
+    );
     timer.unref();
-    pauseMs = Math.min(pauseMs * 2, reconnectMs.most);
   };
   const connect = async (): Promise<void> => {
     const fresh = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 5_000 });
@@ -39,7 +42,7 @@ export async function subscribe({ url, channel, onMessage, logger }: Subscriptio
     try {
       await fresh.connect();
       await fresh.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
-      pauseMs = reconnectMs.first;
+      failures = 0;
     } catch (error) {
       logger.debug({ error, channel }, 'listening is not possible yet');
       await fresh.end().catch(() => undefined);

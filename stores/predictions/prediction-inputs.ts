@@ -103,14 +103,14 @@ const batchSize = 200;
 /** An image is recorded after its object; an unrecorded object of this age belongs to a dead process. */
 const orphanAgeMs = 86_400_000;
 
-type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'delete' | 'list'> };
+type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'deleteMany' | 'list'> };
 
 /** Removes expired images; returns their number. */
 export async function removeExpiredInputs({ inputs, objects }: Removal): Promise<number> {
   let removed = 0;
   for (;;) {
     const batch = await inputs.expired(batchSize);
-    for (const { objectKey } of batch) await objects.delete(objectKey);
+    await objects.deleteMany(batch.map(({ objectKey }) => objectKey));
     await inputs.remove(batch.map(({ predictionId }) => predictionId));
     removed += batch.length;
     if (batch.length < batchSize) return removed;
@@ -122,10 +122,9 @@ export async function removeOrphanInputs({ inputs, objects }: Removal, now = Dat
   let removed = 0;
   let keys: string[] = [];
   const sweep = async (): Promise<void> => {
-    for (const key of await inputs.unknownObjects(keys)) {
-      await objects.delete(key);
-      removed += 1;
-    }
+    const unknown = await inputs.unknownObjects(keys);
+    await objects.deleteMany(unknown);
+    removed += unknown.length;
     keys = [];
   };
   for await (const { key } of objects.list(predictionInputsPrefix)) {

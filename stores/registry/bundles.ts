@@ -3,10 +3,13 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
 /** Local copies to keep: Production, the candidate, the rollback target, and spares. */
 const keptCopies = 6;
+/** Files of a bundle on their way at once; it has few. */
+const filesAtOnce = 16;
 
 export interface BundleAddress {
   /** Key prefix in the object store. */
@@ -24,7 +27,7 @@ export async function publishBundle(objects: ObjectStore, folder: string, modelN
   const bundleSha256 = hash('sha256', manifestBytes);
   const bundleKey = `models/${modelName}/${bundleSha256.slice(0, 16)}`;
   const { files } = parseManifest(manifestBytes, folder);
-  await atOnce(files, ({ path }) => objects.putFile(`${bundleKey}/${path}`, join(folder, path)));
+  await concurrently(files, filesAtOnce, ({ path }) => objects.putFile(`${bundleKey}/${path}`, join(folder, path)));
   await objects.put(`${bundleKey}/${bundleFiles.manifest}`, manifestBytes, 'application/json');
   return { bundleKey, bundleSha256 };
 }
@@ -58,9 +61,12 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
  * Removes a bundle from the object store, the manifest first, so that an interrupted removal leaves no valid bundle.
  * Idempotent.
  */
-export async function removeBundle(objects: Pick<ObjectStore, 'list' | 'delete'>, bundleKey: string): Promise<void> {
+export async function removeBundle(
+  objects: Pick<ObjectStore, 'delete' | 'deletePrefix'>,
+  bundleKey: string,
+): Promise<void> {
   await objects.delete(`${bundleKey}/${bundleFiles.manifest}`);
-  for await (const { key } of objects.list(`${bundleKey}/`)) await objects.delete(key);
+  await objects.deletePrefix(`${bundleKey}/`);
 }
 
 export interface BundleCheck {
@@ -129,14 +135,9 @@ async function download(
     await mkdir(dirname(target), { recursive: true });
     await objects.getToFile(`${bundleKey}/${path}`, target);
   };
-  await atOnce(parseManifest(manifestBytes, manifestKey).files, ({ path }) => bring(path));
+  const { files } = parseManifest(manifestBytes, manifestKey);
+  await concurrently(files, filesAtOnce, ({ path }) => bring(path));
   await bring(bundleFiles.manifest);
-}
-
-/** Runs the work for all files of a bundle at once; waits for all of it, also if some fails. */
-async function atOnce<T>(files: readonly T[], work: (file: T) => Promise<void>): Promise<void> {
-  const outcomes = await Promise.allSettled(files.map(work));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function parseManifest(bytes: Uint8Array, where: string): Manifest {

@@ -5,7 +5,7 @@ import type { Tombstone, VersionRetention } from './version-deletion.js';
 
 export interface DeletionStores {
   registry: Pick<VersionRetention, 'markDeleted' | 'unfinishedDeletions' | 'bundleRemoved'>;
-  objects: Pick<ObjectStore, 'list' | 'delete'>;
+  objects: Pick<ObjectStore, 'delete' | 'deletePrefix'>;
 }
 
 export interface Deletion {

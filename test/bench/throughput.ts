@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { concurrently } from '../../activities/runtime/concurrently.js';
+import { concurrently } from '../../platform/concurrently.js';
 import { runModelJob } from '../../activities/runtime/model-process.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { loadBackbone } from '../../model/architectures/backbone.js';

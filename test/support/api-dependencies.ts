@@ -144,7 +144,16 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
     },
     uploads: { getUpload: nothing, createUpload: nothing, addUploadFile: nothing, markDiscarded: nothing },
-    objects: { get: nothing, open: nothing, list: nothing, sum: nothing, putFile: nothing, delete: nothing },
+    objects: {
+      get: nothing,
+      open: nothing,
+      list: nothing,
+      sum: nothing,
+      putFile: nothing,
+      delete: nothing,
+      deleteMany: nothing,
+      deletePrefix: nothing,
+    },
     logger: createLogger('api', 'silent'),
     settings: {
       version: '0.0.0',

@@ -1,11 +1,8 @@
 import { PerennialError } from '../../../contracts/errors.js';
-import { requestOfFile } from '../predict-each.js';
+import { predictEach, requestOfFile } from '../predict-each.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { inputPointer } from './tensor-fault.js';
 import type { InferInput } from './input.js';
-
-/** Image files of one request that are in the engine at the same time: one client must not fill its queue. */
-const filesAtOnce = 4;
 
 /** Predicts on the images of a request, in their order. Throws what `Predictor` throws; a bad file says which it is. */
 export async function predictInput(
@@ -21,22 +18,18 @@ export async function predictInput(
   }
 }
 
-async function predictFiles(
+function predictFiles(
   predictor: Pick<Predictor, 'image' | 'pixels'>,
-  all: readonly Uint8Array[],
+  files: readonly Uint8Array[],
   request: PredictionRequest,
 ): Promise<Predicted[]> {
-  const predicted: Predicted[] = [];
-  for (let first = 0; first < all.length; first += filesAtOnce) {
-    const files = all.slice(first, first + filesAtOnce);
-    const asked = requestOfFile(request, all.length);
-    const answers = await Promise.allSettled(files.map((file) => predictor.image(file, asked)));
-    for (const [index, answer] of answers.entries()) {
-      if (answer.status === 'rejected') throw pointingAt(answer.reason, first + index);
-      predicted.push(answer.value);
+  return predictEach(files, async (file, index) => {
+    try {
+      return await predictor.image(file, requestOfFile(request, files.length));
+    } catch (error) {
+      throw pointingAt(error, index);
     }
-  }
-  return predicted;
+  });
 }
 
 function pointingAt(error: unknown, index: number): unknown {

@@ -2,7 +2,9 @@ import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
 import type { ServingPolicy } from '../../../contracts/promotion/policy.js';
 import { capturesInput } from '../../../domain/predictions/captures-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
+import { backoffMs } from '../../../platform/backoff.js';
 import type { Logger } from '../../../platform/logging.js';
+import { withTimeLimit } from '../../../platform/time-limit.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';
 import { predictionInputKey } from '../../../stores/objects/object-keys.js';
 import { isRefusedData } from '../../../stores/postgres/database-faults.js';
@@ -113,8 +115,7 @@ class Keeping implements InputCapture {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.retryTimer);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
-    await Promise.race([this.flush(), late]);
+    await withTimeLimit(stopMs, this.flush()).catch(() => undefined);
     // An upload in flight may still succeed; storing the image twice is idempotent.
     for (const input of [...this.underway, ...this.buffer.splice(0)]) {
       const stripped = strip(input);
@@ -226,11 +227,13 @@ class Keeping implements InputCapture {
 
   private scheduleRetry(): void {
     if (this.stopped) return;
-    const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
-    this.retryTimer ??= setTimeout(() => {
-      this.retryTimer = undefined;
-      void this.adopt();
-    }, pauseMs).unref();
+    this.retryTimer ??= setTimeout(
+      () => {
+        this.retryTimer = undefined;
+        void this.adopt();
+      },
+      backoffMs(retryMs, this.failures),
+    ).unref();
   }
 
   /** Logs the first loss of each kind; the metric counts all. */

@@ -1,5 +1,6 @@
 import type { LineageEdge } from '../../../contracts/predictions/http-predictions.js';
 import { datasetDigest } from '../../../domain/datasets/dataset-digest.js';
+import { concurrently } from '../../../platform/concurrently.js';
 import { checkBundle, unlessMissing, type BundleCheck } from '../../../stores/registry/bundles.js';
 import type { LineageFacts, LineageImage, LineageStore } from '../../../stores/predictions/lineage.js';
 import type { ObjectStore } from '../../../stores/objects/object-store.js';
@@ -148,13 +149,8 @@ async function* allImages({ dataset, version }: Dataset, { lineage }: VerifyingS
 }
 
 async function wrongImages(images: readonly LineageImage[], { objects }: VerifyingStores): Promise<string[]> {
-  const wrong: string[] = [];
-  for (let from = 0; from < images.length; from += readsAtOnce) {
-    const batch = images.slice(from, from + readsAtOnce);
-    const sums = await Promise.all(batch.map(({ objectKey }) => unlessMissing(objects.sum(objectKey))));
-    wrong.push(...batch.flatMap(({ sha256 }, index) => (sums[index]?.sha256 === sha256 ? [] : [sha256])));
-  }
-  return wrong;
+  const found = await concurrently(images, readsAtOnce, ({ objectKey }) => unlessMissing(objects.sum(objectKey)));
+  return images.flatMap(({ sha256 }, index) => (found[index]?.sha256 === sha256 ? [] : [sha256]));
 }
 
 async function checkFeatureFile(

@@ -1,6 +1,8 @@
 import { messageOf } from '../../../contracts/errors.js';
 import type { PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import type { Prediction } from '../../../model/serving/engine.js';
+import { backoffMs } from '../../../platform/backoff.js';
+import { withTimeLimit } from '../../../platform/time-limit.js';
 import { uuid7 } from '../../../platform/uuid7.js';
 import type { ServedModel } from '../../model-host/served-model.js';
 import type { OpenSegment } from './prediction-journal.js';
@@ -131,9 +133,8 @@ class Log implements PredictionLog {
     this.stopped = true;
     clearTimeout(this.journalTimer);
     clearTimeout(this.flushTimer);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, stopMs).unref());
     // Rows that Postgres does not accept in time are in the journal already.
-    await Promise.race([this.flush().catch(() => undefined), late]);
+    await withTimeLimit(stopMs, this.flush()).catch(() => undefined);
     const lost = this.unsaved();
     if (lost > 0) this.drop(lost);
     if (!this.writer.isEmpty) this.options.logger.warn('predictions stay in the journal until the next start');
@@ -255,9 +256,8 @@ class Log implements PredictionLog {
           'predictions stay in the journal because Postgres does not accept them',
         );
       }
-      const pauseMs = Math.min(retryMs.first * 2 ** Math.min(this.failures, 10), retryMs.most);
       this.failures += 1;
-      this.scheduleFlush(pauseMs);
+      this.scheduleFlush(backoffMs(retryMs, this.failures));
     }
   }
 }

@@ -96,7 +96,7 @@ describe('checkpoints', () => {
   it('that cannot be pruned do not stop a run, and go with the next epoch', async () => {
     const { runId } = await startRun(2);
     const away = new PerennialError('object_store_unavailable', 'away');
-    const objects = { ...deps.objects, delete: () => Promise.reject(away) };
+    const objects = { ...deps.objects, deleteMany: () => Promise.reject(away) };
     await commit(runId, 2, { ...deps, objects });
     expect(await checkpointsOf(runId)).toHaveLength(3);
     await commit(runId, 3);
@@ -122,7 +122,7 @@ describe('checkpoints', () => {
   it('of a failed run wait for an object store that is away, and not for one that refuses', async () => {
     const { runId } = await startRun(1);
     const fail = (code: 'object_store_unavailable' | 'object_store_refused'): Promise<void> => {
-      const objects = { ...deps.objects, delete: () => Promise.reject(new PerennialError(code, 'no')) };
+      const objects = { ...deps.objects, deletePrefix: () => Promise.reject(new PerennialError(code, 'no')) };
       return failTraining({ ...deps, objects }, runId, failure);
     };
     await expect(fail('object_store_unavailable')).rejects.toMatchObject({ code: 'object_store_unavailable' });

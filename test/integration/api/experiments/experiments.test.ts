@@ -190,10 +190,15 @@ describe('a run over HTTP', () => {
       etag: `"${sha256}"`,
       'x-content-type-options': 'nosniff',
     });
-    expect((await fetch(url, { headers: { 'if-none-match': `"${sha256}"` } })).status).toBe(304);
+    const conditional = async (tags: string): Promise<number> =>
+      (await fetch(url, { headers: { 'if-none-match': tags } })).status;
+    expect(await Promise.all(['*', `"${sha256}"`, `"other", W/"${sha256}"`].map(conditional))).toEqual([304, 304, 304]);
+    expect(await Promise.all(['"other"', `"${sha256.slice(1)}"`].map(conditional))).toEqual([200, 200]);
     expect((await problemOf(await send('GET', `/rose/runs/${runId}/artifacts/none.svg`))).status).toBe(404);
     await objects.delete(artifact.objectKey);
-    expect((await problemOf(await fetch(url))).status).toBe(404);
+    const gone = await fetch(url);
+    expect(gone.headers.get('etag')).toBeNull();
+    expect((await problemOf(gone)).status).toBe(404);
   });
 
   it('is compared with others', async () => {

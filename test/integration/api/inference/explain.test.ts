@@ -146,8 +146,12 @@ describe('explanations over HTTP', () => {
     expect(image.headers.get('x-content-type-options')).toBe('nosniff');
     expect(image.headers.get('cache-control')).toBe('private, max-age=3600, immutable');
     const etag = image.headers.get('etag') ?? '';
-    const again = await fetch(image.url, { headers: { 'if-none-match': etag } });
-    expect(again.status).toBe(304);
+    for (const tags of [etag, `W/${etag}`, '*']) {
+      const again = await fetch(image.url, { headers: { 'if-none-match': tags } });
+      expect(again.status).toBe(304);
+      expect(again.headers.get('etag')).toBe(etag);
+      expect(again.headers.get('cache-control')).toBe('private, max-age=3600, immutable');
+    }
   });
 
   it('leave out images that were erased, which are no longer shown', async () => {

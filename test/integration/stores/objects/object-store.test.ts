@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { concurrently } from '../../../../activities/runtime/concurrently.js';
+import { concurrently } from '../../../../platform/concurrently.js';
 import { errorTable } from '../../../../contracts/errors.js';
 import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
@@ -67,7 +67,7 @@ describe('the object store', () => {
     expect(readFileSync(join(folder, 'down')).equals(content)).toBe(true);
   });
 
-  it('overwrites, lists by prefix past a page, and deletes what is there or not', async () => {
+  it('overwrites, lists and deletes by prefix past a page, and deletes what is there or not', async () => {
     const keys = Array.from({ length: 1_050 }, (_, index) => `many/${String(index)}`);
     await concurrently(keys, 50, (key) => objects.put(key, Buffer.from('x')));
     await objects.put('many/0', Buffer.from('longer'));
@@ -78,6 +78,21 @@ describe('the object store', () => {
     await objects.delete('many/0');
     await objects.delete('many/0');
     expect(await objects.head('many/0')).toBeNull();
+    await objects.put('many-others/0', Buffer.from('beside it'));
+    await objects.deletePrefix('many/');
+    for await (const { key } of objects.list('many/')) throw new Error(`${key} is left`);
+    expect(await objects.head('many-others/0')).toEqual({ sizeBytes: 9 });
+    await objects.deletePrefix('many/');
+  });
+
+  it('deletes many by name: those that are there, under any name, and no other', async () => {
+    const keys = ['some/a', 'some/b & <c>', 'some/ünïcode +&?#%/写真.jpg'];
+    for (const key of [...keys, 'some/other']) await objects.put(key, Buffer.from('x'));
+    await objects.deleteMany([...keys, 'some/missing']);
+    await objects.deleteMany([]);
+    const left: string[] = [];
+    for await (const { key } of objects.list('some/')) left.push(key);
+    expect(left).toEqual(['some/other']);
   });
 
   it('says not_found for a missing key and leaves no file behind', async () => {
@@ -94,6 +109,7 @@ describe('the object store', () => {
       await expect(read).rejects.toMatchObject(refused);
       await expect(read).rejects.toThrow(/S3_ACCESS_KEY_ID.*S3_SECRET_ACCESS_KEY/);
       await expect(stranger.ensureBucket()).rejects.toMatchObject(refused);
+      await expect(stranger.deleteMany(['plain/a.bin'])).rejects.toMatchObject(refused);
       stranger.close();
     }
     expect(errorTable.object_store_refused.retryable).toBe(false);
@@ -118,6 +134,7 @@ describe('the object store', () => {
     await expect(objects.get('plain/a.bin')).rejects.toMatchObject(away);
     await expect(objects.head('plain/a.bin')).rejects.toMatchObject(away);
     await expect(objects.ensureBucket()).rejects.toMatchObject(away);
+    await expect(objects.deleteMany(['away'])).rejects.toMatchObject(away);
     await server.resume();
     await objects.put('away', Buffer.from('x'));
     expect(await objects.head('away')).toEqual({ sizeBytes: 1 });

@@ -44,9 +44,10 @@ function fakeObjects(keys: string[]): DeletionStores['objects'] & { keys: Set<st
       held.delete(key);
       return Promise.resolve();
     },
-    async *list(prefix) {
-      await Promise.resolve();
-      for (const key of [...held].filter((each) => each.startsWith(prefix))) yield { key, sizeBytes: 1 };
+    deletePrefix(prefix) {
+      if (this.away) return Promise.reject(new Error('away'));
+      for (const key of held) if (key.startsWith(prefix)) held.delete(key);
+      return Promise.resolve();
     },
   };
 }

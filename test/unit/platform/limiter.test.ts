@@ -1,13 +1,13 @@
-import { createGate } from '../../../../activities/runtime/gate.js';
+import { createLimiter } from '../../../platform/concurrently.js';
 
-describe('a gate', () => {
+describe('a limiter', () => {
   it('lets at most so many through at once, all of them in the end, and gives their results', async () => {
-    const gate = createGate(3);
+    const limiter = createLimiter(3);
     let inside = 0;
     let most = 0;
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
-        gate(async () => {
+        limiter(async () => {
           most = Math.max(most, ++inside);
           await new Promise((resolve) => setTimeout(resolve, index % 4));
           inside -= 1;
@@ -20,9 +20,9 @@ describe('a gate', () => {
   });
 
   it('stays open after works that fail', async () => {
-    const gate = createGate(1);
-    const failing = [1, 2, 3].map(() => gate(() => Promise.reject(new Error('no'))));
-    const after = gate(() => Promise.resolve('through'));
+    const limiter = createLimiter(1);
+    const failing = [1, 2, 3].map(() => limiter(() => Promise.reject(new Error('no'))));
+    const after = limiter(() => Promise.resolve('through'));
     for (const each of failing) await expect(each).rejects.toThrow('no');
     expect(await after).toBe('through');
   });

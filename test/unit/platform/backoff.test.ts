@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { nextPauseMs } from '../../../../activities/notifications/dispatcher.js';
+import { backoffMs } from '../../../platform/backoff.js';
 
 const limits = { first: 1_000, most: 600_000 };
 
-describe('the pause after a failed attempt', () => {
+describe('the pause after failures in a row', () => {
   it('doubles from a second to ten minutes', () => {
-    const pauses = [1, 2, 3, 10, 11, 1_000].map((attempts) => nextPauseMs(attempts, limits, () => 1));
+    const pauses = [1, 2, 3, 10, 11, 1_000].map((attempts) => backoffMs(limits, attempts, () => 1));
     expect(pauses).toEqual([1_000, 2_000, 4_000, 512_000, 600_000, 600_000]);
   });
 
@@ -15,8 +15,8 @@ describe('the pause after a failed attempt', () => {
         fc.integer({ min: 1, max: 10_000 }),
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         (attempts, chance) => {
-          const most = nextPauseMs(attempts, limits, () => 1);
-          const pause = nextPauseMs(attempts, limits, () => chance);
+          const most = backoffMs(limits, attempts, () => 1);
+          const pause = backoffMs(limits, attempts, () => chance);
           expect(pause).toBeGreaterThanOrEqual(most / 2);
           expect(pause).toBeLessThanOrEqual(most);
         },

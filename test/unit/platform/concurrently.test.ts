@@ -1,4 +1,4 @@
-import { concurrently } from '../../../../activities/runtime/concurrently.js';
+import { concurrently } from '../../../platform/concurrently.js';
 
 describe('concurrently', () => {
   it('keeps the order of the items and never runs more than the limit', async () => {
@@ -23,6 +23,27 @@ describe('concurrently', () => {
     };
     await expect(concurrently([20, 1, 30], 2, work)).rejects.toThrow('one');
     expect(ended).toEqual([1, 20]);
+  });
+
+  it('throws the failure of the earliest item, whichever came first, and starts no more', async () => {
+    const started: number[] = [];
+    const work = async (ms: number, index: number): Promise<void> => {
+      started.push(index);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      throw new Error(`item ${index}`);
+    };
+    await expect(concurrently([20, 1, 1], 2, work)).rejects.toThrow('item 0');
+    expect(started).toEqual([0, 1]);
+  });
+
+  it('throws why it was cancelled, whatever the calls under way end in', async () => {
+    const controller = new AbortController();
+    const work = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      controller.abort(new Error('cancelled'));
+      throw new Error('cut off');
+    };
+    await expect(concurrently([1, 2], 2, work, controller.signal)).rejects.toThrow('cancelled');
   });
 
   it('starts nothing more once the signal has fired', async () => {

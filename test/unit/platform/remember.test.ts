@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { remember } from '../../../platform/remember.js';
+import { withTimeLimit } from '../../../platform/time-limit.js';
+
+describe('a remembered answer', () => {
+  it('is read once for all who ask within the time, also at once, and again after it', async () => {
+    let reads = 0;
+    const read = remember(30, async () => {
+      await sleep(1);
+      return ++reads;
+    });
+    expect(await Promise.all([read(), read(), read()])).toEqual([1, 1, 1]);
+    expect(await read()).toBe(1);
+    await sleep(40);
+    expect(await read()).toBe(2);
+  });
+
+  it('may be a failure, which is not asked for again at once', async () => {
+    let reads = 0;
+    const read = remember(10_000, () => Promise.reject(new Error(`read ${++reads}`)));
+    await expect(read()).rejects.toThrow('read 1');
+    await expect(read()).rejects.toThrow('read 1');
+  });
+});
+
+describe('a time limit', () => {
+  it('gives what is answered in time, and throws what fails in time', async () => {
+    expect(await withTimeLimit(1_000, Promise.resolve('here'))).toBe('here');
+    await expect(withTimeLimit(1_000, Promise.reject(new Error('no')))).rejects.toThrow('no');
+  });
+
+  it('ends the wait for an answer that does not come', async () => {
+    await expect(withTimeLimit(5, new Promise(() => undefined))).rejects.toThrow('no answer within 5 ms');
+  });
+});
