@@ -6,7 +6,7 @@ import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { limitTime, timeForBody } from './middleware/limit-time.js';
 import { faultsOf, invalidRequest } from './problems.js';
-import { contextOf } from './request-context.js';
+import { contextOf, type RouteKind } from './request-context.js';
 import { sendBody } from './send.js';
 
 /** Groups of routes, in the order in which the documentation shows them. */
@@ -49,6 +49,7 @@ export interface RouteDefinition<
   operationId: string;
   summary: string;
   tag: keyof typeof tags;
+  kind?: RouteKind;
   params: P;
   query: Q;
   /** Headers it reads beside the usual ones, for the documentation. */
@@ -196,8 +197,9 @@ export function mountRoutes(app: Express, routes: readonly Route[]): void {
   const byPath = groupBy(routes, (route) => route.path);
   for (const [path, ofPath] of byPath) {
     const mounted = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    const kind = ofPath.find((route) => route.kind)?.kind;
     mounted.all((request, _response, next) => {
-      contextOf(request).route = path;
+      Object.assign(contextOf(request), { route: path, kind });
       next();
     });
     for (const route of ofPath) mounted[route.method](...route.handlers);

@@ -38,6 +38,7 @@ export function explainRoutes({ explanations, metrics, predictor, settings }: De
       operationId: 'explain',
       summary: 'Classify one image, and show which places of it speak for a class',
       tag: 'serving',
+      kind: 'prediction',
       audit: null,
       query: explainQuery,
       headers: timeoutHeaders,

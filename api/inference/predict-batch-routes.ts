@@ -43,6 +43,7 @@ export function predictBatchRoutes(deps: Dependencies): Route[] {
       operationId: 'predictBatch',
       summary: 'Classify several images, or start a job for images that lie elsewhere',
       tag: 'serving',
+      kind: 'prediction',
       audit: 'batch_prediction.start',
       headers: timeoutHeaders,
       body: imagesBody({ budget: deps.memoryBudget, onShed: () => metrics.countShed('memory') }),

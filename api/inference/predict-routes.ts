@@ -52,6 +52,7 @@ export function predictionRoutes({
       operationId: 'predict',
       summary: 'Classify one image',
       tag: 'serving',
+      kind: 'prediction',
       audit: null,
       query: predictQuery,
       headers: timeoutHeaders,

@@ -74,6 +74,7 @@ function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies)
     operationId: 'invoke',
     summary: 'Classify images given as tensors or as base64',
     tag: 'serving',
+    kind: 'prediction',
     audit: null,
     headers: timeoutHeaders,
     body: rawBody(
@@ -136,6 +137,7 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'ping',
       summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
       tag: 'serving',
+      kind: 'probe',
       success: { ...text('text/plain', 'It can; 503 when no model is loaded'), otherStatuses: [503] },
       problems: [],
       handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),

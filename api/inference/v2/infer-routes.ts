@@ -75,6 +75,7 @@ export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path)
     operationId: `inferV2${suffix}`,
     summary: 'Classify images given as tensors or files',
     tag: 'serving',
+    kind: 'prediction',
     audit: null,
     params,
     headers,

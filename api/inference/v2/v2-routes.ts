@@ -54,6 +54,7 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getV2Liveness',
       summary: 'Whether the server runs',
       tag: 'serving',
+      kind: 'probe',
       success: json(v2LiveSchema, 'It does'),
       problems: [],
       handle: () => ({ body: { live: true } }),
@@ -65,6 +66,7 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getV2Readiness',
       summary: 'Whether a model can be asked',
       tag: 'serving',
+      kind: 'probe',
       success: { ...json(v2ReadySchema, 'One can; 503 with the same body when none is loaded'), otherStatuses: [503] },
       problems: [],
       handle() {
