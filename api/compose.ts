@@ -21,6 +21,7 @@ import type { ApiSettings } from './http/settings.js';
 import { reconcileBatches } from './batch-predictions/reconcile-batches.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
 import { createEngineLoader } from './model-host/load-engine.js';
+import { LiveStatsRecorder } from './model-host/live-stats.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
 import { createModelHost, type ModelHost } from './model-host/model-host.js';
 import { notificationSeries } from './notifications/notification-metrics.js';
@@ -67,6 +68,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     isLogged: config.PREDICTION_LOG,
     spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
+  const liveStats = new LiveStatsRecorder();
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
   const retraining = composeRetraining({ config, database, temporal, starter, metrics, logger });
@@ -75,7 +77,10 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     health,
     metrics,
     starter,
-    predictor: createPredictor({ host: serving, metrics, ...predictions, modelName: config.MODEL_NAME, cache }),
+    predictor: createPredictor({
+      ...{ host: serving, ...predictions, cache, modelName: config.MODEL_NAME },
+      listeners: [metrics, liveStats],
+    }),
     promoter: createPromotionClient({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
@@ -87,7 +92,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
-    host = createHost(config, logger, { database, objects, metrics }, { id: replica, url: replicaUrl });
+    host = createHost(config, logger, { database, objects, metrics, liveStats }, { id: replica, url: replicaUrl });
     host.start();
     return host;
   };
@@ -134,7 +139,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
 function createHost(
   config: Config,
   logger: Logger,
-  { database, objects, metrics }: Pick<Api, 'database' | 'objects' | 'metrics'>,
+  { database, objects, metrics, liveStats }: Pick<Api, 'database' | 'objects' | 'metrics'> & { liveStats: LiveStatsRecorder },
   replica: { id: string; url: string },
 ): ModelHost {
   const loadEngine = createEngineLoader({
@@ -159,6 +164,7 @@ function createHost(
     subscribe: (onHint) => database.listen(generationChannel, onHint),
     loadEngine,
     onChange: (served) => metrics.showModel(served),
+    liveStats,
     logger,
     pollMs,
   });

@@ -8,12 +8,10 @@ import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { Predictor } from './predictor.js';
-import type { RequestMetrics } from '../http/request-metrics.js';
 
 interface Dependencies {
   explanations: Explanations;
   memoryBudget: MemoryBudget;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'served'>;
   settings: ApiSettings;
 }
@@ -39,7 +37,6 @@ export const imageProblems = [
 export function predictionRoutes({
   explanations,
   memoryBudget: budget,
-  metrics,
   predictor,
   settings,
 }: Dependencies): Route[] {
@@ -56,7 +53,7 @@ export function predictionRoutes({
       audit: null,
       query: predictQuery,
       headers: timeoutHeaders,
-      body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
+      body: imageBody(settings, { budget }),
       success: json(predictAnswerSchema, 'The most probable class, and how probable each is'),
       problems: imageProblems,
       async handle({ request, query }) {

@@ -7,12 +7,15 @@ export interface MemoryBudget {
   take(bytes: number): (() => void) | null;
 }
 
-/** A budget for bodies that are kept in memory until they are answered. */
-export function createMemoryBudget(totalBytes: number): MemoryBudget {
+/** A budget for bodies that are kept in memory until they are answered. `onShed` runs when one finds no room. */
+export function createMemoryBudget(totalBytes: number, onShed: () => void): MemoryBudget {
   let left = totalBytes;
   return {
     take(bytes) {
-      if (bytes > left) return null;
+      if (bytes > left) {
+        onShed();
+        return null;
+      }
       left -= bytes;
       let returned = false;
       return () => {
@@ -27,7 +30,6 @@ export interface BodyLimit {
   maxBytes: number;
   /** Set for bodies kept in memory; those streamed to disk need none. */
   budget?: MemoryBudget;
-  onShed?: () => void;
   /** Whether the route's reader undoes gzip and deflate; `maxBytes` then holds for what comes out as well. */
   takesCompressed?: boolean;
 }
@@ -41,7 +43,7 @@ export type BodyEncoding = 'identity' | 'gzip' | 'deflate';
  * from the budget, and is cut off by whoever reads it. Nothing is read here: a stream that flows before its reader
  * listens loses what came meanwhile.
  */
-export function limitBody({ maxBytes, budget, onShed, takesCompressed = false }: BodyLimit): RequestHandler {
+export function limitBody({ maxBytes, budget, takesCompressed = false }: BodyLimit): RequestHandler {
   return (request, response, next) => {
     const isCompressed = encodingOf(request) !== 'identity';
     if (isCompressed && !takesCompressed) throw encodingRefused(request);
@@ -51,7 +53,6 @@ export function limitBody({ maxBytes, budget, onShed, takesCompressed = false }:
     const mostBytes = isSizeKnown ? Number(declared ?? 0) : maxBytes;
     const giveBack = budget?.take(mostBytes);
     if (giveBack === null) {
-      onShed?.();
       throw new PerennialError('overloaded', 'Too many large requests are being read at once. Try again in a moment.');
     }
     response.once('close', () => giveBack?.());

@@ -15,7 +15,6 @@ import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
-import type { RequestMetrics } from '../../http/request-metrics.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -56,7 +55,6 @@ const idsHeader = 'X-Prediction-Ids';
 interface Dependencies {
   memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'version'>;
 }
@@ -66,7 +64,7 @@ export function invocationRoutes(deps: Dependencies): Route[] {
   return [invokeRoute(deps), ...probeRoutes(deps)];
 }
 
-function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies): Route {
+function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -79,7 +77,7 @@ function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies)
     headers: timeoutHeaders,
     body: rawBody(
       { 'application/json': documentedRequest },
-      { maxBytes: maxJsonBytes, takesCompressed: true, budget, onShed: () => metrics.countShed('memory') },
+      { maxBytes: maxJsonBytes, takesCompressed: true, budget },
     ),
     success: json(
       invocationsResponseSchema,

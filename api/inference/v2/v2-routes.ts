@@ -14,12 +14,10 @@ import { inferRoute } from './infer-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 import type { Predictor } from '../predictor.js';
-import type { RequestMetrics } from '../../http/request-metrics.js';
 
 interface Dependencies {
   memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName' | 'version'>;
 }

@@ -1,4 +1,7 @@
+import { createPredictor, type Predictor } from '../../../../api/inference/predictor.js';
+import { LiveStatsRecorder } from '../../../../api/model-host/live-stats.js';
 import { createModelHost, type ModelHost, type ServedModel } from '../../../../api/model-host/model-host.js';
+import { noInputCapture } from '../../../../api/predictions/inputs/input-capture.js';
 import type { Calibration } from '../../../../contracts/registry/bundle.js';
 import { PerennialError } from '../../../../contracts/errors.js';
 import { modelPolicySchema } from '../../../../contracts/promotion/policy.js';
@@ -19,14 +22,22 @@ describe('the model host', () => {
   let left: { replicaId: string; afterReports: number }[];
   let changes: (ServedModel | null)[];
   let hint: () => void;
+  let failedLooks: number;
   let host: ModelHost;
 
+  let predictor: Predictor;
+
   function startHost(pollMs: number): void {
+    const liveStats = new LiveStatsRecorder();
     host = createModelHost({
       modelName: 'a_model',
       replica: { id: 'replica', url: 'http://here' },
       registry: {
-        servingState: () => (recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve(state)),
+        servingState() {
+          if (!recordIsAway) return Promise.resolve(state);
+          failedLooks += 1;
+          return Promise.reject(new Error('away'));
+        },
         reportReplica(replica) {
           reports.push(replica);
           return Promise.resolve();
@@ -58,8 +69,13 @@ describe('the model host', () => {
         return Promise.resolve(Object.assign(engine, { calibration }));
       },
       onChange: (served) => changes.push(served),
+      liveStats,
       logger: createLogger('test', 'silent'),
       pollMs,
+    });
+    predictor = createPredictor({
+      ...{ host, modelName: 'a_model', predictionLog: { keep: () => 'an id' }, inputKeeping: noInputCapture },
+      listeners: [liveStats],
     });
     host.start();
   }
@@ -67,6 +83,7 @@ describe('the model host', () => {
   beforeEach(() => {
     state = { generation: 0, version: null };
     recordIsAway = false;
+    failedLooks = 0;
     targetRisk = 0.05;
     calibration = null;
     loads = [];
@@ -137,10 +154,9 @@ describe('the model host', () => {
   it('reports what it predicted with the version it serves, and with the one before', async () => {
     startHost(10);
     await serve(1, 1);
-    const { engine } = host.current() ?? {};
-    await engine?.predictPixels(new Uint8Array(1), 2);
+    await predictor.pixels(new Uint8Array(1), 2, { route: 'v2' });
     await serve(2, 2);
-    await expect(host.current()?.engine.predictImage(new Uint8Array(1))).rejects.toThrow('broke');
+    await expect(predictor.image(new Uint8Array(1), { route: 'predict' })).rejects.toThrow('broke');
     const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
     expect(figures).toMatchObject({
       current: { generation: 2, version: 2, predictions: 0, errors: 1 },
@@ -209,9 +225,10 @@ describe('the model host', () => {
     state = { generation: 1, version: version(1) };
     await serving(1);
     recordIsAway = true;
+    const looks = failedLooks;
     await poll(
-      () => Promise.resolve(host.recordReachable()),
-      (reachable) => !reachable,
+      () => Promise.resolve(failedLooks),
+      (now) => now > looks + 1,
     );
     expect(host.current()?.version.version).toBe(1);
     recordIsAway = false;
