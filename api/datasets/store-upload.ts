@@ -1,14 +1,8 @@
+import type { ReceivedFile } from '../http/body/multipart.js';
 import { uploadKey } from '../../stores/objects/object-keys.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
-
-/** A file of a form, on this machine's disk. */
-export interface ReceivedFile {
-  name: string;
-  path: string;
-  sizeBytes: number;
-}
 
 /** Files that are uploaded to the object store concurrently. */
 const filesAtOnce = 8;
@@ -20,22 +14,11 @@ export interface UploadDestination {
   logger: Logger;
 }
 
-/** Stores files for an ingestion and returns the upload id. Removes them if that fails. */
-export function storeUpload(
-  stores: UploadDestination,
-  dataset: string,
-  label: string,
-  files: readonly ReceivedFile[],
-): Promise<string> {
-  return keepFiles(stores, { dataset, label }, files);
-}
-
-/** As `storeUpload`, for images that are uploaded for prediction only. */
-export function storeBatchUpload(stores: UploadDestination, files: readonly ReceivedFile[]): Promise<string> {
-  return keepFiles(stores, { dataset: null, label: null }, files);
-}
-
-async function keepFiles(
+/**
+ * Stores files for an ingestion or, without a dataset, for a batch prediction, and returns the upload id. Removes them
+ * if that fails.
+ */
+export async function storeUpload(
   stores: UploadDestination,
   upload: Parameters<UploadDestination['uploads']['createUpload']>[0],
   files: readonly ReceivedFile[],
@@ -43,7 +26,7 @@ async function keepFiles(
   const uploadId = await stores.uploads.createUpload(upload);
   for (let from = 0; from < files.length; from += filesAtOnce) {
     const batch = files.slice(from, from + filesAtOnce);
-    const kept = await Promise.allSettled(batch.map((file, index) => keepFile(stores, uploadId, from + index, file)));
+    const kept = await Promise.allSettled(batch.map((file, index) => storeFile(stores, uploadId, from + index, file)));
     const failed = kept.find((each) => each.status === 'rejected');
     if (!failed) continue;
     // A failed put may have stored its object.
@@ -53,7 +36,7 @@ async function keepFiles(
   return uploadId;
 }
 
-async function keepFile(
+async function storeFile(
   { objects, uploads }: UploadDestination,
   uploadId: string,
   position: number,

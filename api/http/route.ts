@@ -108,7 +108,7 @@ export function jsonBody<B extends z.ZodType>(schema: B, limit: BodyLimit, isReq
   return { kind: 'json', schema, documented: schema, isRequired, limit };
 }
 
-/** A multipart body. `documented` describes its fields; the route reads it with `receiveForm`. */
+/** A multipart body. `documented` describes its fields; the route reads it with `receiveFiles`. */
 export function formBody(documented: z.ZodObject, limit: BodyLimit): BodyDefinition<z.ZodUnknown> {
   return { kind: 'form', schema: z.unknown(), documented, isRequired: true, limit };
 }
@@ -130,7 +130,7 @@ export function formOrJsonBody<B extends z.ZodType>(
 }
 
 /**
- * A body that the route reads itself, with `readBody` or, where forms are among its contents, `receiveForm`. It looks
+ * A body that the route reads itself, with `readBody`. It looks
  * at the content type as well.
  */
 export function rawBody(

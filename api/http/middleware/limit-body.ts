@@ -1,5 +1,6 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
+import { bodyTooLarge, encodingOf, encodingRefused } from '../body/body-faults.js';
 
 /** Bytes of request bodies that may be in memory at the same time, over all requests. */
 export interface MemoryBudget {
@@ -34,9 +35,6 @@ export interface BodyLimit {
   takesCompressed?: boolean;
 }
 
-/** How bodies may be sent. */
-export type BodyEncoding = 'identity' | 'gzip' | 'deflate';
-
 /**
  * Refuses what need not be read: a body whose Content-Length is too large, a compressed one, whose real size nobody
  * knows, unless its route can take it, and any body while too many bytes are in memory already. A body of unknown length takes the most it may have
@@ -58,26 +56,4 @@ export function limitBody({ maxBytes, budget, takesCompressed = false }: BodyLim
     response.once('close', () => giveBack?.());
     next();
   };
-}
-
-/** How a body is sent. Throws `unsupported_type` for what nobody here undoes. */
-export function encodingOf(request: Request): BodyEncoding {
-  const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();
-  if (encoding === 'identity' || encoding === 'gzip' || encoding === 'deflate') return encoding;
-  throw encodingRefused(request);
-}
-
-function encodingRefused(request: Request): PerennialError {
-  return new PerennialError(
-    'unsupported_type',
-    `Bodies are not taken with Content-Encoding ${request.get('content-encoding') ?? ''}. Send it uncompressed.`,
-  );
-}
-
-/** What a body gets that has more bytes than its route accepts. */
-export function bodyTooLarge(maxBytes: number): PerennialError {
-  return new PerennialError(
-    'too_large',
-    `The body is larger than the ${maxBytes} bytes this route accepts. Send less.`,
-  );
 }
