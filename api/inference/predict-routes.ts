@@ -34,12 +34,7 @@ export const imageProblems = [
 ] as const satisfies readonly ErrorCode[];
 
 /** Predictions on uploaded images. */
-export function predictionRoutes({
-  explanations,
-  memoryBudget: budget,
-  predictor,
-  settings,
-}: Dependencies): Route[] {
+export function predictionRoutes({ explanations, memoryBudget: budget, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({

@@ -5,9 +5,7 @@ import type { CacheResult } from './prediction-cache.js';
 
 /** A prediction that was made, and on what. `cached` is null without a cache; pixels are not decoded. */
 export type PredictionEvent = { served: ServedModel; prediction: Prediction; latencyMs: number } & (
-  | { of: 'image'; cached: CacheResult | null }
-  | { of: 'pixels' }
-  | { of: 'explanation'; method: ExplanationMethod }
+  { of: 'image'; cached: CacheResult | null } | { of: 'pixels' } | { of: 'explanation'; method: ExplanationMethod }
 );
 
 /** What the engine refused or failed at. An admission is asked before the body is read. */

@@ -127,8 +127,7 @@ class RecordingPredictor implements Predictor {
   /** Asks the cache, if there is one, before the engine; without one the picture is summed meanwhile. */
   private async predictOrRecall(served: ServedModel, bytes: Uint8Array, job: JobOptions): Promise<Recalled> {
     const { cache } = this.options;
-    const predict = (): Promise<Prediction> =>
-      this.reporting(served, 'image', served.engine.predictImage(bytes, job));
+    const predict = (): Promise<Prediction> => this.reporting(served, 'image', served.engine.predictImage(bytes, job));
     if (!cache) {
       const [imageSha256, prediction] = await Promise.all([sha256Of(bytes), predict()]);
       return { imageSha256, prediction, cached: null };

@@ -75,10 +75,7 @@ function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
     kind: 'prediction',
     audit: null,
     headers: timeoutHeaders,
-    body: rawBody(
-      { 'application/json': documentedRequest },
-      { maxBytes: maxJsonBytes, takesCompressed: true, budget },
-    ),
+    body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true, budget }),
     success: json(
       invocationsResponseSchema,
       `Calibrated probabilities, a row an image, in the order of the labels; ${idsHeader} names the predictions`,
