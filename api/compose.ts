@@ -139,7 +139,12 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
 function createHost(
   config: Config,
   logger: Logger,
-  { database, objects, metrics, liveStats }: Pick<Api, 'database' | 'objects' | 'metrics'> & { liveStats: LiveStatsRecorder },
+  {
+    database,
+    objects,
+    metrics,
+    liveStats,
+  }: Pick<Api, 'database' | 'objects' | 'metrics'> & { liveStats: LiveStatsRecorder },
   replica: { id: string; url: string },
 ): ModelHost {
   const loadEngine = createEngineLoader({

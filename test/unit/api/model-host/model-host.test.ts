@@ -1,7 +1,5 @@
-import { createPredictor, type Predictor } from '../../../../api/inference/predictor.js';
 import { LiveStatsRecorder } from '../../../../api/model-host/live-stats.js';
 import { createModelHost, type ModelHost, type ServedModel } from '../../../../api/model-host/model-host.js';
-import { noInputCapture } from '../../../../api/predictions/inputs/input-capture.js';
 import type { Calibration } from '../../../../contracts/registry/bundle.js';
 import { PerennialError } from '../../../../contracts/errors.js';
 import { modelPolicySchema } from '../../../../contracts/promotion/policy.js';
@@ -25,10 +23,10 @@ describe('the model host', () => {
   let failedLooks: number;
   let host: ModelHost;
 
-  let predictor: Predictor;
+  let liveStats: LiveStatsRecorder;
 
   function startHost(pollMs: number): void {
-    const liveStats = new LiveStatsRecorder();
+    liveStats = new LiveStatsRecorder();
     host = createModelHost({
       modelName: 'a_model',
       replica: { id: 'replica', url: 'http://here' },
@@ -61,10 +59,7 @@ describe('the model host', () => {
         loads.push(number);
         if (failing.has(number))
           return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
-        const engine = fakeEngine({
-          predictPixels: () => Promise.resolve([predictionOf([0.9, 0.1]), predictionOf([0.2, 0.8])]),
-          predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
-        });
+        const engine = fakeEngine();
         engines.push(engine);
         return Promise.resolve(Object.assign(engine, { calibration }));
       },
@@ -72,10 +67,6 @@ describe('the model host', () => {
       liveStats,
       logger: createLogger('test', 'silent'),
       pollMs,
-    });
-    predictor = createPredictor({
-      ...{ host, modelName: 'a_model', predictionLog: { keep: () => 'an id' }, inputKeeping: noInputCapture },
-      listeners: [liveStats],
     });
     host.start();
   }
@@ -154,9 +145,11 @@ describe('the model host', () => {
   it('reports what it predicted with the version it serves, and with the one before', async () => {
     startHost(10);
     await serve(1, 1);
-    await predictor.pixels(new Uint8Array(1), 2, { route: 'v2' });
+    const pixels = { of: 'pixels', served: host.current() } as const;
+    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.9, 0.1]) });
+    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.2, 0.8]) });
     await serve(2, 2);
-    await expect(predictor.image(new Uint8Array(1), { route: 'predict' })).rejects.toThrow('broke');
+    liveStats.onFailed({ of: 'image', served: host.current(), error: new PerennialError('internal', 'it broke') });
     const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
     expect(figures).toMatchObject({
       current: { generation: 2, version: 2, predictions: 0, errors: 1 },
