@@ -19,6 +19,7 @@ import type { ApiSettings } from './http/settings.js';
 import { reconcileBatches } from './batch-predictions/reconcile-batches.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
 import { createEngineLoader } from './model-host/load-engine.js';
+import { LiveStatsRecorder } from './model-host/live-stats.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
 import { createModelHost, type ModelHost } from './model-host/model-host.js';
 import { notificationSeries } from './notifications/notification-metrics.js';
@@ -66,6 +67,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     isLogged: config.PREDICTION_LOG,
     spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
+  const liveStats = new LiveStatsRecorder();
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
   const retraining = composeRetraining({ config, stores, temporal, starter, metrics, logger });
@@ -74,7 +76,10 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     health,
     metrics,
     starter,
-    predictor: createPredictor({ host: serving, metrics, ...predictions, modelName: config.MODEL_NAME, cache }),
+    predictor: createPredictor({
+      ...{ host: serving, ...predictions, cache, modelName: config.MODEL_NAME },
+      listeners: [metrics, liveStats],
+    }),
     promoter: createPromotionClient({ temporal, starter, ...stores }),
     temporalUrl: createTemporalUrl(config.TEMPORAL_UI_URL, config.TEMPORAL_NAMESPACE),
     ...stores,
@@ -86,7 +91,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
-    host = createHost(config, logger, { database, objects, stores, metrics }, { id: replica, url: replicaUrl });
+    const reporting = { database, objects, stores, metrics, liveStats };
+    host = createHost(config, logger, reporting, { id: replica, url: replicaUrl });
     host.start();
     return host;
   };
@@ -133,7 +139,13 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
 function createHost(
   config: Config,
   logger: Logger,
-  { database, objects, stores, metrics }: Pick<Api, 'database' | 'objects' | 'stores' | 'metrics'>,
+  {
+    database,
+    objects,
+    stores,
+    metrics,
+    liveStats,
+  }: Pick<Api, 'database' | 'objects' | 'stores' | 'metrics'> & { liveStats: LiveStatsRecorder },
   replica: { id: string; url: string },
 ): ModelHost {
   const loadEngine = createEngineLoader({
@@ -157,6 +169,7 @@ function createHost(
     subscribe: (onHint) => database.listen(generationChannel, onHint),
     loadEngine,
     onChange: (served) => metrics.showModel(served),
+    liveStats,
     logger,
     pollMs,
   });

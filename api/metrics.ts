@@ -1,21 +1,23 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { errorCodeOf } from '../contracts/errors.js';
+import { shedReasonOf } from '../model/serving/admission.js';
 import { createBatchMetrics, type BatchMetrics } from './inference/metrics/batch-metrics.js';
-import { createExplanationMetrics, type ExplanationMetrics } from './inference/metrics/explanation-metrics.js';
-import { createCacheMetrics, type CacheMetrics } from './inference/metrics/cache-metrics.js';
+import { createExplanationMetrics } from './inference/metrics/explanation-metrics.js';
+import { createCacheMetrics } from './inference/metrics/cache-metrics.js';
 import { createFeedbackMetrics, type FeedbackMetrics } from './predictions/prediction-metrics.js';
 import { createRequestMetrics, type RequestMetrics, type SeriesRegistry } from './http/request-metrics.js';
 import { createPredictionMetrics, type PredictionMetrics } from './inference/metrics/prediction-metrics.js';
+import type { PredictionListener } from './inference/prediction-events.js';
 import type { MetricsExposition } from './health/health-routes.js';
 import { createModelMetrics, type ModelMetrics } from './model-host/model-metrics.js';
 
 /** The series of every room. */
 export type ApiMetrics = RequestMetrics &
   PredictionMetrics &
+  PredictionListener &
   ModelMetrics &
   FeedbackMetrics &
-  ExplanationMetrics &
   BatchMetrics &
-  CacheMetrics &
   SeriesRegistry &
   MetricsExposition;
 
@@ -23,18 +25,27 @@ export type ApiMetrics = RequestMetrics &
 export function createApiMetrics(queueLength: () => number): ApiMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const { startSeries, ...predictions } = createPredictionMetrics(registry);
+  const requests = createRequestMetrics(registry);
+  const predictions = createPredictionMetrics(registry);
+  const cache = createCacheMetrics(registry);
+  const explanations = createExplanationMetrics(registry);
   const showFacts = createModelMetrics(registry, queueLength);
   return {
-    ...createRequestMetrics(registry),
+    ...requests,
     ...createFeedbackMetrics(registry),
-    ...createCacheMetrics(registry),
     ...createBatchMetrics(registry),
-    ...createExplanationMetrics(registry),
-    ...predictions,
+    countPredictionError: predictions.countPredictionError,
+    onPredicted(event) {
+      predictions.onPredicted(event);
+      cache.onPredicted(event);
+      explanations.onPredicted(event);
+    },
+    onFailed({ error }) {
+      if (errorCodeOf(error) === 'overloaded') requests.countShed(shedReasonOf(error));
+    },
     showModel(served) {
       showFacts(served);
-      if (served) startSeries(String(served.version.version), served.engine.labels);
+      if (served) predictions.startSeries(String(served.version.version), served.engine.labels);
     },
     addSeries: (add) => add(registry),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -97,7 +97,7 @@ export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanati
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
   const shared = {
     ...dependencies,
-    memoryBudget: createMemoryBudget(memoryBudgetBytes),
+    memoryBudget: createMemoryBudget(memoryBudgetBytes, () => dependencies.metrics.countShed('memory')),
     explanations: createExplanations(dependencies),
   };
   let document: object = {};

@@ -1,7 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { batchStatuses } from '../../contracts/batch-predictions/batch-predictions.js';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
@@ -17,8 +13,8 @@ import type { BatchPrediction } from '../../stores/batch-predictions/batch-predi
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
-import { storeUpload, type ReceivedFile } from '../datasets/store-upload.js';
-import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
+import { storeUpload, type UploadDestination } from '../datasets/store-upload.js';
+import { receiveFiles } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, formBody, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
@@ -28,7 +24,6 @@ import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
-import type { UploadDestination } from '../datasets/store-upload.js';
 
 interface Dependencies extends BatchStarterDependencies, BatchResultDependencies, UploadDestination {
   batchPredictions: Pick<BatchPredictionStore, 'list'> &
@@ -88,6 +83,7 @@ function startRoute(dependencies: Dependencies): Route {
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
+const noFile = 'Send at least one image as multipart/form-data in the field “files”.';
 
 const uploadForm = z.object({
   files: z
@@ -118,9 +114,10 @@ function uploadRoute(dependencies: Dependencies): Route {
       'database_unavailable',
     ],
     async handle({ request, response }) {
-      const folder = join(dependencies.settings.uploadFolder, randomUUID());
-      try {
-        const files = await receiveFiles(dependencies, request, response, folder);
+      const { uploadFolder, maxUploadBytes: fileSize } = dependencies.settings;
+      const limits = { fileSize, files: maxFiles, fields: 0, parts: maxFiles };
+      const options = { uploadFolder, maxBytes: maxRequestBytes, limits, noFile };
+      return receiveFiles(request, response, options, async (files) => {
         const uploadId = await storeUpload(dependencies, { dataset: null, label: null }, files);
         const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
         await recordChange(dependencies, {
@@ -130,25 +127,9 @@ function uploadRoute(dependencies: Dependencies): Route {
           after: { files: files.length, bytes },
         });
         return { body: { upload_id: uploadId, files: files.length, bytes } };
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
+      });
     },
   });
-}
-
-async function receiveFiles(
-  { settings }: Dependencies,
-  request: Request,
-  response: Response,
-  folder: string,
-): Promise<ReceivedFile[]> {
-  const limits = { fileSize: settings.maxUploadBytes, files: maxFiles, fields: 0, parts: maxFiles };
-  const options = { maxBytes: maxRequestBytes, storage: storeIn(folder), limits };
-  await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
-  const files = receivedFilesSchema.parse(request.files ?? []);
-  if (files.length > 0) return files;
-  throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
 }
 
 function readRoutes({ batchPredictions }: Dependencies): Route[] {

@@ -1,15 +1,9 @@
+import type { ReceivedFile } from '../http/body/multipart.js';
 import { uploadKey } from '../../stores/objects/object-keys.js';
 import { concurrently } from '../../platform/concurrently.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { discardUpload, type DiscardStores, type UploadStore } from '../../stores/datasets/uploads.js';
-
-/** A file of a form, on this machine's disk. */
-export interface ReceivedFile {
-  name: string;
-  path: string;
-  sizeBytes: number;
-}
 
 /** Files that are uploaded to the object store concurrently. */
 const filesAtOnce = 8;

@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 import { z } from 'zod';
 import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
-import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
-import { discardUnused, storeUpload, type ReceivedFile } from './store-upload.js';
-import { receiveForm, receivedFilesSchema, storeIn } from '../http/body/multipart.js';
+import { discardUnused, storeUpload } from './store-upload.js';
+import { receiveFiles } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
@@ -29,6 +27,7 @@ interface Dependencies extends UploadDestination {
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
+const noFile = 'Send at least one image as multipart/form-data in the field “files”.';
 
 const uploadForm = z.object({
   label: labelSchema.describe('the class of all these images'),
@@ -65,9 +64,13 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         'database_unavailable',
       ],
       async handle({ params: { name: dataset }, request, response }) {
-        const folder = join(settings.uploadFolder, randomUUID());
-        try {
-          const { label, files } = await receiveImages(request, response, folder, settings.maxUploadBytes);
+        const limits = {
+          ...{ fileSize: settings.maxUploadBytes, files: maxFiles },
+          ...{ fields: 16, fieldSize: 1024, parts: maxFiles + 20 },
+        };
+        const options = { uploadFolder: settings.uploadFolder, maxBytes: maxRequestBytes, limits, noFile };
+        return receiveFiles(request, response, options, async (files) => {
+          const label = labelOf(request);
           // Check Temporal before storing anything: the images of a start that may have succeeded must stay.
           await starter.reach();
           const uploadId = await storeUpload(dependencies, { dataset, label }, files);
@@ -81,9 +84,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
             after: { uploadId, label, files: files.length, bytes, runId: run.runId },
           });
           return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
-        } finally {
-          await rm(folder, { recursive: true, force: true });
-        }
+        });
       },
     }),
   ];
@@ -109,21 +110,8 @@ async function startIngestion(
   }
 }
 
-async function receiveImages(
-  request: Request,
-  response: Response,
-  folder: string,
-  maxFileBytes: number,
-): Promise<{ label: string; files: ReceivedFile[] }> {
-  const storage = storeIn(folder);
-  const limits = { fileSize: maxFileBytes, files: maxFiles, fields: 16, fieldSize: 1024, parts: maxFiles + 20 };
-  const options = { maxBytes: maxRequestBytes, storage, limits };
-  await receiveForm(request, response, options, (upload) => upload.array('files', maxFiles));
-  const received = receivedFilesSchema.parse(request.files ?? []);
-  if (received.length === 0) {
-    throw new PerennialError('no_file', 'Send at least one image as multipart/form-data in the field “files”.');
-  }
+function labelOf(request: Request): string {
   const form = z.object({ label: labelSchema }).safeParse(request.body);
   if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
-  return { label: form.data.label, files: received };
+  return form.data.label;
 }

@@ -27,6 +27,7 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       operationId: 'getHealth',
       summary: 'Health of the API, the model and each dependency',
       tag: 'operation',
+      kind: 'probe',
       success: json(healthSchema, 'The health; 200 also if a dependency is down'),
       problems: [],
       handle: async () => ({ body: await health.report(), headers: { 'Cache-Control': 'no-store' } }),
@@ -38,6 +39,7 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       operationId: 'getLiveness',
       summary: 'Liveness',
       tag: 'operation',
+      kind: 'probe',
       success: json(livenessSchema, 'The process is running'),
       problems: [],
       handle: () => ({ body: { status: 'ok' as const } }),
@@ -49,6 +51,7 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       operationId: 'getReadiness',
       summary: 'Readiness to receive requests; independent of a model',
       tag: 'operation',
+      kind: 'probe',
       success: { ...json(readinessSchema, 'Ready; 503 with the same body if not'), otherStatuses: [503] },
       problems: [],
       handle() {
@@ -67,6 +70,7 @@ function metricsRoute(metrics: Dependencies['metrics']): Route {
     operationId: 'getMetrics',
     summary: 'Metrics for Prometheus',
     tag: 'operation',
+    kind: 'probe',
     success: text('text/plain', 'Text exposition format'),
     problems: [],
     async handle() {

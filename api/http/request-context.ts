@@ -1,6 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../../contracts/errors.js';
 
+/**
+ * Routes that are treated apart: the errors of a prediction are counted, and the good answers of a probe, which a
+ * machine asks every few seconds, are logged at `debug`.
+ */
+export type RouteKind = 'prediction' | 'probe';
+
 /** What is known of a request beside what the client sent. */
 export interface RequestContext {
   /** Sent back as `X-Request-Id`, logged, and the `trace_id` of problems. */
@@ -9,6 +15,7 @@ export interface RequestContext {
   readonly arrivedAt: number;
   /** Template of the route that answers, such as `/api/v1/pipelines/{run_id}`; `unmatched` when there is none. */
   route: string;
+  kind?: RouteKind | undefined;
   /** Code of the problem that was answered, if one was. */
   problem?: ErrorCode;
 }

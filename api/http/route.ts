@@ -6,7 +6,7 @@ import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { limitTime, timeForBody } from './middleware/limit-time.js';
 import { faultsOf, invalidRequest } from './problems.js';
-import { contextOf } from './request-context.js';
+import { contextOf, type RouteKind } from './request-context.js';
 import { sendBody } from './send.js';
 
 /** Groups of routes, in the order in which the documentation shows them. */
@@ -49,6 +49,7 @@ export interface RouteDefinition<
   operationId: string;
   summary: string;
   tag: keyof typeof tags;
+  kind?: RouteKind;
   params: P;
   query: Q;
   /** Headers it reads beside the usual ones, for the documentation. */
@@ -107,7 +108,7 @@ export function jsonBody<B extends z.ZodType>(schema: B, limit: BodyLimit, isReq
   return { kind: 'json', schema, documented: schema, isRequired, limit };
 }
 
-/** A multipart body. `documented` describes its fields; the route reads it with `receiveForm`. */
+/** A multipart body. `documented` describes its fields; the route reads it with `receiveFiles`. */
 export function formBody(documented: z.ZodObject, limit: BodyLimit): BodyDefinition<z.ZodUnknown> {
   return { kind: 'form', schema: z.unknown(), documented, isRequired: true, limit };
 }
@@ -129,7 +130,7 @@ export function formOrJsonBody<B extends z.ZodType>(
 }
 
 /**
- * A body that the route reads itself, with `readBody` or, where forms are among its contents, `receiveForm`. It looks
+ * A body that the route reads itself, with `readBody`. It looks
  * at the content type as well.
  */
 export function rawBody(
@@ -196,8 +197,9 @@ export function mountRoutes(app: Express, routes: readonly Route[]): void {
   const byPath = groupBy(routes, (route) => route.path);
   for (const [path, ofPath] of byPath) {
     const mounted = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    const kind = ofPath.find((route) => route.kind)?.kind;
     mounted.all((request, _response, next) => {
-      contextOf(request).route = path;
+      Object.assign(contextOf(request), { route: path, kind });
       next();
     });
     for (const route of ofPath) mounted[route.method](...route.handlers);

@@ -5,31 +5,24 @@ import { explainedPredictionSchema, explainQuery } from '../../contracts/inferen
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
 import type { Explained, Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
-import { createMemoryBudget } from '../http/middleware/limit-body.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import { imageProblems } from './predict-routes.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { Predictor } from './predictor.js';
-import type { RequestMetrics } from '../http/request-metrics.js';
 
 interface Dependencies {
   explanations: Explanations;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'served'>;
   settings: ApiSettings;
 }
-
-/** Bytes of pictures to be explained that may be in memory at once: their own, so that none of predictions is refused. */
-const memoryBudgetBytes = 96_000_000;
 
 /** Where an answer that is a picture names its prediction. */
 const predictionIdHeader = 'X-Prediction-Id';
 
 /** Why a picture is taken for what it is. */
-export function explainRoutes({ explanations, metrics, predictor, settings }: Dependencies): Route[] {
+export function explainRoutes({ explanations, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
-  const budget = createMemoryBudget(memoryBudgetBytes);
   return [
     defineRoute({
       ...nothing,
@@ -38,10 +31,11 @@ export function explainRoutes({ explanations, metrics, predictor, settings }: De
       operationId: 'explain',
       summary: 'Classify one image, and show which places of it speak for a class',
       tag: 'serving',
+      kind: 'prediction',
       audit: null,
       query: explainQuery,
       headers: timeoutHeaders,
-      body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
+      body: imageBody(settings, { budget: explanations.memoryBudget }),
       success: {
         ...json(explainedPredictionSchema, 'The prediction and why; as image/png the map over the picture, in short'),
         otherContents: { 'image/png': z.string().meta({ format: 'binary' }) },

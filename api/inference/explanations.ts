@@ -3,6 +3,7 @@ import type { ExplanationView } from '../../contracts/inference/http-explanation
 import type { Explanation, Neighbour } from '../../model/serving/engine.js';
 import type { StoredImage } from '../../stores/datasets/images.js';
 import type { Predicted, PredictionRequest } from './predictor.js';
+import { createMemoryBudget, type MemoryBudget } from '../http/middleware/limit-body.js';
 import { imageUrl } from '../datasets/image-routes.js';
 import type { ImageStore } from '../../stores/datasets/images.js';
 import type { Predictor } from './predictor.js';
@@ -22,6 +23,8 @@ export interface Explained extends Predicted {
 
 /** Explanations over HTTP, within a budget of their own. */
 export interface Explanations {
+  /** Room for the images to be explained: apart from that of predictions, so that none of them is refused. */
+  memoryBudget: MemoryBudget;
   /**
    * Refuses while too many are under way, before anything of the request is read.
    * @throws PerennialError overloaded
@@ -40,6 +43,9 @@ export interface Explanations {
  */
 const mostAtOnce = 8;
 const retryAfterSeconds = 2;
+
+/** Bytes of images to be explained that may be in memory at once. */
+const memoryBudgetBytes = 96_000_000;
 
 /** More neighbours than were asked for are looked up, because some may have been erased since. */
 const spareNeighbours = 10;
@@ -62,6 +68,7 @@ export function createExplanations({ predictor, images, metrics }: Dependencies)
     );
   };
   return {
+    memoryBudget: createMemoryBudget(memoryBudgetBytes, () => metrics.countShed('memory')),
     requireRoom,
     async explain(bytes, { label, neighbours, overlay }, request) {
       requireRoom();

@@ -20,12 +20,11 @@ import type { Logger } from '../../platform/logging.js';
 import type { Predictor } from './predictor.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { PredictionMetrics } from './metrics/prediction-metrics.js';
-import type { RequestMetrics } from '../http/request-metrics.js';
 
 interface Dependencies extends BatchStarterDependencies {
   memoryBudget: MemoryBudget;
   logger: Logger;
-  metrics: Pick<RequestMetrics, 'countShed'> & Pick<PredictionMetrics, 'countPredictionError'>;
+  metrics: Pick<PredictionMetrics, 'countPredictionError'>;
   predictor: Pick<Predictor, 'image' | 'served'>;
   settings: Pick<ApiSettings, 'imageUrlHosts' | 'maxUploadBytes' | 'modelName'>;
 }
@@ -33,7 +32,7 @@ type Answer = z.input<typeof batchAnswerSchema>;
 
 /** Predictions on several images at once. */
 export function predictBatchRoutes(deps: Dependencies): Route[] {
-  const { metrics, predictor, settings } = deps;
+  const { predictor, settings } = deps;
   const receiveBatch = createBatchReceiver(settings);
   return [
     defineRoute({
@@ -43,9 +42,10 @@ export function predictBatchRoutes(deps: Dependencies): Route[] {
       operationId: 'predictBatch',
       summary: 'Classify several images, or start a job for images that lie elsewhere',
       tag: 'serving',
+      kind: 'prediction',
       audit: 'batch_prediction.start',
       headers: timeoutHeaders,
-      body: imagesBody({ budget: deps.memoryBudget, onShed: () => metrics.countShed('memory') }),
+      body: imagesBody({ budget: deps.memoryBudget }),
       success: {
         ...json(predictBatchSchema, 'What each image shows; 202 and the job, when `source` says where images are'),
         otherStatuses: [202],

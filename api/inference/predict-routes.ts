@@ -8,12 +8,10 @@ import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { Predictor } from './predictor.js';
-import type { RequestMetrics } from '../http/request-metrics.js';
 
 interface Dependencies {
   explanations: Explanations;
   memoryBudget: MemoryBudget;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'served'>;
   settings: ApiSettings;
 }
@@ -36,13 +34,7 @@ export const imageProblems = [
 ] as const satisfies readonly ErrorCode[];
 
 /** Predictions on uploaded images. */
-export function predictionRoutes({
-  explanations,
-  memoryBudget: budget,
-  metrics,
-  predictor,
-  settings,
-}: Dependencies): Route[] {
+export function predictionRoutes({ explanations, memoryBudget: budget, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({
@@ -52,10 +44,11 @@ export function predictionRoutes({
       operationId: 'predict',
       summary: 'Classify one image',
       tag: 'serving',
+      kind: 'prediction',
       audit: null,
       query: predictQuery,
       headers: timeoutHeaders,
-      body: imageBody(settings, { budget, onShed: () => metrics.countShed('memory') }),
+      body: imageBody(settings, { budget }),
       success: json(predictAnswerSchema, 'The most probable class, and how probable each is'),
       problems: imageProblems,
       async handle({ request, query }) {

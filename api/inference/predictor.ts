@@ -1,15 +1,10 @@
 import type { PredictionRoute } from '../../contracts/predictions/predictions.js';
 import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../../model/serving/engine.js';
-import { errorCodeOf } from '../../contracts/errors.js';
-import { shedReasonOf } from '../../model/serving/admission.js';
 import type { InputCapture, OfferedInput } from '../predictions/inputs/input-capture.js';
-import type { RequestMetrics } from '../http/request-metrics.js';
-import type { CacheMetrics } from './metrics/cache-metrics.js';
-import type { ExplanationMetrics } from './metrics/explanation-metrics.js';
-import type { PredictionMetrics } from './metrics/prediction-metrics.js';
 import type { ModelHost, ServedModel } from '../model-host/model-host.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
-import { cacheKey, type PredictionCache } from './prediction-cache.js';
+import { cacheKey, type CacheResult, type PredictionCache } from './prediction-cache.js';
+import type { PredictionFailure, PredictionListener } from './prediction-events.js';
 import { sha256Of } from '../../platform/sha256.js';
 import { modelOf } from '../model-host/served-model.js';
 
@@ -50,14 +45,10 @@ export interface Predictor {
   ): Promise<Predicted & { explanation: Explanation }>;
 }
 
-type PredictorMetrics = Omit<PredictionMetrics, 'countPredictionError'> &
-  Pick<ExplanationMetrics, 'countExplanation'> &
-  Pick<RequestMetrics, 'countShed'> &
-  Pick<CacheMetrics, 'countCache'>;
-
 export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
-  metrics: PredictorMetrics;
+  /** Metrics and other figures, which follow the predictions without standing in their way. */
+  listeners: readonly PredictionListener[];
   predictionLog: Pick<PredictionLog, 'keep'>;
   inputKeeping: Pick<InputCapture, 'offer'>;
   modelName: string;
@@ -66,7 +57,7 @@ export interface PredictorOptions {
 }
 
 export function createPredictor(options: PredictorOptions): Predictor {
-  return new CountingPredictor(options);
+  return new RecordingPredictor(options);
 }
 
 type Picture = Omit<OfferedInput, 'predictionId'>;
@@ -74,11 +65,10 @@ type Picture = Omit<OfferedInput, 'predictionId'>;
 interface Recalled {
   imageSha256: string;
   prediction: Prediction;
-  /** Whether the model was not asked for it again. */
-  isKnown: boolean;
+  cached: CacheResult | null;
 }
 
-class CountingPredictor implements Predictor {
+class RecordingPredictor implements Predictor {
   constructor(private readonly options: PredictorOptions) {}
 
   served(): ServedModel {
@@ -87,32 +77,30 @@ class CountingPredictor implements Predictor {
 
   admit(images: number, { route, ...job }: PredictionRequest): void {
     if (this.options.cache && route === 'predict') return;
+    const served = this.options.host.current();
     try {
-      this.options.host.current()?.engine.admit(images, job);
+      served?.engine.admit(images, job);
     } catch (error) {
-      this.countRefusal(error);
-      throw error;
+      this.fail({ served, of: 'admission', error });
     }
   }
 
   async image(bytes: Uint8Array, { route, ...job }: PredictionRequest): Promise<Predicted> {
     const served = this.served();
     const startedAt = performance.now();
-    const { imageSha256, prediction, isKnown } = await this.predictOrRecall(served, bytes, job);
+    const { imageSha256, prediction, cached } = await this.predictOrRecall(served, bytes, job);
     const latencyMs = performance.now() - startedAt;
-    const version = String(served.version.version);
-    if (isKnown) this.options.metrics.countKnownPrediction(version, prediction, latencyMs / 1000);
-    else this.options.metrics.countPrediction(version, prediction, latencyMs / 1000);
+    for (const each of this.options.listeners) each.onPredicted({ of: 'image', served, prediction, latencyMs, cached });
     return this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs });
   }
 
   async pixels(pixels: Uint8Array, count: number, { route, ...job }: PredictionRequest): Promise<Predicted[]> {
     const served = this.served();
     const startedAt = performance.now();
-    const predictions = await this.countingShed(served.engine.predictPixels(pixels, count, job));
+    const predictions = await this.reporting(served, 'pixels', served.engine.predictPixels(pixels, count, job));
     const latencyMs = performance.now() - startedAt;
     return predictions.map((prediction) => {
-      this.options.metrics.countTensorPrediction(String(served.version.version), prediction);
+      for (const each of this.options.listeners) each.onPredicted({ of: 'pixels', served, prediction, latencyMs });
       return this.keep(served, prediction, { route, picture: null, latencyMs });
     });
   }
@@ -126,29 +114,29 @@ class CountingPredictor implements Predictor {
     const startedAt = performance.now();
     const [imageSha256, explanation] = await Promise.all([
       sha256Of(bytes),
-      this.countingShed(served.engine.explainImage(bytes, explain, job)),
+      this.reporting(served, 'explanation', served.engine.explainImage(bytes, explain, job)),
     ]);
     const latencyMs = performance.now() - startedAt;
-    this.options.metrics.countTensorPrediction(String(served.version.version), explanation.prediction);
-    this.options.metrics.countExplanation(explanation.method, latencyMs / 1000);
-    const facts = { route, picture: { imageSha256, bytes }, latencyMs };
-    return { ...this.keep(served, explanation.prediction, facts), explanation };
+    const { prediction, method } = explanation;
+    for (const each of this.options.listeners) {
+      each.onPredicted({ of: 'explanation', served, prediction, latencyMs, method });
+    }
+    return { ...this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs }), explanation };
   }
 
   /** Asks the cache, if there is one, before the engine; without one the picture is summed meanwhile. */
   private async predictOrRecall(served: ServedModel, bytes: Uint8Array, job: JobOptions): Promise<Recalled> {
-    const { cache, metrics } = this.options;
-    const predict = (): Promise<Prediction> => this.countingShed(served.engine.predictImage(bytes, job));
+    const { cache } = this.options;
+    const predict = (): Promise<Prediction> => this.reporting(served, 'image', served.engine.predictImage(bytes, job));
     if (!cache) {
       const [imageSha256, prediction] = await Promise.all([sha256Of(bytes), predict()]);
-      return { imageSha256, prediction, isKnown: false };
+      return { imageSha256, prediction, cached: null };
     }
     const imageSha256 = await sha256Of(bytes);
     // Whoever has a deadline or time to spare would impose it on who joins.
     const canJoin = job.deadlineAt === undefined && job.priority !== 'background';
     const { prediction, result } = await cache.answer(cacheKey(served, imageSha256), predict, canJoin);
-    metrics.countCache(result);
-    return { imageSha256, prediction, isKnown: result !== 'miss' };
+    return { imageSha256, prediction, cached: result };
   }
 
   private keep(
@@ -163,17 +151,16 @@ class CountingPredictor implements Predictor {
     return { served, prediction, abstained, predictionId, latencyMs: facts.latencyMs };
   }
 
-  /** Counts what the engine refuses because others wait already. */
-  private async countingShed<T>(work: Promise<T>): Promise<T> {
+  private async reporting<T>(served: ServedModel, of: PredictionFailure['of'], work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      this.countRefusal(error);
-      throw error;
+      return this.fail({ served, of, error });
     }
   }
 
-  private countRefusal(error: unknown): void {
-    if (errorCodeOf(error) === 'overloaded') this.options.metrics.countShed(shedReasonOf(error));
+  private fail(failure: PredictionFailure): never {
+    for (const each of this.options.listeners) each.onFailed(failure);
+    throw failure.error;
   }
 }

@@ -1,55 +1,48 @@
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { LiveStats } from '../../contracts/promotion/live-stats.js';
-import type { Engine } from '../../model/serving/engine.js';
+import type { Prediction } from '../../model/serving/engine.js';
 
 /** Latest predictions whose times the percentile is taken of. */
 const timesKept = 500;
 
-/** An engine that counts what it answers. */
-export interface CountingEngine {
-  engine: Engine;
-  figures(): LiveStats;
+/** A prediction as far as its figures need it. */
+interface PredictionFacts {
+  of: 'image' | 'pixels' | 'explanation' | 'admission';
+  served: { generation: number } | null;
+  prediction: Pick<Prediction, 'label' | 'confidence' | 'phases'>;
+  cached?: 'hit' | 'joined' | 'miss' | null;
 }
 
-/** Stands before an engine and keeps the figures by which the guard of a promotion judges it. */
-export function countPredictions(engine: Engine, of: Pick<LiveStats, 'generation' | 'version'>): CountingEngine {
-  const seen = new Figures(of);
-  const count = async <T>(work: Promise<T>, note: (result: T) => void): Promise<T> => {
-    try {
-      const result = await work;
-      note(result);
-      return result;
-    } catch (error) {
-      // What a client sent wrong, and what was refused in a rush, says nothing about the model.
-      if (errorCodeOf(error) === 'internal') seen.failed();
-      throw error;
-    }
-  };
-  return {
-    figures: () => seen.read(),
-    engine: {
-      get manifest() {
-        return engine.manifest;
-      },
-      labels: engine.labels,
-      variant: engine.variant,
-      calibration: engine.calibration,
-      get waiting() {
-        return engine.waiting;
-      },
-      admit: (images, options) => engine.admit(images, options),
-      predictImage: (bytes, options) =>
-        count(engine.predictImage(bytes, options), ({ label, confidence, phases }) =>
-          seen.predicted(label, confidence, phases.decodeMs + phases.inferMs),
-        ),
-      predictPixels: (pixels, images, options) =>
-        count(engine.predictPixels(pixels, images, options), (predictions) => {
-          for (const { label, confidence } of predictions) seen.predicted(label, confidence, null);
-        }),
-      explainImage: (bytes, explain, options) => engine.explainImage(bytes, explain, options),
-      close: () => engine.close(),
-    },
-  };
+/** The figures by which the guard of a promotion judges the model that serves, and those of the one before it. */
+export class LiveStatsRecorder {
+  private current: Figures | null = null;
+  private former: LiveStats | null = null;
+
+  /** From now on predictions of this generation count; null when none serves. */
+  begin(of: Pick<LiveStats, 'generation' | 'version'> | null): void {
+    this.former = this.current?.read() ?? null;
+    this.current = of && new Figures(of);
+  }
+
+  read(): { current: LiveStats | null; former: LiveStats | null } {
+    return { current: this.current?.read() ?? null, former: this.former };
+  }
+
+  /** An answer from the cache, or one that is explained, says nothing about how the model answers now. */
+  onPredicted({ of, served, prediction, cached }: PredictionFacts): void {
+    if (of === 'explanation' || cached === 'hit' || cached === 'joined') return;
+    const { label, confidence, phases } = prediction;
+    this.figuresOf(served)?.predicted(label, confidence, of === 'image' ? phases.decodeMs + phases.inferMs : null);
+  }
+
+  onFailed({ of, served, error }: Pick<PredictionFacts, 'of' | 'served'> & { error: unknown }): void {
+    // What a client sent wrong, and what was refused in a rush, says nothing about the model.
+    if ((of === 'image' || of === 'pixels') && errorCodeOf(error) === 'internal') this.figuresOf(served)?.failed();
+  }
+
+  private figuresOf(served: PredictionFacts['served']): Figures | null {
+    return this.current?.of.generation === served?.generation ? this.current : null;
+  }
 }
 
 class Figures {
@@ -59,7 +52,7 @@ class Figures {
   private readonly classes = new Map<string, number>();
   private readonly timesMs: number[] = [];
 
-  constructor(private readonly of: Pick<LiveStats, 'generation' | 'version'>) {}
+  constructor(readonly of: Pick<LiveStats, 'generation' | 'version'>) {}
 
   predicted(label: string, confidence: number, timeMs: number | null): void {
     this.predictions += 1;

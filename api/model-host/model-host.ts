@@ -1,12 +1,12 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
-import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { backoffMs } from '../../platform/backoff.js';
+import type { Engine } from '../../model/serving/engine.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore, ServingState } from '../../stores/registry/registry.js';
 import { EngineSlots, type LoadedEngine } from './engine-slots.js';
-import { countPredictions } from './live-stats.js';
+import type { LiveStatsRecorder } from './live-stats.js';
 import type { LoadEngine } from './load-engine.js';
 import { ServingPolicyPoller } from './serving-policy.js';
 import type { ServedModel } from './served-model.js';
@@ -23,6 +23,7 @@ export interface ModelHostOptions {
   subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
   loadEngine: LoadEngine;
   onChange: (served: ServedModel | null) => void;
+  liveStats: Pick<LiveStatsRecorder, 'begin' | 'read'>;
   logger: Logger;
   pollMs: number;
 }
@@ -30,10 +31,6 @@ export interface ModelHostOptions {
 export interface ModelHost {
   /** The model to predict with, at this moment; use its engine before the next await. */
   current(): ServedModel | null;
-  /** Whether the last look into the record worked. */
-  recordReachable(): boolean;
-  /** Why the newest generation is not the one that serves, if so. */
-  fault(): string | null;
   start(): void;
   /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
   settled(): Promise<void>;
@@ -67,8 +64,6 @@ class Host implements ModelHost {
   private served: ServedModel | null = null;
   private readonly slots: EngineSlots;
   private readonly policy: ServingPolicyPoller;
-  private figures: () => LiveStats | null = () => null;
-  private formerFigures: LiveStats | null = null;
   /** The generation that was brought into effect last. */
   private generation = 0;
   private failed: Failure | null = null;
@@ -91,14 +86,6 @@ class Host implements ModelHost {
 
   current(): ServedModel | null {
     return this.served;
-  }
-
-  recordReachable(): boolean {
-    return this.reachable;
-  }
-
-  fault(): string | null {
-    return this.failed?.message ?? null;
   }
 
   settled(): Promise<void> {
@@ -219,17 +206,15 @@ class Host implements ModelHost {
   }
 
   private replace(next: LoadedEngine | null, version: ModelVersion | null, generation: number): void {
-    this.formerFigures = this.figures();
-    this.served = null;
-    this.figures = () => null;
-    if (next && version) {
-      const { engine, figures } = countPredictions(next.engine, { generation, version: version.version });
-      this.served = { engine, version, generation, loadedAt: new Date(), ...this.policy.applyTo(engine) };
-      this.figures = figures;
-    }
+    this.options.liveStats.begin(next && version && { generation, version: version.version });
+    this.served = next && version && this.serve(next.engine, version, generation);
     this.generation = generation;
     this.options.onChange(this.served);
     this.slots.put(next);
+  }
+
+  private serve(engine: Engine, version: ModelVersion, generation: number): ServedModel {
+    return { engine, version, generation, loadedAt: new Date(), ...this.policy.applyTo(engine) };
   }
 
   private noteFailure(generation: number, error: unknown): void {
@@ -248,7 +233,7 @@ class Host implements ModelHost {
       version: this.served?.version.version ?? null,
       error: this.failed?.message ?? null,
       errorCode: this.failed?.code ?? null,
-      figures: { current: this.figures(), former: this.formerFigures },
+      figures: this.options.liveStats.read(),
     });
   }
 }

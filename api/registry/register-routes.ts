@@ -1,6 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
@@ -11,8 +8,8 @@ import { maxImportBytes, maxImportFiles, type ImportForm, type ImportOrder } fro
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
 import { storeModelUpload, type ModelUpload } from './store-model-upload.js';
-import { discardUnused, type ReceivedFile } from '../datasets/store-upload.js';
-import { receivedFilesSchema, receiveForm, storeIn } from '../http/body/multipart.js';
+import { discardUnused } from '../datasets/store-upload.js';
+import { receiveFiles, type ReceivedFile } from '../http/body/multipart.js';
 import type { StartedRun } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formOrJsonBody, json, nothing, type Route } from '../http/route.js';
@@ -121,19 +118,22 @@ function unregistered(runId: string, run: Awaited<ReturnType<Dependencies['runs'
   }
 }
 
+const importLimits = {
+  ...{ fileSize: maxImportBytes, files: maxImportFiles },
+  ...{ fields: 20, fieldSize: 500_000, parts: maxImportFiles + 20 },
+};
+const noFile = 'Send the model as multipart/form-data in the field “files”, or {"run_id"} as JSON to register a run.';
+
 async function registerFiles(dependencies: Dependencies, request: Request, response: Response): Promise<StartedRun> {
   const { settings, starter } = dependencies;
-  const folder = join(settings.uploadFolder, randomUUID());
-  try {
-    const files = await receiveFiles(request, response, folder);
+  const options = { uploadFolder: settings.uploadFolder, maxBytes: maxImportBytes, limits: importLimits, noFile };
+  return receiveFiles(request, response, options, async (files, folder) => {
     const format = formatOf(files);
     const upload = { form: readForm(request.body, settings.datasetName), format, files, by: actorOf(request), folder };
     // Check Temporal before storing anything: the files of a start that may have succeeded must stay.
     await starter.reach();
-    return await startImport(dependencies, upload);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    return startImport(dependencies, upload);
+  });
 }
 
 async function startImport(dependencies: Dependencies, upload: ModelUpload): Promise<StartedRun> {
@@ -148,24 +148,6 @@ async function startImport(dependencies: Dependencies, upload: ModelUpload): Pro
     if (errorCodeOf(error) !== 'temporal_unavailable') await discard();
     throw error;
   }
-}
-
-async function receiveFiles(request: Request, response: Response, folder: string): Promise<ReceivedFile[]> {
-  const limits = {
-    fileSize: maxImportBytes,
-    files: maxImportFiles,
-    fields: 20,
-    fieldSize: 500_000,
-    parts: maxImportFiles + 20,
-  };
-  const options = { maxBytes: maxImportBytes, storage: storeIn(folder), limits };
-  await receiveForm(request, response, options, (upload) => upload.array('files', maxImportFiles));
-  const files = receivedFilesSchema.parse(request.files ?? []);
-  if (files.length > 0) return files;
-  throw new PerennialError(
-    'no_file',
-    'Send the model as multipart/form-data in the field “files”, or {"run_id"} as JSON to register a run.',
-  );
 }
 
 const weightFile = /^(group\d+-shard\d+of\d+|[\w-][\w.-]*\.bin)$/;

@@ -182,7 +182,6 @@ export const lineageViewSchema = z
     edges: z.array(lineageEdgeSchema),
   })
   .meta({ id: 'Lineage' });
-export type LineageView = z.infer<typeof lineageViewSchema>;
 
 export const lineageQuery = z.object({
   verify: z

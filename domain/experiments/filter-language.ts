@@ -39,33 +39,6 @@ export function parseOrder(text: string): SortKey[] {
   return keys;
 }
 
-/** Writes a filter so that `parseFilter` gives the same one back. */
-export function printFilter(filter: Filter): string {
-  switch (filter.kind) {
-    case 'and':
-    case 'or':
-      return filter.operands.map(printOperand).join(` ${filter.kind} `);
-    case 'not':
-      return `not ${printOperand(filter.operand)}`;
-    case 'compare':
-      return `${printField(filter.field)} ${filter.operator} ${printValue(filter.value)}`;
-    case 'in':
-      return `${printField(filter.field)} in (${filter.values.map(printValue).join(', ')})`;
-  }
-}
-
-function printOperand(filter: Filter): string {
-  return filter.kind === 'and' || filter.kind === 'or' ? `(${printFilter(filter)})` : printFilter(filter);
-}
-
-function printField({ group, name }: Field): string {
-  return group === 'run' ? name : `${group}.\`${name.replaceAll('`', '``')}\``;
-}
-
-function printValue(value: FilterValue): string {
-  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
-}
-
 /** The pieces of a text, one after another. */
 interface Cursor {
   peek(): Token;

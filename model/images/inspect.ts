@@ -3,7 +3,6 @@ import type { ImageFacts } from '../../contracts/datasets/datasets.js';
 import { decodeImage } from './decode.js';
 import type { ImageFault, ImageLimits } from './header.js';
 
-export { nameOfType, sniffFormat } from './format.js';
 export { minimumSide, type ImageLimits } from './header.js';
 
 export type Inspection = { ok: true; facts: ImageFacts } | ImageFault;

@@ -17,8 +17,8 @@ type Assigned = 'version' | 'stage' | 'createdAt' | 'decision' | 'semanticVersio
 /** Fields of a new version. Packaging and import have verified its bundle. */
 export type NewVersion = Omit<ModelVersion, Assigned | keyof Given> &
   Partial<Given> & {
-    /** One that a person has set, or the rule that assigns it; without either the last number grows by one. */
-    semanticVersion?: string | Numbering;
+    /** One that a person has set, or the rule that assigns it. */
+    semanticVersion: string | Numbering;
   };
 
 /** Within a transaction: see `RegistryStore.register`. */
@@ -90,7 +90,7 @@ function insert(tx: Queryable, model: NewVersion & { semanticVersion: string }):
 }
 
 async function numberOf(tx: Queryable, model: NewVersion): Promise<string> {
-  const { modelName, semanticVersion = nextPatch } = model;
+  const { modelName, semanticVersion } = model;
   if (typeof semanticVersion === 'string') {
     await holdSemanticVersion(tx, modelName, semanticVersion);
     return semanticVersion;
@@ -108,12 +108,6 @@ async function numberOf(tx: Queryable, model: NewVersion): Promise<string> {
   );
   return semanticVersion(model, latest && greatest && { latest, greatest: greatest.semanticVersion });
 }
-
-const nextPatch: Numbering = (_next, before) => {
-  if (before === null) return '1.0.0';
-  const [major = 0, minor = 0, patch = 0] = before.greatest.split('.').map(Number);
-  return `${major}.${minor}.${patch + 1}`;
-};
 
 /** Checks that no other version has this semantic version. Throws `conflict`, which names the holder. */
 export async function holdSemanticVersion(

@@ -30,8 +30,6 @@ export type Tombstone = z.output<typeof tombstoneRow>;
 
 /** Deletion of versions: references and tombstones. */
 export interface VersionRetention {
-  /** References to a version, each as a clause; empty if it can be deleted. */
-  referencesTo(modelName: string, version: number): Promise<string[]>;
   /** The facts of every undeleted version, newest first. Throws `not_found`. */
   retentionFacts(modelName: string): Promise<VersionFacts[]>;
   /**
@@ -53,7 +51,6 @@ export interface DeletionContext {
 
 export function createVersionRetention(db: Database): VersionRetention {
   return {
-    referencesTo: async (modelName, version) => (await readFacts(db, modelName, version))[0]?.references ?? [],
     async retentionFacts(modelName) {
       await requireModel(db, modelName);
       return readFacts(db, modelName, null);

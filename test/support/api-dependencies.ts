@@ -19,7 +19,10 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
   const predictionLog = { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
     host,
-    predictor: createPredictor({ host, metrics, predictionLog, inputKeeping: noInputCapture, modelName: 'a_model' }),
+    predictor: createPredictor({
+      ...{ host, predictionLog, inputKeeping: noInputCapture, modelName: 'a_model' },
+      listeners: [metrics],
+    }),
     health: {
       report: () =>
         Promise.resolve({

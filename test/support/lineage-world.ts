@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema, modelMetricsSchema } from '../../contracts/training/training.js';
+import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import { publishBundle } from '../../stores/registry/bundles.js';
 import { createFeatureStore } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
@@ -84,6 +85,7 @@ async function registerTrained(world: IngestionWorld, served: ServedApi, dataset
         datasetDigest: data.digest,
         sizeBytes: 1,
         evaluation: metrics.test,
+        semanticVersion: nextSemanticVersion,
       },
       { weightsSha256: manifest.weightsSha256, bestEpoch: metrics.bestEpoch, metrics },
     );

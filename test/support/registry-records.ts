@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
+import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import type { Queryable } from '../../stores/postgres/database.js';
 import type { NewVersion } from '../../stores/registry/registration.js';
 import { evaluationOf } from './figures.js';
@@ -23,6 +24,7 @@ export function newVersionOf(modelName: string, given: Partial<NewVersion> = {})
     bundleSha256: '0'.repeat(64),
     sizeBytes: 10,
     evaluation: evaluationOf(0.9),
+    semanticVersion: nextSemanticVersion,
     ...given,
   };
 }

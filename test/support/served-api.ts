@@ -11,6 +11,7 @@ import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { problemSchema } from '../../contracts/http/problem.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
+import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import { loadConfig, type Config } from '../../platform/config.js';
 import { createLogger } from '../../platform/logging.js';
 import { publishBundle } from '../../stores/registry/bundles.js';
@@ -102,6 +103,7 @@ async function registerTiny(
       datasetDigest: manifest.datasetDigest,
       sizeBytes: (await stat(join(folder, bundleFiles.onnx))).size,
       evaluation: test,
+      semanticVersion: nextSemanticVersion,
     });
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,14 +1,49 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from '../middleware/answer-problems.js';
-import { bodyTooLarge } from '../middleware/limit-body.js';
+import { bodyTooLarge } from './body-faults.js';
 
-export interface FormOptions {
+export interface FileFormOptions {
+  /** Where each request gets a folder of its own. */
+  uploadFolder: string;
+  /** Of the whole body, whatever length was declared. */
+  maxBytes: number;
+  limits: multer.Options['limits'] & { files: number };
+  /** What a form without files gets to read. */
+  noFile: string;
+}
+
+/**
+ * Receives the files of a form, sent in the field `files`, into a folder that is removed when `use` is done with them;
+ * the other fields are in `request.body`. Nothing of the body may have been read before.
+ * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
+ * malformed form.
+ */
+export async function receiveFiles<T>(
+  request: Request,
+  response: Response,
+  { uploadFolder, maxBytes, limits, noFile }: FileFormOptions,
+  use: (files: ReceivedFile[], folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = join(uploadFolder, randomUUID());
+  try {
+    const options = { maxBytes, storage: storeIn(folder), limits };
+    await receiveForm(request, response, options, (upload) => upload.array('files', limits.files));
+    const files = receivedFilesSchema.parse(request.files ?? []);
+    if (files.length === 0) throw new PerennialError('no_file', noFile);
+    return await use(files, folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface FormOptions {
   /** Of the whole body, whatever length was declared. */
   maxBytes: number;
   storage: multer.StorageEngine;
@@ -20,7 +55,7 @@ export interface FormOptions {
  * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
  * malformed form. Files that came before the error are the caller's to remove: one may still be closing.
  */
-export async function receiveForm(
+async function receiveForm(
   request: Request,
   response: Response,
   { maxBytes, ...options }: FormOptions,
@@ -63,7 +98,7 @@ function feed(request: Request, response: Response, parser: Writable, maxBytes: 
 }
 
 /** Takes files into `folder`, which is made for the first of them. */
-export function storeIn(folder: string): multer.StorageEngine {
+function storeIn(folder: string): multer.StorageEngine {
   return multer.diskStorage({
     destination: (_request, _file, done) => {
       mkdir(folder, { recursive: true }).then(
@@ -76,12 +111,14 @@ export function storeIn(folder: string): multer.StorageEngine {
   });
 }
 
-/** Files of a form that were stored: the client's name for them, and where they are. */
-export const receivedFilesSchema = z.array(
+const receivedFilesSchema = z.array(
   z
     .object({ originalname: z.string(), path: z.string(), size: z.number() })
     .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size })),
 );
+
+/** A file of a form, on this machine's disk; `name` is what the client calls it. */
+export type ReceivedFile = z.output<typeof receivedFilesSchema>[number];
 
 const multerErrorSchema = z.object({ code: z.string(), field: z.string().optional(), message: z.string() });
 const systemErrorSchema = z.object({ syscall: z.string() });

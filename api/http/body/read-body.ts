@@ -2,7 +2,7 @@ import { constants, gunzip, inflate } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { Request } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
-import { bodyTooLarge, encodingOf } from '../middleware/limit-body.js';
+import { bodyTooLarge, encodingOf } from './body-faults.js';
 
 /**
  * Reads a whole body as it was sent, decompressed where the route takes compressed ones; nothing of it may have been

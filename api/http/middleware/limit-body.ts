@@ -1,5 +1,6 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
+import { bodyTooLarge, encodingOf, encodingRefused } from '../body/body-faults.js';
 
 /** Bytes of request bodies that may be in memory at the same time, over all requests. */
 export interface MemoryBudget {
@@ -7,12 +8,15 @@ export interface MemoryBudget {
   take(bytes: number): (() => void) | null;
 }
 
-/** A budget for bodies that are kept in memory until they are answered. */
-export function createMemoryBudget(totalBytes: number): MemoryBudget {
+/** A budget for bodies that are kept in memory until they are answered. `onShed` runs when one finds no room. */
+export function createMemoryBudget(totalBytes: number, onShed: () => void): MemoryBudget {
   let left = totalBytes;
   return {
     take(bytes) {
-      if (bytes > left) return null;
+      if (bytes > left) {
+        onShed();
+        return null;
+      }
       left -= bytes;
       let returned = false;
       return () => {
@@ -27,13 +31,9 @@ export interface BodyLimit {
   maxBytes: number;
   /** Set for bodies kept in memory; those streamed to disk need none. */
   budget?: MemoryBudget;
-  onShed?: () => void;
   /** Whether the route's reader undoes gzip and deflate; `maxBytes` then holds for what comes out as well. */
   takesCompressed?: boolean;
 }
-
-/** How bodies may be sent. */
-export type BodyEncoding = 'identity' | 'gzip' | 'deflate';
 
 /**
  * Refuses what need not be read: a body whose Content-Length is too large, a compressed one, whose real size nobody
@@ -41,7 +41,7 @@ export type BodyEncoding = 'identity' | 'gzip' | 'deflate';
  * from the budget, and is cut off by whoever reads it. Nothing is read here: a stream that flows before its reader
  * listens loses what came meanwhile.
  */
-export function limitBody({ maxBytes, budget, onShed, takesCompressed = false }: BodyLimit): RequestHandler {
+export function limitBody({ maxBytes, budget, takesCompressed = false }: BodyLimit): RequestHandler {
   return (request, response, next) => {
     const isCompressed = encodingOf(request) !== 'identity';
     if (isCompressed && !takesCompressed) throw encodingRefused(request);
@@ -51,32 +51,9 @@ export function limitBody({ maxBytes, budget, onShed, takesCompressed = false }:
     const mostBytes = isSizeKnown ? Number(declared ?? 0) : maxBytes;
     const giveBack = budget?.take(mostBytes);
     if (giveBack === null) {
-      onShed?.();
       throw new PerennialError('overloaded', 'Too many large requests are being read at once. Try again in a moment.');
     }
     response.once('close', () => giveBack?.());
     next();
   };
-}
-
-/** How a body is sent. Throws `unsupported_type` for what nobody here undoes. */
-export function encodingOf(request: Request): BodyEncoding {
-  const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();
-  if (encoding === 'identity' || encoding === 'gzip' || encoding === 'deflate') return encoding;
-  throw encodingRefused(request);
-}
-
-function encodingRefused(request: Request): PerennialError {
-  return new PerennialError(
-    'unsupported_type',
-    `Bodies are not taken with Content-Encoding ${request.get('content-encoding') ?? ''}. Send it uncompressed.`,
-  );
-}
-
-/** What a body gets that has more bytes than its route accepts. */
-export function bodyTooLarge(maxBytes: number): PerennialError {
-  return new PerennialError(
-    'too_large',
-    `The body is larger than the ${maxBytes} bytes this route accepts. Send less.`,
-  );
 }

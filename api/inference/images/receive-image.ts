@@ -73,11 +73,11 @@ export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSett
     const type = mediaTypeOf(request);
     if (type === 'multipart/form-data') {
       const body = await readBody(request, maxUploadBytes + overheadBytes);
-      return limited(imageOfForm(body, request.headers['content-type'] ?? ''), maxUploadBytes);
+      return imageOfForm(body, request.headers['content-type'] ?? '');
     }
     if (type === 'application/json') {
       const body = await readBody(request, maxUploadBytes + overheadBytes);
-      return limited(await namedImage(parseJson(body, imageSchema), '#', fetchImage, request), maxUploadBytes);
+      return namedImage(parseJson(body, imageSchema), '#', fetchImage, request);
     }
     if (type === 'application/octet-stream' || type.startsWith('image/')) {
       return { bytes: filled(await readBody(request, maxUploadBytes), 'body'), filename: null };
@@ -100,15 +100,6 @@ export async function namedImage(
   const { deadlineAt } = deadlineOf(request);
   const withinMs = deadlineAt === undefined ? undefined : deadlineAt - performance.now();
   return { bytes: await fetchImage(url, withinMs), filename: null };
-}
-
-/** Refuses what is larger than an image may be, however it came. */
-export function limited(image: ReceivedImage, maxBytes: number): ReceivedImage {
-  if (image.bytes.length <= maxBytes) return image;
-  throw new PerennialError(
-    'too_large',
-    `The image has ${image.bytes.length} bytes; at most ${maxBytes} are accepted. Send a smaller one.`,
-  );
 }
 
 function imageOfForm(body: Buffer, contentType: string): ReceivedImage {

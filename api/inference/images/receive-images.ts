@@ -13,7 +13,7 @@ import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { parseForm, type FormPart } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
-import { documentedImage, filled, imageSchema, limited, namedImage, type ImageSettings } from './receive-image.js';
+import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
 /** One of several pictures. Getting it throws what is wrong with this one alone. */
 export interface BatchedImage {
@@ -55,14 +55,13 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
     const pointer = `#/images/${index}`;
     const named = imageSchema.safeParse(value);
     if (!named.success) throw invalidRequest(faultsOf(named.error, pointer));
-    const image = await namedImage(named.data, pointer, fetchImage, request);
-    return limited(image, settings.maxUploadBytes).bytes;
+    return (await namedImage(named.data, pointer, fetchImage, request)).bytes;
   };
   return async (request) => {
     const type = mediaTypeOf(request);
     if (type === 'multipart/form-data') {
       const form = await readBody(request, maxBytes);
-      return { images: imagesOfForm(form, request.headers['content-type'] ?? '', settings.maxUploadBytes) };
+      return { images: imagesOfForm(form, request.headers['content-type'] ?? '') };
     }
     if (type !== 'application/json') {
       throw new PerennialError(
@@ -81,7 +80,7 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
   };
 }
 
-function imagesOfForm(form: Buffer, contentType: string, maxImageBytes: number): BatchedImage[] {
+function imagesOfForm(form: Buffer, contentType: string): BatchedImage[] {
   const { parts, isCut } = parseForm(form, contentType, mostImages + 20);
   const files = parts.filter((part): part is NamedPart => part.filename !== null);
   requireFew(isCut ? Infinity : files.length);
@@ -94,8 +93,7 @@ function imagesOfForm(form: Buffer, contentType: string, maxImageBytes: number):
   }
   return files.map(({ filename, bytes }) => ({
     filename,
-    bytes: () =>
-      Promise.resolve().then(() => filled(limited({ bytes, filename }, maxImageBytes).bytes, `file “${filename}”`)),
+    bytes: () => Promise.resolve().then(() => filled(bytes, `file “${filename}”`)),
   }));
 }
 

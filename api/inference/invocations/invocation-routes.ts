@@ -15,7 +15,6 @@ import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
-import type { RequestMetrics } from '../../http/request-metrics.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -56,7 +55,6 @@ const idsHeader = 'X-Prediction-Ids';
 interface Dependencies {
   memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'version'>;
 }
@@ -66,7 +64,7 @@ export function invocationRoutes(deps: Dependencies): Route[] {
   return [invokeRoute(deps), ...probeRoutes(deps)];
 }
 
-function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies): Route {
+function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
   return defineRoute({
     ...nothing,
     method: 'post',
@@ -74,12 +72,10 @@ function invokeRoute({ memoryBudget: budget, metrics, predictor }: Dependencies)
     operationId: 'invoke',
     summary: 'Classify images given as tensors or as base64',
     tag: 'serving',
+    kind: 'prediction',
     audit: null,
     headers: timeoutHeaders,
-    body: rawBody(
-      { 'application/json': documentedRequest },
-      { maxBytes: maxJsonBytes, takesCompressed: true, budget, onShed: () => metrics.countShed('memory') },
-    ),
+    body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true, budget }),
     success: json(
       invocationsResponseSchema,
       `Calibrated probabilities, a row an image, in the order of the labels; ${idsHeader} names the predictions`,
@@ -136,6 +132,7 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'ping',
       summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
       tag: 'serving',
+      kind: 'probe',
       success: { ...text('text/plain', 'It can; 503 when no model is loaded'), otherStatuses: [503] },
       problems: [],
       handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),

@@ -1,12 +1,9 @@
 import { Counter, type Registry } from 'prom-client';
-import { cacheResults, type CacheResult } from '../prediction-cache.js';
-
-export interface CacheMetrics {
-  countCache(result: CacheResult): void;
-}
+import { cacheResults } from '../prediction-cache.js';
+import type { PredictionListener } from '../prediction-events.js';
 
 /** Series about pictures that came before. */
-export function createCacheMetrics(registry: Registry): CacheMetrics {
+export function createCacheMetrics(registry: Registry): Pick<PredictionListener, 'onPredicted'> {
   const answers = new Counter({
     name: 'mlops_prediction_cache_total',
     help: 'Pictures looked for among the answers kept, by what was found',
@@ -14,5 +11,9 @@ export function createCacheMetrics(registry: Registry): CacheMetrics {
     registers: [registry],
   });
   for (const result of cacheResults) answers.inc({ result }, 0);
-  return { countCache: (result) => answers.inc({ result }) };
+  return {
+    onPredicted(event) {
+      if (event.of === 'image' && event.cached !== null) answers.inc({ result: event.cached });
+    },
+  };
 }

@@ -1,14 +1,11 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { explanationMethods, type ExplanationMethod } from '../../../contracts/inference/http-explanations.js';
-
-export interface ExplanationMetrics {
-  countExplanation(method: ExplanationMethod, seconds: number): void;
-}
+import { explanationMethods } from '../../../contracts/inference/http-explanations.js';
+import type { PredictionListener } from '../prediction-events.js';
 
 const buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Series about explanations: their times are none of predictions, behind which they wait. */
-export function createExplanationMetrics(registry: Registry): ExplanationMetrics {
+export function createExplanationMetrics(registry: Registry): Pick<PredictionListener, 'onPredicted'> {
   const registers = [registry];
   const total = new Counter({
     name: 'mlops_explanations_total',
@@ -25,9 +22,10 @@ export function createExplanationMetrics(registry: Registry): ExplanationMetrics
   });
   for (const method of explanationMethods) total.inc({ method }, 0);
   return {
-    countExplanation(method, seconds) {
-      total.inc({ method });
-      duration.observe({ method }, seconds);
+    onPredicted(event) {
+      if (event.of !== 'explanation') return;
+      total.inc({ method: event.method });
+      duration.observe({ method: event.method }, event.latencyMs / 1000);
     },
   };
 }

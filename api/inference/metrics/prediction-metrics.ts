@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ErrorCode } from '../../../contracts/errors.js';
-import type { Prediction } from '../../../model/serving/engine.js';
 import { latencyBuckets } from '../../http/request-metrics.js';
+import type { PredictionEvent } from '../prediction-events.js';
 
 /** What can go wrong with a prediction; each is a series from the start, at 0. */
 const predictionFaults = [
@@ -22,11 +22,7 @@ const predictionFaults = [
 ] as const satisfies readonly ErrorCode[];
 
 export interface PredictionMetrics {
-  countPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
-  /** A prediction that was made before, for the same image. */
-  countKnownPrediction(modelVersion: string, prediction: Prediction, seconds: number): void;
-  /** A prediction on a tensor: it is not decoded, and its time is that of its whole request. */
-  countTensorPrediction(modelVersion: string, prediction: Prediction): void;
+  onPredicted(event: PredictionEvent): void;
   countPredictionError(code: ErrorCode): void;
 }
 
@@ -39,23 +35,18 @@ export function createPredictionMetrics(registry: Registry): PredictionSeries {
   const series = predictionSeries(registry);
   for (const reason of predictionFaults) series.errors.inc({ reason }, 0);
   return {
-    countPrediction(modelVersion, { label, confidence, phases }, seconds) {
-      series.total.inc({ model_version: modelVersion, predicted_class: label });
-      series.duration.observe(seconds);
+    onPredicted(event) {
+      const { label, confidence, phases } = event.prediction;
+      series.total.inc({ model_version: String(event.served.version.version), predicted_class: label });
       series.confidence.observe(confidence);
+      if (event.of !== 'image') return;
+      series.duration.observe(event.latencyMs / 1000);
+      // An answer that was kept took no time in the model.
+      if (event.cached === 'hit' || event.cached === 'joined') return;
       series.inference.observe(phases.inferMs / 1000);
       series.phases.observe({ phase: 'queue' }, phases.queueMs / 1000);
       series.phases.observe({ phase: 'decode' }, phases.decodeMs / 1000);
       series.phases.observe({ phase: 'infer' }, phases.inferMs / 1000);
-    },
-    countKnownPrediction(modelVersion, { label, confidence }, seconds) {
-      series.total.inc({ model_version: modelVersion, predicted_class: label });
-      series.duration.observe(seconds);
-      series.confidence.observe(confidence);
-    },
-    countTensorPrediction(modelVersion, { label, confidence }) {
-      series.total.inc({ model_version: modelVersion, predicted_class: label });
-      series.confidence.observe(confidence);
     },
     countPredictionError: (reason) => series.errors.inc({ reason }),
     startSeries(modelVersion, labels) {

@@ -8,25 +8,15 @@ export const imageBytes = inputSize * rowBytes;
 /** More than fit into the largest body; without it, a body of empty lists would ask for terabytes of pixels. */
 export const mostImages = 100;
 
-/**
- * Pixels of images sent as nested lists: `inputs[image][row][column][channel]`, 224×224×3, RGB from 0 to 255, rounded
- * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
- */
-export function parseImageTensors(inputs: readonly unknown[], pointer = '#/inputs'): Uint8Array {
-  requireFew(inputs.length, pointer);
-  const pixels = new Uint8Array(inputs.length * imageBytes);
-  for (const [image, rows] of inputs.entries()) {
-    writeImageTensor(rows, pixels, image * imageBytes, `${pointer}/${image}`);
-  }
-  return pixels;
-}
-
 /** Refuses more images than one request may hold. Throws `invalid_tensor`. */
 export function requireFew(images: number, pointer: string): void {
   if (images > mostImages) throw fault(pointer, `expected at most ${mostImages} images, got ${images}`);
 }
 
-/** Writes one image into `pixels`: nested lists, 224×224×3. Throws `invalid_tensor` that points at the first wrong place. */
+/**
+ * Writes one image into `pixels`: nested lists `[row][column][channel]`, 224×224×3, RGB from 0 to 255, which are rounded
+ * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
+ */
 export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
   for (const [y, columns] of list(rows, inputSize, pointer, 'rows').entries()) {
     for (const [x, channels] of list(columns, inputSize, `${pointer}/${y}`, 'columns').entries()) {
@@ -41,12 +31,19 @@ export function writeFlatImage(values: unknown, pixels: Uint8Array, offset: numb
   writeValues(list(values, imageBytes, pointer, 'values'), pixels, offset, pointer);
 }
 
-function writeValues(values: readonly unknown[], pixels: Uint8Array, offset: number, pointer: string): void {
+/** Writes numbers as they come. Throws what `refuse` makes of the place of the first that is no pixel. */
+export function writeValues(
+  values: readonly unknown[],
+  pixels: Uint8Array,
+  offset: number,
+  pointer: string,
+  refuse: (pointer: string, detail: string) => PerennialError = fault,
+): void {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    // NaN fails both comparisons; JSON knows none, but a caller of this function may.
+    // NaN fails both comparisons; JSON has none, but a caller of this function may.
     if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
-      throw fault(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
+      throw refuse(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
     }
     pixels[offset + index] = Math.round(value);
   }
@@ -66,6 +63,7 @@ function fault(pointer: string, detail: string): PerennialError {
   );
 }
 
-function shown(value: unknown): string {
+/** A value of JSON, short enough for a message. */
+export function shown(value: unknown): string {
   return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
 }

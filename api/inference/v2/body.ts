@@ -3,8 +3,7 @@ import { v2HeaderLength, v2InferRequestSchema, type V2InferRequest } from '../..
 import { inputSize } from '../../../contracts/training/training.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
-import { mostImages } from '../tensors/tensors.js';
-import { imageBytes } from './tensor-fault.js';
+import { imageBytes, mostImages } from '../tensors/tensors.js';
 
 /** A request whose JSON is parsed; `binary` is what came after it. */
 export interface InferBody {

@@ -21,7 +21,6 @@ import { readQuestion, type Question } from './question.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 import type { Predictor } from '../predictor.js';
-import type { RequestMetrics } from '../../http/request-metrics.js';
 
 /** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
 const maxBodyBytes = 32_000_000;
@@ -58,15 +57,13 @@ const problems = [
 interface Dependencies {
   memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
 /** Inference below one of the paths of a model. */
 export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
-  const onShed = (): void => deps.metrics.countShed('memory');
-  const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, onShed, takesCompressed: true };
+  const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, takesCompressed: true };
   const success = json(v2InferResponseSchema, 'The outputs asked for, in JSON or behind it');
   return defineRoute({
     ...nothing,
@@ -75,6 +72,7 @@ export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path)
     operationId: `inferV2${suffix}`,
     summary: 'Classify images given as tensors or files',
     tag: 'serving',
+    kind: 'prediction',
     audit: null,
     params,
     headers,

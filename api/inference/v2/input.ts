@@ -2,12 +2,12 @@ import { onnxNames } from '../../../contracts/registry/bundle.js';
 import type { V2Input } from '../../../contracts/inference/http-v2.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { invalidRequest } from '../../http/problems.js';
-import { mostImages } from '../tensors/tensors.js';
+import { imageBytes, mostImages } from '../tensors/tensors.js';
 import type { InferBody } from './body.js';
 import { readFileElements, readFileTexts } from './files.js';
 import { numberFormatOf } from './numbers.js';
 import { readPixelLists } from './pixel-lists.js';
-import { imageBytes, inputPointer, invalidTensor } from './tensor-fault.js';
+import { inputPointer, invalidTensor } from './tensor-fault.js';
 
 /** What a request asks about: pixels of `count` images, or image files. */
 export type InferInput =

@@ -1,3 +1,4 @@
+import { shown, writeValues } from '../tensors/tensors.js';
 import { invalidTensor } from './tensor-fault.js';
 
 /**
@@ -26,23 +27,12 @@ function fill(value: unknown, shape: readonly number[], filling: Filling, at: st
     throw invalidTensor(at, `expected ${expected} ${isNested ? 'lists' : 'numbers'}, got ${value.length}`);
   }
   if (isNested) for (const [index, each] of value.entries()) fill(each, rest, filling, `${at}/${index}`);
-  else fillNumbers(value, filling, at);
-}
-
-function fillNumbers(values: readonly unknown[], filling: Filling, at: string): void {
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index];
-    if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
-      throw invalidTensor(`${at}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
-    }
-    filling.pixels[filling.offset++] = Math.round(value);
+  else {
+    writeValues(value, filling.pixels, filling.offset, at, invalidTensor);
+    filling.offset += value.length;
   }
 }
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, each) => size * each, 1);
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
 }

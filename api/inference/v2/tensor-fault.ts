@@ -1,8 +1,4 @@
 import { PerennialError } from '../../../contracts/errors.js';
-import { inputSize } from '../../../contracts/training/training.js';
-
-/** Pixels of one image, 8 bits each. */
-export const imageBytes = inputSize * inputSize * 3;
 
 /** Where a fault of the one input of a request is said to be. */
 export const inputPointer = '#/inputs/0';

@@ -14,12 +14,10 @@ import { inferRoute } from './infer-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 import type { Predictor } from '../predictor.js';
-import type { RequestMetrics } from '../../http/request-metrics.js';
 
 interface Dependencies {
   memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
-  metrics: Pick<RequestMetrics, 'countShed'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName' | 'version'>;
 }
@@ -54,6 +52,7 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getV2Liveness',
       summary: 'Whether the server runs',
       tag: 'serving',
+      kind: 'probe',
       success: json(v2LiveSchema, 'It does'),
       problems: [],
       handle: () => ({ body: { live: true } }),
@@ -65,6 +64,7 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getV2Readiness',
       summary: 'Whether a model can be asked',
       tag: 'serving',
+      kind: 'probe',
       success: { ...json(v2ReadySchema, 'One can; 503 with the same body when none is loaded'), otherStatuses: [503] },
       problems: [],
       handle() {

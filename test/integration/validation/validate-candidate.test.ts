@@ -11,6 +11,7 @@ import {
 } from '../../../activities/validation/activities.js';
 import { bundleFiles } from '../../../contracts/registry/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
+import { nextSemanticVersion } from '../../../domain/registry/semantic-version.js';
 import { loadConfig } from '../../../platform/config.js';
 import { fetchBundle, publishBundle } from '../../../stores/registry/bundles.js';
 import { createObjectStore } from '../../../stores/objects/object-store.js';
@@ -84,6 +85,7 @@ async function register(modelName: string, { bias, accuracy }: typeof rightAlway
     datasetVersion: 1,
     datasetDigest: digest,
     sizeBytes: 1,
+    semanticVersion: nextSemanticVersion,
     evaluation: evaluationOf(accuracy),
   });
 }

@@ -5,7 +5,6 @@ import {
   erasureViewSchema,
   lineageViewSchema,
   predictionDetailViewSchema,
-  type LineageView,
 } from '../../../../contracts/predictions/http-predictions.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
@@ -15,6 +14,8 @@ import { classFolders } from '../../../support/ingestion-world.js';
 import { formWith, problemOf, redImage } from '../../../support/served-api.js';
 import { startLineageWorld, type LineageWorld } from '../../../support/lineage-world.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
+
+type LineageView = z.infer<typeof lineageViewSchema>;
 
 type Erasure = z.infer<typeof erasureViewSchema>;
 

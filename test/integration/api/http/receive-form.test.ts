@@ -2,11 +2,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
-import multer from 'multer';
-import { z } from 'zod';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { answerProblems } from '../../../../api/http/middleware/answer-problems.js';
-import { receiveForm } from '../../../../api/http/body/multipart.js';
+import { receiveFiles } from '../../../../api/http/body/multipart.js';
 import { errorCodeOf } from '../../../../contracts/errors.js';
 import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
@@ -15,19 +13,20 @@ import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '..
 
 const maxBytes = 300_000;
 
-describe('receiveForm', () => {
+describe('receiveFiles', () => {
   let folder: string;
   let listening: Listening;
   let outcomes: string[];
 
   beforeAll(async () => {
-    const storage = multer.diskStorage({ destination: (_request, _file, done) => done(null, folder) });
     const app = express();
     app.post('/', async (request, response) => {
       try {
-        await receiveForm(request, response, { maxBytes, storage }, (upload) => upload.array('files'));
-        outcomes.push('received');
-        response.json({ files: z.array(z.unknown()).parse(request.files).length });
+        const options = { uploadFolder: folder, maxBytes, limits: { files: 10 }, noFile: 'Send files.' };
+        await receiveFiles(request, response, options, async (files, received) => {
+          outcomes.push('received');
+          response.json({ files: files.length, stored: (await readdir(received)).length });
+        });
       } catch (error) {
         outcomes.push(errorCodeOf(error));
         throw error;
@@ -60,11 +59,11 @@ describe('receiveForm', () => {
       ({ length }) => length > 0,
     );
     expect(outcomes).toEqual(['too_large']);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('takes a body of unknown length up to the limit', async () => {
     const answer = await send([file(100_000), file(190_000), formEnd]);
-    expect(JSON.parse(answer.body)).toEqual({ files: 2 });
-    expect(await readdir(folder)).toHaveLength(2);
+    expect(JSON.parse(answer.body)).toEqual({ files: 2, stored: 2 });
   });
 });

@@ -10,6 +10,7 @@ import { modelVersionViewSchema } from '../../../../contracts/registry/http-vers
 import { retrainingSteps, workflowTypes } from '../../../../contracts/names.js';
 import type { RetrainingResult } from '../../../../contracts/retraining/retraining-pipeline.js';
 import type { Decision } from '../../../../contracts/registry/registry.js';
+import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { planVersion } from '../../../../domain/datasets/plan-version.js';
 import { createDatasetCommits } from '../../../../stores/datasets/dataset-commits.js';
 import { createIngestionStore } from '../../../../stores/datasets/ingestions.js';
@@ -121,6 +122,7 @@ describe('the record over HTTP', () => {
         bundleKey: 'models/shown/x',
         bundleSha256: 'e'.repeat(64),
         sizeBytes: 10,
+        semanticVersion: nextSemanticVersion,
         evaluation: evaluationOf(0.9),
       });
     }

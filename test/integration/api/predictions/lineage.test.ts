@@ -2,15 +2,13 @@ import { z } from 'zod';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { pageOf } from '../../../../contracts/http/page.js';
-import {
-  lineageImageViewSchema,
-  lineageViewSchema,
-  type LineageView,
-} from '../../../../contracts/predictions/http-predictions.js';
+import { lineageImageViewSchema, lineageViewSchema } from '../../../../contracts/predictions/http-predictions.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
 import { startLineageWorld, type LineageWorld } from '../../../support/lineage-world.js';
 import { predictionOf } from '../../../support/fake-model.js';
+
+type LineageView = z.infer<typeof lineageViewSchema>;
 
 describe('lineage', () => {
   let lineage: LineageWorld;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EpochMetrics, ModelMetrics } from '../../../../contracts/training/training.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
+import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import type { Database } from '../../../../stores/postgres/database.js';
 import { createRegistryStore } from '../../../../stores/registry/registry.js';
 import { createRunStore, type RunStore } from '../../../../stores/experiments/runs.js';
@@ -36,6 +37,7 @@ function register(runId: string): Promise<ModelVersion> {
       bundleSha256: '0'.repeat(64),
       sizeBytes: 1,
       evaluation: evaluationOf(0.95),
+      semanticVersion: nextSemanticVersion,
     },
     { weightsSha256: 'f'.repeat(64), bestEpoch: 4, metrics },
   );

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { generationChannel } from '../../../../contracts/names.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
+import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
 import type { Move } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
@@ -30,6 +31,7 @@ function register(modelName: string): Promise<ModelVersion> {
     bundleSha256: '0'.repeat(64),
     sizeBytes: 5_000,
     evaluation: evaluationOf(0.9),
+    semanticVersion: nextSemanticVersion,
   });
 }
 

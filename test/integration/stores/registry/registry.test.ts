@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
+import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { decisionOf, evaluationOf } from '../../../support/figures.js';
 import { startRecords, type TestRecords } from '../../../support/records.js';
 
@@ -26,6 +27,7 @@ function register(modelName: string, runId: string = randomUUID()): Promise<Mode
     bundleSha256: '0'.repeat(64),
     sizeBytes: 5_000_000_000,
     evaluation: evaluationOf(0.9),
+    semanticVersion: nextSemanticVersion,
   });
 }
 

@@ -1,3 +1,4 @@
+import { LiveStatsRecorder } from '../../../../api/model-host/live-stats.js';
 import { createModelHost, type ModelHost, type ServedModel } from '../../../../api/model-host/model-host.js';
 import type { Calibration } from '../../../../contracts/registry/bundle.js';
 import { PerennialError } from '../../../../contracts/errors.js';
@@ -19,14 +20,22 @@ describe('the model host', () => {
   let left: { replicaId: string; afterReports: number }[];
   let changes: (ServedModel | null)[];
   let hint: () => void;
+  let failedLooks: number;
   let host: ModelHost;
 
+  let liveStats: LiveStatsRecorder;
+
   function startHost(pollMs: number): void {
+    liveStats = new LiveStatsRecorder();
     host = createModelHost({
       modelName: 'a_model',
       replica: { id: 'replica', url: 'http://here' },
       registry: {
-        servingState: () => (recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve(state)),
+        servingState() {
+          if (!recordIsAway) return Promise.resolve(state);
+          failedLooks += 1;
+          return Promise.reject(new Error('away'));
+        },
         reportReplica(replica) {
           reports.push(replica);
           return Promise.resolve();
@@ -50,14 +59,12 @@ describe('the model host', () => {
         loads.push(number);
         if (failing.has(number))
           return Promise.reject(new PerennialError('bundle_invalid', `version ${number} is damaged`));
-        const engine = fakeEngine({
-          predictPixels: () => Promise.resolve([predictionOf([0.9, 0.1]), predictionOf([0.2, 0.8])]),
-          predictImage: () => Promise.reject(new PerennialError('internal', 'it broke')),
-        });
+        const engine = fakeEngine();
         engines.push(engine);
         return Promise.resolve(Object.assign(engine, { calibration }));
       },
       onChange: (served) => changes.push(served),
+      liveStats,
       logger: createLogger('test', 'silent'),
       pollMs,
     });
@@ -67,6 +74,7 @@ describe('the model host', () => {
   beforeEach(() => {
     state = { generation: 0, version: null };
     recordIsAway = false;
+    failedLooks = 0;
     targetRisk = 0.05;
     calibration = null;
     loads = [];
@@ -137,10 +145,11 @@ describe('the model host', () => {
   it('reports what it predicted with the version it serves, and with the one before', async () => {
     startHost(10);
     await serve(1, 1);
-    const { engine } = host.current() ?? {};
-    await engine?.predictPixels(new Uint8Array(1), 2);
+    const pixels = { of: 'pixels', served: host.current() } as const;
+    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.9, 0.1]) });
+    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.2, 0.8]) });
     await serve(2, 2);
-    await expect(host.current()?.engine.predictImage(new Uint8Array(1))).rejects.toThrow('broke');
+    liveStats.onFailed({ of: 'image', served: host.current(), error: new PerennialError('internal', 'it broke') });
     const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
     expect(figures).toMatchObject({
       current: { generation: 2, version: 2, predictions: 0, errors: 1 },
@@ -209,9 +218,10 @@ describe('the model host', () => {
     state = { generation: 1, version: version(1) };
     await serving(1);
     recordIsAway = true;
+    const looks = failedLooks;
     await poll(
-      () => Promise.resolve(host.recordReachable()),
-      (reachable) => !reachable,
+      () => Promise.resolve(failedLooks),
+      (now) => now > looks + 1,
     );
     expect(host.current()?.version.version).toBe(1);
     recordIsAway = false;

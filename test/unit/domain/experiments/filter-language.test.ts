@@ -6,9 +6,37 @@ import {
   type Field,
   type FieldGroup,
   type Filter,
+  type FilterValue,
   type RunField,
 } from '../../../../contracts/experiments/run-filter.js';
-import { parseFilter, parseOrder, printFilter } from '../../../../domain/experiments/filter-language.js';
+import { parseFilter, parseOrder } from '../../../../domain/experiments/filter-language.js';
+
+/** Writes a filter so that `parseFilter` gives the same one back. */
+function printFilter(filter: Filter): string {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.operands.map(printOperand).join(` ${filter.kind} `);
+    case 'not':
+      return `not ${printOperand(filter.operand)}`;
+    case 'compare':
+      return `${printField(filter.field)} ${filter.operator} ${printValue(filter.value)}`;
+    case 'in':
+      return `${printField(filter.field)} in (${filter.values.map(printValue).join(', ')})`;
+  }
+}
+
+function printOperand(filter: Filter): string {
+  return filter.kind === 'and' || filter.kind === 'or' ? `(${printFilter(filter)})` : printFilter(filter);
+}
+
+function printField({ group, name }: Field): string {
+  return group === 'run' ? name : `${group}.\`${name.replaceAll('`', '``')}\``;
+}
+
+function printValue(value: FilterValue): string {
+  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
+}
 
 const numberFields: RunField[] = ['dataset_version', 'duration_seconds'];
 const textFields: RunField[] = ['run_id', 'name', 'model_name', 'dataset', 'workflow_id', 'error_code'];

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { inspectImage, nameOfType, sniffFormat } from '../../../../model/images/inspect.js';
+import { nameOfType, sniffFormat } from '../../../../model/images/format.js';
+import { inspectImage } from '../../../../model/images/inspect.js';
 import { memoryHeld } from '../../../support/collect-garbage.js';
 import { limits, pattern, pngClaiming } from './test-images.js';
 

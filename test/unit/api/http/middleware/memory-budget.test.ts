@@ -2,17 +2,19 @@ import { createMemoryBudget } from '../../../../../api/http/middleware/limit-bod
 
 describe('createMemoryBudget', () => {
   it('gives out no more than there is, until something is given back', () => {
-    const budget = createMemoryBudget(100);
+    let shed = 0;
+    const budget = createMemoryBudget(100, () => (shed += 1));
     const giveBack = budget.take(60);
     expect(giveBack).not.toBeNull();
     expect(budget.take(60)).toBeNull();
+    expect(shed).toBe(1);
     expect(budget.take(40)).not.toBeNull();
     giveBack?.();
     expect(budget.take(60)).not.toBeNull();
   });
 
   it('counts what is given back once', () => {
-    const budget = createMemoryBudget(100);
+    const budget = createMemoryBudget(100, () => undefined);
     const giveBack = budget.take(60);
     giveBack?.();
     giveBack?.();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { scanTensors } from '../../../../../api/inference/tensors/scan-tensors.js';
-import { parseImageTensors } from '../../../../../api/inference/tensors/tensors.js';
+import { parseImageTensors } from '../../../../support/parse-image-tensors.js';
 import { inputSize } from '../../../../../contracts/training/training.js';
 
 const values = inputSize * inputSize * 3;

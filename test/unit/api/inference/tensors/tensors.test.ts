@@ -1,6 +1,6 @@
 import { errorCodeOf } from '../../../../../contracts/errors.js';
 import { inputSize } from '../../../../../contracts/training/training.js';
-import { parseImageTensors } from '../../../../../api/inference/tensors/tensors.js';
+import { parseImageTensors } from '../../../../support/parse-image-tensors.js';
 
 /** A grey image, with one pixel of other values when `change` names it. */
 function image(value: number, change?: { y: number; x: number; channels: unknown[] }): unknown[][][] {
