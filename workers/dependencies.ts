@@ -3,7 +3,7 @@ import { PerennialError, messageOf } from '../contracts/errors.js';
 import { wilsonInterval } from '../domain/wilson-interval.js';
 import type { Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
-import { prepare } from '../platform/prepare.js';
+import { waitUntilAvailable } from '../platform/wait-until-available.js';
 import { createApprovalStore, type ApprovalStore } from '../stores/promotion/approvals.js';
 import { createAttemptStore, type AttemptStore } from '../stores/pipelines/attempts.js';
 import { createAuditStore, type AuditStore } from '../stores/audit/audit.js';
@@ -117,7 +117,7 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
 /** Nothing has begun yet that a signal would have to stop in order. */
 function untilPossible<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
   return new Promise((resolve, reject) => {
-    prepare(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
+    waitUntilAvailable(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
   });
 }
 

@@ -21,7 +21,7 @@ import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
 import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
-import { ownScratchFolder } from '../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createRunStarter } from '../platform/temporal/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
 import type { WorkerDependencies } from './dependencies.js';
@@ -33,7 +33,7 @@ await runWorker(
   'pipeline-worker',
   async ({ config, logger, deps }) => {
     const serving = servingOf(config);
-    const scratch = await ownScratchFolder(join(scratchFolder(config), 'import'));
+    const scratch = await createProcessTempFolder(join(scratchFolder(config), 'import'));
     const imports = { ...deps, ...serving, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
     return {
       taskQueue: taskQueues.pipeline,
@@ -80,7 +80,7 @@ async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger)
     ...deps,
     engines: createBackgroundEngines({ open: (version) => openBackground(opening, version), logger }),
     maxImageBytes: config.MAX_UPLOAD_BYTES,
-    scratchFolder: await ownScratchFolder(join(scratchFolder(config), 'batch')),
+    scratchFolder: await createProcessTempFolder(join(scratchFolder(config), 'batch')),
   };
 }
 

@@ -4,7 +4,7 @@ import { createTrainingActivities } from '../activities/training/activities.js';
 import { createTrialActivities } from '../activities/tuning/activities.js';
 import { taskQueues } from '../contracts/names.js';
 import { scratchFolder } from '../platform/config.js';
-import { ownScratchFolder } from '../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { runWorker } from './run-worker.js';
 
 /**
@@ -12,7 +12,7 @@ import { runWorker } from './run-worker.js';
  * own to the packaging.
  */
 await runWorker('training-worker', async ({ config, logger, deps }) => {
-  const scratch = await ownScratchFolder(join(scratchFolder(config), 'training'));
+  const scratch = await createProcessTempFolder(join(scratchFolder(config), 'training'));
   const training = { ...deps, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
   return {
     taskQueue: taskQueues.training,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { packageRoot } from '../../platform/paths.js';
-import { platformKey } from '../setup/places.mjs';
+import { platformKey } from '../setup/paths.mjs';
 import { readState } from '../setup/state.mjs';
 
 export type ObjectStoreKind = 'versitygw' | 'rclone' | 'minio';

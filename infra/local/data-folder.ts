@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from 'node:path';
 import { z } from 'zod';
 import { tryLock } from '../setup/lock.mjs';
-import { dataFolderEntries } from '../setup/places.mjs';
+import { dataFolderEntries } from '../setup/paths.mjs';
 
 const markerSchema = z.object({ layout: z.number().int().positive() });
 

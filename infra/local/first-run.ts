@@ -6,16 +6,16 @@ import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
 import { modelInfoSchema, predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { healthSchema } from '../../contracts/http/health.js';
-import type { Story } from '../setup/story.mjs';
+import type { Progress } from '../setup/progress.mjs';
 import { ApiProblem, createApiClient, type ApiClient } from './api-client.js';
-import { tellSteps } from './pipeline-story.js';
+import { createStepReporter } from './pipeline-progress.js';
 import { sampleImage } from './sample-image.js';
 
 export interface FirstRunOptions {
   apiUrl: string;
   /** DATASET_DIR, for an image to predict. */
   datasetFolder: string | null;
-  story: Story;
+  progress: Progress;
   signal: AbortSignal;
   pollMs?: number;
 }
@@ -28,25 +28,25 @@ type Pipeline = z.infer<typeof pipelineSchema>;
  * stack stays up whatever happens here.
  */
 export async function runFirstTime(options: FirstRunOptions): Promise<void> {
-  const { story, signal } = options;
+  const { progress, signal } = options;
   const api = createApiClient(options.apiUrl, signal);
   try {
     const health = await api.get('/health', healthSchema);
     if (health.model_loaded) {
-      story.say(`\n${health.model_name} version ${health.model_version ?? '?'} is being served.`);
+      progress.print(`\n${health.model_name} version ${health.model_version ?? '?'} is being served.`);
       return;
     }
     if (await trainFirstModel(api, options)) await showModel(api, options);
   } catch (error) {
     if (signal.aborted) return;
     const code = error instanceof ApiProblem ? ` (${error.code})` : '';
-    story.say(`\nThe first run could not be carried out${code}: ${messageOf(error)}`);
-    story.say(`The stack stays up. Mend the cause, then: ${tryAgain(options.apiUrl)}`);
+    progress.print(`\nThe first run could not be carried out${code}: ${messageOf(error)}`);
+    progress.print(`The stack stays up. Mend the cause, then: ${tryAgain(options.apiUrl)}`);
   }
 }
 
 async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promise<boolean> {
-  const { story, apiUrl, signal, pollMs = 300 } = options;
+  const { progress, apiUrl, signal, pollMs = 300 } = options;
   const accepted = await api.post(
     '/api/v1/pipelines/retraining',
     { trigger: 'first_run', source: { kind: 'default' } },
@@ -55,8 +55,8 @@ async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promis
   const opening = accepted.joined
     ? 'No model is served yet; the training that an earlier start began goes on:'
     : 'First run: no model is served yet, so one is trained and promoted.';
-  story.say(`\n${opening}`);
-  const tell = tellSteps(story);
+  progress.print(`\n${opening}`);
+  const tell = createStepReporter(progress);
   const path = `/api/v1/pipelines/${encodeURIComponent(accepted.run_id)}`;
   let pipeline = await api.get(path, pipelineSchema);
   tell(pipeline.steps);
@@ -66,17 +66,17 @@ async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promis
     tell(pipeline.steps);
   }
   if (pipeline.status === 'completed') return true;
-  showFailure(pipeline, story, apiUrl);
+  showFailure(pipeline, progress, apiUrl);
   return false;
 }
 
-function showFailure(pipeline: Pipeline, story: Story, apiUrl: string): void {
+function showFailure(pipeline: Pipeline, progress: Progress, apiUrl: string): void {
   const code = pipeline.error?.code ?? pipeline.status;
-  story.say(
+  progress.print(
     `\nThe first training ended as ${pipeline.status} (${code}): ${pipeline.error?.message ?? 'no reason given'}`,
   );
-  if (pipeline.temporal_url !== null) story.say(`What happened in detail: ${pipeline.temporal_url}`);
-  story.say(`The stack stays up. Mend the cause, then: ${tryAgain(apiUrl)}`);
+  if (pipeline.temporal_url !== null) progress.print(`What happened in detail: ${pipeline.temporal_url}`);
+  progress.print(`The stack stays up. Mend the cause, then: ${tryAgain(apiUrl)}`);
 }
 
 function tryAgain(apiUrl: string): string {
@@ -85,7 +85,7 @@ function tryAgain(apiUrl: string): string {
 
 async function showModel(
   api: ApiClient,
-  { datasetFolder, story, signal, pollMs = 300 }: FirstRunOptions,
+  { datasetFolder, progress, signal, pollMs = 300 }: FirstRunOptions,
 ): Promise<void> {
   let health = await api.get('/health', healthSchema);
   for (let polls = 0; !health.model_loaded && polls < 20; polls += 1) {
@@ -93,20 +93,22 @@ async function showModel(
     health = await api.get('/health', healthSchema);
   }
   if (!health.model_loaded) {
-    story.say('\nThe pipeline ended without a promoted model; the step above says why. Nothing is served yet.');
+    progress.print('\nThe pipeline ended without a promoted model; the step above says why. Nothing is served yet.');
     return;
   }
   const info = await api.get('/model/info', modelInfoSchema);
-  story.say(`\n${info.model_name} version ${info.model_version} (${info.architecture}) is served. On its test images:`);
-  showMetrics(info.metrics, story);
+  progress.print(
+    `\n${info.model_name} version ${info.model_version} (${info.architecture}) is served. On its test images:`,
+  );
+  showMetrics(info.metrics, progress);
   const image = sampleImage(datasetFolder);
   const answer = await api.upload('/predict', { name: 'image', bytes: image.bytes }, predictionSchema);
-  story
+  progress
     .begin('a prediction')
     .end(`${answer.prediction}, confidence ${answer.confidence.toFixed(3)}, for ${image.name}`);
 }
 
-function showMetrics(metrics: unknown, story: Story): void {
+function showMetrics(metrics: unknown, progress: Progress): void {
   const parsed = evaluationViewSchema.safeParse(metrics);
   if (!parsed.success) return;
   const { intervals, images, ...values } = parsed.data;
@@ -119,7 +121,9 @@ function showMetrics(metrics: unknown, story: Story): void {
   } as const;
   for (const name of ['accuracy', 'precision', 'recall', 'f1', 'roc_auc'] as const) {
     const [low, high] = intervals[name];
-    story.begin(rows[name]).end(`${values[name].toFixed(3)}  (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`);
+    progress
+      .begin(rows[name])
+      .end(`${values[name].toFixed(3)}  (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`);
   }
-  story.begin('test images').end(String(images));
+  progress.begin('test images').end(String(images));
 }

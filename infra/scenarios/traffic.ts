@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiClient } from '../local/api-client.js';
-import { predict } from './acts.js';
-import type { Picture } from './meadow.js';
-import { Unfulfilled, type Stage } from './stage.js';
+import { predict } from './steps.js';
+import type { DrawnImage } from './drawn-images.js';
+import { FailedAssertion, type Harness } from './harness.js';
 
 /** Predictions that go on and on, as in production. */
 export interface Traffic {
   /** Waits until `good` answers again after `bad` has answered, and tells of the time between. */
-  changedBack(bad: string, good: string): Promise<BadTimes>;
+  waitForRollback(bad: string, good: string): Promise<Outage>;
   /** Predictions that got no answer. */
   failures(): number;
   stop(): Promise<void>;
 }
 
-export interface BadTimes {
+export interface Outage {
   /** From the first answer of the bad version to the next one of the good. */
   durationMs: number;
   predictions: number;
@@ -30,7 +30,7 @@ const pauseMs = 20;
 const patience = { totalMs: 60_000, pollMs: 20 };
 
 /** Predicts the pictures one after the other, over and over, until it is stopped. No request is tried twice. */
-export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Picture[]): Traffic {
+export function sendTraffic({ apiUrl, signal }: Harness, pictures: readonly DrawnImage[]): Traffic {
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
   const api = createApiClient(apiUrl, until, { attempts: 1 });
@@ -52,14 +52,14 @@ export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Pictur
   const sent = send();
   return {
     failures: () => failures,
-    async changedBack(bad, good) {
+    async waitForRollback(bad, good) {
       const deadline = Date.now() + patience.totalMs;
       while (Date.now() < deadline) {
-        const times = badTimes(answers, bad, good);
+        const times = measureOutage(answers, bad, good);
         if (times) return times;
         await sleep(patience.pollMs, undefined, { signal });
       }
-      throw new Unfulfilled(`version ${good} answers again within ${patience.totalMs / 1000} s`);
+      throw new FailedAssertion(`version ${good} answers again within ${patience.totalMs / 1000} s`);
     },
     async stop() {
       stopping.abort();
@@ -68,7 +68,7 @@ export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Pictur
   };
 }
 
-function badTimes(answers: readonly Answer[], bad: string, good: string): BadTimes | null {
+function measureOutage(answers: readonly Answer[], bad: string, good: string): Outage | null {
   const first = answers.findIndex(({ version }) => version === bad);
   const after = first === -1 ? [] : answers.slice(first);
   const back = after.find(({ version }) => version === good);

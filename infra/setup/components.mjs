@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } f
 import { basename, dirname, join } from 'node:path';
 import { run } from './commands.mjs';
 import { downloadText, downloadTo, verifySha256 } from './download.mjs';
-import { describeBytes } from './story.mjs';
+import { describeBytes } from './progress.mjs';
 
-/** @typedef {import('./story.mjs').Step} Step */
+/** @typedef {import('./progress.mjs').Step} Step */
 
 /**
  * One way to get a component.

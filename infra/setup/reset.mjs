@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { readHolder } from './lock.mjs';
-import { dataFolder, dataFolderEntries } from './places.mjs';
+import { dataFolder, dataFolderEntries } from './paths.mjs';
 import { isRunning } from './process-identity.mjs';
 
 /** `npm run reset [-- --yes]`: empties the data folder, after asking. Downloads and the build stay. */

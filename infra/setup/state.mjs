@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { stateFile } from './places.mjs';
+import { stateFile } from './paths.mjs';
 
 /**
  * What set-up did, so that the next one need not do it again: one text for each step (a path or a digest).

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildFolder, packageRoot } from './places.mjs';
+import { buildFolder, packageRoot } from './paths.mjs';
 import { runSetup } from './run-setup.mjs';
-import { createStory } from './story.mjs';
+import { createProgress } from './progress.mjs';
 
 /** `npm test [-- jest arguments]`: set-up, build, Jest, and the sum of it in one plain line. */
 
@@ -11,7 +11,7 @@ const timeLimitMs = 45 * 60_000;
 const minioFlag = '--object-store=minio';
 const args = process.argv.slice(2);
 const withMinio = args.includes(minioFlag);
-await runSetup({ story: createStory(), purpose: 'test', withMinio });
+await runSetup({ progress: createProgress(), purpose: 'test', withMinio });
 
 const resultsFile = join(buildFolder, '.test-results.json');
 rmSync(resultsFile, { force: true });

@@ -12,7 +12,7 @@ import type { RetrainingActivities } from '../../activities/retraining/activitie
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training/activities.js';
 import type { SearchActivities, TrialActivities } from '../../activities/tuning/activities.js';
 import type { ValidationActivities } from '../../activities/validation/activities.js';
-import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
+import { decisionOf, evaluationOf, ingestionResultOf } from './measurements.js';
 
 export type AllActivities = RecordActivities &
   BatchPredictionActivities &

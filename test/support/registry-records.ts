@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { Queryable } from '../../stores/postgres/database.js';
 import type { NewVersion } from '../../stores/registry/registration.js';
-import { evaluationOf } from './figures.js';
+import { evaluationOf } from './measurements.js';
 
 /** Whoever changes things in a test. */
 export const curator: Actor = { name: 'curator', via: 'rest', from: '192.0.2.1', requestId: 'request-1' };

@@ -5,7 +5,7 @@ import { parseFilter, parseOrder } from '../../domain/experiments/filter-languag
 import type { Database } from '../../stores/postgres/database.js';
 import { createExperimentStore } from '../../stores/experiments/experiments.js';
 import { createRunStore, type NewRun } from '../../stores/experiments/runs.js';
-import { evaluationOf, hyperparameters } from './figures.js';
+import { evaluationOf, hyperparameters } from './measurements.js';
 
 /** How a run went; it is running unless it has an accuracy or a status. */
 export interface Made {

@@ -17,7 +17,7 @@ import { publishBundle } from '../../stores/registry/bundles.js';
 import { migrate } from '../../stores/postgres/migrate.js';
 import { createRegistryStore, type RegistryStore } from '../../stores/registry/registry.js';
 import { poll } from './api-client.js';
-import { unfenced } from './figures.js';
+import { unfenced } from './measurements.js';
 import { writeTinyBundle, type TinyBundleOptions } from './tiny-bundle.js';
 
 /** The API of this process, listening, on real services. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findOnPath, run } from '../commands.mjs';
-import { packageRoot } from '../places.mjs';
+import { packageRoot } from '../paths.mjs';
 import { runNpm } from './dependencies.mjs';
 import { findLibrary } from './libtensorflow.mjs';
 

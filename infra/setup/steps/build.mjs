@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../commands.mjs';
-import { buildFolder, packageRoot } from '../places.mjs';
+import { buildFolder, packageRoot } from '../paths.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
 

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { obtain, unpackRelease } from '../components.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { libtensorflow } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { libtensorflow } from '../versions.mjs';
 import { unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -65,7 +65,7 @@ export function findLibrary(folder, library) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {

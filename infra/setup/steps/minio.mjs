@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { findOnPath, isProgram } from '../commands.mjs';
 import { obtain } from '../components.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { minio } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { minio } from '../versions.mjs';
 import { installWithGo } from '../registries.mjs';
 
 /**

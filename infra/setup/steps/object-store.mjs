@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import { findOnPath } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
 import { isStillWanted, namedProgram } from '../named-program.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { rclone, versitygw } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { rclone, versitygw } from '../versions.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -46,7 +46,7 @@ function oneLine(fault) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {
@@ -68,7 +68,7 @@ function sources(step) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source}
  */
 function rcloneSource(step) {

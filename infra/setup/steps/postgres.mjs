@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../commands.mjs';
-import { packageRoot, platformKey } from '../places.mjs';
+import { packageRoot, platformKey } from '../paths.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
 

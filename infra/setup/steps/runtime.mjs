@@ -1,5 +1,5 @@
-import { minimumNode, supportedPlatforms } from '../pins.mjs';
-import { platformKey } from '../places.mjs';
+import { minimumNode, supportedPlatforms } from '../versions.mjs';
+import { platformKey } from '../paths.mjs';
 
 /**
  * Refuses what cannot work before anything is downloaded.

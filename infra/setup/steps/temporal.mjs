@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { findOnPath, run } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
 import { isStillWanted, namedProgram } from '../named-program.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { temporal } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { temporal } from '../versions.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -32,7 +32,7 @@ export const temporalStep = {
 /**
  * Search attributes, pragmas and the Web UI address are options of every CLI from 1.1 on.
  * @param {string} program
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  */
 async function isRecentEnough(program, step) {
   const version = /version (\d+)\.(\d+)/.exec(await run(program, ['--version']).catch(() => ''));
@@ -43,7 +43,7 @@ async function isRecentEnough(program, step) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {

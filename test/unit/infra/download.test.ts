@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { checksumOf, obtain } from '../../../infra/setup/components.mjs';
 import { downloadText, downloadTo, proxyFor, verifySha256 } from '../../../infra/setup/download.mjs';
-import { createStory } from '../../../infra/setup/story.mjs';
+import { createProgress } from '../../../infra/setup/progress.mjs';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -115,7 +115,7 @@ describe('the proxy for an address', () => {
 
 describe('a component', () => {
   const lines: string[] = [];
-  const step = createStory({ output: { write: (text: string) => lines.push(text) } }).begin('thing');
+  const step = createProgress({ output: { write: (text: string) => lines.push(text) } }).begin('thing');
   const source = (name: string, outcome: string | Error) => ({
     name,
     fetch: (draft: string): Promise<void> => {

@@ -8,7 +8,7 @@ import type { acceptedSchema } from '../../../contracts/workflows/accepted.js';
 import type { healthSchema } from '../../../contracts/http/health.js';
 import { runFirstTime } from '../../../infra/local/first-run.js';
 import { sampleImage } from '../../../infra/local/sample-image.js';
-import { createStory } from '../../../infra/setup/story.mjs';
+import { createProgress } from '../../../infra/setup/progress.mjs';
 import { inspectImage } from '../../../model/images/inspect.js';
 import { startFakeApi, type FakeAnswer, type FakeApi } from '../../support/fake-api.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -124,8 +124,8 @@ afterEach(() => api?.close());
 async function firstRun(answers: Record<string, FakeAnswer[]>, datasetFolder: string | null = null): Promise<string> {
   api = await startFakeApi(answers);
   let shown = '';
-  const story = createStory({ output: { write: (text: string) => (shown += text) }, nameWidth: 24 });
-  await runFirstTime({ apiUrl: api.url, datasetFolder, story, signal: new AbortController().signal, pollMs: 1 });
+  const progress = createProgress({ output: { write: (text: string) => (shown += text) }, nameWidth: 24 });
+  await runFirstTime({ apiUrl: api.url, datasetFolder, progress, signal: new AbortController().signal, pollMs: 1 });
   return shown;
 }
 

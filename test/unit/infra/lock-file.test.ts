@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { packageRoot, platformKey } from '../../../infra/setup/places.mjs';
+import { packageRoot, platformKey } from '../../../infra/setup/paths.mjs';
 import { isInstalled } from '../../../infra/setup/steps/dependencies.mjs';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 

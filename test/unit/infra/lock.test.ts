@@ -55,15 +55,15 @@ describe('a lock', () => {
 
   it('makes the second wait until the first is done, and says so once', async () => {
     const file = join(folder, 'two.lock');
-    const story: string[] = [];
+    const events: string[] = [];
     const work = (name: string) => async (): Promise<void> => {
-      story.push(`${name} begins`);
+      events.push(`${name} begins`);
       await new Promise((resolve) => setTimeout(resolve, 30));
-      story.push(`${name} ends`);
+      events.push(`${name} ends`);
     };
-    const wait = (): void => void story.push('second waits');
+    const wait = (): void => void events.push('second waits');
     await Promise.all([withLock(file, wait, work('first')), withLock(file, wait, work('second'))]);
-    expect(story).toEqual(['first begins', 'second waits', 'first ends', 'second begins', 'second ends']);
+    expect(events).toEqual(['first begins', 'second waits', 'first ends', 'second begins', 'second ends']);
   });
 
   it('is given back when the work fails', async () => {

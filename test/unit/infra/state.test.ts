@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder, dataFolder, packageRoot } from '../../../infra/setup/places.mjs';
+import { cacheFolder, dataFolder, packageRoot } from '../../../infra/setup/paths.mjs';
 import { readState, remember } from '../../../infra/setup/state.mjs';
 import { refusal } from '../../../infra/setup/steps/runtime.mjs';
 import { temporaryFolder } from '../../support/temporary-folder.js';

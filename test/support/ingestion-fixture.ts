@@ -17,15 +17,15 @@ import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 import { createObjectStore, type ObjectStore } from '../../stores/objects/object-store.js';
 import { createLabelStore } from '../../stores/predictions/labels.js';
 import { createUploadStore } from '../../stores/datasets/uploads.js';
-import { startRecords, type TestRecords } from './records.js';
+import { startTestDatabase, type TestDatabase } from './test-database.js';
 import { startObjectStore, type TestService } from './services.js';
 
 /** Ingestion on a real Postgres and a real S3 server, with a folder to put sources in. */
-export interface IngestionWorld {
+export interface IngestionFixture {
   deps: IngestionDependencies;
   datasets: DatasetStore;
   objectServer: TestService;
-  records: TestRecords;
+  database: TestDatabase;
   /** Keys written to the object store since the last call. */
   takeUploads(): string[];
   /** Writes a source folder from paths and contents; gives its path. */
@@ -37,8 +37,8 @@ export interface IngestionWorld {
   stop(): Promise<void>;
 }
 
-export async function startIngestionWorld(environment: Record<string, string> = {}): Promise<IngestionWorld> {
-  const [records, objectServer] = await Promise.all([startRecords(), startObjectStore()]);
+export async function startIngestionFixture(environment: Record<string, string> = {}): Promise<IngestionFixture> {
+  const [database, objectServer] = await Promise.all([startTestDatabase(), startObjectStore()]);
   const home = mkdtempSync(join(tmpdir(), 'perennial-test-ingestion-'));
   const config = loadConfig({ ...objectServer.environment, PERENNIAL_HOME: home, ...environment });
   const real = createObjectStore({ ...config, S3_ENDPOINT: objectServer.endpoint });
@@ -52,10 +52,10 @@ export async function startIngestionWorld(environment: Record<string, string> = 
     },
   };
   const deps: IngestionDependencies = {
-    ingestions: createIngestionStore(records.db),
-    commits: createDatasetCommits(records.db),
-    uploads: createUploadStore(records.db),
-    labels: createLabelStore(records.db),
+    ingestions: createIngestionStore(database.db),
+    commits: createDatasetCommits(database.db),
+    uploads: createUploadStore(database.db),
+    labels: createLabelStore(database.db),
     objects,
     config,
     logger: createLogger('test', 'silent'),
@@ -63,16 +63,16 @@ export async function startIngestionWorld(environment: Record<string, string> = 
   const activities = asInWorker(createIngestionActivities(deps));
   return {
     deps,
-    datasets: createDatasetStore(records.db),
+    datasets: createDatasetStore(database.db),
     objectServer,
-    records,
+    database,
     takeUploads: () => uploads.splice(0),
     folder: (files) => writeFolder(mkdtempSync(join(home, 'source-')), files),
     ingest: (source, dataset = 'flowers') => ingestOnce(activities, source, dataset),
     activities,
     async stop() {
       real.close();
-      await Promise.all([records.stop(), objectServer.stop()]);
+      await Promise.all([database.stop(), objectServer.stop()]);
       rmSync(home, { recursive: true, force: true });
     },
   };
@@ -110,7 +110,7 @@ export function writeFolder(root: string, files: Readonly<Record<string, Uint8Ar
 }
 
 /** A small JPEG of six squares; another number below 16 million, another picture. */
-export function picture(number: number): Promise<Buffer> {
+export function patternImage(number: number): Promise<Buffer> {
   const [width, height, square] = [24, 16, 8];
   const grey = Buffer.alloc(width * height);
   for (let pixel = 0; pixel < grey.length; pixel += 1) {
@@ -131,7 +131,8 @@ export async function classFolders(
   const files: Record<string, Uint8Array> = {};
   let number = firstNumber;
   for (const [label, count] of Object.entries(counts)) {
-    for (let index = 0; index < count; index += 1) files[`${label}/${String(index)}.jpg`] = await picture(number++);
+    for (let index = 0; index < count; index += 1)
+      files[`${label}/${String(index)}.jpg`] = await patternImage(number++);
   }
   return files;
 }

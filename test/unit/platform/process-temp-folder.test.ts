@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownScratchFolder } from '../../../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../../../platform/process-temp-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const parent = temporaryFolder();
@@ -12,9 +12,9 @@ describe('ownScratchFolder', () => {
   it('removes what dead processes left, and leaves living ones theirs', async () => {
     const living = String(process.ppid);
     for (const name of [nobody, living, 'not-a-pid']) await mkdir(join(parent, name));
-    const folder = await ownScratchFolder(parent);
+    const folder = await createProcessTempFolder(parent);
     expect(folder).toBe(join(parent, String(process.pid)));
     expect([nobody, living, 'not-a-pid'].map((name) => existsSync(join(parent, name)))).toEqual([false, true, false]);
-    expect(await ownScratchFolder(parent)).toBe(folder);
+    expect(await createProcessTempFolder(parent)).toBe(folder);
   });
 });

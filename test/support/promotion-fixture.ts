@@ -13,12 +13,12 @@ import { createAttemptStore } from '../../stores/pipelines/attempts.js';
 import type { Database } from '../../stores/postgres/database.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
-import { decisionOf } from './figures.js';
+import { decisionOf } from './measurements.js';
 import { redImage, startApi, type ServedApi } from './served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
 
 /** The API, real services, and a worker of this process with the real activities of promotions. */
-export interface PromotionWorld {
+export interface PromotionFixture {
   served: ServedApi;
   stores: Stores;
   postgres: TestService;
@@ -33,9 +33,9 @@ export interface PromotionWorld {
 }
 
 /** `wrap` may put faults before and after the real activities. */
-export async function startPromotionWorld(
+export async function startPromotionFixture(
   wrap: (activities: AllActivities) => AllActivities = (activities) => activities,
-): Promise<PromotionWorld> {
+): Promise<PromotionFixture> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
   const environment = { ...postgres.environment, ...objectStore.environment, ...temporal.environment };

@@ -9,17 +9,17 @@
  * @property {(text: string) => void} progress shows how far the step is
  * @property {(text: string) => void} note leaves a line behind, for instance that a source failed
  * @property {(text: string, tookMs?: number) => void} end with its duration, or the time since `begin`
- * @typedef {{ begin: (name: string) => Step, say: (text: string) => void }} Story
+ * @typedef {{ begin: (name: string) => Step, print: (text: string) => void }} Progress
  * @typedef {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} Output
  */
 
 /**
  * @param {{ output?: Output, nameWidth?: number }} [options]
- * @returns {Story}
+ * @returns {Progress}
  */
-export function createStory({ output = process.stdout, nameWidth = 16 } = {}) {
+export function createProgress({ output = process.stdout, nameWidth = 16 } = {}) {
   return {
-    say: (text) => void output.write(`${eraseLine(output)}${text}\n`),
+    print: (text) => void output.write(`${eraseLine(output)}${text}\n`),
     begin: (name) => beginStep(`  ${name.padEnd(nameWidth)}`, output),
   };
 }
@@ -34,7 +34,7 @@ function beginStep(label, output) {
   const startedMs = Date.now();
   const erase = eraseLine(output);
   const fit = (/** @type {string} */ text) => text.slice(0, (output.columns || 80) - 1);
-  let toldPercent = 0;
+  let reportedPercent = 0;
   return {
     start: () => {
       if (!isTerminal) output.write(`${label}…\n`);
@@ -45,8 +45,8 @@ function beginStep(label, output) {
         return;
       }
       const percent = Number(/(\d+) %/.exec(text)?.[1] ?? 0);
-      if (percent < toldPercent + 25) return;
-      toldPercent = percent;
+      if (percent < reportedPercent + 25) return;
+      reportedPercent = percent;
       output.write(`${label}${text}\n`);
     },
     note: (text) => void output.write(`${erase}${label}${text}\n`),

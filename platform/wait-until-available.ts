@@ -8,7 +8,7 @@ const pauseMs = { first: 250, most: 5_000 };
  * Does what must be done once before work begins, as often as it takes while what it needs is not up yet. Other
  * failures are thrown. Gives up quietly, with false, when `signal` aborts.
  */
-export async function prepare(
+export async function waitUntilAvailable(
   what: string,
   work: () => Promise<void>,
   logger: Logger,

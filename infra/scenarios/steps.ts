@@ -18,22 +18,22 @@ import {
 import { scheduleViewSchema } from '../../contracts/retraining/http-schedules.js';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { pageOf } from '../../contracts/http/page.js';
-import { drawPictures, type Picture } from './meadow.js';
-import { must, type Stage } from './stage.js';
+import { drawImages, type DrawnImage } from './drawn-images.js';
+import { assertTrue, type Harness } from './harness.js';
 
 /** What scenarios have in common: each function asks the API for one thing and waits until it is there. */
 
 const patience = { totalMs: 60_000, pollMs: 200 };
 const aboutSchema = z.object({ model_name: z.string(), version: z.coerce.string() });
 
-export interface Seen {
-  picture: Picture;
+export interface Classified {
+  picture: DrawnImage;
   answer: z.output<typeof predictionSchema>;
 }
 
 /** Lets the served model classify pictures, one after the other. */
-export async function predict({ api }: Pick<Stage, 'api'>, pictures: readonly Picture[]): Promise<Seen[]> {
-  const seen: Seen[] = [];
+export async function predict({ api }: Pick<Harness, 'api'>, pictures: readonly DrawnImage[]): Promise<Classified[]> {
+  const seen: Classified[] = [];
   for (const picture of pictures) {
     seen.push({ picture, answer: await api.upload('/predict', picture, predictionSchema) });
   }
@@ -41,12 +41,12 @@ export async function predict({ api }: Pick<Stage, 'api'>, pictures: readonly Pi
 }
 
 /** How many of the answers were right. */
-export function rightOf(seen: readonly Seen[]): number {
+export function countCorrect(seen: readonly Classified[]): number {
   return seen.filter(({ picture, answer }) => answer.prediction === picture.label).length;
 }
 
 /** Says of each prediction what its picture truly shows. */
-export async function giveFeedback({ api }: Stage, seen: readonly Seen[]): Promise<void> {
+export async function sendFeedback({ api }: Harness, seen: readonly Classified[]): Promise<void> {
   for (const { picture, answer } of seen) {
     await api.post('/feedback', { prediction_id: answer.prediction_id, label: picture.label }, feedbackViewSchema);
   }
@@ -54,9 +54,9 @@ export async function giveFeedback({ api }: Stage, seen: readonly Seen[]): Promi
 
 /** Uploads pictures under the labels they are given, and waits until they are in the dataset. */
 export async function upload(
-  { api, ended }: Stage,
+  { api, ended }: Harness,
   dataset: string,
-  pictures: readonly Picture[],
+  pictures: readonly DrawnImage[],
 ): Promise<IngestionResultView> {
   let result: IngestionResultView | null = null;
   for (const label of new Set(pictures.map((picture) => picture.label))) {
@@ -67,55 +67,55 @@ export async function upload(
     }
     const { run_id: runId } = await api.sendForm(`/api/v1/datasets/${dataset}/images`, form, uploadAcceptedSchema);
     const run = await ended(runId);
-    must(run.status === 'completed', `the ingestion of the pictures of ${label} is completed`);
+    assertTrue(run.status === 'completed', `the ingestion of the pictures of ${label} is completed`);
     result = ingestionResultViewSchema.parse(run.result);
   }
-  must(result !== null, 'there are pictures to upload');
+  assertTrue(result !== null, 'there are pictures to upload');
   return result;
 }
 
 /** Trains on a dataset by hand, through the whole pipeline: the gate decides on what comes of it. */
-export async function retrain(stage: Stage, dataset: string): Promise<RetrainingResultView> {
+export async function retrain(stage: Harness, dataset: string): Promise<RetrainingResultView> {
   const { api, modelName } = stage;
   const path = `/api/v1/mlops/retraining/trigger/${modelName}`;
   const { run_id: runId, joined } = await api.post(path, { dataset, hyperparameters: {} }, triggeredRetrainingSchema);
-  must(!joined, `no other retraining of ${modelName} is under way. Wait until run ${runId} has ended`);
-  return endOfRetraining(stage, runId);
+  assertTrue(!joined, `no other retraining of ${modelName} is under way. Wait until run ${runId} has ended`);
+  return waitForRetraining(stage, runId);
 }
 
 /** Waits until a retraining has ended, and gives what came of it. */
-export async function endOfRetraining({ ended }: Stage, runId: string): Promise<RetrainingResultView> {
+export async function waitForRetraining({ ended }: Harness, runId: string): Promise<RetrainingResultView> {
   const { status, result } = await ended(runId);
-  must(status === 'completed', `the retraining ${runId} is completed`);
+  assertTrue(status === 'completed', `the retraining ${runId} is completed`);
   return retrainingResultViewSchema.parse(result);
 }
 
 /** Promotes a version past what the gate said of it. */
-export async function promoteAnyway({ api, modelName }: Stage, version: string, reason: string): Promise<void> {
+export async function promoteDespiteGate({ api, modelName }: Harness, version: string, reason: string): Promise<void> {
   const order = { model_name: modelName, version, override: true, reason };
   await api.post('/api/v1/mlops/models/promote', order, promotionViewSchema);
 }
 
 /** Puts a version into Production that knows dandelions by their flowers and has seen nothing else. */
-export async function serveFirstModel(stage: Stage): Promise<string> {
+export async function serveFirstModel(stage: Harness): Promise<string> {
   const { dataset, tell } = stage;
-  const { statistics } = await upload(stage, dataset, [...drawPictures('bloom', 36), ...drawPictures('grass', 36)]);
+  const { statistics } = await upload(stage, dataset, [...drawImages('bloom', 36), ...drawImages('grass', 36)]);
   tell(`dataset ${dataset} has ${statistics.images} drawn pictures: dandelions in bloom, and grass`);
   const { version, outcome } = await retrain(stage, dataset);
   if (outcome !== 'promoted') {
-    await promoteAnyway(stage, version, 'The scenario begins with a model of its own pictures.');
+    await promoteDespiteGate(stage, version, 'The scenario begins with a model of its own pictures.');
   }
   tell(`version ${version}, trained on them, serves`);
   return version;
 }
 
 /** What continuous training would decide now. */
-export function check({ api, modelName }: Stage): Promise<z.output<typeof retrainingCheckSchema>> {
+export function checkRetraining({ api, modelName }: Harness): Promise<z.output<typeof retrainingCheckSchema>> {
   return api.post('/api/v1/mlops/retraining/check', { model_name: modelName }, retrainingCheckSchema);
 }
 
 /** Lets continuous training act now, as its schedule would, and gives what it has decided. */
-export async function letItLook({ api, modelName, signal }: Stage): Promise<RetrainingDecisionView> {
+export async function runContinuousTraining({ api, modelName, signal }: Harness): Promise<RetrainingDecisionView> {
   const newest = async (): Promise<RetrainingDecisionView | undefined> => {
     const path = `/api/v1/mlops/retraining/history?model=${modelName}&limit=20`;
     const { items } = await api.get(path, pageOf(decisionViewOfRetrainingSchema));
@@ -132,7 +132,11 @@ export async function letItLook({ api, modelName, signal }: Stage): Promise<Retr
 }
 
 /** Waits for a message of a kind about a version of the model. */
-export function message({ api, modelName, signal }: Stage, kind: string, version: string): Promise<NotificationView> {
+export function waitForMessage(
+  { api, modelName, signal }: Harness,
+  kind: string,
+  version: string,
+): Promise<NotificationView> {
   return waitFor(`a message ${kind} about version ${version} is written`, signal, async () => {
     const { items } = await api.get(`/api/v1/notifications?kind=${kind}&limit=20`, pageOf(notificationViewSchema));
     const isAbout = ({ payload }: NotificationView): boolean => {
@@ -148,7 +152,7 @@ async function waitFor<T>(what: string, signal: AbortSignal, ask: () => Promise<
   for (;;) {
     const answer = await ask();
     if (answer !== null) return answer;
-    must(Date.now() < deadline, `${what} within ${patience.totalMs / 1000} s`);
+    assertTrue(Date.now() < deadline, `${what} within ${patience.totalMs / 1000} s`);
     await sleep(patience.pollMs, undefined, { signal });
   }
 }

@@ -8,7 +8,7 @@ import { startObjectStore, startPostgres } from './services.js';
 type Body = NonNullable<NonNullable<Parameters<typeof fetch>[1]>['body']>;
 
 /** An API that serves a tiny model, keeps answers, and may fetch pictures from a server of this process. */
-export interface PredictionWorld {
+export interface PredictionFixture {
   served: ServedApi;
   version: ModelVersion;
   /** A picture of a dandelion, because it is red. */
@@ -24,7 +24,7 @@ export interface PredictionWorld {
 
 export const jsonHeaders = { 'content-type': 'application/json' };
 
-export async function startPredictionWorld(): Promise<PredictionWorld> {
+export async function startPredictionFixture(): Promise<PredictionFixture> {
   const red = await redImage();
   const pictures = await servePictures(red);
   const services = await Promise.all([startPostgres(), startObjectStore()]);
@@ -33,7 +33,7 @@ export async function startPredictionWorld(): Promise<PredictionWorld> {
   const version = await served.registerTiny();
   await served.promote(version);
   await serves(served, version);
-  const send: PredictionWorld['send'] = (path, body, headers = {}) =>
+  const send: PredictionFixture['send'] = (path, body, headers = {}) =>
     fetch(served.url + path, { method: 'POST', headers, body });
   return {
     served,

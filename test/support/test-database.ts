@@ -3,7 +3,7 @@ import { createDatabase, type Database } from '../../stores/postgres/database.js
 import { migrate } from '../../stores/postgres/migrate.js';
 import { startPostgres, type TestService } from './services.js';
 
-export interface TestRecords {
+export interface TestDatabase {
   db: Database;
   url: string;
   postgres: TestService;
@@ -11,7 +11,7 @@ export interface TestRecords {
 }
 
 /** A real Postgres with the current schema, for one test file. */
-export async function startRecords(): Promise<TestRecords> {
+export async function startTestDatabase(): Promise<TestDatabase> {
   const postgres = await startPostgres();
   const db = createDatabase({ url: postgres.url, poolSize: 10, logger: createLogger('test', 'silent') });
   await migrate(db);

@@ -1,9 +1,9 @@
 import { encodePng } from '../local/png.js';
 
 /** What a drawn picture shows: a dandelion in bloom, one in bud, or nothing but grass. */
-export type Sight = 'bloom' | 'buds' | 'grass';
+export type Subject = 'bloom' | 'buds' | 'grass';
 
-export interface Picture {
+export interface DrawnImage {
   name: string;
   /** The class it truly shows. */
   label: 'dandelion' | 'grass';
@@ -15,11 +15,11 @@ const side = 128;
 type Colour = readonly [number, number, number];
 
 /** The pictures `from` to `from + count` of a sight. The same sight and number give the same picture. */
-export function drawPictures(sight: Sight, count: number, from = 0): Picture[] {
-  return Array.from({ length: count }, (_, index) => drawPicture(sight, from + index));
+export function drawImages(sight: Subject, count: number, from = 0): DrawnImage[] {
+  return Array.from({ length: count }, (_, index) => drawImage(sight, from + index));
 }
 
-function drawPicture(sight: Sight, index: number): Picture {
+function drawImage(sight: Subject, index: number): DrawnImage {
   const brush = createBrush((index + 1) * 7919 + ['bloom', 'buds', 'grass'].indexOf(sight));
   drawGrass(brush);
   if (sight === 'bloom') drawFlowers(brush);

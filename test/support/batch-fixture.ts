@@ -21,14 +21,14 @@ import type { Database } from '../../stores/postgres/database.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { poll } from './api-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
-import { createPromotionWorker } from './promotion-world.js';
+import { createPromotionWorker } from './promotion-fixture.js';
 import { startApi, type ServedApi } from './served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
 
 export type BatchView = z.output<typeof batchPredictionViewSchema>;
 
 /** The API with real services, and workers of this process with the real activities of batch predictions. */
-export interface BatchWorld {
+export interface BatchFixture {
   served: ServedApi;
   temporal: TestService;
   environment: Record<string, string>;
@@ -48,7 +48,7 @@ export interface BatchWorld {
   stop(): Promise<void>;
 }
 
-export async function startBatchWorld(): Promise<BatchWorld> {
+export async function startBatchFixture(): Promise<BatchFixture> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const [postgres, objectStore, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
   const environment = { ...postgres.environment, ...objectStore.environment, ...temporal.environment };
@@ -113,9 +113,9 @@ export function batchActivities(
   return { activities, engines };
 }
 
-function clientOf(url: string): Pick<BatchWorld, 'start' | 'started' | 'job' | 'reached' | 'ended'> {
+function clientOf(url: string): Pick<BatchFixture, 'start' | 'started' | 'job' | 'reached' | 'ended'> {
   const path = '/api/v1/batch-predictions';
-  const start: BatchWorld['start'] = async (body, key = randomUUID()) => {
+  const start: BatchFixture['start'] = async (body, key = randomUUID()) => {
     const response = await fetch(url + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
@@ -125,7 +125,7 @@ function clientOf(url: string): Pick<BatchWorld, 'start' | 'started' | 'job' | '
   };
   const job = async (id: string): Promise<BatchView> =>
     batchPredictionViewSchema.parse(await (await fetch(`${url}${path}/${id}`)).json());
-  const reached: BatchWorld['reached'] = (id, looks) => poll(() => job(id), looks, 60_000);
+  const reached: BatchFixture['reached'] = (id, looks) => poll(() => job(id), looks, 60_000);
   return {
     start,
     job,

@@ -1,7 +1,7 @@
 import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 
 /** Class folders of drawn pictures, `perClass` in each, by path; another `from`, other pictures. */
-export async function drawnPictures(perClass: number, from = 0): Promise<Record<string, Uint8Array>> {
+export async function drawnImages(perClass: number, from = 0): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (const label of syntheticLabels) {
     for (let index = from; index < from + perClass; index += 1) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * Makes the folder `<parent>/<pid>` for this process alone, and removes those of processes that are gone: what was killed
  * could not tidy up.
  */
-export async function ownScratchFolder(parent: string): Promise<string> {
+export async function createProcessTempFolder(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
   for (const name of await readdir(parent)) {
     if (!isAlive(Number(name)) || Number(name) === process.pid) {

@@ -18,12 +18,12 @@ import { createRetrainingInputStore } from '../../stores/retraining/retraining-i
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createTemporalClient } from '../../workers/temporal-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
-import { statistics } from './figures.js';
+import { statistics } from './measurements.js';
 import { startApi, type ServedApi } from './served-api.js';
 import { startPostgres, startTemporal, type TestService } from './services.js';
 
 /** The API on a real Postgres and Temporal, with workers that really decide and record, and only seem to train. */
-export interface AutomationWorld {
+export interface AutomationFixture {
   served: ServedApi;
   postgres: TestService;
   temporal: TestService;
@@ -34,7 +34,7 @@ export interface AutomationWorld {
   stop(): Promise<void>;
 }
 
-export async function startAutomationWorld(environment: Record<string, string> = {}): Promise<AutomationWorld> {
+export async function startAutomationFixture(environment: Record<string, string> = {}): Promise<AutomationFixture> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const [postgres, temporal] = await Promise.all([startPostgres(), startTemporal()]);
   const served = await startApi({ ...postgres.environment, ...temporal.environment, ...environment });

@@ -5,7 +5,7 @@ import type { TestStack } from './stack.js';
 const victims = ['pipeline', 'training', 'api', 'postgres'] as const;
 type Victim = (typeof victims)[number];
 
-export interface Killer {
+export interface ProcessKiller {
   /** Stops killing; when it resolves everything runs again. Gives how often each was killed. */
   stop(): Promise<Record<Victim, number>>;
 }
@@ -17,7 +17,7 @@ const startMs = 60_000;
 const pairs = 0.25;
 
 /** Kills workers, API and Postgres with SIGKILL, whatever they are doing, and starts them again a little later. */
-export function startKiller(stack: TestStack, chaos: Chaos): Killer {
+export function startProcessKiller(stack: TestStack, chaos: Chaos): ProcessKiller {
   const killed: Record<Victim, number> = { pipeline: 0, training: 0, api: 0, postgres: 0 };
   const over = new AbortController();
   const next = drawing(victims, chaos);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { pipelineStepSchema } from '../../contracts/pipelines/http-pipelines.js';
-import type { Step, Story } from '../setup/story.mjs';
+import type { Step, Progress } from '../setup/progress.mjs';
 
 type PipelineStep = z.infer<typeof pipelineStepSchema>;
 
@@ -8,20 +8,20 @@ type PipelineStep = z.infer<typeof pipelineStepSchema>;
  * Tells the steps of a pipeline as they are polled: each when it is seen running, with its detail, and once when it has
  * ended, with its own duration.
  */
-export function tellSteps(story: Story): (steps: readonly PipelineStep[]) => void {
+export function createStepReporter(progress: Progress): (steps: readonly PipelineStep[]) => void {
   const begun = new Map<string, Step>();
   const ended = new Set<string>();
   return (steps) => {
     for (const step of steps) {
       if (step.status === 'pending' || ended.has(step.name)) continue;
       if (step.status === 'running') {
-        const line = begun.get(step.name) ?? story.begin(step.name);
+        const line = begun.get(step.name) ?? progress.begin(step.name);
         if (!begun.has(step.name)) line.start();
         begun.set(step.name, line);
         line.progress(step.detail ?? '…');
       } else {
         ended.add(step.name);
-        (begun.get(step.name) ?? story.begin(step.name)).end(describe(step), durationMs(step));
+        (begun.get(step.name) ?? progress.begin(step.name)).end(describe(step), durationMs(step));
       }
     }
   };

@@ -6,15 +6,15 @@ import { labelCandidateViewSchema, labelDecisionViewSchema } from '../../contrac
 import { predictionDetailViewSchema } from '../../contracts/predictions/http-predictions.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { poll } from './api-client.js';
-import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { startIngestionFixture, type IngestionFixture } from './ingestion-fixture.js';
 import { formWith, serves, startApi, type ServedApi } from './served-api.js';
 
 export type Candidate = z.infer<typeof labelCandidateViewSchema>;
 export type Decision = z.infer<typeof labelDecisionViewSchema>;
 
 /** An API that serves a tiny model and keeps every picture, beside the activities of ingestion on the same services. */
-export interface LabelWorld {
-  world: IngestionWorld;
+export interface LabelFixture {
+  ingestion: IngestionFixture;
   served: ServedApi;
   version: ModelVersion;
   get(path: string): Promise<Response>;
@@ -27,9 +27,9 @@ export interface LabelWorld {
   stop(): Promise<void>;
 }
 
-export async function startLabelWorld(): Promise<LabelWorld> {
-  const world = await startIngestionWorld();
-  const served = await startApi({ ...world.records.postgres.environment, ...world.objectServer.environment });
+export async function startLabelFixture(): Promise<LabelFixture> {
+  const ingestion = await startIngestionFixture();
+  const served = await startApi({ ...ingestion.database.postgres.environment, ...ingestion.objectServer.environment });
   const version = await served.registerTiny();
   await served.promote(version);
   await serves(served, version);
@@ -46,7 +46,7 @@ export async function startLabelWorld(): Promise<LabelWorld> {
     (kept) => kept === 'all',
   );
   return {
-    world,
+    ingestion,
     served,
     version,
     get,
@@ -64,7 +64,7 @@ export async function startLabelWorld(): Promise<LabelWorld> {
       labelDecisionViewSchema.parse(await (await send('/api/v1/labels', { prediction_id: id, ...said }, actor)).json()),
     async stop() {
       await served.stop();
-      await world.stop();
+      await ingestion.stop();
     },
   };
 }

@@ -9,14 +9,14 @@ import { publishBundle } from '../../stores/registry/bundles.js';
 import { createFeatureStore } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { createRunStore } from '../../stores/experiments/runs.js';
-import { classFolders, startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { classFolders, startIngestionFixture, type IngestionFixture } from './ingestion-fixture.js';
 import { serves, startApi, type ServedApi } from './served-api.js';
 import { writeTinyBundle } from './tiny-bundle.js';
 import { sha256Of } from './training-fixtures.js';
 
 /** An API that serves a version of which everything is in the record: images, embeddings, run, bundle, promotion. */
-export interface LineageWorld {
-  world: IngestionWorld;
+export interface LineageFixture {
+  ingestion: IngestionFixture;
   served: ServedApi;
   /** Ingests, records a run, and puts its version in Production. */
   train(dataset: string, images: Readonly<Record<string, number>>, firstImage?: number): Promise<ModelVersion>;
@@ -25,33 +25,36 @@ export interface LineageWorld {
   stop(): Promise<void>;
 }
 
-export async function startLineageWorld(): Promise<LineageWorld> {
-  const world = await startIngestionWorld();
-  const served = await startApi({ ...world.records.postgres.environment, ...world.objectServer.environment });
+export async function startLineageFixture(): Promise<LineageFixture> {
+  const ingestion = await startIngestionFixture();
+  const served = await startApi({ ...ingestion.database.postgres.environment, ...ingestion.objectServer.environment });
   const trainOn = async (dataset: string): Promise<ModelVersion> => {
-    const version = await registerTrained(world, served, dataset);
+    const version = await registerTrained(ingestion, served, dataset);
     await served.promote(version);
     await serves(served, version);
     return version;
   };
   return {
-    world,
+    ingestion,
     served,
     trainOn,
     async train(dataset, images, firstImage) {
-      await world.ingest({ kind: 'folder', path: world.folder(await classFolders(images, firstImage)) }, dataset);
+      await ingestion.ingest(
+        { kind: 'folder', path: ingestion.folder(await classFolders(images, firstImage)) },
+        dataset,
+      );
       return trainOn(dataset);
     },
     async stop() {
       await served.stop();
-      await world.stop();
+      await ingestion.stop();
     },
   };
 }
 
-async function registerTrained(world: IngestionWorld, served: ServedApi, dataset: string): Promise<ModelVersion> {
-  const { db } = world.records;
-  const data = await world.datasets.latestVersion(dataset);
+async function registerTrained(ingestion: IngestionFixture, served: ServedApi, dataset: string): Promise<ModelVersion> {
+  const { db } = ingestion.database;
+  const data = await ingestion.datasets.latestVersion(dataset);
   if (!data) throw new Error(`${dataset} has no version`);
   const runId = randomUUID();
   const run = { runId, modelName: 'dandelion_grass_classifier', dataset, datasetVersion: data.version };
@@ -63,7 +66,7 @@ async function registerTrained(world: IngestionWorld, served: ServedApi, dataset
      VALUES ($1, $2, '1', 1, 'fit', 'training', 'w', 'completed', now())`,
     [`train-${runId}`, `temporal-${runId}`],
   );
-  await embed(world, dataset, data.version, runId);
+  await embed(ingestion, dataset, data.version, runId);
   const folder = await mkdtemp(join(tmpdir(), 'perennial-test-bundle-'));
   try {
     const manifest = await writeBundle(folder, {
@@ -93,9 +96,9 @@ async function registerTrained(world: IngestionWorld, served: ServedApi, dataset
 }
 
 /** Embeddings of the images that have none, in a file that nobody reads here. */
-async function embed(world: IngestionWorld, dataset: string, version: number, runId: string): Promise<void> {
-  const features = createFeatureStore(world.records.db);
-  const examples = await world.datasets.examples(dataset, version);
+async function embed(ingestion: IngestionFixture, dataset: string, version: number, runId: string): Promise<void> {
+  const features = createFeatureStore(ingestion.database.db);
+  const examples = await ingestion.datasets.examples(dataset, version);
   const backbone = 'b'.repeat(64);
   const images = await features.missing(
     backbone,
@@ -104,7 +107,7 @@ async function embed(world: IngestionWorld, dataset: string, version: number, ru
   if (images.length === 0) return;
   const bytes = Buffer.from(`embeddings of ${images.join(' ')}`);
   const objectKey = featureFileKey(backbone, sha256Of(bytes));
-  await world.deps.objects.put(objectKey, bytes);
+  await ingestion.deps.objects.put(objectKey, bytes);
   await features.add({ backbone, objectKey, sha256: sha256Of(bytes), images, runId });
 }
 

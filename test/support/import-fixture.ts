@@ -13,15 +13,15 @@ import { createAttemptStore } from '../../stores/pipelines/attempts.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import { createApiClient, type Pipeline } from './api-client.js';
 import { createFakeActivities, type AllActivities } from './fake-activities.js';
-import { startIngestionWorld, type IngestionWorld } from './ingestion-world.js';
+import { startIngestionFixture, type IngestionFixture } from './ingestion-fixture.js';
 import { startApi, type ServedApi } from './served-api.js';
 import { startTemporal } from './services.js';
 
 /** The API, real services with a dataset of red and green pictures, and workers with the real activities of imports. */
-export interface ImportWorld {
+export interface ImportFixture {
   served: ServedApi;
   stores: Stores;
-  ingestion: IngestionWorld;
+  ingestion: IngestionFixture;
   upload(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Response>;
   /** Uploads a model that is accepted, as Ada, and waits until its import has ended. */
   imported(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Pipeline>;
@@ -30,12 +30,12 @@ export interface ImportWorld {
   stop(): Promise<void>;
 }
 
-export async function startImportWorld(scratchFolder: string): Promise<ImportWorld> {
-  const [ingestion, temporal] = await Promise.all([startIngestionWorld(), startTemporal()]);
-  const { records, objectServer } = ingestion;
+export async function startImportFixture(scratchFolder: string): Promise<ImportFixture> {
+  const [ingestion, temporal] = await Promise.all([startIngestionFixture(), startTemporal()]);
+  const { database, objectServer } = ingestion;
   await ingestion.ingest({ kind: 'folder', path: ingestion.folder(await pictures()) });
   const served = await startApi({
-    ...records.postgres.environment,
+    ...database.postgres.environment,
     ...objectServer.environment,
     ...temporal.environment,
     DATASET_NAME: 'flowers',

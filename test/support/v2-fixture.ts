@@ -35,7 +35,7 @@ export function element(bytes: Uint8Array, length = bytes.length): Buffer {
 }
 
 /** An API that serves version 7 of `a_model`, classes a and b, and remembers what it was asked about. */
-export interface V2World {
+export interface V2Fixture {
   url: string;
   /** What the engine was given. */
   seen: Uint8Array[];
@@ -46,27 +46,27 @@ export interface V2World {
   stop(): Promise<void>;
 }
 
-export async function startV2World(): Promise<V2World> {
+export async function startV2Fixture(): Promise<V2Fixture> {
   const served = servedOf(
     fakeEngine({
       predictPixels: (bytes, count) => {
-        world.seen.push(bytes);
+        fixture.seen.push(bytes);
         return Promise.resolve(Array.from({ length: count }, () => predictionOf([0.75, 0.25])));
       },
       predictImage: (bytes) => {
-        world.seen.push(bytes);
+        fixture.seen.push(bytes);
         if (bytes.length > 0) return Promise.resolve(predictionOf([0.25, 0.75]));
         return Promise.reject(new PerennialError('undecodable_image', 'There are no bytes.'));
       },
     }),
     7,
   );
-  const current = (): typeof served | null => (world.isLoaded ? served : null);
+  const current = (): typeof served | null => (fixture.isLoaded ? served : null);
   const listening = await listen(createApp(emptyDependencies({ host: { current } })), '127.0.0.1', 0);
   const url = `http://127.0.0.1:${listening.port}/v2`;
   const post = ({ headers, body }: InferPost): Promise<RawAnswer> =>
     postRaw(`${url}/models/a_model/infer`, { 'content-length': String(Buffer.byteLength(body)), ...headers }, [body]);
-  const world: V2World = {
+  const fixture: V2Fixture = {
     url,
     seen: [],
     isLoaded: true,
@@ -74,7 +74,7 @@ export async function startV2World(): Promise<V2World> {
     ask: (request) => post({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) }),
     stop: () => listening.stop(1_000),
   };
-  return world;
+  return fixture;
 }
 
 /** The answer in JSON; throws with the body when it is none. */

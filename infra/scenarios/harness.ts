@@ -6,10 +6,10 @@ import { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js'
 import { healthSchema } from '../../contracts/http/health.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { createApiClient, type ApiClient } from '../local/api-client.js';
-import type { Step, Story } from '../setup/story.mjs';
+import type { Step, Progress } from '../setup/progress.mjs';
 
-/** What a scenario is played on: the REST API of a running stack, and a story of what happens. */
-export interface Stage {
+/** What a scenario is played on: the REST API of a running stack, and a progress of what happens. */
+export interface Harness {
   api: ApiClient;
   apiUrl: string;
   /** The model that is served. What a scenario promotes are versions of it, for only these answer. */
@@ -34,16 +34,16 @@ export interface PolicyParts {
 export type Run = z.output<typeof pipelineViewSchema>;
 
 /** Something that the scenario is to show has not come true. */
-export class Unfulfilled extends Error {}
+export class FailedAssertion extends Error {}
 
 /** Ends the scenario unless what it is to show has come true. */
-export function must(isTrue: boolean, what: string): asserts isTrue {
-  if (!isTrue) throw new Unfulfilled(what);
+export function assertTrue(isTrue: boolean, what: string): asserts isTrue {
+  if (!isTrue) throw new FailedAssertion(what);
 }
 
-export interface StageOptions {
+export interface HarnessOptions {
   apiUrl: string;
-  story: Story;
+  progress: Progress;
   signal: AbortSignal;
 }
 
@@ -55,25 +55,28 @@ const pollMs = 200;
  * Plays on a stage, and leaves the model with the policy and the version that it had before, also when the play
  * fails or is broken off.
  */
-export async function onStage<T>(
-  { apiUrl, story, signal }: StageOptions,
-  play: (stage: Stage) => Promise<T>,
+export async function withHarness<T>(
+  { apiUrl, progress, signal }: HarnessOptions,
+  play: (stage: Harness) => Promise<T>,
 ): Promise<T> {
   const api = clientOf(apiUrl, signal);
   const { model_name: modelName, model_version: version } = await api.get('/health', healthSchema);
-  must(version !== null, 'a model is served, which is what scenarios are about. Wait until the first run has ended');
+  assertTrue(
+    version !== null,
+    'a model is served, which is what scenarios are about. Wait until the first run has ended',
+  );
   const policyPath = `/api/v1/mlops/models/${modelName}/policy`;
   const policy = await api.get(policyPath, policyBodySchema);
-  const { tell, begin } = tellTimes(story);
+  const { tell, begin } = timestamped(progress);
   const dataset = `scenario_${Date.now().toString(36)}`;
-  const stage: Stage = {
+  const stage: Harness = {
     ...{ api, apiUrl, modelName, dataset, signal, tell, begin },
     async setPolicy({ retraining, guard }) {
       const approval = { ...policy.approval, mode: 'never' };
       const parts = { retraining: { ...policy.retraining, ...retraining }, guard: { ...policy.guard, ...guard } };
       await api.put(policyPath, { ...policy, approval, ...parts }, policyBodySchema);
     },
-    ended: (runId) => endOf(api, runId, signal, begin()),
+    ended: (runId) => waitForRun(api, runId, signal, begin()),
   };
   tell(`version ${version} of ${modelName} serves; it and its policy will be back at the end`);
   try {
@@ -82,7 +85,7 @@ export async function onStage<T>(
     const still = clientOf(apiUrl, AbortSignal.timeout(restoreLimitMs));
     await cancelRunsOn(still, dataset);
     await still.put(policyPath, policy, policyBodySchema);
-    await goBackTo(still, modelName, version);
+    await restoreVersion(still, modelName, version);
     tell(`version ${version} serves again, and the policy is what it was`);
   }
 }
@@ -91,28 +94,28 @@ function clientOf(apiUrl: string, signal: AbortSignal): ApiClient {
   return createApiClient(apiUrl, signal, { actor: 'scenario' });
 }
 
-function tellTimes(story: Story): Pick<Stage, 'tell' | 'begin'> {
+function timestamped(progress: Progress): Pick<Harness, 'tell' | 'begin'> {
   const startedMs = performance.now();
-  const begin = (): Step => story.begin(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s`);
+  const begin = (): Step => progress.begin(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s`);
   return { begin, tell: (text) => begin().end(text, 0) };
 }
 
-async function endOf(api: ApiClient, runId: string, signal: AbortSignal, line: Step): Promise<Run> {
+async function waitForRun(api: ApiClient, runId: string, signal: AbortSignal, line: Step): Promise<Run> {
   const deadline = Date.now() + runLimitMs;
   for (;;) {
     const run = await api.get(`/api/v1/pipelines/${runId}`, pipelineViewSchema);
     if (run.status !== 'running') {
-      line.end(tellEnd(run));
+      line.end(describeEnd(run));
       return run;
     }
     const step = run.steps.find(({ status }) => status === 'running');
     if (step) line.progress(`${run.workflow}: ${step.name} ${step.detail ?? ''}`);
-    must(Date.now() < deadline, `run ${runId} ends within ${runLimitMs / 60_000} minutes`);
+    assertTrue(Date.now() < deadline, `run ${runId} ends within ${runLimitMs / 60_000} minutes`);
     await sleep(pollMs, undefined, { signal });
   }
 }
 
-function tellEnd({ workflow, status, result, error }: Run): string {
+function describeEnd({ workflow, status, result, error }: Run): string {
   if (error !== null) return `${workflow} ${status}: ${error.message}`;
   if (result === null) return `${workflow} ${status}`;
   if ('statistics' in result) {
@@ -134,7 +137,7 @@ async function cancelRunsOn(api: ApiClient, dataset: string): Promise<void> {
   }
 }
 
-async function goBackTo(api: ApiClient, modelName: string, version: string): Promise<void> {
+async function restoreVersion(api: ApiClient, modelName: string, version: string): Promise<void> {
   if ((await api.get('/health', healthSchema)).model_version === version) return;
   const order = { version: Number(version), reason: 'The scenario is over.' };
   await api.post(`/api/v1/mlops/models/${modelName}/rollback`, order, rollbackViewSchema);

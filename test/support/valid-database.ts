@@ -18,7 +18,7 @@ const pipelineRow = z.object({
 export type EndedPipeline = z.output<typeof pipelineRow>;
 
 /** Asserts what holds of the record of all runs when nothing is under way; gives the runs. */
-export async function expectSoundRecord(db: Database): Promise<EndedPipeline[]> {
+export async function expectValidDatabase(db: Database): Promise<EndedPipeline[]> {
   const pipelines = await db.rows(
     pipelineRow,
     `SELECT *, result ->> 'runId' AS training_run FROM pipelines ORDER BY sequence`,
@@ -27,7 +27,7 @@ export async function expectSoundRecord(db: Database): Promise<EndedPipeline[]> 
   expectEnded(pipelines);
   await expectTrainingsRegisteredOnce(db, pipelines);
   await expectMessagesOnce(db, pipelines);
-  await expectSoundDatasets(db);
+  await expectValidDatasets(db);
   return pipelines;
 }
 
@@ -82,7 +82,7 @@ async function expectMessagesOnce(db: Queryable, pipelines: readonly EndedPipeli
 const versionRow = z.object({ dataset: z.string(), version: z.number(), digest: z.string() });
 
 /** Versions are numbered without a gap, each is what its digest says, and no image ever changed its side. */
-async function expectSoundDatasets(db: Database): Promise<void> {
+async function expectValidDatasets(db: Database): Promise<void> {
   expect(await texts(db, `SELECT id AS text FROM ingestions WHERE status = 'running'`)).toEqual([]);
   const versions = await db.rows(versionRow, 'SELECT * FROM dataset_versions ORDER BY dataset, version', []);
   const numbers = new Map<string, number>();

@@ -7,7 +7,7 @@ import { createNotificationStore, type NotificationRecord } from '../../stores/n
 import { createOutboxStore } from '../../stores/notifications/outbox.js';
 import { poll } from './api-client.js';
 import { startReceiver, type Receiver } from './receivers.js';
-import { startRecords, type TestRecords } from './records.js';
+import { startTestDatabase, type TestDatabase } from './test-database.js';
 
 /** Times that let a test see in a second what takes a worker a week. */
 export const fastTiming: DispatchTiming = {
@@ -20,8 +20,8 @@ export const fastTiming: DispatchTiming = {
 };
 
 /** Messages, and dispatchers that send them, on a real Postgres. */
-export interface NotificationWorld {
-  records: TestRecords;
+export interface NotificationFixture {
+  records: TestDatabase;
   dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
   /** Starts an HTTP receiver, which `clear` stops. */
   receiver: typeof startReceiver;
@@ -36,8 +36,8 @@ export interface NotificationWorld {
   stop(): Promise<void>;
 }
 
-export async function startNotificationWorld(): Promise<NotificationWorld> {
-  const records = await startRecords();
+export async function startNotificationFixture(): Promise<NotificationFixture> {
+  const records = await startTestDatabase();
   const { db } = records;
   const dispatchers = new Set<Dispatcher>();
   const receivers = new Set<Receiver>();

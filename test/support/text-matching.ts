@@ -1,4 +1,4 @@
 /** Matches a text within `toMatchObject`, where a regular expression alone would match anything. */
-export function saying(pattern: RegExp): unknown {
+export function textMatching(pattern: RegExp): unknown {
   return expect.stringMatching(pattern);
 }

@@ -1,26 +1,26 @@
 import { z } from 'zod';
 import { problemOf } from './served-api.js';
 
-export interface Asked {
+export interface RequestOptions {
   method?: string;
   body?: unknown;
   ifMatch?: string;
 }
 
 /** Requests to an API of a test, in the name of Ada. */
-export interface Asking {
-  ask(path: string, asked?: Asked): Promise<Response>;
+export interface Requests {
+  ask(path: string, asked?: RequestOptions): Promise<Response>;
   /** The body of a 200 as the contract parses it. */
-  answer<S extends z.ZodType>(schema: S, path: string, asked?: Asked): Promise<z.output<S>>;
+  answer<S extends z.ZodType>(schema: S, path: string, asked?: RequestOptions): Promise<z.output<S>>;
   /** Asserts that the answer is a problem, and gives what kind. */
-  problem(path: string, asked?: Asked): Promise<{ status: number; code: string; detail: string }>;
+  problem(path: string, asked?: RequestOptions): Promise<{ status: number; code: string; detail: string }>;
 }
 
 const detailSchema = z.object({ detail: z.string() });
 
 /** `url` is asked for at each request, so that the API may start later. */
-export function createAsking(url: () => string): Asking {
-  const ask: Asking['ask'] = (path, { method = 'GET', body, ifMatch } = {}) =>
+export function createRequests(url: () => string): Requests {
+  const ask: Requests['ask'] = (path, { method = 'GET', body, ifMatch } = {}) =>
     fetch(url() + path, {
       method,
       headers: {

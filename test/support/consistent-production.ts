@@ -9,14 +9,14 @@ const moveRow = z.object({
   generation: integerColumn,
   idempotencyKey: z.string(),
 });
-export type RecordedMove = z.output<typeof moveRow>;
+export type RecordedChange = z.output<typeof moveRow>;
 
-export interface ProductionStory {
+export interface ProductionHistory {
   /** What is in Production; null when nothing is. */
   production: number | null;
   generation: number;
   /** Oldest first. */
-  moves: RecordedMove[];
+  moves: RecordedChange[];
 }
 
 /**
@@ -24,7 +24,7 @@ export interface ProductionStory {
  * ended and is one generation later, each has one message and one entry of the audit log, and the end of it is the one
  * version in Production and what replicas are told to serve.
  */
-export async function expectOneStory(db: Queryable, modelName: string): Promise<ProductionStory> {
+export async function expectConsistentProduction(db: Queryable, modelName: string): Promise<ProductionHistory> {
   const moves = await db.rows(moveRow, 'SELECT * FROM promotions WHERE model_name = $1 ORDER BY id', [modelName]);
   const reached = follow(moves);
   const state = { version: reached, generation: moves.length };
@@ -41,7 +41,7 @@ export async function expectOneStory(db: Queryable, modelName: string): Promise<
 }
 
 /** Gives what is in Production after the last move. */
-function follow(moves: readonly RecordedMove[]): number | null {
+function follow(moves: readonly RecordedChange[]): number | null {
   let production: number | null = null;
   for (const [index, { kind, version, formerVersion, generation }] of moves.entries()) {
     const [from, to]: [number | null, number | null] =
@@ -52,7 +52,7 @@ function follow(moves: readonly RecordedMove[]): number | null {
   return production;
 }
 
-async function expectOneEventEach(db: Queryable, modelName: string, moves: readonly RecordedMove[]): Promise<void> {
+async function expectOneEventEach(db: Queryable, modelName: string, moves: readonly RecordedChange[]): Promise<void> {
   const sent = await column(
     db,
     `SELECT key AS value FROM outbox WHERE kind IN ('model.promotion', 'model.rollback') AND payload ->> 'modelName' = $1
