@@ -23,9 +23,9 @@ export interface FirstRunOptions {
 type Pipeline = z.infer<typeof pipelineSchema>;
 
 /**
- * Sees to it that a model is served, by nothing but the REST API: tells which one is, or starts the retraining pipeline
- * (or joins the one an interrupted start left), tells its steps, the metrics and one prediction. Never throws: the
- * stack stays up whatever happens here.
+ * Makes sure that a model is served, through the REST API only. Prints the served version, or starts the retraining
+ * pipeline (or joins the run that an interrupted start left) and prints its steps, the metrics and one prediction. Never
+ * throws: a failed first run must not stop the stack.
  */
 export async function runFirstTime(options: FirstRunOptions): Promise<void> {
   const { progress, signal } = options;
@@ -40,8 +40,8 @@ export async function runFirstTime(options: FirstRunOptions): Promise<void> {
   } catch (error) {
     if (signal.aborted) return;
     const code = error instanceof ApiProblem ? ` (${error.code})` : '';
-    progress.print(`\nThe first run could not be carried out${code}: ${messageOf(error)}`);
-    progress.print(`The stack stays up. Mend the cause, then: ${tryAgain(options.apiUrl)}`);
+    progress.print(`\nThe first run failed${code}: ${messageOf(error)}`);
+    progress.print(`The stack keeps running. Fix the cause, then start a retraining: ${retryCommand(options.apiUrl)}`);
   }
 }
 
@@ -53,17 +53,17 @@ async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promis
     acceptedSchema,
   );
   const opening = accepted.joined
-    ? 'No model is served yet; the training that an earlier start began goes on:'
+    ? 'No model is served yet. The training that an earlier start began continues:'
     : 'First run: no model is served yet, so one is trained and promoted.';
   progress.print(`\n${opening}`);
-  const tell = createStepReporter(progress);
+  const report = createStepReporter(progress);
   const path = `/api/v1/pipelines/${encodeURIComponent(accepted.run_id)}`;
   let pipeline = await api.get(path, pipelineSchema);
-  tell(pipeline.steps);
+  report(pipeline.steps);
   while (pipeline.status === 'running') {
     await sleep(pollMs, undefined, { signal });
     pipeline = await api.get(path, pipelineSchema);
-    tell(pipeline.steps);
+    report(pipeline.steps);
   }
   if (pipeline.status === 'completed') return true;
   showFailure(pipeline, progress, apiUrl);
@@ -73,13 +73,13 @@ async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promis
 function showFailure(pipeline: Pipeline, progress: Progress, apiUrl: string): void {
   const code = pipeline.error?.code ?? pipeline.status;
   progress.print(
-    `\nThe first training ended as ${pipeline.status} (${code}): ${pipeline.error?.message ?? 'no reason given'}`,
+    `\nThe first training ended as ${pipeline.status} (${code}): ${pipeline.error?.message ?? 'no reason was recorded'}`,
   );
-  if (pipeline.temporal_url !== null) progress.print(`What happened in detail: ${pipeline.temporal_url}`);
-  progress.print(`The stack stays up. Mend the cause, then: ${tryAgain(apiUrl)}`);
+  if (pipeline.temporal_url !== null) progress.print(`Details: ${pipeline.temporal_url}`);
+  progress.print(`The stack keeps running. Fix the cause, then start a retraining: ${retryCommand(apiUrl)}`);
 }
 
-function tryAgain(apiUrl: string): string {
+function retryCommand(apiUrl: string): string {
   return `curl -X POST ${apiUrl}/api/v1/pipelines/retraining -H 'content-type: application/json' -d '{"source":{"kind":"default"}}'`;
 }
 
@@ -93,7 +93,7 @@ async function showModel(
     health = await api.get('/health', healthSchema);
   }
   if (!health.model_loaded) {
-    progress.print('\nThe pipeline ended without a promoted model; the step above says why. Nothing is served yet.');
+    progress.print('\nThe pipeline promoted no model; the steps above give the reason. No model is served yet.');
     return;
   }
   const info = await api.get('/model/info', modelInfoSchema);
@@ -104,7 +104,7 @@ async function showModel(
   const image = sampleImage(datasetFolder);
   const answer = await api.upload('/predict', { name: 'image', bytes: image.bytes }, predictionSchema);
   progress
-    .begin('a prediction')
+    .begin('sample prediction')
     .end(`${answer.prediction}, confidence ${answer.confidence.toFixed(3)}, for ${image.name}`);
 }
 

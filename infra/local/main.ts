@@ -9,7 +9,7 @@ import { startStack } from './stack.js';
 import { onStopRequest } from './stop-request.js';
 import { createSupervisor, type Supervisor } from './supervisor.js';
 
-/** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and stays. */
+/** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and keeps running. */
 export async function main(): Promise<void> {
   const progress = createProgress({ nameWidth: 24 });
   try {
@@ -24,7 +24,7 @@ async function run(config: Config, progress: Progress): Promise<void> {
   const home = config.PERENNIAL_HOME;
   openDataFolder(home);
   const release = claimDataFolder(home);
-  const supervisor = await freshSupervisor(home, progress);
+  const supervisor = await createCleanSupervisor(home, progress);
   const stopping = new AbortController();
   const stop = async (): Promise<void> => {
     stopping.abort();
@@ -35,7 +35,7 @@ async function run(config: Config, progress: Progress): Promise<void> {
     stop: async (reason) => {
       progress.print(`\nStopping (${reason}) …`);
       await stop();
-      progress.print('Stopped. The data is kept; npm start goes on from here.');
+      progress.print('Stopped. All data is kept; npm start continues from here.');
     },
     kill: () => {
       supervisor.kill();
@@ -45,21 +45,22 @@ async function run(config: Config, progress: Progress): Promise<void> {
   try {
     await bootAndGreet(config, supervisor, progress, stopping.signal);
   } catch (error) {
-    // A stop in the middle of the start makes it fail; the request to stop tells what there is to tell.
+    // A stop during the start makes the start fail; the stop request has already printed why.
     if (stopping.signal.aborted) return;
     await stop();
     throw error;
   }
 }
 
-async function freshSupervisor(home: string, progress: Progress): Promise<Supervisor> {
+async function createCleanSupervisor(home: string, progress: Progress): Promise<Supervisor> {
   const runFile = join(home, 'run', 'processes.json');
   const leftovers = await clearLeftovers(runFile);
-  if (leftovers.length > 0) progress.print(`Stopped what an earlier start had left running: ${leftovers.join(', ')}.`);
+  if (leftovers.length > 0)
+    progress.print(`Stopped processes that an earlier start had left running: ${leftovers.join(', ')}.`);
   return createSupervisor({
     logsFolder: join(home, 'logs'),
     runFile: createRunFile(runFile),
-    say: (line) => progress.print(`  ! ${line}`),
+    report: (line) => progress.print(`  ! ${line}`),
   });
 }
 
@@ -83,7 +84,7 @@ async function bootAndGreet(
   const addresses = {
     API: apiUrl,
     'API documentation': `${apiUrl}/docs`,
-    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to see it here',
+    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to show it here',
     Logs: join(home, 'logs'),
     'To stop': 'Ctrl-C',
   };

@@ -5,8 +5,8 @@ import type { Step, Progress } from '../setup/progress.mjs';
 type PipelineStep = z.infer<typeof pipelineStepSchema>;
 
 /**
- * Tells the steps of a pipeline as they are polled: each when it is seen running, with its detail, and once when it has
- * ended, with its own duration.
+ * Prints the steps of a polled pipeline: each running step with its detail, and each ended step once, with its
+ * duration.
  */
 export function createStepReporter(progress: Progress): (steps: readonly PipelineStep[]) => void {
   const begun = new Map<string, Step>();

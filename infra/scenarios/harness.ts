@@ -6,25 +6,25 @@ import { pipelineViewSchema } from '../../contracts/pipelines/http-pipelines.js'
 import { healthSchema } from '../../contracts/http/health.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { createApiClient, type ApiClient } from '../local/api-client.js';
-import type { Step, Progress } from '../setup/progress.mjs';
+import type { Progress, Step } from '../setup/progress.mjs';
 
-/** What a scenario is played on: the REST API of a running stack, and a progress of what happens. */
+/** What a scenario runs on: the REST API of a running stack, and a progress report with timestamps. */
 export interface Harness {
   api: ApiClient;
   apiUrl: string;
-  /** The model that is served. What a scenario promotes are versions of it, for only these answer. */
+  /** The served model. A scenario promotes versions of it, because only those answer predictions. */
   modelName: string;
-  /** A name for data of this performance alone: the user's data stay as they are. */
+  /** A dataset name of this run only, so that the scenario never touches the user's datasets. */
   dataset: string;
   signal: AbortSignal;
-  /** Tells an event, with the time since the beginning. */
-  tell(text: string): void;
-  /** A line that is told when its event has ended. */
+  /** Prints an event with the time since the start. */
+  report(text: string): void;
+  /** Begins a line for an event that takes long; `end` completes it. */
   begin(): Step;
-  /** Sets parts of the policy; what was set before comes back at the end. Nobody is asked for approval meanwhile. */
+  /** Overrides parts of the policy until the scenario ends. Promotions need no approval meanwhile. */
   setPolicy(parts: PolicyParts): Promise<void>;
-  /** Waits until a run has ended, however it did. */
-  ended(runId: string): Promise<Run>;
+  /** Waits until a run has ended, with any status. */
+  waitForRun(runId: string): Promise<Run>;
 }
 
 export interface PolicyParts {
@@ -33,12 +33,12 @@ export interface PolicyParts {
 }
 export type Run = z.output<typeof pipelineViewSchema>;
 
-/** Something that the scenario is to show has not come true. */
-export class FailedAssertion extends Error {}
+/** An expectation of the scenario was not met. */
+export class FailedExpectation extends Error {}
 
-/** Ends the scenario unless what it is to show has come true. */
-export function assertTrue(isTrue: boolean, what: string): asserts isTrue {
-  if (!isTrue) throw new FailedAssertion(what);
+/** Fails the scenario unless the condition holds. `expectation` is a sentence, for instance "version 3 answers". */
+export function expectThat(condition: boolean, expectation: string): asserts condition {
+  if (!condition) throw new FailedExpectation(expectation);
 }
 
 export interface HarnessOptions {
@@ -51,42 +51,37 @@ const runLimitMs = 600_000;
 const restoreLimitMs = 60_000;
 const pollMs = 200;
 
-/**
- * Plays on a stage, and leaves the model with the policy and the version that it had before, also when the play
- * fails or is broken off.
- */
+/** Runs a scenario, then restores the policy and the served version, also when it fails or is interrupted. */
 export async function withHarness<T>(
   { apiUrl, progress, signal }: HarnessOptions,
-  play: (stage: Harness) => Promise<T>,
+  scenario: (harness: Harness) => Promise<T>,
 ): Promise<T> {
   const api = clientOf(apiUrl, signal);
   const { model_name: modelName, model_version: version } = await api.get('/health', healthSchema);
-  assertTrue(
-    version !== null,
-    'a model is served, which is what scenarios are about. Wait until the first run has ended',
-  );
+  expectThat(version !== null, 'a model is served. Wait until the first run has ended, then run the scenario again');
   const policyPath = `/api/v1/mlops/models/${modelName}/policy`;
   const policy = await api.get(policyPath, policyBodySchema);
-  const { tell, begin } = timestamped(progress);
+  const { report, begin } = timestamped(progress);
   const dataset = `scenario_${Date.now().toString(36)}`;
-  const stage: Harness = {
-    ...{ api, apiUrl, modelName, dataset, signal, tell, begin },
+  const harness: Harness = {
+    ...{ api, apiUrl, modelName, dataset, signal, report, begin },
     async setPolicy({ retraining, guard }) {
       const approval = { ...policy.approval, mode: 'never' };
       const parts = { retraining: { ...policy.retraining, ...retraining }, guard: { ...policy.guard, ...guard } };
       await api.put(policyPath, { ...policy, approval, ...parts }, policyBodySchema);
     },
-    ended: (runId) => waitForRun(api, runId, signal, begin()),
+    waitForRun: (runId) => waitForRun(api, runId, signal, begin()),
   };
-  tell(`version ${version} of ${modelName} serves; it and its policy will be back at the end`);
+  report(`version ${version} of ${modelName} is served; it and its policy are restored at the end`);
   try {
-    return await play(stage);
+    return await scenario(harness);
   } finally {
-    const still = clientOf(apiUrl, AbortSignal.timeout(restoreLimitMs));
-    await cancelRunsOn(still, dataset);
-    await still.put(policyPath, policy, policyBodySchema);
-    await restoreVersion(still, modelName, version);
-    tell(`version ${version} serves again, and the policy is what it was`);
+    // The scenario's own signal may be aborted by now.
+    const restoring = clientOf(apiUrl, AbortSignal.timeout(restoreLimitMs));
+    await cancelRunsOn(restoring, dataset);
+    await restoring.put(policyPath, policy, policyBodySchema);
+    await restoreVersion(restoring, modelName, version);
+    report(`version ${version} is served again, and its policy is restored`);
   }
 }
 
@@ -94,10 +89,10 @@ function clientOf(apiUrl: string, signal: AbortSignal): ApiClient {
   return createApiClient(apiUrl, signal, { actor: 'scenario' });
 }
 
-function timestamped(progress: Progress): Pick<Harness, 'tell' | 'begin'> {
+function timestamped(progress: Progress): Pick<Harness, 'report' | 'begin'> {
   const startedMs = performance.now();
   const begin = (): Step => progress.begin(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s`);
-  return { begin, tell: (text) => begin().end(text, 0) };
+  return { begin, report: (text) => begin().end(text, 0) };
 }
 
 async function waitForRun(api: ApiClient, runId: string, signal: AbortSignal, line: Step): Promise<Run> {
@@ -110,7 +105,7 @@ async function waitForRun(api: ApiClient, runId: string, signal: AbortSignal, li
     }
     const step = run.steps.find(({ status }) => status === 'running');
     if (step) line.progress(`${run.workflow}: ${step.name} ${step.detail ?? ''}`);
-    assertTrue(Date.now() < deadline, `run ${runId} ends within ${runLimitMs / 60_000} minutes`);
+    expectThat(Date.now() < deadline, `run ${runId} ends within ${runLimitMs / 60_000} minutes`);
     await sleep(pollMs, undefined, { signal });
   }
 }
@@ -121,17 +116,17 @@ function describeEnd({ workflow, status, result, error }: Run): string {
   if ('statistics' in result) {
     return `${workflow}: version ${result.version} of ${result.dataset} with ${result.statistics.images} images`;
   }
-  // Of a promotion the gate's words tell more than that replicas answer.
+  // For a promotion, the gate's decision says more than the summary, which counts the replicas that answer.
   if ('decision' in result && result.outcome === 'promoted') return `${workflow}: ${result.decision.summary}`;
   return 'summary' in result ? `${workflow}: ${result.summary}` : `${workflow} ${status}`;
 }
 
-/** Runs are left behind when the scenario is broken off. */
+/** Cancels the runs that an interrupted scenario leaves. */
 async function cancelRunsOn(api: ApiClient, dataset: string): Promise<void> {
   const path = '/api/v1/pipelines';
   const running = await api.get(`${path}?status=running`, pageOf(pipelineViewSchema));
   for (const { id } of running.items.filter((run) => run.dataset?.startsWith(dataset))) {
-    // One that has ended meanwhile refuses.
+    // The API refuses to cancel a run that has ended meanwhile.
     await api.post(`${path}/${id}/cancel`, {}, pipelineViewSchema).catch(() => undefined);
     while ((await api.get(`${path}/${id}`, pipelineViewSchema)).status === 'running') await sleep(pollMs);
   }

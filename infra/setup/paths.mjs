@@ -17,13 +17,13 @@ function findPackageRoot(folder) {
   return findPackageRoot(parent);
 }
 
-/** Build output; it also holds what set-up remembers, so that a clone needs no other ignored folder. */
+/** Build output and the state of set-up. */
 export const buildFolder = join(packageRoot, 'dist');
 export const stateFile = join(buildFolder, '.setup.json');
 export const lockFile = join(buildFolder, '.setup.lock');
 
 /**
- * Where downloads are kept, outside the project: PERENNIAL_CACHE, else the platform's folder for caches.
+ * The folder for downloads, outside the project: PERENNIAL_CACHE, or else the platform's cache folder.
  * @param {NodeJS.ProcessEnv} [environment]
  * @param {NodeJS.Platform} [platform]
  * @returns {string}
@@ -35,7 +35,7 @@ export function cacheFolder(environment = process.env, platform = process.platfo
   return platform === 'darwin' ? join(home, 'Library', 'Caches', 'perennial') : join(home, '.cache', 'perennial');
 }
 
-/** What may lie in a data folder: `npm run reset` removes these and nothing else. */
+/** The entries of a data folder. `npm run reset` removes only these. */
 export const dataFolderEntries = [
   'layout.json',
   'postgres',
@@ -49,7 +49,7 @@ export const dataFolderEntries = [
 ];
 
 /**
- * The folder with all state of the local stack, as platform/config.ts resolves it.
+ * The folder with all state of the local stack. Must resolve PERENNIAL_HOME as platform/config.ts does.
  * @param {NodeJS.ProcessEnv} [environment]
  * @returns {string}
  */
@@ -58,7 +58,7 @@ export function dataFolder(environment = process.env) {
 }
 
 /**
- * The platform as our pins name it.
+ * The platform, as in versions.mjs.
  * @returns {string} for instance `linux-x64`
  */
 export function platformKey() {

@@ -1,14 +1,14 @@
 /**
- * What the terminal shows: one line a step. On a terminal the line of the running step is rewritten with its progress;
- * elsewhere a long step writes a line when it starts and at each quarter, and every step one when it ends.
+ * Progress output, one line per step. On a terminal the line of the running step is rewritten with its progress. Elsewhere
+ * a long step prints a line at its start and at every 25 %, and every step prints a line at its end.
  */
 
 /**
  * @typedef {object} Step
- * @property {() => void} start tells that a step began which may take long
- * @property {(text: string) => void} progress shows how far the step is
- * @property {(text: string) => void} note leaves a line behind, for instance that a source failed
- * @property {(text: string, tookMs?: number) => void} end with its duration, or the time since `begin`
+ * @property {() => void} start announces a step that may take long
+ * @property {(text: string) => void} progress shows the progress of the step
+ * @property {(text: string) => void} note prints a line that stays, for instance that a source failed
+ * @property {(text: string, tookMs?: number) => void} end prints the result with `tookMs`, or else the time since `begin`
  * @typedef {{ begin: (name: string) => Step, print: (text: string) => void }} Progress
  * @typedef {{ isTTY?: boolean, columns?: number, write: (text: string) => unknown }} Output
  */

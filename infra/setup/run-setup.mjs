@@ -17,11 +17,11 @@ import { temporalStep } from './steps/temporal.mjs';
 /** @typedef {import('./progress.mjs').Progress} Progress */
 
 /**
- * A thing that set-up provides.
+ * Something that set-up provides.
  * @typedef {object} SetupStep
  * @property {string} name
- * @property {(state: SetupState) => boolean} isDone cheap: it is asked at every start
- * @property {string} [replacedBy] environment variable by which the user brings a service of their own
+ * @property {(state: SetupState) => boolean} isDone called at every start, so it must be cheap
+ * @property {string} [replacedBy] environment variable that names a service of the user instead
  * @property {(step: import('./progress.mjs').Step, state: SetupState) => Promise<{ summary: string, state?: SetupState }>} run
  * @property {string} advice what the user can do when the step fails
  */
@@ -40,8 +40,8 @@ const steps = [
 /** @typedef {{ progress: Progress, purpose: 'start' | 'test', withMinio?: boolean }} SetupOptions */
 
 /**
- * Makes everything ready that `npm start` or `npm test` needs. Ends the process with a message when that cannot be.
- * Tests start services of their own, so that the user's replace ours for `start` alone.
+ * Provides everything that `npm start` or `npm test` needs. Exits with a message when a step fails. Tests always start
+ * their own services, so only `start` uses the services of the user.
  * @param {SetupOptions} options
  */
 export async function runSetup(options) {

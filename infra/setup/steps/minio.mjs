@@ -6,7 +6,7 @@ import { minio } from '../versions.mjs';
 import { installWithGo } from '../registries.mjs';
 
 /**
- * The second S3 server the object-store tests run on.
+ * The second S3 server that the object-store tests run against.
  * @type {import('../run-setup.mjs').SetupStep}
  */
 export const minioStep = {

@@ -18,7 +18,7 @@ export const objectStoreStep = {
     const named = namedProgram('OBJECT_STORE_BINARY');
     if (named !== null) {
       if (!/^(versitygw|rclone|minio)/.test(basename(named))) {
-        throw new Error(`OBJECT_STORE_BINARY names ${named}, which is no versitygw, minio or rclone`);
+        throw new Error(`OBJECT_STORE_BINARY is ${named}, which is not versitygw, minio or rclone`);
       }
       return { summary: `${named} (OBJECT_STORE_BINARY)`, state: { objectStore: named } };
     }
@@ -31,7 +31,7 @@ export const objectStoreStep = {
       const program = join(folder, 'versitygw');
       return { summary: `versitygw ${versitygw.version}, ${from}`, state: { objectStore: program } };
     } catch (fault) {
-      step.note(`versitygw cannot be had (${oneLine(fault)}); trying rclone`);
+      step.note(`versitygw is not available (${oneLine(fault)}); trying rclone`);
       const from = await obtain(spare, [rcloneSource(step)], step);
       return { summary: `rclone ${rclone.version}, ${from}`, state: { objectStore: join(spare, 'rclone') } };
     }

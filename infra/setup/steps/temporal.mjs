@@ -30,7 +30,7 @@ export const temporalStep = {
 };
 
 /**
- * Search attributes, pragmas and the Web UI address are options of every CLI from 1.1 on.
+ * The CLI has options for search attributes, pragmas and the Web UI address since 1.1.
  * @param {string} program
  * @param {import('../progress.mjs').Step} step
  */
@@ -38,7 +38,7 @@ async function isRecentEnough(program, step) {
   const version = /version (\d+)\.(\d+)/.exec(await run(program, ['--version']).catch(() => ''));
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
   const isRecent = major > 1 || (major === 1 && minor >= 1);
-  if (!isRecent) step.note(`${program} is too old or something else; not used`);
+  if (!isRecent) step.note(`${program} is not used: it is older than 1.1, or not the Temporal CLI`);
   return isRecent;
 }
 

@@ -6,15 +6,19 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const parent = temporaryFolder();
 /** Larger than any process id Linux or macOS gives. */
-const nobody = '99999999';
+const unusedPid = '99999999';
 
 describe('ownScratchFolder', () => {
-  it('removes what dead processes left, and leaves living ones theirs', async () => {
+  it('removes the folders of dead processes and keeps those of living ones', async () => {
     const living = String(process.ppid);
-    for (const name of [nobody, living, 'not-a-pid']) await mkdir(join(parent, name));
+    for (const name of [unusedPid, living, 'not-a-pid']) await mkdir(join(parent, name));
     const folder = await createProcessTempFolder(parent);
     expect(folder).toBe(join(parent, String(process.pid)));
-    expect([nobody, living, 'not-a-pid'].map((name) => existsSync(join(parent, name)))).toEqual([false, true, false]);
+    expect([unusedPid, living, 'not-a-pid'].map((name) => existsSync(join(parent, name)))).toEqual([
+      false,
+      true,
+      false,
+    ]);
     expect(await createProcessTempFolder(parent)).toBe(folder);
   });
 });

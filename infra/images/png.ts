@@ -1,9 +1,9 @@
 import { deflateSync } from 'node:zlib';
 
-/** A PNG of these pixels: three bytes each, row by row. */
+/** Encodes RGB pixels (three bytes each, row by row) as a PNG. */
 export function encodePng(width: number, height: number, rgb: Uint8Array): Uint8Array<ArrayBuffer> {
   const rowBytes = width * 3;
-  // Each row begins with the number of its filter: none.
+  // Each row starts with its filter type; 0 means unfiltered.
   const rows = Buffer.alloc(height * (1 + rowBytes));
   for (let y = 0; y < height; y += 1) rows.set(rgb.subarray(y * rowBytes, (y + 1) * rowBytes), y * (1 + rowBytes) + 1);
   const header = Buffer.alloc(13);
@@ -20,17 +20,17 @@ function chunk(type: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(data.length);
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(crc32(body));
-  return Buffer.concat([length, body, sum]);
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(crc32(body));
+  return Buffer.concat([length, body, checksum]);
 }
 
-/** Node has it built in from version 22 on. */
+/** `zlib.crc32` needs Node 22; we support 20. */
 function crc32(bytes: Buffer): number {
-  let sum = 0xffffffff;
+  let checksum = 0xffffffff;
   for (const byte of bytes) {
-    sum ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ ((sum & 1) === 1 ? 0xedb88320 : 0);
+    checksum ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) checksum = (checksum >>> 1) ^ ((checksum & 1) === 1 ? 0xedb88320 : 0);
   }
-  return (sum ^ 0xffffffff) >>> 0;
+  return (checksum ^ 0xffffffff) >>> 0;
 }

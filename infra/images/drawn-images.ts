@@ -1,11 +1,11 @@
-import { encodePng } from '../local/png.js';
+import { encodePng } from './png.js';
 
-/** What a drawn picture shows: a dandelion in bloom, one in bud, or nothing but grass. */
+/** What a drawn image shows: dandelions in bloom, dandelions in bud, or grass alone. */
 export type Subject = 'bloom' | 'buds' | 'grass';
 
 export interface DrawnImage {
   name: string;
-  /** The class it truly shows. */
+  /** The true class. */
   label: 'dandelion' | 'grass';
   bytes: Uint8Array<ArrayBuffer>;
 }
@@ -14,19 +14,20 @@ const side = 128;
 
 type Colour = readonly [number, number, number];
 
-/** The pictures `from` to `from + count` of a sight. The same sight and number give the same picture. */
-export function drawImages(sight: Subject, count: number, from = 0): DrawnImage[] {
-  return Array.from({ length: count }, (_, index) => drawImage(sight, from + index));
+/** Images `from` to `from + count - 1` of a subject. */
+export function drawImages(subject: Subject, count: number, from = 0): DrawnImage[] {
+  return Array.from({ length: count }, (_, index) => drawImage(subject, from + index));
 }
 
-function drawImage(sight: Subject, index: number): DrawnImage {
-  const brush = createBrush((index + 1) * 7919 + ['bloom', 'buds', 'grass'].indexOf(sight));
+/** The same subject and index always give the same bytes. */
+export function drawImage(subject: Subject, index: number): DrawnImage {
+  const brush = createBrush((index + 1) * 7919 + ['bloom', 'buds', 'grass'].indexOf(subject));
   drawGrass(brush);
-  if (sight === 'bloom') drawFlowers(brush);
-  if (sight === 'buds') drawBuds(brush);
+  if (subject === 'bloom') drawFlowers(brush);
+  if (subject === 'buds') drawBuds(brush);
   return {
-    name: `${sight}-${index}.png`,
-    label: sight === 'grass' ? 'grass' : 'dandelion',
+    name: `${subject}-${index}.png`,
+    label: subject === 'grass' ? 'grass' : 'dandelion',
     bytes: encodePng(side, side, brush.rgb),
   };
 }
@@ -34,13 +35,13 @@ function drawImage(sight: Subject, index: number): DrawnImage {
 interface Brush {
   rgb: Uint8Array;
   between(low: number, high: number): number;
-  /** A line with round ends. */
+  /** Draws a line with round ends. */
   stroke(from: Point, to: Point, width: number, colour: Colour): void;
 }
 
 type Point = readonly [number, number];
 
-/** A small generator of numbers (mulberry32), so that pictures repeat themselves on every machine. */
+/** Draws with seeded random numbers (mulberry32), so that every machine draws the same images. */
 function createBrush(seed: number): Brush {
   let state = Math.imul(seed, 0x9e3779b1) >>> 0;
   const random = (): number => {
@@ -70,7 +71,7 @@ function stroke(rgb: Uint8Array, [x0, y0]: Point, [x1, y1]: Point, width: number
   }
 }
 
-/** Blades of many greens over the whole picture. */
+/** Blades of grass in many shades of green. */
 function drawGrass({ rgb, between, stroke: draw }: Brush): void {
   const light = between(0.7, 1.25);
   const green = (): Colour => [between(40, 110) * light, between(90, 160) * light, between(25, 60) * light];
@@ -82,7 +83,7 @@ function drawGrass({ rgb, between, stroke: draw }: Brush): void {
   }
 }
 
-/** Yellow heads with many petals. */
+/** Open yellow flower heads. */
 function drawFlowers({ between, stroke: draw }: Brush): void {
   for (let flower = Math.round(between(1, 4)); flower > 0; flower -= 1) {
     const [x, y, radius] = [between(20, side - 20), between(20, side - 20), between(12, 26)];
@@ -95,7 +96,7 @@ function drawFlowers({ between, stroke: draw }: Brush): void {
   }
 }
 
-/** Green heads, still closed, on pale stalks: nothing of them is yellow. */
+/** Closed green buds on pale stalks, without any yellow: a model that learnt yellow flowers takes them for grass. */
 function drawBuds({ between, stroke: draw }: Brush): void {
   for (let bud = Math.round(between(4, 9)); bud > 0; bud -= 1) {
     const [x, y, width] = [between(10, side - 10), between(10, side - 30), between(8, 12)];
