@@ -2,8 +2,8 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Makes the folder `<parent>/<pid>` for this process alone, and removes those of processes that are gone: what was killed
- * could not tidy up.
+ * Creates the folder `<parent>/<pid>` for this process and removes those of dead processes, which a killed process leaves
+ * behind.
  */
 export async function createProcessTempFolder(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
@@ -17,7 +17,7 @@ export async function createProcessTempFolder(parent: string): Promise<string> {
   return folder;
 }
 
-/** Whether a process with this id exists; one of another user counts as well. */
+/** Whether a process with this id exists, including those of other users. */
 export function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false;
   try {

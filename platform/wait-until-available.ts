@@ -5,8 +5,8 @@ import type { Logger } from './logging.js';
 const pauseMs = { first: 250, most: 5_000 };
 
 /**
- * Does what must be done once before work begins, as often as it takes while what it needs is not up yet. Other
- * failures are thrown. Gives up quietly, with false, when `signal` aborts.
+ * Retries `work` until the services it needs are available, for instance Postgres during the start. Errors that are not
+ * retryable are thrown. Returns false when `signal` aborts first.
  */
 export async function waitUntilAvailable(
   what: string,
@@ -21,7 +21,7 @@ export async function waitUntilAvailable(
     } catch (error) {
       const code = errorCodeOf(error);
       if (code === 'internal' || !errorTable[code].retryable) throw error;
-      logger.warn({ error, pause_ms: pause }, `${what}: not possible yet`);
+      logger.warn({ error, pause_ms: pause }, `${what}: not possible yet; retrying`);
     }
     await sleep(pause, undefined, { signal }).catch(() => undefined);
   }

@@ -36,7 +36,7 @@ import { createUploadStore, type UploadStore } from '../stores/datasets/uploads.
 import { registerSearchAttributes } from './search-attributes.js';
 import { createTemporalClient, type TemporalClient } from './temporal-client.js';
 
-/** Connections and stores that both workers are built on. */
+/** Connections and stores that both workers use. */
 export interface WorkerDependencies {
   database: Database;
   objects: ObjectStore;
@@ -67,14 +67,18 @@ export interface WorkerDependencies {
   close(): Promise<void>;
 }
 
-/** Connects to Postgres, the object store and Temporal, waiting for those that are away, and brings the schema up to date. */
+/** Connects to Postgres, the object store and Temporal, waiting until each is available, and migrates the schema. */
 export async function connect(config: Config, logger: Logger): Promise<WorkerDependencies> {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = required(config);
   const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
-  await untilPossible('bring the schema up to date', () => migrate(database), logger);
+  await retryUntilAvailable('migrate the schema', () => migrate(database), logger);
   const objects = createObjectStore({ ...config, S3_ENDPOINT });
-  await untilPossible('find the bucket', () => objects.ensureBucket(), logger);
-  const temporal = await untilPossible('reach Temporal', () => connectTemporal(config, TEMPORAL_ADDRESS), logger);
+  await retryUntilAvailable('find the bucket', () => objects.ensureBucket(), logger);
+  const temporal = await retryUntilAvailable(
+    'connect to Temporal',
+    () => connectTemporal(config, TEMPORAL_ADDRESS),
+    logger,
+  );
   await registerSearchAttributes(temporal, config.TEMPORAL_NAMESPACE, logger);
   return {
     database,
@@ -114,8 +118,8 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
   };
 }
 
-/** Nothing has begun yet that a signal would have to stop in order. */
-function untilPossible<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
+/** Cannot be aborted: nothing has started yet that would need an orderly shutdown. */
+function retryUntilAvailable<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
   return new Promise((resolve, reject) => {
     waitUntilAvailable(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
   });
@@ -131,7 +135,7 @@ async function connectTemporal(config: Config, address: string): Promise<NativeC
   } catch (error) {
     throw new PerennialError(
       'temporal_unavailable',
-      `Temporal at ${address} cannot be reached (${messageOf(error)}); start it or set TEMPORAL_ADDRESS.`,
+      `Temporal at ${address} cannot be reached (${messageOf(error)}). Start it or set TEMPORAL_ADDRESS.`,
       { cause: error },
     );
   }

@@ -28,11 +28,11 @@ import type { WorkerDependencies } from './dependencies.js';
 import { startNotifications } from './notifications.js';
 import { runWorker } from './run-worker.js';
 
-/** The pipeline worker: every workflow, and the activities that need no TensorFlow. */
+/** The pipeline worker runs all workflows, and the activities that need no TensorFlow. */
 await runWorker(
   'pipeline-worker',
   async ({ config, logger, deps }) => {
-    const serving = servingOf(config);
+    const serving = servingOptions(config);
     const scratch = await createProcessTempFolder(join(scratchFolder(config), 'import'));
     const imports = { ...deps, ...serving, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
     return {
@@ -52,7 +52,7 @@ await runWorker(
         ...createRetentionActivities(deps),
         ...createPromotionActivities(deps),
         ...createApprovalActivities(deps),
-        ...createBatchPredictionActivities(await batchOf(config, deps, logger)),
+        ...createBatchPredictionActivities(await batchDependencies(config, deps, logger)),
         ...createGuardActivities(deps),
         ...createRegistrationActivities({ ...deps, logger }),
         ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
@@ -70,9 +70,12 @@ await runWorker(
   startNotifications,
 );
 
-/** What batch predictions are made with. */
-async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger): Promise<BatchPredictionDependencies> {
-  const { imageLimits } = servingOf(config);
+async function batchDependencies(
+  config: Config,
+  deps: WorkerDependencies,
+  logger: Logger,
+): Promise<BatchPredictionDependencies> {
+  const { imageLimits } = servingOptions(config);
   const variant = config.SERVING_VARIANT === 'fp32' ? 'fp32' : 'int8';
   const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
   const opening = { objects: deps.objects, bundleFolder, imageLimits, variant, logger } as const;
@@ -84,8 +87,8 @@ async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger)
   };
 }
 
-/** How models are run that are judged here. */
-function servingOf(config: Config): { threads: number; imageLimits: ImageLimits; variant: Variant | 'auto' } {
+/** How validation and import checks run models: as the API does. */
+function servingOptions(config: Config): { threads: number; imageLimits: ImageLimits; variant: Variant | 'auto' } {
   return {
     variant: config.SERVING_VARIANT,
     threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,

@@ -8,8 +8,8 @@ import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { runWorker } from './run-worker.js';
 
 /**
- * The training worker: one activity at a time, each with TF.js in a child process. Trials share one, and a fit leaves its
- * own to the packaging.
+ * The training worker runs one activity at a time, each with TF.js in a child process. Trials share one child process, and
+ * packaging reuses that of its fit.
  */
 await runWorker('training-worker', async ({ config, logger, deps }) => {
   const scratch = await createProcessTempFolder(join(scratchFolder(config), 'training'));

@@ -24,7 +24,7 @@ describe('loadConfig', () => {
       SHUTDOWN_LEAVE_MS: String(ms),
     });
     expect(loadConfig(leave(5_000)).SHUTDOWN_LEAVE_MS).toBe(5_000);
-    expect(messageOf(failureOfLoading(leave(5_001)))).toContain('SHUTDOWN_LEAVE_MS: is more than a quarter');
+    expect(messageOf(failureOfLoading(leave(5_001)))).toContain('SHUTDOWN_LEAVE_MS: must be at most a quarter');
   });
 
   it('reads "false" as false', () => {
