@@ -179,7 +179,7 @@ it(`keeps one story through ${String(runCount)} runs while everything is killed 
   for (const each of played) if (each.status === 'rejected') throw each.reason;
   await untilNothingRuns();
   const stories = await Promise.all(models.map((model) => expectConsistentProduction(database, model)));
-  const moves = stories.flatMap((story) => story.moves.map(({ kind }) => kind));
+  const moves = stories.flatMap((story) => story.changes.map(({ kind }) => kind));
   const pipelines = await expectValidDatabase(database);
   const { generation } = await createRegistryStore(database).servingState(served);
   await poll(

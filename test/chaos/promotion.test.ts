@@ -66,8 +66,8 @@ async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<Pro
   return story;
 }
 
-const movesOf = ({ moves }: ProductionHistory, { version }: ModelVersion): string[] =>
-  moves.filter((move) => move.version === version).map(({ kind }) => kind);
+const movesOf = ({ changes }: ProductionHistory, { version }: ModelVersion): string[] =>
+  changes.filter((move) => move.version === version).map(({ kind }) => kind);
 
 /** The worker dies right before the work of an activity, and with the next attempt right after it. */
 function dieAround(...activities: string[]): void {

@@ -22,14 +22,14 @@ import { statistics } from './measurements.js';
 import { startApi, type ServedApi } from './served-api.js';
 import { startPostgres, startTemporal, type TestService } from './services.js';
 
-/** The API on a real Postgres and Temporal, with workers that really decide and record, and only seem to train. */
+/** The API on a real Postgres and Temporal, with workers whose activities decide and record, but only pretend to train. */
 export interface AutomationFixture {
   served: ServedApi;
   postgres: TestService;
   temporal: TestService;
   /** Runs `work` while workers poll both queues. */
   withWorkers<T>(work: () => Promise<T>, replaced?: Partial<AllActivities>): Promise<T>;
-  /** Gives a dataset its first version: a hundred images by its statistics, this many by its rows. */
+  /** Adds a dataset with one version: its statistics count 100 images, its rows `images`. */
   addDataset(name: string, images: number): Promise<void>;
   stop(): Promise<void>;
 }

@@ -27,23 +27,23 @@ import { startObjectStore, startPostgres, startTemporal, type TestService } from
 
 export type BatchView = z.output<typeof batchPredictionViewSchema>;
 
-/** The API with real services, and workers of this process with the real activities of batch predictions. */
+/** The API with real services, and workers in this process with the real activities of batch predictions. */
 export interface BatchFixture {
   served: ServedApi;
   temporal: TestService;
   environment: Record<string, string>;
   engines: BackgroundEngines;
-  /** The worker, of which there is one at a time; `wrap` may put faults around its activities. */
+  /** Starts the worker, one at a time; `wrap` may add faults to its activities. */
   startWorker(wrap?: (activities: AllActivities) => AllActivities): Promise<void>;
   stopWorker(): Promise<void>;
-  /** Starts a job and gives its answer. */
+  /** Sends a request for a job and returns the response. */
   start(body: object, key?: string): Promise<{ status: number; body: unknown; location: string | null }>;
-  /** As `start`, for a job that is let in. */
+  /** Like `start`, for a job that is accepted. */
   started(body: object): Promise<BatchView>;
   job(id: string): Promise<BatchView>;
-  /** Waits until a job looks like that. */
+  /** Waits until a job satisfies the predicate. */
   reached(id: string, looks: (job: BatchView) => boolean): Promise<BatchView>;
-  /** Waits until it has ended, however it did. */
+  /** Waits until the job has ended, with any status. */
   ended(id: string): Promise<BatchView>;
   stop(): Promise<void>;
 }
@@ -86,7 +86,7 @@ export async function startBatchFixture(): Promise<BatchFixture> {
   };
 }
 
-/** The real activities of batch predictions; those of other workflows are fakes. */
+/** The real activities of batch predictions, and fakes for other workflows. */
 export function batchActivities(
   database: Database,
   objects: ObjectStore,

@@ -2,32 +2,32 @@ import { z } from 'zod';
 import { integerColumn } from '../../stores/postgres/columns.js';
 import type { Queryable } from '../../stores/postgres/database.js';
 
-const moveRow = z.object({
+const changeRow = z.object({
   kind: z.enum(['promotion', 'rollback']),
   version: z.number(),
   formerVersion: z.number().nullable(),
   generation: integerColumn,
   idempotencyKey: z.string(),
 });
-export type RecordedChange = z.output<typeof moveRow>;
+export type RecordedChange = z.output<typeof changeRow>;
 
 export interface ProductionHistory {
-  /** What is in Production; null when nothing is. */
+  /** The version in Production; null when there is none. */
   production: number | null;
   generation: number;
   /** Oldest first. */
-  moves: RecordedChange[];
+  changes: RecordedChange[];
 }
 
 /**
- * Asserts that everything Postgres says of a model's Production tells one story: each move begins where the one before
- * ended and is one generation later, each has one message and one entry of the audit log, and the end of it is the one
- * version in Production and what replicas are told to serve.
+ * Asserts that all tables agree on the Production history of a model: each change starts at the version the previous one
+ * ended with and increments the generation, has one notification and one audit entry, and the last change gives the only
+ * version in Production and the serving state of the replicas.
  */
 export async function expectConsistentProduction(db: Queryable, modelName: string): Promise<ProductionHistory> {
-  const moves = await db.rows(moveRow, 'SELECT * FROM promotions WHERE model_name = $1 ORDER BY id', [modelName]);
-  const reached = follow(moves);
-  const state = { version: reached, generation: moves.length };
+  const changes = await db.rows(changeRow, 'SELECT * FROM promotions WHERE model_name = $1 ORDER BY id', [modelName]);
+  const reached = follow(changes);
+  const state = { version: reached, generation: changes.length };
   expect(
     await column(db, `SELECT version FROM model_versions WHERE model_name = $1 AND stage = 'Production'`, [modelName]),
   ).toEqual(reached === null ? [] : [reached]);
@@ -35,15 +35,15 @@ export async function expectConsistentProduction(db: Queryable, modelName: strin
     'SELECT version, generation::int AS generation FROM serving_state WHERE model_name = $1',
     [modelName],
   );
-  expect(served).toEqual(moves.length === 0 ? [] : [state]);
-  await expectOneEventEach(db, modelName, moves);
-  return { production: reached, generation: state.generation, moves };
+  expect(served).toEqual(changes.length === 0 ? [] : [state]);
+  await expectOneEventEach(db, modelName, changes);
+  return { production: reached, generation: state.generation, changes };
 }
 
-/** Gives what is in Production after the last move. */
-function follow(moves: readonly RecordedChange[]): number | null {
+/** Returns the version in Production after the last change. */
+function follow(changes: readonly RecordedChange[]): number | null {
   let production: number | null = null;
-  for (const [index, { kind, version, formerVersion, generation }] of moves.entries()) {
+  for (const [index, { kind, version, formerVersion, generation }] of changes.entries()) {
     const [from, to]: [number | null, number | null] =
       kind === 'promotion' ? [formerVersion, version] : [version, formerVersion];
     expect({ generation, from }).toEqual({ generation: index + 1, from: production });
@@ -52,14 +52,14 @@ function follow(moves: readonly RecordedChange[]): number | null {
   return production;
 }
 
-async function expectOneEventEach(db: Queryable, modelName: string, moves: readonly RecordedChange[]): Promise<void> {
+async function expectOneEventEach(db: Queryable, modelName: string, changes: readonly RecordedChange[]): Promise<void> {
   const sent = await column(
     db,
     `SELECT key AS value FROM outbox WHERE kind IN ('model.promotion', 'model.rollback') AND payload ->> 'modelName' = $1
      ORDER BY id`,
     [modelName],
   );
-  expect(sent).toEqual(moves.map(({ kind, idempotencyKey }) => `${kind}-${idempotencyKey}`));
+  expect(sent).toEqual(changes.map(({ kind, idempotencyKey }) => `${kind}-${idempotencyKey}`));
   const audited = await column(
     db,
     `SELECT action || ' ' || subject || ' ' || (after ->> 'generation') AS value FROM audit_log
@@ -67,7 +67,7 @@ async function expectOneEventEach(db: Queryable, modelName: string, moves: reado
     [modelName],
   );
   expect(audited).toEqual(
-    moves.map(
+    changes.map(
       ({ kind, version, generation }) =>
         `${kind === 'promotion' ? 'model.promote' : 'model.roll_back'} models/${modelName}/versions/${version} ${generation}`,
     ),

@@ -1,6 +1,6 @@
 import { drawSyntheticImage, syntheticLabels } from '../../model/images/synthetic.js';
 
-/** Class folders of drawn pictures, `perClass` in each, by path; another `from`, other pictures. */
+/** Class folders of drawn images by path, `perClass` images in each; a different `from` gives different images. */
 export async function drawnImages(perClass: number, from = 0): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (const label of syntheticLabels) {

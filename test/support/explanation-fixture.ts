@@ -10,12 +10,12 @@ import type { ExplainTools } from '../../model/serving/explain-job.js';
 
 const limits = { maxPixels: 10_000_000, maxBytes: 10_000_000, minSide: 8 };
 
-/** A graph outside of any thread, with what explaining needs of one. */
+/** An ONNX graph in this thread, with what the explanation code needs. */
 export interface OpenGraph extends ExplainTools {
   release(): Promise<void>;
 }
 
-/** Opens a graph; `without` are outputs to hide, as graphs of earlier releases lack them. */
+/** Opens a graph. `without` lists outputs to hide, as in graphs of earlier releases. */
 export async function openGraph(model: Uint8Array, without: readonly string[] = []): Promise<OpenGraph> {
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1 });
   return {
@@ -33,10 +33,10 @@ export async function openGraph(model: Uint8Array, without: readonly string[] = 
 
 function floats(tensor: Tensor | undefined): Float32Array {
   if (tensor?.data instanceof Float32Array) return tensor.data;
-  throw new Error('the graph gives no floats');
+  throw new Error('the graph returned no floats');
 }
 
-/** Probabilities of pictures, row by row. */
+/** The probabilities of `count` images, one row per image. */
 export async function probabilitiesOf(graph: ExplainTools, pixels: Uint8Array, count: number): Promise<number[][]> {
   const { [onnxNames.probabilities]: values = new Float32Array() } = await graph.run(pixels, count, [
     onnxNames.probabilities,
@@ -46,14 +46,14 @@ export async function probabilitiesOf(graph: ExplainTools, pixels: Uint8Array, c
 }
 
 /**
- * The graph of the default architecture, its classifier fitted to features of pictures of two classes: the backbone
- * that serves real photographs, without a training.
+ * The graph of the default architecture with a classifier fitted to the features of images of two classes: the real
+ * backbone, without a training run.
  */
-export async function fittedBackbone(pictures: readonly (readonly Uint8Array[])[]): Promise<Uint8Array> {
+export async function fittedBackbone(imagesByClass: readonly (readonly Uint8Array[])[]): Promise<Uint8Array> {
   const blank = await encode(new Float32Array(2 * backboneFeatures), new Float32Array(2));
   const graph = await openGraph(blank);
   const rows: { features: Float32Array; label: number }[] = [];
-  for (const [label, images] of pictures.entries()) {
+  for (const [label, images] of imagesByClass.entries()) {
     for (const image of images) {
       const pixels = await graph.decode(image);
       const { [onnxNames.features]: features } = await graph.run(pixels, 1, [onnxNames.features]);
@@ -73,7 +73,7 @@ async function encode(kernel: Float32Array, bias: Float32Array): Promise<Uint8Ar
   return encodeOnnx(network.operations, network.weights);
 }
 
-/** Logistic regression by gradient descent, with weights that stay small. */
+/** Logistic regression by gradient descent with weight decay. */
 function fit(rows: readonly { features: Float32Array; label: number }[]): [kernel: Float32Array, bias: Float32Array] {
   const weights = new Float32Array(backboneFeatures);
   let bias = 0;

@@ -17,15 +17,15 @@ import { startIngestionFixture, type IngestionFixture } from './ingestion-fixtur
 import { startApi, type ServedApi } from './served-api.js';
 import { startTemporal } from './services.js';
 
-/** The API, real services with a dataset of red and green pictures, and workers with the real activities of imports. */
+/** The API, real services with a dataset of red and green images, and workers with the real activities of imports. */
 export interface ImportFixture {
   served: ServedApi;
   stores: Stores;
   ingestion: IngestionFixture;
   upload(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Response>;
-  /** Uploads a model that is accepted, as Ada, and waits until its import has ended. */
+  /** Uploads a model as the actor `ada`, expects it to be accepted, and waits until its import has ended. */
   imported(fields: Record<string, string>, files: Record<string, Uint8Array>): Promise<Pipeline>;
-  /** Keys of what uploads have left in the object store. */
+  /** Keys of uploads that remain in the object store. */
   leftovers(): Promise<string[]>;
   stop(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export interface ImportFixture {
 export async function startImportFixture(scratchFolder: string): Promise<ImportFixture> {
   const [ingestion, temporal] = await Promise.all([startIngestionFixture(), startTemporal()]);
   const { database, objectServer } = ingestion;
-  await ingestion.ingest({ kind: 'folder', path: ingestion.folder(await pictures()) });
+  await ingestion.ingest({ kind: 'folder', path: ingestion.folder(await redAndGreenImages()) });
   const served = await startApi({
     ...database.postgres.environment,
     ...objectServer.environment,
@@ -76,8 +76,8 @@ function upload(url: string, fields: Record<string, string>, files: Record<strin
   return fetch(`${url}/api/v1/mlops/models/register`, { method: 'POST', body: form, headers: { 'X-Actor': 'ada' } });
 }
 
-/** Twelve pictures each of two classes that the tiny model tells apart. */
-async function pictures(): Promise<Record<string, Uint8Array>> {
+/** Twelve images each of two classes that the tiny model can tell apart. */
+async function redAndGreenImages(): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (let shade = 0; shade < 12; shade++) {
     const strong = 140 + 8 * shade;

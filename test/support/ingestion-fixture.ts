@@ -20,7 +20,7 @@ import { createUploadStore } from '../../stores/datasets/uploads.js';
 import { startTestDatabase, type TestDatabase } from './test-database.js';
 import { startObjectStore, type TestService } from './services.js';
 
-/** Ingestion on a real Postgres and a real S3 server, with a folder to put sources in. */
+/** Ingestion on a real Postgres and a real S3 server, with a folder for sources. */
 export interface IngestionFixture {
   deps: IngestionDependencies;
   datasets: DatasetStore;
@@ -28,7 +28,7 @@ export interface IngestionFixture {
   database: TestDatabase;
   /** Keys written to the object store since the last call. */
   takeUploads(): string[];
-  /** Writes a source folder from paths and contents; gives its path. */
+  /** Writes a source folder from paths and contents; returns its path. */
   folder(files: Readonly<Record<string, Uint8Array | string>>): string;
   /** Runs the activities one after another, as the workflow does. */
   ingest(source: Source, dataset?: string): Promise<IngestionResult>;
@@ -109,7 +109,7 @@ export function writeFolder(root: string, files: Readonly<Record<string, Uint8Ar
   return root;
 }
 
-/** A small JPEG of six squares; another number below 16 million, another picture. */
+/** A small JPEG of six grey squares; each number below 16 million gives a different image. */
 export function patternImage(number: number): Promise<Buffer> {
   const [width, height, square] = [24, 16, 8];
   const grey = Buffer.alloc(width * height);
@@ -123,7 +123,7 @@ export function patternImage(number: number): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Class folders with `count` pictures each, all different, named `0.jpg` on. */
+/** Class folders with `count` different images each, named `0.jpg`, `1.jpg` and so on. */
 export async function classFolders(
   counts: Readonly<Record<string, number>>,
   firstNumber = 0,

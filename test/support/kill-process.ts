@@ -6,17 +6,17 @@ const victims = ['pipeline', 'training', 'api', 'postgres'] as const;
 type Victim = (typeof victims)[number];
 
 export interface ProcessKiller {
-  /** Stops killing; when it resolves everything runs again. Gives how often each was killed. */
+  /** Stops killing, waits until everything runs again, and returns how often each process was killed. */
   stop(): Promise<Record<Victim, number>>;
 }
 
 const pauseMs = { least: 3_000, most: 9_000 };
 const downMs = { least: 200, most: 2_500 };
 const startMs = 60_000;
-/** How often two die at the same time. */
-const pairs = 0.25;
+/** Probability that two processes are killed at the same time. */
+const pairProbability = 0.25;
 
-/** Kills workers, API and Postgres with SIGKILL, whatever they are doing, and starts them again a little later. */
+/** Kills random processes (workers, API, Postgres) with SIGKILL at random times and restarts them shortly afterwards. */
 export function startProcessKiller(stack: TestStack, chaos: Chaos): ProcessKiller {
   const killed: Record<Victim, number> = { pipeline: 0, training: 0, api: 0, postgres: 0 };
   const over = new AbortController();
@@ -33,11 +33,11 @@ export function startProcessKiller(stack: TestStack, chaos: Chaos): ProcessKille
       );
       if (over.signal.aborted) return;
       const first = next();
-      const second = chaos.between(0, 1) < pairs ? next() : first;
+      const second = chaos.between(0, 1) < pairProbability ? next() : first;
       await Promise.all([...new Set([first, second])].map(kill));
     }
   })();
-  // Whoever stops the killer hears of what went wrong.
+  // `stop` rethrows the error.
   ended.catch(() => undefined);
   return {
     async stop() {
@@ -48,7 +48,7 @@ export function startProcessKiller(stack: TestStack, chaos: Chaos): ProcessKille
   };
 }
 
-/** Draws at random, each once before any comes again. */
+/** Draws items in random order, each once per round. */
 function drawing<T>(all: readonly [T, ...T[]], chaos: Chaos): () => T {
   let left: T[] = [];
   return () => {
@@ -74,7 +74,7 @@ async function crash({ services: { postgres } }: TestStack, awayMs: number): Pro
 
 async function within(limitMs: number, victim: Victim, work: Promise<void>): Promise<void> {
   const tooLate = sleep(limitMs, undefined, { ref: false }).then(() => {
-    throw new Error(`${victim} did not come back within ${String(limitMs)} ms`);
+    throw new Error(`${victim} was not restarted within ${String(limitMs)} ms`);
   });
   tooLate.catch(() => undefined);
   await Promise.race([work, tooLate]);

@@ -12,18 +12,18 @@ import { formWith, serves, startApi, type ServedApi } from './served-api.js';
 export type Candidate = z.infer<typeof labelCandidateViewSchema>;
 export type Decision = z.infer<typeof labelDecisionViewSchema>;
 
-/** An API that serves a tiny model and keeps every picture, beside the activities of ingestion on the same services. */
+/** An API that serves a tiny model and captures every image, and the ingestion activities on the same services. */
 export interface LabelFixture {
   ingestion: IngestionFixture;
   served: ServedApi;
   version: ModelVersion;
   get(path: string): Promise<Response>;
   send(path: string, body: unknown, actor?: string): Promise<Response>;
-  /** Predicts, and waits until the picture is kept; gives the prediction's id. */
+  /** Predicts, waits until the image is captured, and returns the prediction's id. */
   predict(image: Uint8Array): Promise<string>;
   detail(id: string): Promise<z.infer<typeof predictionDetailViewSchema>>;
   queue(query?: string): Promise<{ items: Candidate[]; next_page_token: string | null }>;
-  decide(id: string, said: object, actor?: string): Promise<Decision>;
+  decide(id: string, decision: object, actor?: string): Promise<Decision>;
   stop(): Promise<void>;
 }
 
@@ -54,14 +54,16 @@ export async function startLabelFixture(): Promise<LabelFixture> {
     async predict(image) {
       const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
       const { prediction_id } = predictionSchema.parse(await response.json());
-      await Promise.all([served.api.predictions.predictionLog.flush(), keptOf(served)]);
+      await Promise.all([served.api.predictions.predictionLog.flush(), flushCapture(served)]);
       return prediction_id;
     },
     detail: async (id) => predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${id}`)).json()),
     queue: async (query = '') =>
       pageOf(labelCandidateViewSchema).parse(await (await get(`/api/v1/labels/queue?${query}`)).json()),
-    decide: async (id, said, actor) =>
-      labelDecisionViewSchema.parse(await (await send('/api/v1/labels', { prediction_id: id, ...said }, actor)).json()),
+    decide: async (id, decision, actor) =>
+      labelDecisionViewSchema.parse(
+        await (await send('/api/v1/labels', { prediction_id: id, ...decision }, actor)).json(),
+      ),
     async stop() {
       await served.stop();
       await ingestion.stop();
@@ -69,18 +71,18 @@ export async function startLabelFixture(): Promise<LabelFixture> {
   };
 }
 
-/** Pictures are taken in a turn after the answer. */
-async function keptOf({ api }: ServedApi): Promise<void> {
+/** Waits for the capture of images, which starts on the event-loop turn after the response. */
+async function flushCapture({ api }: ServedApi): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   await api.predictions.inputKeeping.flush();
 }
 
-let pictures = 0;
+let imageCount = 0;
 
-/** A picture of so much red beside green 100; each is another file with another content. */
+/** An image with this much red and a green of 100. Every call gives a file with different content. */
 export function colour(red: number, exif?: string): Promise<Buffer> {
-  pictures += 1;
-  const background = { r: red, g: 100, b: pictures % 250 };
-  const image = sharp({ create: { width: 40 + Math.floor(pictures / 250), height: 32, channels: 3, background } });
+  imageCount += 1;
+  const background = { r: red, g: 100, b: imageCount % 250 };
+  const image = sharp({ create: { width: 40 + Math.floor(imageCount / 250), height: 32, channels: 3, background } });
   return (exif === undefined ? image : image.withExif({ IFD0: { Artist: exif } })).png().toBuffer();
 }

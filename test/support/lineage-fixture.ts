@@ -14,13 +14,13 @@ import { serves, startApi, type ServedApi } from './served-api.js';
 import { writeTinyBundle } from './tiny-bundle.js';
 import { sha256Of } from './training-fixtures.js';
 
-/** An API that serves a version of which everything is in the record: images, embeddings, run, bundle, promotion. */
+/** An API that serves a version with its whole lineage in the database: images, embeddings, run, bundle, promotion. */
 export interface LineageFixture {
   ingestion: IngestionFixture;
   served: ServedApi;
-  /** Ingests, records a run, and puts its version in Production. */
+  /** Ingests a dataset, records a run, and puts its version into Production. */
   train(dataset: string, images: Readonly<Record<string, number>>, firstImage?: number): Promise<ModelVersion>;
-  /** As `train`, on the newest version of a dataset that is there. */
+  /** Like `train`, on the newest version of an existing dataset. */
   trainOn(dataset: string): Promise<ModelVersion>;
   stop(): Promise<void>;
 }
@@ -95,7 +95,7 @@ async function registerTrained(ingestion: IngestionFixture, served: ServedApi, d
   }
 }
 
-/** Embeddings of the images that have none, in a file that nobody reads here. */
+/** Adds the missing embeddings, in a file with dummy content. */
 async function embed(ingestion: IngestionFixture, dataset: string, version: number, runId: string): Promise<void> {
   const features = createFeatureStore(ingestion.database.db);
   const examples = await ingestion.datasets.examples(dataset, version);

@@ -4,7 +4,7 @@ import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import type { Decision } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema, type Evaluation } from '../../contracts/training/training.js';
 
-/** Plausible records for tests of what carries them; no test checks a model against them. */
+/** Plausible results of training and ingestion, for tests that store or display them. */
 
 export const hyperparameters = hyperparametersSchema.parse({});
 
@@ -42,7 +42,7 @@ export function evaluationOf(accuracy: number): Evaluation {
   };
 }
 
-export function decisionOf(outcome: Decision['outcome'], summary = `the gate says ${outcome}`): Decision {
+export function decisionOf(outcome: Decision['outcome'], summary = `the gate decided ${outcome}`): Decision {
   return { outcome, summary, reasons: [], comparison: null };
 }
 
@@ -83,5 +83,5 @@ export function ingestionResultOf(dataset: string): IngestionResult {
 
 export const tester: Actor = { name: 'test', via: 'system', from: 'a test', requestId: null };
 
-/** What a promotion is asked with that nothing holds back. */
+/** Input of a promotion without preconditions. */
 export const unfenced = { by: tester, workflowId: 'w', expectedGeneration: null, approver: null };

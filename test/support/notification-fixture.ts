@@ -9,7 +9,7 @@ import { poll } from './api-client.js';
 import { startReceiver, type Receiver } from './receivers.js';
 import { startTestDatabase, type TestDatabase } from './test-database.js';
 
-/** Times that let a test see in a second what takes a worker a week. */
+/** Timings that shorten the retries of a week to a second. */
 export const fastTiming: DispatchTiming = {
   timeoutMs: 400,
   pollMs: 50,
@@ -19,11 +19,11 @@ export const fastTiming: DispatchTiming = {
   announceMs: 60_000,
 };
 
-/** Messages, and dispatchers that send them, on a real Postgres. */
+/** Notifications, and dispatchers that send them, on a real Postgres. */
 export interface NotificationFixture {
   records: TestDatabase;
   dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
-  /** Starts an HTTP receiver, which `clear` stops. */
+  /** Starts an HTTP receiver; `clear` stops it. */
   receiver: typeof startReceiver;
   /** Adds messages with the numbers 1 to `count` in their payloads. */
   add(count: number, kind?: string): Promise<void>;
@@ -31,7 +31,7 @@ export interface NotificationFixture {
   messages(): Promise<NotificationRecord[]>;
   /** Waits until the messages satisfy `holds`. */
   until(holds: (messages: NotificationRecord[]) => boolean): Promise<NotificationRecord[]>;
-  /** Stops what runs and empties the record, for the next test. */
+  /** Stops dispatchers and receivers and empties the tables, for the next test. */
   clear(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -52,7 +52,7 @@ export async function startNotificationFixture(): Promise<NotificationFixture> {
     receivers.clear();
     await db.query('TRUNCATE outbox, deliveries, notification_channels RESTART IDENTITY');
   };
-  // The log, which every installation has from the beginning.
+  // Removes the log channel, which migrations create.
   await clear();
   return {
     records,
@@ -88,7 +88,7 @@ export async function startNotificationFixture(): Promise<NotificationFixture> {
   };
 }
 
-/** Whether every delivery of every message has that status, and there are deliveries. */
+/** Whether there are deliveries and all of them have this status. */
 export function allAre(status: string): (messages: NotificationRecord[]) => boolean {
   return (messages) =>
     messages.length > 0 &&

@@ -7,17 +7,17 @@ import { startObjectStore, startPostgres } from './services.js';
 
 type Body = NonNullable<NonNullable<Parameters<typeof fetch>[1]>['body']>;
 
-/** An API that serves a tiny model, keeps answers, and may fetch pictures from a server of this process. */
+/** An API that serves a tiny model, caches predictions, and may fetch images from a server in this process. */
 export interface PredictionFixture {
   served: ServedApi;
   version: ModelVersion;
-  /** A picture of a dandelion, because it is red. */
+  /** A red image, which the tiny model classifies as a dandelion. */
   red: Buffer;
-  /** Has `/red.png`, and `/text.png`, which is none. */
-  picturesHost: string;
+  /** Serves `/red.png`, and `/text.png`, which is not an image. */
+  imagesHost: string;
   send(path: string, body: Body, headers?: Record<string, string>): Promise<Response>;
   sendJson(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
-  /** The value of a series at this moment. */
+  /** The current value of a metric series. */
   metric(series: string): Promise<number>;
   stop(): Promise<void>;
 }
@@ -26,10 +26,10 @@ export const jsonHeaders = { 'content-type': 'application/json' };
 
 export async function startPredictionFixture(): Promise<PredictionFixture> {
   const red = await redImage();
-  const pictures = await servePictures(red);
+  const images = await serveImages(red);
   const services = await Promise.all([startPostgres(), startObjectStore()]);
   const environment = Object.fromEntries(services.flatMap((service) => Object.entries(service.environment)));
-  const served = await startApi({ ...environment, IMAGE_URL_HOSTS: pictures.host, PREDICTION_CACHE_ITEMS: '100' });
+  const served = await startApi({ ...environment, IMAGE_URL_HOSTS: images.host, PREDICTION_CACHE_ITEMS: '100' });
   const version = await served.registerTiny();
   await served.promote(version);
   await serves(served, version);
@@ -39,7 +39,7 @@ export async function startPredictionFixture(): Promise<PredictionFixture> {
     served,
     version,
     red,
-    picturesHost: pictures.host,
+    imagesHost: images.host,
     send,
     sendJson: (path, body, headers = {}) => send(path, JSON.stringify(body), { ...jsonHeaders, ...headers }),
     async metric(series) {
@@ -48,16 +48,16 @@ export async function startPredictionFixture(): Promise<PredictionFixture> {
     },
     async stop() {
       await served.stop();
-      await pictures.stop();
+      await images.stop();
       await Promise.all(services.map((service) => service.stop()));
     },
   };
 }
 
-async function servePictures(red: Buffer): Promise<{ host: string; stop: () => Promise<void> }> {
+async function serveImages(red: Buffer): Promise<{ host: string; stop: () => Promise<void> }> {
   const server = createServer((request, response) => {
     if (request.url === '/red.png') response.end(red);
-    else if (request.url === '/text.png') response.end('I am no picture. '.repeat(40));
+    else if (request.url === '/text.png') response.end('This is not an image. '.repeat(40));
     else response.writeHead(404).end();
   });
   server.listen(0, '127.0.0.1');

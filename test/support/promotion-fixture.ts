@@ -17,22 +17,22 @@ import { decisionOf } from './measurements.js';
 import { redImage, startApi, type ServedApi } from './served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from './services.js';
 
-/** The API, real services, and a worker of this process with the real activities of promotions. */
+/** The API, real services, and a worker in this process with the real activities of promotions. */
 export interface PromotionFixture {
   served: ServedApi;
   stores: Stores;
   postgres: TestService;
-  /** Where the services are: for another API or a worker in a process of its own. */
+  /** Addresses of the services, for another API or a worker in another process. */
   environment: Record<string, string>;
-  /** Registers a tiny model whose validation is on record. */
+  /** Registers a tiny model with a recorded validation decision. */
   candidate(options?: { bias?: number; decision?: Partial<Decision> | null }): Promise<ModelVersion>;
-  /** The worker, of which there is one at a time. */
+  /** Starts the worker; only one runs at a time. */
   startWorker(): Promise<void>;
   stopWorker(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** `wrap` may put faults before and after the real activities. */
+/** `wrap` may add faults before and after the real activities. */
 export async function startPromotionFixture(
   wrap: (activities: AllActivities) => AllActivities = (activities) => activities,
 ): Promise<PromotionFixture> {
@@ -75,7 +75,7 @@ export async function startPromotionFixture(
   };
 }
 
-/** A worker of the pipeline queue that is wired as ours are. */
+/** A worker of the pipeline queue, wired as the product's workers are. */
 export function createPromotionWorker(
   connection: NativeConnection,
   database: Database,
@@ -95,7 +95,7 @@ export function createPromotionWorker(
   });
 }
 
-/** All but the test image is real: the tiny models were trained on no dataset. */
+/** Everything but the test image is real: the tiny models have no dataset. */
 export async function promotionActivities(stores: Stores): Promise<AllActivities> {
   const image = await redImage();
   const facts = {

@@ -7,18 +7,18 @@ export interface RequestOptions {
   ifMatch?: string;
 }
 
-/** Requests to an API of a test, in the name of Ada. */
+/** Requests to the API of a test, sent as the actor `ada`. */
 export interface Requests {
   ask(path: string, asked?: RequestOptions): Promise<Response>;
-  /** The body of a 200 as the contract parses it. */
+  /** The body of a 200 response, parsed with its schema. */
   answer<S extends z.ZodType>(schema: S, path: string, asked?: RequestOptions): Promise<z.output<S>>;
-  /** Asserts that the answer is a problem, and gives what kind. */
+  /** Asserts that the response is a problem and returns its kind. */
   problem(path: string, asked?: RequestOptions): Promise<{ status: number; code: string; detail: string }>;
 }
 
 const detailSchema = z.object({ detail: z.string() });
 
-/** `url` is asked for at each request, so that the API may start later. */
+/** `url` is called at each request, so that the API may start later. */
 export function createRequests(url: () => string): Requests {
   const ask: Requests['ask'] = (path, { method = 'GET', body, ifMatch } = {}) =>
     fetch(url() + path, {

@@ -1,4 +1,4 @@
-/** Matches a text within `toMatchObject`, where a regular expression alone would match anything. */
+/** Matches a string inside `toMatchObject`, which would not apply a plain regular expression. */
 export function textMatching(pattern: RegExp): unknown {
   return expect.stringMatching(pattern);
 }

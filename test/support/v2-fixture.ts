@@ -15,29 +15,29 @@ export interface InferPost {
   body: Uint8Array | string;
 }
 
-/** A body of JSON and binary tensors, and the header that parts them. */
+/** A body of JSON and binary tensors, and the header with the length of the JSON part. */
 export function mixed(request: object, ...tensors: Uint8Array[]): InferPost & { body: Buffer } {
   const json = Buffer.from(JSON.stringify(request));
   return { headers: { [v2HeaderLength]: String(json.length) }, body: Buffer.concat([json, ...tensors]) };
 }
 
-/** A request about the pixels of one image in binary. */
+/** A request with the pixels of one image as a binary tensor. */
 export function pixels(datatype: string, bytes: Uint8Array, more: object = {}): ReturnType<typeof mixed> {
   const parameters = { binary_data_size: bytes.length };
   return mixed({ inputs: [{ name: 'image', shape: imageShape, datatype, parameters }], ...more }, bytes);
 }
 
-/** An element of a BYTES tensor in binary, which may lie about its length. */
+/** An element of a binary BYTES tensor; `length` may be wrong on purpose. */
 export function element(bytes: Uint8Array, length = bytes.length): Buffer {
   const head = Buffer.alloc(4);
   head.writeUInt32LE(length);
   return Buffer.concat([head, bytes]);
 }
 
-/** An API that serves version 7 of `a_model`, classes a and b, and remembers what it was asked about. */
+/** An API that serves version 7 of `a_model` with classes a and b, and records the inputs of its engine. */
 export interface V2Fixture {
   url: string;
-  /** What the engine was given. */
+  /** The inputs that the engine received. */
   seen: Uint8Array[];
   /** Whether a model is loaded. */
   isLoaded: boolean;
@@ -77,13 +77,13 @@ export async function startV2Fixture(): Promise<V2Fixture> {
   return fixture;
 }
 
-/** The answer in JSON; throws with the body when it is none. */
+/** The parsed response; throws with the body unless the status is 200. */
 export function answerOf({ status, body }: RawAnswer): z.infer<typeof v2InferResponseSchema> {
   if (status !== 200) throw new Error(body);
   return v2InferResponseSchema.parse(JSON.parse(body));
 }
 
-/** Asserts that an answer is a problem in the dialect of the protocol, and gives what kind. */
+/** Asserts that a response is a problem in the format of the v2 protocol and returns its kind. */
 export function refusalOf({ headers, body }: Pick<RawAnswer, 'headers' | 'body'>): {
   status: number;
   code: string;

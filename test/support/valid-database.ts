@@ -17,7 +17,7 @@ const pipelineRow = z.object({
 });
 export type EndedPipeline = z.output<typeof pipelineRow>;
 
-/** Asserts what holds of the record of all runs when nothing is under way; gives the runs. */
+/** Asserts the invariants of the database while no run is in progress; returns all runs. */
 export async function expectValidDatabase(db: Database): Promise<EndedPipeline[]> {
   const pipelines = await db.rows(
     pipelineRow,
@@ -60,15 +60,15 @@ function completedRetrainings(pipelines: readonly EndedPipeline[]): EndedPipelin
   );
 }
 
-/** Each end that people are told of has one message, and each message left once over each channel. */
+/** Each failed run and each retraining has one notification, which was sent once over each channel. */
 async function expectMessagesOnce(db: Queryable, pipelines: readonly EndedPipeline[]): Promise<void> {
-  const told = await texts(
+  const notified = await texts(
     db,
     `SELECT key AS text FROM outbox WHERE starts_with(kind, 'retraining.') OR kind = 'pipeline.failed' ORDER BY key`,
   );
   const failed = pipelines.filter(({ status }) => status === 'failed').map(({ runId }) => `pipeline-failed-${runId}`);
   const retrained = completedRetrainings(pipelines).map(({ trainingRun }) => `notify-${String(trainingRun)}`);
-  expect(told).toEqual([...failed, ...retrained].sort());
+  expect(notified).toEqual([...failed, ...retrained].sort());
   const unsent = `SELECT outbox.key AS text FROM outbox LEFT JOIN deliveries ON message_id = outbox.id
     WHERE deliveries.status IS DISTINCT FROM 'sent'`;
   expect(
@@ -81,7 +81,7 @@ async function expectMessagesOnce(db: Queryable, pipelines: readonly EndedPipeli
 
 const versionRow = z.object({ dataset: z.string(), version: z.number(), digest: z.string() });
 
-/** Versions are numbered without a gap, each is what its digest says, and no image ever changed its side. */
+/** Versions are numbered without gaps, each matches its digest, and no image changed its split. */
 async function expectValidDatasets(db: Database): Promise<void> {
   expect(await texts(db, `SELECT id AS text FROM ingestions WHERE status = 'running'`)).toEqual([]);
   const versions = await db.rows(versionRow, 'SELECT * FROM dataset_versions ORDER BY dataset, version', []);

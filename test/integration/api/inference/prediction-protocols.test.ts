@@ -28,7 +28,7 @@ describe('the routes for pictures', () => {
       const base64 = red.toString('base64');
       const lines = base64.replaceAll(/(.{60})/g, '$1\r\n');
       const images = [base64, lines, red.toString('base64url'), `data:image/png;base64,${base64}`];
-      const bodies = [...images.map((image) => ({ image })), { url: `http://${fixture.picturesHost}/red.png` }];
+      const bodies = [...images.map((image) => ({ image })), { url: `http://${fixture.imagesHost}/red.png` }];
       for (const body of bodies) {
         expect(predictionSchema.parse(await (await fixture.sendJson('/predict', body)).json()).prediction).toBe(
           'dandelion',
@@ -55,7 +55,7 @@ describe('the routes for pictures', () => {
       ['/text.png', 415, 'unsupported_type'],
     ])('tells what is wrong with the address %s', async (path, status, code) => {
       expect(
-        await problemOf(await fixture.sendJson('/predict', { url: `http://${fixture.picturesHost}${path}` })),
+        await problemOf(await fixture.sendJson('/predict', { url: `http://${fixture.imagesHost}${path}` })),
       ).toEqual({
         status,
         code,
@@ -156,10 +156,10 @@ describe('the routes for pictures', () => {
     it('takes pictures in JSON, as base64 and by their addresses', async () => {
       const images = [
         { image: red.toString('base64') },
-        { url: `http://${fixture.picturesHost}/red.png` },
+        { url: `http://${fixture.imagesHost}/red.png` },
         { url: 'http://pictures.example/red.png' },
         { picture: 1 },
-        { url: `http://${fixture.picturesHost}/missing.png` },
+        { url: `http://${fixture.imagesHost}/missing.png` },
       ];
       const { items } = batchAnswerSchema.parse(await (await fixture.sendJson('/predict/batch', { images })).json());
       const shown = items.map((item) => ('problem' in item ? item.problem.code : item.prediction));
