@@ -6,6 +6,7 @@ import { readState, remember } from './state.mjs';
 import { bindingStep } from './steps/binding.mjs';
 import { buildStep } from './steps/build.mjs';
 import { dependenciesStep } from './steps/dependencies.mjs';
+import { gitHookStep } from './steps/git-hook.mjs';
 import { libtensorflowStep } from './steps/libtensorflow.mjs';
 import { minioStep } from './steps/minio.mjs';
 import { objectStoreStep } from './steps/object-store.mjs';
@@ -22,6 +23,7 @@ import { temporalStep } from './steps/temporal.mjs';
  * @property {string} name
  * @property {(state: SetupState) => boolean} isDone called at every start, so it must be cheap
  * @property {string} [replacedBy] environment variable that names a service of the user instead
+ * @property {boolean} [isForDevelopment] whether `npm start` skips it
  * @property {(step: import('./progress.mjs').Step, state: SetupState) => Promise<{ summary: string, state?: SetupState }>} run
  * @property {string} advice what the user can do when the step fails
  */
@@ -35,6 +37,7 @@ const steps = [
   objectStoreStep,
   temporalStep,
   buildStep,
+  gitHookStep,
 ];
 
 /** @typedef {{ progress: Progress, purpose: 'start' | 'test', withMinio?: boolean }} SetupOptions */
@@ -69,7 +72,7 @@ export async function runSetup(options) {
 /** @param {SetupOptions} options */
 async function runSteps({ progress, purpose, withMinio = false }) {
   const startedMs = Date.now();
-  const needed = steps.filter((step) => purpose === 'test' || !step.replacedBy || !process.env[step.replacedBy]);
+  const needed = steps.filter((step) => purpose === 'test' || !isSkippedByStart(step));
   const wanted = withMinio ? [...needed, minioStep] : needed;
   const isReady = () => wanted.every((step) => isDone(step, readState()));
   const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1);
@@ -85,6 +88,11 @@ async function runSteps({ progress, purpose, withMinio = false }) {
     );
   }
   progress.print(`Set-up is complete (${seconds()} s).`);
+}
+
+/** @param {SetupStep} step */
+function isSkippedByStart({ isForDevelopment = false, replacedBy }) {
+  return isForDevelopment || (replacedBy !== undefined && Boolean(process.env[replacedBy]));
 }
 
 /**
