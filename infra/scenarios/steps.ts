@@ -4,16 +4,17 @@ import { notificationViewSchema, type NotificationView } from '../../contracts/n
 import { feedbackViewSchema } from '../../contracts/predictions/http-predictions.js';
 import { promotionViewSchema } from '../../contracts/promotion/http-promotions.js';
 import {
-  retrainingResultViewSchema,
-  type RetrainingResultView
-} from '../../contracts/retraining/http-retraining.js';
-import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
-import { ingestionResultViewSchema, type IngestionResultView } from '../../contracts/datasets/http-datasets.js';
+  ingestionResultViewSchema,
+  uploadAcceptedSchema,
+  type IngestionResultView,
+} from '../../contracts/datasets/http-datasets.js';
 import {
   decisionViewOfRetrainingSchema,
   retrainingCheckSchema,
+  retrainingResultViewSchema,
   triggeredRetrainingSchema,
   type RetrainingDecisionView,
+  type RetrainingResultView,
 } from '../../contracts/retraining/http-retraining.js';
 import { scheduleViewSchema } from '../../contracts/retraining/http-schedules.js';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
