@@ -136,4 +136,6 @@ async function restoreVersion(api: ApiClient, modelName: string, version: string
   if ((await api.get('/health', healthSchema)).model_version === version) return;
   const order = { version: Number(version), reason: 'The scenario is over.' };
   await api.post(`/api/v1/mlops/models/${modelName}/rollback`, order, rollbackViewSchema);
+  // On a busy machine the rollback returns before the replica has loaded the version.
+  while ((await api.get('/health', healthSchema)).model_version !== version) await sleep(pollMs);
 }
