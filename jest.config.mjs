@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-/** Tests run as plain Node modules from `dist/`: what is tested is what ships. See docs/decisions/0002. */
+/** Tests run as plain Node modules from `dist/`: what is tested is what ships. See docs/decisions/0001-tests-run-what-is-built.md. */
 export default {
   runner: 'jest-light-runner/child-process',
   testMatch: ['<rootDir>/dist/test/**/*.test.js'],

@@ -9,7 +9,7 @@ import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
 import { scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
-import { ownScratchFolder } from '../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { packageRoot } from '../platform/paths.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
@@ -56,7 +56,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   let host: ModelHost | null = null;
   const serving = { current: () => host?.current() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
-  const uploadFolder = await ownScratchFolder(join(scratchFolder(config), 'uploads'));
+  const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes: probesOf(services) });
   const stores = createStores(database, accuracyOf);
   metrics.addSeries(notificationSeries(stores.notifications));

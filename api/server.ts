@@ -8,7 +8,7 @@ import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './http/server/listen.js';
 import type { ModelHost } from './model-host/model-host.js';
 import { startPredictionMaintenance } from './predictions/compose.js';
-import { prepare } from '../platform/prepare.js';
+import { waitUntilAvailable } from '../platform/wait-until-available.js';
 
 /** How long whoever started this process waits at most for the model in Production to be loaded. */
 const firstLoadMs = 30_000;
@@ -28,12 +28,12 @@ async function run(config: Config, logger: Logger): Promise<void> {
 
   const url = ownUrl(config, listening.port);
   logger.info({ url }, 'listening');
-  if (!(await prepare('bring the schema up to date', () => migrate(api.database), logger, stopping.signal))) return;
+  if (!(await waitUntilAvailable('migrate the schema', () => migrate(api.database), logger, stopping.signal))) return;
   endChores = startPredictionMaintenance(api, logger);
   host = api.startServing(config.REPLICA_URL ?? url);
   api.health.setReady();
   api.metrics.setReady(true);
-  if (!(await prepare('find the bucket', () => api.objects.ensureBucket(), logger, stopping.signal))) return;
+  if (!(await waitUntilAvailable('find the bucket', () => api.objects.ensureBucket(), logger, stopping.signal))) return;
   await Promise.race([host.settled(), sleep(firstLoadMs, undefined, { ref: false })]);
   announceReady(url);
   logger.info({ url }, 'ready');
@@ -43,7 +43,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
 /** Temporal may come later than we do, or let others make schedules only: the rest goes on without them. */
 async function createSchedules(api: Api, modelName: string, logger: Logger, signal: AbortSignal): Promise<void> {
   try {
-    await prepare('create the schedules', () => api.retraining.schedules.ensure(modelName), logger, signal);
+    await waitUntilAvailable('create the schedules', () => api.retraining.schedules.ensure(modelName), logger, signal);
   } catch (error) {
     logger.error({ error }, `schedules could not be created: ${messageOf(error)}`);
   }

@@ -9,59 +9,66 @@ import { hourRangeSchema, timeZoneSchema } from '../contracts/retraining/schedul
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
-const httpUrl = z.url({ protocol: /^https?$/, error: 'is no address that begins with http:// or https://' });
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' });
 const commaList = z.string().transform((list) => list.split(',').map((item) => item.trim()));
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
 /**
- * Every setting of every process, from the environment. Empty strings count as unset.
- * The descriptions are the rows of the configuration table in `docs/configuration.md`.
+ * The settings of all processes, read from the environment. An empty string counts as unset.
+ * `docs/configuration.md` is generated from the descriptions.
  */
 export const configSchema = z.object({
   PERENNIAL_HOME: z.string().default('.perennial').describe('folder that holds all state of the local stack'),
-  HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
+  HOST: z.string().default('127.0.0.1').describe('address that the API listens on'),
   PORT: port.default(3000).describe('port of the API'),
-  DATABASE_URL: z.url().optional().describe('your own Postgres (15 or newer); without it one is started'),
+  DATABASE_URL: z.url().optional().describe('your own Postgres (15 or newer); if unset, a local one is started'),
   DATABASE_POOL_SIZE: z.coerce
     .number()
     .int()
     .min(2)
     .max(100)
     .default(10)
-    .describe('connections a process keeps to Postgres'),
-  S3_ENDPOINT: z.url().optional().describe('your own S3 server; without it one is started'),
-  S3_BUCKET: z.string().default('perennial').describe('bucket that holds every object; created if it is missing'),
+    .describe('most connections to Postgres per process'),
+  S3_ENDPOINT: z.url().optional().describe('your own S3 server; if unset, a local one is started'),
+  S3_BUCKET: z.string().default('perennial').describe('bucket for all objects; created if it does not exist'),
   S3_REGION: z.string().default('us-east-1').describe('region of the bucket'),
   S3_ACCESS_KEY_ID: z.string().default('perennial').describe('access key of the S3 server'),
   S3_SECRET_ACCESS_KEY: z.string().default('perennial-local').describe('secret key of the S3 server'),
-  S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
-  TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your own Temporal; without it one is started'),
+  S3_FORCE_PATH_STYLE: flag.default(true).describe('use the bucket name in the path instead of the host name'),
+  TEMPORAL_ADDRESS: z
+    .string()
+    .optional()
+    .describe('host:port of your own Temporal server; if unset, a local one is started'),
   TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace'),
   TEMPORAL_API_KEY: z.string().optional().describe('API key of Temporal Cloud'),
-  TEMPORAL_TLS: flag.default(false).describe('use TLS towards Temporal'),
+  TEMPORAL_TLS: flag.default(false).describe('use TLS for the connection to Temporal'),
   TEMPORAL_UI_URL: z.url().optional().describe('address of the Temporal Web UI, for links'),
-  POSTGRES_PORT: port.default(0).describe('port of the local Postgres; 0 takes a free one'),
-  S3_PORT: port.default(0).describe('port of the local S3 server; 0 takes a free one'),
-  TEMPORAL_PORT: port.default(0).describe('port of the local Temporal; 0 takes a free one'),
-  TEMPORAL_UI_PORT: port.default(0).describe('port of the local Temporal Web UI; 0 takes a free one'),
+  POSTGRES_PORT: port.default(0).describe('port of the local Postgres; 0 chooses a free one'),
+  S3_PORT: port.default(0).describe('port of the local S3 server; 0 chooses a free one'),
+  TEMPORAL_PORT: port.default(0).describe('port of the local Temporal; 0 chooses a free one'),
+  TEMPORAL_UI_PORT: port.default(0).describe('port of the local Temporal Web UI; 0 chooses a free one'),
   MODEL_NAME: modelNameSchema.default('dandelion_grass_classifier').describe('model that is trained and served'),
   DATASET_NAME: nameSchema.default('dandelion_grass').describe('dataset the model is trained on'),
   DATASET_DIR: z
     .string()
     .optional()
-    .describe('folder of class folders to ingest; without it the public set, else a synthetic one'),
+    .describe(
+      'folder with one folder of images per class to ingest; if unset, the public dataset, or a synthetic one when that cannot be reached',
+    ),
   PUBLIC_DATASET_URL: z
     .url()
     .default('https://raw.githubusercontent.com/btphan95/greenr-airflow/master/data')
-    .describe('where the public photographs are: <url>/<label>/<number>.jpg'),
+    .describe('base URL of the public dataset; images are at <url>/<label>/<number>.jpg'),
   PUBLIC_DATASET_IMAGES: z.coerce
     .number()
     .int()
     .min(1)
     .default(200)
-    .describe('photographs of each class to download from there'),
-  SCHEDULE_TIME_ZONE: timeZoneSchema.default('UTC').describe('time zone of schedules, unless one is given its own'),
-  RETRAINING_HOURS: hourRangeSchema.default('2-4').describe('hours in which the weekly retraining begins'),
+    .describe('images per class to download from the public dataset'),
+  SCHEDULE_TIME_ZONE: timeZoneSchema.default('UTC').describe('time zone of schedules that do not set their own'),
+  RETRAINING_HOURS: hourRangeSchema
+    .default('2-4')
+    .describe('hours of the day between which the weekly retraining starts'),
   PROMOTION_MIN_ACCURACY: z.coerce
     .number()
     .min(0)
@@ -74,78 +81,85 @@ export const configSchema = z.object({
     .min(0)
     .max(64)
     .default(0)
-    .describe('inference threads of the API and of validation; 0 means one a core'),
+    .describe('inference threads of the API and of validation; 0 means one per core'),
   SERVING_QUEUE_LIMIT: z.coerce
     .number()
     .int()
     .min(1)
     .default(64)
-    .describe('predictions that may wait before requests are refused with 429'),
+    .describe('most predictions in the queue; further requests are refused with 429'),
   SERVING_VARIANT: z
     .enum(['auto', ...variants])
     .default('auto')
-    .describe('form of a network that is served; auto takes the faster one that passed its checks'),
+    .describe('precision variant that is served; auto chooses the fastest one that passed its checks'),
   SERVING_LATENCY_TARGET_MS: z.coerce
     .number()
     .int()
     .min(0)
     .default(100)
-    .describe('requests that would wait longer are refused with 429, in ms; 0 lets the queue alone decide'),
+    .describe('requests that would wait longer are refused with 429, in ms; 0 limits the queue length only'),
   PREDICTION_CACHE_ITEMS: z.coerce
     .number()
     .int()
     .min(0)
     .max(1_000_000)
     .default(1_000)
-    .describe('answers kept for pictures that come again; 0 keeps none'),
+    .describe('predictions cached for repeated images; 0 turns the cache off'),
   PREDICTION_LOG: flag
     .default(true)
-    .describe('whether predictions are kept in Postgres; without it there is no history, feedback or lineage of them'),
+    .describe('store predictions in Postgres; without it there is no prediction history, feedback or lineage'),
   IMAGE_URL_HOSTS: commaList
     .prefault('')
     .transform((hosts) => hosts.filter((host) => host !== ''))
-    .describe('hosts that images named by URL may be fetched from, comma-separated; none by default'),
+    .describe('hosts from which images may be fetched by URL, comma-separated; none by default'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
-  MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('most pixels an image may have'),
+  MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('largest number of pixels of an image'),
   ALLOWED_SOURCE_ROOT: z
     .string()
     .optional()
-    .describe('folder sources must lie below when named over HTTP; default: any local path the process can read'),
+    .describe('folder that must contain sources named over HTTP; default: any local path the process can read'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
-    .describe('least severe level that is logged'),
+    .describe('lowest severity that is logged'),
   PERENNIAL_CACHE: z
     .string()
     .optional()
-    .describe("folder for what set-up downloads; default: perennial in the platform's folder for caches"),
-  TEMPORAL_BINARY: z.string().optional().describe('Temporal CLI that set-up uses instead of finding or fetching one'),
+    .describe("folder for downloads of set-up; default: perennial in the platform's cache folder"),
+  TEMPORAL_BINARY: z
+    .string()
+    .optional()
+    .describe('Temporal CLI that set-up uses instead of searching for one or downloading it'),
   OBJECT_STORE_BINARY: z
     .string()
     .optional()
-    .describe('versitygw, minio or rclone program that set-up uses instead of finding or fetching one'),
+    .describe('versitygw, minio or rclone program that set-up uses instead of searching for one or downloading it'),
   LIBTENSORFLOW_DIR: z
     .string()
     .optional()
-    .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of fetching it'),
-  CODE_REVISION: z.string().default('unknown').describe('revision of the code, kept with every run'),
-  REPLICA_URL: z.url().optional().describe('address under which other processes reach this API'),
-  PUBLIC_URL: httpUrl.optional().describe('address under which people reach the API, for links in messages'),
+    .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of downloading it'),
+  CODE_REVISION: z.string().default('unknown').describe('revision of the code, stored with every run'),
+  REPLICA_URL: z.url().optional().describe('URL at which other processes reach this API'),
+  PUBLIC_URL: httpUrl.optional().describe('URL at which users reach the API, for links in notifications'),
   NOTIFY_KINDS: commaList
     .prefault('*')
     .pipe(z.array(kindPatternSchema).min(1))
-    .describe('messages that go to webhook, e-mail and Slack: kinds or groups like `model.*`, comma-separated'),
-  NOTIFY_WEBHOOK_URL: httpUrl.optional().describe('where messages are posted as signed JSON'),
-  NOTIFY_WEBHOOK_SECRET: z.string().min(16).optional().describe('key of those signatures, 16 characters or more'),
+    .describe('notifications sent to webhook, e-mail and Slack: kinds or groups such as `model.*`, comma-separated'),
+  NOTIFY_WEBHOOK_URL: httpUrl.optional().describe('URL to which notifications are posted as signed JSON'),
+  NOTIFY_WEBHOOK_SECRET: z
+    .string()
+    .min(16)
+    .optional()
+    .describe('signing key for webhook notifications, at least 16 characters'),
   SMTP_URL: z
-    .url({ protocol: /^smtps?$/, error: 'is no address that begins with smtp:// or smtps://' })
+    .url({ protocol: /^smtps?$/, error: 'must be a URL that begins with smtp:// or smtps://' })
     .optional()
-    .describe('mail server for messages: smtp[s]://user:password@host:port'),
-  NOTIFY_EMAIL_FROM: z.string().includes('@').optional().describe('sender of those mails'),
+    .describe('mail server for notifications: smtp[s]://user:password@host:port'),
+  NOTIFY_EMAIL_FROM: z.string().includes('@').optional().describe('sender of e-mail notifications'),
   NOTIFY_EMAIL_TO: commaList
-    .pipe(z.array(z.string().regex(/^\S+@\S+$/, 'is no list of addresses')).min(1))
+    .pipe(z.array(z.string().regex(/^\S+@\S+$/, 'must be a comma-separated list of e-mail addresses')).min(1))
     .optional()
-    .describe('their recipients, comma-separated'),
+    .describe('recipients of e-mail notifications, comma-separated'),
   NOTIFY_SLACK_WEBHOOK_URL: httpUrl.optional().describe('incoming webhook of a Slack channel'),
   NOTIFY_TIMEOUT_MS: z.coerce
     .number()
@@ -153,33 +167,33 @@ export const configSchema = z.object({
     .min(100)
     .max(120_000)
     .default(10_000)
-    .describe('time a receiver of messages gets to answer, in ms'),
+    .describe('time limit for a receiver of notifications to answer, in ms'),
   SHUTDOWN_GRACE_MS: z.coerce
     .number()
     .int()
     .min(0)
     .default(10_000)
-    .describe('time running work gets to end when a process stops, in ms'),
+    .describe('time limit for running work to finish when a process stops, in ms'),
   SHUTDOWN_LEAVE_MS: z.coerce
     .number()
     .int()
     .min(0)
     .default(0)
     .describe(
-      'least time the API goes on taking connections after its readiness has turned 503, for load balancers that ask seldom, in ms; at most a quarter of SHUTDOWN_GRACE_MS',
+      'how long the API still accepts connections after its readiness probe has turned 503, for load balancers that probe rarely, in ms; at most a quarter of SHUTDOWN_GRACE_MS',
     ),
 });
 
 export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
 
-/** Settings that are of no use without another one. */
+/** Settings that require another one. */
 const companions = [
   ['NOTIFY_WEBHOOK_URL', 'NOTIFY_WEBHOOK_SECRET'],
   ['SMTP_URL', 'NOTIFY_EMAIL_FROM'],
   ['SMTP_URL', 'NOTIFY_EMAIL_TO'],
 ] as const;
 
-/** Reads the configuration. Throws `configuration_invalid` that names every wrong setting at once. */
+/** Reads the configuration. Throws one `configuration_invalid` error that names all wrong settings. */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
@@ -189,28 +203,28 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []),
     ...companions
       .filter(([name, needed]) => Object.hasOwn(present, name) && !Object.hasOwn(present, needed))
-      .map(([name, needed]) => `${needed}: is needed with ${name}`),
+      .map(([name, needed]) => `${needed}: must be set when ${name} is set`),
   ];
   if (parsed.success && parsed.data.SHUTDOWN_LEAVE_MS > parsed.data.SHUTDOWN_GRACE_MS / 4) {
-    problems.push('SHUTDOWN_LEAVE_MS: is more than a quarter of SHUTDOWN_GRACE_MS');
+    problems.push('SHUTDOWN_LEAVE_MS: must be at most a quarter of SHUTDOWN_GRACE_MS');
   }
   if (!parsed.success || problems.length > 0) {
     throw new PerennialError(
       'configuration_invalid',
-      `Set these environment variables right and start again: ${problems.join('; ')}`,
+      `The configuration is invalid. Correct these environment variables and start again: ${problems.join('; ')}`,
     );
   }
   return { ...parsed.data, PERENNIAL_HOME: resolve(packageRoot, parsed.data.PERENNIAL_HOME) };
 }
 
-/** Folder for files that a process may lose at any time. */
+/** Folder for temporary files, which may be deleted at any time. */
 export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
 }
 
 type ServiceAddresses = Record<'DATABASE_URL' | 'S3_ENDPOINT' | 'TEMPORAL_ADDRESS', string>;
 
-/** Where the services are. `who` begins the message of an error. */
+/** Addresses of the services. `who` begins the error message. */
 export function serviceAddresses(config: Config, who: string): ServiceAddresses {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = config;
   if (DATABASE_URL !== undefined && S3_ENDPOINT !== undefined && TEMPORAL_ADDRESS !== undefined) {
@@ -222,7 +236,7 @@ export function serviceAddresses(config: Config, who: string): ServiceAddresses 
   );
 }
 
-/** The environment for a child process: ours, with `changes`. */
+/** The environment for a child process: that of this process, with `changes`. */
 export function childEnvironment(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
   return { ...process.env, ...changes };
 }

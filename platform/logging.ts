@@ -3,20 +3,20 @@ import { destination, pino, type DestinationStream, type Logger } from 'pino';
 
 export type { Logger };
 
-/** The last lines that were logged during a piece of work, as they were written, and how many earlier ones are gone. */
+/** The last log lines of a piece of work, as JSON, and the number of earlier lines that were dropped. */
 export interface LogCapture {
   readonly lines: readonly string[];
   readonly droppedLines: number;
-  /** Runs `work`; what it logs, also in what it waits for, is written as always and kept here as well. */
+  /** Runs `work` and captures its log lines, also those of awaited code. They are still written to the log. */
   during<T>(work: () => T): T;
 }
 
 const maxLines = 200;
 const maxBytes = 32_000;
 
-const listening = new AsyncLocalStorage<(line: string) => void>();
+const currentCapture = new AsyncLocalStorage<(line: string) => void>();
 
-/** JSON lines, on standard output if not elsewhere: timestamp, level, message, module and whatever fields are bound. */
+/** Logs JSON lines with timestamp, level, message, module and bound fields. */
 export function createLogger(
   module: string,
   level = 'info',
@@ -33,19 +33,19 @@ export function createLogger(
     },
     {
       write(line) {
-        listening.getStore()?.(line);
+        currentCapture.getStore()?.(line);
         output.write(line);
       },
     },
   );
 }
 
-/** Keeps the newest 200 lines or 32 kB of what is logged during a piece of work, whichever is less. */
+/** Captures the newest 200 lines or 32 kB of a piece of work, whichever is less. */
 export function createLogCapture(): LogCapture {
   const lines: string[] = [];
   let bytes = 0;
   let droppedLines = 0;
-  const keep = (line: string): void => {
+  const capture = (line: string): void => {
     lines.push(line);
     bytes += Buffer.byteLength(line);
     while (lines.length > maxLines || bytes > maxBytes) {
@@ -58,6 +58,6 @@ export function createLogCapture(): LogCapture {
     get droppedLines() {
       return droppedLines;
     },
-    during: (work) => listening.run(keep, work),
+    during: (work) => currentCapture.run(capture, work),
   };
 }

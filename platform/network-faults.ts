@@ -1,4 +1,4 @@
-/** What the system says when a server cannot be reached or has closed the connection. */
+/** Error codes of the system for a server that cannot be reached or has closed the connection. */
 export const networkFaults = [
   'ECONNREFUSED',
   'ECONNRESET',

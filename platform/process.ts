@@ -1,15 +1,15 @@
 import type { ReadyMessage } from '../contracts/process.js';
 import type { Logger } from './logging.js';
 
-/** Tells the supervisor, if there is one, that this process does its work now. */
+/** Reports to the supervisor, if there is one, that this process is ready. */
 export function announceReady(url?: string): void {
   const message: ReadyMessage = url === undefined ? { type: 'ready' } : { type: 'ready', url };
   process.send?.(message);
 }
 
 /**
- * Runs `stop` once on SIGTERM, SIGINT or when the parent process is gone, then ends the process:
- * with 0, or with 1 when `stop` failed or took longer than `graceMs`.
+ * Runs `stop` once on SIGTERM, SIGINT or when the parent process is gone, then exits with 0, or with 1 when `stop` failed
+ * or took longer than `graceMs`.
  */
 export function onShutdown(logger: Logger, graceMs: number, stop: () => Promise<void>): void {
   let stopping = false;

@@ -6,15 +6,15 @@ let latestMs = 0;
 let counter = 0;
 
 /**
- * A UUIDv7 of RFC 9562: time-ordered across processes to the millisecond, and within this process strictly, because the
- * twelve bits after the time count what was made in the same millisecond.
+ * A UUIDv7 (RFC 9562). Ids are ordered by time across processes to the millisecond, and strictly within this process: the
+ * twelve bits after the time count the ids of the same millisecond.
  */
 export function uuid7(nowMs = Date.now()): string {
   if (nowMs > latestMs) {
     latestMs = nowMs;
     counter = 0;
   } else if (++counter > mostCounted) {
-    // More than 4096 in a millisecond, or a clock that was set back: the next ones borrow from the future.
+    // After 4096 ids in one millisecond, or when the clock was set back: use the next millisecond early.
     latestMs += 1;
     counter = 0;
   }
@@ -26,7 +26,7 @@ export function uuid7(nowMs = Date.now()): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** The moment at which a UUIDv7 was made; null for any other text. */
+/** The creation time of a UUIDv7; null for any other text. */
 export function timeOfUuid7(id: string): Date | null {
   if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i.test(id)) return null;
   return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));

@@ -9,19 +9,19 @@ import {
 import { createEngine, type Engine } from '../model/serving/engine.js';
 
 /**
- * Predicts for batch work: a forked process of low priority with one inference thread, so that the machine's other work
- * comes first. It answers one request after another and ends when its channel closes.
+ * Predicts for batch jobs: a forked process of low priority with one inference thread, so that other work of the machine
+ * comes first. It handles one request at a time and exits when its channel closes.
  */
 let engine: Engine | null = null;
 
 process.on('disconnect', () => process.exit(0));
-// Ctrl-C reaches the whole group: this process ends when its parent has nothing more for it.
+// Ctrl-C reaches the whole process group; this process exits when its parent closes the channel.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('message', (message) => {
-  // What cannot even be reported is left for the parent to find: a process that ended early.
-  answer(backgroundRequestSchema.parse(message)).then(tell, (error: unknown) =>
-    tell({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) }),
+  // If sending fails too, this process crashes, and its parent handles the early exit.
+  answer(backgroundRequestSchema.parse(message)).then(reply, (error: unknown) =>
+    reply({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) }),
   );
 });
 
@@ -30,13 +30,13 @@ async function answer(request: BackgroundRequest): Promise<BackgroundReply> {
     engine = await createEngine({ ...request, threads: 1, queueLimit: 4 });
     return { type: 'opened', riskCurve: engine.calibration?.riskCurve ?? null };
   }
-  if (!engine) throw new PerennialError('internal', 'A picture came before the model.');
+  if (!engine) throw new PerennialError('internal', 'An image was sent before a model was opened.');
   return {
     type: 'predicted',
     prediction: imagePredictionOf(await engine.predictImage(request.bytes, { priority: 'background' }), engine.variant),
   };
 }
 
-function tell(reply: BackgroundReply): void {
-  process.send?.(reply);
+function reply(message: BackgroundReply): void {
+  process.send?.(message);
 }

@@ -3,7 +3,7 @@ import { PerennialError, messageOf } from '../contracts/errors.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { serviceAddresses, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
-import { prepare } from '../platform/prepare.js';
+import { waitUntilAvailable } from '../platform/wait-until-available.js';
 import { createStores, type Stores } from '../stores/create-stores.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
@@ -11,7 +11,7 @@ import { migrate } from '../stores/postgres/migrate.js';
 import { registerSearchAttributes } from './search-attributes.js';
 import { createTemporalClient, type TemporalClient } from './temporal-client.js';
 
-/** Connections and stores that both workers are built on. */
+/** Connections and stores that both workers use. */
 export interface WorkerDependencies extends Stores {
   database: Database;
   objects: ObjectStore;
@@ -20,14 +20,18 @@ export interface WorkerDependencies extends Stores {
   close(): Promise<void>;
 }
 
-/** Connects to Postgres, the object store and Temporal, waiting for those that are away, and brings the schema up to date. */
+/** Connects to Postgres, the object store and Temporal, waiting until each is available, and migrates the schema. */
 export async function connect(config: Config, logger: Logger): Promise<WorkerDependencies> {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = serviceAddresses(config, 'A worker');
   const database = createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger });
-  await untilPossible('bring the schema up to date', () => migrate(database), logger);
+  await retryUntilAvailable('migrate the schema', () => migrate(database), logger);
   const objects = createObjectStore({ ...config, S3_ENDPOINT });
-  await untilPossible('find the bucket', () => objects.ensureBucket(), logger);
-  const temporal = await untilPossible('reach Temporal', () => connectTemporal(config, TEMPORAL_ADDRESS), logger);
+  await retryUntilAvailable('find the bucket', () => objects.ensureBucket(), logger);
+  const temporal = await retryUntilAvailable(
+    'connect to Temporal',
+    () => connectTemporal(config, TEMPORAL_ADDRESS),
+    logger,
+  );
   await registerSearchAttributes(temporal, config.TEMPORAL_NAMESPACE, logger);
   return {
     database,
@@ -43,10 +47,10 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
   };
 }
 
-/** Nothing has begun yet that a signal would have to stop in order. */
-function untilPossible<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
+/** Cannot be aborted: nothing has started yet that would need an orderly shutdown. */
+function retryUntilAvailable<T>(what: string, work: () => Promise<T>, logger: Logger): Promise<T> {
   return new Promise((resolve, reject) => {
-    prepare(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
+    waitUntilAvailable(what, async () => resolve(await work()), logger, new AbortController().signal).catch(reject);
   });
 }
 
@@ -60,7 +64,7 @@ async function connectTemporal(config: Config, address: string): Promise<NativeC
   } catch (error) {
     throw new PerennialError(
       'temporal_unavailable',
-      `Temporal at ${address} cannot be reached (${messageOf(error)}); start it or set TEMPORAL_ADDRESS.`,
+      `Temporal at ${address} cannot be reached (${messageOf(error)}). Start it or set TEMPORAL_ADDRESS.`,
       { cause: error },
     );
   }

@@ -1,8 +1,8 @@
 import { setPriority } from 'node:os';
 
 /**
- * Makes this process give way to others: on Linux a thread takes its priority from the one that starts it, so this is
- * imported before anything that starts threads.
+ * Lowers the priority of this process. On Linux a thread inherits the priority of the thread that starts it, so import this
+ * module before any module that starts threads.
  */
 const lowPriority = 15;
 

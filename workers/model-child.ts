@@ -4,9 +4,9 @@ import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage 
 import { createJobRunner } from '../model/run-job.js';
 
 /**
- * A trainer: a forked process that does one job after another until its parent ends it. A process of its own, because
- * TensorFlow computes on the main thread, can be loaded once a process, and keeps the memory it once took. When its
- * channel closes, nobody waits for it any more: it ends at the next batch.
+ * A trainer: a forked process that runs one job after another until its parent stops it. It is a process, because
+ * TensorFlow computes on the main thread, can be loaded only once per process, and never returns memory. When its channel
+ * closes, its parent is gone, and it exits at the next batch.
  */
 const runJob = createJobRunner();
 const recorded = new Map<number, () => void>();
@@ -20,17 +20,17 @@ process.on('message', (message) => {
     return;
   }
   work(order.job).catch((error: unknown) => {
-    // What cannot even be reported is left for the parent to find: a process that ended early.
+    // Reporting the failure failed too; the parent handles the early exit.
     process.stderr.write(`${messageOf(error)}\n`);
     process.exit(1);
   });
 });
 
 const events: JobEvents = {
-  onProgress: (progress) => void tell(progress),
+  onProgress: (progress) => void send(progress),
   onEpoch: async (event) => {
     const isRecorded = new Promise<void>((resolve) => recorded.set(event.metrics.epoch, resolve));
-    await tell(event);
+    await send(event);
     await isRecorded;
   },
 };
@@ -38,15 +38,15 @@ const events: JobEvents = {
 async function work(job: ModelJob): Promise<void> {
   setThreadsPerImage(1);
   try {
-    await tell({ type: 'done', result: await runJob(job, events) });
+    await send({ type: 'done', result: await runJob(job, events) });
   } catch (error) {
-    await tell({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) });
+    await send({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) });
   }
 }
 
-function tell(message: TrainerMessage): Promise<void> {
+function send(message: TrainerMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (!process.send) throw new Error('A trainer is started by its parent, with a channel between them.');
+    if (!process.send) throw new Error('The trainer has no IPC channel. It must be forked by a worker.');
     process.send(message, undefined, undefined, (error) => {
       if (error) reject(error);
       else resolve();

@@ -3,10 +3,10 @@ import { dispatchTiming, startDispatcher } from '../activities/notifications/dis
 import { outboxChannel } from '../contracts/names.js';
 import type { Background, Wiring } from './run-worker.js';
 
-/** Sends messages over the channels that are configured, beside the work of the queue. */
+/** Sends notifications over the configured channels, in parallel to the activities of the worker. */
 export async function startNotifications({ config, logger, deps }: Wiring): Promise<Background> {
   const channels = configuredChannels(config, logger);
-  logger.info({ channels: channels.map(({ name }) => name) }, 'messages are sent');
+  logger.info({ channels: channels.map(({ name }) => name) }, 'notification dispatcher started');
   return startDispatcher({
     ...deps,
     channels,

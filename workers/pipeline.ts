@@ -21,19 +21,19 @@ import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
 import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
-import { ownScratchFolder } from '../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createRunStarter } from '../platform/temporal/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
 import type { WorkerDependencies } from './dependencies.js';
 import { startNotifications } from './notifications.js';
 import { runWorker } from './run-worker.js';
 
-/** The pipeline worker: every workflow, and the activities that need no TensorFlow. */
+/** The pipeline worker runs all workflows, and the activities that need no TensorFlow. */
 await runWorker(
   'pipeline-worker',
   async ({ config, logger, deps }) => {
-    const serving = servingOf(config);
-    const scratch = await ownScratchFolder(join(scratchFolder(config), 'import'));
+    const serving = servingOptions(config);
+    const scratch = await createProcessTempFolder(join(scratchFolder(config), 'import'));
     const imports = { ...deps, ...serving, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
     return {
       taskQueue: taskQueues.pipeline,
@@ -52,7 +52,7 @@ await runWorker(
         ...createRetentionActivities(deps),
         ...createPromotionActivities(deps),
         ...createApprovalActivities(deps),
-        ...createBatchPredictionActivities(await batchOf(config, deps, logger)),
+        ...createBatchPredictionActivities(await batchDependencies(config, deps, logger)),
         ...createGuardActivities(deps),
         ...createRegistrationActivities({ ...deps, logger }),
         ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
@@ -70,9 +70,12 @@ await runWorker(
   startNotifications,
 );
 
-/** What batch predictions are made with. */
-async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger): Promise<BatchPredictionDependencies> {
-  const { imageLimits } = servingOf(config);
+async function batchDependencies(
+  config: Config,
+  deps: WorkerDependencies,
+  logger: Logger,
+): Promise<BatchPredictionDependencies> {
+  const { imageLimits } = servingOptions(config);
   const variant = config.SERVING_VARIANT === 'fp32' ? 'fp32' : 'int8';
   const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
   const opening = { objects: deps.objects, bundleFolder, imageLimits, variant, logger } as const;
@@ -80,12 +83,12 @@ async function batchOf(config: Config, deps: WorkerDependencies, logger: Logger)
     ...deps,
     engines: createBackgroundEngines({ open: (version) => openBackground(opening, version), logger }),
     maxImageBytes: config.MAX_UPLOAD_BYTES,
-    scratchFolder: await ownScratchFolder(join(scratchFolder(config), 'batch')),
+    scratchFolder: await createProcessTempFolder(join(scratchFolder(config), 'batch')),
   };
 }
 
-/** How models are run that are judged here. */
-function servingOf(config: Config): { threads: number; imageLimits: ImageLimits; variant: Variant | 'auto' } {
+/** How validation and import checks run models: as the API does. */
+function servingOptions(config: Config): { threads: number; imageLimits: ImageLimits; variant: Variant | 'auto' } {
   return {
     variant: config.SERVING_VARIANT,
     threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,

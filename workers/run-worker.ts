@@ -14,15 +14,15 @@ export interface Wiring {
   deps: WorkerDependencies;
 }
 
-/** What a worker does beside the work of its queue. */
+/** Background work of a worker, in parallel to its activities. */
 export interface Background {
-  /** Ends it within about `graceMs`. */
+  /** Stops within about `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
 /**
- * The life of a worker process: connects, polls its queue until it is told to stop, lets running activities end
- * within the grace time, and disconnects.
+ * Runs a worker process: connects, polls its task queue until a stop signal, lets running activities finish within the
+ * grace period, and disconnects.
  */
 export async function runWorker(
   name: string,
@@ -63,16 +63,16 @@ export async function runWorker(
   }
 }
 
-/** Said by the SDK as warnings, but no news to us: the interceptor logs failures, the training worker runs none. */
-const notNews = ['Activity failed', 'No workflows registered, not polling for workflow tasks'];
+/** SDK warnings to drop: the interceptor logs failed activities, and the training worker has no workflows by design. */
+const droppedWarnings = ['Activity failed', 'No workflows registered, not polling for workflow tasks'];
 
 function logTemporalThrough(logger: Logger): void {
   Runtime.install({
-    // The supervisor's signals are handled by onShutdown, which knows the order.
+    // onShutdown handles the signals and stops everything in order.
     shutdownSignals: [],
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
       const severity = level === 'ERROR' ? 'error' : 'warn';
-      if (!notNews.includes(message)) logger[severity]({ ...meta }, message);
+      if (!droppedWarnings.includes(message)) logger[severity]({ ...meta }, message);
     }),
   });
 }

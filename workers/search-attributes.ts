@@ -3,12 +3,12 @@ import { messageOf } from '../contracts/errors.js';
 import { searchAttributes } from '../contracts/names.js';
 import type { Logger } from '../platform/logging.js';
 
-/** Number of the type "Keyword" in Temporal's API. */
+/** The enum value of type "Keyword" in Temporal's API. */
 const keyword = 2;
 
 /**
- * Registers the search attributes our workflows set, where the namespace lacks them. Temporal Cloud does not let a worker
- * do that: then the log says what to register by hand.
+ * Registers the search attributes of our workflows that the namespace lacks. Temporal Cloud does not allow a worker to do
+ * that; then the log lists what to register manually.
  */
 export async function registerSearchAttributes(
   temporal: NativeConnection,

@@ -4,7 +4,7 @@ import { toTemporalError } from '../platform/temporal/faults.js';
 
 const deadlineMs = 10_000;
 
-/** What activities ask Temporal for themselves, over the connection that the worker polls with. */
+/** A Temporal client for activities, on the connection of the worker. */
 export interface TemporalClient {
   /** Runs `work` with a deadline. Throws `temporal_unavailable` when Temporal does not answer in time. */
   use<T>(work: (client: Client) => Promise<T>): Promise<T>;

@@ -4,15 +4,15 @@ import { createTrainingActivities } from '../activities/training/activities.js';
 import { createTrialActivities } from '../activities/tuning/activities.js';
 import { taskQueues } from '../contracts/names.js';
 import { scratchFolder } from '../platform/config.js';
-import { ownScratchFolder } from '../platform/own-scratch-folder.js';
+import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { runWorker } from './run-worker.js';
 
 /**
- * The training worker: one activity at a time, each with TF.js in a child process. Trials share one, and a fit leaves its
- * own to the packaging.
+ * The training worker runs one activity at a time, each with TF.js in a child process. Trials share one child process, and
+ * packaging reuses that of its fit.
  */
 await runWorker('training-worker', async ({ config, logger, deps }) => {
-  const scratch = await ownScratchFolder(join(scratchFolder(config), 'training'));
+  const scratch = await createProcessTempFolder(join(scratchFolder(config), 'training'));
   const training = { ...deps, scratchFolder: scratch, codeRevision: config.CODE_REVISION, logger };
   return {
     taskQueue: taskQueues.training,

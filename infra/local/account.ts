@@ -1,14 +1,14 @@
 import { chownSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The account Postgres runs as when we are root, which it refuses to be. */
+/** The account Postgres runs as when Perennial runs as root, because Postgres refuses to run as root. */
 export interface Account {
   uid: number;
   gid: number;
 }
 
 /**
- * Null when this process is not root. Otherwise whom the data folder belongs to, else `postgres`, else `nobody`.
+ * Null when this process is not root. Otherwise the owner of the data folder, or else `postgres`, or else `nobody`.
  */
 export function unprivilegedAccount(dataFolder: string): Account | null {
   if (process.getuid?.() !== 0) return null;
@@ -31,9 +31,9 @@ function accountNamed(name: string): Account | null {
 }
 
 /**
- * The command under that account. The project may lie below a folder that only root can enter, so on Linux the
- * process keeps the one right to pass such folders and no other. (Without the secure bit, access(2), by which the
- * programs find each other, would disregard that right.)
+ * The command that runs `command` under that account. The project may lie below a folder that only root can enter, for
+ * instance `/root`, so on Linux the process keeps CAP_DAC_OVERRIDE and no other capability. Postgres programs find each
+ * other by access(2), which ignores that capability unless the securebit is set.
  */
 export function runAs(
   account: Account | null,
@@ -51,7 +51,7 @@ export function runAs(
   };
 }
 
-/** Gives a folder and all below it to the account. */
+/** Changes the owner of a folder and of everything below it. */
 export function giveTo(account: Account | null, folder: string): void {
   if (account === null) return;
   chownSync(folder, account.uid, account.gid);

@@ -6,7 +6,7 @@ import { problemSchema } from '../../contracts/http/problem.js';
 
 export interface ApiClient {
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
-  /** With a key of its own, so that a repetition is known for one. */
+  /** Sends an idempotency key, so that a retry is recognised. */
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
   put<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
   /** Sends a file as multipart field `file`. */
@@ -15,14 +15,14 @@ export interface ApiClient {
 }
 
 export interface ApiClientOptions {
-  /** How often a request is tried that finds nobody, or hears that it came at a bad moment. */
+  /** Attempts for a request that gets no connection or a 503. */
   attempts: number;
   pauseMs: number;
-  /** Who asks, for the audit log. */
+  /** Name for the audit log. */
   actor: string | null;
 }
 
-/** The API said no. `code` and the message are its own. */
+/** The API refused a request. `code` and the message come from its problem response. */
 export class ApiProblem extends Error {
   constructor(
     readonly code: string,
@@ -36,8 +36,8 @@ export class ApiProblem extends Error {
 const patience: ApiClientOptions = { attempts: 40, pauseMs: 500, actor: null };
 
 /**
- * A small client of our REST API. A request that finds nobody, because the API is being started again, is repeated for
- * 20 s: what we post joins a run in progress, so that repeating it does no harm.
+ * A small client of the REST API. It retries for 20 s while the API is unreachable, for instance during a restart. POST
+ * requests join a run in progress, so a retry starts nothing twice.
  */
 export function createApiClient(
   baseUrl: string,
@@ -85,7 +85,11 @@ async function read<T>(response: Response, path: string, schema: z.ZodType<T>): 
   if (!response.ok) throw problemOf(response.status, text, path);
   const parsed = schema.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;
-  throw new ApiProblem('unexpected_answer', 500, `${path} answered something unexpected: ${parsed.error.message}`);
+  throw new ApiProblem(
+    'unexpected_answer',
+    500,
+    `The response of ${path} has an unexpected shape: ${parsed.error.message}`,
+  );
 }
 
 function problemOf(status: number, text: string, path: string): ApiProblem {

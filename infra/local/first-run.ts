@@ -6,16 +6,16 @@ import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
 import { modelInfoSchema, predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { healthSchema } from '../../contracts/http/health.js';
-import type { Story } from '../setup/story.mjs';
+import type { Progress } from '../setup/progress.mjs';
 import { ApiProblem, createApiClient, type ApiClient } from './api-client.js';
-import { tellSteps } from './pipeline-story.js';
+import { createStepReporter } from './pipeline-progress.js';
 import { sampleImage } from './sample-image.js';
 
 export interface FirstRunOptions {
   apiUrl: string;
   /** DATASET_DIR, for an image to predict. */
   datasetFolder: string | null;
-  story: Story;
+  progress: Progress;
   signal: AbortSignal;
   pollMs?: number;
 }
@@ -23,69 +23,69 @@ export interface FirstRunOptions {
 type Pipeline = z.infer<typeof pipelineSchema>;
 
 /**
- * Sees to it that a model is served, by nothing but the REST API: tells which one is, or starts the retraining pipeline
- * (or joins the one an interrupted start left), tells its steps, the metrics and one prediction. Never throws: the
- * stack stays up whatever happens here.
+ * Makes sure that a model is served, through the REST API only. Prints the served version, or starts the retraining
+ * pipeline (or joins the run that an interrupted start left) and prints its steps, the metrics and one prediction. Never
+ * throws: a failed first run must not stop the stack.
  */
 export async function runFirstTime(options: FirstRunOptions): Promise<void> {
-  const { story, signal } = options;
+  const { progress, signal } = options;
   const api = createApiClient(options.apiUrl, signal);
   try {
     const health = await api.get('/health', healthSchema);
     if (health.model_loaded) {
-      story.say(`\n${health.model_name} version ${health.model_version ?? '?'} is being served.`);
+      progress.print(`\n${health.model_name} version ${health.model_version ?? '?'} is being served.`);
       return;
     }
     if (await trainFirstModel(api, options)) await showModel(api, options);
   } catch (error) {
     if (signal.aborted) return;
     const code = error instanceof ApiProblem ? ` (${error.code})` : '';
-    story.say(`\nThe first run could not be carried out${code}: ${messageOf(error)}`);
-    story.say(`The stack stays up. Mend the cause, then: ${tryAgain(options.apiUrl)}`);
+    progress.print(`\nThe first run failed${code}: ${messageOf(error)}`);
+    progress.print(`The stack keeps running. Fix the cause, then start a retraining: ${retryCommand(options.apiUrl)}`);
   }
 }
 
 async function trainFirstModel(api: ApiClient, options: FirstRunOptions): Promise<boolean> {
-  const { story, apiUrl, signal, pollMs = 300 } = options;
+  const { progress, apiUrl, signal, pollMs = 300 } = options;
   const accepted = await api.post(
     '/api/v1/pipelines/retraining',
     { trigger: 'first_run', source: { kind: 'default' } },
     acceptedSchema,
   );
   const opening = accepted.joined
-    ? 'No model is served yet; the training that an earlier start began goes on:'
+    ? 'No model is served yet. The training that an earlier start began continues:'
     : 'First run: no model is served yet, so one is trained and promoted.';
-  story.say(`\n${opening}`);
-  const tell = tellSteps(story);
+  progress.print(`\n${opening}`);
+  const report = createStepReporter(progress);
   const path = `/api/v1/pipelines/${encodeURIComponent(accepted.run_id)}`;
   let pipeline = await api.get(path, pipelineSchema);
-  tell(pipeline.steps);
+  report(pipeline.steps);
   while (pipeline.status === 'running') {
     await sleep(pollMs, undefined, { signal });
     pipeline = await api.get(path, pipelineSchema);
-    tell(pipeline.steps);
+    report(pipeline.steps);
   }
   if (pipeline.status === 'completed') return true;
-  showFailure(pipeline, story, apiUrl);
+  showFailure(pipeline, progress, apiUrl);
   return false;
 }
 
-function showFailure(pipeline: Pipeline, story: Story, apiUrl: string): void {
+function showFailure(pipeline: Pipeline, progress: Progress, apiUrl: string): void {
   const code = pipeline.error?.code ?? pipeline.status;
-  story.say(
-    `\nThe first training ended as ${pipeline.status} (${code}): ${pipeline.error?.message ?? 'no reason given'}`,
+  progress.print(
+    `\nThe first training ended as ${pipeline.status} (${code}): ${pipeline.error?.message ?? 'no reason was recorded'}`,
   );
-  if (pipeline.temporal_url !== null) story.say(`What happened in detail: ${pipeline.temporal_url}`);
-  story.say(`The stack stays up. Mend the cause, then: ${tryAgain(apiUrl)}`);
+  if (pipeline.temporal_url !== null) progress.print(`Details: ${pipeline.temporal_url}`);
+  progress.print(`The stack keeps running. Fix the cause, then start a retraining: ${retryCommand(apiUrl)}`);
 }
 
-function tryAgain(apiUrl: string): string {
+function retryCommand(apiUrl: string): string {
   return `curl -X POST ${apiUrl}/api/v1/pipelines/retraining -H 'content-type: application/json' -d '{"source":{"kind":"default"}}'`;
 }
 
 async function showModel(
   api: ApiClient,
-  { datasetFolder, story, signal, pollMs = 300 }: FirstRunOptions,
+  { datasetFolder, progress, signal, pollMs = 300 }: FirstRunOptions,
 ): Promise<void> {
   let health = await api.get('/health', healthSchema);
   for (let polls = 0; !health.model_loaded && polls < 20; polls += 1) {
@@ -93,20 +93,22 @@ async function showModel(
     health = await api.get('/health', healthSchema);
   }
   if (!health.model_loaded) {
-    story.say('\nThe pipeline ended without a promoted model; the step above says why. Nothing is served yet.');
+    progress.print('\nThe pipeline promoted no model; the steps above give the reason. No model is served yet.');
     return;
   }
   const info = await api.get('/model/info', modelInfoSchema);
-  story.say(`\n${info.model_name} version ${info.model_version} (${info.architecture}) is served. On its test images:`);
-  showMetrics(info.metrics, story);
+  progress.print(
+    `\n${info.model_name} version ${info.model_version} (${info.architecture}) is served. On its test images:`,
+  );
+  showMetrics(info.metrics, progress);
   const image = sampleImage(datasetFolder);
   const answer = await api.upload('/predict', { name: 'image', bytes: image.bytes }, predictionSchema);
-  story
-    .begin('a prediction')
+  progress
+    .begin('sample prediction')
     .end(`${answer.prediction}, confidence ${answer.confidence.toFixed(3)}, for ${image.name}`);
 }
 
-function showMetrics(metrics: unknown, story: Story): void {
+function showMetrics(metrics: unknown, progress: Progress): void {
   const parsed = evaluationViewSchema.safeParse(metrics);
   if (!parsed.success) return;
   const { intervals, images, ...values } = parsed.data;
@@ -119,7 +121,9 @@ function showMetrics(metrics: unknown, story: Story): void {
   } as const;
   for (const name of ['accuracy', 'precision', 'recall', 'f1', 'roc_auc'] as const) {
     const [low, high] = intervals[name];
-    story.begin(rows[name]).end(`${values[name].toFixed(3)}  (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`);
+    progress
+      .begin(rows[name])
+      .end(`${values[name].toFixed(3)}  (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})`);
   }
-  story.begin('test images').end(String(images));
+  progress.begin('test images').end(String(images));
 }

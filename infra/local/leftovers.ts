@@ -8,7 +8,7 @@ export function isAlive(pid: number): boolean {
   return Number.isInteger(pid) && pid > 0 && identifyProcess(pid) !== null;
 }
 
-/** How a process was called; empty when it cannot be seen. */
+/** The command line of a process; empty when it cannot be read. */
 export function commandLineOf(pid: number): string {
   try {
     if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
@@ -18,7 +18,7 @@ export function commandLineOf(pid: number): string {
   }
 }
 
-/** Stops a process that is not our child: each signal in turn, until it is gone. */
+/** Stops a process that is not our child: sends the signals one after the other until it is gone. */
 export async function stopLeftover(pid: number, signals: readonly NodeJS.Signals[], patienceMs = 5_000): Promise<void> {
   const identity = identifyProcess(pid);
   if (identity === null) return;

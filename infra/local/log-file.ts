@@ -5,7 +5,7 @@ export interface LogFile {
   close(): void;
 }
 
-/** A log that starts anew at `maxBytes`; the `keep` former ones are beside it as `<path>.1` (the newest) and so on. */
+/** A log that is rotated at `maxBytes`; the previous `keep` files stay beside it, `<path>.1` being the newest. */
 export function openLogFile(path: string, { maxBytes = 10_000_000, keep = 3 } = {}): LogFile {
   let descriptor = openSync(path, 'a', 0o600);
   let size = fstatSync(descriptor).size;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../../contracts/errors.js';
 import { loadConfig, type Config } from '../../platform/config.js';
-import { createStory, type Story } from '../setup/story.mjs';
+import { createProgress, type Progress } from '../setup/progress.mjs';
 import { claimDataFolder, openDataFolder } from './data-folder.js';
 import { runFirstTime } from './first-run.js';
 import { clearLeftovers, createRunFile } from './run-file.js';
@@ -9,22 +9,22 @@ import { startStack } from './stack.js';
 import { onStopRequest } from './stop-request.js';
 import { createSupervisor, type Supervisor } from './supervisor.js';
 
-/** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and stays. */
+/** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and keeps running. */
 export async function main(): Promise<void> {
-  const story = createStory({ nameWidth: 24 });
+  const progress = createProgress({ nameWidth: 24 });
   try {
-    await run(loadConfig(), story);
+    await run(loadConfig(), progress);
   } catch (error) {
-    story.say(`\n${messageOf(error)}`);
+    progress.print(`\n${messageOf(error)}`);
     process.exit(1);
   }
 }
 
-async function run(config: Config, story: Story): Promise<void> {
+async function run(config: Config, progress: Progress): Promise<void> {
   const home = config.PERENNIAL_HOME;
   openDataFolder(home);
   const release = claimDataFolder(home);
-  const supervisor = await freshSupervisor(home, story);
+  const supervisor = await createCleanSupervisor(home, progress);
   const stopping = new AbortController();
   const stop = async (): Promise<void> => {
     stopping.abort();
@@ -33,9 +33,9 @@ async function run(config: Config, story: Story): Promise<void> {
   };
   onStopRequest({
     stop: async (reason) => {
-      story.say(`\nStopping (${reason}) …`);
+      progress.print(`\nStopping (${reason}) …`);
       await stop();
-      story.say('Stopped. The data is kept; npm start goes on from here.');
+      progress.print('Stopped. All data is kept; npm start continues from here.');
     },
     kill: () => {
       supervisor.kill();
@@ -43,44 +43,50 @@ async function run(config: Config, story: Story): Promise<void> {
     },
   });
   try {
-    await bootAndGreet(config, supervisor, story, stopping.signal);
+    await bootAndGreet(config, supervisor, progress, stopping.signal);
   } catch (error) {
-    // A stop in the middle of the start makes it fail; the request to stop tells what there is to tell.
+    // A stop during the start makes the start fail; the stop request has already printed why.
     if (stopping.signal.aborted) return;
     await stop();
     throw error;
   }
 }
 
-async function freshSupervisor(home: string, story: Story): Promise<Supervisor> {
+async function createCleanSupervisor(home: string, progress: Progress): Promise<Supervisor> {
   const runFile = join(home, 'run', 'processes.json');
   const leftovers = await clearLeftovers(runFile);
-  if (leftovers.length > 0) story.say(`Stopped what an earlier start had left running: ${leftovers.join(', ')}.`);
+  if (leftovers.length > 0)
+    progress.print(`Stopped processes that an earlier start had left running: ${leftovers.join(', ')}.`);
   return createSupervisor({
     logsFolder: join(home, 'logs'),
     runFile: createRunFile(runFile),
-    say: (line) => story.say(`  ! ${line}`),
+    report: (line) => progress.print(`  ! ${line}`),
   });
 }
 
-async function bootAndGreet(config: Config, supervisor: Supervisor, story: Story, signal: AbortSignal): Promise<void> {
+async function bootAndGreet(
+  config: Config,
+  supervisor: Supervisor,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   const home = config.PERENNIAL_HOME;
-  story.say(`\nStarting Perennial on ${home}`);
+  progress.print(`\nStarting Perennial on ${home}`);
   const { apiUrl, temporalUiUrl } = await startStack({
     config,
     supervisor,
     environment: process.env,
-    onReady: (name, where, tookMs) => story.begin(name).end(where === '' ? 'ready' : `ready at ${where}`, tookMs),
+    onReady: (name, where, tookMs) => progress.begin(name).end(where === '' ? 'ready' : `ready at ${where}`, tookMs),
   });
-  await runFirstTime({ apiUrl, datasetFolder: config.DATASET_DIR ?? null, story, signal });
+  await runFirstTime({ apiUrl, datasetFolder: config.DATASET_DIR ?? null, progress, signal });
   if (signal.aborted) return;
-  story.say('');
+  progress.print('');
   const addresses = {
     API: apiUrl,
     'API documentation': `${apiUrl}/docs`,
-    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to see it here',
+    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to show it here',
     Logs: join(home, 'logs'),
     'To stop': 'Ctrl-C',
   };
-  for (const [name, value] of Object.entries(addresses)) story.begin(name).end(value);
+  for (const [name, value] of Object.entries(addresses)) progress.begin(name).end(value);
 }

@@ -10,7 +10,7 @@ export interface ObjectStoreOptions {
   accessKeyId: string;
   secretAccessKey: string;
   region: string;
-  /** Another server than the one set-up chose. */
+  /** Overrides the server that set-up chose. */
   kind?: 'minio' | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface LocalObjectStore {
   kind: ObjectStoreKind;
 }
 
-/** An S3 server of our own that keeps its objects as files below `folder`, on the loopback address alone. */
+/** A local S3 server that stores its objects as files below `folder` and listens on the loopback address only. */
 export function localObjectStore(options: ObjectStoreOptions): LocalObjectStore {
   const { path, kind } = options.kind === 'minio' ? { path: minioBinary(), kind: options.kind } : objectStoreBinary();
   const objects = join(options.folder, 'objects');
@@ -42,7 +42,7 @@ export function localObjectStore(options: ObjectStoreOptions): LocalObjectStore 
   };
 }
 
-/** The keys go by the environment where the server reads it there, so that they do not show in the process list. */
+/** The keys are passed in the environment, so that they do not appear in the process list. */
 function commandLine(
   kind: ObjectStoreKind,
   objects: string,
@@ -67,7 +67,7 @@ function commandLine(
     case 'rclone':
       return {
         args: ['serve', 's3', '--addr', address, '--vfs-cache-mode', 'off', objects],
-        // One entry of a list, in which a comma would begin the next: hence the quotation marks.
+        // RCLONE_AUTH_KEY is a comma-separated list of entries `key,secret`; the quotation marks make this one entry.
         env: plainEnvironment({ RCLONE_AUTH_KEY: `"${accessKeyId},${secretAccessKey}"` }),
       };
   }

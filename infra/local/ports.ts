@@ -2,10 +2,10 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const loopback = '127.0.0.1';
-/** Linux gives away 32768 and above, macOS and Windows 49152 and above. */
+/** Below the ephemeral ports: those start at 32768 on Linux, at 49152 on macOS and Windows. */
 const [firstPort, lastPort] = [10_000, 29_999];
 
-/** Whether a server could listen on this port of the loopback address now. */
+/** Whether a server could listen on this port now. */
 export function isPortFree(port: number, host = loopback): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -15,8 +15,8 @@ export function isPortFree(port: number, host = loopback): Promise<boolean> {
 }
 
 /**
- * Free ports of the loopback address, all different, from below the range that systems give to connections and to
- * servers which ask for any port: between this look and its use, nobody gets one of them by chance.
+ * Different free ports of the loopback address, below the ephemeral range: the system does not give one of them to another
+ * connection or server between this check and its use.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
@@ -27,7 +27,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
-/** Whether an HTTP server answers with a status that `accept` likes. */
+/** Whether an HTTP server answers with a status that `accept` returns true for. */
 export async function answersHttp(url: string, accept: (status: number) => boolean): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000), redirect: 'manual' });

@@ -13,7 +13,7 @@ export interface PostgresOptions {
   /** Folder for the data and the password. */
   folder: string;
   port: number;
-  /** For tests: faster; the data outlives a killed server, not a failing machine. */
+  /** For tests: fsync is off, so the data survives a killed server but not a crash of the machine. */
   isTemporary?: boolean;
 }
 
@@ -27,8 +27,8 @@ const database = 'perennial';
 const major = '18';
 
 /**
- * A Postgres of our own in `folder`, made at the first call. It listens on the loopback address alone and wants a
- * password that was drawn at random and is kept beside the data.
+ * A local Postgres in `folder`, initialised at the first call. It listens on the loopback address only and requires a
+ * random password, stored beside the data.
  */
 export async function localPostgres({ folder, port, isTemporary = false }: PostgresOptions): Promise<LocalPostgres> {
   const programs = postgresFolder();
@@ -67,7 +67,7 @@ export async function localPostgres({ folder, port, isTemporary = false }: Postg
   };
 }
 
-/** Made under another name and renamed when whole, so that an interrupted start leaves no half of a database. */
+/** Initialises under another name and renames at the end, so that an interrupted start leaves no partial database. */
 async function initialise(
   folder: string,
   programs: string,
@@ -97,25 +97,25 @@ function refuseOtherMajor(data: string): void {
   if (found === major) return;
   throw new Error(
     `${data} was written by Postgres ${found}; this is Postgres ${major} and cannot read it. ` +
-      'Start the former version of Perennial and export what you need, set DATABASE_URL to a server of that version, ' +
+      'Start the previous version of Perennial and export what you need, set DATABASE_URL to a server of that version, ' +
       'or empty the data folder with npm run reset.',
   );
 }
 
-/** A Postgres that was killed leaves its lock file; one that outlived its supervisor is stopped first. */
+/** Removes the lock file of a killed Postgres; a Postgres that outlived its supervisor is stopped first. */
 async function clearLockFile(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
   if (isAlive(pid) && commandLineOf(pid).includes(data)) await stopLeftover(pid, ['SIGINT', 'SIGQUIT', 'SIGKILL']);
-  // Its sessions notice the end of their parent by themselves; they must be gone before the data is opened again.
+  // Its sessions exit when they notice that the parent is gone; they must not see the data being opened again.
   await sleep(100);
   rmSync(file, { force: true });
 }
 
 /**
- * Whether sessions can begin: a port that answers is not enough, since the server may still be recovering. The start
- * message of the protocol is sent; the request to authenticate ('R') means yes.
+ * Whether sessions can begin. An open port is not enough, since the server may still be recovering: this sends the startup
+ * message of the protocol and expects the request to authenticate ('R').
  */
 function acceptsSessions(port: number): Promise<boolean> {
   const parameters = Buffer.from(`user\0${user}\0database\0${database}\0\0`);

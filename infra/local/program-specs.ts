@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { packageRoot } from '../../platform/paths.js';
 import { stopOrders, type ChildSpec } from './child-spec.js';
 
-/** Where our own processes find the services and each other. */
+/** Addresses of the services and of the API, for Perennial's own processes. */
 export interface StackAddresses {
   databaseUrl: string;
   s3Endpoint: string;
@@ -20,7 +20,7 @@ const programs = [
   { name: 'api', file: 'api/server.js', stopOrder: stopOrders.api },
 ] as const;
 
-/** The pipeline worker, the training worker and the API, as the supervisor starts them. */
+/** Specs of the pipeline worker, the training worker and the API. */
 export function programSpecs(
   addresses: StackAddresses,
   home: string,
@@ -37,7 +37,7 @@ export function programSpecs(
     readyTimeoutMs: 120_000,
     stopSignal: 'SIGTERM',
     stopOrder,
-    // The process ends itself after its own grace; killing it is for when that fails.
+    // The process exits after its own grace period; the supervisor kills it only if that fails.
     graceMs: graceMs + 2_000,
   }));
 }
@@ -60,11 +60,11 @@ function programEnvironment(
     REPLICA_URL: environment['REPLICA_URL'] ?? reachableUrl(host, apiPort),
     CODE_REVISION: environment['CODE_REVISION'] ?? gitRevision(),
     NODE_ENV: environment['NODE_ENV'] ?? 'production',
-    // Addressed to developers of the project, not to its users.
+    // A warning for developers of the project, not for its users.
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-    // Images are decoded in libuv's pool, which has four threads however many cores there are.
+    // Images are decoded in libuv's pool, which has four threads by default on any number of cores.
     UV_THREADPOOL_SIZE: environment['UV_THREADPOOL_SIZE'] ?? String(Math.max(4, cores)),
-    // glibc keeps an arena for each thread and gives little of it back: with two, memory stays at half of that.
+    // glibc keeps an arena per thread and returns little of it; with two arenas the processes use half the memory.
     MALLOC_ARENA_MAX: environment['MALLOC_ARENA_MAX'] ?? '2',
     ...(temporalUiUrl === null ? {} : { TEMPORAL_UI_URL: temporalUiUrl }),
     ...(dataset ? { DATASET_DIR: resolve(dataset) } : {}),
@@ -78,7 +78,7 @@ export function reachableUrl(host: string, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
-/** The commit that runs, with `-dirty` when files differ from it; `unknown` outside a Git clone. */
+/** The current commit, with `-dirty` when files differ from it; `unknown` outside a Git clone. */
 export function gitRevision(): string {
   try {
     return execFileSync('git', ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'], {

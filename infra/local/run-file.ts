@@ -13,7 +13,7 @@ const recordSchema = z.object({
 });
 export type ProcessRecord = z.infer<typeof recordSchema>;
 
-/** The processes of a running stack on disk, so that the next start can stop what a killed supervisor left. */
+/** Lists the processes of a running stack on disk, so that the next start can stop those a killed supervisor left. */
 export interface RunFile {
   add(record: ProcessRecord): void;
   remove(pid: number): void;
@@ -40,8 +40,8 @@ export function createRunFile(path: string): RunFile {
 }
 
 /**
- * Stops the processes a run file names, last started first, and gives the names of those that still ran. A number
- * that meanwhile belongs to another process is left alone.
+ * Stops the processes in a run file, last started first, and returns the names of those that were still running. A
+ * process id that now belongs to another process is skipped.
  */
 export async function clearLeftovers(path: string): Promise<string[]> {
   const stopped: string[] = [];
@@ -51,7 +51,7 @@ export async function clearLeftovers(path: string): Promise<string[]> {
       await stopLeftover(record.pid, [record.stopSignal, 'SIGKILL']);
       stopped.push(record.name);
     }
-    // Children of a process that is gone are still in its group; the number cannot be given out while they live.
+    // Children outlive their parent in its process group; the system does not reuse the group's id while they live.
     if (isOurs || identifyProcess(record.pid) === null) signalProcess(-record.pid, 'SIGKILL');
   }
   rmSync(path, { force: true });

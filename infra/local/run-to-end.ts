@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** Runs a command to its end. Throws with what it wrote when it fails. */
+/** Runs a command to its end. Throws with the end of its output when it fails. */
 export function runToEnd(
   command: string,
   args: readonly string[],

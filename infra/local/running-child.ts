@@ -9,17 +9,17 @@ import type { ChildSpec } from './child-spec.js';
 export interface ExitInfo {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The last lines the process wrote, for the message about its end. */
+  /** The last lines of its output, for the error message. */
   lastLines: string[];
 }
 
 export interface RunningChild {
   pid: number;
   startedAt: string;
-  /** What a process of ours said about where it listens. */
+  /** The address in its ready message; null when it sent none. */
   url: string | null;
   exited: Promise<ExitInfo>;
-  /** Asks the process to stop, and kills it and its process group after its grace. Settles when it is gone. */
+  /** Sends the stop signal, and kills the process group after the grace period. Resolves when the process is gone. */
   stop(): Promise<void>;
 }
 
@@ -29,17 +29,17 @@ const probeEveryMs = 50;
 const outputGraceMs = 1_000;
 
 export interface StartOptions {
-  /** Gets every line the process writes. */
+  /** Called with every line of output. */
   onLine?: (line: string) => void;
-  /** Gets the process at once, before it is ready. */
+  /** Called as soon as the process exists, before it is ready. */
   onSpawn?: (child: { pid: number; startedAt: string }) => void;
-  /** Gives the start up and stops the process. */
+  /** Aborts the start and stops the process. */
   signal?: AbortSignal;
 }
 
 /**
- * Starts a process in a group of its own and waits until it is ready. Throws an error with its last lines when it
- * ends or stays unready; nothing is left running then.
+ * Starts a process in its own process group and waits until it is ready. When it ends or does not become ready in time,
+ * stops it and throws an error with its last lines of output.
  */
 export async function startChild(spec: ChildSpec, options: StartOptions = {}): Promise<RunningChild> {
   await spec.prepare?.();
@@ -62,7 +62,7 @@ export async function startChild(spec: ChildSpec, options: StartOptions = {}): P
     ready.then((url) => ({ url })),
     exited.then((exit) => ({ fault: describeExit(exit) })),
     sleep(spec.readyTimeoutMs, { fault: `was not ready after ${spec.readyTimeoutMs / 1000} s` }, { ref: false }),
-    untilAborted(options.signal).then(() => ({ fault: 'was told to stop' })),
+    untilAborted(options.signal).then(() => ({ fault: 'was stopped during its start' })),
   ]);
   if ('url' in outcome) return { pid, startedAt, url: outcome.url, exited, stop };
   await stop();
@@ -70,8 +70,8 @@ export async function startChild(spec: ChildSpec, options: StartOptions = {}): P
 }
 
 /**
- * The end of a process is also that of its group: children it left behind are killed. What it wrote last is waited for,
- * but not for ever: a process of another group may have inherited its output.
+ * Kills the process group when the process exits, so that no child is left behind. Waits for the rest of the output, with
+ * a limit: a process in another group may have inherited the stream and keep it open.
  */
 function waitForExit(child: ChildProcess, pid: number, lastLines: string[]): Promise<ExitInfo> {
   return new Promise((resolve) => {
@@ -139,7 +139,7 @@ async function stopChild(spec: ChildSpec, pid: number, exited: Promise<unknown>)
   await exited;
 }
 
-/** Sends a signal; a process that is gone already is no fault. A negative number means the process group. */
+/** Sends a signal and ignores a process that is already gone. A negative `pid` means the process group. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

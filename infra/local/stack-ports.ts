@@ -29,16 +29,16 @@ const recordSchema = z.object({
 });
 
 /**
- * The ports of a stack: those that are set, for the others (0) the ones of the last start if they are free, else
- * any free ones; written down in `recordFile`. Throws when a port that is set is taken, naming what to set.
+ * Chooses the ports of a stack and writes them to `recordFile`. Configured ports are used; for the others (0), the port of
+ * the last start if it is free, or else any free port. Throws when a configured port is taken, naming the setting.
  */
 export async function choosePorts(wanted: Ports, recordFile: string): Promise<Ports> {
-  const former = recordedPorts(recordFile);
+  const previous = recordedPorts(recordFile);
   const spare = await freePorts(names.length);
   const ports: Ports = { ...wanted };
   for (const [index, name] of names.entries()) {
     if (wanted[name] !== 0) await refuseTaken(name, wanted[name]);
-    else if (former !== null && (await isPortFree(former[name]))) ports[name] = former[name];
+    else if (previous !== null && (await isPortFree(previous[name]))) ports[name] = previous[name];
     else ports[name] = spare[index] ?? 0;
   }
   writeFileSync(`${recordFile}.draft`, JSON.stringify(ports, null, 2));
@@ -50,7 +50,7 @@ async function refuseTaken(name: PortName, port: number): Promise<void> {
   if (await isPortFree(port)) return;
   const setting = portSettings[name];
   throw new Error(
-    `Port ${port}, which ${owners[name]} should have, is taken by another program. ` +
+    `Port ${port}, configured for ${owners[name]}, is taken by another program. ` +
       `Stop that program, or set ${setting} to another port, for instance: ${setting}=${port + 1} npm start`,
   );
 }

@@ -13,7 +13,7 @@ export interface StackOptions {
   config: Config;
   supervisor: Supervisor;
   environment: NodeJS.ProcessEnv;
-  /** Called when a process is ready, with where it listens and how long it took. */
+  /** Called when a process is ready, with its address and its start time. */
   onReady: (name: string, where: string, tookMs: number) => void;
 }
 
@@ -23,8 +23,8 @@ export interface Stack {
 }
 
 /**
- * Starts the services the user brings none of, all at once, then our own processes. Each is ready when this ends.
- * Throws when one of them cannot be started; the caller stops the others.
+ * Starts the services that no setting replaces, in parallel, then Perennial's own processes. Resolves when all are ready.
+ * Throws when one of them cannot be started; the caller then stops the others.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { config } = options;

@@ -1,17 +1,17 @@
 export interface StopActions {
-  /** Stops in order; the process ends with 0 afterwards, or with 1 when this fails. */
+  /** Stops in order; the process then exits with 0, or with 1 when this rejects. */
   stop: (reason: string) => Promise<void>;
-  /** Ends everything at once: the second request, for someone who will not wait. */
+  /** Kills everything at once; called on a second stop request. */
   kill: () => void;
 }
 
 const watchParentMs = 500;
-/** One Ctrl-C comes twice: from the terminal, and passed on by npm. Only a later one is another request. */
+/** One Ctrl-C arrives twice, from the terminal and forwarded by npm; only a later signal is a second request. */
 const sameRequestMs = 1_000;
 
 /**
- * Stops on Ctrl-C, SIGTERM, a closed terminal, or when the npm that started this process is gone: a killed npm
- * passes nothing on.
+ * Stops on Ctrl-C, SIGTERM, a closed terminal, or when the npm process that started this one is gone, because a killed
+ * npm forwards no signal.
  */
 export function onStopRequest({ stop, kill }: StopActions): void {
   let requestedMs: number | null = null;

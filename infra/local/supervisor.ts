@@ -9,18 +9,18 @@ import { describeExit, signalProcess, startChild, type RunningChild } from './ru
 export interface SupervisorOptions {
   logsFolder: string;
   runFile: RunFile;
-  /** Tells the user, in one line, what happened to a process. */
-  say: (line: string) => void;
-  /** Delay before a crashed process is started again; tests shorten it. */
+  /** Reports a crash or restart to the user, in one line. */
+  report: (line: string) => void;
+  /** Delay before a crashed process is restarted; tests shorten it. */
   delayMs?: typeof restartDelayMs;
 }
 
 export interface Supervisor {
-  /** Starts a process, waits until it is ready, and from then on starts it again when it crashes. */
+  /** Starts a process, waits until it is ready, and restarts it whenever it exits. */
   start(spec: ChildSpec): Promise<RunningChild>;
-  /** Stops everything: the smallest `stopOrder` first, those of one order at once. */
+  /** Stops all processes: the smallest `stopOrder` first, equal ones together. */
   stop(): Promise<void>;
-  /** Kills everything at once. */
+  /** Kills all processes at once. */
   kill(): void;
 }
 
@@ -29,11 +29,11 @@ interface Watched {
   log: LogFile;
   pid: number | null;
   child: RunningChild | null;
-  /** Settles when the process is gone and will not come back. */
+  /** Resolves when the process is gone and will not be restarted. */
   over: Promise<void>;
 }
 
-/** Keeps processes alive. Each writes to `<logsFolder>/<name>.log`. */
+/** Restarts processes that crash. The output of each goes to `<logsFolder>/<name>.log`. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const watched: Watched[] = [];
   const stopping = new AbortController();
@@ -80,16 +80,16 @@ async function launch(entry: Watched, runFile: RunFile, signal: AbortSignal): Pr
   return child;
 }
 
-/** Starts a process again whenever it ends by itself, with growing pauses, until the stack stops. */
+/** Restarts a process whenever it exits, with growing delays, until the stack stops. */
 async function keepAlive(
   entry: Watched,
   first: RunningChild,
   signal: AbortSignal,
-  { say, runFile, logsFolder, delayMs = restartDelayMs }: SupervisorOptions,
+  { report, runFile, logsFolder, delayMs = restartDelayMs }: SupervisorOptions,
 ): Promise<void> {
   const { name } = entry.spec;
-  const tell = (what: string): void =>
-    say(`${name} ${what}; next start in ${delayMs(crashes) / 1000} s. Its log: ${join(logsFolder, `${name}.log`)}`);
+  const reportFailure = (what: string): void =>
+    report(`${name} ${what}; restart in ${delayMs(crashes) / 1000} s. Log: ${join(logsFolder, `${name}.log`)}`);
   const isOver = (): boolean => signal.aborted;
   let crashes = 0;
   let child: RunningChild | null = first;
@@ -99,17 +99,17 @@ async function keepAlive(
       const exit = await child.exited;
       if (isOver()) return;
       crashes = crashesInRow(crashes, Date.now() - startedMs);
-      tell(describeExit(exit));
+      reportFailure(describeExit(exit));
     }
     await sleep(delayMs(crashes), undefined, { signal }).catch(() => undefined);
     if (isOver()) return;
     startedMs = Date.now();
     child = await launch(entry, runFile, signal).catch(() => null);
     if (child !== null) {
-      say(`${name} runs again.`);
+      report(`${name} is running again.`);
     } else {
       crashes += 1;
-      if (!isOver()) tell('could not be started');
+      if (!isOver()) reportFailure('could not be started');
     }
   }
 }

@@ -6,7 +6,7 @@ import { plainEnvironment, stopOrders, type ChildSpec } from './child-spec.js';
 import { answersHttp } from './ports.js';
 
 export interface TemporalOptions {
-  /** Folder for its state; null keeps it in memory, for tests. */
+  /** Folder for its state; null keeps the state in memory, for tests. */
   folder: string | null;
   port: number;
   uiPort: number;
@@ -19,11 +19,11 @@ export interface LocalTemporal {
   uiUrl: string;
 }
 
-/** Without it a step of a workflow waits up to 100 ms for its next task: the server polls 20 times a second. */
+/** By default the server polls for tasks 20 times a second, which delays each workflow step by up to 100 ms. */
 const quickTasks = ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'];
 const quickDisk = ['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'];
 
-/** A Temporal server of our own with its Web UI, on the loopback address alone. */
+/** A local Temporal server with its Web UI that listens on the loopback address only. */
 export function localTemporal({ folder, port, uiPort, namespace }: TemporalOptions): LocalTemporal {
   const uiUrl = `http://127.0.0.1:${uiPort}`;
   const place = folder === null ? [] : ['--db-filename', join(folder, 'temporal.db'), ...quickDisk];
@@ -42,7 +42,7 @@ export function localTemporal({ folder, port, uiPort, namespace }: TemporalOptio
         ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
       ],
       env: plainEnvironment(),
-      // Asked through the Web UI, so that both are known to work.
+      // Polled through the Web UI, which checks both at once.
       ready: () => answersHttp(`${uiUrl}/api/v1/namespaces/${namespace}`, (status) => status === 200),
       readyTimeoutMs: 60_000,
       stopSignal: 'SIGTERM',

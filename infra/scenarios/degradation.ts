@@ -1,65 +1,71 @@
 import {
-  check,
-  endOfRetraining,
-  giveFeedback,
-  letItLook,
-  message,
+  checkRetraining,
+  waitForRetraining,
+  sendFeedback,
+  runContinuousTraining,
+  waitForMessage,
   percent,
   predict,
-  rightOf,
+  countCorrect,
   serveFirstModel,
   upload,
-} from './acts.js';
-import { drawPictures } from './meadow.js';
-import { must, type Stage } from './stage.js';
+} from './steps.js';
+import { drawImages } from '../images/drawn-images.js';
+import { expectThat, type Harness } from './harness.js';
 
 /**
- * Another season: dandelions are in bud, which a model that knows them by their flowers takes for grass. Feedback says so,
- * accuracy in production falls, an alert goes out, and continuous training makes a model that knows both.
+ * The season changes: dandelions are in bud, and a model trained on open flowers takes them for grass. Feedback lowers the
+ * accuracy in production, an alert is sent, and continuous training puts a model into Production that knows both.
  */
-export async function degradation(stage: Stage): Promise<string[]> {
-  const { tell, modelName } = stage;
-  await stage.setPolicy({
-    // Only accuracy in production is to start a retraining here, and at once.
+export async function degradation(harness: Harness): Promise<string[]> {
+  const { report, modelName } = harness;
+  await harness.setPolicy({
+    // Only accuracy in production may start a retraining here, and without a cool-down.
     retraining: { min_accuracy: 0.85, min_feedback: 20, new_images: 1_000_000, new_share: 1, cool_down_minutes: 0 },
     guard: { minutes: 0 },
   });
-  const first = await serveFirstModel(stage);
-  const inBloom = await predict(stage, [...drawPictures('bloom', 12, 1_000), ...drawPictures('grass', 12, 1_000)]);
-  await giveFeedback(stage, inBloom);
-  tell(`in bloom: ${rightOf(inBloom)} of ${inBloom.length} predictions are right, as feedback says`);
-  const calm = await check(stage);
-  must(!calm.should_retrain, `nothing is to be done while predictions are right (${calm.reason})`);
+  const first = await serveFirstModel(harness);
+  const inBloom = await predict(harness, [...drawImages('bloom', 12, 1_000), ...drawImages('grass', 12, 1_000)]);
+  await sendFeedback(harness, inBloom);
+  report(`in bloom: ${countCorrect(inBloom)} of ${inBloom.length} predictions are right; feedback was sent`);
+  const calm = await checkRetraining(harness);
+  expectThat(!calm.should_retrain, `the check asks for no retraining while predictions are right (${calm.reason})`);
 
-  const buds = drawPictures('buds', 30);
-  const inBud = await predict(stage, buds);
-  await giveFeedback(stage, inBud);
-  tell(`another season, in bud: ${rightOf(inBud)} of ${inBud.length} are right`);
-  const worse = await check(stage);
+  const buds = drawImages('buds', 30);
+  const inBud = await predict(harness, buds);
+  await sendFeedback(harness, inBud);
+  report(`new season, in bud: ${countCorrect(inBud)} of ${inBud.length} predictions are right; feedback was sent`);
+  const worse = await checkRetraining(harness);
   const fallen = worse.reasons.find(({ check: name, fired }) => name === 'minimum_accuracy' && fired);
-  must(worse.should_retrain && fallen !== undefined, `the check asks for a retraining (${worse.reason})`);
-  tell(`check: ${worse.decision}. ${fallen.detail}`);
+  expectThat(worse.should_retrain && fallen !== undefined, `the check asks for a retraining (${worse.reason})`);
+  report(`check: ${worse.decision}. ${fallen.detail}`);
 
-  await upload(stage, stage.dataset, buds);
-  tell('the pictures that were labelled are in the dataset now');
-  const unseen = drawPictures('buds', 20, 2_000);
-  const before = rightOf(await predict(stage, unseen));
-  const { decision, trigger, run, reason } = await letItLook(stage);
-  must(decision === 'retrain' && trigger === 'performance' && run !== null, `continuous training starts (${reason})`);
-  const alert = await message(stage, 'model.degraded', first);
-  tell(`alert: ${alert.subject}. Run ${run.run_id} was started`);
-  const retrained = await endOfRetraining(stage, run.run_id);
-  must(retrained.outcome === 'promoted', `the new version is promoted (${retrained.summary})`);
-  const answers = await predict(stage, unseen);
-  const after = rightOf(answers);
-  must(
+  await upload(harness, harness.dataset, buds);
+  report('the labelled images were added to the dataset');
+  const unseen = drawImages('buds', 20, 2_000);
+  const before = countCorrect(await predict(harness, unseen));
+  const { decision, trigger, run, reason } = await runContinuousTraining(harness);
+  expectThat(
+    decision === 'retrain' && trigger === 'performance' && run !== null,
+    `continuous training starts a retraining (${reason})`,
+  );
+  const alert = await waitForMessage(harness, 'model.degraded', first);
+  report(`alert: ${alert.subject}. Retraining ${run.run_id} was started`);
+  const retrained = await waitForRetraining(harness, run.run_id);
+  expectThat(retrained.outcome === 'promoted', `the new version is promoted (${retrained.summary})`);
+  const answers = await predict(harness, unseen);
+  const after = countCorrect(answers);
+  expectThat(
     answers.every(({ answer }) => answer.model_version === retrained.version),
     'the new version answers',
   );
-  must(after > before, `it knows more pictures of buds that nobody had shown it: ${before}, then ${after} of 20`);
+  expectThat(
+    after > before,
+    `the new version classifies more unseen images of buds correctly: ${before} before, ${after} after, of 20`,
+  );
   return [
-    `accuracy in production of version ${first} fell to ${percent(fallen.figure ?? 0)}; ${percent(fallen.threshold ?? 0)} are asked for`,
-    `an alert was sent and a retraining started by itself, because of performance`,
-    `version ${retrained.version} of ${modelName} took its place: ${after} of 20 unseen pictures of buds are right, ${before} were before`,
+    `accuracy in production of version ${first} fell to ${percent(fallen.figure ?? 0)}; the required minimum is ${percent(fallen.threshold ?? 0)}`,
+    'an alert was sent, and continuous training started a retraining because of performance',
+    `version ${retrained.version} of ${modelName} replaced it: ${after} of 20 unseen images of buds are classified correctly, ${before} were before`,
   ];
 }

@@ -2,50 +2,52 @@ import { messageOf } from '../../contracts/errors.js';
 import { loadConfig } from '../../platform/config.js';
 import { onStopRequest } from '../local/stop-request.js';
 import { scenarios, type ScenarioName } from '../setup/scenarios.mjs';
-import { createStory, type Story } from '../setup/story.mjs';
+import { createProgress, type Progress } from '../setup/progress.mjs';
 import { degradation } from './degradation.js';
 import { findStack } from './find-stack.js';
 import { newData } from './new-data.js';
 import { rollback } from './rollback.js';
-import { onStage, Unfulfilled, type Stage } from './stage.js';
+import { withHarness, FailedExpectation, type Harness } from './harness.js';
 
-/** Each plays itself through and gives what came true, a sentence each. */
-const plays: Readonly<Record<ScenarioName, (stage: Stage) => Promise<string[]>>> = {
+/** Each runs a scenario and returns its results, one sentence each. */
+const runners: Readonly<Record<ScenarioName, (harness: Harness) => Promise<string[]>>> = {
   degradation,
   'new-data': newData,
   rollback,
 };
 
-/** Plays a scenario on the running stack, and ends the process: with 1 when something has not come true. */
+/** Runs a scenario on the running stack and exits: with 0, or with 1 when an expectation was not met. */
 export async function main(name: ScenarioName): Promise<void> {
-  const story = createStory({ nameWidth: 10 });
-  const breaking = new AbortController();
+  const progress = createProgress({ nameWidth: 10 });
+  const interrupting = new AbortController();
   onStopRequest({
     stop: (reason) => {
-      story.say(`\nBroken off (${reason}); the model gets back what it had …`);
-      breaking.abort();
-      // The play ends the process, once everything is as it was.
+      progress.print(`\nInterrupted (${reason}); restoring the model version and its policy …`);
+      interrupting.abort();
+      // `main` exits once everything is restored.
       return new Promise(() => undefined);
     },
-    kill: () => story.say('The model may have kept the policy or the version of the scenario.'),
+    kill: () => progress.print('The model may still have the policy or the version of the scenario.'),
   });
-  const isTrue = await playThrough(name, story, breaking.signal);
-  process.exit(isTrue ? 0 : 1);
+  const succeeded = await runScenario(name, progress, interrupting.signal);
+  process.exit(succeeded ? 0 : 1);
 }
 
-async function playThrough(name: ScenarioName, story: Story, signal: AbortSignal): Promise<boolean> {
+async function runScenario(name: ScenarioName, progress: Progress, signal: AbortSignal): Promise<boolean> {
   const startedMs = performance.now();
-  story.say(`\n${name}: ${scenarios[name]}`);
+  progress.print(`\n${name}: ${scenarios[name]}`);
   try {
     const apiUrl = findStack(loadConfig());
-    const facts = await onStage({ apiUrl, story, signal }, plays[name]);
-    story.say(`\nIt came true, in ${((performance.now() - startedMs) / 1000).toFixed(1)} s:`);
-    for (const fact of facts) story.say(`  - ${fact}`);
+    const results = await withHarness({ apiUrl, progress, signal }, runners[name]);
+    progress.print(`\nThe scenario succeeded in ${((performance.now() - startedMs) / 1000).toFixed(1)} s:`);
+    for (const result of results) progress.print(`  - ${result}`);
     return true;
   } catch (error) {
     if (signal.aborted) return false;
-    const told = messageOf(error);
-    story.say(error instanceof Unfulfilled ? `\nIt did not come true that ${told}.` : `\n${told}`);
+    const message = messageOf(error);
+    progress.print(
+      error instanceof FailedExpectation ? `\nThe scenario failed. Expected: ${message}.` : `\n${message}`,
+    );
     return false;
   }
 }

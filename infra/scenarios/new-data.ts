@@ -1,44 +1,57 @@
-import { check, endOfRetraining, letItLook, predict, serveFirstModel, upload } from './acts.js';
-import { drawPictures } from './meadow.js';
-import { must, type Stage } from './stage.js';
+import {
+  checkRetraining,
+  waitForRetraining,
+  runContinuousTraining,
+  predict,
+  serveFirstModel,
+  upload,
+} from './steps.js';
+import { drawImages } from '../images/drawn-images.js';
+import { expectThat, type Harness } from './harness.js';
 
-/** People add pictures; continuous training counts them and trains. Whether that made a better model, the gate says. */
-export async function newData(stage: Stage): Promise<string[]> {
-  const { tell, dataset } = stage;
-  await stage.setPolicy({
+/** New images arrive, continuous training counts them and retrains, and the promotion gate decides on the new version. */
+export async function newData(harness: Harness): Promise<string[]> {
+  const { report, dataset } = harness;
+  await harness.setPolicy({
     retraining: { new_images: 30, new_share: 0.2, cool_down_minutes: 0, min_feedback: 1_000_000 },
     guard: { minutes: 0 },
   });
-  const first = await serveFirstModel(stage);
-  const calm = await check(stage);
-  must(!calm.should_retrain, `nothing is to be done before there are new pictures (${calm.reason})`);
+  const first = await serveFirstModel(harness);
+  const calm = await checkRetraining(harness);
+  expectThat(!calm.should_retrain, `the check asks for no retraining without new images (${calm.reason})`);
 
-  const pictures = [...drawPictures('buds', 24), ...drawPictures('grass', 16, 500)];
-  const { version: datasetVersion, statistics } = await upload(stage, dataset, pictures);
-  tell(
-    `${pictures.length} new pictures make version ${datasetVersion} of ${dataset}, with ${statistics.images} in all`,
+  const images = [...drawImages('buds', 24), ...drawImages('grass', 16, 500)];
+  const { version: datasetVersion, statistics } = await upload(harness, dataset, images);
+  report(
+    `${images.length} new images were added: version ${datasetVersion} of ${dataset} has ${statistics.images} images`,
   );
-  const { should_retrain: isNeeded, decision: advice, reason, reasons } = await check(stage);
-  tell(`check: ${advice}. ${reason}`);
+  const { should_retrain: isNeeded, decision: advice, reason, reasons } = await checkRetraining(harness);
+  report(`check: ${advice}. ${reason}`);
   const fired = (name: string): boolean => reasons.some((each) => each.check === name && each.fired);
-  must(
+  expectThat(
     isNeeded && fired('new_images') && fired('new_share'),
-    'the check names the count and the share of new pictures',
+    'the check asks for a retraining because of the number and the share of new images',
   );
 
-  const { decision, trigger, run, metrics, reason: why } = await letItLook(stage);
-  must(decision === 'retrain' && trigger === 'new_data' && run !== null, `continuous training starts (${why})`);
-  tell(`continuous training has found them and started run ${run.run_id}`);
-  const { outcome, version, decision: gate } = await endOfRetraining(stage, run.run_id);
-  must(outcome === 'promoted' || outcome === 'refused', `the gate promotes or refuses the new version (${outcome})`);
+  const { decision, trigger, run, metrics, reason: why } = await runContinuousTraining(harness);
+  expectThat(
+    decision === 'retrain' && trigger === 'new_data' && run !== null,
+    `continuous training starts a retraining (${why})`,
+  );
+  report(`continuous training found them and started retraining ${run.run_id}`);
+  const { outcome, version, decision: gate } = await waitForRetraining(harness, run.run_id);
+  expectThat(
+    outcome === 'promoted' || outcome === 'refused',
+    `the gate promotes or refuses the new version (${outcome})`,
+  );
   const refusals = gate.reasons.filter(({ passed }) => !passed);
-  must(outcome === 'promoted' || refusals.length > 0, 'a refusal has its reasons');
+  expectThat(outcome === 'promoted' || refusals.length > 0, 'a refusal has reasons');
   const serving = outcome === 'promoted' ? version : first;
-  const [seen] = await predict(stage, pictures.slice(0, 1));
-  must(seen?.answer.model_version === serving, `version ${serving} answers`);
+  const [seen] = await predict(harness, images.slice(0, 1));
+  expectThat(seen?.answer.model_version === serving, `version ${serving} answers`);
   return [
-    `${metrics.new_images} new pictures, ${(metrics.new_share * 100).toFixed(0)} % of all, started a retraining by themselves`,
-    `version ${version} was ${outcome}. The gate said: ${gate.summary}`,
-    `version ${serving} answered`,
+    `continuous training started a retraining because of ${metrics.new_images} new images, ${(metrics.new_share * 100).toFixed(0)} % of the dataset`,
+    `version ${version} was ${outcome}. Decision of the gate: ${gate.summary}`,
+    `version ${serving} answers predictions`,
   ];
 }

@@ -1,53 +1,53 @@
-import { message, predict, promoteAnyway, retrain, serveFirstModel, upload } from './acts.js';
-import { drawPictures, type Picture } from './meadow.js';
-import { must, type Stage } from './stage.js';
+import { waitForMessage, predict, promoteDespiteGate, retrain, serveFirstModel, upload } from './steps.js';
+import { drawImages, type DrawnImage } from '../images/drawn-images.js';
+import { expectThat, type Harness } from './harness.js';
 import { meanOf, sendTraffic } from './traffic.js';
 
 /**
- * A model of pictures whose labels were mixed up cannot tell anything apart. The gate refuses it, somebody promotes it
- * all the same, and the guard of its first minutes takes it back.
+ * A model trained on shuffled labels cannot tell the classes apart. The promotion gate refuses it, an operator promotes it
+ * anyway, and the promotion guard rolls it back within minutes.
  */
-export async function rollback(stage: Stage): Promise<string[]> {
-  const { tell } = stage;
-  await stage.setPolicy({
+export async function rollback(harness: Harness): Promise<string[]> {
+  const { report } = harness;
+  await harness.setPolicy({
     guard: { minutes: 5, min_predictions: 20, min_confidence_ratio: 0.8, max_error_share: 0.05, max_class_share: 1 },
   });
-  const good = await serveFirstModel(stage);
-  const pictures = [...drawPictures('bloom', 15, 1_000), ...drawPictures('grass', 15, 1_000)];
-  const usual = meanOf((await predict(stage, pictures)).map(({ answer }) => answer.confidence));
-  tell(`${pictures.length} predictions, confidence ${usual.toFixed(3)} on average`);
-  const bad = await trainBadly(stage);
-  const traffic = sendTraffic(stage, pictures);
+  const good = await serveFirstModel(harness);
+  const images = [...drawImages('bloom', 15, 1_000), ...drawImages('grass', 15, 1_000)];
+  const usual = meanOf((await predict(harness, images)).map(({ answer }) => answer.confidence));
+  report(`${images.length} predictions, mean confidence ${usual.toFixed(3)}`);
+  const bad = await trainBadly(harness);
+  const traffic = sendTraffic(harness, images);
   try {
-    await promoteAnyway(stage, bad, 'Somebody is sure that the gate is wrong.');
-    tell(`version ${bad} was promoted past the gate, while predictions flow`);
-    const { durationMs, predictions, meanConfidence } = await traffic.changedBack(bad, good);
+    await promoteDespiteGate(harness, bad, 'The operator believes that the gate is wrong.');
+    report(`version ${bad} was promoted despite the gate, under a constant load of predictions`);
+    const { durationMs, predictions, meanConfidence } = await traffic.waitForRollback(bad, good);
     const seconds = (durationMs / 1000).toFixed(1);
-    tell(`version ${good} answers again, ${seconds} s after the first answer of version ${bad}`);
-    const { text } = await message(stage, 'model.rollback', bad);
-    tell(`message: ${text}`);
-    must(traffic.failures() === 0, `no prediction fails meanwhile; ${traffic.failures()} did`);
+    report(`version ${good} answers again, ${seconds} s after the first prediction of version ${bad}`);
+    const { text } = await waitForMessage(harness, 'model.rollback', bad);
+    report(`notification: ${text}`);
+    expectThat(traffic.failures() === 0, `no prediction fails during the rollback; ${traffic.failures()} did`);
     return [
-      `version ${bad} was refused by the gate and promoted all the same`,
-      `confidence fell from ${usual.toFixed(3)} to ${meanConfidence.toFixed(3)} over ${predictions} predictions, so it was rolled back by itself`,
-      `${seconds} s after its first answer version ${good} answered again; no prediction failed`,
+      `the gate refused version ${bad}; it was promoted with an override`,
+      `mean confidence fell from ${usual.toFixed(3)} to ${meanConfidence.toFixed(3)} over ${predictions} predictions, so the promotion guard rolled it back`,
+      `version ${good} answered again ${seconds} s after the first prediction of version ${bad}; no prediction failed`,
     ];
   } finally {
     await traffic.stop();
   }
 }
 
-/** Half of the pictures of each kind have the label of the other. */
-async function trainBadly(stage: Stage): Promise<string> {
-  const dataset = `${stage.dataset}_mixed`;
-  const pictures = [...drawPictures('bloom', 30), ...drawPictures('grass', 30)];
-  await upload(stage, dataset, pictures.map(mixLabel));
-  stage.tell(`somebody has mixed up the labels in ${dataset} and trains on it`);
-  const { version, outcome, summary } = await retrain(stage, dataset);
-  must(outcome === 'refused', `the gate refuses version ${version} (${summary})`);
+/** Trains on a dataset in which half of the images of each class carry the other label. */
+async function trainBadly(harness: Harness): Promise<string> {
+  const dataset = `${harness.dataset}_mixed`;
+  const images = [...drawImages('bloom', 30), ...drawImages('grass', 30)];
+  await upload(harness, dataset, images.map(mixLabel));
+  harness.report(`dataset ${dataset} has shuffled labels; a retraining on it starts`);
+  const { version, outcome, summary } = await retrain(harness, dataset);
+  expectThat(outcome === 'refused', `the gate refuses version ${version} (${summary})`);
   return version;
 }
 
-function mixLabel(picture: Picture, index: number): Picture {
-  return { ...picture, label: index % 2 === 0 ? 'dandelion' : 'grass' };
+function mixLabel(image: DrawnImage, index: number): DrawnImage {
+  return { ...image, label: index % 2 === 0 ? 'dandelion' : 'grass' };
 }

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiClient } from '../local/api-client.js';
-import { predict } from './acts.js';
-import type { Picture } from './meadow.js';
-import { Unfulfilled, type Stage } from './stage.js';
+import { predict } from './steps.js';
+import type { DrawnImage } from '../images/drawn-images.js';
+import { FailedExpectation, type Harness } from './harness.js';
 
-/** Predictions that go on and on, as in production. */
+/** A constant load of predictions, as in production. */
 export interface Traffic {
-  /** Waits until `good` answers again after `bad` has answered, and tells of the time between. */
-  changedBack(bad: string, good: string): Promise<BadTimes>;
-  /** Predictions that got no answer. */
+  /** Waits until `good` answers again after `bad` has answered, and measures the time in between. */
+  waitForRollback(bad: string, good: string): Promise<Outage>;
+  /** Number of predictions without an answer. */
   failures(): number;
   stop(): Promise<void>;
 }
 
-export interface BadTimes {
-  /** From the first answer of the bad version to the next one of the good. */
+export interface Outage {
+  /** From the first answer of the bad version to the next answer of the good one. */
   durationMs: number;
   predictions: number;
   meanConfidence: number;
@@ -29,8 +29,8 @@ interface Answer {
 const pauseMs = 20;
 const patience = { totalMs: 60_000, pollMs: 20 };
 
-/** Predicts the pictures one after the other, over and over, until it is stopped. No request is tried twice. */
-export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Picture[]): Traffic {
+/** Predicts the images one after the other in a loop until it is stopped. No request is retried. */
+export function sendTraffic({ apiUrl, signal }: Harness, images: readonly DrawnImage[]): Traffic {
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
   const api = createApiClient(apiUrl, until, { attempts: 1 });
@@ -39,9 +39,9 @@ export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Pictur
   const isOver = (): boolean => until.aborted;
   const send = async (): Promise<void> => {
     for (let index = 0; !isOver(); index += 1) {
-      const picture = pictures[index % pictures.length];
+      const image = images[index % images.length];
       try {
-        const [seen] = picture ? await predict({ api }, [picture]) : [];
+        const [seen] = image ? await predict({ api }, [image]) : [];
         if (seen) answers.push({ ...seen.answer, version: seen.answer.model_version, atMs: performance.now() });
         await sleep(pauseMs, undefined, { signal: until });
       } catch {
@@ -52,14 +52,14 @@ export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Pictur
   const sent = send();
   return {
     failures: () => failures,
-    async changedBack(bad, good) {
+    async waitForRollback(bad, good) {
       const deadline = Date.now() + patience.totalMs;
       while (Date.now() < deadline) {
-        const times = badTimes(answers, bad, good);
+        const times = measureOutage(answers, bad, good);
         if (times) return times;
         await sleep(patience.pollMs, undefined, { signal });
       }
-      throw new Unfulfilled(`version ${good} answers again within ${patience.totalMs / 1000} s`);
+      throw new FailedExpectation(`version ${good} answers again within ${patience.totalMs / 1000} s`);
     },
     async stop() {
       stopping.abort();
@@ -68,14 +68,14 @@ export function sendTraffic({ apiUrl, signal }: Stage, pictures: readonly Pictur
   };
 }
 
-function badTimes(answers: readonly Answer[], bad: string, good: string): BadTimes | null {
+function measureOutage(answers: readonly Answer[], bad: string, good: string): Outage | null {
   const first = answers.findIndex(({ version }) => version === bad);
-  const after = first === -1 ? [] : answers.slice(first);
-  const back = after.find(({ version }) => version === good);
-  if (back === undefined) return null;
-  const ofBad = after.filter(({ version }) => version === bad);
+  const since = first === -1 ? [] : answers.slice(first);
+  const recovered = since.find(({ version }) => version === good);
+  if (recovered === undefined) return null;
+  const ofBad = since.filter(({ version }) => version === bad);
   return {
-    durationMs: back.atMs - (after[0]?.atMs ?? back.atMs),
+    durationMs: recovered.atMs - (since[0]?.atMs ?? recovered.atMs),
     predictions: ofBad.length,
     meanConfidence: meanOf(ofBad.map(({ confidence }) => confidence)),
   };

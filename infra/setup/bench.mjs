@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { buildFolder, packageRoot } from './places.mjs';
+import { buildFolder, packageRoot } from './paths.mjs';
 import { runSetup } from './run-setup.mjs';
-import { createStory } from './story.mjs';
+import { createProgress } from './progress.mjs';
 
 /** `npm run bench [-- arguments]`: set-up, build, and the measurements. */
-await runSetup({ story: createStory(), purpose: 'test' });
+await runSetup({ progress: createProgress(), purpose: 'test' });
 const program = join(buildFolder, 'test', 'bench', 'run.js');
 const { status } = spawnSync(process.execPath, [program, ...process.argv.slice(2)], {
   cwd: packageRoot,

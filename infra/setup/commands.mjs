@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** A command that failed; `message` ends with the last lines it wrote. */
+/** A command that failed; `message` ends with the last lines of its output. */
 export class CommandError extends Error {
   /**
    * @param {string} message
@@ -17,13 +17,13 @@ export class CommandError extends Error {
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 
-/** Ends what `run` started, for when set-up itself is told to stop. */
+/** Stops the commands that `run` started, when set-up is interrupted. */
 export function killRunningCommands() {
   for (const child of running) child.kill('SIGTERM');
 }
 
 /**
- * Runs a command to its end and gives what it wrote.
+ * Runs a command to its end and returns its output.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void }} [options]

@@ -2,24 +2,24 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } f
 import { basename, dirname, join } from 'node:path';
 import { run } from './commands.mjs';
 import { downloadText, downloadTo, verifySha256 } from './download.mjs';
-import { describeBytes } from './story.mjs';
+import { describeBytes } from './progress.mjs';
 
-/** @typedef {import('./story.mjs').Step} Step */
+/** @typedef {import('./progress.mjs').Step} Step */
 
 /**
  * One way to get a component.
  * @typedef {object} Source
- * @property {string} name as the user reads it: `official download`, `PyPI`, `Go`
+ * @property {string} name shown to the user: `official download`, `PyPI`, `Go`
  * @property {(draft: string) => Promise<void>} fetch fills the empty folder `draft`, or throws with the reason
  */
 
 /**
- * The folder of a component in the cache, filled from the first source that works. A folder that is there is whole:
- * it is filled under another name and renamed at the end.
+ * Fills the folder of a component in the cache from the first source that works. The folder is filled under another name
+ * and renamed at the end, so an existing folder is complete.
  * @param {string} folder
  * @param {readonly Source[]} sources
  * @param {Step} step
- * @returns {Promise<string>} where it came from
+ * @returns {Promise<string>} where it came from, for the user
  */
 export async function obtain(folder, sources, step) {
   if (existsSync(folder)) return 'from cache';
@@ -47,7 +47,7 @@ export async function obtain(folder, sources, step) {
 }
 
 /**
- * Drafts of set-ups that were interrupted. The lock on the cache makes sure that nobody fills them now.
+ * Removes the drafts of interrupted set-ups. The lock on the cache makes sure that no other set-up is filling them.
  * @param {string} folder
  */
 function removeAbandoned(folder) {
@@ -59,7 +59,7 @@ function removeAbandoned(folder) {
 /**
  * Downloads an archive (.tar.gz) and unpacks it into `draft`.
  * @param {string} url
- * @param {string | null} checksums address of the vendor's checksum file, where there is one
+ * @param {string | null} checksums address of the vendor's checksum file; null when it publishes none
  * @param {string} draft
  * @param {Step} step
  */

@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 
 /**
- * Downloads by Node's own means: no curl is needed, and HTTP(S)_PROXY and NO_PROXY hold on every Node version
- * (Node's fetch knows them only from version 24).
+ * Downloads with Node alone: no curl is needed, and HTTP(S)_PROXY and NO_PROXY apply on every Node version (Node's fetch
+ * supports them from version 24 only).
  */
 
-/** A host that does not answer is given up after this long, so that the next source gets its turn. */
+/** A host that does not answer within this time is skipped for the next source. */
 const connectMs = 5_000;
 const idleMs = 30_000;
 const maxRedirects = 5;
@@ -19,7 +19,7 @@ const maxRedirects = 5;
 /** @typedef {(done: number, total: number | null) => void} OnProgress */
 
 /**
- * Downloads `url` into `file`, which must be a temporary name: on failure it may hold a part.
+ * Downloads `url` into `file`. Use a temporary name: after a failure the file may be incomplete.
  * @param {string} url
  * @param {string} file
  * @param {OnProgress} [onProgress]
@@ -64,7 +64,7 @@ export async function sha256Of(file) {
 export async function verifySha256(file, expected) {
   const actual = await sha256Of(file);
   if (actual !== expected) {
-    throw new Error(`the download is not what was published: SHA-256 ${actual} instead of ${expected}`);
+    throw new Error(`the download does not match the published checksum: SHA-256 ${actual} instead of ${expected}`);
   }
 }
 
@@ -79,7 +79,7 @@ async function open(url, redirectsLeft) {
   if (status === 200) return response;
   response.resume();
   if (status >= 300 && status < 400 && response.headers.location !== undefined) {
-    if (redirectsLeft === 0) throw new Error(`${url.host} redirects in a circle`);
+    if (redirectsLeft === 0) throw new Error(`${url.host} redirects too often`);
     return open(new URL(response.headers.location, url), redirectsLeft - 1);
   }
   throw new Error(`${url.host} answered ${String(status)} for ${url.pathname}`);
@@ -119,7 +119,11 @@ async function request(url) {
  */
 function describeFault(url, error) {
   const code = 'code' in error ? String(error.code) : '';
-  const known = { ENOTFOUND: 'has no address here', EAI_AGAIN: 'has no address here', ECONNREFUSED: 'refuses' };
+  const known = {
+    ENOTFOUND: 'cannot be resolved',
+    EAI_AGAIN: 'cannot be resolved',
+    ECONNREFUSED: 'refuses the connection',
+  };
   const reason = Object.entries(known).find(([key]) => key === code)?.[1];
   return reason === undefined ? error.message : `${url.host} ${reason}`;
 }
@@ -127,7 +131,7 @@ function describeFault(url, error) {
 /**
  * @param {URL} url
  * @param {NodeJS.ProcessEnv} environment
- * @returns {URL | null} the proxy to take, by the usual variables
+ * @returns {URL | null} the proxy that the usual variables set for this address
  */
 export function proxyFor(url, environment) {
   const read = (/** @type {string} */ name) => environment[name] ?? environment[name.toLowerCase()] ?? '';

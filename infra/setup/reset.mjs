@@ -2,30 +2,33 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { readHolder } from './lock.mjs';
-import { dataFolder, dataFolderEntries } from './places.mjs';
+import { dataFolder, dataFolderEntries } from './paths.mjs';
 import { isRunning } from './process-identity.mjs';
 
-/** `npm run reset [-- --yes]`: empties the data folder, after asking. Downloads and the build stay. */
+/** `npm run reset [-- --yes]`: empties the data folder after a confirmation. Downloads and the build stay. */
 
 const home = dataFolder();
 if (!existsSync(home)) end(`${home} does not exist: there is nothing to empty.`, 0);
 if (!existsSync(join(home, 'layout.json'))) {
-  end(`${home} has no layout.json, so it is no data folder of Perennial. Nothing was removed.`, 1);
+  end(`${home} has no layout.json, so it is not a data folder of Perennial. Nothing was removed.`, 1);
 }
 const busy = runningProcesses();
 if (busy.length > 0) {
   end(
-    `Perennial still runs on ${home} (${busy.join(', ')}). Stop it first; if it was killed, npm start and Ctrl-C do.`,
+    `Perennial is still running on ${home} (${busy.join(', ')}). Stop it with Ctrl-C, then reset again. ` +
+      'If it was killed, run npm start and stop it with Ctrl-C: that ends the processes it left.',
     1,
   );
 }
-if (!process.argv.includes('--yes')) await ask();
+if (!process.argv.includes('--yes')) await confirm();
 for (const name of dataFolderEntries) rmSync(join(home, name), { recursive: true, force: true });
 if (readdirSync(home).length === 0) rmdirSync(home);
-end(`${home} is empty. The next npm start begins anew.`, 0);
+end(`${home} was emptied. The next npm start begins from scratch.`, 0);
 
-async function ask() {
-  if (!process.stdin.isTTY) end('Nobody can be asked here: npm run reset -- --yes empties it without asking.', 1);
+async function confirm() {
+  if (!process.stdin.isTTY) {
+    end('There is no terminal for the confirmation. npm run reset -- --yes empties the data folder without it.', 1);
+  }
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await terminal.question(`Remove all images, models and history in ${home}? Type yes: `);
   terminal.close();

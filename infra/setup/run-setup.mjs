@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { killRunningCommands } from './commands.mjs';
 import { withLock } from './lock.mjs';
-import { cacheFolder, lockFile } from './places.mjs';
+import { cacheFolder, lockFile } from './paths.mjs';
 import { readState, remember } from './state.mjs';
 import { bindingStep } from './steps/binding.mjs';
 import { buildStep } from './steps/build.mjs';
 import { dependenciesStep } from './steps/dependencies.mjs';
+import { gitHookStep } from './steps/git-hook.mjs';
 import { libtensorflowStep } from './steps/libtensorflow.mjs';
 import { minioStep } from './steps/minio.mjs';
 import { objectStoreStep } from './steps/object-store.mjs';
@@ -14,15 +15,16 @@ import { refusalHere } from './steps/runtime.mjs';
 import { temporalStep } from './steps/temporal.mjs';
 
 /** @typedef {import('./state.mjs').SetupState} SetupState */
-/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./progress.mjs').Progress} Progress */
 
 /**
- * A thing that set-up provides.
+ * Something that set-up provides.
  * @typedef {object} SetupStep
  * @property {string} name
- * @property {(state: SetupState) => boolean} isDone cheap: it is asked at every start
- * @property {string} [replacedBy] environment variable by which the user brings a service of their own
- * @property {(step: import('./story.mjs').Step, state: SetupState) => Promise<{ summary: string, state?: SetupState }>} run
+ * @property {(state: SetupState) => boolean} isDone called at every start, so it must be cheap
+ * @property {string} [replacedBy] environment variable that names a service of the user instead
+ * @property {boolean} [isForDevelopment] whether `npm start` skips it
+ * @property {(step: import('./progress.mjs').Step, state: SetupState) => Promise<{ summary: string, state?: SetupState }>} run
  * @property {string} advice what the user can do when the step fails
  */
 
@@ -35,20 +37,21 @@ const steps = [
   objectStoreStep,
   temporalStep,
   buildStep,
+  gitHookStep,
 ];
 
-/** @typedef {{ story: Story, purpose: 'start' | 'test', withMinio?: boolean }} SetupOptions */
+/** @typedef {{ progress: Progress, purpose: 'start' | 'test', withMinio?: boolean }} SetupOptions */
 
 /**
- * Makes everything ready that `npm start` or `npm test` needs. Ends the process with a message when that cannot be.
- * Tests start services of their own, so that the user's replace ours for `start` alone.
+ * Provides everything that `npm start` or `npm test` needs. Exits with a message when a step fails. Tests always start
+ * their own services, so only `start` uses the services of the user.
  * @param {SetupOptions} options
  */
 export async function runSetup(options) {
-  const { story } = options;
+  const { progress } = options;
   const refused = refusalHere();
   if (refused !== null) {
-    story.say(refused);
+    progress.print(refused);
     process.exit(1);
   }
   const stop = () => {
@@ -59,7 +62,7 @@ export async function runSetup(options) {
   try {
     await runSteps(options);
   } catch (error) {
-    story.say(error instanceof Error ? error.message : String(error));
+    progress.print(error instanceof Error ? error.message : String(error));
     process.exit(1);
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -67,32 +70,37 @@ export async function runSetup(options) {
 }
 
 /** @param {SetupOptions} options */
-async function runSteps({ story, purpose, withMinio = false }) {
+async function runSteps({ progress, purpose, withMinio = false }) {
   const startedMs = Date.now();
-  const needed = steps.filter((step) => purpose === 'test' || !step.replacedBy || !process.env[step.replacedBy]);
+  const needed = steps.filter((step) => purpose === 'test' || !isSkippedByStart(step));
   const wanted = withMinio ? [...needed, minioStep] : needed;
   const isReady = () => wanted.every((step) => isDone(step, readState()));
   const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1);
   if (!isReady()) {
     const wait = (/** @type {{ pid: number }} */ holder) =>
-      story.say(`Another set-up is running (process ${String(holder.pid)}); waiting for it to end.`);
+      progress.print(`Another set-up is running (process ${String(holder.pid)}); waiting for it to end.`);
     await withLock(lockFile, wait, () =>
       withLock(join(cacheFolder(), 'setup.lock'), wait, async () => {
         if (isReady()) return;
-        story.say(`Setting up (downloads are kept in ${cacheFolder()})`);
-        for (const step of wanted) await runStep(step, story);
+        progress.print(`Setting up (downloads are kept in ${cacheFolder()})`);
+        for (const step of wanted) await runStep(step, progress);
       }),
     );
   }
-  story.say(`Set-up is complete (${seconds()} s).`);
+  progress.print(`Set-up is complete (${seconds()} s).`);
+}
+
+/** @param {SetupStep} step */
+function isSkippedByStart({ isForDevelopment = false, replacedBy }) {
+  return isForDevelopment || (replacedBy !== undefined && Boolean(process.env[replacedBy]));
 }
 
 /**
  * @param {SetupStep} step
- * @param {Story} story
+ * @param {Progress} progress
  */
-async function runStep(step, story) {
-  const line = story.begin(step.name);
+async function runStep(step, progress) {
+  const line = progress.begin(step.name);
   if (isDone(step, readState())) return line.end('already there');
   try {
     const outcome = await step.run(line, readState());

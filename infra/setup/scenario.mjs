@@ -1,18 +1,18 @@
 import { runSetup } from './run-setup.mjs';
 import { isScenario, scenarios } from './scenarios.mjs';
-import { createStory } from './story.mjs';
+import { createProgress } from './progress.mjs';
 
-/** `npm run scenario -- <name>`: plays a scenario through on the running stack. */
+/** `npm run scenario -- <name>`: runs a scenario on the running stack. */
 const [name] = process.argv.slice(2);
-const story = createStory();
+const progress = createProgress();
 if (!isScenario(name)) {
-  if (name !== undefined) story.say(`There is no scenario ${name}.`);
-  story.say('npm run scenario -- <name> plays one of these through on the running stack:');
-  for (const [known, what] of Object.entries(scenarios)) story.begin(known).end(what);
+  if (name !== undefined) progress.print(`There is no scenario ${name}.`);
+  progress.print('npm run scenario -- <name> runs one of these on the running stack:');
+  for (const [known, what] of Object.entries(scenarios)) progress.begin(known).end(what);
   process.exit(name === undefined ? 0 : 1);
 }
-await runSetup({ story, purpose: 'start' });
-// Only now: a build product, as in start.mjs.
+await runSetup({ progress, purpose: 'start' });
+// Imported after set-up, which builds it.
 const entry = new URL('../../dist/infra/scenarios/main.js', import.meta.url);
 const { main } = /** @type {{ main: (name: import('./scenarios.mjs').ScenarioName) => Promise<void> }} */ (
   await import(entry.href)

@@ -1,9 +1,10 @@
-/** The scenarios that `npm run scenario` plays, each with what happens in it. */
+/** The scenarios of `npm run scenario`, each with a description. */
 export const scenarios = /** @type {const} */ ({
   degradation:
-    'predictions get worse, feedback shows it, an alert goes out, and a retraining puts a better model into Production',
-  'new-data': 'new images arrive, continuous training finds them, and a retraining is promoted or refused with reasons',
-  rollback: 'a bad model is promoted past the gate, its first minutes show it, and it is rolled back by itself',
+    'predictions get worse, feedback shows it, an alert is sent, and a retraining puts a better model into Production',
+  'new-data':
+    'new images arrive, continuous training finds them, and the retrained model is promoted or refused with reasons',
+  rollback: 'a bad model is promoted despite the gate, performs badly, and is rolled back by the promotion guard',
 });
 
 /** @typedef {keyof typeof scenarios} ScenarioName */

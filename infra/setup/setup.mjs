@@ -1,4 +1,4 @@
-import { createStory } from './story.mjs';
+import { createProgress } from './progress.mjs';
 import { runSetup } from './run-setup.mjs';
 
-await runSetup({ story: createStory(), purpose: 'test' });
+await runSetup({ progress: createProgress(), purpose: 'test' });

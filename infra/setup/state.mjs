@@ -1,15 +1,15 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { stateFile } from './places.mjs';
+import { stateFile } from './paths.mjs';
 
 /**
- * What set-up did, so that the next one need not do it again: one text for each step (a path or a digest).
+ * The results of set-up steps, by step (a path or a digest), so that the next set-up can skip what is done.
  * @typedef {Record<string, string>} SetupState
  */
 
 /**
  * @param {string} [file]
- * @returns {SetupState} empty when nothing was set up yet or the file is not ours
+ * @returns {SetupState} empty before the first set-up and when the file is damaged
  */
 export function readState(file = stateFile) {
   try {
@@ -26,7 +26,7 @@ export function readState(file = stateFile) {
 }
 
 /**
- * Adds to what is remembered. Written under a temporary name first, so that it is whole or not there.
+ * Merges results into the state. The file is written under a temporary name and renamed, so it is never incomplete.
  * @param {SetupState} changes
  * @param {string} [file]
  */

@@ -1,34 +1,34 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildFolder, packageRoot } from './places.mjs';
+import { buildFolder, packageRoot } from './paths.mjs';
 import { runSetup } from './run-setup.mjs';
-import { createStory } from './story.mjs';
+import { createProgress } from './progress.mjs';
 
-/** `npm test [-- jest arguments]`: set-up, build, Jest, and the sum of it in one plain line. */
+/** `npm test [-- jest arguments]`: set-up, build, Jest, and a summary in one plain line. */
 
 const timeLimitMs = 45 * 60_000;
 const minioFlag = '--object-store=minio';
 const args = process.argv.slice(2);
 const withMinio = args.includes(minioFlag);
-await runSetup({ story: createStory(), purpose: 'test', withMinio });
+await runSetup({ progress: createProgress(), purpose: 'test', withMinio });
 
 const resultsFile = join(buildFolder, '.test-results.json');
 rmSync(resultsFile, { force: true });
 const jest = join(packageRoot, 'node_modules', 'jest', 'bin', 'jest.js');
-// The suites that speak to an S3 server are the ones MinIO is for.
+// MinIO runs only the suites of the object store.
 const chosen = withMinio ? [...args.filter((arg) => arg !== minioFlag), 'object-store'] : args;
 const { status } = spawnSync(process.execPath, [jest, ...chosen, '--json', `--outputFile=${resultsFile}`], {
   cwd: packageRoot,
   stdio: ['inherit', 'inherit', 'inherit'],
-  // The runner has no time limit of its own: one test that waits for ever must not hold a CI machine for ever.
+  // The runner has no time limit: a hanging test must not block a CI machine.
   timeout: timeLimitMs,
   env: { ...process.env, ...(withMinio ? { PERENNIAL_TEST_OBJECT_STORE: 'minio' } : {}) },
 });
 console.log(`\n${summary()}`);
 process.exit(status ?? 1);
 
-/** Suites that could not run at all count as failed. */
+/** Counts suites that could not run as failed. */
 function summary() {
   try {
     const results = /** @type {Record<string, number>} */ (JSON.parse(readFileSync(resultsFile, 'utf8')));
@@ -37,6 +37,6 @@ function summary() {
     const skipped = count('numPendingTests') + count('numTodoTests');
     return `${String(count('numPassedTests'))} passed, ${String(failed)} failed, ${String(skipped)} skipped`;
   } catch {
-    return 'Jest ended without results; see above.';
+    return 'Jest wrote no results; see its output above.';
   }
 }

@@ -7,7 +7,7 @@ const keys = {
   stage: defineSearchAttributeKey('MlStage', SearchAttributeType.KEYWORD),
 };
 
-/** The search attributes by which a run is found. */
+/** The Temporal search attributes of a run. */
 export function attributesOf(
   input: { dataset: string | null; trigger: string },
   modelName: string | null,

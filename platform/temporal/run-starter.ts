@@ -16,7 +16,7 @@ import { attributesOf } from './run-attributes.js';
 export interface StartedRun {
   workflowId: string;
   runId: string;
-  /** Whether a run of this id was under way already, so that this request joined it. */
+  /** Whether the request joined a run that was already in progress. */
   joined: boolean;
 }
 
@@ -29,19 +29,19 @@ export interface StartRequest {
   trigger: Trigger;
   modelName: string | null;
   dataset: string | null;
-  /** Whether the id is used for one run only, for ever. */
+  /** Whether the workflow id is never reused, not even after the run has ended. */
   once?: boolean;
 }
 
 /**
- * Starts workflows. A request for what is under way joins it. A start that throws `temporal_unavailable` may have
- * happened all the same; any other error means that it has not.
+ * Starts workflows. A request for a run in progress joins it. After `temporal_unavailable` the workflow may have been
+ * started nevertheless; after any other error it has not.
  */
 export interface RunStarter {
   start(request: StartRequest): Promise<StartedRun>;
 }
 
-/** Where runs are recorded. */
+/** The part of the pipeline store that the starter uses. */
 export interface RunRecords {
   open(run: PipelineOpening): Promise<void>;
   get(runId: string): Promise<{ status: RunStatus } | null>;
@@ -54,29 +54,28 @@ export interface StarterOptions {
   logger: Logger;
 }
 
-/** How long a run is waited for that is over by our record and open by Temporal's. */
-const closing = { tries: 40, pauseMs: 50 };
+/** How long to wait for Temporal to close a run that has ended in the database. */
+const closing = { attempts: 40, pauseMs: 50 };
 
-/** What a run keeps about the request that started it; those who join read it. One that we did not start has none. */
+/** Memo of a run about the request that started it, read by requests that join. A run started elsewhere has none. */
 const memoSchema = z.object({
   request_id: z.string().catch(''),
   trigger: triggerSchema.catch('manual'),
   dataset: z.string().nullable().catch(null),
 });
 
-/** Starts for any process that has a Temporal client and the record. */
 export function createRunStarter(options: StarterOptions): RunStarter {
   return { start: (request) => (request.once === true ? startOnce(options, request) : start(options, request)) };
 }
 
 /**
- * A run writes its end into our record moments before Temporal closes it. A request that comes in between would join a
- * run that is over: it waits for the close and starts a new one.
+ * A run records its end in the database shortly before Temporal closes it. A request in between would join a run that is
+ * over, so it waits until the run is closed and starts a new one.
  */
 async function start(options: StarterOptions, request: StartRequest): Promise<StartedRun> {
-  for (let tries = 1; ; tries += 1) {
+  for (let attempt = 1; ; attempt += 1) {
     const run = await startOnce(options, request);
-    if (!run.joined || tries === closing.tries || !(await isOver(options, run.runId))) return run;
+    if (!run.joined || attempt === closing.attempts || !(await isOver(options, run.runId))) return run;
     await sleep(closing.pauseMs);
   }
 }
@@ -90,7 +89,7 @@ async function startOnce({ temporal, pipelines, logger }: StarterOptions, reques
   const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
   const joined = memo.request_id !== request.requestId;
   try {
-    // The workflow opens its record itself when a worker takes it up; a client that asks sooner must find it too.
+    // The workflow inserts this row itself once a worker runs it; a client may read the run before that.
     await pipelines.open({
       runId,
       workflowId: request.workflowId,
@@ -101,7 +100,10 @@ async function startOnce({ temporal, pipelines, logger }: StarterOptions, reques
       steps: request.steps,
     });
   } catch (error) {
-    logger.warn({ error, run_id: runId }, 'the run was started; its record will be opened by the worker');
+    logger.warn(
+      { error, run_id: runId },
+      'the run was started, but not recorded in the database; the worker will record it',
+    );
   }
   return { workflowId: request.workflowId, runId, joined };
 }
@@ -116,7 +118,7 @@ async function startOrJoin(
   return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo ?? {}) };
 }
 
-/** Gives the id of the run; none for one that is over and was found by its workflow's id. */
+/** Returns the id of the run; undefined when the workflow id belongs to a run that is over. */
 async function startWorkflow(
   client: Client,
   { workflow, workflowId, input, trigger, dataset, modelName, once = false }: StartRequest,
@@ -149,13 +151,13 @@ async function describeStarted(
   } catch (error) {
     throw new PerennialError(
       'temporal_unavailable',
-      `A run of ${workflowId} was started, but Temporal does not tell how it stands. Try again: you join it.`,
+      `A run of ${workflowId} was started, but Temporal does not return its state. Retry the request: it joins that run.`,
       { cause: error },
     );
   }
 }
 
-/** A run that continued as new keeps the id of its first run in our record. */
+/** The database knows a run that continued as new by the id of its first run. */
 export function firstRunOf({ runId, raw }: WorkflowExecutionDescription): string {
   const first = raw.workflowExecutionInfo?.firstRunId;
   return first === undefined || first === null || first === '' ? runId : first;

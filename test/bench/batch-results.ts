@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { asyncBufferFromFile, parquetMetadataAsync } from 'hyparquet';
-import type { BatchView } from '../support/batch-world.js';
+import type { BatchView } from '../support/batch-fixture.js';
 import type { TestStack } from '../support/stack.js';
 import type { MemoryWatch } from './processes.js';
 import { seconds, timed, type Figure } from './table.js';

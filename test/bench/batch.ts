@@ -5,7 +5,7 @@ import { batchPredictionViewSchema } from '../../contracts/batch-predictions/htt
 import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
 import { batchWorkflowId } from '../../contracts/names.js';
 import { poll } from '../support/api-client.js';
-import type { BatchView } from '../support/batch-world.js';
+import type { BatchView } from '../support/batch-fixture.js';
 import { startApi } from '../support/served-api.js';
 import { startStack, type TestStack } from '../support/stack.js';
 import { inspectResults } from './batch-results.js';

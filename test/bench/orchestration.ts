@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { retrainingSteps } from '../../contracts/names.js';
 import type { RetrainingInput } from '../../contracts/retraining/retraining-pipeline.js';
-import { hyperparameters } from '../support/figures.js';
+import { hyperparameters } from '../support/measurements.js';
 import { createFakeActivities } from '../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../support/workflow-server.js';
 import { printTable, seconds, timed, type Figure } from './table.js';

@@ -7,8 +7,8 @@ import { createLogger } from '../../platform/logging.js';
 import { createDatabase, type Database } from '../../stores/postgres/database.js';
 import { createRunStore, type RunRecord, type RunStore } from '../../stores/experiments/runs.js';
 import { createApiClient, poll, type ApiClient } from '../support/api-client.js';
-import { drawnPictures } from '../support/drawn-pictures.js';
-import { writeFolder } from '../support/ingestion-world.js';
+import { drawnImages } from '../support/drawn-images.js';
+import { writeFolder } from '../support/ingestion-fixture.js';
 import { startStack, type TestStack } from '../support/stack.js';
 
 /** Longer than any attempt at the steps of these runs may go unheard: see workflows/activity-options.ts. */
@@ -22,7 +22,7 @@ let database: Database;
 let runs: RunStore;
 
 beforeAll(async () => {
-  writeFolder(folder, await drawnPictures(24));
+  writeFolder(folder, await drawnImages(24));
   stack = await startStack();
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';

@@ -11,12 +11,12 @@ import { createPolicyStore } from '../../stores/promotion/policies.js';
 import { createRegistryStore } from '../../stores/registry/registry.js';
 import { createApiClient, poll, type ApiClient } from '../support/api-client.js';
 import { createChaos } from '../support/chaos.js';
-import { drawnPictures } from '../support/drawn-pictures.js';
-import { tester } from '../support/figures.js';
-import { writeFolder } from '../support/ingestion-world.js';
-import { startKiller } from '../support/killer.js';
-import { expectOneStory } from '../support/one-story.js';
-import { expectSoundRecord } from '../support/sound-record.js';
+import { drawnImages } from '../support/drawn-images.js';
+import { tester } from '../support/measurements.js';
+import { writeFolder } from '../support/ingestion-fixture.js';
+import { startProcessKiller } from '../support/kill-process.js';
+import { expectConsistentProduction } from '../support/consistent-production.js';
+import { expectValidDatabase } from '../support/valid-database.js';
 import { startStack, type TestStack } from '../support/stack.js';
 
 /**
@@ -80,7 +80,7 @@ function createClient(model: string): Record<'retrain' | 'ingest' | 'promote' | 
   const folder = join(home, model);
   let pictures = 0;
   const grow = async (count: number): Promise<void> => {
-    writeFolder(folder, await drawnPictures(count, pictures));
+    writeFolder(folder, await drawnImages(count, pictures));
     pictures += count;
   };
   const start = async (path: string, body: object): Promise<void> => {
@@ -172,15 +172,15 @@ async function untilNothingRuns(): Promise<void> {
 it(`keeps one story through ${String(runCount)} runs while everything is killed (CHAOS_SEED=${String(chaos.seed)})`, async () => {
   const startedAt = Date.now();
   expect(await api.get('/health/live')).toMatchObject({ status: 200 });
-  const killer = startKiller(stack, chaos);
+  const killer = startProcessKiller(stack, chaos);
   const shares = models.map((_, index) => Math.floor((runCount + models.length - 1 - index) / models.length));
   const played = await Promise.allSettled(models.map((model, index) => play(model, shares[index] ?? 1)));
   const killed = await killer.stop();
   for (const each of played) if (each.status === 'rejected') throw each.reason;
   await untilNothingRuns();
-  const stories = await Promise.all(models.map((model) => expectOneStory(database, model)));
-  const moves = stories.flatMap((story) => story.moves.map(({ kind }) => kind));
-  const pipelines = await expectSoundRecord(database);
+  const stories = await Promise.all(models.map((model) => expectConsistentProduction(database, model)));
+  const moves = stories.flatMap((story) => story.changes.map(({ kind }) => kind));
+  const pipelines = await expectValidDatabase(database);
   const { generation } = await createRegistryStore(database).servingState(served);
   await poll(
     () => createRegistryStore(database).liveReplicas(served, 5_000),

@@ -6,26 +6,26 @@ import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { createApiClient, poll } from '../support/api-client.js';
 import { attemptDies, withFaults, type Fault } from '../support/faults.js';
-import { decisionOf, tester } from '../support/figures.js';
-import { expectOneStory, type ProductionStory } from '../support/one-story.js';
+import { decisionOf, tester } from '../support/measurements.js';
+import { expectConsistentProduction, type ProductionHistory } from '../support/consistent-production.js';
 import { startProgram } from '../support/program.js';
-import { startPromotionWorld, type PromotionWorld } from '../support/promotion-world.js';
+import { startPromotionFixture, type PromotionFixture } from '../support/promotion-fixture.js';
 import { newVersionOf } from '../support/registry-records.js';
 import { formWith, redImage, serves, startApi, type ServedApi } from '../support/served-api.js';
 
 const modelName = 'dandelion_grass_classifier';
 const faults: Fault[] = [];
-let world: PromotionWorld;
+let fixture: PromotionFixture;
 let second: ServedApi;
 
 beforeAll(async () => {
-  world = await startPromotionWorld((activities) => withFaults(activities, faults));
-  second = await startApi(world.environment);
-  await world.startWorker();
+  fixture = await startPromotionFixture((activities) => withFaults(activities, faults));
+  second = await startApi(fixture.environment);
+  await fixture.startWorker();
 }, 60_000);
 afterAll(async () => {
   await second.stop();
-  await world.stop();
+  await fixture.stop();
 });
 beforeEach(async () => {
   faults.splice(0);
@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 
 async function setPolicy(policy: object, model = modelName): Promise<void> {
-  await world.stores.policies.set(model, modelPolicySchema.parse({ guard: { minutes: 0 }, ...policy }), tester);
+  await fixture.stores.policies.set(model, modelPolicySchema.parse({ guard: { minutes: 0 }, ...policy }), tester);
 }
 
 interface Answer {
@@ -43,7 +43,7 @@ interface Answer {
 }
 
 async function promote(version: number, key: string = randomUUID(), more: object = {}): Promise<Answer> {
-  const response = await fetch(`${world.served.url}/api/v1/mlops/models/promote`, {
+  const response = await fetch(`${fixture.served.url}/api/v1/mlops/models/promote`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': key },
     body: JSON.stringify({ version, reason: 'chaos', ...more }),
@@ -54,11 +54,11 @@ async function promote(version: number, key: string = randomUUID(), more: object
 const runIdOf = ({ location }: Answer): string => location?.split('/').at(-1) ?? '';
 
 /** Asserts that one story is told of the model, that it ends with `version`, and that both replicas serve that. */
-async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<ProductionStory> {
-  const story = await expectOneStory(world.served.api.database, modelName);
+async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<ProductionHistory> {
+  const story = await expectConsistentProduction(fixture.served.api.database, modelName);
   expect(story.production).toBe(version.version);
   const replicas = await poll(
-    () => world.stores.registry.liveReplicas(modelName, 5_000),
+    () => fixture.stores.registry.liveReplicas(modelName, 5_000),
     (live) => live.length === 2 && live.every((replica) => replica.generation === story.generation),
     10_000,
   );
@@ -66,8 +66,8 @@ async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<Pro
   return story;
 }
 
-const movesOf = ({ moves }: ProductionStory, { version }: ModelVersion): string[] =>
-  moves.filter((move) => move.version === version).map(({ kind }) => kind);
+const movesOf = ({ changes }: ProductionHistory, { version }: ModelVersion): string[] =>
+  changes.filter((move) => move.version === version).map(({ kind }) => kind);
 
 /** The worker dies right before the work of an activity, and with the next attempt right after it. */
 function dieAround(...activities: string[]): void {
@@ -81,7 +81,7 @@ function dieAround(...activities: string[]): void {
 
 describe('fifty promoters at once', () => {
   it('with one key make one promotion, and all hear the same of it', async () => {
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const key = randomUUID();
     const answers = await Promise.all(Array.from({ length: 50 }, () => promote(version.version, key)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
@@ -91,9 +91,9 @@ describe('fifty promoters at once', () => {
   }, 60_000);
 
   it('with keys and versions of their own, all decided on the same state: one wins, the others hear what changed', async () => {
-    const first = await world.candidate();
+    const first = await fixture.candidate();
     const rest = await Promise.all(Array.from({ length: 49 }, () => anotherOf(first)));
-    const { generation } = await world.stores.registry.servingState(modelName);
+    const { generation } = await fixture.stores.registry.servingState(modelName);
     const answers = await Promise.all(
       [first, ...rest].map(async (version) => ({
         version,
@@ -111,8 +111,8 @@ describe('fifty promoters at once', () => {
 
 /** A version of its own with the bundle of another. */
 async function anotherOf({ bundleKey, bundleSha256 }: ModelVersion, model = modelName): Promise<ModelVersion> {
-  const version = await world.stores.registry.register(newVersionOf(model, { bundleKey, bundleSha256 }));
-  await world.stores.registry.recordDecision(model, version.version, decisionOf('promote'));
+  const version = await fixture.stores.registry.register(newVersionOf(model, { bundleKey, bundleSha256 }));
+  await fixture.stores.registry.recordDecision(model, version.version, decisionOf('promote'));
   return version;
 }
 
@@ -121,7 +121,7 @@ describe('a promotion whose worker dies', () => {
     'right before and right after %s is made once',
     async (activity) => {
       dieAround(activity);
-      const version = await world.candidate();
+      const version = await fixture.candidate();
       expect(await promote(version.version)).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
       expect(faults).toEqual([]);
       expect(movesOf(await expectServed(version), version)).toEqual(['promotion']);
@@ -132,14 +132,14 @@ describe('a promotion whose worker dies', () => {
   it('while it asks a person and while it hears the answer asks once and is made once', async () => {
     dieAround('openApproval', 'closeApproval');
     await setPolicy({ approval: { mode: 'always' } });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const runId = runIdOf(await promote(version.version));
-    const api = createApiClient(world.served.url);
+    const api = createApiClient(fixture.served.url);
     expect(await api.post(`/api/v1/pipelines/${runId}/approve`, {})).toMatchObject({ status: 200 });
     expect(await api.ended(runId, 30_000)).toMatchObject({ result: { outcome: 'promoted' } });
     expect(faults).toEqual([]);
     expect(movesOf(await expectServed(version), version)).toEqual(['promotion']);
-    const asked = await world.served.api.database.query(
+    const asked = await fixture.served.api.database.query(
       `SELECT kind FROM outbox WHERE kind LIKE 'approval.%' AND payload ->> 'version' = $1 ORDER BY id`,
       [String(version.version)],
     );
@@ -149,33 +149,33 @@ describe('a promotion whose worker dies', () => {
   it('when it has asked a person can be cancelled, and nothing waits any more', async () => {
     faults.push({ activity: 'openApproval', moment: 'after', strike: attemptDies });
     await setPolicy({ approval: { mode: 'always' } });
-    const runId = runIdOf(await promote((await world.candidate()).version));
-    const api = createApiClient(world.served.url);
+    const runId = runIdOf(await promote((await fixture.candidate()).version));
+    const api = createApiClient(fixture.served.url);
     expect(await api.post(`/api/v1/pipelines/${runId}/cancel`, {})).toMatchObject({ status: 202 });
     expect(await api.ended(runId, 30_000)).toMatchObject({ status: 'cancelled' });
-    expect(await world.stores.approvals.isWaiting(modelName)).toBe(false);
+    expect(await fixture.stores.approvals.isWaiting(modelName)).toBe(false);
   }, 60_000);
 
   it('while it is taken back is taken back once', async () => {
-    const former = await world.candidate();
+    const former = await fixture.candidate();
     await promote(former.version);
     dieAround('moveProductionBack');
     faults.push({ activity: 'checkReplicas', moment: 'after', strike: replicaFails });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     expect(await promote(version.version)).toMatchObject({ status: 422, body: { code: 'smoke_test_failed' } });
     expect(faults).toEqual([]);
     expect(movesOf(await expectServed(former), version)).toEqual(['promotion', 'rollback']);
   }, 60_000);
 
   it('while its first minutes are watched, and while its guard takes it back, is taken back once', async () => {
-    const former = await world.candidate();
+    const former = await fixture.candidate();
     await promote(former.version);
     await setPolicy({ guard: { minutes: 5, minPredictions: 1, maxP95Ms: 0.001 } });
     dieAround('watchPromotion', 'moveProductionBack');
-    const slow = await world.candidate();
+    const slow = await fixture.candidate();
     await promote(slow.version);
-    await serves(world.served, slow);
-    const answer = await fetch(`${world.served.url}/predict`, {
+    await serves(fixture.served, slow);
+    const answer = await fetch(`${fixture.served.url}/predict`, {
       method: 'POST',
       body: formWith('file', await redImage()),
     });
@@ -184,7 +184,7 @@ describe('a promotion whose worker dies', () => {
       () => Promise.resolve(faults.length),
       (left) => left === 0,
     );
-    await serves(world.served, former);
+    await serves(fixture.served, former);
     expect(movesOf(await expectServed(former), slow)).toEqual(['promotion', 'rollback']);
   }, 60_000);
 });
@@ -197,7 +197,7 @@ describe('a promotion whose worker is killed', () => {
   /** Promotes on a worker that kills itself right after that activity; the promise is what the client hears. */
   async function promoteOnMortal(activity: string, ask: () => Promise<Answer>): Promise<Promise<Answer>[]> {
     const program = new URL('../support/programs/promotion-worker.js', import.meta.url).pathname;
-    const mortal = startProgram([program, activity], world.environment);
+    const mortal = startProgram([program, activity], fixture.environment);
     await mortal.line(/^up$/);
     const asked = ask();
     await mortal.ended;
@@ -206,9 +206,9 @@ describe('a promotion whose worker is killed', () => {
   }
 
   it('right after the move, or right after the check of the replicas, is ended once by another worker', async () => {
-    await world.stopWorker();
+    await fixture.stopWorker();
     // Two models, so that both wait for their lost activities to time out at the same time.
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const rose = await anotherOf(version, 'rose');
     await setPolicy({}, 'rose');
     const asks = [
@@ -219,38 +219,38 @@ describe('a promotion whose worker is killed', () => {
       ...(await promoteOnMortal('moveProduction', asks[0])),
       ...(await promoteOnMortal('checkReplicas', asks[1])),
     ];
-    await world.startWorker();
+    await fixture.startWorker();
     await Promise.all(heard);
     for (const ask of asks) {
       expect(await untilAnswered(ask)).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
     }
     expect(movesOf(await expectServed(version), version)).toEqual(['promotion']);
-    expect(movesOf(await expectOneStory(world.served.api.database, 'rose'), rose)).toEqual(['promotion']);
+    expect(movesOf(await expectConsistentProduction(fixture.served.api.database, 'rose'), rose)).toEqual(['promotion']);
   }, 150_000);
 });
 
 describe('Postgres killed in the middle of a promotion', () => {
   const crash = async (): Promise<void> => {
-    process.kill(world.postgres.pid(), 'SIGKILL');
-    await world.postgres.pause();
+    process.kill(fixture.postgres.pid(), 'SIGKILL');
+    await fixture.postgres.pause();
     await sleep(1_000);
-    await world.postgres.resume();
+    await fixture.postgres.resume();
   };
 
   it('right before the move: it is made once', async () => {
     faults.push({ activity: 'moveProduction', moment: 'before', strike: crash });
-    await expectPromotedOnce(await world.candidate());
+    await expectPromotedOnce(await fixture.candidate());
   }, 60_000);
 
   it('right after the move, before anybody hears that it was committed: it is made once', async () => {
     const strike = (): Promise<never> => crash().then(attemptDies);
     faults.push({ activity: 'moveProduction', moment: 'after', strike });
-    await expectPromotedOnce(await world.candidate());
+    await expectPromotedOnce(await fixture.candidate());
   }, 60_000);
 
   it('while the move waits for the lock of its model: it is made once', async () => {
-    const version = await world.candidate();
-    const { database } = world.served.api;
+    const version = await fixture.candidate();
+    const { database } = fixture.served.api;
     const holder = database.transaction(async (tx) => {
       await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
       await poll(

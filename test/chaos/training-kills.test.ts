@@ -16,28 +16,28 @@ import { createFeatureStore } from '../../stores/features/features.js';
 import { createRegistryStore } from '../../stores/registry/registry.js';
 import { createRunStore } from '../../stores/experiments/runs.js';
 import { createChaos } from '../support/chaos.js';
-import { drawnPictures } from '../support/drawn-pictures.js';
-import { startIngestionWorld, type IngestionWorld } from '../support/ingestion-world.js';
+import { drawnImages } from '../support/drawn-images.js';
+import { startIngestionFixture, type IngestionFixture } from '../support/ingestion-fixture.js';
 import { trainerOf } from '../support/trainer-process.js';
 
 const kills = 10;
 const imagesPerClass = 8;
 const chaos = createChaos();
 const scratch = mkdtempSync(join(tmpdir(), 'perennial-test-kills-'));
-let world: IngestionWorld;
+let fixture: IngestionFixture;
 let deps: FittingDependencies;
 
 beforeAll(async () => {
-  world = await startIngestionWorld();
-  const { db } = world.records;
-  await world.ingest({ kind: 'folder', path: world.folder(await drawnPictures(imagesPerClass)) });
+  fixture = await startIngestionFixture();
+  const { db } = fixture.database;
+  await fixture.ingest({ kind: 'folder', path: fixture.folder(await drawnImages(imagesPerClass)) });
   const logger = createLogger('test', 'silent');
   deps = {
-    datasets: world.datasets,
+    datasets: fixture.datasets,
     features: createFeatureStore(db),
     runs: createRunStore(db),
     registry: createRegistryStore(db),
-    objects: world.deps.objects,
+    objects: fixture.deps.objects,
     scratchFolder: scratch,
     codeRevision: 'test',
     logger,
@@ -46,7 +46,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   await deps.trainers.close();
-  await world.stop();
+  await fixture.stop();
   rmSync(scratch, { recursive: true, force: true });
 });
 

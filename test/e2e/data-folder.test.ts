@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { objectStoreBinary, postgresFolder } from '../../infra/local/binaries.js';
-import { platformKey } from '../../infra/setup/places.mjs';
+import { platformKey } from '../../infra/setup/paths.mjs';
 import { poll } from '../support/api-client.js';
 import {
   answersSchema,

@@ -9,8 +9,8 @@ import { labelCandidateViewSchema } from '../../contracts/predictions/http-label
 import { productionAccuracyViewSchema } from '../../contracts/predictions/http-predictions.js';
 import { drawSyntheticImage, syntheticLabels, type SyntheticLabel } from '../../model/images/synthetic.js';
 import { createApiClient, poll, type ApiClient } from '../support/api-client.js';
-import { drawnPictures } from '../support/drawn-pictures.js';
-import { writeFolder } from '../support/ingestion-world.js';
+import { drawnImages } from '../support/drawn-images.js';
+import { writeFolder } from '../support/ingestion-fixture.js';
 import { formWith } from '../support/served-api.js';
 import { startStack, type TestStack } from '../support/stack.js';
 
@@ -83,7 +83,7 @@ async function waitingApprovals(): Promise<unknown[]> {
 }
 
 it('goes from 200 labels to a new champion that a person approved', async () => {
-  const path = writeFolder(pictures, await drawnPictures(perClass));
+  const path = writeFolder(pictures, await drawnImages(perClass));
   const first = await api.startRetraining({ source: { kind: 'folder', path }, hyperparameters: { epochs: 3 } });
   expect(await api.ended(first.run_id)).toMatchObject({ status: 'completed', result: { outcome: 'promoted' } });
   const policy = { approval: { mode: 'always' }, serving: { keep_inputs: 'all' } };

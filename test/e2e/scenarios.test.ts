@@ -15,10 +15,10 @@ import { startProduct, type RunningProduct } from '../support/running-product.js
 
 const entry = join(packageRoot, 'infra/setup/scenario.mjs');
 const model = '/api/v1/mlops/models/dandelion_grass_classifier';
-/** What a scenario may take on a machine that does much else. */
+/** Generous, for a machine under load. */
 const limitMs = 200_000;
 
-/** A policy that nobody would mistake for the default, nor for one of a scenario. */
+/** A policy that differs from the default and from those of the scenarios. */
 const policy = policyBodySchema.parse({
   approval: { mode: 'always' },
   retraining: { min_accuracy: 0.7, cool_down_minutes: 1_000 },
@@ -50,7 +50,7 @@ function start(...args: string[]): Program {
   return program;
 }
 
-async function told(program: Program): Promise<{ code: number | null; output: string }> {
+async function resultOf(program: Program): Promise<{ code: number | null; output: string }> {
   return { code: await program.ended, output: program.output() };
 }
 
@@ -58,7 +58,7 @@ async function get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
   return schema.parse((await product.api.get(path)).body);
 }
 
-/** What was before the scenario is there again, and nothing of it goes on. */
+/** Asserts that the version and the policy are restored and that no run of the scenario is left. */
 async function expectAsBefore(): Promise<void> {
   expect(await get('/health', z.object({ model_version: z.string() }))).toEqual({ model_version: '1' });
   expect(await get(`${model}/policy`, policyBodySchema)).toEqual(policy);
@@ -76,37 +76,37 @@ async function newestDecision(): Promise<z.output<typeof decisionViewOfRetrainin
 }
 
 describe('npm run scenario', () => {
-  it('lists the three scenarios when none of them is named, and plays none without a stack', async () => {
+  it('lists the three scenarios when no valid name is given, and runs none without a stack', async () => {
     const [unnamed, unknown, alone] = await Promise.all([
-      told(start()),
-      told(start('fire')),
-      told(startProgram([entry, 'rollback'], { PERENNIAL_HOME: join(home, 'nothing') })),
+      resultOf(start()),
+      resultOf(start('fire')),
+      resultOf(startProgram([entry, 'rollback'], { PERENNIAL_HOME: join(home, 'nothing') })),
     ]);
     for (const { output } of [unnamed, unknown]) {
       for (const name of ['degradation', 'new-data', 'rollback'])
         expect(output).toMatch(new RegExp(`^  ${name} +\\w`, 'm'));
     }
     expect([unnamed.code, unknown.code, alone.code]).toEqual([0, 1, 1]);
-    expect(alone.output).toMatch(/does not run on .*npm start/);
+    expect(alone.output).toMatch(/is not running on .*npm start/);
   }, 60_000);
 
-  it('that is broken off in the middle of a training puts everything back', async () => {
+  it('restores everything when it is interrupted in the middle of a training', async () => {
     const program = start('degradation');
-    await program.line(/has 72 drawn pictures/);
+    await program.line(/has 72 drawn images/);
     await poll(
       () => get('/api/v1/pipelines?status=running', pageOf(pipelineSchema)),
       ({ items }) => items.some(({ steps }) => steps.some(isTraining)),
     );
     program.process.kill('SIGTERM');
-    const { code, output } = await told(program);
+    const { code, output } = await resultOf(program);
     expect(code).toBe(1);
-    expect(output).toMatch(/version 1 serves again/);
+    expect(output).toMatch(/version 1 is served again/);
     await expectAsBefore();
   }, 60_000);
 
   it('degradation: worse predictions end in an alert and a better model, started by accuracy alone', async () => {
-    const { code, output } = await told(start('degradation'));
-    expect(output).toMatch(/It came true/);
+    const { code, output } = await resultOf(start('degradation'));
+    expect(output).toMatch(/The scenario succeeded/);
     expect(code).toBe(0);
     const decision = await newestDecision();
     expect(decision).toMatchObject({
@@ -116,14 +116,15 @@ describe('npm run scenario', () => {
     });
     const alerts = await get('/api/v1/notifications?kind=model.degraded', pageOf(notificationViewSchema));
     expect(alerts.items).toMatchObject([{ payload: { version: Number(decision?.metrics.production_version) } }]);
-    const [, before, after] = /: (\d+) of 20 unseen pictures of buds are right, (\d+) were/.exec(output) ?? [];
+    const [, before, after] =
+      /: (\d+) of 20 unseen images of buds are classified correctly, (\d+) were/.exec(output) ?? [];
     expect(Number(before)).toBeGreaterThan(Number(after));
     await expectAsBefore();
   }, 240_000);
 
-  it('new-data: pictures that were added start a retraining by count and share', async () => {
-    const { code, output } = await told(start('new-data'));
-    expect(output).toMatch(/version \d+ was (promoted|refused)\. The gate said: /);
+  it('new-data: added images start a retraining by number and share', async () => {
+    const { code, output } = await resultOf(start('new-data'));
+    expect(output).toMatch(/version \d+ was (promoted|refused)\. Decision of the gate: /);
     expect(code).toBe(0);
     const decision = await newestDecision();
     expect(decision).toMatchObject({ trigger: 'new_data', metrics: { new_images: 40 }, run: { status: 'completed' } });
@@ -133,8 +134,10 @@ describe('npm run scenario', () => {
   }, 240_000);
 
   it('rollback: a bad model that was forced into Production is taken out by its guard, and no prediction fails', async () => {
-    const { code, output } = await told(start('rollback'));
-    expect(output).toMatch(/s after its first answer version \d+ answered again; no prediction failed/);
+    const { code, output } = await resultOf(start('rollback'));
+    expect(output).toMatch(
+      /version \d+ answered again [\d.]+ s after the first prediction of version \d+; no prediction failed/,
+    );
     expect(code).toBe(0);
     const { items } = await get(`${model}/history?limit=2`, pageOf(productionChangeViewSchema));
     expect(items[1]).toMatchObject({ kind: 'rollback', by: 'guard' });

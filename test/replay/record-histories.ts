@@ -11,7 +11,7 @@ import { approveUpdate, rejectUpdate, taskQueues, workflowTypes } from '../../co
 import type { Verdict } from '../../contracts/promotion/promotion-pipeline.js';
 import { searchBudgetSchema, searchSpaceSchema } from '../../contracts/experiments/tuning.js';
 import { packageRoot } from '../../platform/paths.js';
-import { decisionOf, evaluationOf, hyperparameters, tester } from '../support/figures.js';
+import { decisionOf, evaluationOf, hyperparameters, tester } from '../support/measurements.js';
 import { createFakeActivities, type AllActivities } from '../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../support/workflow-server.js';
 

@@ -14,7 +14,7 @@ export interface ApiClient {
   predict(path: string): Promise<{ status: number; body: unknown }>;
   startRetraining(body?: unknown): Promise<Accepted>;
   pipeline(runId: string): Promise<Pipeline>;
-  /** Waits until the pipeline has ended, however it did. */
+  /** Waits until the pipeline has ended, with any status. */
   ended(runId: string, timeoutMs?: number): Promise<Pipeline>;
   /** Waits until a step has that status. */
   reached(runId: string, step: string, status?: string, timeoutMs?: number): Promise<Pipeline>;
@@ -61,7 +61,7 @@ export function createApiClient(url: string): ApiClient {
   };
 }
 
-/** Asks until the answer satisfies `holds`; what was last answered is in the failure. */
+/** Polls until the value satisfies `holds`; the error of a timeout contains the last value. */
 export async function poll<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -6,7 +6,7 @@ const executablePath = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 /** Whether there is a Chromium to test pages in. */
 export const hasBrowser = existsSync(executablePath);
 
-/** A headless Chromium with a fresh profile that speaks to nobody of its own accord. */
+/** A headless Chromium with a fresh profile that makes no background requests. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath,

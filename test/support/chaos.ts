@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createRandom } from '../../model/seeded-random.js';
 
-/** Random choices of a test of chaos. The same seed repeats the choices; what they hit also depends on the machine. */
+/** Random choices of a chaos test. A seed repeats the choices; their effect also depends on timing. */
 export interface Chaos {
   seed: number;
   /** A number from `low` up to `high`. */
@@ -9,7 +9,7 @@ export interface Chaos {
   oneOf<const T>(items: readonly [T, ...T[]]): T;
 }
 
-/** CHAOS_SEED decides, else chance. Name the test after the seed, so that a failure can be repeated. */
+/** Uses CHAOS_SEED, or else a random seed. Put the seed into the test's name, so that a failure can be repeated. */
 export function createChaos(given: string | undefined = process.env['CHAOS_SEED']): Chaos {
   const seed = given === undefined || given === '' ? randomInt(2 ** 31) : Number(given);
   const random = createRandom(seed);

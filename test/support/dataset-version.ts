@@ -5,7 +5,7 @@ import { createDatasetCommits, type Committed } from '../../stores/datasets/data
 import type { Database } from '../../stores/postgres/database.js';
 import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 
-/** Facts of an image that exists in our record only. */
+/** Metadata of an image that exists in the database only. */
 export function factsOf(number: number): ImageFacts {
   const hex = number.toString(16);
   return {

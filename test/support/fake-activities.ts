@@ -12,7 +12,7 @@ import type { RetrainingActivities } from '../../activities/retraining/activitie
 import type { RegistrationActivities, TrainingActivities } from '../../activities/training/activities.js';
 import type { SearchActivities, TrialActivities } from '../../activities/tuning/activities.js';
 import type { ValidationActivities } from '../../activities/validation/activities.js';
-import { decisionOf, evaluationOf, ingestionResultOf } from './figures.js';
+import { decisionOf, evaluationOf, ingestionResultOf } from './measurements.js';
 
 export type AllActivities = RecordActivities &
   BatchPredictionActivities &
@@ -31,7 +31,7 @@ export type AllActivities = RecordActivities &
   SearchActivities &
   TrialActivities;
 
-/** What workflows wrote through the fake record activities. */
+/** What workflows recorded through the fake activities. */
 export interface Written {
   opened: string[];
   steps: StepEntry[];
@@ -40,8 +40,8 @@ export interface Written {
 }
 
 /**
- * Activities that all succeed at once, so that a test replaces just the one whose failure it is about. Workflow
- * logic is tested on these against a real Temporal server; the real activities have tests of their own.
+ * Activities that all succeed immediately, so that a test replaces only the one it is about. Workflows are tested with
+ * these on a real Temporal server; the real activities have their own tests.
  */
 export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
   activities: AllActivities;
@@ -65,7 +65,7 @@ export function createFakeActivities(replaced: Partial<AllActivities> = {}): {
     registerModel: () => Promise.resolve({ version: 1, test: evaluationOf(0.95) }),
     failTraining: () => Promise.resolve(),
     openSearch: () => Promise.resolve(),
-    // The later a trial comes, the better it does.
+    // Later trials have better results.
     runTrialRung: ({ trial, epochs }) =>
       Promise.resolve({ epochs, bestEpoch: epochs - 1, loss: 1 / (trial.number + epochs), accuracy: 0.9 }),
     endRung: () => Promise.resolve(),
@@ -139,7 +139,7 @@ function fakeImport(): CheckActivities & ImportActivities {
   };
 }
 
-/** The same activities, each noting that it was called. */
+/** The same activities, which record their calls. */
 function noteCalls(activities: AllActivities, written: Written): AllActivities {
   return new Proxy(activities, {
     get(target, name): unknown {

@@ -13,7 +13,7 @@ export interface FakeApi {
   close(): Promise<void>;
 }
 
-/** An HTTP server that answers each `<method> <path>` with the answers given for it, the last one for ever. */
+/** An HTTP server that answers each `<method> <path>` with its answers in order, and repeats the last one. */
 export async function startFakeApi(answers: Record<string, FakeAnswer[]>): Promise<FakeApi> {
   const requests: FakeApi['requests'] = [];
   const left = new Map(Object.entries(answers).map(([what, list]) => [what, [...list]]));

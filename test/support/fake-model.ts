@@ -3,7 +3,7 @@ import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { ServedModel } from '../../api/model-host/served-model.js';
 import type { Engine, Prediction } from '../../model/serving/engine.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
-import { evaluationOf } from './figures.js';
+import { evaluationOf } from './measurements.js';
 
 /** A version in Production of which nothing but its number and digest matters. */
 export function versionOf(number: number, bundleSha256 = String(number).repeat(64)): ModelVersion {

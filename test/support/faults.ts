@@ -1,19 +1,19 @@
 import { PerennialError } from '../../contracts/errors.js';
 import type { AllActivities } from './fake-activities.js';
 
-/** Something that happens right before an activity does its work, or right after, before anybody hears of it. */
+/** A fault right before an activity does its work, or right after, before Temporal gets the result. */
 export interface Fault {
   activity: string;
   moment: 'before' | 'after';
   strike(): unknown;
 }
 
-/** The attempt ends there, as it does for Temporal when its worker dies: it is made again. */
+/** Ends the attempt, as a dead worker does: Temporal retries the activity. */
 export function attemptDies(): never {
   throw new PerennialError('internal', 'The worker died here.');
 }
 
-/** The activities, with each fault of `faults` striking once; a list may be filled while they run. */
+/** Wraps the activities so that each fault in `faults` occurs once; the lists may be filled while they run. */
 export function withFaults(activities: AllActivities, faults: Fault[]): AllActivities {
   const strike = async (name: string | symbol, moment: Fault['moment']): Promise<void> => {
     const index = faults.findIndex((fault) => fault.activity === name && fault.moment === moment);

@@ -12,7 +12,7 @@ export interface Program {
   ended: Promise<number | null>;
 }
 
-/** Starts a program of ours as an own process. It is killed when the test process ends. */
+/** Starts a program in a child process. It is killed when the test process exits. */
 export function startProgram(args: readonly string[], environment: Record<string, string | undefined> = {}): Program {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...environment },

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { withLock } from '../../infra/setup/lock.mjs';
-import { cacheFolder, packageRoot, platformKey } from '../../infra/setup/places.mjs';
+import { cacheFolder, packageRoot, platformKey } from '../../infra/setup/paths.mjs';
 
 const run = promisify(execFile);
 

@@ -4,14 +4,13 @@ import { text } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
 import { z } from 'zod';
 
-/** One request that a receiver got. */
 export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: string;
 }
 
-/** What a receiver does with a request: a status with headers, or nothing at all. */
+/** The response of a receiver, or `silence` for none. */
 export type Answer = { status: number; headers?: Record<string, string>; body?: string } | 'silence';
 
 export interface Receiver {
@@ -20,7 +19,7 @@ export interface Receiver {
   stop(): Promise<void>;
 }
 
-/** A real HTTP server on a free port that keeps what it gets; `answer` is asked with each request's number from 1. */
+/** A real HTTP server on a free port that stores its requests; `answer` gets each request and its number, from 1. */
 export async function startReceiver(
   answer: (request: Received, number: number) => Answer = () => ({ status: 200 }),
 ): Promise<Receiver> {
@@ -53,7 +52,7 @@ export interface MailServer {
   stop(): Promise<void>;
 }
 
-/** A real SMTP server that keeps what it gets. */
+/** A real SMTP server that stores the mails it receives. */
 export async function startMailServer(port = 0): Promise<MailServer> {
   const mails: MailServer['mails'] = [];
   const refused = new Set<string>();

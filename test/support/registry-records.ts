@@ -4,12 +4,12 @@ import type { Actor } from '../../contracts/audit/audit.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import type { Queryable } from '../../stores/postgres/database.js';
 import type { NewVersion } from '../../stores/registry/registration.js';
-import { evaluationOf } from './figures.js';
+import { evaluationOf } from './measurements.js';
 
-/** Whoever changes things in a test. */
+/** The actor of changes in tests. */
 export const curator: Actor = { name: 'curator', via: 'rest', from: '192.0.2.1', requestId: 'request-1' };
 
-/** A version to register, of which a test says only what it is about. */
+/** A version to register; a test gives only the fields it is about. */
 export function newVersionOf(modelName: string, given: Partial<NewVersion> = {}): NewVersion {
   const runId = randomUUID();
   return {
@@ -29,7 +29,7 @@ export function newVersionOf(modelName: string, given: Partial<NewVersion> = {})
   };
 }
 
-/** Kinds of the messages that speak of a model, oldest first. */
+/** Kinds of the notifications about a model, oldest first. */
 export async function messagesOf(db: Queryable, modelName: string): Promise<string[]> {
   const rows = await db.rows(
     z.object({ kind: z.string() }),

@@ -11,7 +11,7 @@ import { createApiClient, poll, type ApiClient } from './api-client.js';
 const startTimeoutMs = 600_000;
 const health = z.object({ model_loaded: z.boolean() });
 
-/** The product as a user has it: `npm start` on a data folder of its own. */
+/** The product as a user runs it: `npm start` on a separate data folder. */
 export interface RunningProduct {
   api: ApiClient;
   url: string;
@@ -19,7 +19,7 @@ export interface RunningProduct {
   home: string;
   /** Resolves when a model is served. */
   served(): Promise<void>;
-  /** Resolves when it has told everything about its start, addresses last. */
+  /** Resolves when it has printed everything about its start; the addresses come last. */
   settled(): Promise<void>;
   /** What it printed. */
   output(): string;
@@ -64,7 +64,7 @@ export async function startProduct(settings: Record<string, string> = {}, home?:
       beforeItEnds(
         poll(
           () => Promise.resolve(output),
-          (told) => /To stop\s+Ctrl-C/.test(told),
+          (printed) => /To stop\s+Ctrl-C/.test(printed),
           startTimeoutMs,
         ),
       ),

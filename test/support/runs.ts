@@ -5,9 +5,9 @@ import { parseFilter, parseOrder } from '../../domain/experiments/filter-languag
 import type { Database } from '../../stores/postgres/database.js';
 import { createExperimentStore } from '../../stores/experiments/experiments.js';
 import { createRunStore, type NewRun } from '../../stores/experiments/runs.js';
-import { evaluationOf, hyperparameters } from './figures.js';
+import { evaluationOf, hyperparameters } from './measurements.js';
 
-/** How a run went; it is running unless it has an accuracy or a status. */
+/** The outcome of a run; without an accuracy or a status it is still running. */
 export interface Made {
   status?: Exclude<RunStatus, 'running' | 'completed'>;
   accuracy?: number;
@@ -16,7 +16,7 @@ export interface Made {
   parameters?: Partial<Hyperparameters>;
 }
 
-/** Writes a run that went as described, on version 1 of the dataset `flowers`, and gives its id. */
+/** Inserts a run with this outcome, on version 1 of the dataset `flowers`, and returns its id. */
 export async function makeRun(
   db: Database,
   run: Partial<NewRun>,
@@ -38,7 +38,7 @@ export async function makeRun(
   return runId;
 }
 
-/** Names of the runs of an experiment that a filter finds, in order. */
+/** Names of the runs of an experiment that match a filter, in order. */
 export async function findRuns(
   db: Database,
   experiment: string,

@@ -18,28 +18,28 @@ import { publishBundle } from '../../stores/registry/bundles.js';
 import { migrate } from '../../stores/postgres/migrate.js';
 import { createRegistryStore, type RegistryStore } from '../../stores/registry/registry.js';
 import { poll } from './api-client.js';
-import { unfenced } from './figures.js';
+import { unfenced } from './measurements.js';
 import { writeTinyBundle, type TinyBundleOptions } from './tiny-bundle.js';
 
-/** The API of this process, listening, on real services. */
+/** The API in this process, listening, on real services. */
 export interface ServedApi {
   url: string;
   config: Config;
   api: Api;
   host: ModelHost;
   registry: RegistryStore;
-  /** Publishes and registers a model of a few kilobytes; it is in Staging. */
+  /** Publishes a model of a few kilobytes and registers it in Staging. */
   registerTiny(options?: TinyBundleOptions): Promise<ModelVersion>;
   promote(version: ModelVersion): Promise<{ generation: number; idempotencyKey: string }>;
   stop(): Promise<void>;
 }
 
-/** Starts the API as `api/server.ts` does, on the services that `environment` names. */
+/** Starts the API as `api/server.ts` does, on the services in `environment`. */
 export async function startApi(environment: Record<string, string>): Promise<ServedApi> {
   const home = await mkdtemp(join(tmpdir(), 'perennial-test-api-'));
-  // Nothing listens on port 9: what a test does not start is away.
+  // No server listens on port 9: services that a test does not start are unreachable.
   const away = { S3_ENDPOINT: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' };
-  // Nor do a cache, or a busy machine, answer in the place of what a test is about.
+  // The prediction cache and load shedding are off, so that they do not change the results of tests.
   const plain = { PREDICTION_CACHE_ITEMS: '0', SERVING_LATENCY_TARGET_MS: '0' };
   const config = loadConfig({ ...away, ...plain, ...environment, PERENNIAL_HOME: home, SERVING_THREADS: '1' });
   const api = await composeApi(config, createLogger('api', 'silent'));
@@ -117,14 +117,14 @@ export function formWith(field: string, bytes: Uint8Array, name = 'image.jpg'): 
   return form;
 }
 
-/** A picture the tiny model calls a dandelion, because it is red. */
+/** A red image, which the tiny model classifies as a dandelion. */
 export function redImage(width = 224, height = 224): Promise<Buffer> {
   return sharp({ create: { width, height, channels: 3, background: '#ff0000' } })
     .png()
     .toBuffer();
 }
 
-/** Waits until a version serves, or until none does. */
+/** Waits until a version is served, or none. */
 export async function serves({ host }: ServedApi, version: ModelVersion | null): Promise<void> {
   await poll(
     () => Promise.resolve(host.current()?.version.version ?? 'none'),
@@ -132,7 +132,7 @@ export async function serves({ host }: ServedApi, version: ModelVersion | null):
   );
 }
 
-/** Asserts that an answer is a problem, and gives what kind. */
+/** Asserts that a response is a problem and returns its kind. */
 export async function problemOf(response: Response): Promise<{ status: number; code: string }> {
   const { status, code } = problemSchema.parse(await response.json());
   expect(response.headers.get('content-type')).toBe('application/problem+json');

@@ -20,7 +20,7 @@ export interface TestService {
   stop(): Promise<void>;
 }
 
-/** A Postgres with an empty database: DATABASE_URL. Up in about a second. */
+/** A Postgres with an empty database (DATABASE_URL). Starts in about a second. */
 export async function startPostgres(): Promise<TestService & { url: string }> {
   const folder = temporaryFolder('postgres');
   const [port = 0] = await freePorts(1);
@@ -28,7 +28,7 @@ export async function startPostgres(): Promise<TestService & { url: string }> {
   return { ...(await startService(spec, folder, { DATABASE_URL: url })), url };
 }
 
-/** An S3 server without buckets: S3_ENDPOINT and keys. `npm run test:minio` makes it a MinIO. */
+/** An S3 server without buckets (S3_ENDPOINT and keys). Under `npm run test:minio` it is MinIO. */
 export async function startObjectStore(): Promise<TestService & { endpoint: string }> {
   const folder = temporaryFolder('s3');
   const [port = 0] = await freePorts(1);
@@ -44,7 +44,7 @@ export async function startObjectStore(): Promise<TestService & { endpoint: stri
   return { ...(await startService(spec, folder, environment)), endpoint };
 }
 
-/** A Temporal server with its Web UI, state in memory: TEMPORAL_ADDRESS and TEMPORAL_UI_URL. Up in a second. */
+/** A Temporal server with its Web UI and in-memory state (TEMPORAL_ADDRESS, TEMPORAL_UI_URL). Starts in a second. */
 export async function startTemporal(
   { onDisk }: { onDisk: boolean } = { onDisk: false },
 ): Promise<TestService & { address: string; uiUrl: string }> {
@@ -86,7 +86,7 @@ async function startService(
 
 let endsOrderly = false;
 
-/** A test run that is told to stop, or whose Jest is gone, must not leave a server behind: exit handlers have to run. */
+/** Exits on a signal or when Jest is gone, so that exit handlers run and no server is left behind. */
 function endOrderly(): void {
   if (endsOrderly) return;
   endsOrderly = true;

@@ -16,7 +16,7 @@ const entries = {
 } as const;
 export type ProcessName = keyof typeof entries;
 
-/** Our three processes on services of their own, without the supervisor: what a test kills stays dead. */
+/** Perennial's three processes on test services, without the supervisor: killed processes are not restarted. */
 export interface TestStack {
   apiUrl: string;
   environment: Record<string, string>;
@@ -49,9 +49,9 @@ export async function startStack(settings: Record<string, string> = {}): Promise
     PERENNIAL_HOME: home,
     PORT: String(port),
     REPLICA_URL: `http://127.0.0.1:${port}`,
-    // Nothing listens there: the public photographs are out of reach, as on a machine without the net.
+    // No server listens there: the public photographs are unreachable, as on a machine without internet access.
     PUBLIC_DATASET_URL: 'http://127.0.0.1:9',
-    // What goes wrong on purpose in a test would fill its output; TEST_LOG_LEVEL=info shows it.
+    // Faults that a test causes would fill its output; TEST_LOG_LEVEL=info shows them.
     LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
     SHUTDOWN_GRACE_MS: '4000',
     ...settings,
@@ -85,7 +85,7 @@ async function startProcess(name: ProcessName, environment: Record<string, strin
   return child;
 }
 
-/** The test's own environment, less the settings that would lead to somebody else's services or photographs. */
+/** The environment of the test without settings for external services or photographs. */
 function baseEnvironment(): Record<string, string> {
   const own = /^(DATABASE_|S3_|TEMPORAL_|DATASET_|PERENNIAL_|PORT$|MODEL_|NOTIFY_|SMTP_)/;
   return Object.fromEntries(
@@ -99,7 +99,7 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.kill(signal);
-  // One that a test has halted hears of nothing else.
+  // A process that a test has stopped with SIGSTOP receives no other signal.
   child.kill('SIGCONT');
   await exited;
 }

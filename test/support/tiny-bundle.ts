@@ -7,7 +7,7 @@ import { evaluate } from '../../model/evaluation/evaluate.js';
 import { tinyGraph } from './tiny-graph.js';
 
 export interface TinyBundleOptions {
-  /** Two or more; by default dandelion and grass, which it tells apart by how red the picture is. */
+  /** Two or more; by default dandelion and grass, which it distinguishes by how red the image is. */
   labels?: readonly string[];
   /** Added to the first label's logit: two bundles of different bias answer differently. */
   bias?: number;

@@ -28,7 +28,7 @@ export const tinyCalibration: Calibration = {
   ],
 };
 
-/** References of a tiny bundle, by file: it was trained on a red picture and on a green one. */
+/** References of a tiny bundle, by file: it was trained on a red image and a green one. */
 export function tinyReferences(): Record<string, string | Uint8Array> {
   const references: References = {
     dimensions: 3,

@@ -7,9 +7,9 @@ const { FLOAT, UINT8 } = onnx.TensorProto.DataType;
 const { INT, INTS } = onnx.AttributeProto.AttributeType;
 
 /**
- * An ONNX model with the ends every bundle's model has: its features are the mean red, green and blue between 0 and 1,
- * its probabilities the softmax of a linear layer over them. Label n looks at colour n modulo 3: the redder the
- * picture, the more of the first label.
+ * An ONNX model with the inputs and outputs of every bundle: its features are the mean red, green and blue between 0 and
+ * 1, its probabilities the softmax of a linear layer over them. Label n depends on colour n modulo 3: the redder the image,
+ * the more probable the first label.
  */
 export function tinyGraph(classes: number, bias: number): Uint8Array {
   const weights = Array.from({ length: 3 * classes }, (_, index) =>

@@ -10,16 +10,16 @@ import { drawSyntheticImage, syntheticLabels } from '../../model/images/syntheti
 import type { EpochEvent, ImageFile, JobEvents, TrainJob } from '../../model/jobs.js';
 import { createRandom } from '../../model/seeded-random.js';
 
-/** The photographs that tests may use, when somebody has them. */
+/** The folder of photographs for tests, if there is one. */
 export const photographsFolder = process.env['DATASET_DIR'] ?? '';
 
-/** Runs the test only where photographs are at hand, and says so where they are not. */
+/** Runs the test only with photographs, and prints a note without them. */
 export const testOnPhotographs =
   photographsFolder === ''
     ? (name: string): void => it.skip(`${name} (set DATASET_DIR to run this)`, () => undefined)
     : it;
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-model-'));
   try {
@@ -29,7 +29,7 @@ export async function withFolder<T>(work: (folder: string) => Promise<T>): Promi
   }
 }
 
-/** Events that go nowhere but into `epochs`. */
+/** Job events that are only collected in `epochs`. */
 export function collectEvents(): JobEvents & { epochs: EpochEvent[] } {
   const epochs: EpochEvent[] = [];
   return {
@@ -46,15 +46,15 @@ export function sha256Of(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Which side the nth image of a class is on: about 70, 15 and 15 of a hundred. */
-function sideOf(index: number, perClass: number): Split {
+/** The split of the nth image of a class: about 70 % train, 15 % validation, 15 % test. */
+function splitOf(index: number, perClass: number): Split {
   const place = (index + 0.5) / perClass;
   return place < 0.7 ? splits[0] : place < 0.86 ? splits[1] : splits[2];
 }
 
 /**
- * Examples with made-up embeddings in a feature file: classes differ in the mean of a few numbers, so that they can be
- * learnt, but not without mistakes.
+ * Examples with generated embeddings in a feature file: the classes differ in the mean of a few values, so that they can be
+ * learnt with some errors.
  */
 export async function createFeatureSet(
   folder: string,
@@ -66,7 +66,7 @@ export async function createFeatureSet(
   const embeddings: Float32Array[] = [];
   labels.forEach((label, truth) => {
     for (let index = 0; index < perClass; index++) {
-      examples.push({ sha256: sha256Of(`${label} ${index}`), label, side: sideOf(index, perClass) });
+      examples.push({ sha256: sha256Of(`${label} ${index}`), label, side: splitOf(index, perClass) });
       embeddings.push(
         Float32Array.from(
           { length: backboneFeatures },
@@ -92,7 +92,7 @@ export async function createFeatureSet(
   };
 }
 
-/** Drawn pictures of both classes as files, with their examples. */
+/** Drawn images of both classes as files, with their examples. */
 export async function createImageSet(
   folder: string,
   perClass: number,
@@ -108,7 +108,7 @@ export async function createImageSet(
       const path = join(folder, 'images', sha256);
       await writeFile(path, bytes);
       images.push({ sha256, path });
-      examples.push({ sha256, label, side: sideOf(index, perClass) });
+      examples.push({ sha256, label, side: splitOf(index, perClass) });
     }
   }
   return {

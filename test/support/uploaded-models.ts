@@ -6,7 +6,7 @@ import { tf } from '../../model/tensorflow.js';
 
 export type UploadedFiles = ImportJob['files'];
 
-/** Writes what a sender would upload into `folder`, under names of ours as an import does. */
+/** Writes uploaded files into `folder`, under the names that an import gives them. */
 export async function writeUploads(
   folder: string,
   contents: Readonly<Record<string, string | Uint8Array>>,
@@ -36,7 +36,7 @@ export function importJobOf(files: UploadedFiles, folder: string): ImportJob {
   };
 }
 
-/** Saves a layers model as TF.js does, its weights in two shards; `edit` is given the text of the model.json. */
+/** Saves a layers model as TF.js does, with its weights in two shards; `edit` may change the text of model.json. */
 export async function saveLayers(
   model: tf.LayersModel,
   folder: string,
@@ -68,13 +68,13 @@ export async function saveLayers(
 
 const quantization = { dtype: 'uint8', scale: 1 / 128, min: -0.75 };
 
-/** Every float as the byte that stands for it. */
+/** Maps every float to its quantized byte. */
 function bytesOf(data: Uint8Array): Uint8Array {
   const floats = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
   return Uint8Array.from(floats, (value) => Math.min(255, Math.max(0, Math.round((value + 0.75) * 128))));
 }
 
-/** How work failed that must fail. */
+/** Returns the error of work that must fail. */
 export async function refusalOf(work: Promise<unknown>): Promise<{ code: string; message: string }> {
   return work.then(
     () => ({ code: 'none', message: 'it did not fail' }),

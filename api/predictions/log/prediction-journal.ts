@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, open, readdir, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
-import { isAlive } from '../../../platform/own-scratch-folder.js';
+import { isAlive } from '../../../platform/process-temp-folder.js';
 
 /** A segment older than this belongs to a dead process: open ones are closed after a minute. */
 const abandonedAfterMs = 10 * 60_000;

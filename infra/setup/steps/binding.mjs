@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findOnPath, run } from '../commands.mjs';
-import { packageRoot } from '../places.mjs';
+import { packageRoot } from '../paths.mjs';
 import { runNpm } from './dependencies.mjs';
 import { findLibrary } from './libtensorflow.mjs';
 
@@ -12,8 +12,8 @@ const libFolder = join(packageFolder, 'deps', 'lib');
 const headerName = join('include', 'node', 'node_api.h');
 
 /**
- * Puts libtensorflow where TF.js looks for it and makes TF.js's native half: the prebuilt one for the official
- * library, a compiled one otherwise. Linked, not copied: the library has 600 MB.
+ * Links libtensorflow into the folder where TF.js looks for it and provides TF.js's native binding: prebuilt for the
+ * official library, compiled otherwise. Links, because a copy of the library takes 600 MB.
  * @type {SetupStep}
  */
 export const bindingStep = {
@@ -34,12 +34,12 @@ export const bindingStep = {
       });
     } catch (error) {
       if (missing.length > 0) {
-        throw new Error(`nothing prebuilt could be had, and to compile it there is missing: ${missing.join(', ')}.`);
+        throw new Error(`there is no prebuilt binding, and compiling it needs ${missing.join(', ')}.`);
       }
       throw error;
     }
     const binding = findBinding();
-    if (binding === null) throw new Error('the rebuild ended well but left no tfjs_binding.node');
+    if (binding === null) throw new Error('npm rebuild succeeded but produced no tfjs_binding.node');
     await run(process.execPath, ['-e', 'process.dlopen({ exports: {} }, process.argv[1])', binding]);
     return { summary: compiles ? 'compiled' : 'ready', state: { binding: library } };
   },
@@ -65,8 +65,8 @@ function findBinding() {
 }
 
 /**
- * TF.js's own install script would delete this folder and download; it leaves it alone when it finds the library
- * under the name of the release it was written for.
+ * The aliases are the file names of the release TF.js was written for: when they exist, its install script neither
+ * deletes this folder nor downloads the library again.
  * @param {string} library
  */
 function link(library) {
@@ -77,7 +77,7 @@ function link(library) {
   const libraries = ['libtensorflow', 'libtensorflow_framework'];
   for (const stem of libraries) {
     const file = findLibrary(library, stem);
-    if (file === null) throw new Error(`${library}/lib holds no ${stem}`);
+    if (file === null) throw new Error(`${library}/lib has no ${stem}`);
     for (const name of new Set([file, ...aliases(stem)]))
       symlinkSync(join(library, 'lib', file), join(libFolder, name));
   }
@@ -98,7 +98,7 @@ function fileOf(extension) {
   return join(libFolder, `libtensorflow.${process.platform === 'darwin' ? 'dylib' : extension}`);
 }
 
-/** Headers that came with this Node spare their download. */
+/** Uses the headers of this Node installation, if it has them, so that node-gyp does not download them. */
 function nodeHeaders() {
   const prefix = dirname(dirname(process.execPath));
   return existsSync(join(prefix, headerName)) ? { npm_config_nodedir: prefix } : {};

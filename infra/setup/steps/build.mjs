@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../commands.mjs';
-import { buildFolder, packageRoot } from '../places.mjs';
+import { buildFolder, packageRoot } from '../paths.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
 
@@ -38,10 +38,10 @@ export const buildStep = {
     }
     return { summary: 'TypeScript and workflow bundle', state: { build: digest } };
   },
-  advice: 'Run `npm run types` to see the errors alone.',
+  advice: 'Run `npm run types` to see only the errors.',
 };
 
-/** @returns {string} a digest of everything the build reads */
+/** @returns {string} a digest of all inputs of the build */
 function sourceDigest() {
   const hash = createHash('sha256');
   for (const file of ['package-lock.json', 'tsconfig.json']) hash.update(readFileSync(join(packageRoot, file)));
@@ -57,7 +57,7 @@ function sourceDigest() {
 }
 
 /**
- * Compiled tests whose source is gone would still be run.
+ * Removes compiled tests whose source is gone: Jest would still run them.
  * @param {string} built
  * @param {string} sources
  */

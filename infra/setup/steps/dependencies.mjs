@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../commands.mjs';
-import { packageRoot, platformKey } from '../places.mjs';
+import { packageRoot, platformKey } from '../paths.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
 
@@ -13,7 +13,7 @@ export const dependenciesStep = {
     step.progress('npm ci');
     await runNpm(['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']);
     if (!isInstalled(packageRoot, platformKey())) {
-      throw new Error('npm ci ended well, but node_modules does not hold what package-lock.json names');
+      throw new Error('npm ci succeeded, but node_modules does not match package-lock.json');
     }
     return { summary: `${String(packagesIn(packageRoot, 'node_modules/.package-lock.json').size)} packages, npm ci` };
   },
@@ -22,8 +22,8 @@ export const dependenciesStep = {
 };
 
 /**
- * Whether node_modules holds what the lock file names. npm's own record of it is written last, so an interrupted
- * `npm ci` is not taken for a whole one.
+ * Whether node_modules matches the lock file. npm writes `node_modules/.package-lock.json` last, so an interrupted
+ * `npm ci` counts as incomplete.
  * @param {string} root
  * @param {string} platform
  */
@@ -61,7 +61,7 @@ function packagesIn(root, file) {
 }
 
 /**
- * Runs the npm that runs us, else the one on PATH.
+ * Runs the npm that started this process, or else the one on PATH.
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} [extra] environment variables to add
  */

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { obtain, unpackRelease } from '../components.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { libtensorflow } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { libtensorflow } from '../versions.mjs';
 import { unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -20,7 +20,7 @@ export const libtensorflowStep = {
     if (named) {
       if (!isLibtensorflow(named)) {
         throw new Error(
-          `LIBTENSORFLOW_DIR names ${named}, which lacks include/tensorflow/c/c_api.h or lib/libtensorflow*`,
+          `LIBTENSORFLOW_DIR is ${named}, which lacks include/tensorflow/c/c_api.h or lib/libtensorflow*`,
         );
       }
       return { summary: `${named} (LIBTENSORFLOW_DIR)`, state: { libtensorflow: named } };
@@ -36,7 +36,7 @@ export const libtensorflowStep = {
 
 /**
  * @param {string} folder
- * @returns {boolean} whether it holds the headers and both libraries
+ * @returns {boolean} whether it has the headers and both libraries
  */
 export function isLibtensorflow(folder) {
   return (
@@ -47,8 +47,8 @@ export function isLibtensorflow(folder) {
 }
 
 /**
- * The library's file name in `<folder>/lib`, whatever version it carries: libtensorflow.so.2.9.1 in releases,
- * libtensorflow_cc.so.2 in wheels.
+ * The library's file name in `<folder>/lib`, with any version: libtensorflow.so.2.9.1 in releases, libtensorflow_cc.so.2
+ * in wheels.
  * @param {string} folder
  * @param {'libtensorflow' | 'libtensorflow_framework'} library
  * @returns {string | null}
@@ -65,7 +65,7 @@ export function findLibrary(folder, library) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {
@@ -93,7 +93,7 @@ function sources(step) {
 }
 
 /**
- * Gives a wheel's content the layout of a release.
+ * Rearranges the content of a wheel to the layout of a release.
  * @param {string} draft
  */
 function arrangeWheel(draft) {

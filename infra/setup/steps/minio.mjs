@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { findOnPath, isProgram } from '../commands.mjs';
 import { obtain } from '../components.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { minio } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { minio } from '../versions.mjs';
 import { installWithGo } from '../registries.mjs';
 
 /**
- * The second S3 server the object-store tests run on.
+ * The second S3 server that the object-store tests run against.
  * @type {import('../run-setup.mjs').SetupStep}
  */
 export const minioStep = {

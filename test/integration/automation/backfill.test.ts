@@ -2,20 +2,20 @@ import { backfillViewSchema, scheduleViewSchema } from '../../../contracts/retra
 import { createAuditStore } from '../../../stores/audit/audit.js';
 import { createRetrainingDecisions } from '../../../stores/retraining/retraining-decisions.js';
 import { poll } from '../../support/api-client.js';
-import { createAsking } from '../../support/asking.js';
-import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
+import { createRequests } from '../../support/requests.js';
+import { startAutomationFixture, type AutomationFixture } from '../../support/automation-fixture.js';
 
 const day = 86_400_000;
 const id = 'continuous_training-dandelion_grass_classifier';
 
-let world: AutomationWorld;
+let fixture: AutomationFixture;
 beforeAll(async () => {
-  world = await startAutomationWorld();
-  await world.served.api.retraining.schedules.ensure('dandelion_grass_classifier');
+  fixture = await startAutomationFixture();
+  await fixture.served.api.retraining.schedules.ensure('dandelion_grass_classifier');
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
-const { ask, answer } = createAsking(() => world.served.url);
+const { ask, answer } = createRequests(() => fixture.served.url);
 
 describe('a backfill of sixty days', () => {
   // The scheduler of Temporal takes ten of the past at a time, about once a second.
@@ -29,9 +29,9 @@ describe('a backfill of sixty days', () => {
     expect(response.status).toBe(202);
     const { runs, times } = backfillViewSchema.parse(await response.json());
     expect(runs).toBe(240);
-    const decisions = createRetrainingDecisions(world.served.api.database);
+    const decisions = createRetrainingDecisions(fixture.served.api.database);
     const made = async (): Promise<number> => (await decisions.counts()).skipped['no_data'] ?? 0;
-    await world.withWorkers(() => poll(made, (count) => count === 240, 180_000));
+    await fixture.withWorkers(() => poll(made, (count) => count === 240, 180_000));
     const explained: string[] = [];
     for (let pageToken: string | null = null, isLast = false; !isLast; isLast = pageToken === null) {
       const page = await decisions.list({ limit: 100, pageToken });
@@ -41,7 +41,10 @@ describe('a backfill of sixty days', () => {
     // A tick is named by its hour and run a little later, by its jitter.
     const hourOf = (time: string): string => time.slice(0, 13);
     expect(explained.reverse().map(hourOf)).toEqual(times.map(hourOf));
-    const { items } = await createAuditStore(world.served.api.database).list({ limit: 1, action: 'schedule.backfill' });
+    const { items } = await createAuditStore(fixture.served.api.database).list({
+      limit: 1,
+      action: 'schedule.backfill',
+    });
     expect(items).toMatchObject([{ actor: 'ada', subject: `schedules/${id}`, after: { runs: 240 } }]);
     const after = await poll(
       () => answer(scheduleViewSchema, `/api/v1/schedules/${id}`),

@@ -15,15 +15,15 @@ import { createRegistryStore, type RegistryStore } from '../../../stores/registr
 import { createRetentionStore } from '../../../stores/pipelines/retention.js';
 import { createRunStore } from '../../../stores/experiments/runs.js';
 import { createUploadStore } from '../../../stores/datasets/uploads.js';
-import { unfenced } from '../../support/figures.js';
-import { startRecords, type TestRecords } from '../../support/records.js';
+import { unfenced } from '../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { newVersionOf } from '../../support/registry-records.js';
 import { startObjectStore, type TestService } from '../../support/services.js';
 
 const by = { name: 'retention', via: 'schedule', from: 'w', requestId: null } as const;
 
 describe('the steps of retention', () => {
-  let records: TestRecords;
+  let records: TestDatabase;
   let service: TestService;
   let objects: ObjectStore;
   let registry: RegistryStore;
@@ -31,7 +31,7 @@ describe('the steps of retention', () => {
   let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
-    const [startedRecords, store] = await Promise.all([startRecords(), startObjectStore()]);
+    const [startedRecords, store] = await Promise.all([startTestDatabase(), startObjectStore()]);
     records = startedRecords;
     service = store;
     objects = createObjectStore({ ...loadConfig(store.environment), S3_ENDPOINT: store.endpoint });
@@ -228,7 +228,7 @@ describe('the steps of retention', () => {
   });
 });
 
-async function dataset({ db }: TestRecords): Promise<void> {
+async function dataset({ db }: TestDatabase): Promise<void> {
   await db.query(`INSERT INTO datasets (name) VALUES ('flowers')`);
   await ingestion({ db }, 'first', `'committed', now()`);
   await db.query(
@@ -239,7 +239,7 @@ async function dataset({ db }: TestRecords): Promise<void> {
   await db.query(`INSERT INTO experiments (name) VALUES ('m')`);
 }
 
-async function run({ db }: TestRecords, runId: string, status: string): Promise<void> {
+async function run({ db }: TestDatabase, runId: string, status: string): Promise<void> {
   await db.query(
     `INSERT INTO runs (run_id, model_name, dataset, dataset_version, hyperparameters, workflow_id, code_revision,
        experiment_id, name, status, ended_at)
@@ -253,7 +253,7 @@ async function run({ db }: TestRecords, runId: string, status: string): Promise<
 }
 
 async function ingestion(
-  { db }: Pick<TestRecords, 'db'>,
+  { db }: Pick<TestDatabase, 'db'>,
   id: string,
   status: string,
   locator = `/${id}`,

@@ -10,20 +10,20 @@ import { problemSchema } from '../../../contracts/http/problem.js';
 import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
 import { createAuditStore } from '../../../stores/audit/audit.js';
 import { poll } from '../../support/api-client.js';
-import { createAsking } from '../../support/asking.js';
-import { unfenced } from '../../support/figures.js';
+import { createRequests } from '../../support/requests.js';
+import { unfenced } from '../../support/measurements.js';
 import { newVersionOf } from '../../support/registry-records.js';
 import { problemOf } from '../../support/served-api.js';
-import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
+import { startAutomationFixture, type AutomationFixture } from '../../support/automation-fixture.js';
 
-let world: AutomationWorld;
+let fixture: AutomationFixture;
 beforeAll(async () => {
-  world = await startAutomationWorld();
-  await world.addDataset('dandelion_grass', 80);
+  fixture = await startAutomationFixture();
+  await fixture.addDataset('dandelion_grass', 80);
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
-const { answer, problem, ask } = createAsking(() => world.served.url);
+const { answer, problem, ask } = createRequests(() => fixture.served.url);
 const path = '/api/v1/mlops/retraining';
 const historySchema = pageOf(decisionViewOfRetrainingSchema);
 const history = (model: string): Promise<z.output<typeof historySchema>> =>
@@ -34,7 +34,7 @@ async function trigger(
   body: object = {},
   headers: Record<string, string> = {},
 ): Promise<z.output<typeof triggeredRetrainingSchema>> {
-  const response = await fetch(`${world.served.url}${path}/trigger/${model}`, {
+  const response = await fetch(`${fixture.served.url}${path}/trigger/${model}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
@@ -46,7 +46,7 @@ async function trigger(
 }
 
 async function knownModel(name: string): Promise<string> {
-  await world.served.api.database.query('INSERT INTO models (name) VALUES ($1)', [name]);
+  await fixture.served.api.database.query('INSERT INTO models (name) VALUES ($1)', [name]);
   return name;
 }
 
@@ -80,7 +80,7 @@ describe('a check', () => {
 
 describe('a check of a model in Production', () => {
   it('tells labelled predictions, images that are new to it, and the hyperparameters it keeps', async () => {
-    const { registry, api } = world.served;
+    const { registry, api } = fixture.served;
     await api.database
       .query(`INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
       SELECT dataset, 2, 'd2', dvc_md5, statistics, sources, ingestion_id FROM dataset_versions WHERE dataset = 'dandelion_grass'`);
@@ -130,7 +130,7 @@ describe('a trigger by hand', () => {
         run: { run_id: accepted.run_id, joined: false, status: 'running', outcome: null },
       },
     ]);
-    const audit = createAuditStore(world.served.api.database);
+    const audit = createAuditStore(fixture.served.api.database);
     const { items } = await audit.list({ limit: 10, subject: `models/${model}/retraining` });
     expect(items).toMatchObject([{ action: 'retraining.trigger', actor: 'ada', via: 'rest' }]);
   });
@@ -146,7 +146,7 @@ describe('a trigger by hand', () => {
   });
 
   it('takes no idempotency key of which it would have to forget a part', async () => {
-    const response = await fetch(`${world.served.url}${path}/trigger/${await knownModel('keyed')}`, {
+    const response = await fetch(`${fixture.served.url}${path}/trigger/${await knownModel('keyed')}`, {
       method: 'POST',
       headers: { 'Idempotency-Key': 'k'.repeat(201), 'Content-Type': 'application/json' },
       body: '{}',
@@ -185,7 +185,7 @@ describe('the schedule of a model', () => {
     });
     expect(await set({ model_name: model, interval_seconds: 86_400, paused: false })).toMatchObject({ paused: false });
     expect(await set({ model_name: model, paused: true })).toMatchObject({ paused: true });
-    const audit = createAuditStore(world.served.api.database);
+    const audit = createAuditStore(fixture.served.api.database);
     const { items } = await audit.list({ limit: 1, subject: `schedules/mlops_retraining_pipeline-${model}` });
     expect(items).toMatchObject([
       { action: 'schedule.update', actor: 'ada', before: { paused: false }, after: { paused: true } },
@@ -202,11 +202,11 @@ describe('the schedule of a model', () => {
 describe('automatic retrainings', () => {
   it('are one when both schedules act in the same second, and the other says why not', async () => {
     const model = await knownModel('raced');
-    const { schedules } = world.served.api.retraining;
+    const { schedules } = fixture.served.api.retraining;
     await schedules.ensure(model);
     const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;
     const ids = [`continuous_training-${model}`, `mlops_retraining_pipeline-${model}`];
-    await world.withWorkers(async () => {
+    await fixture.withWorkers(async () => {
       await Promise.all(ids.map((id) => schedules.trigger(id, by)));
       const { items } = await poll(
         () => history(model),
@@ -218,7 +218,7 @@ describe('automatic retrainings', () => {
       expect(['already_running', 'cool_down']).toContain(skipped?.skipped_because);
       expect(retrained?.run).toMatchObject({ status: 'completed', outcome: 'promoted' });
     });
-    const { items: runs } = await createPipelineStore(world.served.api.database).list({
+    const { items: runs } = await createPipelineStore(fixture.served.api.database).list({
       limit: 10,
       workflow: 'retrainingPipeline',
       modelName: model,
@@ -232,11 +232,11 @@ describe('automatic retrainings', () => {
   it('are not held back for ever by a run that was terminated from outside', async () => {
     const model = await knownModel('orphaned');
     const { run_id: runId } = await trigger(model);
-    await world.served.api.temporal.use((client) => client.workflow.getHandle(`retrain-${model}`, runId).terminate());
+    await fixture.served.api.temporal.use((client) => client.workflow.getHandle(`retrain-${model}`, runId).terminate());
     expect((await history(model)).items[0]?.run?.status).toBe('running');
-    const { schedules } = world.served.api.retraining;
+    const { schedules } = fixture.served.api.retraining;
     await schedules.ensure(model);
-    await world.withWorkers(async () => {
+    await fixture.withWorkers(async () => {
       const by = { name: 'test', via: 'rest', from: 'test', requestId: null } as const;
       await schedules.trigger(`continuous_training-${model}`, by);
       const { items } = await poll(

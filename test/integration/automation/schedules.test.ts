@@ -11,29 +11,29 @@ import { createLogger } from '../../../platform/logging.js';
 import { createAuditStore, type AuditRecord } from '../../../stores/audit/audit.js';
 import { createAdvisoryLocks } from '../../../stores/postgres/advisory-lock.js';
 import { poll } from '../../support/api-client.js';
-import { createAsking } from '../../support/asking.js';
-import { startAutomationWorld, type AutomationWorld } from '../../support/automation-world.js';
+import { createRequests } from '../../support/requests.js';
+import { startAutomationFixture, type AutomationFixture } from '../../support/automation-fixture.js';
 
 const day = 86_400_000;
 const continuous = 'continuous_training-dandelion_grass_classifier';
 const weekly = 'mlops_retraining_pipeline-dandelion_grass_classifier';
 
-let world: AutomationWorld;
+let fixture: AutomationFixture;
 let schedules: Schedules;
 beforeAll(async () => {
-  world = await startAutomationWorld({ RETRAINING_HOURS: '1-5', SCHEDULE_TIME_ZONE: 'Europe/Berlin' });
-  schedules = world.served.api.retraining.schedules;
+  fixture = await startAutomationFixture({ RETRAINING_HOURS: '1-5', SCHEDULE_TIME_ZONE: 'Europe/Berlin' });
+  schedules = fixture.served.api.retraining.schedules;
   await schedules.ensure('dandelion_grass_classifier');
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
-const { answer, problem, ask } = createAsking(() => world.served.url);
+const { answer, problem, ask } = createRequests(() => fixture.served.url);
 const path = (id: string): string => `/api/v1/schedules/${id}`;
 const get = (id: string): Promise<ScheduleView> => answer(scheduleViewSchema, path(id));
 const post = (id: string, verb: string, body: object = {}): Promise<ScheduleView> =>
   answer(scheduleViewSchema, `${path(id)}/${verb}`, { method: 'POST', body });
 const auditOf = async (id: string): Promise<AuditRecord[]> =>
-  (await createAuditStore(world.served.api.database).list({ limit: 50, subject: `schedules/${id}` })).items;
+  (await createAuditStore(fixture.served.api.database).list({ limit: 50, subject: `schedules/${id}` })).items;
 
 describe('schedules', () => {
   it('are created paused, once, with what they are about in words', async () => {
@@ -74,9 +74,9 @@ describe('schedules', () => {
 
   it('follow a changed configuration as long as nobody changed them', async () => {
     const other = createSchedules({
-      temporal: world.served.api.temporal,
-      audit: createAuditStore(world.served.api.database),
-      locks: createAdvisoryLocks(world.served.api.database),
+      temporal: fixture.served.api.temporal,
+      audit: createAuditStore(fixture.served.api.database),
+      locks: createAdvisoryLocks(fixture.served.api.database),
       logger: createLogger('test', 'silent'),
       defaults: { timeZone: 'Asia/Tokyo', retrainingHours: { from: 2, to: 4 } },
       namespace: 'default',
@@ -186,14 +186,14 @@ describe('schedules', () => {
     const { run_id: runId } = acceptedSchema.parse(await accepted.json());
     const real = await ask('/api/v1/pipelines/retention', { method: 'POST', body: { dry_run: false } });
     expect(acceptedSchema.parse(await real.json())).toMatchObject({ joined: false });
-    const run = await world.withWorkers(() =>
+    const run = await fixture.withWorkers(() =>
       poll(
         () => answer(pipelineViewSchema, `/api/v1/pipelines/${runId}`),
         ({ status }) => status !== 'running',
       ),
     );
     expect(run).toMatchObject({ status: 'completed', workflow: 'applyRetention', result: { dry_run: true } });
-    const audit = createAuditStore(world.served.api.database);
+    const audit = createAuditStore(fixture.served.api.database);
     const { items } = await audit.list({ limit: 10, subject: `pipelines/${runId}` });
     expect(items).toMatchObject([{ action: 'pipeline.start', actor: 'ada', after: { dryRun: true } }]);
   });
@@ -224,7 +224,7 @@ describe('schedules', () => {
   });
 
   it('count a run that was due while the one before it waited for a worker, which then explains itself', async () => {
-    const handle = await world.served.api.temporal.use((client) =>
+    const handle = await fixture.served.api.temporal.use((client) =>
       Promise.resolve(client.schedule.getHandle(continuous)),
     );
     expect((await ask(`${path(continuous)}/trigger`, { method: 'POST' })).status).toBe(202);
@@ -245,7 +245,7 @@ describe('schedules', () => {
     );
     expect(figures).toContain(`mlops_schedule_skipped_total{schedule="retention",reason="missed"} 0`);
     expect(figures).toContain(`mlops_schedule_paused{schedule="${continuous}"} 1`);
-    await world.withWorkers(async () => {
+    await fixture.withWorkers(async () => {
       const { last_runs: runs } = await poll(
         () => get(continuous),
         ({ last_runs }) => Boolean(last_runs[0]?.decision),
@@ -258,7 +258,7 @@ describe('schedules', () => {
   });
 
   it('are 503 within seconds while Temporal is away, and metrics go on', async () => {
-    await world.temporal.pause();
+    await fixture.temporal.pause();
     const asked = Date.now();
     expect(await problem(path(weekly))).toMatchObject({ status: 503, code: 'temporal_unavailable' });
     expect(await problem(`${path(weekly)}/pause`, { method: 'POST', body: {} })).toMatchObject({ status: 503 });

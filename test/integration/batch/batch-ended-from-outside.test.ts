@@ -7,7 +7,7 @@ import { pageOf } from '../../../contracts/http/page.js';
 import { problemSchema } from '../../../contracts/http/problem.js';
 import { batchWorkflowId } from '../../../contracts/names.js';
 import { poll } from '../../support/api-client.js';
-import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
+import { startBatchFixture, type BatchView, type BatchFixture } from '../../support/batch-fixture.js';
 import type { AllActivities } from '../../support/fake-activities.js';
 import { redImage } from '../../support/served-api.js';
 
@@ -15,35 +15,35 @@ const path = '/api/v1/batch-predictions';
 const source = { kind: 'prefix', prefix: 'some/' };
 
 describe('a batch prediction whose workflow is ended from outside', () => {
-  let world: BatchWorld;
+  let fixture: BatchFixture;
   let connection: Connection;
   let client: Client;
 
   beforeAll(async () => {
-    world = await startBatchWorld();
-    connection = await Connection.connect({ address: world.environment['TEMPORAL_ADDRESS'] ?? '' });
+    fixture = await startBatchFixture();
+    connection = await Connection.connect({ address: fixture.environment['TEMPORAL_ADDRESS'] ?? '' });
     client = new Client({ connection });
-    for (const name of ['a', 'b', 'c']) await world.served.api.objects.put(`some/${name}.png`, await redImage());
-    await world.served.promote(await world.served.registerTiny());
+    for (const name of ['a', 'b', 'c']) await fixture.served.api.objects.put(`some/${name}.png`, await redImage());
+    await fixture.served.promote(await fixture.served.registerTiny());
   });
   afterAll(async () => {
     await connection.close();
-    await world.stop();
+    await fixture.stop();
   });
 
   /** A job that a worker has taken up and that is never done with its first chunk. */
   const stuck = async (): Promise<BatchView> => {
     // Ends with its worker.
     const predictBatchChunk: AllActivities['predictBatchChunk'] = () => Context.current().cancelled;
-    await world.startWorker((activities) => ({ ...activities, predictBatchChunk }));
-    const { id } = await world.started({ source });
-    const job = await world.reached(id, ({ status, total }) => status === 'running' && total !== null);
-    await world.stopWorker();
+    await fixture.startWorker((activities) => ({ ...activities, predictBatchChunk }));
+    const { id } = await fixture.started({ source });
+    const job = await fixture.reached(id, ({ status, total }) => status === 'running' && total !== null);
+    await fixture.stopWorker();
     return job;
   };
 
   const listed = async (status: string): Promise<string[]> => {
-    const answer = await fetch(`${world.served.url}${path}?status=${status}`);
+    const answer = await fetch(`${fixture.served.url}${path}?status=${status}`);
     return pageOf(batchPredictionViewSchema)
       .parse(await answer.json())
       .items.map(({ id }) => id);
@@ -52,15 +52,15 @@ describe('a batch prediction whose workflow is ended from outside', () => {
   it('is told as ended when it is read, with what happened and what to do, in its pipeline as well', async () => {
     const { id, pipeline_url: pipelineUrl } = await stuck();
     await client.workflow.getHandle(batchWorkflowId(id)).terminate('a person did it');
-    const job = await world.ended(id);
+    const job = await fixture.ended(id);
     expect(job).toMatchObject({ status: 'cancelled', done: 0, total: 3, error: { code: 'cancelled' } });
     expect(job.ended_at).not.toBeNull();
     expect(job.error?.message).toMatch(/terminated.*Start another.*new Idempotency-Key/s);
-    const pipeline = pipelineSchema.parse(await (await fetch(world.served.url + (pipelineUrl ?? ''))).json());
+    const pipeline = pipelineSchema.parse(await (await fetch(fixture.served.url + (pipelineUrl ?? ''))).json());
     expect(pipeline).toMatchObject({ status: 'cancelled', error: { message: job.error?.message } });
-    const cancelled = await fetch(`${world.served.url}${path}/${id}/cancel`, { method: 'POST' });
+    const cancelled = await fetch(`${fixture.served.url}${path}/${id}/cancel`, { method: 'POST' });
     expect(problemSchema.parse(await cancelled.json()).code).toBe('conflict');
-    expect((await fetch(`${world.served.url}${path}/${id}/results.csv`)).status).toBe(404);
+    expect((await fetch(`${fixture.served.url}${path}/${id}/results.csv`)).status).toBe(404);
   });
 
   it('is told as ended when it is listed, and when its history is gone as well', async () => {
@@ -78,14 +78,14 @@ describe('a batch prediction whose workflow is ended from outside', () => {
   });
 
   it('is told as ended before any worker has taken it up', async () => {
-    const { id } = await world.started({ source });
+    const { id } = await fixture.started({ source });
     await client.workflow.getHandle(batchWorkflowId(id)).terminate();
-    expect(await world.ended(id)).toMatchObject({ status: 'cancelled', total: null, started_at: null });
+    expect(await fixture.ended(id)).toMatchObject({ status: 'cancelled', total: null, started_at: null });
   });
 
   it('has failed, and people are told, when its workflow was too late', async () => {
-    const { database } = world.served.api;
-    const { id: pattern } = await world.started({ source });
+    const { database } = fixture.served.api;
+    const { id: pattern } = await fixture.started({ source });
     const id = randomUUID();
     const { firstExecutionRunId } = await client.workflow.start('batchPredict', {
       workflowId: batchWorkflowId(id),
@@ -99,7 +99,7 @@ describe('a batch prediction whose workflow is ended from outside', () => {
        FROM batch_predictions WHERE id = $1`,
       [pattern, id, batchWorkflowId(id), firstExecutionRunId],
     );
-    const job = await world.ended(id);
+    const job = await fixture.ended(id);
     expect(job).toMatchObject({ status: 'failed', error: { code: 'internal' } });
     expect(job.error?.message).toContain('closed as timed out');
     const told = await database.query(`SELECT payload ->> 'batchId' AS id FROM outbox WHERE kind LIKE '%failed'`);
@@ -107,21 +107,21 @@ describe('a batch prediction whose workflow is ended from outside', () => {
   });
 
   it('does not stand in the way of another', async () => {
-    await world.startWorker();
-    const { id } = await world.started({ source });
-    expect(await world.ended(id)).toMatchObject({ status: 'completed', done: 3, error: null });
-    await world.stopWorker();
+    await fixture.startWorker();
+    const { id } = await fixture.started({ source });
+    expect(await fixture.ended(id)).toMatchObject({ status: 'completed', done: 3, error: null });
+    await fixture.stopWorker();
   });
 
   it('is under way as long as nobody can say that it has ended', async () => {
-    const { id } = await world.started({ source });
-    await world.served.api.database.query(
+    const { id } = await fixture.started({ source });
+    await fixture.served.api.database.query(
       `UPDATE batch_predictions SET created_at = created_at - interval '1 hour' WHERE id = $1`,
       [id],
     );
-    expect((await world.job(id)).status).toBe('waiting');
-    await world.temporal.pause();
-    expect((await world.job(id)).status).toBe('waiting');
+    expect((await fixture.job(id)).status).toBe('waiting');
+    await fixture.temporal.pause();
+    expect((await fixture.job(id)).status).toBe('waiting');
     expect(await listed('waiting')).toEqual([id]);
   });
 });

@@ -6,10 +6,10 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { batchUploadViewSchema } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import type { ModelVersion } from '../../../contracts/registry/registry.js';
 import { batchPrefix, batchResultKey } from '../../../stores/objects/object-keys.js';
-import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
+import { startBatchFixture, type BatchView, type BatchFixture } from '../../support/batch-fixture.js';
 import type { AllActivities } from '../../support/fake-activities.js';
-import { tester } from '../../support/figures.js';
-import { picture } from '../../support/ingestion-world.js';
+import { tester } from '../../support/measurements.js';
+import { patternImage } from '../../support/ingestion-fixture.js';
 import { startProgram } from '../../support/program.js';
 import { sha256Of } from '../../support/training-fixtures.js';
 
@@ -18,27 +18,27 @@ const source = { kind: 'prefix', prefix: 'many/' };
 const many = 450;
 
 describe('a batch prediction in trouble', () => {
-  let world: BatchWorld;
+  let fixture: BatchFixture;
   let version: ModelVersion;
 
   beforeAll(async () => {
-    world = await startBatchWorld();
-    const { objects } = world.served.api;
+    fixture = await startBatchFixture();
+    const { objects } = fixture.served.api;
     for (let from = 0; from < many; from += 50) {
       const numbers = Array.from({ length: 50 }, (_, index) => from + index);
-      await Promise.all(numbers.map(async (number) => objects.put(`many/${number}.jpg`, await picture(number))));
+      await Promise.all(numbers.map(async (number) => objects.put(`many/${number}.jpg`, await patternImage(number))));
     }
-    version = await world.served.registerTiny();
-    await world.served.promote(version);
+    version = await fixture.served.registerTiny();
+    await fixture.served.promote(version);
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   const rowsOf = async (job: BatchView): Promise<Record<string, unknown>[]> => {
-    const answer = await fetch(`${world.served.url}${job.status_url}/results.parquet`);
+    const answer = await fetch(`${fixture.served.url}${job.status_url}/results.parquet`);
     return parquetReadObjects({ file: await answer.arrayBuffer() });
   };
   const partsOf = async (job: BatchView): Promise<Map<unknown, unknown>> => {
-    const rows = await world.served.api.database.query(
+    const rows = await fixture.served.api.database.query(
       'SELECT chunk, object_key FROM batch_prediction_chunks WHERE job_id = $1',
       [job.id],
     );
@@ -46,25 +46,25 @@ describe('a batch prediction in trouble', () => {
   };
 
   const eraseImage = (sha256: string): Promise<Response> =>
-    fetch(`${world.served.url}/api/v1/erasures`, {
+    fetch(`${fixture.served.url}/api/v1/erasures`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ kind: 'image', id: sha256, reason: 'the person asked for it' }),
     });
 
   it('goes on where its killed worker was, and does no chunk again that was done', async () => {
-    const mortal = startProgram([program], world.environment);
+    const mortal = startProgram([program], fixture.environment);
     await mortal.line(/^up$/);
-    const job = await world.started({ source, formats: ['parquet'] });
+    const job = await fixture.started({ source, formats: ['parquet'] });
     await mortal.line(/^done /);
     mortal.process.kill('SIGKILL');
     await mortal.ended;
     const former = await partsOf(job);
     expect(former.size).toBeGreaterThan(0);
     expect(former.size).toBeLessThan(5);
-    await world.startWorker();
-    const ended = await world.ended(job.id);
-    await world.stopWorker();
+    await fixture.startWorker();
+    const ended = await fixture.ended(job.id);
+    await fixture.stopWorker();
     expect(ended).toMatchObject({ status: 'completed', total: many, done: many, failed: 0 });
     const parts = await partsOf(job);
     expect(parts.size).toBe(5);
@@ -76,100 +76,100 @@ describe('a batch prediction in trouble', () => {
   });
 
   it('keeps what is done when it is cancelled', async () => {
-    await world.startWorker((activities) => ({ ...activities, predictBatchChunk: stopAfter(1, activities) }));
-    const { id } = await world.started({ source });
-    await world.reached(id, ({ done }) => done === 200);
-    const asked = await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
+    await fixture.startWorker((activities) => ({ ...activities, predictBatchChunk: stopAfter(1, activities) }));
+    const { id } = await fixture.started({ source });
+    await fixture.reached(id, ({ done }) => done === 200);
+    const asked = await fetch(`${fixture.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
     expect(asked.status).toBe(202);
-    const job = await world.ended(id);
-    await world.stopWorker();
+    const job = await fixture.ended(id);
+    await fixture.stopWorker();
     expect(job).toMatchObject({ status: 'cancelled', done: 200, total: many, error: { code: 'cancelled' } });
     expect(await rowsOf(job)).toHaveLength(200);
-    const again = await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
+    const again = await fetch(`${fixture.served.url}/api/v1/batch-predictions/${id}/cancel`, { method: 'POST' });
     expect(again.status).toBe(409);
-    const audited = await world.served.api.database.query(
+    const audited = await fixture.served.api.database.query(
       `SELECT before ->> 'done' AS done FROM audit_log WHERE action = 'batch_prediction.cancel'`,
     );
     expect(audited).toEqual([{ done: '200' }]);
   });
 
   it('says that its version was deleted meanwhile, in one message', async () => {
-    const other = await world.served.registerTiny({ bias: 3 });
-    const { id } = await world.started({ source, version: String(other.version) });
-    expect((await fetch(`${world.served.url}/api/v1/batch-predictions/${id}/results.csv`)).status).toBe(409);
-    await world.served.registry.markDeleted(other.modelName, other.version, {
+    const other = await fixture.served.registerTiny({ bias: 3 });
+    const { id } = await fixture.started({ source, version: String(other.version) });
+    expect((await fetch(`${fixture.served.url}/api/v1/batch-predictions/${id}/results.csv`)).status).toBe(409);
+    await fixture.served.registry.markDeleted(other.modelName, other.version, {
       by: tester,
       reason: 'test',
       ifRevision: null,
     });
-    await world.startWorker();
-    const job = await world.ended(id);
+    await fixture.startWorker();
+    const job = await fixture.ended(id);
     expect(job).toMatchObject({ status: 'failed', error: { code: 'not_found' } });
     expect(job.error?.message).toContain(`Version ${other.version} of ${other.modelName} was deleted`);
-    const told = await world.served.api.database.query(`SELECT kind FROM outbox WHERE kind LIKE '%failed'`);
+    const told = await fixture.served.api.database.query(`SELECT kind FROM outbox WHERE kind LIKE '%failed'`);
     expect(told).toEqual([{ kind: 'batch_prediction.failed' }]);
   });
 
   it('gives up its results when an image in them is erased, and does not look at that image again', async () => {
-    const { id } = await world.ended((await world.started({ source: { ...source, prefix: 'many/1' } })).id);
-    expect((await eraseImage(sha256Of(await picture(17)))).status).toBe(200);
-    const job = await world.job(id);
+    const { id } = await fixture.ended((await fixture.started({ source: { ...source, prefix: 'many/1' } })).id);
+    expect((await eraseImage(sha256Of(await patternImage(17)))).status).toBe(200);
+    const job = await fixture.job(id);
     expect(job.results).toEqual([]);
     expect(job.erased_at).not.toBeNull();
-    expect((await fetch(`${world.served.url}${job.status_url}/results.csv`)).status).toBe(404);
-    for await (const { key } of world.served.api.objects.list(batchPrefix(id))) throw new Error(`${key} is left`);
-    const later = await world.ended((await world.started({ source: { ...source, prefix: 'many/17' } })).id);
+    expect((await fetch(`${fixture.served.url}${job.status_url}/results.csv`)).status).toBe(404);
+    for await (const { key } of fixture.served.api.objects.list(batchPrefix(id))) throw new Error(`${key} is left`);
+    const later = await fixture.ended((await fixture.started({ source: { ...source, prefix: 'many/17' } })).id);
     const rows = await rowsOf(later);
     expect(later).toMatchObject({ status: 'completed', total: 11, failed: 1, erased_at: null });
     expect(rows.find(({ name }) => name === 'many/17.jpg')).toMatchObject({ prediction: null, image_sha256: null });
   });
 
   it('leaves the files of an upload to another job that has to go through them', async () => {
-    await world.stopWorker();
+    await fixture.stopWorker();
     const form = new FormData();
-    form.append('files', new Blob([new Uint8Array(await picture(1))]), 'one.jpg');
-    const sent = await fetch(`${world.served.url}/api/v1/batch-predictions/uploads`, { method: 'POST', body: form });
+    form.append('files', new Blob([new Uint8Array(await patternImage(1))]), 'one.jpg');
+    const sent = await fetch(`${fixture.served.url}/api/v1/batch-predictions/uploads`, { method: 'POST', body: form });
     const { upload_id } = batchUploadViewSchema.parse(await sent.json());
-    const { database } = world.served.api;
-    const job = await world.started({ source: { kind: 'upload', upload_id } });
+    const { database } = fixture.served.api;
+    const job = await fixture.started({ source: { kind: 'upload', upload_id } });
     await database.query(
       `INSERT INTO batch_predictions (id, model_name, job_order, request, started_by, workflow_id)
        SELECT gen_random_uuid(), model_name, job_order, request, started_by, 'another' FROM batch_predictions WHERE id = $1`,
       [job.id],
     );
-    await world.startWorker();
-    expect(await world.ended(job.id)).toMatchObject({ status: 'completed', failed: 0 });
+    await fixture.startWorker();
+    expect(await fixture.ended(job.id)).toMatchObject({ status: 'completed', failed: 0 });
     await database.query(`UPDATE batch_predictions SET status = 'cancelled' WHERE workflow_id = 'another'`);
     // Refused if the first job had removed them.
-    const later = await world.ended((await world.started({ source: { kind: 'upload', upload_id } })).id);
-    await world.stopWorker();
+    const later = await fixture.ended((await fixture.started({ source: { kind: 'upload', upload_id } })).id);
+    await fixture.stopWorker();
     expect(later).toMatchObject({ status: 'completed', failed: 0 });
-    expect((await world.start({ source: { kind: 'upload', upload_id } })).status).toBe(409);
+    expect((await fixture.start({ source: { kind: 'upload', upload_id } })).status).toBe(409);
   });
 
   it('leaves nothing of results that were written while an image in them was erased', async () => {
-    const { objects } = world.served.api;
+    const { objects } = fixture.served.api;
     let attempts = 0;
-    await world.startWorker((activities) => ({
+    await fixture.startWorker((activities) => ({
       ...activities,
       async mergeBatchResults(input) {
         attempts += 1;
         if (attempts > 1) return activities.mergeBatchResults(input);
-        expect((await eraseImage(sha256Of(await picture(443)))).status).toBe(200);
+        expect((await eraseImage(sha256Of(await patternImage(443)))).status).toBe(200);
         // As an attempt does that had begun before: first the files, then the record, which refuses them.
         await objects.put(batchResultKey(input.jobId, 'csv'), Buffer.from('what it shows'));
         throw new PerennialError('conflict', 'The batch prediction was erased.');
       },
     }));
-    const job = await world.ended((await world.started({ source: { ...source, prefix: 'many/44' } })).id);
-    await world.stopWorker();
+    const job = await fixture.ended((await fixture.started({ source: { ...source, prefix: 'many/44' } })).id);
+    await fixture.stopWorker();
     expect(job).toMatchObject({ status: 'failed', error: { code: 'conflict' }, results: [] });
     for await (const { key } of objects.list(batchPrefix(job.id))) throw new Error(`${key} is left`);
   });
 
   it('survives the process that predicts, which gives way to others', async () => {
-    const image = await picture(1);
-    await world.engines.use(version, async (engine) => {
+    const image = await patternImage(1);
+    await fixture.engines.use(version, async (engine) => {
       const before = await engine.predict(image);
       const { pid, niceness } = await backgroundChild();
       expect(niceness).toBeGreaterThanOrEqual(15);

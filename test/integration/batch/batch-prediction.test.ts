@@ -11,32 +11,32 @@ import { problemSchema } from '../../../contracts/http/problem.js';
 import type { ModelVersion } from '../../../contracts/registry/registry.js';
 import { batchPrefix, rawImageKey } from '../../../stores/objects/object-keys.js';
 import { poll } from '../../support/api-client.js';
-import { startBatchWorld, type BatchView, type BatchWorld } from '../../support/batch-world.js';
+import { startBatchFixture, type BatchView, type BatchFixture } from '../../support/batch-fixture.js';
 import { commitImages, factsOf } from '../../support/dataset-version.js';
-import { picture } from '../../support/ingestion-world.js';
+import { patternImage } from '../../support/ingestion-fixture.js';
 import { redImage } from '../../support/served-api.js';
 
 const rowsSchema = z.array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])));
 type Rows = z.output<typeof rowsSchema>;
 
 describe('batch predictions over HTTP', () => {
-  let world: BatchWorld;
+  let fixture: BatchFixture;
   let version: ModelVersion;
 
   beforeAll(async () => {
-    world = await startBatchWorld();
-    await world.startWorker();
+    fixture = await startBatchFixture();
+    await fixture.startWorker();
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   const put = (key: string, bytes: Uint8Array | string): Promise<void> =>
-    world.served.api.objects.put(key, Buffer.from(bytes));
+    fixture.served.api.objects.put(key, Buffer.from(bytes));
   const refusal = async (body: object): Promise<string> => {
-    const answer = await world.start(body);
+    const answer = await fixture.start(body);
     return `${answer.status} ${problemSchema.parse(answer.body).code}`;
   };
   const result = (job: BatchView, format: string): Promise<Response> =>
-    fetch(`${world.served.url}/api/v1/batch-predictions/${job.id}/results.${format}`);
+    fetch(`${fixture.served.url}/api/v1/batch-predictions/${job.id}/results.${format}`);
 
   /** Asserts that all formats say the same, that headers and sums are right, and gives the rows. */
   const rowsOf = async (job: BatchView): Promise<Rows> => {
@@ -60,22 +60,22 @@ describe('batch predictions over HTTP', () => {
   it('are refused while no version is in Production', async () => {
     await put('first/a.png', await redImage());
     expect(await refusal({ source: { kind: 'prefix', prefix: 'first/' } })).toBe('503 no_model');
-    version = await world.served.registerTiny();
-    await world.served.promote(version);
+    version = await fixture.served.registerTiny();
+    await fixture.served.promote(version);
   });
 
   it('predict every object below a prefix, and say of each that is no image why', async () => {
     for (let number = 0; number < 20; number += 1)
-      await put(`incoming/${String(number).padStart(2, '0')}.jpg`, await picture(number));
+      await put(`incoming/${String(number).padStart(2, '0')}.jpg`, await patternImage(number));
     await put('incoming/a "rose", red.png', await redImage());
-    await put('incoming/broken.jpg', (await picture(99)).subarray(0, 120));
+    await put('incoming/broken.jpg', (await patternImage(99)).subarray(0, 120));
     await put('incoming/notes, "for" people.txt', 'no picture\r\n');
     await put('incoming/folder/', '');
-    const started = await world.start({ source: { kind: 'prefix', prefix: 'incoming/' } });
+    const started = await fixture.start({ source: { kind: 'prefix', prefix: 'incoming/' } });
     expect(started.status).toBe(202);
     const { id, status_url } = batchPredictionViewSchema.parse(started.body);
     expect(started.location).toBe(status_url);
-    const job = await world.ended(id);
+    const job = await fixture.ended(id);
     expect(job).toMatchObject({ status: 'completed', total: 23, done: 23, failed: 2, error: null });
     expect(job.model_version).toBe(String(version.version));
     const rows = await rowsOf(job);
@@ -96,8 +96,8 @@ describe('batch predictions over HTTP', () => {
   });
 
   it('leave nothing but results in the bucket, a row in the audit log, a message, and a pipeline', async () => {
-    const { database, objects } = world.served.api;
-    const list = await (await fetch(`${world.served.url}/api/v1/batch-predictions?status=completed`)).json();
+    const { database, objects } = fixture.served.api;
+    const list = await (await fetch(`${fixture.served.url}/api/v1/batch-predictions?status=completed`)).json();
     const [job] = pageOf(batchPredictionViewSchema).parse(list).items;
     if (!job) throw new Error('no job is listed');
     const keys: string[] = [];
@@ -113,7 +113,7 @@ describe('batch predictions over HTTP', () => {
     expect(told).toEqual([{ kind: 'batch_prediction.completed', failed: '2' }]);
     // The run ends a moment after its job.
     const pipeline = await poll(
-      async () => pipelineSchema.parse(await (await fetch(world.served.url + (job.pipeline_url ?? ''))).json()),
+      async () => pipelineSchema.parse(await (await fetch(fixture.served.url + (job.pipeline_url ?? ''))).json()),
       ({ status }) => status !== 'running',
     );
     expect(pipeline).toMatchObject({
@@ -125,10 +125,11 @@ describe('batch predictions over HTTP', () => {
   });
 
   it('predict a version of a dataset, with the classes it has', async () => {
-    await commitImages(world.served.api.database, 'flowers', { dandelion: [1, 2, 3, 4], grass: [5, 6, 7, 8] });
-    for (let number = 1; number <= 8; number += 1) await put(rawImageKey(factsOf(number).md5), await picture(number));
+    await commitImages(fixture.served.api.database, 'flowers', { dandelion: [1, 2, 3, 4], grass: [5, 6, 7, 8] });
+    for (let number = 1; number <= 8; number += 1)
+      await put(rawImageKey(factsOf(number).md5), await patternImage(number));
     const source = { kind: 'dataset', dataset: 'flowers' };
-    const job = await world.ended((await world.started({ source, formats: ['parquet', 'csv', 'json'] })).id);
+    const job = await fixture.ended((await fixture.started({ source, formats: ['parquet', 'csv', 'json'] })).id);
     expect(job).toMatchObject({ status: 'completed', total: 8, failed: 0, source: { ...source, version: 1 } });
     const rows = await rowsOf(job);
     expect(rows.map(({ name, label }) => [name, label])).toEqual(
@@ -141,11 +142,11 @@ describe('batch predictions over HTTP', () => {
     const form = new FormData();
     for (const name of ['one.png', '=1+cmd|calc.png'])
       form.append('files', new Blob([new Uint8Array(await redImage())]), name);
-    const sent = await fetch(`${world.served.url}/api/v1/batch-predictions/uploads`, { method: 'POST', body: form });
+    const sent = await fetch(`${fixture.served.url}/api/v1/batch-predictions/uploads`, { method: 'POST', body: form });
     expect(sent.status).toBe(201);
     const { upload_id } = batchUploadViewSchema.parse(await sent.json());
     const source = { kind: 'upload', upload_id };
-    const job = await world.ended((await world.started({ source, formats: ['csv'] })).id);
+    const job = await fixture.ended((await fixture.started({ source, formats: ['csv'] })).id);
     const [, ...lines] = parseCsv(await (await result(job, 'csv')).text());
     // A spreadsheet would run the second name, were it not for the apostrophe.
     expect(lines.map((line) => [line[1], line[4]])).toEqual([
@@ -159,28 +160,28 @@ describe('batch predictions over HTTP', () => {
   it('are started once for an Idempotency-Key, also when another version serves by then', async () => {
     const body = { source: { kind: 'prefix', prefix: 'first/' } };
     const key = randomUUID();
-    const [one, other] = await Promise.all([world.start(body, key), world.start(body, key)]);
+    const [one, other] = await Promise.all([fixture.start(body, key), fixture.start(body, key)]);
     const { id } = batchPredictionViewSchema.parse(one.body);
     expect(other.body).toMatchObject({ id });
-    await world.served.promote(await world.served.registerTiny({ bias: 1 }));
-    expect((await world.start(body, key)).body).toMatchObject({ id, model_version: String(version.version) });
-    const another = await world.start({ source: { kind: 'prefix', prefix: 'incoming/' } }, key);
+    await fixture.served.promote(await fixture.served.registerTiny({ bias: 1 }));
+    expect((await fixture.start(body, key)).body).toMatchObject({ id, model_version: String(version.version) });
+    const another = await fixture.start({ source: { kind: 'prefix', prefix: 'incoming/' } }, key);
     expect(another.status).toBe(409);
-    expect((await world.ended(id)).status).toBe('completed');
+    expect((await fixture.ended(id)).status).toBe('completed');
   });
 
   it('are started by POST /predict/batch as well, when that names where the images are', async () => {
     const body = { source: { kind: 'prefix', prefix: 'first/' } };
     const key = randomUUID();
-    const response = await fetch(`${world.served.url}/predict/batch`, {
+    const response = await fetch(`${fixture.served.url}/predict/batch`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body: JSON.stringify(body),
     });
     const { id } = batchPredictionViewSchema.parse(await response.json());
     expect([response.status, response.headers.get('location')]).toEqual([202, `/api/v1/batch-predictions/${id}`]);
-    expect((await world.start(body, key)).body).toMatchObject({ id });
-    expect((await world.ended(id)).status).toBe('completed');
+    expect((await fixture.start(body, key)).body).toMatchObject({ id });
+    expect((await fixture.ended(id)).status).toBe('completed');
   });
 
   it('take no prefix of our own record, nor one with nothing below it', async () => {
@@ -190,7 +191,7 @@ describe('batch predictions over HTTP', () => {
     expect(await refusal({ source: { kind: 'prefix', prefix: 'nothing-here/' } })).toBe('422 source_empty');
     expect(await refusal({ source: { kind: 'upload', upload_id: randomUUID() } })).toBe('404 not_found');
     expect(await refusal({ source: { kind: 'prefix', prefix: 'first/' }, version: '99' })).toBe('404 not_found');
-    expect((await fetch(`${world.served.url}/api/v1/batch-predictions/${randomUUID()}`)).status).toBe(404);
+    expect((await fetch(`${fixture.served.url}/api/v1/batch-predictions/${randomUUID()}`)).status).toBe(404);
   });
 });
 

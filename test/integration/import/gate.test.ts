@@ -8,28 +8,28 @@ import type { ImportInput, ImportOrder } from '../../../contracts/registry/impor
 import type { Decision } from '../../../contracts/registry/registry.js';
 import { createLogger } from '../../../platform/logging.js';
 import { importOrderKey, uploadKey } from '../../../stores/objects/object-keys.js';
-import { startImportWorld, type ImportWorld } from '../../support/import-world.js';
+import { startImportFixture, type ImportFixture } from '../../support/import-fixture.js';
 import { curator } from '../../support/registry-records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { tinyGraph } from '../../support/tiny-graph.js';
 import { refusalOf } from '../../support/uploaded-models.js';
 
 const folder = temporaryFolder();
-let world: ImportWorld;
+let fixture: ImportFixture;
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  world = await startImportWorld(folder);
+  fixture = await startImportFixture(folder);
 }, 60_000);
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
 const tiny = { 'classifier.onnx': tinyGraph(2, 0) };
 
 describe('a version from elsewhere', () => {
   const validate = (modelName: string): Promise<Decision> => {
     const deps = {
-      ...world.stores,
-      objects: world.served.api.objects,
+      ...fixture.stores,
+      objects: fixture.served.api.objects,
       bundleFolder: join(folder, 'bundles'),
       threads: 1,
     };
@@ -43,14 +43,14 @@ describe('a version from elsewhere', () => {
   };
 
   it('goes through the promotion gate like any other, but has no source to compare its graph with', async () => {
-    await world.imported({ model_name: 'from_outside', labels: 'red,green' }, tiny);
+    await fixture.imported({ model_name: 'from_outside', labels: 'red,green' }, tiny);
     const decision = await validate('from_outside');
     expect(decision.outcome).toBe('promote');
     expect(decision.reasons.find(({ check }) => check === 'export_parity')?.detail).toContain('no source to compare');
   });
 
   it('needs a person when it does not know the classes of its dataset', async () => {
-    await world.imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
+    await fixture.imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
     expect((await validate('some_classes')).outcome).toBe('needs_approval');
   });
 });
@@ -67,8 +67,8 @@ describe('the check of an upload', () => {
   };
   const check = (attempt: number): Promise<CheckResult> => {
     const { checkModelUpload } = createCheckActivities({
-      ...world.stores,
-      objects: world.served.api.objects,
+      ...fixture.stores,
+      objects: fixture.served.api.objects,
       scratchFolder: join(folder, 'check'),
       logger: createLogger('test', 'silent'),
       importLimits: { memoryBytes: 1, timeMs: 60_000 },
@@ -94,7 +94,7 @@ describe('the check of an upload', () => {
       files: [{ name: 'a.onnx', key, sizeBytes: bytes.length, sha256: 'a'.repeat(64) }],
       by: curator,
     };
-    const { objects } = world.served.api;
+    const { objects } = fixture.served.api;
     await objects.put(key, bytes);
     await objects.put(importOrderKey('deadly'), Buffer.from(JSON.stringify(order)));
     await expect(check(1)).rejects.toMatchObject({ code: 'trainer_died' });

@@ -13,7 +13,7 @@ import { tf } from '../../../model/tensorflow.js';
 import { fetchBundle } from '../../../stores/registry/bundles.js';
 import { createRetentionStore } from '../../../stores/pipelines/retention.js';
 import { createApiClient, type ApiClient } from '../../support/api-client.js';
-import { startImportWorld, type ImportWorld } from '../../support/import-world.js';
+import { startImportFixture, type ImportFixture } from '../../support/import-fixture.js';
 import { formPart, multipartHeaders, postRaw } from '../../support/raw-request.js';
 import { problemOf, redImage } from '../../support/served-api.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -21,19 +21,19 @@ import { tinyGraph } from '../../support/tiny-graph.js';
 import { saveLayers } from '../../support/uploaded-models.js';
 
 const folder = temporaryFolder();
-let world: ImportWorld;
+let fixture: ImportFixture;
 let client: ApiClient;
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  world = await startImportWorld(folder);
-  client = createApiClient(world.served.url);
+  fixture = await startImportFixture(folder);
+  client = createApiClient(fixture.served.url);
 }, 60_000);
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
 const path = '/api/v1/mlops/models/register';
-const upload: ImportWorld['upload'] = (fields, files) => world.upload(fields, files);
-const imported: ImportWorld['imported'] = (fields, files) => world.imported(fields, files);
+const upload: ImportFixture['upload'] = (fields, files) => fixture.upload(fields, files);
+const imported: ImportFixture['imported'] = (fields, files) => fixture.imported(fields, files);
 const registerJson = (body: unknown): ReturnType<ApiClient['post']> => client.post(path, body);
 /** The tiny model's first output is the redder. */
 const tiny = { 'classifier.onnx': tinyGraph(2, 0) };
@@ -60,7 +60,7 @@ describe('an uploaded ONNX model', () => {
     ]);
     const { result } = pipelineViewSchema.parse((await client.get(`/api/v1/pipelines/${pipeline.id}`)).body);
     expect(result).toMatchObject({ version: '1', is_new_version: true, dataset: 'flowers', test: { accuracy: 1 } });
-    const version = await world.stores.registry.get('from_outside', 1);
+    const version = await fixture.stores.registry.get('from_outside', 1);
     expect(version).toMatchObject({
       stage: 'Staging',
       origin: 'uploaded',
@@ -70,12 +70,12 @@ describe('an uploaded ONNX model', () => {
       tags: { team: 'meadow' },
       semanticVersion: '3.1.4',
     });
-    expect(await world.stores.runs.get(version.runId)).toMatchObject({ kind: 'import', status: 'completed' });
-    const { items } = await world.stores.audit.list({ limit: 10, subject: 'models/from_outside' });
+    expect(await fixture.stores.runs.get(version.runId)).toMatchObject({ kind: 'import', status: 'completed' });
+    const { items } = await fixture.stores.audit.list({ limit: 10, subject: 'models/from_outside' });
     expect(items.map(({ actor, action, subject }) => [actor, action, subject])).toEqual([
       ['ada', 'version.register', 'models/from_outside/versions/1'],
     ]);
-    const bundle = await fetchBundle(world.served.api.objects, version, join(folder, 'bundles'));
+    const bundle = await fetchBundle(fixture.served.api.objects, version, join(folder, 'bundles'));
     expect(await verifyBundle(bundle)).toMatchObject({ hyperparameters: null, parityMaxAbsoluteError: null });
     const card = await readFile(join(bundle, bundleFiles.modelCard), 'utf8');
     for (const words of [
@@ -89,7 +89,7 @@ describe('an uploaded ONNX model', () => {
     const engine = await createEngine({ bundleFolder: bundle, threads: 1, queueLimit: 4, limits });
     expect(await engine.predictImage(await redImage())).toMatchObject({ label: 'red' });
     await engine.close();
-    expect(await world.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   it('is the same version when it is uploaded again, under another file name', async () => {
@@ -102,8 +102,8 @@ describe('an uploaded ONNX model', () => {
     expect(again.result).toMatchObject({ version: '1', is_new_version: false });
     const other = await imported({ model_name: 'twice', labels }, { 'classifier.onnx': tinyGraph(2, 1) });
     expect(other.result).toMatchObject({ version: '2', is_new_version: true });
-    expect((await world.stores.registry.list('twice', { limit: 10 })).items).toHaveLength(2);
-    expect(await world.leftovers()).toEqual([]);
+    expect((await fixture.stores.registry.list('twice', { limit: 10 })).items).toHaveLength(2);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   it('is one version when it is uploaded ten times at once', async () => {
@@ -111,12 +111,12 @@ describe('an uploaded ONNX model', () => {
       Array.from({ length: 10 }, () => imported({ model_name: 'at_once', labels }, tiny)),
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['completed']));
-    expect((await world.stores.registry.list('at_once', { limit: 20 })).items).toHaveLength(1);
-    expect(await world.leftovers()).toEqual([]);
+    expect((await fixture.stores.registry.list('at_once', { limit: 20 })).items).toHaveLength(1);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   it('leaves nothing for retention to tidy up', async () => {
-    expect(await createRetentionStore(world.served.api.database).leftUploads(new Date(Date.now() + 60_000))).toEqual(
+    expect(await createRetentionStore(fixture.served.api.database).leftUploads(new Date(Date.now() + 60_000))).toEqual(
       [],
     );
   });
@@ -141,8 +141,8 @@ describe('an uploaded ONNX model', () => {
       status: 'failed',
       detail: pipeline.error?.message,
     });
-    expect(await world.stores.registry.models()).not.toContain('refused');
-    expect(await world.leftovers()).toEqual([]);
+    expect(await fixture.stores.registry.models()).not.toContain('refused');
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   it('may come again after it failed to register', async () => {
@@ -182,8 +182,8 @@ describe('an uploaded TF.js model', () => {
     expect(pipeline.error).toBeNull();
     expect(pipeline.result).toMatchObject({ version: '1', test: { accuracy: 1 } });
     const bundle = await fetchBundle(
-      world.served.api.objects,
-      await world.stores.registry.get('layers', 1),
+      fixture.served.api.objects,
+      await fixture.stores.registry.get('layers', 1),
       join(folder, 'bundles'),
     );
     expect((await verifyBundle(bundle)).parityMaxAbsoluteError).toBeLessThan(1e-5);
@@ -217,12 +217,12 @@ describe('what can be seen at once', () => {
     ['weights alone', { model_name: 'm', labels }, { 'group1-shard1of1.bin': randomBytes(4) }, 400, 'bad_request'],
   ] as const)('is refused at once: %s', async (_what, fields, files, status, code) => {
     expect(await problemOf(await upload(fields, files))).toEqual({ status, code });
-    expect(await world.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   it('is refused at once: more bytes than are taken', async () => {
     const headers = { ...multipartHeaders, 'content-length': '200000001' };
-    const { status, body } = await postRaw(world.served.url + path, headers, [
+    const { status, body } = await postRaw(fixture.served.url + path, headers, [
       formPart('files', Buffer.alloc(10), 'a.onnx'),
     ]);
     expect({ status, code: problemSchema.parse(JSON.parse(body)).code }).toEqual({ status: 413, code: 'too_large' });
@@ -231,7 +231,7 @@ describe('what can be seen at once', () => {
 
 describe('a finished run', () => {
   it('gives its version, and takes what is said about it', async () => {
-    const tinyVersion = await world.served.registerTiny();
+    const tinyVersion = await fixture.served.registerTiny();
     const asked = { run_id: tinyVersion.runId, description: 'The first one', tags: { by: 'hand' } };
     const first = await registerJson(asked);
     expect(first.status).toBe(200);
@@ -247,7 +247,7 @@ describe('a finished run', () => {
 
   it('is asked for in vain when there is none, or when it failed', async () => {
     expect(await registerJson({ run_id: 'nobody' })).toMatchObject({ status: 404, body: { code: 'not_found' } });
-    await world.stores.runs.open(
+    await fixture.stores.runs.open(
       {
         runId: 'broken',
         modelName: 'm',
@@ -260,7 +260,7 @@ describe('a finished run', () => {
       1,
     );
     expect(await registerJson({ run_id: 'broken' })).toMatchObject({ status: 409, body: { code: 'conflict' } });
-    await world.stores.runs.fail('broken', 'failed', { code: 'training_diverged', message: 'the loss is NaN' });
+    await fixture.stores.runs.fail('broken', 'failed', { code: 'training_diverged', message: 'the loss is NaN' });
     const { status, body } = await registerJson({ run_id: 'broken' });
     expect(status).toBe(409);
     expect(JSON.stringify(body)).toContain('the loss is NaN). Train again');

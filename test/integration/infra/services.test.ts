@@ -9,7 +9,7 @@ import { localPostgres } from '../../../infra/local/postgres.js';
 import { startObjectStore, startPostgres, startTemporal } from '../../support/services.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-async function ask(url: string, sql: string): Promise<unknown[]> {
+async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client(url);
   await client.connect();
   try {
@@ -20,25 +20,25 @@ async function ask(url: string, sql: string): Promise<unknown[]> {
 }
 
 describe('the local Postgres', () => {
-  it('keeps its data when it is killed, wants its password, and holds text as UTF-8', async () => {
+  it('keeps its data when it is killed, requires its password, and stores text as UTF-8', async () => {
     const postgres = await startPostgres();
     try {
-      await ask(postgres.url, `CREATE TABLE t AS SELECT 'Löwenzahn' AS word`);
+      await query(postgres.url, `CREATE TABLE t AS SELECT 'Löwenzahn' AS word`);
       process.kill(postgres.pid(), 'SIGKILL');
       await postgres.pause();
       await postgres.resume();
-      expect(await ask(postgres.url, 'SELECT word FROM t')).toEqual([{ word: 'Löwenzahn' }]);
-      expect(await ask(postgres.url, 'SHOW server_encoding')).toEqual([{ server_encoding: 'UTF8' }]);
-      expect(await ask(postgres.url, 'SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }]);
+      expect(await query(postgres.url, 'SELECT word FROM t')).toEqual([{ word: 'Löwenzahn' }]);
+      expect(await query(postgres.url, 'SHOW server_encoding')).toEqual([{ server_encoding: 'UTF8' }]);
+      expect(await query(postgres.url, 'SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }]);
       const wrong = new URL(postgres.url);
       wrong.password = 'wrong';
-      await expect(ask(wrong.href, 'SELECT 1')).rejects.toThrow('password authentication failed');
+      await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow('password authentication failed');
     } finally {
       await postgres.stop();
     }
   });
 
-  it('of another major version is refused, naming both', async () => {
+  it('with data of another major version is refused with both versions', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'data'));
     writeFileSync(join(folder, 'data', 'PG_VERSION'), '15\n');
@@ -47,7 +47,7 @@ describe('the local Postgres', () => {
 });
 
 describe('the local S3 server', () => {
-  it('keeps its objects over a kill, and refuses another secret', async () => {
+  it('keeps its objects when it is killed, and refuses a wrong secret', async () => {
     const store = await startObjectStore();
     const client = (secretAccessKey: string): S3Client =>
       new S3Client({
@@ -75,13 +75,13 @@ describe('the local S3 server', () => {
 });
 
 describe('the local Temporal', () => {
-  it('knows our search attributes, shows its Web UI, and keeps its workflows over a kill', async () => {
+  it('has our search attributes, serves its Web UI, and keeps its workflows when it is killed', async () => {
     const temporal = await startTemporal({ onDisk: true });
     try {
       let connection = await Connection.connect({ address: temporal.address });
       const known = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
       expect(Object.keys(known.customAttributes)).toEqual(expect.arrayContaining([...searchAttributes]));
-      const start = { workflowId: 'kept', taskQueue: 'nobody', args: [] };
+      const start = { workflowId: 'kept', taskQueue: 'without-a-worker', args: [] };
       await new Client({ connection }).workflow.start('anything', start);
       await connection.close();
       process.kill(temporal.pid(), 'SIGKILL');

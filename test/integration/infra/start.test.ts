@@ -17,19 +17,19 @@ function startMain(environment: Record<string, string>): Program {
 }
 
 describe('npm start', () => {
-  it('names a taken port and what to set, and leaves nothing running', async () => {
+  it('reports a taken port and the setting, and leaves no process running', async () => {
     const [port = 0] = await freePorts(1);
     const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
     const program = startMain({ PERENNIAL_HOME: join(folder, 'port'), PORT: String(port) });
     expect(await program.ended).toBe(1);
     server.close();
-    expect(program.output()).toContain(`Port ${port}, which the API should have, is taken by another program.`);
+    expect(program.output()).toContain(`Port ${port}, configured for the API, is taken by another program.`);
     expect(program.output()).toContain(`PORT=${port + 1} npm start`);
     expect(program.output()).not.toContain('    at ');
   });
 
-  it('refuses a data folder on which another stack runs, naming that process', async () => {
+  it('refuses a data folder on which another stack runs, with the id of its process', async () => {
     const home = join(folder, 'busy');
     openDataFolder(home);
     const release = claimDataFolder(home);
@@ -39,7 +39,7 @@ describe('npm start', () => {
     expect(program.output()).toContain(`already runs on ${home} (process ${process.pid})`);
   });
 
-  it('names every wrong setting at once', async () => {
+  it('reports every wrong setting at once', async () => {
     const program = startMain({ PERENNIAL_HOME: join(folder, 'wrong'), PORT: '99999', LOG_LEVEL: 'loud' });
     expect(await program.ended).toBe(1);
     expect(program.output()).toMatch(/PORT: .*LOG_LEVEL: /);
@@ -47,7 +47,7 @@ describe('npm start', () => {
 });
 
 describe('two set-ups at once', () => {
-  it('run one after the other, and the second says whom it waits for', async () => {
+  it('run one after the other, and the second reports the process it waits for', async () => {
     const lock = join(folder, 'setup.lock');
     const go = join(folder, 'go');
     const work = `
@@ -68,7 +68,7 @@ describe('two set-ups at once', () => {
     expect(timeOf(await second.line(/^begins/))).toBeGreaterThanOrEqual(timeOf(await first.line(/^ends/)));
   });
 
-  it('do not wait for one that was killed', async () => {
+  it('do not wait for a set-up that was killed', async () => {
     const lock = join(folder, 'killed.lock');
     const take = `
       const { tryLock } = await import(${JSON.stringify(join(setupFolder, 'lock.mjs'))});
@@ -87,7 +87,7 @@ describe('two set-ups at once', () => {
 describe('npm run reset', () => {
   const reset = join(setupFolder, 'reset.mjs');
 
-  it('asks nobody where nobody can answer, and removes nothing', async () => {
+  it('removes nothing without a terminal for the confirmation', async () => {
     const home = join(folder, 'kept');
     openDataFolder(home);
     const program = startProgram([reset], { PERENNIAL_HOME: home });
@@ -96,7 +96,7 @@ describe('npm run reset', () => {
     expect(readFileSync(join(home, 'layout.json'), 'utf8')).toContain('1');
   });
 
-  it('empties a data folder of ours, and nothing that is not ours', async () => {
+  it('empties a data folder and keeps foreign files in it', async () => {
     const home = join(folder, 'emptied');
     openDataFolder(home);
     mkdirSync(join(home, 'postgres', 'data'), { recursive: true });
@@ -107,10 +107,10 @@ describe('npm run reset', () => {
     expect(() => readFileSync(join(home, 'layout.json'))).toThrow('ENOENT');
   });
 
-  it('refuses a folder that is not ours, and one in use', async () => {
+  it('refuses a folder that is not a data folder, and one in use', async () => {
     const foreign = startProgram([reset, '--yes'], { PERENNIAL_HOME: folder });
     expect(await foreign.ended).toBe(1);
-    expect(foreign.output()).toContain('no data folder of Perennial');
+    expect(foreign.output()).toContain('not a data folder of Perennial');
     const home = join(folder, 'used');
     openDataFolder(home);
     const release = claimDataFolder(home);

@@ -11,7 +11,7 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 const folder = temporaryFolder();
 const tinyStack = join(packageRoot, 'dist', 'test', 'support', 'programs', 'tiny-stack.js');
 
-/** Numbers of the living processes in the groups of these processes. */
+/** Lists the living processes in the process groups of these processes. */
 function survivors(pids: readonly number[]): string[] {
   const table = execFileSync('ps', ['-A', '-o', 'pid=,pgid=,stat=,args='], { encoding: 'utf8' }).trim().split('\n');
   return table.filter((line) => {
@@ -35,7 +35,7 @@ async function untilGone(pids: readonly number[]): Promise<void> {
 }
 
 describe('a supervisor', () => {
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('leaves nothing behind after %s', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('leaves no process behind after %s', async (signal) => {
     const { program, pids } = await startTinyStack(join(folder, signal));
     expect(survivors(pids)).toHaveLength(4);
     program.process.kill(signal);
@@ -44,7 +44,7 @@ describe('a supervisor', () => {
     expect(existsSync(join(folder, signal, 'processes.json'))).toBe(false);
   });
 
-  it('takes two signals in a row for one: npm passes on the Ctrl-C that the terminal sent as well', async () => {
+  it('treats two signals in a row as one: the terminal sends a Ctrl-C, and npm forwards the same one', async () => {
     const { program, pids } = await startTinyStack(join(folder, 'doubled'));
     program.process.kill('SIGINT');
     await program.line(/^stopping/);
@@ -53,7 +53,7 @@ describe('a supervisor', () => {
     expect(survivors(pids)).toEqual([]);
   });
 
-  it('ends everything at once when it is asked again', async () => {
+  it('kills everything at once at a second stop request', async () => {
     const { program, pids } = await startTinyStack(join(folder, 'twice'), 60_000);
     program.process.kill('SIGINT');
     await program.line(/^stopping/);
@@ -76,7 +76,7 @@ describe('a supervisor', () => {
     await untilGone(pids);
   });
 
-  it('that was killed leaves processes which the next start clears, and no others', async () => {
+  it('that was killed leaves processes behind, and the next start stops exactly those', async () => {
     const home = join(folder, 'killed');
     const { program, pids } = await startTinyStack(home);
     program.process.kill('SIGKILL');
@@ -92,7 +92,7 @@ describe('a supervisor', () => {
 });
 
 describe('a supervised process', () => {
-  const said: string[] = [];
+  const reported: string[] = [];
   let supervisor: Supervisor;
   const spec = (name: string, program: string, changes: Partial<ChildSpec> = {}): ChildSpec => ({
     name,
@@ -109,52 +109,52 @@ describe('a supervised process', () => {
   const ready = `process.send({ type: 'ready' }); setInterval(() => {}, 1000);`;
 
   beforeEach(() => {
-    said.length = 0;
+    reported.length = 0;
     supervisor = createSupervisor({
       logsFolder: folder,
       runFile: createRunFile(join(folder, 'processes.json')),
-      say: (line) => said.push(line),
+      report: (line) => reported.push(line),
       delayMs: () => 10,
     });
   });
   afterEach(() => supervisor.stop());
 
-  async function untilSaid(count: number): Promise<void> {
-    while (said.length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+  async function untilReported(count: number): Promise<void> {
+    while (reported.length < count) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
-  it('that crashes is started again, with a line that names its log', async () => {
+  it('that crashes is restarted, and the report names its log', async () => {
     const child = await supervisor.start(spec('crashing', ready));
     process.kill(child.pid, 'SIGKILL');
-    await untilSaid(2);
-    expect(said).toEqual([
-      `crashing was ended by SIGKILL; next start in 0.01 s. Its log: ${join(folder, 'crashing.log')}`,
-      'crashing runs again.',
+    await untilReported(2);
+    expect(reported).toEqual([
+      `crashing was ended by SIGKILL; restart in 0.01 s. Log: ${join(folder, 'crashing.log')}`,
+      'crashing is running again.',
     ]);
   });
 
-  it('that cannot be started again is tried until it can', async () => {
-    // Ready the first time and the fourth; in between it ends with code 3.
+  it('that fails to restart is retried until it starts', async () => {
+    // Becomes ready at the first and the fourth start; in between it exits with code 3.
     const program = `const fs = require('fs'); fs.appendFileSync(process.env.MARK, 'x');
       if ([1, 4].includes(fs.statSync(process.env.MARK).size)) { ${ready} } else process.exit(3);`;
     const child = await supervisor.start(spec('returning', program));
     process.kill(child.pid, 'SIGKILL');
-    await untilSaid(4);
-    expect(said.map((line) => line.replace(/; next.*/, ''))).toEqual([
+    await untilReported(4);
+    expect(reported.map((line) => line.replace(/; restart.*/, ''))).toEqual([
       'returning was ended by SIGKILL',
       'returning could not be started',
       'returning could not be started',
-      'returning runs again.',
+      'returning is running again.',
     ]);
   });
 
-  it('that ends before it is ready fails the start with its last words', async () => {
+  it('that exits before it is ready fails the start with its last lines of output', async () => {
     const start = supervisor.start(spec('failing', `console.error('no such table'); process.exit(2)`));
     await expect(start).rejects.toThrow('failing ended with code 2\n    no such table');
-    expect(said).toEqual([]);
+    expect(reported).toEqual([]);
   });
 
-  it('that does not become ready in time fails the start and is gone', async () => {
+  it('that does not become ready in time fails the start and is killed', async () => {
     const start = supervisor.start(
       spec('silent', `console.log(process.pid); setInterval(() => {}, 1000)`, { readyTimeoutMs: 300 }),
     );
@@ -163,12 +163,12 @@ describe('a supervised process', () => {
     expect(survivors([pid])).toEqual([]);
   });
 
-  it('that cannot be found fails the start by name', async () => {
+  it('whose program does not exist fails the start with its name', async () => {
     const start = supervisor.start(spec('missing', '', { command: '/no/such/program' }));
     await expect(start).rejects.toThrow(/missing could not be started: .*ENOENT/);
   });
 
-  it('is stopped before what it depends on', async () => {
+  it('is stopped before the services it depends on', async () => {
     const order = join(folder, 'order.mark');
     const program = (name: string): string =>
       `process.on('SIGTERM', () => { require('fs').appendFileSync(${JSON.stringify(order)}, '${name} '); process.exit(0); }); ${ready}`;
@@ -181,7 +181,7 @@ describe('a supervised process', () => {
     expect(readFileSync(order, 'utf8')).toBe('api worker database ');
   });
 
-  it('writes everything into its log', async () => {
+  it('writes its whole output to its log', async () => {
     await supervisor.start(spec('talking', `console.log('one'); console.error('two'); ${ready}`));
     await supervisor.stop();
     expect(readFileSync(join(folder, 'talking.log'), 'utf8').trim().split('\n').sort()).toEqual(['one', 'two']);

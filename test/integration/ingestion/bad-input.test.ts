@@ -6,14 +6,19 @@ import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { resolveSource } from '../../../activities/ingestion/resolve-source.js';
 import { checkTrainable } from '../../../domain/datasets/check-trainable.js';
-import { classFolders, picture, startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
+import {
+  classFolders,
+  patternImage,
+  startIngestionFixture,
+  type IngestionFixture,
+} from '../../support/ingestion-fixture.js';
 
 describe('bad input', () => {
-  let world: IngestionWorld;
+  let fixture: IngestionFixture;
   beforeAll(async () => {
-    world = await startIngestionWorld({ MAX_UPLOAD_BYTES: '200000' });
+    fixture = await startIngestionFixture({ MAX_UPLOAD_BYTES: '200000' });
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   /** Ingests two good classes with `extra` beside them; gives reason and detail of what was refused, by path. */
   async function refusals(
@@ -21,10 +26,10 @@ describe('bad input', () => {
     extra: Readonly<Record<string, Uint8Array | string>>,
     prepare: (folder: string) => void = () => undefined,
   ): Promise<Record<string, string>> {
-    const path = world.folder({ ...(await classFolders({ dandelion: 10, grass: 10 })), ...extra });
+    const path = fixture.folder({ ...(await classFolders({ dandelion: 10, grass: 10 })), ...extra });
     prepare(path);
-    const { version, quarantined, statistics } = await world.ingest({ kind: 'folder', path }, dataset);
-    const detail = await world.datasets.versionDetail(dataset, version);
+    const { version, quarantined, statistics } = await fixture.ingest({ kind: 'folder', path }, dataset);
+    const detail = await fixture.datasets.versionDetail(dataset, version);
     expect(detail.quarantined).toHaveLength(quarantined);
     expect(statistics.classes).toEqual({ dandelion: 10, grass: 10 });
     expect(detail.quarantined.every((file) => (file.detail ?? '').length > 10)).toBe(true);
@@ -32,21 +37,24 @@ describe('bad input', () => {
   }
 
   it('is refused whole when the folder is missing, is a file, or is empty', async () => {
-    const path = world.folder({ 'file.txt': 'x' });
-    const missing = world.ingest({ kind: 'folder', path: join(path, 'nowhere') });
+    const path = fixture.folder({ 'file.txt': 'x' });
+    const missing = fixture.ingest({ kind: 'folder', path: join(path, 'nowhere') });
     await expect(missing).rejects.toMatchObject({ code: 'source_not_found' });
-    const file = world.ingest({ kind: 'folder', path: join(path, 'file.txt') });
+    const file = fixture.ingest({ kind: 'folder', path: join(path, 'file.txt') });
     await expect(file).rejects.toMatchObject({ code: 'source_not_found' });
-    const empty = world.ingest({ kind: 'folder', path: world.folder({ 'grass/.hidden': 'x' }) });
+    const empty = fixture.ingest({ kind: 'folder', path: fixture.folder({ 'grass/.hidden': 'x' }) });
     await expect(empty).rejects.toMatchObject({ code: 'source_empty' });
   });
 
   it('of one class, or of too few images of a class, makes a version that training refuses by name and number', async () => {
-    const one = await world.ingest({ kind: 'folder', path: world.folder(await classFolders({ grass: 12 })) }, 'one');
+    const one = await fixture.ingest(
+      { kind: 'folder', path: fixture.folder(await classFolders({ grass: 12 })) },
+      'one',
+    );
     expect(one.version).toBe(1);
     expect(checkTrainable(one.statistics)).toMatch(/one class only \(grass, 12 images\)/);
-    const few = world.folder(await classFolders({ grass: 12, dandelion: 9 }));
-    const small = await world.ingest({ kind: 'folder', path: few }, 'small');
+    const few = fixture.folder(await classFolders({ grass: 12, dandelion: 9 }));
+    const small = await fixture.ingest({ kind: 'folder', path: few }, 'small');
     expect(checkTrainable(small.statistics)).toMatch(/dandelion has 9/);
   });
 
@@ -94,43 +102,43 @@ describe('bad input', () => {
   });
 
   it('of unusual but good kinds is accepted: CMYK, 16 bit, grey, WebP', async () => {
-    const base = sharp(await picture(999)).resize(32, 32);
-    const path = world.folder({
+    const base = sharp(await patternImage(999)).resize(32, 32);
+    const path = fixture.folder({
       'grass/cmyk.jpg': await base.clone().toColourspace('cmyk').jpeg().toBuffer(),
       'grass/deep.png': await base.clone().toColourspace('rgb16').png().toBuffer(),
       'grass/grey.png': await base.clone().greyscale().png().toBuffer(),
       'grass/named.jpg': await base.clone().webp().toBuffer(),
     });
-    const { statistics, quarantined } = await world.ingest({ kind: 'folder', path }, 'unusual');
+    const { statistics, quarantined } = await fixture.ingest({ kind: 'folder', path }, 'unusual');
     expect(quarantined).toBe(0);
     expect(statistics.formats).toEqual({ jpeg: 1, png: 2, webp: 1 });
   });
 
   it('in names does not matter: spaces and Unicode are kept, and both spellings of a letter are one label', async () => {
     const composed = 'Löwenzahn';
-    const path = world.folder({
-      [`${composed.normalize('NFC')}/ein Bild (1).jpg`]: await picture(1),
-      [`${composed.normalize('NFD')}/写真 🌼.jpg`]: await picture(2),
-      'red clover/a.jpg': await picture(3),
-      'red clover/deeper/still/b.jpg': await picture(4),
+    const path = fixture.folder({
+      [`${composed.normalize('NFC')}/ein Bild (1).jpg`]: await patternImage(1),
+      [`${composed.normalize('NFD')}/写真 🌼.jpg`]: await patternImage(2),
+      'red clover/a.jpg': await patternImage(3),
+      'red clover/deeper/still/b.jpg': await patternImage(4),
     });
-    const { statistics } = await world.ingest({ kind: 'folder', path }, 'names');
+    const { statistics } = await fixture.ingest({ kind: 'folder', path }, 'names');
     expect(statistics.classes).toEqual({ [composed.normalize('NFC')]: 2, 'red clover': 2 });
   });
 
   it('beside the class folders is quarantined, hidden files are ignored', async () => {
     const found = await refusals('beside', {
-      'loose.jpg': await picture(5),
+      'loose.jpg': await patternImage(5),
       '.DS_Store': 'x',
-      'grass/.hidden.jpg': await picture(6),
+      'grass/.hidden.jpg': await patternImage(6),
       'grass/Thumbs.db': 'x',
-      'bad\nname/a.jpg': await picture(7),
+      'bad\nname/a.jpg': await patternImage(7),
     });
     expect(found).toEqual({ 'loose.jpg': 'bad_label', 'bad\nname/a.jpg': 'bad_label' });
   });
 
   it('behind links does no harm: circles end, links out of the folder and into nothing are quarantined', async () => {
-    const outside = world.folder({ 'secret.jpg': await picture(8) });
+    const outside = fixture.folder({ 'secret.jpg': await patternImage(8) });
     const found = await refusals('links', {}, (folder) => {
       symlinkSync('..', join(folder, 'grass', 'up'));
       symlinkSync(folder, join(folder, 'dandelion', 'whole'));
@@ -149,9 +157,9 @@ describe('bad input', () => {
   });
 
   it('reached only through a link inside the folder is taken in under the name of the link', async () => {
-    const path = world.folder({ '.store/a.jpg': await picture(20), '.store/b.jpg': await picture(21) });
+    const path = fixture.folder({ '.store/a.jpg': await patternImage(20), '.store/b.jpg': await patternImage(21) });
     symlinkSync('.store', join(path, 'moss'));
-    const { statistics } = await world.ingest({ kind: 'folder', path }, 'stored');
+    const { statistics } = await fixture.ingest({ kind: 'folder', path }, 'stored');
     expect(statistics.classes).toEqual({ moss: 2 });
   });
 
@@ -164,17 +172,17 @@ describe('bad input', () => {
   });
 
   it('that changes between scan and reading is quarantined: gone, a pipe by then, or a link to the outside', async () => {
-    const path = world.folder(await classFolders({ grass: 5 }, 500));
-    const outside = world.folder({ 'secret.jpg': await picture(600) });
+    const path = fixture.folder(await classFolders({ grass: 5 }, 500));
+    const outside = fixture.folder({ 'secret.jpg': await patternImage(600) });
     const ingestionId = randomUUID();
-    await world.activities.resolveSource({ ingestionId, dataset: 'changing', source: { kind: 'folder', path } });
-    await world.activities.scanSource({ ingestionId });
+    await fixture.activities.resolveSource({ ingestionId, dataset: 'changing', source: { kind: 'folder', path } });
+    await fixture.activities.scanSource({ ingestionId });
     for (const name of ['0.jpg', '1.jpg', '2.jpg']) rmSync(join(path, 'grass', name));
     execFileSync('mkfifo', [join(path, 'grass', '1.jpg')]);
     symlinkSync(join(outside, 'secret.jpg'), join(path, 'grass', '2.jpg'));
-    await world.activities.ingestBatch({ ingestionId, limit: 10 });
-    await world.activities.commitDatasetVersion({ ingestionId });
-    const { quarantined } = await world.datasets.versionDetail('changing', 1);
+    await fixture.activities.ingestBatch({ ingestionId, limit: 10 });
+    await fixture.activities.commitDatasetVersion({ ingestionId });
+    const { quarantined } = await fixture.datasets.versionDetail('changing', 1);
     expect(quarantined.map(({ path: file, reason }) => [file, reason])).toEqual([
       ['grass/0.jpg', 'unreadable'],
       ['grass/1.jpg', 'unreadable'],
@@ -183,36 +191,36 @@ describe('bad input', () => {
   });
 
   it('is not mistaken for quarantine when the whole folder goes away: the ingestion fails, the dataset stays', async () => {
-    const path = world.folder(await classFolders({ grass: 5 }, 700));
+    const path = fixture.folder(await classFolders({ grass: 5 }, 700));
     const ingestionId = randomUUID();
-    await world.activities.resolveSource({ ingestionId, dataset: 'leaving', source: { kind: 'folder', path } });
-    await world.activities.scanSource({ ingestionId });
+    await fixture.activities.resolveSource({ ingestionId, dataset: 'leaving', source: { kind: 'folder', path } });
+    await fixture.activities.scanSource({ ingestionId });
     rmSync(path, { recursive: true });
-    const batch = world.activities.ingestBatch({ ingestionId, limit: 10 });
+    const batch = fixture.activities.ingestBatch({ ingestionId, limit: 10 });
     await expect(batch).rejects.toMatchObject({ code: 'source_not_found' });
-    await world.activities.abandonIngestion({ ingestionId });
-    const commit = world.activities.commitDatasetVersion({ ingestionId });
+    await fixture.activities.abandonIngestion({ ingestionId });
+    const commit = fixture.activities.commitDatasetVersion({ ingestionId });
     await expect(commit).rejects.toMatchObject({ code: 'conflict' });
-    expect(await world.datasets.latestVersion('leaving')).toBeNull();
+    expect(await fixture.datasets.latestVersion('leaving')).toBeNull();
   });
 
   const isRoot = process.getuid?.() === 0;
   // Root reads every file, whatever its mode.
   (isRoot ? it.skip : it)('without read permission is quarantined', async () => {
-    const found = await refusals('locked', { 'grass/locked.jpg': await picture(30) }, (folder) =>
+    const found = await refusals('locked', { 'grass/locked.jpg': await patternImage(30) }, (folder) =>
       chmodSync(join(folder, 'grass', 'locked.jpg'), 0),
     );
     expect(found).toEqual({ 'grass/locked.jpg': 'unreadable' });
   });
 
   it('outside ALLOWED_SOURCE_ROOT is refused, also through a link', async () => {
-    const outside = world.folder(await classFolders({ grass: 1 }));
-    const root = world.folder({ 'inside/grass/a.jpg': await picture(40) });
+    const outside = fixture.folder(await classFolders({ grass: 1 }));
+    const root = fixture.folder({ 'inside/grass/a.jpg': await patternImage(40) });
     symlinkSync(outside, join(root, 'way-out'));
-    const config = { ...world.deps.config, ALLOWED_SOURCE_ROOT: root };
+    const config = { ...fixture.deps.config, ALLOWED_SOURCE_ROOT: root };
     const resolve = (path: string): Promise<unknown> =>
       resolveSource(
-        { ...world.deps, config },
+        { ...fixture.deps, config },
         { dataset: 'd', source: { kind: 'folder', path } },
         () => undefined,
         new AbortController().signal,

@@ -10,7 +10,7 @@ import type { Source } from '../../../contracts/datasets/datasets.js';
 import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
 import type { ingestDataset } from '../../../workflows/index.js';
 import { createFakeActivities } from '../../support/fake-activities.js';
-import { classFolders, startIngestionWorld } from '../../support/ingestion-world.js';
+import { classFolders, startIngestionFixture } from '../../support/ingestion-fixture.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
 
 let server: WorkflowServer;
@@ -103,25 +103,25 @@ describe('ingestDataset', () => {
   });
 
   it('completes with nothing lost when the object store and Postgres go away in the middle', async () => {
-    const world = await startIngestionWorld();
+    const fixture = await startIngestionFixture();
     try {
       let puts = 0;
       const outages: string[] = [];
-      const interrupt = async (name: string, service: typeof world.objectServer): Promise<void> => {
+      const interrupt = async (name: string, service: typeof fixture.objectServer): Promise<void> => {
         outages.push(name);
         await service.pause();
         void pause(1_500).then(() => service.resume());
       };
-      const put: typeof world.deps.objects.put = async (...args) => {
+      const put: typeof fixture.deps.objects.put = async (...args) => {
         puts += 1;
-        if (puts === 10) await interrupt('object store', world.objectServer);
-        if (puts === 30) await interrupt('postgres', world.records.postgres);
-        await world.deps.objects.put(...args);
+        if (puts === 10) await interrupt('object store', fixture.objectServer);
+        if (puts === 30) await interrupt('postgres', fixture.database.postgres);
+        await fixture.deps.objects.put(...args);
       };
-      const path = world.folder(await classFolders({ dandelion: 30, grass: 30 }));
-      const pipelines = createPipelineStore(world.records.db);
+      const path = fixture.folder(await classFolders({ dandelion: 30, grass: 30 }));
+      const pipelines = createPipelineStore(fixture.database.db);
       const { activities } = createFakeActivities({
-        ...createIngestionActivities({ ...world.deps, objects: { ...world.deps.objects, put } }),
+        ...createIngestionActivities({ ...fixture.deps, objects: { ...fixture.deps.objects, put } }),
         ...createRecordActivities({ pipelines }),
       });
       await server.withWorkers(activities, async () => {
@@ -134,7 +134,7 @@ describe('ingestDataset', () => {
       });
       expect(outages).toEqual(['object store', 'postgres']);
     } finally {
-      await world.stop();
+      await fixture.stop();
     }
   });
 });

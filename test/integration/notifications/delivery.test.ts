@@ -9,7 +9,7 @@ import type { Channel } from '../../../activities/notifications/channel.js';
 import { packageRoot } from '../../../platform/paths.js';
 import { createDeliveryStore } from '../../../stores/notifications/deliveries.js';
 import { createNotificationStore } from '../../../stores/notifications/notifications.js';
-import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
+import { allAre, startNotificationFixture, type NotificationFixture } from '../../support/notification-fixture.js';
 import { poll } from '../../support/api-client.js';
 import { startProgram } from '../../support/program.js';
 import type { Answer, Received, Receiver } from '../../support/receivers.js';
@@ -27,22 +27,22 @@ const numbersIn = ({ received }: Receiver): number[] => received.map(numberIn).s
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const by = { name: 'tester', via: 'system', from: 'test', requestId: null } as const;
 
-let world: NotificationWorld;
+let fixture: NotificationFixture;
 beforeAll(async () => {
-  world = await startNotificationWorld();
+  fixture = await startNotificationFixture();
 });
-afterEach(() => world.clear());
-afterAll(() => world.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 const webhookTo = ({ url }: Receiver, kinds = ['*']): Channel => createWebhookChannel({ url, secret, kinds });
 const slackTo = ({ url }: Receiver): Channel => createSlackChannel({ url, kinds: ['*'] });
 
 describe('a webhook', () => {
   it('gets a signed message, after three failures under the same delivery id', async () => {
-    const hook = await world.receiver((_, number) => ({ status: number <= 3 ? 500 : 200 }));
-    await world.dispatch([webhookTo(hook)]);
-    await world.add(1);
-    const [message] = await world.until(([first]) => first !== undefined && first.doneAt !== null);
+    const hook = await fixture.receiver((_, number) => ({ status: number <= 3 ? 500 : 200 }));
+    await fixture.dispatch([webhookTo(hook)]);
+    await fixture.add(1);
+    const [message] = await fixture.until(([first]) => first !== undefined && first.doneAt !== null);
     expect(allAre('sent')(message ? [message] : [])).toBe(true);
     expect(message?.deliveries).toMatchObject([{ channel: 'webhook', attempts: 4, lastError: null }]);
     expect(hook.received).toHaveLength(4);
@@ -59,14 +59,14 @@ describe('a webhook', () => {
   });
 
   it('is not followed to another host, and is to another path of its own', async () => {
-    const elsewhere = await world.receiver();
-    const hook = await world.receiver(({ path }) =>
+    const elsewhere = await fixture.receiver();
+    const hook = await fixture.receiver(({ path }) =>
       path === '/hook' ? { status: 308, headers: { location: '/moved' } } : { status: 200 },
     );
-    const leaving = await world.receiver(() => ({ status: 307, headers: { location: elsewhere.url } }));
-    await world.dispatch([webhookTo(hook), slackTo(leaving)]);
-    await world.add(1);
-    const [message] = await world.until(
+    const leaving = await fixture.receiver(() => ({ status: 307, headers: { location: elsewhere.url } }));
+    await fixture.dispatch([webhookTo(hook), slackTo(leaving)]);
+    await fixture.add(1);
+    const [message] = await fixture.until(
       ([first]) => first?.deliveries.some(({ lastError }) => lastError !== null) === true,
     );
     expect(message?.deliveries.find(({ channel }) => channel === 'slack')?.lastError).toMatch(/307.*not followed/);
@@ -81,13 +81,13 @@ describe('a webhook', () => {
 
 describe('Slack', () => {
   it('gets text and blocks in which nothing of ours is markup', async () => {
-    const slack = await world.receiver();
-    await world.dispatch([slackTo(slack)]);
-    await world.records.db.query(
+    const slack = await fixture.receiver();
+    await fixture.dispatch([slackTo(slack)]);
+    await fixture.records.db.query(
       `INSERT INTO outbox (key, kind, payload) VALUES ('s', 'model.promotion',
          '{"modelName": "roses", "version": 2, "formerVersion": 1, "actor": "ada", "reason": "<!channel> & more"}')`,
     );
-    await world.until(allAre('sent'));
+    await fixture.until(allAre('sent'));
     const body = slack.received[0]?.body ?? '';
     expect(JSON.parse(body)).toMatchObject({ blocks: [{ type: 'section' }, { type: 'context' }] });
     expect(body).toContain('"text":"roses: version 2 is in Production');
@@ -98,16 +98,16 @@ describe('Slack', () => {
 
 describe('a receiver that is away', () => {
   it('delays neither other channels nor later messages of its own', async () => {
-    const hook = await world.receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
-    const slack = await world.receiver();
-    await world.dispatch([webhookTo(hook), slackTo(slack)]);
-    await world.add(12);
+    const hook = await fixture.receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
+    const slack = await fixture.receiver();
+    await fixture.dispatch([webhookTo(hook), slackTo(slack)]);
+    await fixture.add(12);
     await poll(
       () => Promise.resolve([slack.received.length, new Set(hook.received.map(numberIn)).size]),
       ([toSlack = 0, toHook = 0]) => toSlack === 12 && toHook === 12,
       8_000,
     );
-    const [first, ...others] = await world.until(([one]) => (one?.deliveries[1]?.attempts ?? 0) > 1);
+    const [first, ...others] = await fixture.until(([one]) => (one?.deliveries[1]?.attempts ?? 0) > 1);
     expect(first?.deliveries).toMatchObject([
       { channel: 'slack', status: 'sent', attempts: 1 },
       { channel: 'webhook', status: 'waiting', lastError: 'There was no answer within 400 ms.' },
@@ -118,17 +118,17 @@ describe('a receiver that is away', () => {
 
   it('is given up after a while, is counted, and gets the message when it is sent again', async () => {
     let status = 503;
-    const hook = await world.receiver(() => ({ status, body: 'out to lunch' }));
-    const store = createNotificationStore(world.records.db);
+    const hook = await fixture.receiver(() => ({ status, body: 'out to lunch' }));
+    const store = createNotificationStore(fixture.records.db);
     const logged: string[] = [];
-    await world.dispatch(
+    await fixture.dispatch(
       [webhookTo(hook), createLogChannel(pino({ messageKey: 'message' }, { write: (line) => void logged.push(line) }))],
       {
         giveUpAfterMs: 300,
       },
     );
-    await world.add(1);
-    const [dead] = await world.until(([one]) => one?.deliveries[1]?.status === 'dead');
+    await fixture.add(1);
+    const [dead] = await fixture.until(([one]) => one?.deliveries[1]?.status === 'dead');
     expect(dead?.doneAt).not.toBeNull();
     expect(dead?.deliveries[1]).toMatchObject({ lastError: 'The receiver answered 503: out to lunch' });
     expect(await store.counts()).toEqual([
@@ -141,7 +141,7 @@ describe('a receiver that is away', () => {
     const tries = hook.received.length;
     expect(tries).toBeGreaterThan(1);
     await store.resend(dead?.id ?? 0, null, by);
-    const [sent] = await world.until(allAre('sent'));
+    const [sent] = await fixture.until(allAre('sent'));
     expect(sent?.doneAt).not.toBeNull();
     expect(hook.received).toHaveLength(tries + 1);
     expect(logged).toHaveLength(1);
@@ -150,35 +150,35 @@ describe('a receiver that is away', () => {
 
 describe('several dispatchers', () => {
   it('send each of fifty messages once', async () => {
-    const hook = await world.receiver();
-    await Promise.all([world.dispatch([webhookTo(hook)]), world.dispatch([webhookTo(hook)])]);
-    await world.add(50);
-    await world.until((messages) => messages.length === 50 && allAre('sent')(messages));
+    const hook = await fixture.receiver();
+    await Promise.all([fixture.dispatch([webhookTo(hook)]), fixture.dispatch([webhookTo(hook)])]);
+    await fixture.add(50);
+    await fixture.until((messages) => messages.length === 50 && allAre('sent')(messages));
     expect(numbersIn(hook)).toEqual(upTo(50));
   });
 
   it('send what one of them had taken when it was killed once more, under the same id, when its lease is over', async () => {
-    const hook = await world.receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
+    const hook = await fixture.receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
     const program = startProgram([
       join(packageRoot, 'dist/test/support/programs/dispatcher.js'),
-      world.records.url,
+      fixture.records.url,
       hook.url,
     ]);
     await program.line(/^up$/);
     await poll(
-      () => world.records.db.query('SELECT FROM notification_channels'),
+      () => fixture.records.db.query('SELECT FROM notification_channels'),
       ({ length }) => length === 1,
     );
-    await world.add(3);
+    await fixture.add(3);
     await poll(
       () => Promise.resolve(hook.received),
       ({ length }) => length === 3,
     );
     program.process.kill('SIGKILL');
     await program.ended;
-    await world.dispatch([webhookTo(hook)]);
-    await world.add(1);
-    const messages = await world.until(allAre('sent'));
+    await fixture.dispatch([webhookTo(hook)]);
+    await fixture.add(1);
+    const messages = await fixture.until(allAre('sent'));
     expect(messages.map(({ deliveries }) => deliveries[0]?.attempts)).toEqual([2, 2, 2, 1]);
     const ids = hook.received.map(({ headers }) => String(headers['x-perennial-delivery']));
     expect(ids).toHaveLength(7);
@@ -186,11 +186,11 @@ describe('several dispatchers', () => {
   });
 
   it('give back what they were sending when they stop, and a late failure changes nothing', async () => {
-    const deliveries = createDeliveryStore(world.records.db);
+    const deliveries = createDeliveryStore(fixture.records.db);
     let answer: Answer = 'silence';
-    const hook = await world.receiver(() => answer);
-    const first = await world.dispatch([webhookTo(hook)], { timeoutMs: 30_000, leaseMs: 60_000 });
-    await world.add(1);
+    const hook = await fixture.receiver(() => answer);
+    const first = await fixture.dispatch([webhookTo(hook)], { timeoutMs: 30_000, leaseMs: 60_000 });
+    await fixture.add(1);
     await poll(
       () => Promise.resolve(hook.received),
       ({ length }) => length === 1,
@@ -199,22 +199,22 @@ describe('several dispatchers', () => {
     const [late] = await deliveries.take('webhook', 1, 1);
     if (!late) throw new Error('nothing was given back');
     answer = { status: 200 };
-    await world.dispatch([webhookTo(hook)]);
-    await world.until(allAre('sent'));
+    await fixture.dispatch([webhookTo(hook)]);
+    await fixture.until(allAre('sent'));
     const failure = { error: 'late', retryInMs: 1, giveUpAfterMs: 0, reached: [] };
     expect(await deliveries.markFailed(late, failure)).toEqual({ isDead: false });
-    expect(allAre('sent')(await world.messages())).toBe(true);
+    expect(allAre('sent')(await fixture.messages())).toBe(true);
   });
 });
 
 describe('a dispatcher whose database is away', () => {
   it('goes on when it is back', async () => {
-    const hook = await world.receiver();
-    await world.dispatch([webhookTo(hook)]);
-    await world.records.postgres.pause();
-    await world.records.postgres.resume();
-    await world.add(2);
-    await world.until((messages) => messages.length === 2 && allAre('sent')(messages));
+    const hook = await fixture.receiver();
+    await fixture.dispatch([webhookTo(hook)]);
+    await fixture.records.postgres.pause();
+    await fixture.records.postgres.resume();
+    await fixture.add(2);
+    await fixture.until((messages) => messages.length === 2 && allAre('sent')(messages));
     expect(numbersIn(hook)).toEqual([1, 2]);
   });
 });

@@ -3,28 +3,28 @@ import { createWebhookChannel } from '../../../activities/notifications/webhook.
 import type { Channel } from '../../../activities/notifications/channel.js';
 import { freePorts } from '../../../infra/local/ports.js';
 import { createNotificationStore } from '../../../stores/notifications/notifications.js';
-import { allAre, startNotificationWorld, type NotificationWorld } from '../../support/notification-world.js';
+import { allAre, startNotificationFixture, type NotificationFixture } from '../../support/notification-fixture.js';
 import { poll } from '../../support/api-client.js';
 import { startMailServer, type MailServer } from '../../support/receivers.js';
 
 const to = ['ada@example.org', 'grace@example.org'];
 const by = { name: 'tester', via: 'system', from: 'test', requestId: null } as const;
 
-let world: NotificationWorld;
+let fixture: NotificationFixture;
 let port = 0;
 let server: MailServer | null = null;
 beforeAll(async () => {
-  world = await startNotificationWorld();
+  fixture = await startNotificationFixture();
 });
 beforeEach(async () => {
   [port = 0] = await freePorts(1);
 });
 afterEach(async () => {
-  await world.clear();
+  await fixture.clear();
   await server?.stop();
   server = null;
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
 const serverUp = async (): Promise<MailServer> => (server = await startMailServer(port));
 const mail = (): Channel =>
@@ -39,12 +39,12 @@ const mail = (): Channel =>
 describe('e-mail', () => {
   it('goes to all recipients once, with subject, text, link and an id of its own', async () => {
     const { mails } = await serverUp();
-    await world.dispatch([mail()]);
-    await world.records.db.query(
+    await fixture.dispatch([mail()]);
+    await fixture.records.db.query(
       `INSERT INTO outbox (key, kind, payload) VALUES ('m', 'pipeline.failed',
          '{"runId": "r1", "workflow": "retrainingPipeline", "modelName": "roses", "error": {"message": "No disk."}}')`,
     );
-    const [message] = await world.until(allAre('sent'));
+    const [message] = await fixture.until(allAre('sent'));
     expect(mails.map(({ recipients }) => recipients)).toEqual([to]);
     // Quoted-printable breaks long lines with `=`, where depends on the text before.
     const source = (mails[0]?.source ?? '').replaceAll('=\r\n', '');
@@ -58,56 +58,56 @@ describe('e-mail', () => {
   it('that is refused for one recipient reaches the other once, and the one when it is taken', async () => {
     const { mails, refused } = await serverUp();
     refused.add('grace@example.org');
-    await world.dispatch([mail()]);
-    await world.add(1);
-    const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 3);
+    await fixture.dispatch([mail()]);
+    await fixture.add(1);
+    const [waiting] = await fixture.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 3);
     expect(waiting?.deliveries[0]?.status).toBe('waiting');
     expect(waiting?.deliveries[0]?.lastError).toMatch(/550 there is no grace/);
     expect(mails.map(({ recipients }) => recipients)).toEqual([['ada@example.org']]);
     refused.clear();
-    await world.until(allAre('sent'));
+    await fixture.until(allAre('sent'));
     expect(mails.map(({ recipients }) => recipients)).toEqual([['ada@example.org'], ['grace@example.org']]);
   });
 
   it('that is refused for good is given up, and goes to all when it is sent again after it was sent', async () => {
     const { mails, refused } = await serverUp();
     for (const address of to) refused.add(address);
-    await world.dispatch([mail()], { giveUpAfterMs: 1 });
-    await world.add(1);
-    const [dead] = await world.until(allAre('dead'));
+    await fixture.dispatch([mail()], { giveUpAfterMs: 1 });
+    await fixture.add(1);
+    const [dead] = await fixture.until(allAre('dead'));
     expect(mails).toEqual([]);
     refused.clear();
-    const store = createNotificationStore(world.records.db);
+    const store = createNotificationStore(fixture.records.db);
     for (const sent of [1, 2]) {
       await store.resend(dead?.id ?? 0, 'email', by);
-      await world.until(() => mails.length === sent);
-      await world.until(allAre('sent'));
+      await fixture.until(() => mails.length === sent);
+      await fixture.until(allAre('sent'));
     }
     expect(mails.map(({ recipients }) => recipients)).toEqual([to, to]);
   });
 
   it('waits for a server that is down, and holds up nobody meanwhile', async () => {
-    const hook = await world.receiver();
-    await world.dispatch([mail(), createWebhookChannel({ url: hook.url, secret: 'secret', kinds: ['*'] })]);
-    await world.add(3);
+    const hook = await fixture.receiver();
+    await fixture.dispatch([mail(), createWebhookChannel({ url: hook.url, secret: 'secret', kinds: ['*'] })]);
+    await fixture.add(3);
     await poll(
       () => Promise.resolve(hook.received),
       ({ length }) => length === 3,
     );
-    const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
+    const [waiting] = await fixture.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
     expect(waiting?.deliveries[0]).toMatchObject({ channel: 'email', status: 'waiting' });
     expect(waiting?.deliveries[0]?.lastError).toContain('ECONNREFUSED');
     const { mails } = await serverUp();
-    await world.until(allAre('sent'));
+    await fixture.until(allAre('sent'));
     expect(mails).toHaveLength(3);
   });
 
   it('gives up on a server that takes the connection and says nothing, for this time', async () => {
-    const silent = await world.receiver(() => 'silence');
+    const silent = await fixture.receiver(() => 'silence');
     port = Number(new URL(silent.url).port);
-    await world.dispatch([mail()]);
-    await world.add(1);
-    const [waiting] = await world.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
+    await fixture.dispatch([mail()]);
+    await fixture.add(1);
+    const [waiting] = await fixture.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
     expect(waiting?.deliveries[0]?.status).toBe('waiting');
     expect(waiting?.deliveries[0]?.lastError).toMatch(/no answer|timeout/i);
   });

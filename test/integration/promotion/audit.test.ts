@@ -2,48 +2,48 @@ import { modelPolicySchema } from '../../../contracts/promotion/policy.js';
 import type { ModelVersion } from '../../../contracts/registry/registry.js';
 import type { AuditRecord } from '../../../stores/audit/audit.js';
 import { createApiClient } from '../../support/api-client.js';
-import { createAsking } from '../../support/asking.js';
-import { tester } from '../../support/figures.js';
-import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';
+import { createRequests } from '../../support/requests.js';
+import { tester } from '../../support/measurements.js';
+import { startPromotionFixture, type PromotionFixture } from '../../support/promotion-fixture.js';
 
-let world: PromotionWorld;
+let fixture: PromotionFixture;
 const modelName = 'dandelion_grass_classifier';
 
 beforeAll(async () => {
-  world = await startPromotionWorld();
-  await world.startWorker();
+  fixture = await startPromotionFixture();
+  await fixture.startWorker();
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
-const { ask } = createAsking(() => world.served.url);
+const { ask } = createRequests(() => fixture.served.url);
 const post = (path: string, body: object = {}): Promise<Response> => ask(path, { method: 'POST', body });
 
 function setPolicy(approval: object): Promise<void> {
   const policy = modelPolicySchema.parse({ guard: { minutes: 0 }, approval });
-  return world.stores.policies.set(modelName, policy, tester);
+  return fixture.stores.policies.set(modelName, policy, tester);
 }
 
 /** Promotes a new version that has to wait, and gives the path of its run. */
 async function waiting(): Promise<{ version: ModelVersion; path: string }> {
-  const version = await world.candidate();
+  const version = await fixture.candidate();
   const response = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
   expect(response.status).toBe(202);
   return { version, path: response.headers.get('location') ?? '' };
 }
 
 const ended = (path: string): ReturnType<ReturnType<typeof createApiClient>['ended']> =>
-  createApiClient(world.served.url).ended(path.split('/').at(-1) ?? '', 20_000);
+  createApiClient(fixture.served.url).ended(path.split('/').at(-1) ?? '', 20_000);
 
 /** What was done about a version since it was registered and its decision recorded, oldest first. */
 async function changesOf({ version }: ModelVersion): Promise<AuditRecord[]> {
   const subject = `models/${modelName}/versions/${version}`;
-  const { items } = await world.stores.audit.list({ limit: 20, subject });
+  const { items } = await fixture.stores.audit.list({ limit: 20, subject });
   return items.reverse().slice(2);
 }
 
 describe('the audit log', () => {
   it('tells who asked for a validation', async () => {
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const path = `/api/v1/mlops/models/${modelName}/versions/${version.version}/validate`;
     expect((await post(path)).status).toBe(202);
     expect(await changesOf(version)).toMatchObject([
@@ -53,7 +53,7 @@ describe('the audit log', () => {
 
   it('tells who promoted, in the name of the person and not of the workflow', async () => {
     await setPolicy({ mode: 'never' });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
     expect(await changesOf(version)).toMatchObject([
       { action: 'model.promote', actor: 'ada', after: { reason: 'better' } },
@@ -79,7 +79,7 @@ describe('the audit log', () => {
 
   it('tells that nobody answered', async () => {
     await setPolicy({ mode: 'always', onExpiry: 'reject', expiresAfterHours: 0.3 / 3600 });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const answer = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
     await ended(answer.headers.get('location') ?? '');
     const changes = await changesOf(version);

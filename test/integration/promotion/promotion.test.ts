@@ -10,25 +10,25 @@ import { modelPolicySchema, type ModelPolicy } from '../../../contracts/promotio
 import type { Comparison, ModelVersion } from '../../../contracts/registry/registry.js';
 import type { ProductionChange } from '../../../stores/registry/history.js';
 import { createApiClient, poll, type ApiClient } from '../../support/api-client.js';
-import { tester } from '../../support/figures.js';
-import { startPromotionWorld, type PromotionWorld } from '../../support/promotion-world.js';
+import { tester } from '../../support/measurements.js';
+import { startPromotionFixture, type PromotionFixture } from '../../support/promotion-fixture.js';
 import { formWith, redImage, serves } from '../../support/served-api.js';
 
-let world: PromotionWorld;
+let fixture: PromotionFixture;
 let api: ApiClient;
 const modelName = 'dandelion_grass_classifier';
 
 beforeAll(async () => {
-  world = await startPromotionWorld();
-  await world.startWorker();
-  api = createApiClient(world.served.url);
+  fixture = await startPromotionFixture();
+  await fixture.startWorker();
+  api = createApiClient(fixture.served.url);
 });
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 beforeEach(() => setPolicy({}));
 
 function setPolicy(policy: z.input<typeof modelPolicySchema>): Promise<void> {
   const whole: ModelPolicy = modelPolicySchema.parse({ guard: { minutes: 0 }, ...policy });
-  return world.stores.policies.set(modelName, whole, tester);
+  return fixture.stores.policies.set(modelName, whole, tester);
 }
 
 interface Answer {
@@ -38,7 +38,7 @@ interface Answer {
 }
 
 async function send(path: string, body: unknown, key?: string): Promise<Answer> {
-  const response = await fetch(world.served.url + path, {
+  const response = await fetch(fixture.served.url + path, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -56,13 +56,13 @@ const promote = ({ version }: Pick<ModelVersion, 'version'>, more: object = {}, 
 const detailOf = ({ body }: Answer): string => z.object({ detail: z.string() }).parse(body).detail;
 
 const production = async (): Promise<number | undefined> =>
-  (await world.stores.registry.production(modelName))?.version;
+  (await fixture.stores.registry.production(modelName))?.version;
 
 const moves = async (): Promise<ProductionChange[]> =>
-  (await world.stores.registry.productionMoves(modelName, { limit: 100 })).items;
+  (await fixture.stores.registry.productionMoves(modelName, { limit: 100 })).items;
 
 async function predictedBy(): Promise<string> {
-  const response = await fetch(`${world.served.url}/predict`, {
+  const response = await fetch(`${fixture.served.url}/predict`, {
     method: 'POST',
     body: formWith('file', await redImage()),
   });
@@ -71,7 +71,7 @@ async function predictedBy(): Promise<string> {
 
 describe('promoting over HTTP', () => {
   it('answers when every replica serves the version, once for its key', async () => {
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const key = randomUUID();
     const answers = await Promise.all([promote(version, {}, key), promote(version, {}, key)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
@@ -80,7 +80,7 @@ describe('promoting over HTTP', () => {
     expect(views[0]).toMatchObject({
       outcome: 'promoted',
       version: String(version.version),
-      replicas: [world.served.url],
+      replicas: [fixture.served.url],
     });
     expect(await predictedBy()).toBe(String(version.version));
     expect((await promote(version, {}, key)).body).toEqual(answers[0].body);
@@ -91,10 +91,10 @@ describe('promoting over HTTP', () => {
 
   it.each([
     ['an unknown version', () => Promise.resolve({ version: 999 }), 404, 'not_found', /no version 999/],
-    ['one that was never validated', () => world.candidate({ decision: null }), 409, 'conflict', /validate/],
+    ['one that was never validated', () => fixture.candidate({ decision: null }), 409, 'conflict', /validate/],
     [
       'one that validation refused',
-      () => world.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } }),
+      () => fixture.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } }),
       409,
       'conflict',
       /it is worse.*override/,
@@ -106,15 +106,15 @@ describe('promoting over HTTP', () => {
   });
 
   it('promotes past a refusal when a person says so', async () => {
-    const version = await world.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } });
+    const version = await fixture.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } });
     expect(await promote(version, { override: true })).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
     expect((await moves())[0]?.reason).toBe('it is better (overrides a refusal: Refused: it is worse.)');
   });
 
   it('refuses an archived version, and names both ways out', async () => {
-    const old = await world.candidate();
+    const old = await fixture.candidate();
     await promote(old);
-    await promote(await world.candidate());
+    await promote(await fixture.candidate());
     const answer = await promote(old);
     expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect(detailOf(answer)).toMatch(/Archived.*\/stage.*roll back/);
@@ -122,21 +122,21 @@ describe('promoting over HTTP', () => {
   });
 
   it('lets one of two operators through who decide at once, and tells the other what changed', async () => {
-    const both = await Promise.all([world.candidate(), world.candidate()]);
-    const { generation } = await world.stores.registry.servingState(modelName);
+    const both = await Promise.all([fixture.candidate(), fixture.candidate()]);
+    const { generation } = await fixture.stores.registry.servingState(modelName);
     const answers = await Promise.all(both.map((version) => promote(version, { expected_generation: generation })));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'stale_promotion' });
   });
 
   it('does not give the outcome of one version for a key that comes again with another', async () => {
-    const [first, second] = [await world.candidate(), await world.candidate()];
+    const [first, second] = [await fixture.candidate(), await fixture.candidate()];
     await promote(first, {}, 'one-key');
     const answer = await promote(second, {}, 'one-key');
     expect(answer).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect(detailOf(answer)).toMatch(new RegExp(`was used to promote version ${first.version}`));
     await setPolicy({ approval: { mode: 'always' } });
-    const [third, fourth] = [await world.candidate(), await world.candidate()];
+    const [third, fourth] = [await fixture.candidate(), await fixture.candidate()];
     const waits = await promote(third, {}, 'another-key');
     expect(await promote(fourth, {}, 'another-key')).toMatchObject({ status: 409, body: { code: 'conflict' } });
     await send(`${waits.location ?? ''}/reject`, {});
@@ -144,17 +144,17 @@ describe('promoting over HTTP', () => {
   });
 
   it('rejects an Idempotency-Key that is none', async () => {
-    const answer = await promote(await world.candidate(), {}, 'a key with spaces');
+    const answer = await promote(await fixture.candidate(), {}, 'a key with spaces');
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 });
 
 describe('a rollback over HTTP', () => {
   it('lets the former version answer within a second', async () => {
-    const [former, bad] = [await world.candidate(), await world.candidate({ bias: 1 })];
+    const [former, bad] = [await fixture.candidate(), await fixture.candidate({ bias: 1 })];
     await promote(former);
     await promote(bad);
-    await serves(world.served, bad);
+    await serves(fixture.served, bad);
     const startedAt = performance.now();
     const answer = await send(`/api/v1/mlops/models/${modelName}/rollback`, { reason: 'it is bad' });
     expect(await predictedBy()).toBe(String(former.version));
@@ -162,20 +162,20 @@ describe('a rollback over HTTP', () => {
     expect(rollbackViewSchema.parse(answer.body)).toMatchObject({
       version: String(former.version),
       former_version: String(bad.version),
-      replicas: [{ url: world.served.url, serves: true }],
+      replicas: [{ url: fixture.served.url, serves: true }],
       repeated: false,
     });
   });
 
   it('works while Temporal has no worker, and says when there is nothing to go back to', async () => {
-    await world.stopWorker();
+    await fixture.stopWorker();
     const nothing = await send('/api/v1/mlops/models/unknown/rollback', { reason: 'why not' });
     expect(nothing).toMatchObject({ status: 404 });
-    const versions = [await world.candidate(), await world.candidate()];
-    for (const version of versions) await world.served.promote(version);
+    const versions = [await fixture.candidate(), await fixture.candidate()];
+    for (const version of versions) await fixture.served.promote(version);
     expect(await send(`/api/v1/mlops/models/${modelName}/rollback`, { reason: 'bad' })).toMatchObject({ status: 200 });
     expect(await production()).toBe(versions[0]?.version);
-    await world.startWorker();
+    await fixture.startWorker();
   });
 });
 
@@ -190,7 +190,7 @@ describe('a promotion that needs a person', () => {
 
   it('waits, shows the comparison, and goes on when somebody approves', async () => {
     await setPolicy({ approval: { mode: 'always' } });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const before = await production();
     const path = await waiting(version);
     const listed = await api.get('/api/v1/approvals?outcome=waiting&limit=1');
@@ -212,9 +212,9 @@ describe('a promotion that needs a person', () => {
   it('leaves Production untouched when somebody rejects, also after the worker was away', async () => {
     await setPolicy({ approval: { mode: 'always' } });
     const before = await production();
-    const path = await waiting(await world.candidate());
-    await world.stopWorker();
-    await world.startWorker();
+    const path = await waiting(await fixture.candidate());
+    await fixture.stopWorker();
+    await fixture.startWorker();
     expect(await send(`${path}/reject`, { comment: 'not now' })).toMatchObject({ body: { outcome: 'rejected' } });
     expect(await endOf(path)).toMatchObject({ result: { outcome: 'rejected', detail: 'Rejected by ada: not now.' } });
     expect(await production()).toBe(before);
@@ -222,7 +222,7 @@ describe('a promotion that needs a person', () => {
 
   it.each(['reject', 'promote'] as const)('ends as the policy says when nobody answers: %s', async (onExpiry) => {
     await setPolicy({ approval: { mode: 'always', onExpiry, expiresAfterHours: 0.5 / 3600 } });
-    const version = await world.candidate();
+    const version = await fixture.candidate();
     const answer = await promote(version);
     const path = z.object({ pipeline_url: z.string() }).parse(answer.body).pipeline_url;
     const outcome = onExpiry === 'reject' ? 'expired' : 'promoted';
@@ -243,15 +243,15 @@ describe('a promotion that needs a person', () => {
       onlyProductionRight: 2,
       mcnemarPValue: 1,
     };
-    const path = await waiting(await world.candidate({ decision: { comparison } }));
+    const path = await waiting(await fixture.candidate({ decision: { comparison } }));
     await send(`${path}/reject`, {});
-    const better = await world.candidate({ decision: { comparison: { ...comparison, difference: 0.05 } } });
+    const better = await fixture.candidate({ decision: { comparison: { ...comparison, difference: 0.05 } } });
     expect(await promote(better)).toMatchObject({ status: 200 });
   });
 
   it('can be cancelled while it waits', async () => {
     await setPolicy({ approval: { mode: 'always' } });
-    const path = await waiting(await world.candidate());
+    const path = await waiting(await fixture.candidate());
     expect((await send(`${path}/cancel`, {})).status).toBe(202);
     expect(await endOf(path)).toMatchObject({ status: 'cancelled' });
     expect((await api.get('/api/v1/approvals?limit=1')).body).toMatchObject({ items: [{ outcome: 'cancelled' }] });
@@ -265,16 +265,16 @@ describe('a promotion that needs a person', () => {
 describe('the first minutes of a version', () => {
   it('end in a rollback that says why when its confidence collapses', async () => {
     const [former, timid] = [
-      await world.candidate({ bias: 2 }),
-      await world.candidate({ bias: -1, decision: { meanConfidence: 1 } }),
+      await fixture.candidate({ bias: 2 }),
+      await fixture.candidate({ bias: -1, decision: { meanConfidence: 1 } }),
     ];
     await promote(former);
     await setPolicy({ guard: { minutes: 5, minPredictions: 5, minConfidenceRatio: 1 } });
     await promote(timid);
-    await serves(world.served, timid);
+    await serves(fixture.served, timid);
     for (let each = 0; each < 8; each += 1) await predictedBy();
     await poll(production, (now) => now === former.version, 15_000);
-    await serves(world.served, former);
+    await serves(fixture.served, former);
     const [last] = await moves();
     expect(last).toMatchObject({ kind: 'rollback', actor: 'guard' });
     expect(last?.reason).toMatch(/Confidence has collapsed/);
@@ -282,9 +282,9 @@ describe('the first minutes of a version', () => {
 });
 
 it('changes of Production are counted, and shown with the time of the last training', async () => {
-  const { promotions, rollbacks } = await world.stores.registry.totals();
+  const { promotions, rollbacks } = await fixture.stores.registry.totals();
   expect(rollbacks).toBeGreaterThan(0);
-  const text = await (await fetch(`${world.served.url}/metrics`)).text();
+  const text = await (await fetch(`${fixture.served.url}/metrics`)).text();
   const value = (series: string): number => Number(new RegExp(`^${series} (\\S+)$`, 'm').exec(text)?.[1]);
   expect(value('mlops_promotions_total{result="promoted"}')).toBe(promotions);
   expect(value('mlops_promotions_total{result="rolled_back"}')).toBe(rollbacks);

@@ -23,18 +23,18 @@ import { createRegistryStore } from '../../../stores/registry/registry.js';
 import { createRunDetailStore } from '../../../stores/experiments/run-details.js';
 import { createRunStore } from '../../../stores/experiments/runs.js';
 import { commitImages } from '../../support/dataset-version.js';
-import { hyperparameters } from '../../support/figures.js';
-import { startRecords, type TestRecords } from '../../support/records.js';
+import { hyperparameters } from '../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { startObjectStore, type TestService } from '../../support/services.js';
 import { writeTinyBundle } from '../../support/tiny-bundle.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let objectServer: TestService;
 let deps: FittingDependencies;
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-run-end-'));
 
 beforeAll(async () => {
-  const [postgres, s3] = await Promise.all([startRecords(), startObjectStore()]);
+  const [postgres, s3] = await Promise.all([startTestDatabase(), startObjectStore()]);
   records = postgres;
   objectServer = s3;
   const objects = createObjectStore({ ...loadConfig(s3.environment), S3_ENDPOINT: s3.endpoint });

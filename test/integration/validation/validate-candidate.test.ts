@@ -17,8 +17,8 @@ import { fetchBundle, publishBundle } from '../../../stores/registry/bundles.js'
 import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createPolicyStore } from '../../../stores/promotion/policies.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry/registry.js';
-import { evaluationOf, unfenced } from '../../support/figures.js';
-import { startIngestionWorld, type IngestionWorld } from '../../support/ingestion-world.js';
+import { evaluationOf, unfenced } from '../../support/measurements.js';
+import { startIngestionFixture, type IngestionFixture } from '../../support/ingestion-fixture.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
 
@@ -29,25 +29,25 @@ const alwaysRed = { bias: 100, accuracy: 0.5 };
 
 const folder = temporaryFolder();
 const bundleFolder = join(folder, 'bundles');
-let world: IngestionWorld;
+let fixture: IngestionFixture;
 let registry: RegistryStore;
 let activities: ValidationActivities;
 
 beforeAll(async () => {
-  world = await startIngestionWorld();
-  await world.ingest({ kind: 'folder', path: world.folder(await pictures()) });
-  registry = createRegistryStore(world.records.db);
+  fixture = await startIngestionFixture();
+  await fixture.ingest({ kind: 'folder', path: fixture.folder(await pictures()) });
+  registry = createRegistryStore(fixture.database.db);
   activities = createValidationActivities(dependencies());
 }, 60_000);
-afterAll(() => world.stop());
+afterAll(() => fixture.stop());
 
 function dependencies(): ValidationDependencies {
   return {
     registry,
-    datasets: world.datasets,
-    objects: world.deps.objects,
+    datasets: fixture.datasets,
+    objects: fixture.deps.objects,
     bundleFolder,
-    policies: createPolicyStore(world.records.db),
+    policies: createPolicyStore(fixture.database.db),
     minAccuracy: 0.4,
     threads: 2,
     imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
@@ -74,9 +74,9 @@ async function register(modelName: string, { bias, accuracy }: typeof rightAlway
   const runId = randomUUID();
   const source = join(folder, runId);
   await writeTinyBundle(source, { labels, bias, modelName, runId });
-  const { digest } = await world.datasets.version('flowers', 1);
+  const { digest } = await fixture.datasets.version('flowers', 1);
   return registry.register({
-    ...(await publishBundle(world.deps.objects, source, modelName)),
+    ...(await publishBundle(fixture.deps.objects, source, modelName)),
     modelName,
     runId,
     architecture: 'cnn',
@@ -142,9 +142,9 @@ describe('validateCandidate', () => {
     const candidate = await register('damaged', rightAlways);
     const key = `${candidate.bundleKey}/${bundleFiles.onnx}`;
     const copy = join(folder, 'copy.onnx');
-    await writeFile(copy, await world.deps.objects.get(key));
+    await writeFile(copy, await fixture.deps.objects.get(key));
     await flipByte(folder, 'copy.onnx');
-    await world.deps.objects.putFile(key, copy);
+    await fixture.deps.objects.putFile(key, copy);
     const decision = await validate(candidate);
     expect(decision.outcome).toBe('refuse');
     expect(decision.summary).toContain(bundleFiles.onnx);
@@ -152,14 +152,14 @@ describe('validateCandidate', () => {
 
   it('brings a damaged local copy of Production again', async () => {
     const production = await promote(await register('healed', alwaysRed));
-    await flipByte(await fetchBundle(world.deps.objects, production, bundleFolder), bundleFiles.onnx);
+    await flipByte(await fetchBundle(fixture.deps.objects, production, bundleFolder), bundleFiles.onnx);
     const decision = await validate(await register('healed', rightAlways));
     expect(decision.comparison).toMatchObject({ productionVersion: 1 });
   });
 
   it('lets a good candidate follow a Production that cannot be served any more', async () => {
     const production = await promote(await register('lost', alwaysRed));
-    await world.deps.objects.delete(`${production.bundleKey}/${bundleFiles.onnx}`);
+    await fixture.deps.objects.delete(`${production.bundleKey}/${bundleFiles.onnx}`);
     const decision = await validate(await register('lost', rightAlways));
     expect(decision).toMatchObject({ outcome: 'promote', comparison: null });
     expect(decision.summary).toContain('Production cannot be served');
@@ -167,7 +167,7 @@ describe('validateCandidate', () => {
 
   it('decides nothing when the object store refuses its keys', async () => {
     const candidate = await register('refused', rightAlways);
-    const environment = { ...world.objectServer.environment, S3_SECRET_ACCESS_KEY: 'not-the-secret' };
+    const environment = { ...fixture.objectServer.environment, S3_SECRET_ACCESS_KEY: 'not-the-secret' };
     const config = loadConfig(environment);
     const objects = createObjectStore({ ...config, S3_ENDPOINT: config.S3_ENDPOINT ?? '' });
     const locked = createValidationActivities({ ...dependencies(), objects, bundleFolder: join(folder, 'locked') });
@@ -178,9 +178,9 @@ describe('validateCandidate', () => {
 
   it('decides nothing while the object store is away', async () => {
     const candidate = await register('waiting', rightAlways);
-    await world.objectServer.pause();
+    await fixture.objectServer.pause();
     await expect(validate(candidate)).rejects.toMatchObject({ code: 'object_store_unavailable' });
-    await world.objectServer.resume();
+    await fixture.objectServer.resume();
     expect((await registry.get('waiting', candidate.version)).decision).toBeNull();
     expect(await validate(candidate)).toMatchObject({ outcome: 'promote' });
   });

@@ -12,7 +12,7 @@ import { createLogger } from '../../../platform/logging.js';
 import { createAttemptStore } from '../../../stores/pipelines/attempts.js';
 import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
 import type { retrainingPipeline } from '../../../workflows/index.js';
-import { hyperparameters } from '../../support/figures.js';
+import { hyperparameters } from '../../support/measurements.js';
 import { createFakeActivities, type AllActivities } from '../../support/fake-activities.js';
 import { problemOf, startApi, type ServedApi } from '../../support/served-api.js';
 import { startPostgres, type TestService } from '../../support/services.js';

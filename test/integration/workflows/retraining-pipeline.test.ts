@@ -6,7 +6,7 @@ import { retrainingSteps, retrainingWorkflowId } from '../../../contracts/names.
 import type { Progress } from '../../../contracts/workflows/runs.js';
 import type { RetrainingInput, RetrainingResult } from '../../../contracts/retraining/retraining-pipeline.js';
 import type { retrainingPipeline } from '../../../workflows/index.js';
-import { decisionOf, hyperparameters } from '../../support/figures.js';
+import { decisionOf, hyperparameters } from '../../support/measurements.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
 

@@ -6,8 +6,8 @@ import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createDatabase } from '../../../stores/postgres/database.js';
 import { createObjectStore } from '../../../stores/objects/object-store.js';
-import { batchActivities } from '../batch-world.js';
-import { createPromotionWorker } from '../promotion-world.js';
+import { batchActivities } from '../batch-fixture.js';
+import { createPromotionWorker } from '../promotion-fixture.js';
 
 /** A worker for batch predictions as a program of its own, to be killed: it says each chunk that it has done. */
 const config = loadConfig();

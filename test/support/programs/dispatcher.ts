@@ -4,7 +4,7 @@ import { outboxChannel } from '../../../contracts/names.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createDatabase } from '../../../stores/postgres/database.js';
 import { createDeliveryStore } from '../../../stores/notifications/deliveries.js';
-import { fastTiming } from '../notification-world.js';
+import { fastTiming } from '../notification-fixture.js';
 
 /** A dispatcher with a webhook, as a program of its own that tests may kill: `dispatcher.js <postgres> <webhook>`. */
 const [databaseUrl = '', url = ''] = process.argv.slice(2);

@@ -5,7 +5,7 @@ import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createDatabase } from '../../../stores/postgres/database.js';
 import { withFaults } from '../faults.js';
-import { createPromotionWorker, promotionActivities } from '../promotion-world.js';
+import { createPromotionWorker, promotionActivities } from '../promotion-fixture.js';
 
 /**
  * A worker for promotions as a program of its own: `promotion-worker.js <activity>`. It kills itself right after that

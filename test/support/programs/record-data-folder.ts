@@ -7,7 +7,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import { predictionSchema } from '../../../contracts/inference/http-predict.js';
 import { gitRevision } from '../../../infra/local/program-specs.js';
-import { platformKey } from '../../../infra/setup/places.mjs';
+import { platformKey } from '../../../infra/setup/paths.mjs';
 import { drawSyntheticImage, type SyntheticLabel } from '../../../model/images/synthetic.js';
 import { poll } from '../api-client.js';
 import {

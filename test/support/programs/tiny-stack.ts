@@ -35,7 +35,7 @@ function spec(name: keyof typeof programs, stopOrder: number): ChildSpec {
 }
 
 console.log(`left ${(await clearLeftovers(runFile)).join(' ')}`);
-const supervisor = createSupervisor({ logsFolder: folder, runFile: createRunFile(runFile), say: console.log });
+const supervisor = createSupervisor({ logsFolder: folder, runFile: createRunFile(runFile), report: console.log });
 onStopRequest({
   stop: async (reason) => {
     console.log(`stopping ${reason}`);

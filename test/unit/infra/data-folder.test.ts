@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 const folder = temporaryFolder();
 
 describe('a data folder', () => {
-  it('is made with the marker of its layout, and opened again', () => {
+  it('is created with the version of its layout, and can be opened again', () => {
     const home = join(folder, 'new', 'home');
     openDataFolder(home);
     openDataFolder(home);
@@ -14,7 +14,7 @@ describe('a data folder', () => {
     expect(existsSync(join(home, 'logs'))).toBe(true);
   });
 
-  it('of a newer layout is refused and left as it is', () => {
+  it('of a newer layout is refused and not changed', () => {
     const home = join(folder, 'newer');
     mkdirSync(home);
     writeFileSync(join(home, 'layout.json'), '{"layout": 2}');
@@ -22,7 +22,7 @@ describe('a data folder', () => {
     expect(readLayout(home)).toBe(2);
   });
 
-  it('of an older layout is upgraded step by step, and goes on after the step that failed', () => {
+  it('of an older layout is upgraded step by step, and resumes at the step that failed', () => {
     const home = join(folder, 'older');
     mkdirSync(home);
     writeFileSync(join(home, 'layout.json'), '{"layout": 1}');
@@ -38,23 +38,23 @@ describe('a data folder', () => {
     expect(readLayout(home)).toBe(3);
   });
 
-  it('that holds something else is refused, so that no reset can ever remove it', () => {
+  it('with other files in it is refused, so that no reset can remove them', () => {
     const home = join(folder, 'documents');
     mkdirSync(home);
     writeFileSync(join(home, 'thesis.txt'), 'mine');
-    expect(() => openDataFolder(home)).toThrow('holds other things (thesis.txt)');
+    expect(() => openDataFolder(home)).toThrow('holds other files (thesis.txt)');
     expect(readFileSync(join(home, 'thesis.txt'), 'utf8')).toBe('mine');
     expect(existsSync(join(home, 'layout.json'))).toBe(false);
   });
 
-  it('with a damaged marker is refused by name', () => {
+  it('with a damaged layout.json is refused with the name of that file', () => {
     const home = join(folder, 'damaged');
     mkdirSync(home);
     writeFileSync(join(home, 'layout.json'), '{"layout": "two"}');
     expect(() => openDataFolder(home)).toThrow('layout.json is damaged');
   });
 
-  it('belongs to one stack at a time', () => {
+  it('is locked by one stack at a time', () => {
     const home = join(folder, 'claimed');
     openDataFolder(home);
     const release = claimDataFolder(home);

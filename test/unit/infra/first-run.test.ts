@@ -8,7 +8,7 @@ import type { acceptedSchema } from '../../../contracts/workflows/accepted.js';
 import type { healthSchema } from '../../../contracts/http/health.js';
 import { runFirstTime } from '../../../infra/local/first-run.js';
 import { sampleImage } from '../../../infra/local/sample-image.js';
-import { createStory } from '../../../infra/setup/story.mjs';
+import { createProgress } from '../../../infra/setup/progress.mjs';
 import { inspectImage } from '../../../model/images/inspect.js';
 import { startFakeApi, type FakeAnswer, type FakeApi } from '../../support/fake-api.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -124,19 +124,19 @@ afterEach(() => api?.close());
 async function firstRun(answers: Record<string, FakeAnswer[]>, datasetFolder: string | null = null): Promise<string> {
   api = await startFakeApi(answers);
   let shown = '';
-  const story = createStory({ output: { write: (text: string) => (shown += text) }, nameWidth: 24 });
-  await runFirstTime({ apiUrl: api.url, datasetFolder, story, signal: new AbortController().signal, pollMs: 1 });
+  const progress = createProgress({ output: { write: (text: string) => (shown += text) }, nameWidth: 24 });
+  await runFirstTime({ apiUrl: api.url, datasetFolder, progress, signal: new AbortController().signal, pollMs: 1 });
   return shown;
 }
 
 describe('the first run', () => {
-  it('on a filled folder says at once which version is served, and starts nothing', async () => {
+  it('prints the served version, when there is one, and starts nothing', async () => {
     const shown = await firstRun({ 'GET /health': [{ body: health('7') }] });
     expect(shown).toBe('\nflowers version 7 is being served.\n');
     expect(api?.requests.map(({ what }) => what)).toEqual(['GET /health']);
   });
 
-  it('trains on the default source, tells each step once with its duration, then metrics and a prediction', async () => {
+  it('trains on the default source and prints each step once with its duration, the metrics and a prediction', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'dandelion'));
     writeFileSync(join(folder, 'dandelion', 'a b.jpg'), 'jpeg bytes');
@@ -185,7 +185,7 @@ describe('the first run', () => {
       'F1 0.920 (95 % interval 0.900 to 1.000)',
       'ROC-AUC 0.990 (95 % interval 0.900 to 1.000)',
       'test images 44',
-      'a prediction dandelion, confidence 0.988, for dandelion/a b.jpg',
+      'sample prediction dandelion, confidence 0.988, for dandelion/a b.jpg',
       '',
     ]);
     const bodyOf = (what: string): string => api?.requests.find((request) => request.what === what)?.body ?? '';
@@ -193,17 +193,17 @@ describe('the first run', () => {
     expect(bodyOf('POST /predict')).toContain('jpeg bytes');
   });
 
-  it('joins a training that an interrupted start left', async () => {
+  it('joins the training that an interrupted start left', async () => {
     const shown = await firstRun({
       'GET /health': [{ body: health(null) }],
       [started]: [{ status: 202, body: accepted(true) }],
       [polled]: [{ body: pipeline('cancelled', [step('start', 'cancelled', 'by you')]) }],
     });
-    expect(shown).toContain('an earlier start began goes on');
+    expect(shown).toContain('an earlier start began continues');
     expect(shown).toContain('cancelled: by you');
   });
 
-  it('that fails shows code, message and how to try again, and does not throw', async () => {
+  it('that fails prints the error code, the message and the command to retry, and does not throw', async () => {
     const error = { code: 'source_empty', message: 'The folder /x holds no images.' };
     const shown = await firstRun({
       'GET /health': [{ body: health(null) }],
@@ -215,17 +215,17 @@ describe('the first run', () => {
     expect(shown).toContain(`curl -X POST ${api?.url ?? '?'}/api/v1/pipelines/retraining`);
   });
 
-  it('that promotes nothing says so', async () => {
+  it('that promotes no model says so', async () => {
     const shown = await firstRun({
       'GET /health': [{ body: health(null) }],
       [started]: [{ status: 202, body: accepted(false) }],
       [polled]: [{ body: pipeline('completed', [step('validate_new_model', 'completed', 'Refused: 60 %')]) }],
     });
     expect(shown).toContain('Refused: 60 %');
-    expect(shown).toContain('Nothing is served yet.');
+    expect(shown).toContain('No model is served yet.');
   });
 
-  it('that the API refuses shows the problem', async () => {
+  it('that the API refuses prints the problem', async () => {
     const problem = {
       type: '/problems/bad_request',
       title: 'The request is not well formed',
@@ -243,11 +243,11 @@ describe('the first run', () => {
   });
 });
 
-describe('the picture for a first prediction', () => {
-  it('is one that our own decoder takes, when there is no folder of photographs', async () => {
+describe('the image for the first prediction', () => {
+  it('is a drawn image that the image decoder accepts when there is no folder of photographs', async () => {
     const limits = { maxPixels: 1_000_000, maxBytes: 1_000_000, minSide: 8 };
     const inspection = await inspectImage(sampleImage(null).bytes, limits);
-    expect(inspection).toMatchObject({ ok: true, facts: { format: 'png', width: 224, height: 224 } });
+    expect(inspection).toMatchObject({ ok: true, facts: { format: 'png', width: 128, height: 128 } });
     expect(sampleImage('/no/such/folder').name).toBe(sampleImage(null).name);
   });
 });

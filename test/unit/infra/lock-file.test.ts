@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { packageRoot, platformKey } from '../../../infra/setup/places.mjs';
+import { packageRoot, platformKey } from '../../../infra/setup/paths.mjs';
 import { isInstalled } from '../../../infra/setup/steps/dependencies.mjs';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -10,7 +10,7 @@ const lockSchema = z.object({
 });
 
 describe('the lock file', () => {
-  it("names the optional packages of every platform, not only of the last writer's", () => {
+  it('lists the optional packages of every platform, not only of the one it was written on', () => {
     const { packages } = lockSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'package-lock.json'), 'utf8')));
     const paths = Object.keys(packages);
     const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
@@ -23,11 +23,11 @@ describe('the lock file', () => {
 });
 
 describe('node_modules', () => {
-  it('is whole here', () => {
+  it('is complete here', () => {
     expect(isInstalled(packageRoot, platformKey())).toBe(true);
   });
 
-  it('is not whole in a folder without it, or for another platform', () => {
+  it('is incomplete when the folder is missing, and for another platform', () => {
     expect(isInstalled(temporaryFolder(), platformKey())).toBe(false);
     expect(isInstalled(packageRoot, 'sunos-x64')).toBe(false);
   });

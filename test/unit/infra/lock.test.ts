@@ -9,7 +9,7 @@ const folder = temporaryFolder();
 const deadPid = spawnSync(process.execPath, ['-e', '']).pid;
 
 describe('the identity of a process', () => {
-  it('is the same each time it is asked for', () => {
+  it('is the same at every call', () => {
     const mine = identifyProcess(process.pid);
     expect(mine).toEqual(identifyProcess(process.pid));
     expect(mine !== null && isRunning(mine)).toBe(true);
@@ -19,13 +19,13 @@ describe('the identity of a process', () => {
     expect(identifyProcess(deadPid)).toBeNull();
   });
 
-  it('differs for another process with the same number', () => {
+  it('differs for another process with the same process id', () => {
     expect(isRunning({ pid: process.pid, startedAt: 'another time' })).toBe(false);
   });
 });
 
 describe('a lock', () => {
-  it('is held by one, and names its holder to others', () => {
+  it('has one holder, whose process id others get', () => {
     const file = join(folder, 'held.lock');
     const first = tryLock(file);
     expect(first.taken).toBe(true);
@@ -38,7 +38,7 @@ describe('a lock', () => {
 
   it.each([
     ['of a process that is gone', JSON.stringify({ pid: deadPid, startedAt: 'some time' })],
-    ['of a number that was given out again', JSON.stringify({ pid: process.pid, startedAt: 'another time' })],
+    ['with a process id that was reused', JSON.stringify({ pid: process.pid, startedAt: 'another time' })],
     ['that is damaged', '{"pid":'],
   ])('%s is taken over', (name, content) => {
     const file = join(folder, `${name}.lock`);
@@ -46,27 +46,27 @@ describe('a lock', () => {
     expect(tryLock(file).taken).toBe(true);
   });
 
-  it('leaves nothing but itself in the folder', () => {
+  it('leaves no other file in the folder', () => {
     const own = join(folder, 'own');
     tryLock(join(own, 'a.lock'));
     tryLock(join(own, 'a.lock'));
     expect(readdirSync(own)).toEqual(['a.lock']);
   });
 
-  it('makes the second wait until the first is done, and says so once', async () => {
+  it('makes the second holder wait until the first is done, and reports that once', async () => {
     const file = join(folder, 'two.lock');
-    const story: string[] = [];
+    const events: string[] = [];
     const work = (name: string) => async (): Promise<void> => {
-      story.push(`${name} begins`);
+      events.push(`${name} begins`);
       await new Promise((resolve) => setTimeout(resolve, 30));
-      story.push(`${name} ends`);
+      events.push(`${name} ends`);
     };
-    const wait = (): void => void story.push('second waits');
+    const wait = (): void => void events.push('second waits');
     await Promise.all([withLock(file, wait, work('first')), withLock(file, wait, work('second'))]);
-    expect(story).toEqual(['first begins', 'second waits', 'first ends', 'second begins', 'second ends']);
+    expect(events).toEqual(['first begins', 'second waits', 'first ends', 'second begins', 'second ends']);
   });
 
-  it('is given back when the work fails', async () => {
+  it('is released when the work fails', async () => {
     const file = join(folder, 'fails.lock');
     await expect(
       withLock(

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 const folder = temporaryFolder();
 
 describe('a log file', () => {
-  it('starts anew at its limit, keeps as many former ones as told, and loses no line of those', () => {
+  it('is rotated at its limit, keeps `keep` previous files, and loses no line of those', () => {
     const log = openLogFile(join(folder, 'a.log'), { maxBytes: 20, keep: 2 });
     for (let number = 10; number < 22; number += 1) log.write(`line ${number}`);
     log.close();
@@ -15,7 +15,7 @@ describe('a log file', () => {
     expect(kept).toBe('line 16\nline 17\nline 18\nline 19\nline 20\nline 21\n');
   });
 
-  it('goes on where the last start ended', () => {
+  it('is appended to after a restart', () => {
     const path = join(folder, 'b.log');
     for (const line of ['first', 'second']) {
       const log = openLogFile(path);
@@ -25,7 +25,7 @@ describe('a log file', () => {
     expect(readFileSync(path, 'utf8')).toBe('first\nsecond\n');
   });
 
-  it('ignores a line that comes after its end', () => {
+  it('ignores a line that is written after it was closed', () => {
     const log = openLogFile(join(folder, 'c.log'));
     log.close();
     log.write('late');

@@ -16,8 +16,8 @@ function environmentOfApi(user: NodeJS.ProcessEnv, changes: Partial<typeof addre
   return specs.find(({ name }) => name === 'api')?.env ?? {};
 }
 
-describe('our processes', () => {
-  it('are told where the services are, whatever the environment says', () => {
+describe("Perennial's processes", () => {
+  it('get the addresses of the services, which override the environment', () => {
     expect(environmentOfApi({ PORT: '0', PERENNIAL_HOME: 'x', HOST: 'y' })).toMatchObject({
       DATABASE_URL: addresses.databaseUrl,
       S3_ENDPOINT: addresses.s3Endpoint,
@@ -36,7 +36,7 @@ describe('our processes', () => {
     expect(environmentOfApi({ DATASET_DIR: '' })['DATASET_DIR']).toBe('');
   });
 
-  it('stop before what they need: the API first', () => {
+  it('stop before the services they need, the API first', () => {
     const orders = programSpecs(addresses, '/home', 1000, {}).map(({ name, stopOrder }) => [name, stopOrder]);
     expect(Object.fromEntries(orders)).toEqual({ api: 1, pipeline: 2, training: 2 });
   });
@@ -53,7 +53,7 @@ describe('our processes', () => {
 });
 
 describe('Postgres', () => {
-  it('is started as it is by an ordinary user', () => {
+  it('is started directly by an ordinary user', () => {
     expect(runAs(null, '/x/postgres', ['-D', 'd'])).toEqual({ command: '/x/postgres', args: ['-D', 'd'] });
   });
 

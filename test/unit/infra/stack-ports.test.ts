@@ -17,7 +17,7 @@ async function occupy(): Promise<{ server: Server; port: number }> {
 }
 
 describe('the ports of a stack', () => {
-  it('are different free ones, written down, and the same at the next start', async () => {
+  it('are different free ports, are written to the file, and are reused at the next start', async () => {
     const file = join(folder, 'stack.json');
     const ports = await choosePorts(any, file);
     expect(new Set(Object.values(ports)).size).toBe(5);
@@ -25,15 +25,15 @@ describe('the ports of a stack', () => {
     expect(await choosePorts(any, file)).toEqual(ports);
   });
 
-  it('give way when another program took one meanwhile', async () => {
+  it('are replaced when another program has taken one meanwhile', async () => {
     const file = join(folder, 'taken.json');
     const { server, port } = await occupy();
-    const former = { ...(await choosePorts(any, file)), s3: port };
-    writeFileSync(file, JSON.stringify(former));
+    const previous = { ...(await choosePorts(any, file)), s3: port };
+    writeFileSync(file, JSON.stringify(previous));
     const ports = await choosePorts(any, file);
     server.close();
     expect(ports.s3).not.toBe(port);
-    expect({ ...ports, s3: port }).toEqual(former);
+    expect({ ...ports, s3: port }).toEqual(previous);
   });
 
   it.each([
@@ -42,7 +42,7 @@ describe('the ports of a stack', () => {
     ['s3', 'S3_PORT'],
     ['temporal', 'TEMPORAL_PORT'],
     ['temporalUi', 'TEMPORAL_UI_PORT'],
-  ])('of %s: when it is set and taken, the message names it and %s', async (name, setting) => {
+  ])('of %s: a configured port that is taken is refused with the port and %s', async (name, setting) => {
     const { server, port } = await occupy();
     const choice = choosePorts({ ...any, [name]: port }, join(folder, 'refused.json'));
     await expect(choice).rejects.toThrow(new RegExp(`Port ${port}.* taken.* ${setting}=${port + 1} npm start`));

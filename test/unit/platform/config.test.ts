@@ -11,20 +11,20 @@ function failureOfLoading(environment: Record<string, string>): unknown {
 }
 
 describe('loadConfig', () => {
-  it('takes an empty string for unset', () => {
+  it('treats an empty string as unset', () => {
     expect(loadConfig({ PORT: '', MODEL_NAME: '' })).toMatchObject({
       PORT: 3000,
       MODEL_NAME: 'dandelion_grass_classifier',
     });
   });
 
-  it('wants time left for answers beside the leave that is taken', () => {
+  it('refuses a SHUTDOWN_LEAVE_MS above a quarter of SHUTDOWN_GRACE_MS', () => {
     const leave = (ms: number): Record<string, string> => ({
       SHUTDOWN_GRACE_MS: '20000',
       SHUTDOWN_LEAVE_MS: String(ms),
     });
     expect(loadConfig(leave(5_000)).SHUTDOWN_LEAVE_MS).toBe(5_000);
-    expect(messageOf(failureOfLoading(leave(5_001)))).toContain('SHUTDOWN_LEAVE_MS: is more than a quarter');
+    expect(messageOf(failureOfLoading(leave(5_001)))).toContain('SHUTDOWN_LEAVE_MS: must be at most a quarter');
   });
 
   it('reads "false" as false', () => {
@@ -32,7 +32,7 @@ describe('loadConfig', () => {
     expect(loadConfig({ S3_FORCE_PATH_STYLE: '1' }).S3_FORCE_PATH_STYLE).toBe(true);
   });
 
-  it('names every wrong setting at once', () => {
+  it('reports every wrong setting at once', () => {
     const failure = failureOfLoading({ PORT: '70000', S3_ENDPOINT: 'nowhere', MODEL_NAME: 'Has Spaces' });
     expect(errorCodeOf(failure)).toBe('configuration_invalid');
     for (const name of ['PORT', 'S3_ENDPOINT', 'MODEL_NAME']) expect(messageOf(failure)).toContain(name);

@@ -3,8 +3,8 @@ import { expectDocument } from '../../support/document.js';
 
 const introduction = `# Configuration
 
-Every setting is an environment variable; an empty one counts as unset. This table is generated from
-\`platform/config.ts\`; a test keeps it true.
+Every setting is an environment variable; an empty string counts as unset. This table is generated from
+\`platform/config.ts\`; a test checks that it is up to date.
 
 `;
 

@@ -8,8 +8,8 @@ function linesOf(capture: LogCapture): string[] {
   return capture.lines.map((line) => z.object({ message: z.string() }).parse(JSON.parse(line)).message);
 }
 
-describe('a capture of the log', () => {
-  it('keeps what is logged during its work, also in what that waits for, and nothing else', async () => {
+describe('a log capture', () => {
+  it('captures what its work logs, also in awaited code, and nothing else', async () => {
     const capture = createLogCapture();
     const other = createLogCapture();
     logger.warn('before');
@@ -39,7 +39,7 @@ describe('a capture of the log', () => {
     expect(capture.droppedLines).toBe(50);
   });
 
-  it('keeps 32 kB at most', () => {
+  it('keeps at most 32 kB', () => {
     const capture = createLogCapture();
     capture.during(() => {
       for (let index = 0; index < 5; index += 1) logger.warn('ä'.repeat(5_000));

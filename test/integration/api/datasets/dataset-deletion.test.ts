@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
-import { classFolders, writeFolder } from '../../../support/ingestion-world.js';
-import { startLineageWorld, type LineageWorld } from '../../../support/lineage-world.js';
+import { classFolders, writeFolder } from '../../../support/ingestion-fixture.js';
+import { startLineageFixture, type LineageFixture } from '../../../support/lineage-fixture.js';
 import { problemOf } from '../../../support/served-api.js';
 
 describe('deletion of dataset versions', () => {
-  let lineage: LineageWorld;
+  let lineage: LineageFixture;
   beforeAll(async () => {
-    lineage = await startLineageWorld();
+    lineage = await startLineageFixture();
   });
   afterAll(() => lineage.stop());
 
@@ -15,12 +15,12 @@ describe('deletion of dataset versions', () => {
   const remove = (path: string): Promise<Response> => fetch(lineage.served.url + path, { method: 'DELETE' });
 
   it('deletes a version of a dataset that nothing was trained on, and never gives its number out again', async () => {
-    const { world } = lineage;
+    const { ingestion } = lineage;
     const ingest = async (firstImage: number): Promise<number> => {
       const files = await classFolders({ a: 4, b: 4 }, firstImage);
-      return (await world.ingest({ kind: 'folder', path: writeFolder(source, files) }, 'spare')).version;
+      return (await ingestion.ingest({ kind: 'folder', path: writeFolder(source, files) }, 'spare')).version;
     };
-    const source = world.folder({});
+    const source = ingestion.folder({});
     const [first, second] = [await ingest(5_000), await ingest(6_000)];
     const path = (number: number): string => `/api/v1/datasets/spare/versions/${number}`;
     expect(await problemOf(await remove(path(second)))).toEqual({ status: 409, code: 'conflict' });
@@ -40,10 +40,16 @@ describe('deletion of dataset versions', () => {
   });
 
   it('refuses to delete what was trained on, and names who did', async () => {
-    const { world } = lineage;
-    await world.ingest({ kind: 'folder', path: world.folder(await classFolders({ a: 4, b: 4 }, 8_000)) }, 'used');
+    const { ingestion } = lineage;
+    await ingestion.ingest(
+      { kind: 'folder', path: ingestion.folder(await classFolders({ a: 4, b: 4 }, 8_000)) },
+      'used',
+    );
     const trained = await lineage.trainOn('used');
-    await world.ingest({ kind: 'folder', path: world.folder(await classFolders({ a: 4, b: 4 }, 9_000)) }, 'used');
+    await ingestion.ingest(
+      { kind: 'folder', path: ingestion.folder(await classFolders({ a: 4, b: 4 }, 9_000)) },
+      'used',
+    );
     const response = await remove('/api/v1/datasets/used/versions/1');
     expect(response.status).toBe(409);
     const { code, detail } = z.object({ code: z.string(), detail: z.string() }).parse(await response.json());

@@ -10,9 +10,9 @@ import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { rawImageKey } from '../../../../stores/objects/object-keys.js';
 import { unlessMissing } from '../../../../stores/registry/bundles.js';
-import { classFolders } from '../../../support/ingestion-world.js';
+import { classFolders } from '../../../support/ingestion-fixture.js';
 import { formWith, problemOf, redImage } from '../../../support/served-api.js';
-import { startLineageWorld, type LineageWorld } from '../../../support/lineage-world.js';
+import { startLineageFixture, type LineageFixture } from '../../../support/lineage-fixture.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
 type LineageView = z.infer<typeof lineageViewSchema>;
@@ -20,18 +20,18 @@ type LineageView = z.infer<typeof lineageViewSchema>;
 type Erasure = z.infer<typeof erasureViewSchema>;
 
 describe('erasure', () => {
-  let lineage: LineageWorld;
+  let lineage: LineageFixture;
   let version: ModelVersion;
   let folder: string;
   let photograph: Uint8Array;
   let sha256: string;
   beforeAll(async () => {
-    lineage = await startLineageWorld();
+    lineage = await startLineageFixture();
     const files = await classFolders({ dandelion: 8, grass: 8 });
     photograph = files['dandelion/3.jpg'] ?? new Uint8Array();
     sha256 = sha256Of(photograph);
-    folder = lineage.world.folder(files);
-    await lineage.world.ingest({ kind: 'folder', path: folder });
+    folder = lineage.ingestion.folder(files);
+    await lineage.ingestion.ingest({ kind: 'folder', path: folder });
     version = await lineage.trainOn('flowers');
   });
   afterAll(() => lineage.stop());
@@ -90,7 +90,7 @@ describe('erasure', () => {
   });
 
   it('erases an image for good: bytes, embeddings, later versions, and the same bytes that come again', async () => {
-    const { world, served } = lineage;
+    const { ingestion, served } = lineage;
     const id = await predict();
     const [{ objectKey } = { objectKey: '' }] = await served.api.database.rows(
       z.object({ objectKey: z.string() }),
@@ -114,15 +114,18 @@ describe('erasure', () => {
     const images = (await lineageOf(id)).edges.find(({ relation }) => relation === 'consists_of');
     expect(images?.figures).toEqual({ images: 16, checked: 15, erased: 1, failed: 0 });
 
-    const examples = await world.datasets.examples('flowers', version.datasetVersion);
+    const examples = await ingestion.datasets.examples('flowers', version.datasetVersion);
     expect(examples.map((example) => example.sha256)).not.toContain(sha256);
     expect(examples).toHaveLength(15);
-    const again = await world.ingest({ kind: 'folder', path: folder });
+    const again = await ingestion.ingest({ kind: 'folder', path: folder });
     expect(again).toMatchObject({ isNewVersion: true, quarantined: 1, newImages: 0 });
-    const detail = await world.datasets.versionDetail('flowers', again.version);
+    const detail = await ingestion.datasets.versionDetail('flowers', again.version);
     expect(detail.quarantined).toMatchObject([{ path: 'dandelion/3.jpg', reason: 'erased' }]);
-    const other = await world.ingest(
-      { kind: 'folder', path: world.folder({ 'a/x.jpg': photograph, ...(await classFolders({ a: 4, b: 4 }, 500)) }) },
+    const other = await ingestion.ingest(
+      {
+        kind: 'folder',
+        path: ingestion.folder({ 'a/x.jpg': photograph, ...(await classFolders({ a: 4, b: 4 }, 500)) }),
+      },
       'another',
     );
     expect(other).toMatchObject({ quarantined: 1 });
@@ -141,20 +144,20 @@ describe('erasure', () => {
   });
 
   it('erases what the record holds while the object store is away, and the objects when it is back', async () => {
-    const { world, served } = lineage;
+    const { ingestion, served } = lineage;
     const files = await classFolders({ a: 4, b: 4 }, 11_000);
-    await world.ingest({ kind: 'folder', path: world.folder(files) }, 'fragile');
+    await ingestion.ingest({ kind: 'folder', path: ingestion.folder(files) }, 'fragile');
     const hash = sha256Of(files['a/0.jpg'] ?? '');
-    const [facts] = await world.datasets.imageFacts([hash]);
+    const [facts] = await ingestion.datasets.imageFacts([hash]);
     const key = rawImageKey(facts?.md5 ?? '');
-    await world.objectServer.pause();
+    await ingestion.objectServer.pause();
     try {
       const response = await request({ kind: 'image', id: hash, reason: 'asked' });
       expect(response.status).toBe(202);
       expect(erasureViewSchema.parse(await response.json())).toMatchObject({ status: 'pending', pending_objects: 1 });
-      expect(await world.datasets.examples('fragile', 1)).toHaveLength(7);
+      expect(await ingestion.datasets.examples('fragile', 1)).toHaveLength(7);
     } finally {
-      await world.objectServer.resume();
+      await ingestion.objectServer.resume();
     }
     expect(await served.api.objects.head(key)).not.toBeNull();
     expect(await erased('image', hash)).toMatchObject({ status: 'done', pending_objects: 0 });
@@ -174,12 +177,12 @@ describe('erasure', () => {
   });
 
   it('erases a dataset and what only it has; its lineage says so', async () => {
-    const { world, served } = lineage;
+    const { ingestion, served } = lineage;
     const shared = await classFolders({ a: 2, b: 2 }, 12_000);
     const own = await classFolders({ c: 4 }, 13_000);
-    await world.ingest({ kind: 'folder', path: world.folder(shared) }, 'keeper');
-    const source = world.folder({ ...shared, ...own });
-    await world.ingest({ kind: 'folder', path: source }, 'doomed');
+    await ingestion.ingest({ kind: 'folder', path: ingestion.folder(shared) }, 'keeper');
+    const source = ingestion.folder({ ...shared, ...own });
+    await ingestion.ingest({ kind: 'folder', path: source }, 'doomed');
     await lineage.trainOn('doomed');
     const id = await predict();
     await lineage.trainOn('flowers');
@@ -199,14 +202,14 @@ describe('erasure', () => {
       read_features: 'erased',
     });
     const stored = async (files: Record<string, Uint8Array>): Promise<number> =>
-      (await world.datasets.imageFacts(Object.values(files).map(sha256Of))).length;
+      (await ingestion.datasets.imageFacts(Object.values(files).map(sha256Of))).length;
     expect([await stored(own), await stored(shared)]).toEqual([0, 4]);
-    expect((await world.datasets.examples('keeper', 1)).length).toBe(4);
+    expect((await ingestion.datasets.examples('keeper', 1)).length).toBe(4);
     // Nobody forbids to begin anew; the former number stays the former's.
-    const anew = await world.ingest({ kind: 'folder', path: source }, 'doomed');
+    const anew = await ingestion.ingest({ kind: 'folder', path: source }, 'doomed');
     expect(anew).toMatchObject({ version: 2, isNewVersion: true, newImages: 4 });
     for (const bytes of Object.values(own)) {
-      const [facts] = await world.datasets.imageFacts([sha256Of(bytes)]);
+      const [facts] = await ingestion.datasets.imageFacts([sha256Of(bytes)]);
       expect(await served.api.objects.head(rawImageKey(facts?.md5 ?? ''))).not.toBeNull();
     }
   });
@@ -262,7 +265,7 @@ describe('erasure', () => {
     expect(await problemOf(await request({ kind, id, reason: 'x' }))).toEqual({ status: 404, code: 'not_found' });
   });
 
-  function served(): LineageWorld['served']['api'] {
+  function served(): LineageFixture['served']['api'] {
     return lineage.served.api;
   }
 });

@@ -17,9 +17,9 @@ import { searchArtifactKey } from '../../../../stores/objects/object-keys.js';
 import { createPipelineStore } from '../../../../stores/pipelines/pipelines.js';
 import { createSearchStore } from '../../../../stores/experiments/searches.js';
 import { createTrialStore } from '../../../../stores/experiments/trials.js';
-import { createAsking } from '../../../support/asking.js';
+import { createRequests } from '../../../support/requests.js';
 import { commitImages } from '../../../support/dataset-version.js';
-import { evaluationOf, hyperparameters } from '../../../support/figures.js';
+import { evaluationOf, hyperparameters } from '../../../support/measurements.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from '../../../support/services.js';
 
@@ -36,7 +36,7 @@ afterAll(async () => {
   await Promise.all(services.map((service) => service.stop()));
 });
 
-const { ask, answer, problem } = createAsking(() => served.url);
+const { ask, answer, problem } = createRequests(() => served.url);
 const start = (body: unknown): Promise<Response> => ask('/api/v1/pipelines/tuning', { method: 'POST', body });
 
 /** A search with two trials in the record, as the workers write it. */

@@ -8,7 +8,7 @@ import { assembleNetwork } from '../../../../model/architectures/trained-network
 import { encodeOnnx } from '../../../../model/export/onnx-graph.js';
 import { drawSyntheticImage } from '../../../../model/images/synthetic.js';
 import { rawImageKey } from '../../../../stores/objects/object-keys.js';
-import { openGraph } from '../../../support/explaining.js';
+import { openGraph } from '../../../support/explanation-fixture.js';
 import { formWith, problemOf, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 

@@ -10,19 +10,19 @@ import { problemSchema } from '../../../../contracts/http/problem.js';
 import { inputSize } from '../../../../contracts/training/training.js';
 import { poll } from '../../../support/api-client.js';
 import { formWith, problemOf } from '../../../support/served-api.js';
-import { jsonHeaders, startPredictionWorld, type PredictionWorld } from '../../../support/prediction-world.js';
+import { jsonHeaders, startPredictionFixture, type PredictionFixture } from '../../../support/prediction-fixture.js';
 
 const tensor = Array.from({ length: inputSize }, () => Array.from({ length: inputSize }, () => [255, 0, 0]));
 
 /** The scoring protocol on the real engine, and what any prediction route does about bad clients. */
 describe('invocations', () => {
-  let world: PredictionWorld;
+  let fixture: PredictionFixture;
   let red: Buffer;
   beforeAll(async () => {
-    world = await startPredictionWorld();
-    red = world.red;
+    fixture = await startPredictionFixture();
+    red = fixture.red;
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   describe('POST /invocations', () => {
     const base64 = (): string => red.toString('base64');
@@ -51,7 +51,7 @@ describe('invocations', () => {
       ],
       ['records', () => ({ dataframe_records: [{ image: tensor }, { image: base64() }] }), 2],
     ])('takes %s, and gives a row for each', async (_name, body, count) => {
-      const response = await world.sendJson('/invocations', body(), {
+      const response = await fixture.sendJson('/invocations', body(), {
         'content-type': 'application/json; charset=utf-8',
       });
       const { predictions } = invocationsResponseSchema.parse(await response.json());
@@ -62,7 +62,9 @@ describe('invocations', () => {
 
     it('keeps the order of tensors and files', async () => {
       const green = tensor.map((row) => row.map(() => [0, 255, 0]));
-      const response = await world.sendJson('/invocations', { instances: [green, base64(), green, tensor, base64()] });
+      const response = await fixture.sendJson('/invocations', {
+        instances: [green, base64(), green, tensor, base64()],
+      });
       const { predictions } = invocationsResponseSchema.parse(await response.json());
       expect(predictions.map(([dandelion = 0, grass = 0]) => dandelion > grass)).toEqual([
         false,
@@ -75,7 +77,7 @@ describe('invocations', () => {
 
     it('takes gzip', async () => {
       const body = new Uint8Array(gzipSync(JSON.stringify({ inputs: [tensor] })));
-      const response = await world.send('/invocations', body, { ...jsonHeaders, 'content-encoding': 'gzip' });
+      const response = await fixture.send('/invocations', body, { ...jsonHeaders, 'content-encoding': 'gzip' });
       expect(invocationsResponseSchema.parse(await response.json()).predictions).toHaveLength(1);
     });
 
@@ -98,43 +100,46 @@ describe('invocations', () => {
       ['a key of the prototype', '{"__proto__": [1], "inputs": [1]}', 400, 'bad_request'],
       ['text that is no base64', '{"instances": ["not base64!"]}', 400, 'bad_request'],
     ])('refuses %s', async (_name, body, status, code) => {
-      expect(await problemOf(await world.send('/invocations', body, jsonHeaders))).toEqual({ status, code });
+      expect(await problemOf(await fixture.send('/invocations', body, jsonHeaders))).toEqual({ status, code });
     });
 
     it('refuses ragged and too many images, and points at the place', async () => {
       const ragged = tensor.map((row, y) => (y === 3 ? row.slice(1) : row));
       const problem = problemSchema.parse(
-        await (await world.sendJson('/invocations', { instances: [tensor, { image: ragged }] })).json(),
+        await (await fixture.sendJson('/invocations', { instances: [tensor, { image: ragged }] })).json(),
       );
       expect(problem).toMatchObject({ code: 'invalid_tensor', errors: [{ pointer: '#/instances/1/image/3' }] });
-      const many = await world.sendJson('/invocations', { inputs: Array.from({ length: 101 }, () => base64()) });
+      const many = await fixture.sendJson('/invocations', { inputs: Array.from({ length: 101 }, () => base64()) });
       expect(await problemOf(many)).toEqual({ status: 422, code: 'invalid_tensor' });
     });
 
     it('refuses what gzip inflates beyond the limit, and what is no gzip', async () => {
       const gzip = { ...jsonHeaders, 'content-encoding': 'gzip' };
       const bomb = new Uint8Array(gzipSync(Buffer.alloc(50_000_000, ' ')));
-      expect(await problemOf(await world.send('/invocations', bomb, gzip))).toEqual({ status: 413, code: 'too_large' });
-      expect(await problemOf(await world.send('/invocations', '{"inputs": []}', gzip))).toEqual({
+      expect(await problemOf(await fixture.send('/invocations', bomb, gzip))).toEqual({
+        status: 413,
+        code: 'too_large',
+      });
+      expect(await problemOf(await fixture.send('/invocations', '{"inputs": []}', gzip))).toEqual({
         status: 400,
         code: 'bad_request',
       });
     });
 
     it('takes UTF-8 alone, and nothing but POST', async () => {
-      const latin = await world.send('/invocations', '{}', { 'content-type': 'application/json; charset=latin1' });
+      const latin = await fixture.send('/invocations', '{}', { 'content-type': 'application/json; charset=latin1' });
       expect(await problemOf(latin)).toEqual({ status: 415, code: 'unsupported_type' });
-      const got = await fetch(`${world.served.url}/invocations`);
+      const got = await fetch(`${fixture.served.url}/invocations`);
       expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
-      expect((await fetch(`${world.served.url}/ping`)).status).toBe(200);
-      expect((await fetch(`${world.served.url}/version`)).status).toBe(200);
+      expect((await fetch(`${fixture.served.url}/ping`)).status).toBe(200);
+      expect((await fetch(`${fixture.served.url}/version`)).status).toBe(200);
     });
   });
 
   describe('a client that lies or leaves', () => {
     /** What the server answers to bytes as they stand here. */
     const speak = async (text: string, andLeave: boolean): Promise<string> => {
-      const socket = connect(Number(new URL(world.served.url).port), '127.0.0.1');
+      const socket = connect(Number(new URL(fixture.served.url).port), '127.0.0.1');
       let answer = '';
       socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
       socket.write(text);
@@ -153,7 +158,7 @@ describe('invocations', () => {
       ['a chunk that is none', `${head('Transfer-Encoding: chunked\r\n')}zz\r\nshort`, false],
     ])('and announces %s costs nobody anything', async (_name, text, andLeave) => {
       expect(await speak(text, andLeave)).toMatch(/^$|^HTTP\/1\.1 400 /);
-      expect((await world.send('/predict', new Uint8Array(red), { 'content-type': 'image/png' })).status).toBe(200);
+      expect((await fixture.send('/predict', new Uint8Array(red), { 'content-type': 'image/png' })).status).toBe(200);
     });
 
     it('is in the log of requests and not in that of faults', async () => {
@@ -161,22 +166,22 @@ describe('invocations', () => {
       await speak(`${head('Content-Length: 1000\r\n')}short`, true);
       expect(
         await poll(
-          () => world.metric(series),
+          () => fixture.metric(series),
           (count) => count > 0,
         ),
       ).toBeGreaterThan(0);
-      expect((await (await fetch(`${world.served.url}/metrics`)).text()).match(/status="5\d\d"/)).toBeNull();
+      expect((await (await fetch(`${fixture.served.url}/metrics`)).text()).match(/status="5\d\d"/)).toBeNull();
     });
   });
 
   describe('answers', () => {
     it('are compressed when they are long, never when they are predictions', async () => {
-      const long = await fetch(`${world.served.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
+      const long = await fetch(`${fixture.served.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
       expect([long.headers.get('content-encoding'), long.headers.get('vary')]).toEqual(['gzip', 'Accept-Encoding']);
       expect(z.looseObject({ openapi: z.string() }).parse(await long.json()).openapi).toMatch(/^3\.1/);
-      const plain = await fetch(`${world.served.url}/openapi.json`, { headers: { 'accept-encoding': 'identity' } });
+      const plain = await fetch(`${fixture.served.url}/openapi.json`, { headers: { 'accept-encoding': 'identity' } });
       expect([plain.headers.get('content-encoding'), plain.headers.get('vary')]).toEqual([null, 'Accept-Encoding']);
-      const short = await world.send('/predict', formWith('file', red), { 'accept-encoding': 'gzip' });
+      const short = await fixture.send('/predict', formWith('file', red), { 'accept-encoding': 'gzip' });
       expect(short.headers.get('content-encoding')).toBeNull();
     });
 
@@ -186,14 +191,14 @@ describe('invocations', () => {
         const file = await readFile(join(folder, name));
         for (const encoding of ['gzip', 'identity']) {
           const headers = { 'accept-encoding': encoding };
-          const answer = await fetch(`${world.served.url}/docs/${name}`, { headers });
+          const answer = await fetch(`${fixture.served.url}/docs/${name}`, { headers });
           expect(Buffer.from(await answer.arrayBuffer()).equals(file)).toBe(true);
         }
       }
     });
 
     it('keep their connections longer than load balancers do', async () => {
-      expect((await fetch(`${world.served.url}/health/live`)).headers.get('keep-alive')).toBe('timeout=75');
+      expect((await fetch(`${fixture.served.url}/health/live`)).headers.get('keep-alive')).toBe('timeout=75');
     });
   });
 });

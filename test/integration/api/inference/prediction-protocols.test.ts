@@ -1,26 +1,26 @@
 import { batchAnswerSchema } from '../../../../contracts/inference/http-predict-batch.js';
 import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
-import { startPredictionWorld, type PredictionWorld } from '../../../support/prediction-world.js';
+import { startPredictionFixture, type PredictionFixture } from '../../../support/prediction-fixture.js';
 
 /** The ways in which a picture comes to a prediction, on the real engine. */
 describe('the routes for pictures', () => {
-  let world: PredictionWorld;
+  let fixture: PredictionFixture;
   let red: Buffer;
   beforeAll(async () => {
-    world = await startPredictionWorld();
-    red = world.red;
+    fixture = await startPredictionFixture();
+    red = fixture.red;
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   describe('POST /predict', () => {
     it.each(['image/png', 'image/jpeg', 'application/octet-stream', 'IMAGE/PNG; q=1'])(
       'takes a picture as it is, as %s',
       async (type) => {
         const prediction = predictionSchema.parse(
-          await (await world.send('/predict', new Uint8Array(red), { 'content-type': type })).json(),
+          await (await fixture.send('/predict', new Uint8Array(red), { 'content-type': type })).json(),
         );
-        expect(prediction).toMatchObject({ prediction: 'dandelion', model_version: String(world.version.version) });
+        expect(prediction).toMatchObject({ prediction: 'dandelion', model_version: String(fixture.version.version) });
       },
     );
 
@@ -28,9 +28,9 @@ describe('the routes for pictures', () => {
       const base64 = red.toString('base64');
       const lines = base64.replaceAll(/(.{60})/g, '$1\r\n');
       const images = [base64, lines, red.toString('base64url'), `data:image/png;base64,${base64}`];
-      const bodies = [...images.map((image) => ({ image })), { url: `http://${world.picturesHost}/red.png` }];
+      const bodies = [...images.map((image) => ({ image })), { url: `http://${fixture.imagesHost}/red.png` }];
       for (const body of bodies) {
-        expect(predictionSchema.parse(await (await world.sendJson('/predict', body)).json()).prediction).toBe(
+        expect(predictionSchema.parse(await (await fixture.sendJson('/predict', body)).json()).prediction).toBe(
           'dandelion',
         );
       }
@@ -47,41 +47,41 @@ describe('the routes for pictures', () => {
       ['a list', 400, 'bad_request', [1]],
       ['nothing but null', 400, 'bad_request', null],
     ])('refuses JSON with %s', async (_name, status, code, body) => {
-      expect(await problemOf(await world.sendJson('/predict', body))).toEqual({ status, code });
+      expect(await problemOf(await fixture.sendJson('/predict', body))).toEqual({ status, code });
     });
 
     it.each([
       ['/missing.png', 422, 'url_unreachable'],
       ['/text.png', 415, 'unsupported_type'],
     ])('tells what is wrong with the address %s', async (path, status, code) => {
-      expect(await problemOf(await world.sendJson('/predict', { url: `http://${world.picturesHost}${path}` }))).toEqual(
-        {
-          status,
-          code,
-        },
-      );
+      expect(
+        await problemOf(await fixture.sendJson('/predict', { url: `http://${fixture.imagesHost}${path}` })),
+      ).toEqual({
+        status,
+        code,
+      });
     });
 
     it('refuses an empty body, another type, and one that is too large', async () => {
       const type = { 'content-type': 'image/jpeg' };
-      expect(await problemOf(await world.send('/predict', '', type))).toEqual({ status: 400, code: 'no_file' });
+      expect(await problemOf(await fixture.send('/predict', '', type))).toEqual({ status: 400, code: 'no_file' });
       expect(
-        await problemOf(await world.send('/predict', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' })),
+        await problemOf(await fixture.send('/predict', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' })),
       ).toEqual({
         status: 415,
         code: 'unsupported_type',
       });
-      const large = new Uint8Array(world.served.config.MAX_UPLOAD_BYTES + 1);
-      expect(await problemOf(await world.send('/predict', large, type))).toEqual({ status: 413, code: 'too_large' });
+      const large = new Uint8Array(fixture.served.config.MAX_UPLOAD_BYTES + 1);
+      expect(await problemOf(await fixture.send('/predict', large, type))).toEqual({ status: 413, code: 'too_large' });
     });
 
     it('asks for no answer that its client would not wait for', async () => {
       const png = { 'content-type': 'image/png' };
       for (const wrong of ['0', '-1', '1.5', 'soon', '9999999', '']) {
-        const response = await world.send('/predict', new Uint8Array(red), { ...png, 'x-request-timeout-ms': wrong });
+        const response = await fixture.send('/predict', new Uint8Array(red), { ...png, 'x-request-timeout-ms': wrong });
         expect(await problemOf(response)).toEqual({ status: 400, code: 'bad_request' });
       }
-      const patient = await world.send('/predict', new Uint8Array(red), { ...png, 'x-request-timeout-ms': '60000' });
+      const patient = await fixture.send('/predict', new Uint8Array(red), { ...png, 'x-request-timeout-ms': '60000' });
       expect(patient.status).toBe(200);
     });
   });
@@ -89,37 +89,37 @@ describe('the routes for pictures', () => {
   describe('pictures that come again', () => {
     it('are answered from the cache, each with a prediction of its own', async () => {
       const picture = await redImage(300, 200);
-      const before = await world.metric('mlops_prediction_cache_total{result="hit"}');
-      const total = `predictions_total{model_version="${world.version.version}",predicted_class="dandelion"}`;
-      const totalBefore = await world.metric(total);
+      const before = await fixture.metric('mlops_prediction_cache_total{result="hit"}');
+      const total = `predictions_total{model_version="${fixture.version.version}",predicted_class="dandelion"}`;
+      const totalBefore = await fixture.metric(total);
       const answers = [];
       for (let time = 0; time < 3; time++) {
-        const response = await world.send('/predict', formWith('file', picture));
+        const response = await fixture.send('/predict', formWith('file', picture));
         answers.push(predictionSchema.parse(await response.json()));
       }
       expect(new Set(answers.map((answer) => answer.prediction_id)).size).toBe(3);
       expect(new Set(answers.map(({ confidence }) => confidence)).size).toBe(1);
-      expect(await world.metric('mlops_prediction_cache_total{result="hit"}')).toBe(before + 2);
-      expect(await world.metric(total)).toBe(totalBefore + 3);
-      await world.served.api.predictions.predictionLog.flush();
+      expect(await fixture.metric('mlops_prediction_cache_total{result="hit"}')).toBe(before + 2);
+      expect(await fixture.metric(total)).toBe(totalBefore + 3);
+      await fixture.served.api.predictions.predictionLog.flush();
       for (const { prediction_id: id } of answers) {
-        expect((await fetch(`${world.served.url}/api/v1/predictions/${id}`)).status).toBe(200);
+        expect((await fetch(`${fixture.served.url}/api/v1/predictions/${id}`)).status).toBe(200);
       }
     });
 
     it('are looked at anew by another model', async () => {
-      const other = await world.served.registerTiny({ bias: -3 });
+      const other = await fixture.served.registerTiny({ bias: -3 });
       const picture = new Uint8Array(await redImage(120, 120));
       const ask = async (): Promise<number> =>
-        predictionSchema.parse(await (await world.send('/predict', picture, { 'content-type': 'image/png' })).json())
+        predictionSchema.parse(await (await fixture.send('/predict', picture, { 'content-type': 'image/png' })).json())
           .probabilities['dandelion'] ?? 0;
       const first = await ask();
-      await world.served.promote(other);
-      await serves(world.served, other);
+      await fixture.served.promote(other);
+      await serves(fixture.served, other);
       const second = await ask();
-      world.version = await world.served.registerTiny();
-      await world.served.promote(world.version);
-      await serves(world.served, world.version);
+      fixture.version = await fixture.served.registerTiny();
+      await fixture.served.promote(fixture.version);
+      await serves(fixture.served, fixture.version);
       expect(second).toBeLessThan(first);
       expect(await ask()).toBe(first);
     });
@@ -139,29 +139,29 @@ describe('the routes for pictures', () => {
         [new Uint8Array(), 'empty.png'],
         [await redImage(64, 32), 'last.png'],
       ] as const;
-      const before = await world.metric('prediction_errors_total{reason="unsupported_type"}');
-      const response = await world.send('/predict/batch', form(files));
+      const before = await fixture.metric('prediction_errors_total{reason="unsupported_type"}');
+      const response = await fixture.send('/predict/batch', form(files));
       const { items, ...rest } = batchAnswerSchema.parse(await response.json());
       expect(response.status).toBe(200);
-      expect(rest).toMatchObject({ succeeded: 2, failed: 2, model_version: String(world.version.version) });
+      expect(rest).toMatchObject({ succeeded: 2, failed: 2, model_version: String(fixture.version.version) });
       expect(items).toMatchObject([
         { index: 0, filename: 'first.png', prediction: 'dandelion' },
         { index: 1, filename: 'text.png', problem: { status: 415, code: 'unsupported_type' } },
         { index: 2, filename: 'empty.png', problem: { status: 400, code: 'no_file' } },
         { index: 3, filename: 'last.png', prediction: 'dandelion' },
       ]);
-      expect(await world.metric('prediction_errors_total{reason="unsupported_type"}')).toBe(before + 1);
+      expect(await fixture.metric('prediction_errors_total{reason="unsupported_type"}')).toBe(before + 1);
     });
 
     it('takes pictures in JSON, as base64 and by their addresses', async () => {
       const images = [
         { image: red.toString('base64') },
-        { url: `http://${world.picturesHost}/red.png` },
+        { url: `http://${fixture.imagesHost}/red.png` },
         { url: 'http://pictures.example/red.png' },
         { picture: 1 },
-        { url: `http://${world.picturesHost}/missing.png` },
+        { url: `http://${fixture.imagesHost}/missing.png` },
       ];
-      const { items } = batchAnswerSchema.parse(await (await world.sendJson('/predict/batch', { images })).json());
+      const { items } = batchAnswerSchema.parse(await (await fixture.sendJson('/predict/batch', { images })).json());
       const shown = items.map((item) => ('problem' in item ? item.problem.code : item.prediction));
       expect(shown).toEqual(['dandelion', 'dandelion', 'url_not_allowed', 'bad_request', 'url_unreachable']);
       expect(items[3]).toMatchObject({ problem: { errors: [{ pointer: '#/images/3' }, {}] } });
@@ -171,50 +171,50 @@ describe('the routes for pictures', () => {
       const many = (count: number): FormData =>
         form(Array.from({ length: count }, (_, index) => [red, `${index}.png`] as const));
       const { items, succeeded } = batchAnswerSchema.parse(
-        await (await world.send('/predict/batch', many(100))).json(),
+        await (await fixture.send('/predict/batch', many(100))).json(),
       );
       expect(succeeded).toBe(100);
       expect(items.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, index) => index));
-      expect(await problemOf(await world.send('/predict/batch', many(101)))).toEqual({
+      expect(await problemOf(await fixture.send('/predict/batch', many(101)))).toEqual({
         status: 413,
         code: 'too_large',
       });
-      expect(await problemOf(await world.send('/predict/batch', many(5_000)))).toEqual({
+      expect(await problemOf(await fixture.send('/predict/batch', many(5_000)))).toEqual({
         status: 413,
         code: 'too_large',
       });
       const images = Array.from({ length: 101 }, () => ({ image: 'AAAA' }));
-      expect(await problemOf(await world.sendJson('/predict/batch', { images }))).toEqual({
+      expect(await problemOf(await fixture.sendJson('/predict/batch', { images }))).toEqual({
         status: 413,
         code: 'too_large',
       });
     });
 
     it.each([
-      ['a form without files', (): Promise<Response> => world.send('/predict/batch', form([])), 400, 'no_file'],
+      ['a form without files', (): Promise<Response> => fixture.send('/predict/batch', form([])), 400, 'no_file'],
       [
         'another field',
-        (): Promise<Response> => world.send('/predict/batch', form([[red, 'a.png']], 'file')),
+        (): Promise<Response> => fixture.send('/predict/batch', form([[red, 'a.png']], 'file')),
         400,
         'bad_request',
       ],
-      ['no images', (): Promise<Response> => world.sendJson('/predict/batch', { images: [] }), 400, 'bad_request'],
+      ['no images', (): Promise<Response> => fixture.sendJson('/predict/batch', { images: [] }), 400, 'bad_request'],
       [
         'neither images nor a source',
-        (): Promise<Response> => world.sendJson('/predict/batch', {}),
+        (): Promise<Response> => fixture.sendJson('/predict/batch', {}),
         400,
         'bad_request',
       ],
       [
         'a source nobody knows',
-        (): Promise<Response> => world.sendJson('/predict/batch', { source: { kind: 'moon' } }),
+        (): Promise<Response> => fixture.sendJson('/predict/batch', { source: { kind: 'moon' } }),
         400,
         'bad_request',
       ],
-      ['text', (): Promise<Response> => world.send('/predict/batch', 'hello'), 415, 'unsupported_type'],
+      ['text', (): Promise<Response> => fixture.send('/predict/batch', 'hello'), 415, 'unsupported_type'],
       [
         'a bomb of empty objects',
-        (): Promise<Response> => world.sendJson('/predict/batch', { images: Array(100_000).fill({}) }),
+        (): Promise<Response> => fixture.sendJson('/predict/batch', { images: Array(100_000).fill({}) }),
         400,
         'bad_request',
       ],

@@ -7,23 +7,23 @@ import {
   mixed,
   pixels,
   refusalOf,
-  startV2World,
+  startV2Fixture,
   type InferPost,
-  type V2World,
-} from '../../../support/v2-world.js';
+  type V2Fixture,
+} from '../../../support/v2-fixture.js';
 
 const png = Buffer.from('a picture');
 
 describe('the Open Inference Protocol with bad input', () => {
-  let world: V2World;
+  let fixture: V2Fixture;
 
   beforeAll(async () => {
-    world = await startV2World();
+    fixture = await startV2Fixture();
   });
   beforeEach(() => {
-    world.seen = [];
+    fixture.seen = [];
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   const image = { name: 'image', shape, datatype: 'UINT8' };
   const flat = Array.from({ length: imageBytes }, () => 1);
@@ -71,9 +71,9 @@ describe('the Open Inference Protocol with bad input', () => {
     ],
     ['a list in the place of the request', 400, '#', []],
   ])('refuses %s with %i at its place', async (_name, status, pointer, request) => {
-    const refusal = refusalOf(await world.ask(request));
+    const refusal = refusalOf(await fixture.ask(request));
     expect({ status: refusal.status, at: refusal.error.split(': ')[0] }).toEqual({ status, at: pointer });
-    expect(world.seen).toEqual([]);
+    expect(fixture.seen).toEqual([]);
   });
 
   const floats = (value: number): Buffer => Buffer.from(Float32Array.from({ length: imageBytes }, () => value).buffer);
@@ -125,8 +125,8 @@ describe('the Open Inference Protocol with bad input', () => {
     ['an encoding nobody undoes', 415, () => ({ headers: { 'content-encoding': 'zstd' }, body: '{}' })],
     ['a time that is none', 400, () => ({ headers: { 'x-request-timeout-ms': 'soon' }, body: '{}' })],
   ])('refuses %s with %i', async (_name, status, make) => {
-    expect(refusalOf(await world.post(make())).status).toBe(status);
-    expect(world.seen).toEqual([]);
+    expect(refusalOf(await fixture.post(make())).status).toBe(status);
+    expect(fixture.seen).toEqual([]);
   });
 
   it.each<[string, number[], Buffer]>([
@@ -140,17 +140,17 @@ describe('the Open Inference Protocol with bad input', () => {
       shape: tensorShape,
       parameters: { binary_data_size: bytes.length },
     };
-    expect(refusalOf(await world.post(mixed({ inputs: [input] }, bytes)))).toMatchObject({
+    expect(refusalOf(await fixture.post(mixed({ inputs: [input] }, bytes)))).toMatchObject({
       status: 422,
       code: 'invalid_tensor',
     });
-    expect(world.seen).toEqual([]);
+    expect(fixture.seen).toEqual([]);
   });
 
   it('says which file cannot be read', async () => {
     const bytes = Buffer.concat([element(png), element(Buffer.alloc(0))]);
     const input = { name: 'image', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: bytes.length } };
-    const refusal = refusalOf(await world.post(mixed({ inputs: [input] }, bytes)));
+    const refusal = refusalOf(await fixture.post(mixed({ inputs: [input] }, bytes)));
     expect(refusal).toMatchObject({ status: 422, code: 'undecodable_image' });
     expect(refusal.error).toMatch(/^#\/inputs\/0\/data\/1: /);
   });
@@ -167,7 +167,7 @@ describe('the Open Inference Protocol with bad input', () => {
     ['GET', '/models/a_model/infer', 405],
     ['DELETE', '', 405],
   ])('answers %s /v2%s with %i in the dialect of the protocol', async (method, path, status) => {
-    const response = await fetch(world.url + path, { method });
+    const response = await fetch(fixture.url + path, { method });
     const answer = { status: response.status, headers: { 'content-type': response.headers.get('content-type') ?? '' } };
     expect(refusalOf({ ...answer, body: await response.text() }).status).toBe(status);
   });

@@ -13,37 +13,37 @@ import {
   mixed,
   pixels,
   refusalOf,
-  startV2World,
-  type V2World,
-} from '../../../support/v2-world.js';
+  startV2Fixture,
+  type V2Fixture,
+} from '../../../support/v2-fixture.js';
 
 const png = Buffer.from('a picture');
 
 describe('the Open Inference Protocol', () => {
-  let world: V2World;
+  let fixture: V2Fixture;
 
   beforeAll(async () => {
-    world = await startV2World();
+    fixture = await startV2Fixture();
   });
   beforeEach(() => {
-    world.seen = [];
+    fixture.seen = [];
   });
-  afterAll(() => world.stop());
+  afterAll(() => fixture.stop());
 
   it('takes pixels in binary where they lie, without a copy in between', async () => {
     const bytes = Buffer.alloc(imageBytes, 7);
-    const { id, outputs, parameters, ...rest } = answerOf(await world.post(pixels('UINT8', bytes)));
+    const { id, outputs, parameters, ...rest } = answerOf(await fixture.post(pixels('UINT8', bytes)));
     expect(rest).toEqual({ model_name: 'a_model', model_version: '7' });
     expect(id).toBe(parameters.prediction_id);
     expect(outputs.map(({ name }) => name)).toEqual([...v2OutputNames]);
     expect(outputs[0]).toEqual({ name: 'probabilities', datatype: 'FP32', shape: [1, 2], data: [0.75, 0.25] });
-    expect(world.seen).toHaveLength(1);
-    expect(bytes.equals(world.seen[0] ?? Buffer.alloc(0))).toBe(true);
-    expect(world.seen[0]?.buffer.byteLength).toBeGreaterThan(imageBytes);
+    expect(fixture.seen).toHaveLength(1);
+    expect(bytes.equals(fixture.seen[0] ?? Buffer.alloc(0))).toBe(true);
+    expect(fixture.seen[0]?.buffer.byteLength).toBeGreaterThan(imageBytes);
   });
 
   it('takes a body that is nothing but pixels, and answers in binary', async () => {
-    const answer = await world.post({ headers: { [v2HeaderLength]: '0' }, body: Buffer.alloc(imageBytes * 2) });
+    const answer = await fixture.post({ headers: { [v2HeaderLength]: '0' }, body: Buffer.alloc(imageBytes * 2) });
     expect(answer.headers['content-type']).toBe('application/octet-stream');
     const head = answer.body.slice(0, Number(answer.headers['inference-header-content-length']));
     const { outputs } = v2InferResponseSchema.parse(JSON.parse(head));
@@ -68,17 +68,17 @@ describe('the Open Inference Protocol', () => {
       else if (datatype === 'FP64') bytes.writeDoubleLE(at % 128, at * width);
       else bytes.writeUIntLE(at % 128, at * width, Math.min(width, 6));
     }
-    expect((await world.post(pixels(datatype, bytes))).status).toBe(200);
-    expect(world.seen[0]?.subarray(125, 130)).toEqual(new Uint8Array([125, 126, 127, 0, 1]).subarray(0, 5));
+    expect((await fixture.post(pixels(datatype, bytes))).status).toBe(200);
+    expect(fixture.seen[0]?.subarray(125, 130)).toEqual(new Uint8Array([125, 126, 127, 0, 1]).subarray(0, 5));
   });
 
   it('rounds what lies between two shades, and takes flat and nested lists', async () => {
     const flat = Array.from({ length: imageBytes }, (_, at) => (at % 3 === 0 ? 254.6 : at % 3));
     const rows = Array.from({ length: 224 }, () => Array.from({ length: 224 }, () => [254.6, 1, 2]));
     for (const data of [flat, [flat], [rows]]) {
-      answerOf(await world.ask({ inputs: [{ name: 'image', shape, datatype: 'FP32', data }] }));
+      answerOf(await fixture.ask({ inputs: [{ name: 'image', shape, datatype: 'FP32', data }] }));
     }
-    expect(world.seen.map((each) => [...each.subarray(0, 4)])).toEqual(
+    expect(fixture.seen.map((each) => [...each.subarray(0, 4)])).toEqual(
       Array.from({ length: 3 }, () => [255, 1, 2, 255]),
     );
   });
@@ -87,10 +87,10 @@ describe('the Open Inference Protocol', () => {
     const tensor = { name: 'image', datatype: 'BYTES', shape: [2] };
     const binary = Buffer.concat([element(png), element(png)]);
     const parameters = { binary_data_size: binary.length };
-    answerOf(await world.post(mixed({ inputs: [{ ...tensor, parameters }] }, binary)));
+    answerOf(await fixture.post(mixed({ inputs: [{ ...tensor, parameters }] }, binary)));
     const text = png.toString('base64');
-    answerOf(await world.ask({ inputs: [{ ...tensor, shape: [2, 1], data: [[text], [text]] }] }));
-    expect(world.seen.map((each) => Buffer.from(each).toString())).toEqual(
+    answerOf(await fixture.ask({ inputs: [{ ...tensor, shape: [2, 1], data: [[text], [text]] }] }));
+    expect(fixture.seen.map((each) => Buffer.from(each).toString())).toEqual(
       Array.from({ length: 4 }, () => 'a picture'),
     );
   });
@@ -99,16 +99,16 @@ describe('the Open Inference Protocol', () => {
     const file = element(png);
     const part = { name: 'image', data: null };
     const files = { ...part, datatype: 'BYTES', shape: [1], parameters: { binary_data_size: file.length } };
-    answerOf(await world.post(mixed({ inputs: [files] }, file)));
+    answerOf(await fixture.post(mixed({ inputs: [files] }, file)));
     const bytes = Buffer.alloc(imageBytes, 9);
     const plain = { ...part, datatype: 'UINT8', shape, parameters: { binary_data_size: bytes.length } };
-    answerOf(await world.post(mixed({ inputs: [plain] }, bytes)));
-    expect(world.seen.map((each) => each.length)).toEqual([png.length, imageBytes]);
+    answerOf(await fixture.post(mixed({ inputs: [plain] }, bytes)));
+    expect(fixture.seen.map((each) => each.length)).toEqual([png.length, imageBytes]);
   });
 
   it('answers what was asked for, in its order, and echoes the id', async () => {
     const outputs = [{ name: 'label' }, { name: 'probabilities', parameters: { classification: 1 } }];
-    const answer = answerOf(await world.post(pixels('UINT8', Buffer.alloc(imageBytes), { id: '42', outputs })));
+    const answer = answerOf(await fixture.post(pixels('UINT8', Buffer.alloc(imageBytes), { id: '42', outputs })));
     expect(answer.id).toBe('42');
     expect(answer.parameters.prediction_id).toMatch(/^[0-9a-f-]{36}$/);
     expect(answer.outputs).toEqual([
@@ -120,7 +120,7 @@ describe('the Open Inference Protocol', () => {
   it('mixes JSON and binary outputs', async () => {
     const outputs = [{ name: 'label', parameters: { binary_data: false } }, { name: 'confidence' }];
     const request = { parameters: { binary_data_output: true }, outputs };
-    const { body, headers } = await world.post(pixels('UINT8', Buffer.alloc(imageBytes), request));
+    const { body, headers } = await fixture.post(pixels('UINT8', Buffer.alloc(imageBytes), request));
     const length = Number(headers['inference-header-content-length']);
     const answer = v2InferResponseSchema.parse(JSON.parse(body.slice(0, length)));
     expect(answer.outputs).toEqual([
@@ -132,17 +132,17 @@ describe('the Open Inference Protocol', () => {
 
   it('describes the model under both of its paths', async () => {
     const [plain, versioned] = await Promise.all(
-      ['/models/a_model', '/models/a_model/versions/7'].map(async (path) => (await fetch(world.url + path)).json()),
+      ['/models/a_model', '/models/a_model/versions/7'].map(async (path) => (await fetch(fixture.url + path)).json()),
     );
     expect(versioned).toEqual(plain);
     expect(v2ModelSchema.parse(plain)).toMatchObject({ name: 'a_model', versions: ['7'], platform: 'onnx_onnxv1' });
   });
 
   it('lives without a model, and is not ready', async () => {
-    world.isLoaded = false;
+    fixture.isLoaded = false;
     try {
       const get = async (path: string): Promise<unknown> => {
-        const response = await fetch(world.url + path);
+        const response = await fetch(fixture.url + path);
         return {
           status: response.status,
           ...z
@@ -155,9 +155,9 @@ describe('the Open Inference Protocol', () => {
       expect(await get('/health/ready')).toEqual({ status: 503, ready: false, live: true });
       expect(await get('/models/a_model/ready')).toEqual({ status: 503, name: 'a_model', ready: false });
       expect(await get('/models/a_model')).toMatchObject({ status: 503, code: 'no_model' });
-      expect(refusalOf(await world.ask({ inputs: [] })).code).toBe('no_model');
+      expect(refusalOf(await fixture.ask({ inputs: [] })).code).toBe('no_model');
     } finally {
-      world.isLoaded = true;
+      fixture.isLoaded = true;
     }
   });
 });

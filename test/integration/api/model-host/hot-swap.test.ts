@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { memoryHeld } from '../../../support/collect-garbage.js';
-import { tester } from '../../../support/figures.js';
+import { tester } from '../../../support/measurements.js';
 import { formWith, redImage, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 

@@ -1,4 +1,4 @@
-import { tester } from '../../../support/figures.js';
+import { tester } from '../../../support/measurements.js';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';

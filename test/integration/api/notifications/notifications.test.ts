@@ -8,8 +8,8 @@ import { createLogger } from '../../../../platform/logging.js';
 import { createDeliveryStore } from '../../../../stores/notifications/deliveries.js';
 import { createOutboxStore } from '../../../../stores/notifications/outbox.js';
 import { poll } from '../../../support/api-client.js';
-import { createAsking } from '../../../support/asking.js';
-import { fastTiming } from '../../../support/notification-world.js';
+import { createRequests } from '../../../support/requests.js';
+import { fastTiming } from '../../../support/notification-fixture.js';
 import { startReceiver, type Receiver } from '../../../support/receivers.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';
 import { startPostgres, type TestService } from '../../../support/services.js';
@@ -22,7 +22,7 @@ describe('messages over HTTP', () => {
   let hook: Receiver;
   let dispatcher: Dispatcher;
   let status = 200;
-  const { ask, answer, problem } = createAsking(() => served.url);
+  const { ask, answer, problem } = createRequests(() => served.url);
 
   beforeAll(async () => {
     postgres = await startPostgres();

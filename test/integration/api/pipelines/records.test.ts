@@ -16,7 +16,7 @@ import { createDatasetCommits } from '../../../../stores/datasets/dataset-commit
 import { createIngestionStore } from '../../../../stores/datasets/ingestions.js';
 import { createPipelineStore } from '../../../../stores/pipelines/pipelines.js';
 import { factsOf } from '../../../support/dataset-version.js';
-import { evaluationOf } from '../../../support/figures.js';
+import { evaluationOf } from '../../../support/measurements.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';
 import { startPostgres, type TestService } from '../../../support/services.js';
 

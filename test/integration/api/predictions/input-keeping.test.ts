@@ -17,7 +17,7 @@ import {
   type PredictionInputStore,
 } from '../../../../stores/predictions/prediction-inputs.js';
 import { poll } from '../../../support/api-client.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { startObjectStore, type TestService } from '../../../support/services.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
@@ -25,7 +25,7 @@ const owner = { version: { modelName: 'a_model' }, serving: servingPolicySchema.
 const secret = 'Ada of Somewhere';
 
 describe('pictures of predictions', () => {
-  let records: TestRecords;
+  let records: TestDatabase;
   let service: TestService;
   let objects: ObjectStore;
   let inputs: PredictionInputStore;
@@ -36,7 +36,7 @@ describe('pictures of predictions', () => {
   const opened: ObjectStore[] = [];
 
   beforeAll(async () => {
-    const [startedRecords, started] = await Promise.all([startRecords(), startObjectStore()]);
+    const [startedRecords, started] = await Promise.all([startTestDatabase(), startObjectStore()]);
     records = startedRecords;
     service = started;
     objects = createObjectStore({ ...loadConfig(started.environment), S3_ENDPOINT: started.endpoint });

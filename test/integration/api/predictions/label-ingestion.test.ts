@@ -1,15 +1,15 @@
 import { pageOf } from '../../../../contracts/http/page.js';
 import { erasureViewSchema, lineageImageViewSchema } from '../../../../contracts/predictions/http-predictions.js';
-import { colour, startLabelWorld, type LabelWorld } from '../../../support/label-world.js';
+import { colour, startLabelFixture, type LabelFixture } from '../../../support/label-fixture.js';
 import { problemOf } from '../../../support/served-api.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
 describe('labels on their way into a dataset', () => {
-  let labels: LabelWorld;
+  let labels: LabelFixture;
   let source: { kind: 'labels'; model: string };
 
   beforeAll(async () => {
-    labels = await startLabelWorld();
+    labels = await startLabelFixture();
     source = { kind: 'labels', model: labels.version.modelName };
   });
   afterAll(() => labels.stop());
@@ -18,14 +18,14 @@ describe('labels on their way into a dataset', () => {
     erasureViewSchema.parse(await (await labels.send('/api/v1/erasures', { kind, id, reason: 'asked for' })).json())
       .counts;
   const latest = async (dataset: string): Promise<Record<string, string>> => {
-    const found = await labels.world.datasets.latestVersion(dataset);
-    const examples = await labels.world.datasets.examples(dataset, found?.version ?? 0);
+    const found = await labels.ingestion.datasets.latestVersion(dataset);
+    const examples = await labels.ingestion.datasets.examples(dataset, found?.version ?? 0);
     return Object.fromEntries(examples.map(({ sha256, label }) => [sha256, label]));
   };
 
   it('are its images under the newest label of each, and a retraining asks for new ones by itself', async () => {
     const { dataset } = labels.version;
-    expect(await labels.world.datasets.newLabels(dataset)).toEqual([]);
+    expect(await labels.ingestion.datasets.newLabels(dataset)).toEqual([]);
     const twice = await colour(105);
     const ids = [await labels.predict(twice), await labels.predict(await colour(106)), await labels.predict(twice)];
     await labels.decide(ids[0] ?? '', { label: 'grass' });
@@ -33,13 +33,13 @@ describe('labels on their way into a dataset', () => {
     await labels.decide(ids[2] ?? '', { label: 'dandelion' });
     const unusable = await labels.predict(await colour(107));
     await labels.decide(unusable, { decision: 'reject' });
-    expect(await labels.world.datasets.newLabels(dataset)).toEqual([source]);
+    expect(await labels.ingestion.datasets.newLabels(dataset)).toEqual([source]);
 
-    const result = await labels.world.ingest(source, dataset);
+    const result = await labels.ingestion.ingest(source, dataset);
     expect(result).toMatchObject({ isNewVersion: true, newImages: 2, quarantined: 0, conflicts: 0 });
     expect(Object.values(await latest(dataset)).sort()).toEqual(['dandelion', 'tulip']);
-    expect(await labels.world.datasets.newLabels(dataset)).toEqual([]);
-    expect((await labels.world.datasets.detail(dataset))?.sources).toMatchObject([
+    expect(await labels.ingestion.datasets.newLabels(dataset)).toEqual([]);
+    expect((await labels.ingestion.datasets.detail(dataset))?.sources).toMatchObject([
       { kind: 'labels', locator: source.model },
     ]);
     const images = pageOf(lineageImageViewSchema).parse(
@@ -53,13 +53,13 @@ describe('labels on their way into a dataset', () => {
     expect((await labels.detail(ids[2] ?? '')).input).toMatchObject({ expires_at: null });
 
     await labels.decide(await labels.predict(await colour(108)), { label: 'grass' });
-    expect(await labels.world.datasets.newLabels(dataset)).toEqual([source]);
-    expect(await labels.world.ingest(source, dataset)).toMatchObject({ newImages: 1, isNewVersion: true });
+    expect(await labels.ingestion.datasets.newLabels(dataset)).toEqual([source]);
+    expect(await labels.ingestion.ingest(source, dataset)).toMatchObject({ newImages: 1, isNewVersion: true });
     expect(Object.keys(await latest(dataset))).toHaveLength(3);
   });
 
   it('are refused as a source while there are none', async () => {
-    await expect(labels.world.ingest({ kind: 'labels', model: 'unheard_of' }, 'other')).rejects.toThrow(
+    await expect(labels.ingestion.ingest({ kind: 'labels', model: 'unheard_of' }, 'other')).rejects.toThrow(
       /No picture that was sent to unheard_of has an accepted label/,
     );
   });
@@ -89,14 +89,14 @@ describe('labels on their way into a dataset', () => {
     expect(await objects.head(keys[0] ?? '')).toBeNull();
     expect((await labels.get(`/api/v1/predictions/${first}/input`)).status).toBe(404);
 
-    await labels.world.ingest(source, 'erased_from');
+    await labels.ingestion.ingest(source, 'erased_from');
     const before = Object.keys(await latest('erased_from'));
     // Named by the file that was sent, which is another one than the picture that was kept of it.
     expect(before).not.toContain(sha256Of(kept));
     expect(await erase('image', sha256Of(kept))).toMatchObject({ images: 1, predictions: 1, inputs: 1, labels: 1 });
     expect(await objects.head(keys[1] ?? '')).toBeNull();
     expect(Object.keys(await latest('erased_from'))).toHaveLength(before.length - 1);
-    const said = await labels.world.records.db.query(
+    const said = await labels.ingestion.database.db.query(
       'SELECT actor, comment, image_sha256 FROM label_decisions WHERE prediction_id = ANY($1)',
       [[first, second]],
     );

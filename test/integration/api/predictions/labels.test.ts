@@ -4,21 +4,23 @@ import { pageOf } from '../../../../contracts/http/page.js';
 import { labelDecisionViewSchema } from '../../../../contracts/predictions/http-labels.js';
 import { productionAccuracyViewSchema } from '../../../../contracts/predictions/http-predictions.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
-import { colour, startLabelWorld, type LabelWorld } from '../../../support/label-world.js';
+import { colour, startLabelFixture, type LabelFixture } from '../../../support/label-fixture.js';
 import { problemOf } from '../../../support/served-api.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
 const secret = 'Ada of Somewhere';
 
 describe('the label queue', () => {
-  let labels: LabelWorld;
+  let labels: LabelFixture;
 
   beforeAll(async () => {
-    labels = await startLabelWorld();
+    labels = await startLabelFixture();
   });
   beforeEach(async () => {
     // What other tests left undecided would be in everybody's queue.
-    await labels.world.records.db.query('UPDATE prediction_inputs SET decided_at = now() WHERE decided_at IS NULL');
+    await labels.ingestion.database.db.query(
+      'UPDATE prediction_inputs SET decided_at = now() WHERE decided_at IS NULL',
+    );
   });
   afterAll(() => labels.stop());
 
@@ -81,7 +83,7 @@ describe('the label queue', () => {
 
     const image = await colour(253);
     await labels.predict(image);
-    await labels.world.records.db.query(`UPDATE predictions SET predicted = 'grass' WHERE image_sha256 = $1`, [
+    await labels.ingestion.database.db.query(`UPDATE predictions SET predicted = 'grass' WHERE image_sha256 = $1`, [
       sha256Of(image),
     ]);
     const again = await labels.predict(image);
@@ -173,9 +175,10 @@ describe('the label queue', () => {
 
   it('takes no label for a picture that is not kept', async () => {
     const id = await labels.predict(await colour(114));
-    await labels.world.records.db.query('UPDATE prediction_inputs SET expires_at = now() WHERE prediction_id = $1', [
-      id,
-    ]);
+    await labels.ingestion.database.db.query(
+      'UPDATE prediction_inputs SET expires_at = now() WHERE prediction_id = $1',
+      [id],
+    );
     const refused = await labels.send('/api/v1/labels', { prediction_id: id, label: 'grass' });
     expect(await problemOf(refused)).toEqual({ status: 409, code: 'conflict' });
     expect(await problemOf(await labels.get(`/api/v1/predictions/${id}/input`))).toMatchObject({ status: 404 });

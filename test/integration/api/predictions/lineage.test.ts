@@ -5,17 +5,17 @@ import { pageOf } from '../../../../contracts/http/page.js';
 import { lineageImageViewSchema, lineageViewSchema } from '../../../../contracts/predictions/http-predictions.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
-import { startLineageWorld, type LineageWorld } from '../../../support/lineage-world.js';
+import { startLineageFixture, type LineageFixture } from '../../../support/lineage-fixture.js';
 import { predictionOf } from '../../../support/fake-model.js';
 
 type LineageView = z.infer<typeof lineageViewSchema>;
 
 describe('lineage', () => {
-  let lineage: LineageWorld;
+  let lineage: LineageFixture;
   let version: ModelVersion;
   let image: Uint8Array;
   beforeAll(async () => {
-    lineage = await startLineageWorld();
+    lineage = await startLineageFixture();
     version = await lineage.train('flowers', { dandelion: 8, grass: 8 });
     image = await redImage();
   });
@@ -184,7 +184,7 @@ describe('lineage', () => {
 
   it('says that nobody can tell while the object store is away, and shows the record all the same', async () => {
     const id = await predict();
-    await lineage.world.objectServer.pause();
+    await lineage.ingestion.objectServer.pause();
     try {
       const path = `/api/v1/predictions/${id}/lineage`;
       expect(await problemOf(await get(`${path}?verify=true`))).toEqual({
@@ -193,7 +193,7 @@ describe('lineage', () => {
       });
       expect((await get(path)).status).toBe(200);
     } finally {
-      await lineage.world.objectServer.resume();
+      await lineage.ingestion.objectServer.resume();
     }
   });
 

@@ -8,8 +8,8 @@ import { modelVersionViewSchema } from '../../../../contracts/registry/http-vers
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
-import { createAsking } from '../../../support/asking.js';
-import { decisionOf, evaluationOf } from '../../../support/figures.js';
+import { createRequests } from '../../../support/requests.js';
+import { decisionOf, evaluationOf } from '../../../support/measurements.js';
 import { newVersionOf } from '../../../support/registry-records.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
@@ -28,7 +28,7 @@ afterAll(async () => {
   await Promise.all(services.map((service) => service.stop()));
 });
 
-const { ask, answer, problem } = createAsking(() => served.url);
+const { ask, answer, problem } = createRequests(() => served.url);
 
 async function register(modelName: string, given: Partial<NewVersion> = {}): Promise<void> {
   await served.registry.register(newVersionOf(modelName, given));

@@ -4,7 +4,7 @@ import { modelVersionViewSchema } from '../../../../contracts/registry/http-vers
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
-import { createAsking, type Asked } from '../../../support/asking.js';
+import { createRequests, type RequestOptions } from '../../../support/requests.js';
 import { newVersionOf } from '../../../support/registry-records.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';
 import { startPostgres, type TestService } from '../../../support/services.js';
@@ -22,7 +22,7 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-const { ask, answer, problem } = createAsking(() => served.url);
+const { ask, answer, problem } = createRequests(() => served.url);
 
 async function register(modelName: string, given: Partial<NewVersion> = {}): Promise<void> {
   await served.registry.register(newVersionOf(modelName, given));
@@ -107,7 +107,7 @@ describe('editing a version', () => {
   it('takes a semantic version that is free, and no other', async () => {
     await register('numbered');
     await register('numbered');
-    const edit = (semantic_version: string): Asked => ({ method: 'PATCH', body: { semantic_version } });
+    const edit = (semantic_version: string): RequestOptions => ({ method: 'PATCH', body: { semantic_version } });
     const path = `${models}/numbered/versions/2`;
     expect((await answer(modelVersionViewSchema, path, edit('4.0.0'))).semantic_version).toBe('4.0.0');
     expect(await problem(path, edit('1.0.0'))).toMatchObject({ status: 409, code: 'conflict' });
@@ -140,7 +140,7 @@ describe('editing a version', () => {
 });
 
 describe('the stage of a version', () => {
-  const move = (stage: string): Asked => ({ method: 'POST', body: { stage, reason: 'because' } });
+  const move = (stage: string): RequestOptions => ({ method: 'POST', body: { stage, reason: 'because' } });
 
   it('moves to Archived and back to Staging', async () => {
     await register('staged');
@@ -169,7 +169,7 @@ describe('aliases', () => {
     await register('named');
     await register('named');
     const path = `${models}/named/aliases/champion`;
-    const put = (version: unknown): Asked => ({ method: 'PUT', body: { version } });
+    const put = (version: unknown): RequestOptions => ({ method: 'PUT', body: { version } });
     expect(await answer(aliasViewSchema, path, put('1'))).toMatchObject({ alias: 'champion', version: '1' });
     expect(await answer(aliasViewSchema, path, put(2))).toMatchObject({ version: '2' });
     const { items } = await answer(z.object({ items: z.array(aliasViewSchema) }), `${models}/named/aliases`);

@@ -5,12 +5,12 @@ import { createFeatureStore } from '../../../../stores/features/features.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
 import { createOutboxStore } from '../../../../stores/notifications/outbox.js';
 import { commitImages, factsOf } from '../../../support/dataset-version.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let datasets: DatasetStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   datasets = createDatasetStore(records.db);
 });
 afterAll(() => records.stop());

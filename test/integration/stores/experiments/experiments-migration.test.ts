@@ -6,7 +6,7 @@ import { packageRoot } from '../../../../platform/paths.js';
 import { createDatabase } from '../../../../stores/postgres/database.js';
 import { createExperimentStore } from '../../../../stores/experiments/experiments.js';
 import { migrate } from '../../../../stores/postgres/migrate.js';
-import { hyperparameters, evaluationOf } from '../../../support/figures.js';
+import { hyperparameters, evaluationOf } from '../../../support/measurements.js';
 import { startPostgres } from '../../../support/services.js';
 
 const migrations = join(packageRoot, 'stores', 'migrations');

@@ -4,18 +4,18 @@ import { createExperimentStore, type ExperimentStore } from '../../../../stores/
 import { createRunDetailStore, type RunDetailStore } from '../../../../stores/experiments/run-details.js';
 import { createRunStore, type NewRun, type RunStore } from '../../../../stores/experiments/runs.js';
 import { commitImages } from '../../../support/dataset-version.js';
-import { hyperparameters } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { hyperparameters } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { findRuns, makeRun as writeRun, type Made } from '../../../support/runs.js';
 
 const by: Actor = { name: 'ada', via: 'rest', from: '127.0.0.1', requestId: 'r-1' };
 
-let records: TestRecords;
+let records: TestDatabase;
 let runs: RunStore;
 let experiments: ExperimentStore;
 let details: RunDetailStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   runs = createRunStore(records.db);
   experiments = createExperimentStore(records.db);
   details = createRunDetailStore(records.db);

@@ -3,13 +3,13 @@ import { parseFilter, parseOrder } from '../../../../domain/experiments/filter-l
 import { createExperimentStore, type ExperimentStore } from '../../../../stores/experiments/experiments.js';
 import type { NewRun } from '../../../../stores/experiments/runs.js';
 import { commitImages } from '../../../support/dataset-version.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { findRuns, makeRun as writeRun, type Made } from '../../../support/runs.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let experiments: ExperimentStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   experiments = createExperimentStore(records.db);
   await commitImages(records.db, 'flowers', { a: [1, 2, 3], b: [4, 5, 6] });
 });

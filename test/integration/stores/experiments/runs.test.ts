@@ -6,13 +6,13 @@ import type { Database } from '../../../../stores/postgres/database.js';
 import { createRegistryStore } from '../../../../stores/registry/registry.js';
 import { createRunStore, type RunStore } from '../../../../stores/experiments/runs.js';
 import { commitImages } from '../../../support/dataset-version.js';
-import { evaluationOf, hyperparameters } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { evaluationOf, hyperparameters } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let runs: RunStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   runs = createRunStore(records.db);
   await commitImages(records.db, 'flowers', { a: [1, 2, 3], b: [4, 5, 6] });
 });

@@ -11,14 +11,14 @@ import { createRunStore } from '../../../../stores/experiments/runs.js';
 import { createSearchStore, type SearchStore } from '../../../../stores/experiments/searches.js';
 import { createTrialStore, type TrialStore } from '../../../../stores/experiments/trials.js';
 import { commitImages } from '../../../support/dataset-version.js';
-import { hyperparameters } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { hyperparameters } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let searches: SearchStore;
 let trials: TrialStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   searches = createSearchStore(records.db);
   trials = createTrialStore(records.db);
   await commitImages(records.db, 'flowers', { a: [1, 2, 3], b: [4, 5, 6] });

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createAttemptStore, type AttemptEntry, type AttemptStore } from '../../../../stores/pipelines/attempts.js';
 import { createPipelineStore } from '../../../../stores/pipelines/pipelines.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let attempts: AttemptStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   attempts = createAttemptStore(records.db);
 });
 afterAll(() => records.stop());

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { ingestionSteps } from '../../../../contracts/names.js';
 import { createPipelineStore, type PipelineStore } from '../../../../stores/pipelines/pipelines.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let pipelines: PipelineStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   pipelines = createPipelineStore(records.db);
 });
 afterAll(() => records.stop());

@@ -5,15 +5,15 @@ import { z } from 'zod';
 import { createLogger } from '../../../../platform/logging.js';
 import { createDatabase, type Database } from '../../../../stores/postgres/database.js';
 import { migrate } from '../../../../stores/postgres/migrate.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
 const logger = createLogger('test', 'silent');
 const numberRow = z.object({ n: z.number() });
 
-let records: TestRecords;
+let records: TestDatabase;
 let db: Database;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   db = records.db;
   await db.query('CREATE TABLE numbers (n integer PRIMARY KEY)');
 });

@@ -5,15 +5,15 @@ import { nextSemanticVersion } from '../../../../domain/registry/semantic-versio
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
 import type { Move } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
-import { decisionOf, evaluationOf, tester, unfenced } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { decisionOf, evaluationOf, tester, unfenced } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { messagesOf } from '../../../support/registry-records.js';
-import { saying } from '../../../support/saying.js';
+import { textMatching } from '../../../support/text-matching.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());
@@ -100,7 +100,7 @@ describe('promoting', () => {
     await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
     await expect(promote('unchecked', 1)).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/never checked.*validate/),
+      message: textMatching(/never checked.*validate/),
     });
     await registry.recordDecision('unchecked', 1, decisionOf('promote'));
     await expect(promote('unchecked', 1)).rejects.toMatchObject({ code: 'conflict' });
@@ -182,7 +182,7 @@ describe('a promotion that was decided on another Production', () => {
     });
     await expect(late).rejects.toMatchObject({
       code: 'stale_promotion',
-      message: saying(/version 1 \(generation 1 in place of 0\)/),
+      message: textMatching(/version 1 \(generation 1 in place of 0\)/),
     });
     expect((await registry.servingState('fenced')).generation).toBe(1);
   });

@@ -3,15 +3,15 @@ import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { Move } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { Rollback } from '../../../../stores/promotion/rollbacks.js';
-import { tester, unfenced } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { tester, unfenced } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { messagesOf, newVersionOf } from '../../../support/registry-records.js';
-import { saying } from '../../../support/saying.js';
+import { textMatching } from '../../../support/text-matching.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());
@@ -52,12 +52,12 @@ describe('rolling back', () => {
     await register('first');
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/nothing is in Production.*Promote/),
+      message: textMatching(/nothing is in Production.*Promote/),
     });
     await promote('first', 1);
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/first that was promoted/),
+      message: textMatching(/first that was promoted/),
     });
     await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
   });
@@ -69,7 +69,7 @@ describe('rolling back', () => {
     await rollBack('gone');
     await expect(rollBack('gone')).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/version 1.*deleted.*Promote/),
+      message: textMatching(/version 1.*deleted.*Promote/),
     });
   });
 
@@ -91,11 +91,11 @@ describe('rolling back', () => {
     for (const version of [1, 2, 3]) await promote('named', version);
     await expect(rollBack('named', 4)).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/never in Production/),
+      message: textMatching(/never in Production/),
     });
     await expect(rollBack('named', 3)).rejects.toMatchObject({
       code: 'conflict',
-      message: saying(/already/),
+      message: textMatching(/already/),
     });
     await expect(rollBack('named', 9)).rejects.toMatchObject({ code: 'not_found' });
     expect(await rollBack('named', 1)).toMatchObject({ version: 1, formerVersion: 3 });

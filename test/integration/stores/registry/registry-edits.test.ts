@@ -4,13 +4,13 @@ import { nextSemanticVersion } from '../../../../domain/registry/semantic-versio
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { curator, newVersionOf } from '../../../support/registry-records.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());

@@ -1,11 +1,11 @@
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { curator, newVersionOf } from '../../../support/registry-records.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());

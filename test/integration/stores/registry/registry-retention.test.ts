@@ -3,13 +3,13 @@ import { planRetention } from '../../../../domain/registry/version-retention.js'
 import { deleteVersion, finishDeletions, type DeletionStores } from '../../../../stores/registry/delete-version.js';
 import { lockModel, setStage } from '../../../../stores/promotion/production.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { curator, newVersionOf } from '../../../support/registry-records.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());

@@ -3,13 +3,13 @@ import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
-import { decisionOf, evaluationOf } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { decisionOf, evaluationOf } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let registry: RegistryStore;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   registry = createRegistryStore(records.db);
 });
 afterAll(() => records.stop());

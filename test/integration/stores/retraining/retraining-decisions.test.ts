@@ -11,13 +11,13 @@ import {
   type RetrainingDecision,
   type RetrainingDecisions,
 } from '../../../../stores/retraining/retraining-decisions.js';
-import { statistics } from '../../../support/figures.js';
-import { startRecords, type TestRecords } from '../../../support/records.js';
+import { statistics } from '../../../support/measurements.js';
+import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
-let records: TestRecords;
+let records: TestDatabase;
 let decisions: RetrainingDecisions;
 beforeAll(async () => {
-  records = await startRecords();
+  records = await startTestDatabase();
   decisions = createRetrainingDecisions(records.db);
 });
 afterAll(() => records.stop());

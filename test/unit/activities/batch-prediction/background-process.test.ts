@@ -1,6 +1,6 @@
 import { startBackgroundProcess } from '../../../../activities/batch-prediction/background-process.js';
 import { createLogger } from '../../../../platform/logging.js';
-import { picture } from '../../../support/ingestion-world.js';
+import { patternImage } from '../../../support/ingestion-fixture.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
@@ -12,10 +12,10 @@ it('ends a background process that does not answer', async () => {
   const logger = createLogger('test', 'silent');
   const child = await startBackgroundProcess({ bundleFolder, limits, variant: 'fp32', logger, answerMs: 20_000 });
   try {
-    expect((await child.predict(await picture(1))).probabilities).toHaveLength(2);
+    expect((await child.predict(await patternImage(1))).probabilities).toHaveLength(2);
     if (child.pid === undefined) throw new Error('The process has no id.');
     process.kill(child.pid, 'SIGSTOP');
-    await expect(child.predict(await picture(2))).rejects.toMatchObject({ code: 'trainer_died' });
+    await expect(child.predict(await patternImage(2))).rejects.toMatchObject({ code: 'trainer_died' });
     expect(child.isAlive()).toBe(false);
   } finally {
     await child.stop();

@@ -4,7 +4,7 @@ import type { TrialInput, TrialProgress } from '../../../../contracts/experiment
 import type { TrainJob } from '../../../../model/jobs.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
-import { hyperparameters } from '../../../support/figures.js';
+import { hyperparameters } from '../../../support/measurements.js';
 import { trainerOf } from '../../../support/trainer-process.js';
 import { createFeatureSet, withFolder } from '../../../support/training-fixtures.js';
 

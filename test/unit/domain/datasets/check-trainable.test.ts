@@ -1,5 +1,5 @@
 import { checkTrainable } from '../../../../domain/datasets/check-trainable.js';
-import { statistics } from '../../../support/figures.js';
+import { statistics } from '../../../support/measurements.js';
 
 describe('checkTrainable', () => {
   it('has nothing against two classes with ten images each', () => {

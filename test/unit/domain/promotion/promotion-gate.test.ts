@@ -3,7 +3,7 @@ import type { Decision } from '../../../../contracts/registry/registry.js';
 import type { Comparison } from '../../../../contracts/registry/registry.js';
 import { approvalPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { decide, type GateInput } from '../../../../domain/promotion/promotion-gate.js';
-import { evaluationOf } from '../../../support/figures.js';
+import { evaluationOf } from '../../../support/measurements.js';
 
 const comparison: Comparison = {
   productionVersion: 3,

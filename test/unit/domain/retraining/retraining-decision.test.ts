@@ -6,7 +6,7 @@ import type {
   RetrainingVerdict,
 } from '../../../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf } from '../../../../domain/retraining/retraining-decision.js';
-import { hyperparameters, statistics } from '../../../support/figures.js';
+import { hyperparameters, statistics } from '../../../support/measurements.js';
 
 const idle: RetrainingState = { running: null, awaitingApproval: false, lastAutomatic: null };
 

@@ -11,7 +11,7 @@ import type { Job } from '../../../../model/serving/messages.js';
 import { ThreadPool } from '../../../../model/serving/thread-pool.js';
 import { startThread, type Thread } from '../../../../model/serving/thread.js';
 import { flipByte, writeTinyBundle } from '../../../support/tiny-bundle.js';
-import { saying } from '../../../support/saying.js';
+import { textMatching } from '../../../support/text-matching.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
 const engines: Engine[] = [];
@@ -55,7 +55,7 @@ describe('the engine', () => {
 
   it('refuses a model that computes NaN, without a crash', async () => {
     await writeTinyBundle(folder, { bias: NaN });
-    const failure = { code: 'bundle_invalid', message: saying(/not numbers/) };
+    const failure = { code: 'bundle_invalid', message: textMatching(/not numbers/) };
     await expect(engineOf()).rejects.toMatchObject(failure);
   });
 

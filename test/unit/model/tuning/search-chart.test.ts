@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { drawSearch } from '../../../../model/tuning/draw-search.js';
 import { writeSearchTable, type ShownTrial } from '../../../../model/tuning/search-table.js';
-import { hyperparameters } from '../../../support/figures.js';
+import { hyperparameters } from '../../../support/measurements.js';
 
 function trialOf(number: number, losses: readonly number[], changed: Partial<ShownTrial> = {}): ShownTrial {
   const rungs = losses.map((loss, index) => ({ epochs: 4 * 3 ** index, bestEpoch: 1, loss, accuracy: 0.9 }));

@@ -6,7 +6,7 @@ import { encodeOnnx } from '../../../../../model/export/onnx-graph.js';
 import { drawSyntheticImage } from '../../../../../model/images/synthetic.js';
 import { explainInThread } from '../../../../../model/serving/explain-job.js';
 import { activationMap, logitOf, sumOf } from '../../../../../model/serving/explain/class-activation.js';
-import { openGraph, type OpenGraph } from '../../../../support/explaining.js';
+import { openGraph, type OpenGraph } from '../../../../support/explanation-fixture.js';
 
 const classes = 3;
 const bias = Float32Array.of(0.5, -1, 0.25);

@@ -4,7 +4,7 @@ import { createRandom } from '../../../../../model/seeded-random.js';
 import { logitOf } from '../../../../../model/serving/explain/class-activation.js';
 import { explainInThread } from '../../../../../model/serving/explain-job.js';
 import { occludedBatches, occlusionMap, patchesPerSide } from '../../../../../model/serving/explain/occlusion.js';
-import { fittedBackbone, openGraph, probabilitiesOf, type OpenGraph } from '../../../../support/explaining.js';
+import { fittedBackbone, openGraph, probabilitiesOf, type OpenGraph } from '../../../../support/explanation-fixture.js';
 import { drawPlacedFlower, type PlacedFlower } from '../../../../support/placed-flowers.js';
 
 const withFlower = 1;

@@ -6,7 +6,7 @@ import {
   occlusionMap,
   patchesPerSide,
 } from '../../../../../model/serving/explain/occlusion.js';
-import { openGraph, probabilitiesOf } from '../../../../support/explaining.js';
+import { openGraph, probabilitiesOf } from '../../../../support/explanation-fixture.js';
 import { tinyGraph } from '../../../../support/tiny-graph.js';
 
 const placePixels = inputSize / patchesPerSide;
