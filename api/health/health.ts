@@ -29,7 +29,7 @@ export interface HealthOptions {
 }
 
 const probeTimeoutMs = 2_000;
-/** Health is asked by many; a dependency is asked at most this often. */
+/** A dependency is probed at most this often. */
 const probeEveryMs = 2_000;
 
 export function createHealthReporter({ modelName, host, probes }: HealthOptions): HealthReporter {

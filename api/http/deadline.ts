@@ -3,26 +3,25 @@ import { z } from 'zod';
 import { invalidRequest } from './problems.js';
 import { contextOf } from './request-context.js';
 
-/** How long a client waits for an answer. What it would not wait for is not computed. */
+/** How long a client waits for an answer. Later answers are not computed. */
 export const timeoutHeader = 'X-Request-Timeout-Ms';
 
-/** Nobody waits longer than this; a larger number is a mistake in the unit. */
+/** Maximum; a larger number is a mistake in the unit. */
 const longestTimeoutMs = 600_000;
 
-/** The header as the documentation shows it: `headers` of a route that reads `deadlineOf`. */
+/** The header for OpenAPI: `headers` of a route that calls `deadlineOf`. */
 export const timeoutHeaders = z.object({
   [timeoutHeader]: z
     .int()
     .min(1)
     .max(longestTimeoutMs)
     .optional()
-    .describe('how long you wait for the answer, in ms: what cannot be answered in time is given up with 504'),
+    .describe('how long the client waits for the answer, in ms; a request that cannot be answered in time gets 504'),
 });
 
 /**
- * The moment from which an answer to a request is of no use any more, as option of a job: its arrival and the time
- * the client says it waits. Empty when it says nothing.
- * @throws PerennialError bad_request when the header is no whole number of milliseconds
+ * The deadline of a request as job option: its arrival plus the time that the client waits. Empty without the header.
+ * @throws PerennialError bad_request if the header is not a whole number of milliseconds
  */
 export function deadlineOf(request: Request): { deadlineAt?: number } {
   const text = request.headers[timeoutHeaderKey];
@@ -35,5 +34,5 @@ export function deadlineOf(request: Request): { deadlineAt?: number } {
   return { deadlineAt: contextOf(request).arrivedAt + timeoutMs };
 }
 
-/** Node's spelling of header names. */
+/** Node lower-cases header names. */
 const timeoutHeaderKey = timeoutHeader.toLowerCase();

@@ -6,7 +6,7 @@ import { errorTable, isErrorCode, PerennialError } from '../../contracts/errors.
 import { describeProblem } from './problems.js';
 import { defineRoute, json, nothing, text, type Route } from './route.js';
 
-/** Swagger UI comes from its package, so that the page works without the internet. */
+/** Swagger UI is served from its package, so that the page works offline. */
 const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
 const page = `<!doctype html>
@@ -46,7 +46,7 @@ const contentTypes: Record<Asset, string> = {
   'start.js': 'text/javascript',
 };
 
-/** The documentation of the API, for people and machines. `document` is asked for when the routes are all known. */
+/** The API documentation. `document` is called once all routes are known. */
 export function documentationRoutes(document: () => object): Route[] {
   return [
     defineRoute({
@@ -54,7 +54,7 @@ export function documentationRoutes(document: () => object): Route[] {
       method: 'get',
       path: '/',
       operationId: 'getRoot',
-      summary: 'Leads to the documentation',
+      summary: 'Redirect to the documentation',
       tag: 'operation',
       success: text('text/plain', 'To /docs', 302),
       problems: [],
@@ -65,7 +65,7 @@ export function documentationRoutes(document: () => object): Route[] {
       method: 'get',
       path: '/docs',
       operationId: 'getDocs',
-      summary: 'This documentation, to read and to try',
+      summary: 'Interactive API documentation',
       tag: 'operation',
       success: text('text/html', 'The page'),
       problems: [],
@@ -93,14 +93,14 @@ function assetRoute(): Route {
     method: 'get',
     path: '/docs/{asset}',
     operationId: 'getDocsAsset',
-    summary: 'A file of the documentation page',
+    summary: 'An asset of the documentation page',
     tag: 'operation',
     params: z.object({ asset: z.string() }),
     success: { ...text('text/plain', 'The file'), schema: z.unknown().meta({ type: 'string' }) },
     problems: ['not_found'],
     async handle({ params }) {
       const asset = assets.find((name) => name === params.asset);
-      if (asset === undefined) throw new PerennialError('not_found', `/docs/${params.asset} is no part of the page.`);
+      if (asset === undefined) throw new PerennialError('not_found', `There is no asset /docs/${params.asset}.`);
       const body = asset === 'start.js' ? startScript : await readFile(join(swaggerFolder, asset));
       return { body, headers: { 'Content-Type': contentTypes[asset], 'Cache-Control': 'public, max-age=3600' } };
     },
@@ -113,15 +113,15 @@ function problemRoute(): Route {
     method: 'get',
     path: '/problems/{code}',
     operationId: 'getProblem',
-    summary: 'What a kind of problem means',
+    summary: 'Description of a problem code',
     tag: 'operation',
     params: z.object({ code: z.string() }),
-    success: text('text/plain', 'Its title, its status, and whether trying again helps'),
+    success: text('text/plain', 'Title, status, whether a retry helps, and the remedy'),
     problems: ['not_found'],
     handle({ params }) {
       if (isErrorCode(params.code)) return { body: describeProblem(params.code) };
       const known = Object.keys(errorTable).join(', ');
-      throw new PerennialError('not_found', `There is no problem of that name. There are: ${known}.`);
+      throw new PerennialError('not_found', `Unknown problem code. Known codes: ${known}.`);
     },
   });
 }

@@ -1,4 +1,4 @@
-/** Items by what `keyOf` gives for them, in the order in which the keys first appear. */
+/** Groups items by key, in the order in which the keys first appear. */
 export function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {

@@ -4,7 +4,7 @@ import { PerennialError } from '../../contracts/errors.js';
 
 const acceptable = /^[\x21-\x7e]{1,200}$/;
 
-/** What `Idempotency-Key` says; a new key for a request without one. Throws `bad_request`. */
+/** The `Idempotency-Key` header, or a new key without it. Throws `bad_request`. */
 export function idempotencyKeyOf(request: Request): string {
   const given = request.get('idempotency-key');
   if (given === undefined) return randomUUID();

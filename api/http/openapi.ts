@@ -7,7 +7,7 @@ import { problemFormatOf } from './problem-format.js';
 import { groupBy } from './group-by.js';
 import { tags, type Route } from './route.js';
 
-/** The OpenAPI 3.1 document of a table of routes. Schemas with an id in their `meta` get a name of their own in it. */
+/** The OpenAPI 3.1 document of the routes. Schemas with an id in their `meta` become components. */
 export function buildOpenApiDocument(routes: readonly Route[], version: string): object {
   const registry = new OpenAPIRegistry();
   for (const route of routes) {

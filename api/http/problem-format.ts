@@ -1,21 +1,21 @@
 import type { Problem } from '../../contracts/http/problem.js';
 
-/** How problems are told below a path. */
+/** Format of problems below a path. */
 export interface ProblemFormat {
   contentType: string;
-  /** The problem with what the clients of such paths look for. */
+  /** Adds the fields that clients of these paths expect. */
   render(problem: Problem): object;
 }
 
 const plain: ProblemFormat = { contentType: 'application/problem+json', render: (problem) => problem };
 
-/** The Open Inference Protocol's: its clients read `error`, and expect plain JSON. */
+/** The format of the Open Inference Protocol: clients read `error` and expect application/json. */
 const inference: ProblemFormat = {
   contentType: 'application/json',
   render: (problem) => ({ ...problem, error: problem.detail }),
 };
 
-/** The dialect of a path. One object serves both: `error` is an extension member of the problem. */
+/** The problem format of a path. `error` is an extension member of the problem, so one object serves both. */
 export function problemFormatOf(path: string): ProblemFormat {
   return /^\/v2(\/|$)/i.test(path) ? inference : plain;
 }

@@ -5,17 +5,17 @@ import { remedies } from '../../contracts/error-remedies.js';
 import type { Problem } from '../../contracts/http/problem.js';
 
 const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
-/** One wrong part of a request: where it is and what is wrong with it. */
+/** A fault in a request: a JSON pointer and a message. */
 export type RequestFault = z.infer<typeof faultSchema>;
 
 const detailsSchema = z.object({
   errors: z.array(faultSchema).optional(),
-  /** When whoever refused knows better than the table below. */
+  /** Overrides the table below. */
   retryAfterSeconds: z.number().positive().optional(),
 });
 const parserErrorSchema = z.object({ type: z.string(), status: z.number().int() });
 
-/** Seconds after which a client may try again, for the codes where waiting helps. */
+/** Seconds before a retry, for codes where waiting helps. */
 const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
   no_model: 5,
   overloaded: 1,
@@ -26,16 +26,16 @@ const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
   source_unreachable: 30,
 };
 
-/** What Express's body parser calls its faults, in our words. */
+/** Error types of Express's body parser as codes. */
 const parserCodes: Readonly<Record<string, { code: ErrorCode; detail: string }>> = {
   'entity.parse.failed': { code: 'bad_request', detail: 'The body is not valid JSON. Check it with a JSON parser.' },
   'entity.too.large': { code: 'too_large', detail: 'The body is larger than this route accepts. Send less at once.' },
-  'request.size.invalid': { code: 'bad_request', detail: 'The body is not as long as Content-Length says.' },
+  'request.size.invalid': { code: 'bad_request', detail: 'The body does not have the length of Content-Length.' },
   'request.aborted': { code: 'bad_request', detail: 'The request ended before its body was complete.' },
   'charset.unsupported': { code: 'unsupported_type', detail: 'JSON must be UTF-8.' },
 };
 
-/** A `bad_request` that lists every fault of a request. */
+/** A `bad_request` with all faults of a request. */
 export function invalidRequest(faults: readonly RequestFault[]): PerennialError {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
@@ -51,13 +51,13 @@ export function faultsOf(error: z.ZodError, prefix: string): RequestFault[] {
   }));
 }
 
-/** Turns what Express, its parsers or a client's malformed URL throw into an error of the table. */
+/** Maps errors of Express, its parsers and malformed URLs to an error of the table. */
 export function toPerennialError(error: unknown): PerennialError {
   if (error instanceof PerennialError) return error;
   const parsed = parserErrorSchema.safeParse(error);
   const known = parsed.success ? parserCodes[parsed.data.type] : undefined;
   if (known) return new PerennialError(known.code, known.detail);
-  if (error instanceof URIError) return new PerennialError('bad_request', 'The URL holds a malformed % sequence.');
+  if (error instanceof URIError) return new PerennialError('bad_request', 'The URL contains an invalid % sequence.');
   return new PerennialError(errorCodeOf(error), messageOf(error), { cause: error });
 }
 

@@ -7,22 +7,22 @@ import type { ErrorCode } from '../../contracts/errors.js';
  */
 export type RouteKind = 'prediction' | 'probe';
 
-/** What is known of a request beside what the client sent. */
+/** Server-side data of a request. */
 export interface RequestContext {
   /** Sent back as `X-Request-Id`, logged, and the `trace_id` of problems. */
   readonly requestId: string;
-  /** When its headers were read, in the time of `performance.now()`. */
+  /** Arrival of its headers, as `performance.now()`. */
   readonly arrivedAt: number;
-  /** Template of the route that answers, such as `/api/v1/pipelines/{run_id}`; `unmatched` when there is none. */
+  /** Route template, such as `/api/v1/pipelines/{run_id}`; `unmatched` without a route. */
   route: string;
   kind?: RouteKind | undefined;
-  /** Code of the problem that was answered, if one was. */
+  /** Code of the problem that was sent, if any. */
   problem?: ErrorCode;
 }
 
 const contexts = new WeakMap<IncomingMessage, RequestContext>();
 
-/** Binds a context to a request. The first middleware does it, so that every later one finds it. */
+/** Attaches a context to a request. Called by the first middleware. */
 export function bindContext(request: IncomingMessage, context: RequestContext): void {
   contexts.set(request, context);
 }

@@ -13,7 +13,7 @@ export interface RequestFacts {
   seconds: number;
 }
 
-/** Takes series of rooms that are made later than the metrics. */
+/** Accepts series of rooms that are created after the metrics. */
 export interface SeriesRegistry {
   addSeries(add: (registry: Registry) => void): void;
 }

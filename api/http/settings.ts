@@ -3,12 +3,12 @@ export interface ApiSettings {
   modelName: string;
   datasetName: string;
   maxUploadBytes: number;
-  /** Hosts that pictures named by URL are fetched from. */
+  /** Hosts from which images are fetched by URL. */
   imageUrlHosts: readonly string[];
-  /** Where people reach the API, for links; null when nobody said. */
+  /** Public URL of the API, for links; null if not configured. */
   publicUrl: string | null;
-  /** Folder for uploads on their way to the object store. */
+  /** Temporary folder for uploads. */
   uploadFolder: string;
-  /** Folder that sources named over HTTP must lie in; null when any may be read. */
+  /** Folder that must contain sources named over HTTP; null allows any. */
   sourceRoot: string | null;
 }

@@ -9,7 +9,7 @@ import type { ImageStore } from '../../stores/datasets/images.js';
 import type { Predictor } from './predictor.js';
 import type { RequestMetrics } from '../http/request-metrics.js';
 
-/** What a client wants to know. */
+/** Options of an explanation. */
 export interface ExplanationQuery {
   label?: string | undefined;
   neighbours: number;
@@ -21,25 +21,25 @@ export interface Explained extends Predicted {
   view: ExplanationView;
 }
 
-/** Explanations over HTTP, within a budget of their own. */
+/** Explanations over HTTP, within a separate budget. */
 export interface Explanations {
   /** Room for the images to be explained: apart from that of predictions, so that none of them is refused. */
   memoryBudget: MemoryBudget;
   /**
-   * Refuses while too many are under way, before anything of the request is read.
+   * Refuses while too many are running, before the body is read.
    * @throws PerennialError overloaded
    */
   requireRoom(): void;
   /**
-   * A prediction and why, as the route answers it.
+   * A prediction with its explanation.
    * @throws PerennialError overloaded, and what `Predictor.explain` throws
    */
   explain(bytes: Uint8Array, query: ExplanationQuery, request: PredictionRequest): Promise<Explained>;
 }
 
 /**
- * Explanations under way at once, waiting ones included. Threads do them only while no prediction waits, so a longer
- * queue would only make them later, and hold their pictures in memory for it.
+ * Maximum concurrent explanations, including waiting ones. Threads run them only while no prediction waits, so a longer
+ * queue would only delay them and hold their images in memory.
  */
 const mostAtOnce = 8;
 const retryAfterSeconds = 2;
@@ -47,7 +47,7 @@ const retryAfterSeconds = 2;
 /** Bytes of images to be explained that may be in memory at once. */
 const memoryBudgetBytes = 96_000_000;
 
-/** More neighbours than were asked for are looked up, because some may have been erased since. */
+/** Extra neighbours to look up, because some may have been erased. */
 const spareNeighbours = 10;
 
 interface Dependencies {
@@ -87,7 +87,7 @@ export function createExplanations({ predictor, images, metrics }: Dependencies)
 }
 
 interface KnownNeighbour extends Neighbour {
-  /** Null when the record does not know the image, undefined when nobody can ask it. */
+  /** Null if the database does not know the image, undefined if it is unavailable. */
   image: StoredImage | null | undefined;
 }
 
@@ -106,7 +106,7 @@ async function knownImages(
   }
 }
 
-/** Images that were erased are left out; those the record does not show have no address. */
+/** Omits erased images; images unknown to the database have no URL. */
 function neighboursView(neighbours: readonly KnownNeighbour[], count: number): ExplanationView['neighbours'] {
   return neighbours
     .filter(({ image }) => (image?.erasedAt ?? null) === null)

@@ -26,11 +26,11 @@ export function modelRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getModelInfo',
       summary: 'The model being served',
       tag: 'serving',
-      success: json(modelInfoSchema, 'Its version, classes, origin and test metrics'),
+      success: json(modelInfoSchema, 'Version, classes, origin and test metrics'),
       problems: ['no_model'],
       handle() {
         const served = modelOf(host.current(), settings.modelName);
-        // Weak: replicas that serve the same bundle differ in when they loaded it.
+        // Weak: replicas that serve the same bundle differ in `loaded_at`.
         const tag = `W/"${served.version.bundleSha256.slice(0, 16)}-${served.generation}-${served.serving.targetRisk}"`;
         return { body: modelInfo(served), headers: { ETag: tag, 'Cache-Control': 'no-cache' } };
       },

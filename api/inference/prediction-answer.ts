@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { predictionSchema } from '../../contracts/inference/http-predict.js';
 import type { Predicted } from './predictor.js';
 
-/** A prediction as every route of ours shows it. */
+/** A prediction as JSON, shared by all routes. */
 export function predictionView(predicted: Predicted): z.input<typeof predictionSchema> {
   const { served, prediction, abstained, predictionId } = predicted;
   const { engine, version } = served;

@@ -1,7 +1,7 @@
 import type { Prediction } from '../../model/serving/engine.js';
 import type { ServedModel } from '../model-host/served-model.js';
 
-/** `joined` is the answer to the same picture that was being computed already. */
+/** `joined`: the request shared the running computation for the same image. */
 export const cacheResults = ['hit', 'joined', 'miss'] as const;
 export type CacheResult = (typeof cacheResults)[number];
 
@@ -10,30 +10,30 @@ export interface CachedPrediction {
   result: CacheResult;
 }
 
-/** Answers to pictures that came before, the least recently asked for forgotten first. */
+/** LRU cache of predictions by image. */
 export interface PredictionCache {
   /**
-   * What was answered under that key before; else what `compute` gives, which is kept if it succeeds. With `canJoin`,
-   * two that ask at once share one computation, and its failure.
+   * The cached value, or the result of `compute`, which is cached if it succeeds. With `canJoin`, concurrent requests share
+   * one computation and its failure.
    */
   answer(key: string, compute: () => Promise<Prediction>, canJoin: boolean): Promise<CachedPrediction>;
 }
 
-/** The key of a picture. Another model, or another form of it, answers anew: nothing has to be emptied. */
+/** The cache key of an image. It includes the model and its precision variant, so that no entry needs invalidation. */
 export function cacheKey({ version, engine }: ServedModel, imageSha256: string): string {
   return `${version.bundleSha256}:${engine.variant}:${imageSha256}`;
 }
 
-/** A cache of that many answers; null for none. */
+/** A cache with this capacity; null for 0. */
 export function createPredictionCache(items: number): PredictionCache | null {
   return items === 0 ? null : new LeastRecentlyUsed(items);
 }
 
-/** A hit costs no time in the model. */
+/** Phases of a cache hit: no time in the model. */
 const noPhases = { queueMs: 0, decodeMs: 0, inferMs: 0 };
 
 class LeastRecentlyUsed implements PredictionCache {
-  /** In the order in which they were last asked for. */
+  /** Ordered by last use. */
   private readonly kept = new Map<string, Prediction>();
   private readonly underWay = new Map<string, Promise<Prediction>>();
 

@@ -6,14 +6,14 @@ import type { ObjectStore } from '../../stores/objects/object-store.js';
 
 export interface EngineSource {
   objects: ObjectStore;
-  /** Folder of local copies of bundles. */
+  /** Folder of cached bundles. */
   cacheFolder: string;
   engine: Omit<EngineOptions, 'bundleFolder'>;
 }
 
 export type LoadEngine = (version: ModelVersion) => Promise<Engine>;
 
-/** Loads the engine of a model version from its bundle, which is downloaded when it is not in the cache. */
+/** Loads the engine of a model version from its bundle; downloads the bundle if it is not cached. */
 export function createEngineLoader({ objects, cacheFolder, engine }: EngineSource): LoadEngine {
   return (version) =>
     loadEngine(

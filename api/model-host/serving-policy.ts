@@ -12,11 +12,10 @@ export interface ServingPolicyOptions {
 }
 
 /**
- * How the policy of a model wants it to answer: the share of wrong answers it accepts, the pictures it keeps. While it
- * cannot be read, what was read last holds.
+ * Polls the serving policy of a model: target risk, image capture. If it cannot be read, the last value stays.
  */
 export class ServingPolicyPoller {
-  /** The same object as long as it does not change. */
+  /** The same object while it does not change. */
   serving: ServingPolicy = servingPolicySchema.parse({});
   private readable = true;
 
@@ -33,12 +32,12 @@ export class ServingPolicyPoller {
       }
       this.readable = true;
     } catch (error) {
-      if (this.readable) logger.warn({ error }, 'the policy of the model cannot be read; what was read last holds');
+      if (this.readable) logger.warn({ error }, 'the policy of the model cannot be read; the last value stays');
       this.readable = false;
     }
   }
 
-  /** What it makes of a model: from which confidence on it answers. */
+  /** Applies the policy to a model: its abstention threshold. */
   applyTo({ calibration }: Pick<Engine, 'calibration'>): Pick<ServedModel, 'abstainBelow' | 'abstention' | 'serving'> {
     const abstention = chooseAbstention(calibration?.riskCurve ?? null, this.serving.targetRisk);
     return { abstainBelow: abstention.threshold, abstention, serving: this.serving };

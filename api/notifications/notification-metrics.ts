@@ -3,9 +3,9 @@ import { remember } from '../../platform/remember.js';
 import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ChannelCounts, NotificationStore } from '../../stores/notifications/notifications.js';
 
-/** Many scrape; the record is asked at most this often. */
+/** The database is queried at most this often, however many scrapes there are. */
 const askEveryMs = 5_000;
-/** A record that does not answer must not cost a scrape its other series. */
+/** An unavailable database must not cost a scrape its other series. */
 const patienceMs = 1_000;
 
 /** Adds the series of pending and dead messages, which every API process reads from the database. */

@@ -14,7 +14,7 @@ export interface FeedbackMetrics {
   watchPredictions(ask: { accuracy: AskAccuracy; waiting: () => number }): void;
 }
 
-/** A scrape asks the record at most this often. */
+/** A scrape queries the database at most this often. */
 const askEveryMs = 10_000;
 
 /** Series of stored predictions and their labels. */

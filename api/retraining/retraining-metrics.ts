@@ -7,12 +7,12 @@ import type { ProductionHistory } from '../../stores/registry/history.js';
 import type { RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { Schedules } from './schedules/schedules.js';
 
-/** Figures are read again for a scrape when they are older than this. */
+/** Values older than this are read again for a scrape. */
 const freshMs = 5_000;
-/** A scrape waits no longer for figures; it then shows the former ones. */
+/** A scrape waits at most this long for new values, then shows the previous ones. */
 const patienceMs = 1_000;
 
-/** What retrainings came to, counted from the record, so that every replica says the same. */
+/** Retraining outcomes, counted in the database, so that every replica reports the same. */
 export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>): (registry: Registry) => void {
   return (registry) => {
     const read = latest(() => decisions.counts());
@@ -43,7 +43,7 @@ export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>)
   };
 }
 
-/** How Production changed, and when a training last went well, counted from the record. */
+/** Changes of Production and the last successful training, from the database. */
 export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (registry: Registry) => void {
   return (registry) => {
     const read = latest(() => history.totals());
@@ -72,7 +72,7 @@ export function productionSeries(history: Pick<ProductionHistory, 'totals'>): (r
   };
 }
 
-/** What schedules left out, and which of them rest, as Temporal tells. */
+/** Skipped runs and paused schedules, from Temporal. */
 export function scheduleSeries(schedules: Pick<Schedules, 'list'>): (registry: Registry) => void {
   return (registry) => {
     const read = latest(() => schedules.list());

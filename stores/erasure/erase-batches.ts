@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Queryable } from '../postgres/database.js';
 import { batchPrefix } from '../objects/object-keys.js';
 
-/** Results that were given up, and what they leave to delete in the object store. */
+/** Erased results, and the objects to delete. */
 interface GivenUp {
   counts: Record<string, number>;
   objects: string[];
@@ -11,25 +11,25 @@ interface GivenUp {
 const idRow = z.object({ id: z.string() });
 
 /**
- * Gives up the results of batch predictions that hold a prediction of one of these images: a Parquet file cannot be made
- * to forget a row. A job that is under way ends with its next chunk.
+ * Erases the results of batch predictions that contain one of these images, because a row of a Parquet file cannot be
+ * removed. A running job ends with its next chunk.
  */
 export function eraseBatchesOf(tx: Queryable, sha256s: readonly string[]): Promise<GivenUp> {
   return giveUp(tx, `id IN (SELECT job_id FROM batch_prediction_chunks WHERE images && $1::text[])`, [...sha256s]);
 }
 
-/** Gives up those over a dataset, whole or in part. */
+/** Erases those over a dataset, whole or in part. */
 export function eraseBatchesOfDataset(tx: Queryable, dataset: string): Promise<GivenUp> {
   return giveUp(tx, `job_order #>> '{source,dataset}' = $1`, dataset);
 }
 
-/** Gives up those of a model. */
+/** Erases those of a model. */
 export function eraseBatchesOfModel(tx: Queryable, modelName: string): Promise<GivenUp> {
   return giveUp(tx, 'model_name = $1', modelName);
 }
 
 async function giveUp(tx: Queryable, condition: string, parameter: unknown): Promise<GivenUp> {
-  // Waits for chunks that are being recorded, to see them too; those that come later find out about the erasure.
+  // Wait for chunks that are being recorded, to include them; later chunks see the erasure.
   await tx.query(`SELECT FROM batch_predictions WHERE status IN ('waiting', 'running') ORDER BY id FOR UPDATE`);
   const erased = await tx.rows(
     idRow,

@@ -3,7 +3,7 @@ import { timeOfUuid7 } from '../../platform/uuid7.js';
 import type { Queryable } from '../postgres/database.js';
 import { eraseBatchesOf } from './erase-batches.js';
 
-/** What an erasure took out of the record, and what it leaves to delete in the object store. */
+/** Rows that an erasure cleared, and the objects to delete. */
 export interface Erased {
   counts: Record<string, number>;
   /** Keys, or prefixes that end in a slash. */
@@ -12,7 +12,7 @@ export interface Erased {
 
 const keyRow = z.object({ objectKey: z.string() });
 
-/** Clears what a prediction tells of its picture, and who said what about it. Null when nothing is left to clear. */
+/** Clears a prediction's image reference and the actors and comments of its feedback. Null if already cleared. */
 export async function erasePrediction(tx: Queryable, id: string): Promise<Erased | null> {
   const cleared = await tx.query(
     `UPDATE predictions SET image_sha256 = NULL, probabilities = NULL, erased_at = now()
@@ -25,7 +25,7 @@ export async function erasePrediction(tx: Queryable, id: string): Promise<Erased
   return { counts: { predictions: cleared.length, feedback, ...inputs.counts }, objects: inputs.objects };
 }
 
-/** Clears the predictions that were made of these images, as if each had been erased by itself, and batches of them. */
+/** Clears the predictions of these images, and the batch results that contain them. */
 export async function clearPredictionsOf(tx: Queryable, sha256s: readonly string[]): Promise<Erased> {
   const sent = await hashesOf(tx, 'image_sha256', 'content_sha256', sha256s);
   const cleared = await tx.rows(
@@ -47,8 +47,8 @@ export async function clearPredictionsOf(tx: Queryable, sha256s: readonly string
 }
 
 /**
- * Drops the pictures that are kept of predictions, and from what people decided on them who it was and which picture.
- * What is on its way waits: it sees the erasure then.
+ * Deletes captured images of predictions, and clears actor and image of label decisions on them. Images in transit wait
+ * for this lock and see the erasure.
  */
 export async function dropInputs(tx: Queryable, condition: string, parameters: unknown[]): Promise<Erased> {
   await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [inputsLock]);
@@ -68,10 +68,10 @@ export async function dropInputs(tx: Queryable, condition: string, parameters: u
   };
 }
 
-/** Shared by pictures that arrive, and held alone by what erases them. */
+/** Held shared by arriving images and exclusively by erasures. */
 export const inputsLock = 'prediction inputs';
 
-/** A picture is sent as one file and kept as another: hashes of the one kind that belong to some of the other. */
+/** Maps digests of uploaded files to digests of captured images, or back. */
 async function hashesOf(
   tx: Queryable,
   wanted: 'image_sha256' | 'content_sha256',
@@ -87,7 +87,7 @@ async function hashesOf(
   return rows.map(({ sha256 }) => sha256);
 }
 
-/** Clears who gave labels and what they wrote; the labels stay, because accuracy is counted from them. */
+/** Clears actors and comments of labels; the labels stay, because accuracy is computed from them. */
 export async function clearFeedback(tx: Queryable, condition: string, parameters: unknown[]): Promise<number> {
   const cleared = await tx.query(
     `UPDATE feedback SET actor = NULL, comment = NULL
@@ -98,9 +98,8 @@ export async function clearFeedback(tx: Queryable, condition: string, parameters
 }
 
 /**
- * Takes an image out of everything that comes: its bytes and embeddings go, no later version of a dataset has it, and
- * predictions no longer tell that they were made of it; results of batch predictions that hold it go. Its row stays, so
- * that the same bytes are refused when they come again. Null when nothing is left of it.
+ * Erases an image: deletes its bytes and embeddings, excludes it from later dataset versions, clears its predictions, and
+ * deletes batch results that contain it. Its row stays, so that the same bytes are refused later. Null if already erased.
  */
 export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased | null> {
   const sha256s = [...new Set([sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))])];
@@ -122,8 +121,8 @@ export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased 
 }
 
 /**
- * Gives up the files that hold embeddings of these images, and with them those of their neighbours in the files, which
- * the next training computes anew: a Parquet file cannot be made to forget a row.
+ * Deletes the embedding files of these images. The next training recomputes the other embeddings of these files, because a
+ * row of a Parquet file cannot be removed.
  */
 export async function dropFeatureFiles(tx: Queryable, sha256s: readonly string[]): Promise<Erased> {
   const files = await tx.rows(

@@ -19,9 +19,8 @@ const versionRow = z.object({ version: z.number(), dvcMd5: z.string(), isShared:
 const imageRow = z.object({ sha256: z.string(), objectKey: z.string() });
 
 /**
- * Erases a dataset: its versions keep number and digest, nothing else; images that no other dataset has are forgotten
- * altogether. Null when nothing is left of it. Throws `referenced` while a model in Production was trained on it, and
- * `conflict` while something works on it.
+ * Erases a dataset: its versions keep number and digest only; images in no other dataset are erased. Null if already
+ * erased. Throws `referenced` if a model in Production was trained on it, and `conflict` while a run uses it.
  */
 export async function eraseDataset(tx: Queryable, dataset: string): Promise<Erased | null> {
   await tx.query('SELECT FROM datasets WHERE name = $1 FOR UPDATE', [dataset]);
@@ -98,7 +97,7 @@ async function refuseIfBusy(tx: Queryable, what: string, sql: string, parameter:
   throw new PerennialError('conflict', `${what} is being used by ${names}. Cancel it, or wait, and try again.`);
 }
 
-/** Images that are, and were, in no other dataset. One that was erased by itself stays known, to be refused. */
+/** Images that are and were in no other dataset. A separately erased one keeps its row, to be refused. */
 function ownImages(tx: Queryable, dataset: string): Promise<z.output<typeof imageRow>[]> {
   return tx.rows(
     imageRow,
@@ -141,9 +140,9 @@ async function forgetMembers(
 }
 
 /**
- * Erases a model: bundles, artefacts and checkpoints go, its versions become tombstones, its predictions are cleared.
- * Parameters and metrics of runs stay. Null when nothing is left of it. Throws `referenced` while it is in Production,
- * and `conflict` while something works on it.
+ * Erases a model: deletes bundles, artifacts and checkpoints, makes its versions tombstones, clears its predictions.
+ * Parameters and metrics of runs stay. Null if already erased. Throws `referenced` while it is in Production, and
+ * `conflict` while a run uses it.
  */
 export async function eraseModel(tx: Queryable, modelName: string): Promise<Erased | null> {
   await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);

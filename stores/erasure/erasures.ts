@@ -12,13 +12,13 @@ import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 const erasureRow = z.object({
   id: integerColumn,
   kind: z.enum(erasureKinds),
-  /** What was erased: a prediction's id, an image's SHA-256, a name. */
+  /** The erased subject: prediction id, image SHA-256, or name. */
   subject: z.string(),
   reason: z.string(),
   actor: z.string(),
   counts: z.record(z.string(), z.number()),
   createdAt: timestampColumn,
-  /** Objects that are still to be deleted; none when it is done. */
+  /** Number of objects still to be deleted. */
   pendingObjects: integerColumn,
 });
 /** A tombstone. */
@@ -30,12 +30,11 @@ export interface ErasureRequest {
   reason: string;
 }
 
-/** What was erased on request. Rows are added and never changed. */
+/** Erasures on request; append-only. */
 export interface ErasureStore {
   /**
-   * Takes the subject out of the record, in one transaction with its tombstone and the list of objects that are to
-   * follow. When nothing is left of it, gives the former tombstone. Throws `not_found` for what never was, `referenced`
-   * and `conflict` while it is in use.
+   * Erases the subject from the database, in one transaction with its tombstone and the list of objects to delete. If it is
+   * erased already, returns the existing tombstone. Throws `not_found`, and `referenced` or `conflict` while it is in use.
    */
   begin(request: ErasureRequest, by: Actor): Promise<{ id: number; repeated: boolean }>;
   /** Throws `not_found`. */
@@ -44,9 +43,9 @@ export interface ErasureStore {
   list(query: { limit: number; pageToken?: string | null; kind?: ErasureKind | undefined }): Promise<Page<Erasure>>;
   /** Ids of erasures with objects to delete, oldest first. */
   unfinished(): Promise<number[]>;
-  /** At most `limit` objects to delete; what is needed again meanwhile is taken off the list instead. */
+  /** At most `limit` objects to delete; objects that are needed again are removed from the list instead. */
   pending(id: number, limit: number): Promise<string[]>;
-  /** Takes objects off the list that are deleted. */
+  /** Removes deleted objects from the list. */
   forget(id: number, objectKeys: readonly string[]): Promise<void>;
 }
 
@@ -120,10 +119,10 @@ async function formerErasure(tx: Queryable, kind: ErasureKind, subject: string):
     [kind, subject],
   );
   if (former) return former.id;
-  throw new PerennialError('not_found', `There is no ${kind} ${subject} of which anything is kept.`);
+  throw new PerennialError('not_found', `There is no ${kind} ${subject}.`);
 }
 
-/** The same bytes may have been ingested, embedded or listed anew since the erasure was asked for. */
+/** The same bytes may have been ingested, embedded or listed again since the erasure. */
 async function pending(tx: Queryable, id: number, limit: number): Promise<string[]> {
   await tx.query(
     `DELETE FROM erasure_objects o WHERE erasure_id = $1 AND (

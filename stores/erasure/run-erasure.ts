@@ -12,8 +12,8 @@ export interface ErasureStores {
 const batchSize = 200;
 
 /**
- * Erases something: the record first, with a tombstone, then its objects. While the object store is away the tombstone
- * stands with what is pending; calling it again, or `finishErasures`, goes on. Throws as `ErasureStore.begin`.
+ * Erases a subject: first its rows, with a tombstone, then its objects. While the object store is unavailable the objects
+ * stay pending; calling it again, or `finishErasures`, resumes. Throws as `ErasureStore.begin`.
  */
 export async function erase(stores: ErasureStores, request: ErasureRequest, by: Actor): Promise<Erasure> {
   const { id } = await stores.erasures.begin(request, by);
@@ -25,7 +25,7 @@ export async function erase(stores: ErasureStores, request: ErasureRequest, by: 
   return stores.erasures.get(id);
 }
 
-/** Deletes what interrupted erasures left; gives how many there were. */
+/** Completes interrupted erasures; returns their number. */
 export async function finishErasures(stores: ErasureStores): Promise<number> {
   const unfinished = await stores.erasures.unfinished();
   for (const id of unfinished) await deleteObjects(stores, id);

@@ -5,7 +5,7 @@ import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
 
-/** An attempt at an activity, as the worker that makes it tells. */
+/** An activity attempt, as reported by its worker. */
 export interface AttemptEntry {
   workflowId: string;
   runId: string;
@@ -18,7 +18,7 @@ export interface AttemptEntry {
   startedAt: string;
   endedAt: string | null;
   error: { code: ErrorCode; message: string; retryable: boolean } | null;
-  /** Log lines as they were written, in JSON. */
+  /** JSON log lines. */
   log: readonly string[];
   droppedLines: number;
 }
@@ -53,16 +53,16 @@ const attemptRow = z
   }));
 export type AttemptRecord = z.output<typeof attemptRow>['item'];
 
-/** What workers did for workflows, attempt by attempt. */
+/** Activity attempts of workflows. */
 export interface AttemptStore {
-  /** Writes how attempts stand. One that has ended stays as it ended, whatever a late write says. */
+  /** Writes the state of attempts. An ended attempt ignores late writes. */
   write(entries: readonly AttemptEntry[]): Promise<void>;
   /**
-   * Attempts of a pipeline and its children, oldest first. One whose end nobody told is `lost` when a later attempt was
-   * made or the pipeline has ended.
+   * Attempts of a pipeline and its children, oldest first. An attempt without a reported end is `lost` if a later attempt
+   * exists or the pipeline has ended.
    */
   list(pipelineId: string, query: { limit: number; pageToken?: string | null }): Promise<Page<AttemptRecord>>;
-  /** Forgets the oldest attempts that began before a moment, `limit` at most, and gives how many they were. */
+  /** Deletes at most `limit` of the oldest attempts that began before a time; returns their number. */
   removeBefore(before: Date, limit: number): Promise<number>;
 }
 
@@ -119,7 +119,7 @@ function recordOf(entry: AttemptEntry): Record<string, unknown> {
   };
 }
 
-/** Text that Postgres takes: without null characters and halves of surrogate pairs. */
+/** Text that Postgres accepts: no null characters, no unpaired surrogates. */
 function storable(text: string): string {
   return text.replaceAll(/[\0\p{Surrogate}]/gu, '\uFFFD');
 }

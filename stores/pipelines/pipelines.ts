@@ -37,7 +37,7 @@ const pipelineRow = z.object({
   endedAt: timestampColumn.nullable(),
 });
 
-/** One run of a workflow as our record tells it. `id` is the Temporal run id. */
+/** A run of a workflow as stored. `id` is the Temporal run id. */
 export interface PipelineRecord {
   id: string;
   workflowId: string;
@@ -61,16 +61,16 @@ export interface PipelineQuery {
   modelName?: string;
 }
 
-/** The record of workflow runs. Every write may be repeated. */
+/** Workflow runs in the database. Every write is idempotent. */
 export interface PipelineStore {
   /**
    * Begins the record of a run. An earlier run of the same workflow without a recorded end is closed as cancelled:
    * Temporal lets only one run of an id be open.
    */
   open(run: PipelineOpening): Promise<void>;
-  /** Tells where a step stands. A step that ended stays ended, whatever a late retry says. */
+  /** Records the state of a step. An ended step ignores late retries. */
   enterStep(runId: string, step: StepEntry): Promise<void>;
-  /** Ends a running record, and its steps still running with it. A failure is told to people once: `pipeline.failed`. */
+  /** Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure. */
   close(runId: string, end: PipelineEnd): Promise<void>;
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
@@ -162,7 +162,7 @@ const failureRow = z.object({
   productionVersion: z.number().nullable(),
 });
 
-/** Has people told which step of a run failed, why, and which version is in Production all the same. */
+/** Queues the notification of a failed run: step, reason, and the version that stays in Production. */
 async function tellFailure(tx: Queryable, runId: string): Promise<void> {
   const failure = await tx.row(
     failureRow,
@@ -178,7 +178,7 @@ async function tellFailure(tx: Queryable, runId: string): Promise<void> {
        WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`,
     [runId],
   );
-  // Of a child the parent tells, if it fails of it; a batch prediction tells for itself, with what it has.
+  // The parent reports the failure of a child; a batch prediction has its own notification.
   if (!failure) return;
   const { code, message, ...told } = failure;
   const payload = { runId, ...told, error: { code, message } };

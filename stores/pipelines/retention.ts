@@ -2,22 +2,22 @@ import { z } from 'zod';
 import { integerColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 
-/** What has become useless with time. What anything still refers to is no part of it. */
+/** Expired data. Referenced data is excluded. */
 export interface RetentionStore {
   countPredictions(modelName: string, before: Date): Promise<number>;
-  /** Messages that reached everyone they were for, or were given up, before a moment. */
+  /** Messages that were delivered or dead before a time. */
   countMessages(before: Date): Promise<number>;
   removeMessages(before: Date, limit: number): Promise<number>;
-  /** Runs that ended before a moment and have checkpoints still. */
+  /** Runs that ended before a time and still have checkpoints. */
   runsWithCheckpoints(before: Date): Promise<string[]>;
-  /** Of these runs, those of which there is no record (any more). */
+  /** Those of these runs that have no row. */
   unknownRuns(runIds: readonly string[]): Promise<string[]>;
-  /** Files of ingestions that ended before a moment and are no source's current look. */
+  /** File rows of ingestions that ended before a time and are not the current scan of a source. */
   countFormerFiles(before: Date): Promise<number>;
   removeFormerFiles(before: Date, limit: number): Promise<number>;
   /**
-   * Uploads from before a moment whose originals are there although nothing takes them in. Also a run that was started
-   * after an upload for the same dataset may be about to: it may have waited for a worker since.
+   * Uploads before a time whose originals are stored although nothing will ingest them. Excludes uploads that a run started
+   * later for the same dataset may still ingest: it may have waited for a worker since.
    */
   leftUploads(before: Date): Promise<string[]>;
   countAttempts(before: Date): Promise<number>;

@@ -46,35 +46,35 @@ const listedRow = decisionRow.extend({
   errorMessage: z.string().nullable(),
   endedAt: timestampColumn.nullable(),
 });
-/** A decision with what became of its run. */
+/** A decision with the outcome of its run. */
 export type ListedDecision = z.output<typeof listedRow>;
 
 const countRow = z.object({ name: z.string(), total: integerColumn });
-/** How often each thing happened. */
+/** Counts by outcome and reason. */
 export type Counts = Record<string, number>;
 
-/** Requests to retrain and what was decided on them. */
+/** Retraining requests and their decisions. */
 export interface RetrainingDecisions {
   /**
-   * Decides on a request, one at a time for each model: `judge` sees what goes on at that moment, and nothing changes
-   * until its verdict is written. A request that is repeated gets the decision it got. The first decision that finds
-   * a version's accuracy in production too low leaves a message.
+   * Decides on a request, serialised per model: `judge` sees the current state, which cannot change until its verdict is
+   * stored. A repeated request gets its stored decision. The first decision that finds a version's production accuracy too
+   * low queues a notification.
    */
   decide(
     request: DecisionRequest,
     judge: (standing: RetrainingState) => RetrainingVerdict,
   ): Promise<RetrainingDecision>;
-  /** What goes on for a model now, for those who only ask. */
+  /** The current state of a model, for checks without a request. */
   standing(modelName: string): Promise<RetrainingState>;
-  /** Notes the run that came of a decision. */
+  /** Records the run of a decision. */
   started(requestId: string, run: { runId: string; joined: boolean }): Promise<void>;
-  /** Notes that no run could be started. */
+  /** Records that no run could be started. */
   notStarted(requestId: string, message: string): Promise<void>;
   /** Newest first. */
   list(query: { limit: number; pageToken?: string | null; modelName?: string }): Promise<Page<ListedDecision>>;
-  /** The decisions on these requests, as far as there are any. */
+  /** The existing decisions on these requests. */
   ofRequests(requestIds: readonly string[]): Promise<ListedDecision[]>;
-  /** How retrainings ended, by outcome, and requests that were skipped, by reason; over all models and times. */
+  /** Ended retrainings by outcome and skipped requests by reason, over all models and times. */
   counts(): Promise<{ runs: Counts; skipped: Counts }>;
 }
 
@@ -139,7 +139,7 @@ async function insert(
       request.scheduledFor,
     ],
   );
-  if (!decision) throw new PerennialError('internal', 'The decision on a retraining was not written.');
+  if (!decision) throw new PerennialError('internal', 'The retraining decision could not be stored.');
   await alertOnce(tx, request, verdict);
   if (verdict.decision === 'retrain') {
     await writeAudit(tx, {
@@ -152,7 +152,7 @@ async function insert(
   return decision;
 }
 
-/** A version that does badly is told of once, however often it is found and whatever is decided on it. */
+/** A version with low accuracy is reported once, however often it is found. */
 async function alertOnce(
   tx: Queryable,
   { modelName, metrics }: DecisionRequest,
@@ -169,7 +169,7 @@ async function alertOnce(
   });
 }
 
-/** Whoever counts on a retraining that could not be started is told. */
+/** Notifies that a retraining could not be started. */
 async function noteUnstarted(tx: Queryable, requestId: string, message: string): Promise<void> {
   const noted = await tx.row(
     z.object({ modelName: z.string() }),
@@ -185,7 +185,7 @@ async function noteUnstarted(tx: Queryable, requestId: string, message: string):
   });
 }
 
-/** A decision to retrain counts as a run under way until its run has a record, or for ten minutes. */
+/** A decision to retrain counts as a running run until its run is recorded, or for ten minutes. */
 const runningRun = `
   SELECT run_id FROM pipelines WHERE workflow_id = $2 AND status = 'running'
   UNION ALL
@@ -195,7 +195,7 @@ const runningRun = `
     AND NOT EXISTS (SELECT FROM pipelines p WHERE p.run_id = d.run_id)
   LIMIT 1`;
 
-/** A version that was promoted and is newer than what is in Production was taken back since. */
+/** A promoted version newer than the one in Production was rolled back since. */
 const lastAutomatic = `
   SELECT extract(epoch FROM now() - d.created_at)::double precision / 60 AS minutes_ago,
     coalesce(

@@ -12,7 +12,7 @@ const productionRow = z.object({
   testAccuracy: z.number(),
   dataset: z.string(),
   datasetVersion: z.number(),
-  // Imported models were trained elsewhere.
+  // Imported models have no training here.
   hyperparameters: hyperparametersSchema.nullable().catch(null),
 });
 
@@ -23,11 +23,11 @@ const growthRow = z.object({
   newImages: integerColumn,
 });
 
-/** What a decision on a retraining is made on. */
+/** Inputs of a retraining decision. */
 export interface RetrainingInputStore {
-  /** `dataset` null means the one that Production was trained on; `fallback` is taken where there is none. */
+  /** `dataset` null means the one that Production was trained on, or `fallback`. */
   read(question: { modelName: string; dataset: string | null; fallback: string }): Promise<RetrainingInputs>;
-  /** Whether the model has ever had a version. */
+  /** Whether the model ever had a version. */
   isKnown(modelName: string): Promise<boolean>;
 }
 
@@ -72,7 +72,7 @@ export function createRetrainingInputStore(
   };
 }
 
-/** The newest version of a dataset, and how many of its images a known version lacks. */
+/** The newest version of a dataset, and the number of its images that a given version lacks. */
 async function readGrowth(db: Database, dataset: string, known: number | null): Promise<RetrainingInputs['data']> {
   const growth = await db.row(
     growthRow,

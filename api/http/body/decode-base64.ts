@@ -4,8 +4,8 @@ const dataUrl = /^data:[\w/+.-]{0,100};base64,/;
 const alphabet = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 /**
- * The bytes of a picture that was put into JSON as base64, of the usual or the URL's alphabet, with or without line
- * breaks, or as a `data:` URL. Throws `bad_request` that points at it when it is none: Node would skip what it cannot read.
+ * Decodes an image from base64 or base64url in JSON, with or without line breaks, or from a `data:` URL. Throws
+ * `bad_request` with a pointer for invalid text, of which Node would skip the invalid characters.
  */
 export function decodeBase64(text: string, pointer: string): Buffer {
   const payload = text.slice(dataUrl.exec(text.slice(0, 128))?.[0].length ?? 0);

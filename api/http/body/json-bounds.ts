@@ -1,15 +1,15 @@
 import { invalidRequest } from '../problems.js';
 
 export interface JsonBounds {
-  /** How many lists and objects may lie inside each other. */
+  /** Maximum nesting depth of lists and objects. */
   depth: number;
-  /** How many lists and objects there may be. */
+  /** Maximum number of lists and objects. */
   containers: number;
-  /** How many values may follow another one in them; any number unless given. */
+  /** Maximum number of further values in them; default: unlimited. */
   values?: number;
 }
 
-/** More keys than any request of ours has. A short key takes thirty times its text: each is kept once and found by a table. */
+/** More distinct keys than any request has. A short key takes thirty times its text in memory. */
 const mostKeys = 10_000;
 
 const quote = 0x22;
@@ -20,8 +20,8 @@ const openers = new Set([0x5b, 0x7b]);
 const closers = new Set([0x5d, 0x7d]);
 
 /**
- * Parses JSON in UTF-8 of which nobody knows how large it becomes: a list of a byte or two takes fifty in memory, so
- * that a body of nothing but brackets would take the whole heap. They are counted before anything is parsed.
+ * Parses untrusted UTF-8 JSON within bounds: a list of two bytes takes fifty in memory, so a body of brackets alone could
+ * fill the heap. Lists, objects and keys are counted before parsing.
  * @throws PerennialError bad_request
  */
 export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown {
@@ -55,7 +55,7 @@ function checkBounds(bytes: Uint8Array, bounds: JsonBounds): void {
   }
 }
 
-/** Where the string that begins at `start` ends: a quote after an even number of backslashes. */
+/** End of the string that begins at `start`: a quote after an even number of backslashes. */
 function endOfString(bytes: Uint8Array, start: number): number {
   let end = start;
   do {

@@ -1,6 +1,6 @@
 import { PerennialError } from '../../../contracts/errors.js';
 
-/** A part of a form. Without a file name it is a plain field. */
+/** A part of a form; without a file name a plain field. */
 export interface FormPart {
   name: string;
   filename: string | null;
@@ -9,22 +9,22 @@ export interface FormPart {
 
 export interface ParsedForm {
   parts: FormPart[];
-  /** Whether parts were left out because there are more than asked for. */
+  /** Whether parts were omitted because the form has more than the limit. */
   isCut: boolean;
 }
 
-/** More headers than a part of a form ever has. */
+/** Maximum bytes of the headers of a part. */
 const mostHeaderBytes = 8_192;
 const headerEnd = Buffer.from('\r\n\r\n');
 
 /**
- * Splits a multipart/form-data body that is in memory as a whole; the parts are views of it. For a picture of a few
- * kilobytes this takes a quarter of the time of a streaming parser, which is for files that do not fit.
+ * Splits a multipart/form-data body in memory; the parts are views of it. For an image of a few kilobytes this takes a
+ * quarter of the time of a streaming parser, which is for files that do not fit.
  * @throws PerennialError bad_request for a form without boundary, or whose parts do not end
  */
 export function parseForm(body: Buffer, contentType: string, mostParts: number): ParsedForm {
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`, 'latin1');
-  // The first delimiter may stand at the very beginning, where no line ends before it.
+  // The first delimiter may be at the very start, without a line end before it.
   const first = delimiter.subarray(2);
   const startsAtOnce = body.subarray(0, first.length).equals(first);
   let at = startsAtOnce ? first.length : body.indexOf(delimiter) + delimiter.length;
@@ -53,7 +53,7 @@ function endsForm(body: Buffer, at: number): boolean {
   return body[at] === dash && body[at + 1] === dash;
 }
 
-/** Where the line ends that began with a boundary; blanks may follow it. */
+/** End of a boundary line, which may have trailing blanks. */
 function afterLine(body: Buffer, at: number): number {
   let end = at;
   while (body[end] === space || body[end] === tab) end += 1;
@@ -78,7 +78,7 @@ function parameter(disposition: string, name: 'name' | 'filename'): string | und
   return match?.[1]?.replaceAll(/\\(["\\])/g, '$1') ?? match?.[2];
 }
 
-/** The file name in the spelling of RFC 5987, which goes before the plain one. */
+/** The file name in RFC 5987 encoding, which takes precedence over the plain one. */
 function extendedName(disposition: string): string | undefined {
   const encoded = /;\s*filename\*=utf-8'[^']*'([^\s;]+)/i.exec(disposition)?.[1];
   try {

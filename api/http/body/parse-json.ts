@@ -4,7 +4,7 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { parseBoundedJson, type JsonBounds } from './json-bounds.js';
 import { faultsOf, invalidRequest } from '../problems.js';
 
-/** The media type a request says its body has, without parameters; empty when it says none. */
+/** The media type of a request without parameters; empty if there is none. */
 export function mediaTypeOf(request: Request): string {
   const type = request.headers['content-type'] ?? '';
   const end = type.indexOf(';');
@@ -18,17 +18,17 @@ export function requireUtf8(request: Request): void {
   throw new PerennialError('unsupported_type', `JSON must be UTF-8, not ${charset}.`);
 }
 
-/** What JSON says that holds a picture or names it, parsed by a schema, whose faults it points at. Throws `bad_request`. */
+/** Parses JSON that contains an image or its URL by a schema. Throws `bad_request` with pointers. */
 export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds = boundsOf(1)): z.output<T> {
   return parsed(schema, parseBoundedJson(body, bounds));
 }
 
-/** How much JSON may hold besides the texts of so many pictures. */
+/** Bounds of JSON that contains this many images. */
 export function boundsOf(pictures: number): JsonBounds {
   return { depth: 16, containers: 100 + pictures, values: 100 + 10 * pictures };
 }
 
-/** Parses by a schema, and points at what it refuses. Throws `bad_request`. */
+/** Parses by a schema. Throws `bad_request` with pointers. */
 export function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
   const result = schema.safeParse(body);
   if (!result.success) throw invalidRequest(faultsOf(result.error, '#'));

@@ -6,7 +6,7 @@ import { problemOf, toPerennialError } from '../problems.js';
 import { contextOf } from '../request-context.js';
 import { endAfterDrain } from './drain.js';
 
-/** The last middleware: every error becomes problem+json. Faults of our own are logged, with their cause. */
+/** The last middleware: turns every error into problem+json. Server errors are logged with their cause. */
 export function answerProblems(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, request, response, next) => {
     const error = toPerennialError(thrown);
@@ -15,19 +15,19 @@ export function answerProblems(logger: Logger): ErrorRequestHandler {
       sendProblem(request, response, error);
       return;
     }
-    // Half an answer cannot be mended; the client must not take it for a whole one.
+    // A partly sent response cannot be replaced: abort it, so that the client does not take it for complete.
     if (!answered.has(response)) response.destroy();
     next();
   };
 }
 
-/** Logs what is a fault of our own, where the problem that is answered says that it can be found. */
+/** Logs a server error under the trace id that its problem names. */
 export function logFault(logger: Pick<Logger, 'error'>, request: Request, error: PerennialError): void {
   if (error.code !== 'internal') return;
   logger.error({ request_id: contextOf(request).requestId, error: traceOf(error) }, 'request failed');
 }
 
-/** Answers with the problem of an error, unless an answer is already under way. */
+/** Answers with the problem of an error, unless a response was started. */
 export function sendProblem(request: Request, response: Response, error: PerennialError): void {
   if (response.headersSent) return;
   contextOf(request).problem = error.code;
@@ -40,15 +40,15 @@ export function sendProblem(request: Request, response: Response, error: Perenni
   endAfterDrain(request, response, JSON.stringify(render(problem)));
 }
 
-/** Responses that carry a problem; their end may wait for the rest of the request. */
+/** Responses with a problem; their end may wait for the rest of the request body. */
 const answered = new WeakSet<Response>();
 
-/** Answers what no route is there for. */
+/** Answers requests without a route. */
 export const answerNotFound: RequestHandler = (request) => {
-  throw new PerennialError('not_found', `There is no ${request.path}; /docs lists what there is.`);
+  throw new PerennialError('not_found', `There is no ${request.path}; /docs lists all routes.`);
 };
 
-/** Answers OPTIONS, and any other method that a path does not offer, with the ones it does. */
+/** Answers OPTIONS and unsupported methods of a path with its `Allow` list. */
 export function answerOtherMethods(methods: readonly string[]): RequestHandler {
   const offered = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
   const allow = [...offered, 'OPTIONS'].join(', ');
@@ -62,7 +62,7 @@ export function answerOtherMethods(methods: readonly string[]): RequestHandler {
   };
 }
 
-/** Stacks only: an error object may carry a request's body, which is never logged. */
+/** Stacks only: an error object may contain a request body, which must not be logged. */
 function traceOf(error: PerennialError): string[] {
   const causes = [error, error.cause].filter((one) => one instanceof Error);
   return causes.map((cause) => cause.stack ?? cause.message);

@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** How much of an unwanted body is still read, so that the client gets to read the answer. */
+/** Maximum bytes of a refused body that are still read, so that the client can read the answer. */
 export const drainLimits = { bytes: 100_000_000, ms: 10_000 } as const;
 
-/** A body of this size is worth reading to the end to keep the connection. */
+/** A body up to this size is read to the end to keep the connection. */
 const shortBytes = 1_000_000;
 
 /**
- * Ends a response whose request body was not read to its end. A server that answers and closes at once resets the
- * connection under a client that is still sending, and the client never sees the answer. So the whole answer is
- * sent first, the rest of the body is read and thrown away within bounds, and only then is the connection closed.
+ * Ends a response whose request body was not read completely. Closing at once would reset the connection of a client that
+ * is still sending, so that it never sees the answer. So the answer is sent first, the rest of the body is discarded
+ * within bounds, and then the connection is closed.
  */
 export function endAfterDrain(request: IncomingMessage, response: ServerResponse, body: string): void {
   response.setHeader('Content-Length', Buffer.byteLength(body));

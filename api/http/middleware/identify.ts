@@ -4,7 +4,7 @@ import { bindContext } from '../request-context.js';
 
 const acceptable = /^[\w.:-]{1,128}$/;
 
-/** Takes a well-formed `X-Request-Id` over, makes one otherwise, and sends it back. */
+/** Adopts a valid `X-Request-Id` or creates one, and sends it back. */
 export const identify: RequestHandler = (request, response, next) => {
   const offered = request.get('x-request-id');
   const requestId = offered !== undefined && acceptable.test(offered) ? offered : randomUUID();

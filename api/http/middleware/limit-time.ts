@@ -2,14 +2,14 @@ import type { RequestHandler } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from './answer-problems.js';
 
-/** The time that a body of so many bytes may take: 30 s for each begun 100 kB. */
+/** Time limit of a body: 30 s per started 100 kB. */
 export function timeForBody(maxBytes: number): number {
   return Math.ceil(maxBytes / 100_000) * 30_000;
 }
 
 /**
- * Gives JSON up with 408 `body_timeout` that is not complete after `ms`: its client has gone, or announced more than it
- * has. Other bodies have readers that look after their pace.
+ * Answers JSON that is not complete after `ms` with 408 `body_timeout`: the client is gone, or announced more than it
+ * sent. Readers of other bodies check their rate.
  */
 export function limitTime(ms: number): RequestHandler {
   return (request, response, next) => {

@@ -2,8 +2,8 @@ import type { RequestHandler } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 
 /**
- * Refuses what RFC 9112 has every server refuse: HTTP/1.1 without a Host, and any request with two. Node would answer
- * the first with a bare 400, and take the first of two.
+ * Refuses HTTP/1.1 without a Host header and requests with two, as RFC 9112 demands. Node would answer the former with an
+ * empty 400, and use the first of two.
  */
 export const requireHost: RequestHandler = (request, _response, next) => {
   const hosts = request.headersDistinct['host']?.length ?? 0;

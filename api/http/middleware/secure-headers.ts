@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 
-/** Scripts, styles and data only from ourselves; no frames; `data:` pictures are the icons of the docs page. */
+/** Content from this origin only; no frames; `data:` images are the icons of the docs page. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -13,7 +13,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Headers that keep a browser from doing what nobody asked for. */
+/** Security headers for browsers. */
 export const secureHeaders: RequestHandler = (_request, response, next) => {
   response.setHeader('Content-Security-Policy', contentSecurityPolicy);
   response.setHeader('X-Content-Type-Options', 'nosniff');

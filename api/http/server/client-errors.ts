@@ -10,20 +10,20 @@ import type { RequestMetrics } from '../request-metrics.js';
 import { problemOf } from '../problems.js';
 import { contextOf } from '../request-context.js';
 
-/** Who is told of requests that never reach the application. */
+/** Observes requests that never reach the application. */
 export interface Observer {
   logger: Pick<Logger, 'info'>;
   metrics: Pick<RequestMetrics, 'countRequest'>;
 }
 
 /**
- * Answers what Node's HTTP parser refuses with problems, as the application answers everything else. What is wrong in
- * a head belongs to no request; what is wrong in a body belongs to the one under way, which is answered with it.
+ * Answers errors of Node's HTTP parser (`clientError`) with problems. An error in a head belongs to no request; an error
+ * in a body belongs to the current request, which gets the problem as its answer.
  */
 export function answerClientErrors(server: Server, connections: Connections, observer: Observer | null): void {
   const refused = new WeakSet<object>();
   server.on('clientError', (thrown, socket) => {
-    // A parser that failed goes on failing with all that comes after it.
+    // After an error the parser fails on everything that follows: handle the first one only.
     if (refused.has(socket)) return;
     refused.add(socket);
     if (socket instanceof Socket) void refuse(thrown, socket, connections, observer);
@@ -46,7 +46,7 @@ async function refuse(
   const { code, reason } = faultSchema.parse(thrown);
   const exchanges = connections.underWay(socket);
   const broken = exchanges.find(({ request }) => !request.complete);
-  // Answers go out in the order of the requests, so what is wrong with a later one waits for those before it.
+  // Responses keep the order of requests: wait for those before it.
   await Promise.all(exchanges.filter((each) => each !== broken).map(ended));
   const error = errorOf(code, reason, broken !== undefined);
   if (error === null || !socket.writable || socket.bytesRead === 0 || broken?.response.headersSent === true) {
@@ -55,7 +55,7 @@ async function refuse(
   }
   const hasLeft = code === endedEarly;
   if (broken && !hasLeft) answerExchange(broken, error);
-  // One that timed out could still be completed, and would be done although it was refused.
+  // A timed-out request could still complete and be executed although it was refused: abort it.
   else answerOnSocket(socket, error, !hasLeft && code !== timedOut, broken ? null : observer);
 }
 
@@ -65,22 +65,25 @@ const faultSchema = z
 const endedEarly = 'HPE_INVALID_EOF_STATE';
 const timedOut = 'ERR_HTTP_REQUEST_TIMEOUT';
 
-/** What a fault of the parser means to a client; null when there is nobody left to tell. */
+/** The problem for a parser error; null if the connection is gone. */
 function errorOf(code: string, reason: string | undefined, isInBody: boolean): PerennialError | null {
   if (code === timedOut) {
     const [slow, part] = isInBody ? (['body_timeout', 'body'] as const) : (['head_timeout', 'head'] as const);
-    return new PerennialError(slow, `The ${part} of the request was not complete in time. Send it again, faster.`);
+    return new PerennialError(
+      slow,
+      `The ${part} of the request was not complete in time. Retry on a faster connection.`,
+    );
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
     const detail = `The address and headers have more than ${maxHeaderSize} bytes. Send shorter or fewer ones.`;
     return new PerennialError('head_too_large', detail);
   }
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
-    return new PerennialError('too_large', 'The extensions of the chunks are too long. Send chunks without them.');
+    return new PerennialError('too_large', 'The chunk extensions are too long. Send chunks without extensions.');
   }
   if (code === endedEarly) return new PerennialError('bad_request', 'The request ended before it was complete.');
   if (!code.startsWith('HPE_')) return null;
-  const detail = `This is not valid HTTP/1.1: ${reason ?? code}. Check what sends it, or what changes it on its way.`;
+  const detail = `The request is not valid HTTP/1.1: ${reason ?? code}. Check the client and the proxies in between.`;
   return new PerennialError('bad_request', detail);
 }
 
@@ -91,7 +94,7 @@ function ended({ response }: Exchange): Promise<void> {
   });
 }
 
-/** Answers a request whose body is broken. It is counted and logged with its route, as others are. */
+/** Answers a request with an invalid body. It is counted and logged with its route like others. */
 function answerExchange({ request, response }: Exchange, error: PerennialError): void {
   const context = contextOf(request);
   context.problem = error.code;
@@ -99,7 +102,7 @@ function answerExchange({ request, response }: Exchange, error: PerennialError):
   response.writeHead(status, headers).end(body);
 }
 
-/** How long the connection is read from after the answer, so that a client that still sends gets to read it. */
+/** How long the connection is still read after the answer, so that a sending client can read the answer. */
 const lingerMs = 2_000;
 
 function answerOnSocket(socket: Socket, error: PerennialError, mayLinger: boolean, observer: Observer | null): void {

@@ -1,17 +1,17 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What an HTTP server has open. Made before the server listens. */
+/** The open connections of an HTTP server. Create it before the server listens. */
 export interface Connections {
-  /** How many connections were taken so far. */
+  /** Number of connections accepted so far. */
   taken(): number;
-  /** How many are open. */
+  /** Number of open connections. */
   open(): number;
-  /** The requests on a connection whose answers are not out yet, oldest first. */
+  /** Unanswered requests of a connection, oldest first. */
   underWay(socket: Socket): readonly Exchange[];
-  /** From now on each answer says that it is the last on its connection. */
+  /** From now on every response has `Connection: close`. */
   takeLeave(): void;
-  /** Closes the connections that had their answers and said nothing since. */
+  /** Closes connections whose requests are answered and that sent nothing since. */
   closeIdle(): void;
 }
 
@@ -22,13 +22,13 @@ export interface Exchange {
 
 interface Connection {
   exchanges: Set<Exchange>;
-  /** How much the client had sent when the last answer was out; null before the first one. */
+  /** Bytes received when the last response was sent; null before the first one. */
   bytesAtAnswer: number | null;
 }
 
 /**
- * Follows the connections of a server. Node's `closeIdleConnections` takes a connection for idle as soon as the handler
- * has written its answer, and cuts it off while a slow client still reads; here it is idle when the answer is out.
+ * Tracks the connections of a server. Node's `closeIdleConnections` treats a connection as idle once the handler has
+ * written its response, and cuts off slow readers; here it is idle once the response is sent.
  */
 export function trackConnections(server: Server): Connections {
   const connections = new Map<Socket, Connection>();

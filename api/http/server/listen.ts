@@ -7,25 +7,25 @@ import { answerClientErrors, type Observer } from './client-errors.js';
 export interface Listening {
   port: number;
   /**
-   * Takes leave of its clients, for at least `leaveMs`, waits for the answers under way, and after `graceMs` cuts off
-   * what is left. Who gets a connection meanwhile gets an answer.
+   * Graceful shutdown: drains for at least `leaveMs`, waits for pending responses, and after `graceMs` closes what is left.
+   * Connections accepted meanwhile are answered.
    */
   stop(graceMs: number, leaveMs?: number): Promise<void>;
 }
 
 /**
- * Node's own five minutes would cut off a large upload over a slow line with a bare 408; headers have no such excuse.
- * Idle connections stay open longer than load balancers keep theirs (a minute, as a rule): if we closed first, a
- * request that is on its way meanwhile would be lost.
+ * Node's default request timeout of five minutes would end a large upload over a slow connection with an empty 408.
+ * Idle connections stay open longer than in load balancers (usually a minute): closing first would lose a request in
+ * flight.
  */
 const timeouts = { requestTimeout: 3_600_000, headersTimeout: 60_000, keepAliveTimeout: 75_000 };
 
-/** Refused by the application, with a problem. */
+/** The application refuses larger ones with a problem. */
 const settings = { ...timeouts, requireHostHeader: false };
 
 /**
- * Listens for HTTP. `observer` is told of the requests that the parser refuses and `handler` never sees.
- * Throws `configuration_invalid` when the port is taken or may not be used.
+ * Listens for HTTP. `observer` sees requests that the parser refuses. Throws `configuration_invalid` if the port is in use
+ * or not permitted.
  */
 export async function listen(
   handler: RequestListener,
@@ -37,7 +37,7 @@ export async function listen(
   const server = createServer(settings, gate.handler);
   const connections = trackConnections(server);
   answerClientErrors(server, connections, observer);
-  // An expectation that nobody knows may be ignored; Node would answer with a bare 417.
+  // Unknown expectations may be ignored; Node would answer with an empty 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));

@@ -4,16 +4,16 @@ import type { Predicted } from '../predictor.js';
 import { makeOutputs, type OutputTensor } from './outputs.js';
 import type { Question } from './question.js';
 
-/** An answer: its JSON and, when an output was asked for in binary, what follows it. */
+/** A response: JSON and, for binary outputs, the bytes that follow it. */
 export interface InferAnswer {
   json: V2InferResponse;
   binary: Buffer[] | null;
 }
 
-/** What is sent for the predictions of a request. */
+/** The response for the predictions of a request. */
 export function answerOf(predicted: readonly Predicted[], question: Question): InferAnswer {
   const [first] = predicted;
-  if (first === undefined) throw new PerennialError('internal', 'The engine answered without a prediction.');
+  if (first === undefined) throw new PerennialError('internal', 'The engine returned no prediction.');
   const { version } = first.served;
   const encoded = makeOutputs(predicted, question).map((output) => ({
     output,
@@ -24,7 +24,7 @@ export function answerOf(predicted: readonly Predicted[], question: Question): I
     json: {
       model_name: version.modelName,
       model_version: String(version.version),
-      // An empty id is how clients say that they have none.
+      // Clients send an empty id for none.
       id: question.id || first.predictionId,
       parameters: { prediction_id: first.predictionId },
       outputs: encoded.map(({ output, bytes }) => viewOf(output, bytes)),

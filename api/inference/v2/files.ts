@@ -4,8 +4,8 @@ import { inputPointer, invalidTensor } from './tensor-fault.js';
 const lengthBytes = 4;
 
 /**
- * Image files of a BYTES tensor in binary form: for each the length in 4 bytes, then the bytes. They are views.
- * @throws PerennialError invalid_tensor when lengths and bytes do not add up
+ * Image files of a binary BYTES tensor: per file a length of 4 bytes, then the bytes. Returns views.
+ * @throws PerennialError invalid_tensor if lengths and bytes do not match
  */
 export function readFileElements(binary: Buffer, count: number, isBase64: boolean): Buffer[] {
   const files: Buffer[] = [];
@@ -27,7 +27,7 @@ export function readFileElements(binary: Buffer, count: number, isBase64: boolea
 }
 
 /**
- * Image files of a BYTES tensor in JSON: a list of base64 texts, nested or not.
+ * Image files of a JSON BYTES tensor: a list of base64 strings, nested or flat.
  * @throws PerennialError invalid_tensor, bad_request
  */
 export function readFileTexts(data: unknown, count: number): Buffer[] {

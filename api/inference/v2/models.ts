@@ -9,7 +9,7 @@ import { describeOutputs } from './outputs.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 
-/** The model of a path. */
+/** Model name and version of a path. */
 export interface ModelPath {
   model_name: string;
   version?: string | undefined;
@@ -21,27 +21,27 @@ interface Dependencies {
 }
 
 /**
- * The model of a path, if it is the one that serves.
+ * The model of a path, if it is served.
  * @throws PerennialError not_found, no_model
  */
 export function findModel({ host, settings }: Dependencies, { model_name: name, version }: ModelPath): ServedModel {
   const served = host.current();
   const knownName = served?.version.modelName ?? settings.modelName;
   if (name !== knownName) {
-    throw new PerennialError('not_found', `There is no model “${name}” here; ${knownName} is what is served.`);
+    throw new PerennialError('not_found', `Model “${name}” is not served here; ${knownName} is.`);
   }
   const model = modelOf(served, knownName);
   const current = String(model.version.version);
   if (version !== undefined && version !== current) {
     throw new PerennialError(
       'not_found',
-      `Version “${version}” of ${name} is not served; ${current} is. Ask for that one, or leave the version away.`,
+      `Version “${version}” of ${name} is not served; ${current} is. Use that version, or omit the version.`,
     );
   }
   return model;
 }
 
-/** What the protocol tells of a model. */
+/** Model metadata of the protocol. */
 export function modelMetadata({ version, engine }: ServedModel): z.input<typeof v2ModelSchema> {
   return {
     name: version.modelName,

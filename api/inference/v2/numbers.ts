@@ -1,12 +1,12 @@
 import type { V2Datatype } from '../../../contracts/inference/http-v2.js';
 
-/** Reads one element of a tensor in binary form. */
+/** Reads one element of a binary tensor. */
 interface NumberFormat {
   bytes: number;
   read(view: DataView, offset: number): number;
 }
 
-/** Datatypes that pixels may have. All of them are little-endian. */
+/** Datatypes for pixels, all little-endian. */
 const formats: Readonly<Partial<Record<V2Datatype, NumberFormat>>> = {
   UINT8: { bytes: 1, read: (view, offset) => view.getUint8(offset) },
   INT8: { bytes: 1, read: (view, offset) => view.getInt8(offset) },
@@ -24,12 +24,12 @@ const formats: Readonly<Partial<Record<V2Datatype, NumberFormat>>> = {
   FP64: { bytes: 8, read: (view, offset) => view.getFloat64(offset, true) },
 };
 
-/** How a datatype's numbers lie in a binary tensor; null for those that hold no numbers. */
+/** Binary layout of a datatype; null for non-numeric ones. */
 export function numberFormatOf(datatype: V2Datatype): NumberFormat | null {
   return formats[datatype] ?? null;
 }
 
-/** The number that 16 bits of IEEE 754 stand for. */
+/** Decodes an IEEE 754 half-precision number. */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;

@@ -7,7 +7,7 @@ import {
 import type { Predicted } from '../predictor.js';
 import type { Question } from './question.js';
 
-/** A tensor of an answer; `values` are its elements in row-major order. */
+/** An output tensor; `values` in row-major order. */
 export interface OutputTensor {
   name: V2OutputName;
   datatype: V2Datatype;
@@ -18,7 +18,7 @@ export interface OutputTensor {
 
 type Maker = (predicted: readonly Predicted[]) => Pick<OutputTensor, 'datatype' | 'shape' | 'values'>;
 
-/** Outputs with one element an image. */
+/** Outputs with one element per image. */
 function column(datatype: V2Datatype, valueOf: (predicted: Predicted) => number | string | boolean): Maker {
   return (predicted) => ({ datatype, shape: [predicted.length], values: predicted.map(valueOf) });
 }
@@ -36,7 +36,7 @@ const makers: Readonly<Record<V2OutputName, Maker>> = {
   prediction_id: column('BYTES', ({ predictionId }) => predictionId),
 };
 
-/** The outputs a request asks for, in its order, or all of them. */
+/** The requested outputs in the order of the request, or all. */
 export function makeOutputs(predicted: readonly Predicted[], request: Question): OutputTensor[] {
   const isBinary = request.parameters?.binary_data_output ?? false;
   const all = v2OutputNames.map((name): V2RequestedOutput => ({ name }));
@@ -62,7 +62,7 @@ function makeRanking(predicted: readonly Predicted[], wanted: number): ReturnTyp
   return { datatype: 'BYTES', shape: [rows.length, rows[0]?.length ?? 0], values: rows.flat() };
 }
 
-/** How the outputs of a model of so many classes are described. */
+/** Output metadata of a model with this many classes. */
 export function describeOutputs(classes: number): { name: V2OutputName; datatype: V2Datatype; shape: number[] }[] {
   return v2OutputNames.map((name) => ({
     name,

@@ -2,12 +2,12 @@ import type { V2InferRequest } from '../../../contracts/inference/http-v2.js';
 import { parseInferBody } from './body.js';
 import { readInput, type InferInput } from './input.js';
 
-/** What is asked, without the tensor. */
+/** An inference request without its tensors. */
 export type Question = Omit<V2InferRequest, 'inputs'>;
 
 /**
- * Reads the body of an inference request. Pixels in JSON take ten times the memory of their text once parsed; nothing
- * of that outlives this function.
+ * Reads the body of an inference request. Parsed JSON pixels take ten times the memory of their text, so they do not
+ * outlive this function.
  * @throws PerennialError bad_request, invalid_tensor
  */
 export function readQuestion(
