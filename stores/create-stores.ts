@@ -35,8 +35,8 @@ import { createRetrainingInputStore } from './retraining/retraining-inputs.js';
 export type Stores = ReturnType<typeof storesOf>;
 
 /**
- * Every store, once for each process. Some serialize work within the process, so make none a second time. `accuracyOf`
- * is a rule and comes from the domain.
+ * Creates every store, once per process: the advisory locks queue within one instance. `accuracyOf` is injected because
+ * rules live in the domain.
  */
 export function createStores(database: Database, accuracyOf: AccuracyRule): Stores {
   return storesOf(database, accuracyOf);

@@ -1,11 +1,10 @@
-import type { Client } from '@temporalio/client';
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { retrainingWorkflowId } from '../../contracts/names.js';
 import type { RetrainingRequest, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
-import type { RunStarter, StartedRun } from '../../platform/temporal/run-starter.js';
+import type { RunStarter, StartedRun, StarterOptions } from '../../platform/temporal/run-starter.js';
 import { isOpen, statusOfRun } from '../../platform/temporal/run-status.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import { endOfOrphan, type PipelineStore } from '../../stores/pipelines/pipelines.js';
@@ -19,7 +18,7 @@ export interface RequestDependencies {
   facts: RetrainingInputStore;
   pipelines: Pick<PipelineStore, 'close'>;
   starter: RunStarter;
-  temporalClient: { use<T>(work: (client: Client) => Promise<T>): Promise<T> };
+  temporalClient: StarterOptions['temporal'];
   /** Dataset of models that have none of their own yet. */
   datasetName: string;
 }

@@ -127,6 +127,7 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
   });
 }
 
+/** Both routes order with the hyperparameters as their bodies spell them, and answer 202. */
 async function orderRetraining(
   { retrainer, temporalUrl }: OrderDependencies,
   request: Request,

@@ -82,7 +82,7 @@ describe('feedback', () => {
       label: 'grass',
     });
     expect(late.status).toBe(404);
-    expect(await late.text()).toContain('predictions are kept for 90 days');
+    expect(await late.text()).toContain('predictions are stored for 90 days');
     const never = await send('/feedback', { prediction_id: randomUUID(), label: 'grass' });
     expect(await never.text()).toContain('Use the prediction_id that /predict answered with');
   });

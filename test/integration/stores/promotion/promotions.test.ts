@@ -100,7 +100,7 @@ describe('promoting', () => {
     await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
     await expect(promote('unchecked', 1)).rejects.toMatchObject({
       code: 'conflict',
-      message: textMatching(/never checked.*validate/),
+      message: textMatching(/not verified.*validate/),
     });
     await registry.recordDecision('unchecked', 1, decisionOf('promote'));
     await expect(promote('unchecked', 1)).rejects.toMatchObject({ code: 'conflict' });
