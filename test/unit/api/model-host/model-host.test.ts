@@ -26,16 +26,12 @@ describe('the model host', () => {
   let liveStats: LiveStatsRecorder;
 
   function startHost(pollMs: number): void {
-    liveStats = new LiveStatsRecorder();
     host = createModelHost({
       modelName: 'a_model',
       replica: { id: 'replica', url: 'http://here' },
       registry: {
-        servingState() {
-          if (!recordIsAway) return Promise.resolve(state);
-          failedLooks += 1;
-          return Promise.reject(new Error('away'));
-        },
+        servingState: () =>
+          recordIsAway ? Promise.reject(new Error(`away ${(failedLooks += 1)}`)) : Promise.resolve(state),
         reportReplica(replica) {
           reports.push(replica);
           return Promise.resolve();
@@ -64,7 +60,7 @@ describe('the model host', () => {
         return Promise.resolve(Object.assign(engine, { calibration }));
       },
       onChange: (served) => changes.push(served),
-      liveStats,
+      liveStats: (liveStats = new LiveStatsRecorder()),
       logger: createLogger('test', 'silent'),
       pollMs,
     });
@@ -145,9 +141,8 @@ describe('the model host', () => {
   it('reports what it predicted with the version it serves, and with the one before', async () => {
     startHost(10);
     await serve(1, 1);
-    const pixels = { of: 'pixels', served: host.current() } as const;
-    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.9, 0.1]) });
-    liveStats.onPredicted({ ...pixels, prediction: predictionOf([0.2, 0.8]) });
+    liveStats.onPredicted({ of: 'pixels', served: host.current(), prediction: predictionOf([0.9, 0.1]) });
+    liveStats.onPredicted({ of: 'pixels', served: host.current(), prediction: predictionOf([0.2, 0.8]) });
     await serve(2, 2);
     liveStats.onFailed({ of: 'image', served: host.current(), error: new PerennialError('internal', 'it broke') });
     const { figures } = (await lastReport((report) => report.figures?.current?.errors === 1)) ?? {};
@@ -215,18 +210,15 @@ describe('the model host', () => {
 
   it('keeps its model while the record is away', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
-    await serving(1);
+    await serve(1, 1);
     recordIsAway = true;
-    const looks = failedLooks;
     await poll(
       () => Promise.resolve(failedLooks),
-      (now) => now > looks + 1,
+      (looks) => looks > 1,
     );
     expect(host.current()?.version.version).toBe(1);
     recordIsAway = false;
-    state = { generation: 2, version: version(2) };
-    await serving(2);
+    await serve(2, 2);
   });
 
   it('abstains as its policy says, after a change without loading again, and as it said last while it is away', async () => {
