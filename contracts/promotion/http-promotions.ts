@@ -10,7 +10,6 @@ import { promotionResultSchema } from './promotion-pipeline.js';
 export const promotionResultViewSchema = snakeShape(promotionResultSchema)
   .extend({ version: z.string(), former_version: z.string().nullable() })
   .meta({ id: 'PromotionResult' });
-export type PromotionResultView = z.infer<typeof promotionResultViewSchema>;
 
 const reasonSchema = z.string().trim().min(1).max(1000);
 

@@ -13,7 +13,6 @@ export const abstentionViewSchema = z.object({
   risk_bound: share.nullable().describe('what the share of wrong answers among those is taken for, at most'),
   note: z.string().describe('where that comes from, in a sentence'),
 });
-export type AbstentionView = z.infer<typeof abstentionViewSchema>;
 
 const reliabilityViewSchema = snakeShape(reliabilitySchema);
 

@@ -73,4 +73,3 @@ export const importFormViewSchema = z
 export const importResultViewSchema = snakeShape(importResultSchema)
   .extend({ version: z.string(), test: evaluationViewSchema })
   .meta({ id: 'ImportResult' });
-export type ImportResultView = z.infer<typeof importResultViewSchema>;

@@ -6,10 +6,8 @@ import { comparisonSchema, outcomes, gateReasonSchema, stages, origins, versionA
 /** Versions as HTTP shows them. */
 
 export const evaluationViewSchema = snakeShape(evaluationSchema).meta({ id: 'Evaluation' });
-export type EvaluationView = z.infer<typeof evaluationViewSchema>;
 
 export const comparisonViewSchema = snakeShape(comparisonSchema).extend({ production_version: z.string() });
-export type ComparisonView = z.infer<typeof comparisonViewSchema>;
 
 export const decisionViewSchema = z
   .object({
@@ -19,7 +17,6 @@ export const decisionViewSchema = z
     comparison: comparisonViewSchema.nullable(),
   })
   .meta({ id: 'Decision' });
-export type DecisionView = z.infer<typeof decisionViewSchema>;
 
 export const modelVersionViewSchema = z
   .object({
