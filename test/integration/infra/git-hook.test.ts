@@ -25,6 +25,7 @@ function git(root: string, ...args: string[]): string {
 function createRepository(): string {
   const root = mkdtempSync(join(folder, 'repository-'));
   git(root, 'init', '--quiet');
+  git(root, 'commit', '--quiet', '--allow-empty', '--message', 'Begin');
   return root;
 }
 
@@ -32,7 +33,7 @@ function createRepository(): string {
 function createProject(): string {
   const root = createRepository();
   cpSync(join(packageRoot, '.githooks'), join(root, '.githooks'), { recursive: true });
-  cpSync(join(packageRoot, 'infra', 'hooks'), join(root, 'infra', 'hooks'), { recursive: true });
+  cpSync(join(packageRoot, '.lintstagedrc.json'), join(root, '.lintstagedrc.json'));
   symlinkSync(join(packageRoot, 'node_modules'), join(root, 'node_modules'));
   writeFileSync(join(root, '.gitignore'), 'node_modules\n');
   writeFileSync(join(root, '.prettierrc.json'), '{ "singleQuote": true }\n');
@@ -72,8 +73,7 @@ describe('the pre-commit hook', () => {
     stage(root, 'grass.mjs', `export var grass = 1;\n`);
     const { status, output } = commit(root);
     expect(status).toBe(1);
-    expect(output).toContain('grass.mjs:1:8');
-    expect(output).toContain('(no-var)');
+    expect(output).toMatch(/grass\.mjs\s+1:8.*no-var/s);
     expect(git(root, 'show', ':flower.mjs')).toBe(unformatted.trim());
     expect(readFileSync(join(root, 'flower.mjs'), 'utf8')).toBe(unformatted);
   });
@@ -83,29 +83,17 @@ describe('the pre-commit hook', () => {
     stage(root, 'flower.mjs', 'export const = ;\n');
     const { status, output } = commit(root);
     expect(status).toBe(1);
-    expect(output).toContain('flower.mjs: ');
+    expect(output).toContain('flower.mjs');
   });
 
-  it('formats only the staged part of a partially staged file, and keeps the unstaged changes', () => {
+  it('checks only the staged part of a partially staged file, and keeps the unstaged changes', () => {
     const root = createProject();
-    stage(root, 'flower.mjs', unformatted);
-    const more = `${unformatted}var unstaged   = 1\n`;
+    stage(root, 'flower.mjs', formatted);
+    const more = `${formatted}var unstaged   = 1\n`;
     writeFileSync(join(root, 'flower.mjs'), more);
     expect(commit(root)).toMatchObject({ status: 0 });
     expect(git(root, 'show', 'HEAD:flower.mjs')).toBe(formatted.trim());
     expect(readFileSync(join(root, 'flower.mjs'), 'utf8')).toBe(more);
-  });
-
-  it('refuses unformatted files of `git commit <paths>`, whose index it cannot change', () => {
-    const root = createProject();
-    stage(root, 'flower.mjs', formatted);
-    commit(root);
-    writeFileSync(join(root, 'flower.mjs'), unformatted);
-    const { status, output } = commit(root, 'flower.mjs');
-    expect(status).toBe(1);
-    expect(output).toContain('flower.mjs is not formatted');
-    writeFileSync(join(root, 'flower.mjs'), formatted.replace('dandelion', 'grass'));
-    expect(commit(root, 'flower.mjs')).toMatchObject({ status: 0 });
   });
 
   it('runs in another worktree of the clone', () => {
