@@ -1,5 +1,5 @@
 /**
- * Every failure the product names, in one table: its HTTP status, whether trying again can help, and a title.
+ * Every failure of the product: HTTP status, whether a retry can help, title.
  * Compare codes, never classes: a class does not survive a process or workflow boundary.
  */
 export const errorTable = {
@@ -47,7 +47,7 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 
-/** A failure of a known kind. `message` says what happened, why, and what to do next. */
+/** A failure with a code. `message` says what happened, why, and what to do next. */
 export class PerennialError extends Error {
   override readonly name = 'PerennialError';
 
@@ -63,7 +63,7 @@ export class PerennialError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** The code of a failure, or `internal` when it is of no known kind. */
+/** The code of a failure, or `internal` for an unknown one. */
 export function errorCodeOf(error: unknown): ErrorCode {
   const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return isErrorCode(code) ? code : 'internal';

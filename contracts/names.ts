@@ -19,11 +19,11 @@ export const workflowTypes = {
 
 export const progressQuery = 'progress';
 
-/** Updates of `promoteModel` by which a person answers. */
+/** Updates of `promoteModel` with the answer of a person. */
 export const approveUpdate = 'approve';
 export const rejectUpdate = 'reject';
 
-/** The steps of `retrainingPipeline`, in order; each is also the Temporal summary of what carries it out. */
+/** The steps of `retrainingPipeline`, in order; each is also the Temporal summary of its activity or child workflow. */
 export const retrainingSteps = [
   'start',
   'check_model_performance',
@@ -65,7 +65,7 @@ export const tuningSteps = [
 export type TuningStep = (typeof tuningSteps)[number];
 export const trialSteps = ['run_trial'] as const;
 
-/** The steps of `applyRetention`, in order; each removes one kind of thing. Predictions keep their versions. */
+/** The steps of `applyRetention`, in order; each removes one kind of data. Stored predictions keep their versions. */
 export const retentionSteps = [
   'remove_predictions',
   'retire_model_versions',
@@ -110,27 +110,27 @@ export function tuningWorkflowId(modelName: string): string {
   return `tune-${modelName}`;
 }
 
-/** One import at a time of the same upload; its content is what `contentId` is the hash of. */
+/** One import at a time of the same upload; `contentId` is the digest of its content. */
 export function importWorkflowId(modelName: string, contentId: string): string {
   return `import-${modelName}-${contentId}`;
 }
 
-/** One run for each batch prediction, for ever. */
+/** Exactly one run per batch prediction. */
 export function batchWorkflowId(jobId: string): string {
   return `batch-predict-${jobId}`;
 }
 
-/** One promotion by hand for each idempotency key, whose hash this is. */
+/** One manual promotion per idempotency key, whose digest this is. */
 export function promotionWorkflowId(modelName: string, keyHash: string): string {
   return `promote-${modelName}-${keyHash}`;
 }
 
-/** One validation by hand of a version at a time. */
+/** One manual validation of a version at a time. */
 export function validationWorkflowId(modelName: string, version: number): string {
   return `validate-${modelName}-${version}`;
 }
 
-/** One watch over each change of Production. */
+/** One guard per change of Production. */
 export function guardWorkflowId(modelName: string, generation: number): string {
   return `guard-${modelName}-${generation}`;
 }

@@ -1,6 +1,6 @@
-/** What a process of the local stack says to its supervisor over the IPC channel. */
+/** Messages of a local process to its supervisor over the IPC channel. */
 export interface ReadyMessage {
   type: 'ready';
-  /** Where the process listens, when it does. */
+  /** URL of the process, if it listens. */
   url?: string;
 }

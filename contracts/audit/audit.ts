@@ -1,26 +1,26 @@
 import { z } from 'zod';
 
-/** The ways in which a change comes about. */
+/** Origins of a change. */
 export const auditChannels = ['rest', 'schedule', 'workflow', 'system'] as const;
 export type AuditChannel = (typeof auditChannels)[number];
 
-/** Who makes a change, and from where. */
+/** The actor of a change and its origin. */
 export interface Actor {
-  /** As the caller calls itself; nobody vouches for it until there is sign-in. */
+  /** Name given by the client; unverified until there is sign-in. */
   name: string;
   via: AuditChannel;
-  /** Network address of a caller, id of a workflow or schedule, name of a process. */
+  /** Network address of a client, id of a workflow or schedule, or name of a process. */
   from: string;
-  /** `X-Request-Id` of the request, where there was one. */
+  /** `X-Request-Id` of the request, if any. */
   requestId: string | null;
 }
 
-/** One change: what was done to what, and how it stood before and after. */
+/** A change: action, subject, state before and after. */
 export interface AuditEntry {
   by: Actor;
   /** Noun and verb: `model.promote`, `schedule.pause`. */
   action: string;
-  /** What was changed, as a path of its names: `models/flowers/versions/3`. */
+  /** The changed resource as a path: `models/flowers/versions/3`. */
   subject: string;
   before?: unknown;
   after?: unknown;

@@ -3,16 +3,16 @@ import { variants } from '../registry/bundle.js';
 import { nameSchema } from '../datasets/datasets.js';
 import { modelNameSchema } from '../registry/registry.js';
 
-/** The forms in which results are written. */
+/** Formats of results. */
 export const batchFormats = ['parquet', 'csv', 'json'] as const;
 export const batchFormatSchema = z.enum(batchFormats);
 export type BatchFormat = (typeof batchFormats)[number];
 
-/** `waiting`: asked for, and no worker has taken it up. */
+/** `waiting`: requested, not started by a worker. */
 export const batchStatuses = ['waiting', 'running', 'completed', 'failed', 'cancelled'] as const;
 export type BatchStatus = (typeof batchStatuses)[number];
 
-/** Where the pictures of a batch prediction are. */
+/** Source of the images of a batch prediction. */
 export const batchSourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('prefix'), prefix: z.string() }),
   z.object({ kind: z.literal('dataset'), dataset: nameSchema, version: z.number().int() }),
@@ -20,7 +20,7 @@ export const batchSourceSchema = z.discriminatedUnion('kind', [
 ]);
 export type BatchSource = z.infer<typeof batchSourceSchema>;
 
-/** What a batch prediction was asked for. It stays as it is, whatever becomes Production meanwhile. */
+/** The resolved request of a batch prediction. Later promotions do not change it. */
 export const batchOrderSchema = z.object({
   modelName: modelNameSchema,
   version: z.number().int(),
@@ -28,7 +28,7 @@ export const batchOrderSchema = z.object({
   labels: z.array(z.string()),
   source: batchSourceSchema,
   formats: z.array(batchFormatSchema).min(1),
-  /** Share of wrong answers that the model's policy accepted then; it decides which answers count as abstained. */
+  /** Target risk of the model's policy at the request; decides which answers count as abstained. */
   targetRisk: z.number(),
 });
 export type BatchOrder = z.infer<typeof batchOrderSchema>;
@@ -39,18 +39,18 @@ export interface BatchInput {
   dataset: string | null;
 }
 
-/** A picture of the list that a batch prediction works through. */
+/** An image in the list of a batch prediction. */
 export const batchItemSchema = z.object({
-  /** Its name for people: key, file name, or hash of an image of a dataset. */
+  /** Display name: key, file name, or digest of a dataset image. */
   name: z.string(),
   objectKey: z.string(),
   sizeBytes: z.number(),
-  /** The class it shows, for images of a dataset. */
+  /** Its label, for images of a dataset. */
   label: z.string().nullable(),
 });
 export type BatchItem = z.infer<typeof batchItemSchema>;
 
-/** What became of one picture: a prediction, or the reason why there is none. */
+/** The result for one image: a prediction, or the reason why there is none. */
 export const batchRowSchema = z.object({
   /** Position in the list, from 0. */
   item: z.number().int(),
@@ -61,9 +61,9 @@ export const batchRowSchema = z.object({
   confidence: z.number().nullable(),
   /** In the order of the model's labels; empty when there is no prediction. */
   probabilities: z.array(z.number()),
-  /** The form of the network that answered. */
+  /** The precision variant that answered. */
   variant: z.enum(variants).nullable(),
-  /** Null when there is no prediction, as the distance is. */
+  /** Null without a prediction, like the distance. */
   abstained: z.boolean().nullable(),
   unfamiliar: z.boolean().nullable(),
   distance: z.number().nullable(),
@@ -72,7 +72,7 @@ export const batchRowSchema = z.object({
 });
 export type BatchRow = z.infer<typeof batchRowSchema>;
 
-/** The list, as later steps know it. */
+/** The stored list, for later steps. */
 export interface BatchList {
   items: number;
   chunks: number;

@@ -15,12 +15,12 @@ const sourceViewSchema = z.discriminatedUnion('kind', [
       .min(1)
       .max(500)
       .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'holds no control character')
-      .describe('start of the keys in the bucket, for instance incoming/2026-05/'),
+      .describe('key prefix in the bucket, for example incoming/2026-05/'),
   }),
   z.strictObject({
     kind: z.literal('dataset'),
     dataset: nameSchema,
-    version: version.optional().describe('the current version unless given'),
+    version: version.optional().describe('default: the current version'),
   }),
   z.strictObject({ kind: z.literal('upload'), upload_id: z.uuid() }),
 ]);
@@ -33,8 +33,8 @@ export const startBatchPredictionSchema = z
       .string()
       .regex(/^[1-9]\d{0,8}$/, 'is the number of a version')
       .optional()
-      .describe('what is in Production when the job is asked for, unless given'),
-    formats: z.array(batchFormatSchema).min(1).max(batchFormats.length).optional().describe('all unless given'),
+      .describe('default: the version in Production at the request'),
+    formats: z.array(batchFormatSchema).min(1).max(batchFormats.length).optional().describe('default: all'),
   })
   .meta({ id: 'StartBatchPrediction' });
 export type StartBatchPrediction = z.output<typeof startBatchPredictionSchema>;
@@ -49,15 +49,15 @@ export const batchPredictionViewSchema = z
     formats: z.array(batchFormatSchema),
     started_by: z.string(),
     total: z.number().int().nullable().describe('images; null until they are listed'),
-    done: z.number().int().describe('images that were looked at, the failed ones included'),
-    failed: z.number().int().describe('images without a prediction; their rows say why'),
+    done: z.number().int().describe('finished images, including failed ones'),
+    failed: z.number().int().describe('images without a prediction; their rows give the reason'),
     predicted: z.record(z.string(), z.number().int()).describe('predictions of each class so far'),
     images_per_second: z.number().nullable(),
     estimated_end: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
     started_at: z.iso.datetime().nullable(),
     ended_at: z.iso.datetime().nullable(),
-    erased_at: z.iso.datetime().nullable().describe('when results went because an image in them was erased'),
+    erased_at: z.iso.datetime().nullable().describe('when results were deleted because an image in them was erased'),
     error: z.object({ code: z.string(), message: z.string() }).nullable(),
     results: z.array(
       z.object({ format: batchFormatSchema, url: z.string(), sha256: z.string(), size_bytes: z.number().int() }),
@@ -71,7 +71,7 @@ export const batchUploadViewSchema = z
   .object({ upload_id: z.uuid(), files: z.number().int(), bytes: z.number().int() })
   .meta({ id: 'BatchUpload' });
 
-/** `result` of a batch prediction that was completed. */
+/** `result` of a completed batch prediction. */
 export const batchResultViewSchema = z
   .object({
     batch_prediction_id: z.string(),

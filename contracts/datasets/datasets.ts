@@ -20,7 +20,7 @@ export type ImageFormat = z.infer<typeof imageFormatSchema>;
 
 export const splits = ['train', 'validation', 'test'] as const;
 export const splitSchema = z.enum(splits);
-/** The side of the split an image is on, for ever. */
+/** The split of an image, which never changes. */
 export type Split = z.infer<typeof splitSchema>;
 
 export const quarantineReasons = [
@@ -38,7 +38,7 @@ export const quarantineReasons = [
 export const quarantineReasonSchema = z.enum(quarantineReasons);
 export type QuarantineReason = z.infer<typeof quarantineReasonSchema>;
 
-/** What is known of an image from its bytes alone. */
+/** Facts of an image from its bytes alone. */
 export const imageFactsSchema = z.object({
   sha256: z.string().length(64),
   md5: z.string().length(32),
@@ -56,7 +56,7 @@ export const sourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('public') }),
   z.object({ kind: z.literal('synthetic') }),
   z.object({ kind: z.literal('upload'), uploadId: z.uuid() }),
-  z.object({ kind: z.literal('labels'), model: nameSchema.describe('whose predictions people have labelled') }),
+  z.object({ kind: z.literal('labels'), model: nameSchema.describe('model whose labelled predictions are ingested') }),
 ]);
 export type Source = z.infer<typeof sourceSchema>;
 

@@ -16,7 +16,7 @@ const statisticsViewSchema = snakeShape(datasetStatisticsSchema);
 export const datasetSummaryViewSchema = z
   .object({
     name: z.string(),
-    current_version: z.number().int().nullable().describe('null until the first ingestion is done'),
+    current_version: z.number().int().nullable().describe('null until the first ingestion is complete'),
     versions: z.number().int(),
     images: z.number().int(),
     classes: z.record(z.string(), z.number().int()),
@@ -51,18 +51,18 @@ export const datasetVersionViewSchema = z
           detail: z.string().nullable(),
         }),
       )
-      .describe('files that were refused; the first thousand'),
+      .describe('the first thousand quarantined files'),
     conflicts: z
       .array(z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) }))
-      .describe('images excluded because they appear under two labels; the first thousand'),
+      .describe('the first thousand images that are excluded because they appear under two labels'),
   })
   .meta({ id: 'DatasetVersion' });
 
-/** `result` of an ingestion that was completed. */
+/** `result` of a completed ingestion. */
 export const ingestionResultViewSchema = snakeShape(ingestionResultSchema).meta({ id: 'IngestionResult' });
 export type IngestionResultView = z.infer<typeof ingestionResultViewSchema>;
 
-/** Answer to an upload: what was taken in, and the ingestion that judges it. */
+/** Answer to an upload: the stored files and the started ingestion. */
 export const uploadAcceptedSchema = acceptedSchema
   .extend({
     upload_id: z.uuid(),

@@ -23,7 +23,7 @@ export const ingestionResultSchema = z.object({
   quarantined: z.number().int(),
   conflicts: z.number().int(),
   statistics: datasetStatisticsSchema,
-  /** For instance that the images are synthetic. */
+  /** For example that the images are synthetic. */
   note: z.string().nullable(),
 });
 export type IngestionResult = z.infer<typeof ingestionResultSchema>;

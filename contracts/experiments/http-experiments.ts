@@ -5,7 +5,7 @@ import { evaluationViewSchema } from '../registry/http-versions.js';
 import { runStatuses } from '../workflows/runs.js';
 import { descriptionSchema, tagChangesSchema, tagsSchema } from '../registry/registry.js';
 
-/** Experiments and their runs as HTTP shows them. */
+/** Experiments and runs, as JSON. */
 export const experimentViewSchema = z
   .object({
     id: z.string(),
@@ -48,15 +48,15 @@ export const runSummaryViewSchema = z
     kind: z.enum(runKinds),
     status: z.enum(runStatuses),
     model_name: z.string(),
-    model_version: z.string().nullable().describe('the version that came from it'),
+    model_version: z.string().nullable().describe('the version of the run'),
     dataset: z.string(),
     dataset_version: z.number().int(),
     parameters: z.record(z.string(), z.unknown()),
     metrics: z
       .record(z.string(), z.number())
-      .describe('the last value of each metric per step, and the test metrics of a run that was completed'),
+      .describe('the last value of each per-step metric, and the test metrics of a completed run'),
     tags: z.record(z.string(), z.string()),
-    parent_run_id: z.string().nullable().describe('the search that it is a trial of'),
+    parent_run_id: z.string().nullable().describe('the search of the trial'),
     workflow_id: z.string(),
     error: z.object({ code: z.string(), message: z.string() }).nullable(),
     started_at: z.iso.datetime(),
@@ -76,7 +76,7 @@ export const artifactViewSchema = z
 
 export const runViewSchema = runSummaryViewSchema
   .extend({
-    attempts: z.number().int().describe('times that the training was taken up'),
+    attempts: z.number().int().describe('number of attempts of the training'),
     best_epoch: z.number().int().nullable(),
     weights_sha256: z.string().nullable(),
     code_revision: z.string(),
@@ -84,7 +84,7 @@ export const runViewSchema = runSummaryViewSchema
     test: evaluationViewSchema.nullable(),
     checkpoints: z.number().int(),
     artifacts: z.array(artifactViewSchema),
-    pipeline_id: z.string().nullable().describe('the pipeline that made it: GET /api/v1/pipelines/{run_id}'),
+    pipeline_id: z.string().nullable().describe('the pipeline of the run: GET /api/v1/pipelines/{run_id}'),
     temporal_url: z.string().nullable(),
   })
   .meta({ id: 'Run' });
@@ -95,7 +95,7 @@ export const metricCurveViewSchema = z
     total_points: z.number().int(),
     points: z
       .array(z.object({ step: z.number().int(), value: z.number(), recorded_at: z.iso.datetime() }))
-      .describe('fewer than total_points when that is more than max_points: least and greatest of each stretch stay'),
+      .describe('downsampled to max_points: minimum and maximum of each interval stay'),
   })
   .meta({ id: 'MetricCurve' });
 
@@ -104,7 +104,7 @@ export const runComparisonViewSchema = z
     runs: z.array(runSummaryViewSchema.pick({ run_id: true, name: true, experiment: true, kind: true, status: true })),
     parameters: z
       .array(z.object({ name: z.string(), values: z.array(z.unknown()) }))
-      .describe('those that differ; values in the order of the runs'),
+      .describe('differing parameters; values in the order of the runs'),
     metrics: z.array(
       z.object({
         name: z.string(),
@@ -113,6 +113,6 @@ export const runComparisonViewSchema = z
         best: z.array(z.string()).describe('ids of the runs with the best value'),
       }),
     ),
-    curves: z.array(z.string()).describe('metrics that at least one of the runs has per step'),
+    curves: z.array(z.string()).describe('per-step metrics of at least one run'),
   })
   .meta({ id: 'RunComparison' });

@@ -6,7 +6,7 @@ import { runStatuses } from '../workflows/runs.js';
 import { architectureSchema } from '../training/training.js';
 import { searchBudgetSchema, searchSpaceSchema, trialStatuses } from './tuning.js';
 
-/** Searches as HTTP shows them. */
+/** Searches, as JSON. */
 
 const spaceViewSchema = snakeShape(searchSpaceSchema);
 const budgetViewSchema = snakeShape(z.strictObject(searchBudgetSchema.shape));
@@ -15,7 +15,7 @@ export const startTuningSchema = z
   .strictObject({
     model_name: modelNameSchema.optional(),
     dataset: nameSchema.optional(),
-    space: spaceViewSchema.prefault({}).describe('what may be chosen from; ranges are tried evenly by their logarithm'),
+    space: spaceViewSchema.prefault({}).describe('search space; ranges are sampled log-uniformly'),
     budget: budgetViewSchema
       .refine(({ min_epochs, max_epochs }) => min_epochs <= max_epochs, {
         path: ['min_epochs'],
@@ -45,14 +45,14 @@ const scoreViewSchema = z.object({
   rung: z.number().int(),
   epochs: z.number().int(),
   best_epoch: z.number().int(),
-  loss: z.number().describe('on the validation images, of the best weights so far'),
+  loss: z.number().describe('validation loss of the best weights so far'),
   accuracy: z.number(),
 });
 
 export const trialViewSchema = z
   .object({
     number: z.number().int(),
-    run_id: z.string().describe('its run among the experiments'),
+    run_id: z.string().describe('run id of the trial'),
     status: z.enum(trialStatuses),
     hyperparameters: hyperparametersViewSchema,
     rungs: z.array(scoreViewSchema),
@@ -62,7 +62,7 @@ export const trialViewSchema = z
 
 export const searchSummaryViewSchema = z
   .object({
-    run_id: z.string().describe('of its workflow; GET /api/v1/pipelines/{run_id} tells its steps'),
+    run_id: z.string().describe('run id of its workflow; GET /api/v1/pipelines/{run_id} has its steps'),
     model_name: z.string(),
     dataset: z.string(),
     dataset_version: z.number().int(),
@@ -77,7 +77,7 @@ export const searchSummaryViewSchema = z
     }),
     best_trial: z.number().int().nullable(),
     trained_run_id: z.string().nullable(),
-    version: z.string().nullable().describe('of the model, once the best trial is trained in full'),
+    version: z.string().nullable().describe('the version from the full training of the best trial'),
     error: failureSchema,
     started_at: z.iso.datetime(),
     ended_at: z.iso.datetime().nullable(),
@@ -90,7 +90,7 @@ export const searchViewSchema = searchSummaryViewSchema
   .extend({ space: spaceViewSchema, best: trialViewSchema.nullable(), trials: z.array(trialViewSchema) })
   .meta({ id: 'Search' });
 
-/** `result` of a search that was completed. */
+/** `result` of a completed search. */
 export const tuningResultViewSchema = z
   .object({
     summary: z.string(),

@@ -1,7 +1,7 @@
-/** What a value of a field can be; parameters are of any kind. */
+/** Types of field values; parameters can have any. */
 export type FieldType = 'number' | 'text' | 'time' | 'any';
 
-/** Fields that every run has, and what they are. */
+/** Fields of every run, with their types. */
 export const runFields = {
   run_id: 'text',
   name: 'text',
@@ -20,14 +20,14 @@ export const runFields = {
 } as const satisfies Record<string, FieldType>;
 export type RunField = keyof typeof runFields;
 
-/** Groups of fields that each run has its own of. */
+/** Groups of fields that differ between runs. */
 export const fieldGroups = { metrics: 'number', params: 'any', tags: 'text' } as const satisfies Record<
   string,
   FieldType
 >;
 export type FieldGroup = keyof typeof fieldGroups;
 
-/** What a filter or an order speaks of: a field of every run, or one of a group by its name. */
+/** A field in a filter or order: of every run, or of a group by its name. */
 export type Field = { group: 'run'; name: RunField } | { group: FieldGroup; name: string };
 
 export const operators = ['=', '!=', '<', '<=', '>', '>='] as const;
@@ -35,8 +35,8 @@ export type Operator = (typeof operators)[number];
 export type FilterValue = string | number | boolean;
 
 /**
- * A condition on runs. A comparison holds or does not: a run that lacks the field is unequal to every value, and neither
- * less nor greater. Times are moments in ISO form.
+ * A condition on runs. A run that lacks the field is unequal to every value, and neither less nor greater. Times are ISO
+ * texts.
  */
 export type Filter =
   | { kind: 'and' | 'or'; operands: readonly Filter[] }
@@ -44,7 +44,7 @@ export type Filter =
   | { kind: 'compare'; field: Field; operator: Operator; value: FilterValue }
   | { kind: 'in'; field: Field; values: readonly FilterValue[] };
 
-/** A field to sort by. Runs that lack it come last in both directions. */
+/** A field to sort by. Runs that lack it sort last in both directions. */
 export interface SortKey {
   field: Field;
   descending: boolean;

@@ -10,7 +10,7 @@ import { triggerSchema } from '../workflows/runs.js';
 
 const { shape } = hyperparametersSchema;
 
-/** Values of one hyper-parameter, tried evenly by their logarithm: a factor of ten weighs the same everywhere. */
+/** Range of a hyperparameter, sampled log-uniformly. */
 const logRange = (value: z.ZodNumber, defaults: { min: number; max: number }): LogRangeSchema =>
   z
     .strictObject({ min: value, max: value })
@@ -18,10 +18,10 @@ const logRange = (value: z.ZodNumber, defaults: { min: number; max: number }): L
     .default(defaults);
 type LogRangeSchema = z.ZodDefault<z.ZodObject<{ min: z.ZodNumber; max: z.ZodNumber }, z.core.$strict>>;
 
-/** Values of one hyper-parameter that are each as likely as the others. */
+/** Values of a hyperparameter, sampled uniformly. */
 const choices = <T extends z.ZodType>(value: T): z.ZodArray<T> => z.array(value).min(1).max(50);
 
-/** What a search may choose from. */
+/** Search space. */
 export const searchSpaceSchema = z.strictObject({
   architecture: choices(shape.architecture.unwrap()).default(['efficientnet-lite0']),
   learningRate: logRange(z.number().positive().max(1), { min: 0.0003, max: 0.03 }),
@@ -29,7 +29,9 @@ export const searchSpaceSchema = z.strictObject({
   batchSize: choices(shape.batchSize.unwrap()).default([16, 32, 64]),
   classWeights: choices(shape.classWeights.unwrap()).default([true, false]),
   earlyStoppingPatience: choices(shape.earlyStoppingPatience.unwrap()).default([6]),
-  seed: choices(shape.seed.unwrap()).default([42]).describe('of starting weights and order; one seed compares fairly'),
+  seed: choices(shape.seed.unwrap())
+    .default([42])
+    .describe('seed of initial weights and data order; one seed makes trials comparable'),
   fineTuneBlocks: choices(z.number().int().min(0).max(16)).default([0]).describe('of `efficientnet-lite0`'),
   filters: choices(shape.filters.unwrap())
     .default([[16, 32, 64]])
@@ -37,16 +39,22 @@ export const searchSpaceSchema = z.strictObject({
 });
 export type SearchSpace = z.infer<typeof searchSpaceSchema>;
 
-/** A search ends after its trials, or after its minutes, whichever comes first; without either it has 50 trials. */
+/** A search ends after its trials or its minutes, whichever comes first; default 50 trials. */
 export const searchBudgetSchema = z
   .strictObject({
     trials: z.number().int().min(1).max(500).optional(),
-    minutes: z.number().positive().max(10_080).optional().describe('after them nothing new is begun'),
-    reductionFactor: z.number().int().min(2).max(10).default(3).describe('one of so many trials goes on at each rung'),
-    minEpochs: z.number().int().min(1).max(1000).default(3).describe('epochs no trial is judged before'),
-    maxEpochs: z.number().int().min(1).max(1000).default(40).describe('epochs of the trials that come through'),
-    seed: shape.seed.unwrap().default(42).describe('of the choice of trials: the same seed tries the same ones'),
-    parallel: z.number().int().min(1).max(32).default(4).describe('trials under way at once'),
+    minutes: z.number().positive().max(10_080).optional().describe('no new work starts after this time'),
+    reductionFactor: z
+      .number()
+      .int()
+      .min(2)
+      .max(10)
+      .default(3)
+      .describe('the best 1/n of the trials continue at each rung'),
+    minEpochs: z.number().int().min(1).max(1000).default(3).describe('epochs before the first rung'),
+    maxEpochs: z.number().int().min(1).max(1000).default(40).describe('epochs at the last rung'),
+    seed: shape.seed.unwrap().default(42).describe('seed of the sampling: the same seed gives the same trials'),
+    parallel: z.number().int().min(1).max(32).default(4).describe('concurrent trials'),
   })
   .refine(({ minEpochs, maxEpochs }) => minEpochs <= maxEpochs, {
     path: ['minEpochs'],
@@ -64,13 +72,13 @@ export const tuningInputSchema = z.object({
 });
 export type TuningInput = z.infer<typeof tuningInputSchema>;
 
-/** A choice of hyper-parameters. Numbers begin with 1. */
+/** The hyperparameters of a trial. Numbers start at 1. */
 export interface Trial {
   number: number;
   hyperparameters: Hyperparameters;
 }
 
-/** A trial on its way to a rung of its search. `searchId` is the id of the search's first run. */
+/** A trial training to a rung of its search. `searchId` is the first run id of the search. */
 export interface TrialInput {
   searchId: string;
   modelName: string;
@@ -78,27 +86,27 @@ export interface TrialInput {
   datasetVersion: number;
   trial: Trial;
   rung: number;
-  /** Epochs it has had when it gets there, over all rungs. */
+  /** Total epochs at that rung. */
   epochs: number;
 }
 
-/** How good the best weights of a trial are on the validation images, every image weighing the same. */
+/** Validation score of a trial's best weights; all images have equal weight. */
 export const trialScoreSchema = z.object({
-  epochs: z.number().int().describe('epochs it has had; fewer than the rung has when it stopped early'),
+  epochs: z.number().int().describe('trained epochs; fewer than those of the rung after early stopping'),
   bestEpoch: z.number().int(),
   loss: z.number(),
   accuracy: z.number(),
 });
 export type TrialScore = z.infer<typeof trialScoreSchema>;
 
-/** What a trial did to get to a rung. */
+/** Progress of a trial to a rung. */
 export const trialProgressSchema = trialScoreSchema.extend({
-  trained: z.array(epochMetricsSchema).describe('epochs trained for it: those since the last rung, or all'),
+  trained: z.array(epochMetricsSchema).describe('epochs trained for this rung: those since the last rung, or all'),
   durationMs: z.number(),
 });
 export type TrialProgress = z.infer<typeof trialProgressSchema>;
 
-/** Files that a search leaves. */
+/** Artifacts of a search. */
 export const searchArtifacts = { chart: 'search.svg', table: 'search.md', data: 'search.json' } as const;
 
 export const trialStatuses = ['running', 'stopped', 'failed', 'finished'] as const;

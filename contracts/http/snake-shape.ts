@@ -26,7 +26,7 @@ type SnakeShape<S> =
               : S;
 type SnakeType<S> = Extract<SnakeShape<S>, z.core.SomeType>;
 
-/** What `toSnake` takes for a schema: its input with names in camelCase. */
+/** Input of `toSnake`: the schema's input with camelCase names. */
 export type CamelInput<S> = Camel<S, 'input'>;
 
 type Camel<S, Side extends 'input' | 'output'> =
@@ -81,7 +81,7 @@ function renamedWrapper(schema: z.ZodType): z.ZodType {
 }
 
 /**
- * JSON for `schema` from a value with camelCase names. What the schema does not name is left out. Versions and ids are
+ * JSON for `schema` from a value with camelCase names. Members that the schema lacks are omitted. Versions and ids are
  * numbers inside and strings in JSON, so a number becomes a string where the schema wants one.
  */
 export function toSnake<S extends z.ZodType>(schema: S, value: CamelInput<S>): z.input<S>;
@@ -95,7 +95,7 @@ export function fromSnake(schema: z.ZodType, value: unknown): unknown {
   return convert(schema, value, fromSnakeNaming);
 }
 
-/** How a member is called in the value and in the result, by its name in the schema. */
+/** Names of a member in the value and in the result, by its name in the schema. */
 interface Naming {
   from: (name: string) => string;
   to: (name: string) => string;

@@ -3,10 +3,10 @@ import { batchPredictionViewSchema } from '../batch-predictions/http-batch-predi
 import { predictionSchema } from './http-predict.js';
 import { problemSchema } from '../http/problem.js';
 
-/** Where an image stood in the request, and what the client calls it. */
+/** Position of an image in the request, and the client's name for it. */
 const place = { index: z.number().int(), filename: z.string().optional() };
 
-/** Of each image of a request its prediction, or the problem that kept it from one. */
+/** For each image its prediction or its problem. */
 export const batchAnswerSchema = z
   .object({
     items: z
@@ -15,9 +15,9 @@ export const batchAnswerSchema = z
     succeeded: z.number().int(),
     failed: z.number().int(),
     model_name: z.string(),
-    model_version: z.string().describe('when the request came; a promotion meanwhile shows in the items'),
+    model_version: z.string().describe('version at the arrival of the request; items show a later promotion'),
   })
   .meta({ id: 'PredictionBatch' });
 
-/** A job answers instead when the images lie somewhere else. */
+/** For images stored elsewhere the answer is a batch prediction. */
 export const predictBatchSchema = z.union([batchAnswerSchema, batchPredictionViewSchema]);

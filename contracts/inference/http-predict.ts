@@ -8,8 +8,10 @@ export const predictionSchema = z
     confidence: z.number(),
     probabilities: z.record(z.string(), z.number()),
     abstained: z.boolean().describe('whether the confidence is too low for the target risk of the model'),
-    unfamiliar: z.boolean().describe('whether the picture is unlike anything the model was trained on'),
-    distance: z.number().nullable().describe('to the nearest training image in feature space, 0 to 2'),
+    unfamiliar: z
+      .boolean()
+      .describe('whether the image is out-of-distribution: unlike anything the model was trained on'),
+    distance: z.number().nullable().describe('cosine distance to the nearest training image in feature space, 0 to 2'),
     model_name: z.string(),
     model_version: z.string(),
     timestamp: z.iso.datetime(),
@@ -26,7 +28,7 @@ export const modelInfoSchema = z
     stage: z.string(),
     architecture: z.string(),
     labels: z.array(z.string()),
-    variant: z.enum(variants).describe('the form of the network that answers'),
+    variant: z.enum(variants).describe('the served precision variant'),
     input: z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) }),
     dataset: z.string(),
     dataset_version: z.number().int(),
@@ -37,7 +39,7 @@ export const modelInfoSchema = z
     loaded_at: z.iso.datetime(),
     metrics: z.record(z.string(), z.unknown()),
     calibration: abstentionViewSchema.extend({
-      calibration_error: z.number().nullable().describe('on the test side; null for bundles that do not say'),
+      calibration_error: z.number().nullable().describe('on the test split; null for bundles without it'),
     }),
   })
   .meta({ id: 'ModelInfo' });

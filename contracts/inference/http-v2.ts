@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { problemSchema } from '../http/problem.js';
 
-/** The Open Inference Protocol, version 2: what is sent and answered below `/v2`. */
+/** Open Inference Protocol, version 2: requests and responses below `/v2`. */
 
-/** Datatypes of tensors; FP16 travels in binary only. */
+/** Tensor datatypes; FP16 is binary only. */
 export const v2Datatypes = [
   'BOOL',
   'UINT8',
@@ -21,7 +21,7 @@ export const v2Datatypes = [
 ] as const;
 export type V2Datatype = (typeof v2Datatypes)[number];
 
-/** What a request may ask for; all of them are answered when it names none. */
+/** Output tensors; default: all. */
 export const v2OutputNames = [
   'probabilities',
   'label',
@@ -32,12 +32,12 @@ export const v2OutputNames = [
 ] as const;
 export type V2OutputName = (typeof v2OutputNames)[number];
 
-/** Header that says where the JSON of a mixed body ends. */
+/** Header with the length of the JSON in a mixed body. */
 export const v2HeaderLength = 'Inference-Header-Content-Length';
 
 /** RFC 9457 and the protocol's own `error` in one object. */
 export const v2ProblemSchema = problemSchema
-  .extend({ error: z.string().describe('what `detail` says, where the protocol wants it') })
+  .extend({ error: z.string().describe('the same as `detail`, as the protocol demands') })
   .meta({ id: 'V2Problem' });
 
 export const v2ServerSchema = z
@@ -75,7 +75,7 @@ const inputParametersSchema = z.looseObject({
 
 const outputParametersSchema = z.looseObject({
   binary_data: z.boolean().optional(),
-  classification: z.number().int().min(0).max(1_000_000).optional().describe('how many classes, as text'),
+  classification: z.number().int().min(0).max(1_000_000).optional().describe('number of top classes, as text'),
 });
 
 const requestParametersSchema = z.looseObject({
@@ -100,7 +100,7 @@ export type V2RequestedOutput = z.infer<typeof outputSchema>;
 
 const oneInput = 'expected one input, `image`';
 
-/** The JSON of a request. Members it does not know are no fault: clients add their own. */
+/** The JSON of a request. Unknown members are allowed: clients add their own. */
 export const v2InferRequestSchema = z.object({
   id: z.string().max(1_000).nullable().optional(),
   parameters: requestParametersSchema.nullable().optional(),
@@ -109,7 +109,7 @@ export const v2InferRequestSchema = z.object({
 });
 export type V2InferRequest = z.infer<typeof v2InferRequestSchema>;
 
-/** What the documentation shows of it: the data of a tensor is checked by hand, against shape and datatype. */
+/** The same for OpenAPI; tensor data is checked in code, against shape and datatype. */
 export const v2DocumentedRequestSchema = v2InferRequestSchema
   .extend({
     inputs: z
@@ -143,7 +143,7 @@ export const v2InferResponseSchema = z
   .object({
     model_name: z.string(),
     model_version: z.string(),
-    id: z.string().describe('as in the request; else the id of the first prediction'),
+    id: z.string().describe('id of the request, or of the first prediction'),
     parameters: z.object({ prediction_id: z.string().describe('of the first image') }),
     outputs: z.array(answeredTensorSchema),
   })

@@ -3,10 +3,10 @@ import { deliveryStatusSchema, notificationChannelSchema } from './notifications
 
 export const deliveryViewSchema = z.object({
   channel: notificationChannelSchema,
-  delivery_id: z.uuid().describe('the same at every attempt; receivers tell repetitions by it'),
-  status: deliveryStatusSchema.describe('dead: given up after a week of trying'),
+  delivery_id: z.uuid().describe('constant over all attempts; receivers detect repetitions by it'),
+  status: deliveryStatusSchema.describe('dead: failed for a week'),
   attempts: z.number().int(),
-  next_attempt_at: z.iso.datetime().nullable().describe('null when there is none'),
+  next_attempt_at: z.iso.datetime().nullable().describe('null if there is none'),
   last_error: z.string().nullable(),
   sent_at: z.iso.datetime().nullable(),
 });
@@ -20,8 +20,8 @@ export const notificationViewSchema = z
     text: z.string(),
     link: z.string().nullable(),
     payload: z.unknown(),
-    done_at: z.iso.datetime().nullable().describe('when it was sent, or given up, on every channel'),
-    deliveries: z.array(deliveryViewSchema).describe('none until a worker has taken the message up'),
+    done_at: z.iso.datetime().nullable().describe('when it was sent or dead on every channel'),
+    deliveries: z.array(deliveryViewSchema).describe('empty until a worker has created them'),
   })
   .meta({ id: 'Notification' });
 export type NotificationView = z.infer<typeof notificationViewSchema>;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { attemptStatuses } from '../workflows/runs.js';
 
-/** An attempt at a piece of work of a pipeline, with what was logged during it. */
+/** An activity attempt of a pipeline, with its log. */
 export const attemptViewSchema = z
   .object({
     activity: z.string(),
     attempt: z.number().int(),
-    step: z.string().nullable().describe('the step of the pipeline that it belongs to, where that can be told'),
-    status: z.enum(attemptStatuses).describe('lost: nobody told its end, and work went on without it'),
+    step: z.string().nullable().describe('the pipeline step that it belongs to; null if unknown'),
+    status: z.enum(attemptStatuses).describe('lost: no end was recorded, and work continued without it'),
     workflow_id: z.string(),
     run_id: z.string(),
     activity_id: z.string(),
@@ -17,7 +17,7 @@ export const attemptViewSchema = z
     ended_at: z.iso.datetime().nullable(),
     duration_ms: z.number().int().nullable(),
     error: z
-      .object({ code: z.string(), message: z.string(), retryable: z.boolean().describe('whether it was tried again') })
+      .object({ code: z.string(), message: z.string(), retryable: z.boolean().describe('whether it was retried') })
       .nullable(),
     log: z.array(
       z.object({
@@ -27,6 +27,6 @@ export const attemptViewSchema = z
         fields: z.record(z.string(), z.unknown()),
       }),
     ),
-    dropped_lines: z.number().int().describe('earlier lines of the log that were too many to keep'),
+    dropped_lines: z.number().int().describe('number of earlier log lines that were dropped'),
   })
   .meta({ id: 'Attempt' });

@@ -18,7 +18,7 @@ export const pipelineStepSchema = z.object({
 });
 
 export const pipelineSchema = z.object({
-  id: z.string().describe('the Temporal run id, unique for ever'),
+  id: z.string().describe('the Temporal run id, globally unique'),
   workflow_id: z.string(),
   workflow: z.string(),
   status: z.enum(runStatuses),
@@ -33,7 +33,7 @@ export const pipelineSchema = z.object({
   temporal_url: z.string().nullable(),
 });
 
-/** A run of a workflow with the result its workflow gives. */
+/** A workflow run with its result. */
 export const pipelineViewSchema = pipelineSchema
   .extend({
     result: z

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { labelSchema, nameSchema } from '../datasets/datasets.js';
 import { labelDecisions, labelReasons, labelStrategies } from './labels.js';
 
-/** What people are asked to label, and what they said, as HTTP shows it. */
+/** The label queue and its decisions, as JSON. */
 
-const modelQuery = { model: nameSchema.optional().describe('the model; without it, the one that is served') };
+const modelQuery = { model: nameSchema.optional().describe('default: the served model') };
 
 export const labelQueueQuery = z.object({
   ...modelQuery,
@@ -21,10 +21,10 @@ export const labelCandidateViewSchema = z
     confidence: z.number(),
     probabilities: z.record(z.string(), z.number()),
     image_sha256: z.string(),
-    input_url: z.string().describe('where the picture is'),
-    expires_at: z.iso.datetime().nullable().describe('when the picture is removed unless it is labelled'),
-    score: z.number().min(0).max(1).describe('the higher, the more its label would tell'),
-    uncertainty: z.number().min(0).max(1).describe('entropy of the probabilities, of what it can be'),
+    input_url: z.string().describe('URL of the image'),
+    expires_at: z.iso.datetime().nullable().describe('when the image is deleted unless it is labelled'),
+    score: z.number().min(0).max(1).describe('priority: how useful its label would be'),
+    uncertainty: z.number().min(0).max(1).describe('entropy of the probabilities relative to its maximum'),
     disagreement: z.number().min(0).max(1),
     reasons: z.array(z.enum(labelReasons)),
   })
@@ -35,14 +35,14 @@ const labelId = z.string().regex(/^[1-9]\d{0,14}$/, 'the id of a label');
 export const decideLabelSchema = z
   .strictObject({
     prediction_id: z.uuid(),
-    decision: z.enum(labelDecisions).default('label').describe('skip: nobody can tell; reject: of no use'),
+    decision: z.enum(labelDecisions).default('label').describe('skip: cannot be decided; reject: unusable image'),
     label: labelSchema
       .transform((label) => label.normalize('NFC'))
       .optional()
-      .describe('what the picture shows'),
-    new_class: z.boolean().default(false).describe('the label is none of the model’s classes'),
+      .describe('the class that the image shows'),
+    new_class: z.boolean().default(false).describe('the label is not a class of the model'),
     comment: z.string().max(2000).optional(),
-    replaces: labelId.optional().describe('the label that this one corrects'),
+    replaces: labelId.optional().describe('id of the corrected label'),
   })
   .refine(({ decision, label }) => (decision === 'label') === (label !== undefined), {
     path: ['label'],
@@ -60,10 +60,7 @@ export const labelDecisionViewSchema = z
     decision: z.enum(labelDecisions),
     label: z.string().nullable(),
     new_class: z.boolean(),
-    picture_sha256: z
-      .string()
-      .nullable()
-      .describe('of the picture as it is kept, and ingested; null once it was erased'),
+    picture_sha256: z.string().nullable().describe('digest of the captured and ingested image; null after erasure'),
     actor: z.string().nullable(),
     comment: z.string().nullable(),
     created_at: z.iso.datetime(),

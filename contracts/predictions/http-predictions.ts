@@ -4,7 +4,7 @@ import { labelSchema, nameSchema, splits } from '../datasets/datasets.js';
 import { versionNumber } from '../http/version-number.js';
 import { erasureKinds, predictionRoutes } from './predictions.js';
 
-/** Predictions, what was right, and where they came from, as HTTP shows them. */
+/** Predictions, feedback and lineage, as JSON. */
 
 export const feedbackViewSchema = z
   .object({
@@ -15,8 +15,8 @@ export const feedbackViewSchema = z
     predicted: z.string(),
     label: z.string(),
     correct: z.boolean(),
-    contradicts: z.boolean().describe('the newest label before it was another one'),
-    actor: z.string().nullable().describe('null once it was erased'),
+    contradicts: z.boolean().describe('it differs from the newest label before it'),
+    actor: z.string().nullable().describe('null after erasure'),
     comment: z.string().nullable(),
     created_at: z.iso.datetime(),
   })
@@ -42,17 +42,19 @@ export const storedPredictionViewSchema = z
     bundle_sha256: z.string(),
     prediction: z.string(),
     confidence: z.number(),
-    probabilities: z.record(z.string(), z.number()).nullable().describe('null once it was erased'),
-    image_sha256: z.string().nullable().describe('of the uploaded file; null for tensors, and once it was erased'),
+    probabilities: z.record(z.string(), z.number()).nullable().describe('null after erasure'),
+    image_sha256: z.string().nullable().describe('digest of the uploaded file; null for tensors and after erasure'),
     latency_ms: z.number(),
     route: z.enum(predictionRoutes),
     variant: z.enum(variants),
-    distance: z.number().nullable().describe('to the nearest training image in feature space, 0 to 2'),
-    unfamiliar: z.boolean().describe('unlike anything the version was trained on'),
+    distance: z.number().nullable().describe('cosine distance to the nearest training image in feature space, 0 to 2'),
+    unfamiliar: z.boolean().describe('out-of-distribution: unlike anything the version was trained on'),
     neighbour: z.string().nullable().describe('class of the nearest training image'),
     abstained: z.boolean().describe('too uncertain for the target risk of the model'),
-    label: z.string().nullable().describe('the true class as far as it is known'),
-    conflicted: z.boolean().describe('the newest labels of different people differ, and nobody has decided'),
+    label: z.string().nullable().describe('the true class if known'),
+    conflicted: z
+      .boolean()
+      .describe('the newest labels of different actors differ and the label queue has no decision'),
     erased_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'StoredPrediction' });
@@ -63,14 +65,14 @@ export const capturedInputViewSchema = z
     kept: z.literal(true),
     content_type: z.string(),
     size_bytes: z.number().int(),
-    expires_at: z.iso.datetime().nullable().describe('null for a picture that a dataset needs'),
+    expires_at: z.iso.datetime().nullable().describe('null for an image that a dataset needs'),
   })
   .meta({ id: 'KeptInput' });
 
 export const predictionDetailViewSchema = storedPredictionViewSchema
   .extend({
     feedback: z.array(feedbackViewSchema).describe('newest first; the newest counts'),
-    input: capturedInputViewSchema.nullable().describe('the picture that was sent, while it is kept'),
+    input: capturedInputViewSchema.nullable().describe('the captured image, while it is stored'),
   })
   .meta({ id: 'PredictionDetail' });
 
@@ -88,7 +90,7 @@ export const feedbackBatchViewSchema = z
         z.object({
           prediction_id: z.uuid(),
           result: z.enum(['added', 'repeated', 'failed']),
-          code: z.string().nullable().describe('of the problem'),
+          code: z.string().nullable().describe('problem code'),
           detail: z.string().nullable(),
         }),
       )
@@ -98,10 +100,10 @@ export const feedbackBatchViewSchema = z
 
 const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
-/** The part of a list that lies between two moments. */
+/** A time range of a list. */
 export const periodQuery = z.object({
-  from: moment.optional().describe('predictions made from then on'),
-  to: moment.optional().describe('predictions made before'),
+  from: moment.optional().describe('predictions at or after this time'),
+  to: moment.optional().describe('predictions before this time'),
 });
 
 export const predictionQuery = periodQuery.extend({
@@ -152,7 +154,7 @@ export const lineageKinds = [
   'approval',
 ] as const;
 
-/** `recorded`: the record names it; nobody looked. `failed`: it is gone, or not what the record says. */
+/** `recorded`: stored, not verified. `failed`: missing, or different from what is stored. */
 export const edgeStates = ['recorded', 'verified', 'failed', 'erased'] as const;
 
 export const lineageNodeSchema = z.object({
@@ -170,7 +172,7 @@ export const lineageEdgeSchema = z.object({
   relation: z.string(),
   state: z.enum(edgeStates),
   detail: z.string().nullable(),
-  figures: z.record(z.string(), z.number()).describe('how much was looked at, and how much of it failed'),
+  figures: z.record(z.string(), z.number()).describe('numbers of checked and failed items'),
 });
 export type LineageEdge = z.infer<typeof lineageEdgeSchema>;
 
@@ -199,12 +201,12 @@ export const lineageImageViewSchema = z
     prediction_id: z
       .uuid()
       .nullable()
-      .describe('the prediction whose picture it was, when it came into the dataset by a label'),
+      .describe('the prediction that the image was captured from, if it was ingested by its label'),
     erased_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'LineageImage' });
 
-const erasureReason = z.string().trim().min(1).max(1000).describe('kept with the tombstone');
+const erasureReason = z.string().trim().min(1).max(1000).describe('stored with the tombstone');
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hexadecimal digits');
 
 export const requestErasureSchema = z
@@ -223,9 +225,9 @@ export const erasureViewSchema = z
     id: z.string(),
     reason: z.string(),
     actor: z.string(),
-    counts: z.record(z.string(), z.number().int()).describe('what was erased'),
+    counts: z.record(z.string(), z.number().int()).describe('numbers of erased items'),
     status: z.enum(['pending', 'done']),
-    pending_objects: z.number().int().describe('still to be deleted in the object store'),
+    pending_objects: z.number().int().describe('objects still to be deleted'),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'Erasure' });

@@ -1,12 +1,12 @@
-/** What can be said of a picture: what it shows, that one cannot tell, that it is of no use. */
+/** Decisions on an image: its label, cannot be decided, unusable. */
 export const labelDecisions = ['label', 'skip', 'reject'] as const;
 export type LabelDecisionKind = (typeof labelDecisions)[number];
 
-/** What the queue puts first. */
+/** Orders of the label queue. */
 export const labelStrategies = ['balanced', 'uncertainty', 'disagreement', 'newest'] as const;
 export type LabelStrategy = (typeof labelStrategies)[number];
 
-/** Why a picture is worth asking for. */
+/** Why an image is in the label queue. */
 export const labelReasons = [
   'uncertain',
   'abstained',

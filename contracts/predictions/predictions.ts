@@ -1,18 +1,18 @@
 import { z } from 'zod';
 import { variants } from '../registry/bundle.js';
 
-/** Routes whose predictions are kept. */
+/** Routes whose predictions are stored. */
 export const predictionRoutes = ['predict', 'predict_batch', 'invocations', 'v2', 'explain'] as const;
 export type PredictionRoute = (typeof predictionRoutes)[number];
 
-/** A prediction as it is kept: never the picture, at most its hash. */
+/** A stored prediction: never the image, at most its digest. */
 export const predictionRecordSchema = z.object({
-  /** A UUIDv7: it holds the time of the prediction. */
+  /** A UUIDv7, which contains the time of the prediction. */
   id: z.uuid(),
   modelName: z.string(),
   version: z.number().int(),
   generation: z.number().int(),
-  /** Id of the API process that predicted. */
+  /** Id of the replica that predicted. */
   replica: z.string(),
   bundleSha256: z.string(),
   predicted: z.string(),
@@ -21,25 +21,25 @@ export const predictionRecordSchema = z.object({
   imageSha256: z.string().nullable(),
   latencyMs: z.number(),
   route: z.enum(predictionRoutes),
-  // What follows came later: journals of earlier releases lack it.
-  variant: z.enum(variants).default('fp32').describe('the form of the network that answered'),
-  distance: z.number().nullable().default(null).describe('to the nearest training image, in feature space'),
-  unfamiliar: z.boolean().default(false).describe('unlike anything trained on'),
+  // Journals of earlier releases lack the following fields.
+  variant: z.enum(variants).default('fp32').describe('the precision variant that answered'),
+  distance: z.number().nullable().default(null).describe('cosine distance to the nearest training image'),
+  unfamiliar: z.boolean().default(false).describe('out-of-distribution'),
   neighbour: z.string().nullable().default(null).describe('class of the nearest training image'),
   abstained: z.boolean().default(false).describe('too uncertain for the target risk of the model'),
 });
 export type PredictionRecord = z.infer<typeof predictionRecordSchema>;
 
-/** How often predictions were right, as far as labels tell. */
+/** Production accuracy, from feedback. */
 export interface ProductionAccuracy {
   labelled: number;
   correct: number;
-  /** Null without labels, as is the interval. */
+  /** Null without labels, like the interval. */
   accuracy: number | null;
   /** 95 % interval. */
   interval: [number, number] | null;
 }
 
-/** What can be erased on request. */
+/** Subjects of erasures. */
 export const erasureKinds = ['prediction', 'image', 'dataset', 'model'] as const;
 export type ErasureKind = (typeof erasureKinds)[number];

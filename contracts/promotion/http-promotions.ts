@@ -5,8 +5,8 @@ import { decisionViewSchema } from '../registry/http-versions.js';
 import { approvalOutcomes, modelNameSchema } from '../registry/registry.js';
 import { promotionResultSchema } from './promotion-pipeline.js';
 
-/** What HTTP takes and shows of changes of Production: promotions, rollbacks, approvals. */
-/** `result` of a promotion by hand that has ended, however it did. */
+/** Promotions, rollbacks and approvals, as JSON. */
+/** `result` of an ended manual promotion. */
 export const promotionResultViewSchema = snakeShape(promotionResultSchema)
   .extend({ version: z.string(), former_version: z.string().nullable() })
   .meta({ id: 'PromotionResult' });
@@ -18,7 +18,7 @@ const expectedGenerationSchema = z
   .int()
   .min(0)
   .optional()
-  .describe('serving generation you decided on; without it the one at the moment of the request');
+  .describe('serving generation that you decided on; default: the one at the request');
 
 export const promoteSchema = z
   .strictObject({
@@ -34,7 +34,7 @@ export const promotionViewSchema = promotionResultViewSchema
   .extend({ model_name: z.string(), pipeline_url: z.string() })
   .meta({ id: 'Promotion' });
 
-/** A promotion that goes on: it waits for a person, or for replicas. */
+/** A running promotion: it waits for approval, or for replicas. */
 export const promotionUnderWaySchema = z
   .object({
     outcome: z.literal('waiting'),
@@ -47,7 +47,7 @@ export const promotionUnderWaySchema = z
 
 export const rollbackSchema = z
   .strictObject({
-    version: versionNumberSchema.optional().describe('a version that has served before; without it the one before'),
+    version: versionNumberSchema.optional().describe('a version that has served before; default: the previous one'),
     reason: reasonSchema,
     expected_generation: expectedGenerationSchema,
   })
@@ -56,12 +56,12 @@ export const rollbackSchema = z
 export const rollbackViewSchema = z
   .object({
     model_name: z.string(),
-    version: z.string().describe('what serves again'),
-    former_version: z.string().describe('what was taken out'),
+    version: z.string().describe('the version that serves again'),
+    former_version: z.string().describe('the archived version'),
     generation: z.number().int(),
     replicas: z.array(z.object({ url: z.string(), serves: z.boolean() })),
-    duration_ms: z.number().describe('until every live replica served it, or five seconds were over'),
-    repeated: z.boolean().describe('whether an earlier request with the same Idempotency-Key had done it'),
+    duration_ms: z.number().describe('until every live replica served it, at most five seconds'),
+    repeated: z.boolean().describe('whether an earlier request with the same Idempotency-Key made the change'),
   })
   .meta({ id: 'RollbackResult' });
 
@@ -74,7 +74,7 @@ export const approvalViewSchema = z
     version: z.string(),
     outcome: z.enum(approvalOutcomes),
     summary: z.string(),
-    decision: decisionViewSchema.nullable().describe('the comparison a person decides on'),
+    decision: decisionViewSchema.nullable().describe('the comparison to decide on'),
     requested_by: z.string(),
     pipeline_url: z.string(),
     on_expiry: z.enum(['reject', 'promote']),

@@ -12,17 +12,17 @@ export interface PromotionInput {
   version: number;
   actor: string;
   reason: string;
-  /** A promotion with a key that was used before gives the former outcome and changes nothing. */
+  /** Repeating a promotion with the same key returns the first outcome and changes nothing. */
   idempotencyKey: string;
-  /** What the gate decided; null when a person promotes past it. */
+  /** The decision of the gate; null for an override. */
   decision: Decision | null;
-  /** Who asks, when it is not a pipeline; `actor` is this one's name. */
+  /** The person who requested it, if it is not a pipeline; `actor` is the name. */
   by?: Actor;
-  /** The generation the promotion was decided on, when it is not that of `decision`. */
+  /** The generation the promotion was decided on, if it differs from that of `decision`. */
   expectedGeneration?: number;
 }
 
-/** `needs_approval` is how runs ended before promotions could wait; `stale` asks for another validation. */
+/** `needs_approval` is an outcome of earlier releases, whose promotions could not wait; `stale` needs another validation. */
 export const promotionOutcomes = [
   'promoted',
   'refused',
@@ -39,18 +39,18 @@ export const promotionResultSchema = z.object({
   detail: z.string(),
   version: z.number().int(),
   formerVersion: z.number().int().nullable(),
-  /** Serving generation after the move; null when nothing was moved. */
+  /** Serving generation after the change; null without a change. */
   generation: z.number().int().nullable(),
   replicas: z.array(z.string()),
 });
 export type PromotionResult = z.infer<typeof promotionResultSchema>;
 
-/** What a promoted version is watched for during its first minutes. */
+/** Input of the promotion guard. */
 export interface GuardInput {
   modelName: string;
   version: number;
   generation: number;
-  /** Key of the promotion, which is taken back when the guard finds a fault. */
+  /** Key of the promotion, which the guard rolls back on a breach. */
   idempotencyKey: string;
 }
 
@@ -59,7 +59,7 @@ export interface GuardResult {
   detail: string;
 }
 
-/** What a person says to a promotion that waits. */
+/** The answer to an approval. */
 export interface Verdict {
   by: Actor;
   comment: string | null;

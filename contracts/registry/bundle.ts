@@ -6,7 +6,7 @@ import { hyperparametersSchema } from '../training/training.js';
 export const bundleFiles = {
   manifest: 'manifest.json',
   onnx: 'model.onnx',
-  /** The same network in 8 bits; there only when it passed parity and accuracy. */
+  /** The int8 variant; present only if it passed parity and accuracy checks. */
   onnxInt8: 'model-int8.onnx',
   quantization: 'quantization.json',
   calibration: 'calibration.json',
@@ -27,7 +27,7 @@ export const bundleFiles = {
 } as const;
 
 /**
- * Names of the ONNX graph's ends. `image` is uint8 [N,224,224,3] RGB; scaling and layout change are inside the graph.
+ * Names of the ONNX graph's inputs and outputs. `image` is uint8 [N,224,224,3] RGB; scaling and layout change are inside the graph.
  * `features` is float [N,D]; `class_activations` is float [N,classes,rows,columns], whose mean over all places plus the
  * classifier's bias is the logit of a class. Models from elsewhere, and bundles of earlier releases, lack it.
  */
@@ -38,7 +38,7 @@ export const onnxNames = {
   classActivations: 'class_activations',
 } as const;
 
-/** Forms of a version's network that can be served. */
+/** Precision variants of a network that can be served. */
 export const variants = ['fp32', 'int8'] as const;
 export type Variant = (typeof variants)[number];
 
@@ -72,7 +72,7 @@ export const manifestSchema = z.object({
   modelName: z.string(),
   runId: z.string(),
   architecture: z.enum(versionArchitectures),
-  hyperparameters: hyperparametersSchema.nullable().describe('null for a model from elsewhere'),
+  hyperparameters: hyperparametersSchema.nullable().describe('null for an imported model'),
   labels: labelsSchema,
   dataset: z.string(),
   datasetVersion: z.number().int(),
@@ -96,22 +96,22 @@ export const driftReferenceSchema = z.object({
 
 const share = z.number().min(0).max(1);
 
-/** `quantization.json`: how the 8-bit network was made, and how it does beside the one it was made from. */
+/** `quantization.json`: how the int8 variant was made, and its comparison with fp32. */
 export const quantizationSchema = z.object({
-  rangeImages: z.number().int().describe('training images that the ranges of activations were taken from'),
-  images: z.number().int().describe('held-out images both networks were asked about'),
+  rangeImages: z.number().int().describe('training images used to calibrate the activation ranges'),
+  images: z.number().int().describe('held-out images that both variants predicted'),
   fp32Accuracy: share,
   int8Accuracy: share,
-  agreement: share.describe('share of the images on which both name the same class'),
+  agreement: share.describe('share of images with the same predicted class'),
   meanAbsoluteDifference: z.number().describe('of probabilities'),
   maxAbsoluteDifference: z.number().describe('of a probability'),
   sizeBytes: z.number().int(),
   passed: z.boolean(),
-  reasons: z.array(z.string()).describe('a sentence with figure and threshold for each check'),
+  reasons: z.array(z.string()).describe('one sentence with value and threshold per check'),
 });
 export type Quantization = z.infer<typeof quantizationSchema>;
 
-/** One bin of a reliability diagram: confidences in (from, to], and how many of those answers were right. */
+/** A bin of a reliability diagram: confidences in (from, to], and their accuracy. */
 export const reliabilityBinSchema = z.object({
   from: share,
   to: share,
@@ -123,11 +123,11 @@ export const reliabilityBinSchema = z.object({
 export const reliabilitySchema = z.object({
   images: z.number().int(),
   calibrationError: share.describe('expected calibration error over the bins'),
-  bins: z.array(reliabilityBinSchema).describe('15 of equal width; of an empty one nothing is known'),
+  bins: z.array(reliabilityBinSchema).describe('15 of equal width; values of an empty bin are null'),
 });
 export type Reliability = z.infer<typeof reliabilitySchema>;
 
-/** Answers with a confidence of at least `threshold`: how many there were, and how many of them were wrong. */
+/** Answers with a confidence of at least `threshold`: coverage and errors. */
 export const riskPointSchema = z.object({
   threshold: share,
   accepted: z.number().int(),
@@ -135,25 +135,25 @@ export const riskPointSchema = z.object({
 });
 export type RiskPoint = z.infer<typeof riskPointSchema>;
 
-/** `calibration.json`: what the confidence of a version means. */
+/** `calibration.json`: calibration of a version. */
 export const calibrationSchema = z.object({
   temperature: z.number().positive(),
   validation: reliabilitySchema,
   test: reliabilitySchema,
   uncalibratedTest: reliabilitySchema,
-  riskImages: z.number().int().describe('held-out images the curve was taken from'),
+  riskImages: z.number().int().describe('held-out images of the curve'),
   riskCurve: z.array(riskPointSchema).describe('by ascending threshold'),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 
-/** `references.json`: training images whose features tell what the version knows; row i is vector i of `references.bin`. */
+/** `references.json`: training images as references for out-of-distribution detection; row i is vector i of `references.bin`. */
 export const referencesSchema = z.object({
   dimensions: z.number().int().positive(),
-  /** The first so many rows cover the rest; the distance of a prediction is to the nearest of them. */
+  /** Size of the coreset at the start; distances are to its nearest row. */
   covering: z.number().int().positive(),
   images: z.array(z.object({ sha256: z.string(), label: z.string() })),
-  /** Distance above which a picture is unlike anything trained on, for each form of the network. */
+  /** Out-of-distribution threshold on the distance, per precision variant. */
   unfamiliarAbove: z.object({ fp32: z.number(), int8: z.number().nullable() }),
-  heldOutShare: share.describe('share of held-out images that lie below that distance, by its choice'),
+  heldOutShare: share.describe('share of held-out images below the threshold'),
 });
 export type References = z.infer<typeof referencesSchema>;

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { snakeShape } from '../http/snake-shape.js';
 import { quantizationSchema, reliabilitySchema, riskPointSchema } from './bundle.js';
 
-/** What HTTP shows of the confidence of a model. */
+/** Calibration, as JSON. */
 
 const share = z.number().min(0).max(1);
 
 export const abstentionViewSchema = z.object({
-  target_risk: share.describe('share of wrong answers that the policy of the model accepts'),
-  abstain_below: share.nullable().describe('answers of a lower confidence are abstentions; null: it always answers'),
-  coverage: share.describe('share of held-out images it answers for'),
-  risk_bound: share.nullable().describe('what the share of wrong answers among those is taken for, at most'),
-  note: z.string().describe('where that comes from, in a sentence'),
+  target_risk: share.describe('accepted share of wrong answers, from the policy'),
+  abstain_below: share.nullable().describe('answers of a lower confidence are abstentions; null: never abstains'),
+  coverage: share.describe('share of held-out images that are answered'),
+  risk_bound: share.nullable().describe('upper bound on the error rate of answered predictions'),
+  note: z.string().describe('origin of the threshold, in a sentence'),
 });
 
 const reliabilityViewSchema = snakeShape(reliabilitySchema);
@@ -20,20 +20,18 @@ export const calibrationViewSchema = z
   .object({
     model_name: z.string(),
     model_version: z.string(),
-    temperature: z.number().positive().describe('what logits are divided by; 1 where images gave no reason to'),
-    calibration_error: share.describe('expected calibration error on the test side, over 15 equal-width bins'),
+    temperature: z.number().positive().describe('divisor of the logits; 1 without temperature scaling'),
+    calibration_error: share.describe('expected calibration error on the test split, over 15 equal-width bins'),
     uncalibrated_calibration_error: share.describe('the same without temperature'),
     reliability: z.object({
       validation: reliabilityViewSchema,
       test: reliabilityViewSchema,
       uncalibrated_test: reliabilityViewSchema,
     }),
-    risk_images: z.number().int().describe('images the answering classifier was not trained on'),
+    risk_images: z.number().int().describe('held-out images of the curve'),
     risk_curve: z.array(riskPointSchema).describe('answers of at least that confidence, by ascending threshold'),
-    abstention: abstentionViewSchema.describe('what the present policy of the model makes of that'),
-    quantization: snakeShape(quantizationSchema)
-      .nullable()
-      .describe('the 8-bit form beside it; null when none was made'),
+    abstention: abstentionViewSchema.describe('abstention under the current policy'),
+    quantization: snakeShape(quantizationSchema).nullable().describe('the int8 variant; null without one'),
     reliability_diagram_url: z.string(),
   })
   .meta({ id: 'Calibration' });

@@ -5,7 +5,7 @@ import { importLabelsSchema, importOutputs, importResultSchema, maxImportFiles, 
 import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
 import { evaluationViewSchema } from './http-versions.js';
 
-/** What HTTP takes to register a model: a run of ours, or files from elsewhere. */
+/** Registration of a model: from a run, or from files made elsewhere. */
 export const registerRunSchema = z
   .strictObject({
     run_id: z.string().min(1).max(200),
@@ -16,7 +16,7 @@ export const registerRunSchema = z
   })
   .meta({ id: 'RegisterRun' });
 
-/** A field of a form that holds JSON. */
+/** A form field with JSON. */
 const jsonText = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
@@ -34,7 +34,7 @@ const labelsText = z.union([
 
 const optionalText = z.string().optional();
 
-/** The fields of an upload's form, which are all text. */
+/** Fields of the upload form, all text. */
 export const importFieldsSchema = z.object({
   model_name: modelNameSchema,
   dataset: nameSchema.optional(),
@@ -47,20 +47,20 @@ export const importFieldsSchema = z.object({
   semantic_version: semanticVersionSchema.optional(),
 });
 
-/** The same form as the documentation shows it. */
+/** The same form for OpenAPI. */
 export const importFormViewSchema = z
   .object({
     model_name: z.string(),
     labels: z.string().describe('the classes in the order of the outputs: a JSON list, or separated by commas'),
-    dataset: optionalText.describe('whose newest test images the model is judged on; the product’s own by default'),
-    output: z.enum(importOutputs).optional().describe('of logits a softmax is taken; default probabilities'),
+    dataset: optionalText.describe('dataset whose newest test images evaluate the model; default: DATASET_NAME'),
+    output: z.enum(importOutputs).optional().describe('logits get a softmax; default probabilities'),
     preprocessing: optionalText.describe(
       'JSON {"mean", "std"} on pixels of 0–255, a number or one each for R, G and B, when the model does not scale them itself',
     ),
     description: optionalText,
     tags: optionalText.describe('JSON object of strings'),
     licence: optionalText.describe('of the model; shown in its card'),
-    semantic_version: optionalText.describe('like 1.4.0; assigned when it is left away'),
+    semantic_version: optionalText.describe('for example 1.4.0; assigned if omitted'),
     files: z
       .array(z.string().meta({ format: 'binary' }))
       .min(1)
@@ -69,7 +69,7 @@ export const importFormViewSchema = z
   })
   .meta({ id: 'RegisterUpload' });
 
-/** `result` of an import that was completed. */
+/** `result` of a completed import. */
 export const importResultViewSchema = snakeShape(importResultSchema)
   .extend({ version: z.string(), test: evaluationViewSchema })
   .meta({ id: 'ImportResult' });

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { comparisonViewSchema } from './http-versions.js';
 import { descriptionSchema, semanticVersionSchema, stages, tagChangesSchema } from './registry.js';
 
-/** What HTTP shows of models and their versions besides a version itself, and what it takes to change them. */
+/** Models, aliases, comparisons and edits of versions, as JSON. */
 export const modelSummaryViewSchema = z
   .object({
     name: z.string(),
-    versions: z.number().int().describe('versions that have not been deleted'),
+    versions: z.number().int().describe('number of undeleted versions'),
     latest_version: z.string().nullable(),
     production_version: z.string().nullable(),
     production_since: z.iso.datetime().nullable(),
@@ -18,7 +18,7 @@ export type ModelSummaryView = z.infer<typeof modelSummaryViewSchema>;
 export const editVersionSchema = z
   .strictObject({
     description: descriptionSchema.optional(),
-    tags: tagChangesSchema.optional().describe('tags to set; null removes one, what is not named stays'),
+    tags: tagChangesSchema.optional().describe('tags to set; null removes a tag, omitted tags stay'),
     semantic_version: semanticVersionSchema.optional(),
   })
   .refine((change) => Object.keys(change).length > 0, 'name at least one of description, tags and semantic_version')
@@ -28,12 +28,12 @@ const reasonSchema = z.string().trim().min(1).max(1000);
 
 export const changeStageSchema = z
   .strictObject({
-    stage: z.enum(stages).describe('None, Staging or Archived; to Production a version is promoted'),
+    stage: z.enum(stages).describe('None, Staging or Archived; use promotion for Production'),
     reason: reasonSchema,
   })
   .meta({ id: 'ChangeStage' });
 
-/** The number of a version, as versions are written everywhere or as a number. */
+/** A version number, as a string or a number. */
 export const versionNumberSchema = z
   .union([z.string().regex(/^[1-9]\d{0,8}$/, 'the number of a version'), z.number().int().min(1).max(999_999_999)])
   .transform(Number);
@@ -44,7 +44,7 @@ export const aliasViewSchema = z
   .object({
     alias: z.string(),
     version: z.string(),
-    changed_at: z.iso.datetime().nullable().describe('null for `production` and `latest`, which nobody sets'),
+    changed_at: z.iso.datetime().nullable().describe('null for the computed `production` and `latest`'),
   })
   .meta({ id: 'Alias' });
 export type AliasView = z.infer<typeof aliasViewSchema>;
@@ -61,8 +61,8 @@ export const deletedVersionSchema = z
 export const productionChangeViewSchema = z
   .object({
     at: z.iso.datetime(),
-    until: z.iso.datetime().nullable().describe('when something else took its place; null while it is in Production'),
-    version: z.string().nullable().describe('in Production from then on; null when a rollback left nothing'),
+    until: z.iso.datetime().nullable().describe('when it was replaced; null while it is in Production'),
+    version: z.string().nullable().describe('version in Production from then on; null if a rollback left none'),
     instead_of: z.string().nullable(),
     kind: z.enum(['promotion', 'rollback']),
     by: z.string(),
@@ -74,7 +74,7 @@ export const productionChangeViewSchema = z
   .meta({ id: 'ProductionMove' });
 export type ProductionChangeView = z.infer<typeof productionChangeViewSchema>;
 
-const perVersion = z.array(z.number().nullable()).describe('one for each of `versions`, in their order');
+const perVersion = z.array(z.number().nullable()).describe('one per version, in the order of `versions`');
 
 export const versionComparisonSchema = z
   .object({
@@ -92,12 +92,12 @@ export const versionComparisonSchema = z
       }),
     ),
     same_test_set: z.boolean(),
-    note: z.string().describe('whether the figures can be compared, and why not'),
+    note: z.string().describe('whether the metrics are comparable, and why not'),
     measures: z.array(
       z.object({
         name: z.string(),
         values: perVersion,
-        differences: perVersion.describe('to the first version'),
+        differences: perVersion.describe('relative to the first version'),
         best: z.array(z.string()).describe('versions with the best value'),
       }),
     ),

@@ -3,7 +3,7 @@ import { snakeShape } from '../http/snake-shape.js';
 import { evaluationSchema } from '../training/training.js';
 import { comparisonSchema, outcomes, gateReasonSchema, stages, origins, versionArchitectures } from './registry.js';
 
-/** Versions as HTTP shows them. */
+/** Versions, as JSON. */
 
 export const evaluationViewSchema = snakeShape(evaluationSchema).meta({ id: 'Evaluation' });
 
@@ -37,7 +37,7 @@ export const modelVersionViewSchema = z
     size_bytes: z.number().int(),
     metrics: evaluationViewSchema,
     decision: decisionViewSchema.nullable(),
-    verified_at: z.iso.datetime().nullable().describe('when the bundle was last checked'),
+    verified_at: z.iso.datetime().nullable().describe('when the bundle was last verified'),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'ModelVersion' });

@@ -7,7 +7,7 @@ import { evaluationSchema } from '../training/training.js';
 /** Largest upload of a model, all its files together. */
 export const maxImportBytes = 200_000_000;
 export const maxImportFiles = 100;
-/** A larger served file is taken in, and the model card says that it is large. */
+/** A larger model is accepted, with a note in the model card. */
 export const largeModelBytes = 15_000_000;
 
 export const importFormats = ['onnx', 'tfjs'] as const;
@@ -29,7 +29,7 @@ export const importLabelsSchema = z
   .max(10_000)
   .refine((labels) => new Set(labels).size === labels.length, 'a label stands there twice');
 
-/** What is said about an uploaded model. */
+/** Description of an uploaded model. */
 export const importFormSchema = z.object({
   modelName: modelNameSchema,
   dataset: nameSchema,
@@ -43,12 +43,12 @@ export const importFormSchema = z.object({
 });
 export type ImportForm = z.infer<typeof importFormSchema>;
 
-/** An upload as it lies in the object store beside its files: too large for a message, and gone after the import. */
+/** The registration request, stored beside the files because it is too large for a message; deleted after the import. */
 export const importOrderSchema = importFormSchema.extend({
   format: z.enum(importFormats),
   files: z.array(
     z.object({
-      name: z.string().describe('as the sender called it; never a path of ours'),
+      name: z.string().describe('file name given by the client; never a path on this machine'),
       key: z.string(),
       sizeBytes: z.number().int(),
       sha256: z.string().length(64),
@@ -67,7 +67,7 @@ export interface ImportInput {
   modelName: string;
   dataset: string;
   uploadId: string;
-  /** Hash of the files and of all that decides what becomes of them: the same upload makes one version. */
+  /** Digest of the files and of everything that affects the import: the same upload makes one version. */
   contentId: string;
   format: (typeof importFormats)[number];
   trigger: 'manual';
@@ -77,12 +77,12 @@ export interface ImportInput {
 export const importResultSchema = z.object({
   modelName: z.string(),
   version: z.number().int(),
-  /** False when this very upload had been registered before. */
+  /** False if the same upload was registered before. */
   isNewVersion: z.boolean(),
   runId: z.string(),
   dataset: z.string(),
   datasetVersion: z.number().int(),
   test: evaluationSchema,
-  notes: z.array(z.string()).describe('what was adapted, and what to know'),
+  notes: z.array(z.string()).describe('adaptations and remarks'),
 });
 export type ImportResult = z.infer<typeof importResultSchema>;

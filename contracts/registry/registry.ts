@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
 import { architectures, evaluationSchema, intervalSchema } from '../training/training.js';
 
-/** Words that stand where a model's name stands in other routes. */
+/** Path segments at the place of a model name in other routes. */
 const reservedModelNames: readonly string[] = ['register', 'promote', 'export'];
 
 export const modelNameSchema = nameSchema.refine(
@@ -26,7 +26,7 @@ export const gateChecks = [
 export const gateReasonSchema = z.object({
   check: z.enum(gateChecks),
   passed: z.boolean(),
-  detail: z.string().describe('one sentence with the figure and its threshold'),
+  detail: z.string().describe('one sentence with value and threshold'),
 });
 
 /** Paired comparison of a candidate with Production on the same images. */
@@ -55,11 +55,11 @@ export const decisionSchema = z.object({
 });
 export type Decision = z.infer<typeof decisionSchema>;
 
-/** How the wait for a person's approval stands or ended. */
+/** State of an approval. */
 export const approvalOutcomes = ['waiting', 'approved', 'rejected', 'expired', 'cancelled'] as const;
 export type ApprovalOutcome = (typeof approvalOutcomes)[number];
 
-/** Networks a version can be: those we train, and what was made elsewhere, of which only the graph is known. */
+/** Architectures of versions: those trained here, and imported graphs. */
 export const versionArchitectures = [...architectures, 'external'] as const;
 
 export const origins = ['trained', 'uploaded'] as const;
@@ -84,12 +84,12 @@ export const tagsSchema = z
   .record(tagKeySchema, tagValueSchema)
   .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
 
-/** A change of tags: what is null is removed, what is not named stays. */
+/** A change of tags: null removes a tag, omitted tags stay. */
 export const tagChangesSchema = z
   .record(tagKeySchema, tagValueSchema.nullable())
   .refine((tags) => Object.keys(tags).length <= maxTags, `at most ${maxTags} tags`);
 
-/** Aliases that follow the record by themselves and cannot be set. */
+/** Computed aliases, which cannot be set. */
 export const computedAliases = ['production', 'latest'] as const;
 
 const aliasPattern = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -113,7 +113,7 @@ export const modelVersionSchema = z.object({
   datasetVersion: z.number().int(),
   datasetDigest: z.string(),
   bundleKey: z.string().describe('key prefix of the bundle in the object store'),
-  bundleSha256: z.string().describe('SHA-256 of manifest.json, which names every other file'),
+  bundleSha256: z.string().describe('SHA-256 of manifest.json, which lists every other file'),
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
   decision: decisionSchema.nullable(),
@@ -121,11 +121,11 @@ export const modelVersionSchema = z.object({
   description: descriptionSchema,
   tags: tagsSchema,
   origin: z.enum(origins),
-  verifiedAt: z.iso.datetime().nullable().describe('when the bundle was last checked; null when it never was'),
+  verifiedAt: z.iso.datetime().nullable().describe('when the bundle was last verified; null if never'),
   revision: z.number().int().positive().describe('grows with every change of the version'),
   createdAt: z.iso.datetime(),
 });
 export type ModelVersion = z.infer<typeof modelVersionSchema>;
 
-/** What tells how a version differs from the one before: the network, its classes, the data it was made from. */
+/** Inputs of the semantic version rule: architecture, classes, dataset. */
 export type Lineage = Pick<ModelVersion, 'architecture' | 'labels' | 'dataset' | 'datasetDigest'>;

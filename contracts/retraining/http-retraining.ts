@@ -16,8 +16,8 @@ export const checkRetrainingSchema = z
 export const triggerRetrainingSchema = z
   .strictObject({
     dataset: nameSchema.optional(),
-    hyperparameters: hyperparametersBodySchema.optional().describe('left away: those of the model in Production'),
-    force: z.boolean().default(true).describe('false: only when a check fires and nothing holds it back, else 409'),
+    hyperparameters: hyperparametersBodySchema.optional().describe('default: those of the model in Production'),
+    force: z.boolean().default(true).describe('false: only if a check demands it and nothing prevents it, else 409'),
   })
   .meta({ id: 'TriggerRetraining' });
 
@@ -35,19 +35,19 @@ const verdictFields = {
   metrics: metricsSchema,
 };
 
-/** What continuous training would decide now. */
+/** The decision that continuous training would take now. */
 export const retrainingCheckSchema = z
   .object({ model_name: z.string(), dataset: z.string(), should_retrain: z.boolean(), ...verdictFields })
   .meta({ id: 'RetrainingCheck' });
 
-/** A decision on a request to retrain, with what became of it. */
+/** A retraining decision with its outcome. */
 export const decisionViewOfRetrainingSchema = z
   .object({
     id: z.string(),
     model_name: z.string(),
     dataset: z.string(),
-    kind: z.enum(retrainingKinds).describe('what asked'),
-    trigger: z.string().describe('what the run says started it'),
+    kind: z.enum(retrainingKinds).describe('kind of the request'),
+    trigger: z.string().describe('trigger of the run'),
     requested_by: z.string(),
     ...verdictFields,
     run: z
@@ -61,13 +61,13 @@ export const decisionViewOfRetrainingSchema = z
       })
       .nullable(),
     start_error: z.string().nullable(),
-    scheduled_for: z.iso.datetime().nullable().describe('the time a schedule meant'),
+    scheduled_for: z.iso.datetime().nullable().describe('nominal time of the schedule'),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'RetrainingDecision' });
 export type RetrainingDecisionView = z.infer<typeof decisionViewOfRetrainingSchema>;
 
-/** `result` of a retraining that was completed. */
+/** `result` of a completed retraining. */
 export const retrainingResultViewSchema = snakeShape(retrainingResultSchema)
   .extend({ version: z.string(), test: evaluationViewSchema, decision: decisionViewSchema })
   .meta({ id: 'RetrainingResult' });

@@ -7,7 +7,7 @@ import { modelNameSchema } from '../registry/registry.js';
 
 const day = 86_400;
 
-/** Ways to say how often; one of them. */
+/** Interval in one of several units. */
 const intervalFields = {
   every: z
     .strictObject({
@@ -25,16 +25,16 @@ const intervalNames = ['every', 'interval_seconds', 'every_days', 'every_hours',
 
 const settingFields = {
   ...intervalFields,
-  hour_window: hourWindowSchema.nullable().optional().describe('hours in which a run begins; null is any'),
-  time_zone: timeZoneSchema.optional().describe('of the hour window, by its name in the IANA database'),
-  jitter_seconds: z.number().int().min(0).max(day).nullable().optional().describe('how much later than due at most'),
+  hour_window: hourWindowSchema.nullable().optional().describe('hours in which a run may start; null is any'),
+  time_zone: timeZoneSchema.optional().describe('IANA name of the time zone of the hour window'),
+  jitter_seconds: z.number().int().min(0).max(day).nullable().optional().describe('maximum random delay'),
 };
 
 type SaidInterval = Partial<Record<(typeof intervalNames)[number], unknown>>;
 const saidOnce = (body: SaidInterval): boolean => intervalNames.filter((name) => body[name] !== undefined).length <= 1;
 const onceOnly = `give one of ${intervalNames.join(', ')}`;
 
-/** What to change of a schedule; what is left away stays. */
+/** Changes of a schedule; omitted fields stay. */
 export const changeScheduleSchema = z
   .strictObject(settingFields)
   .refine(saidOnce, onceOnly)
@@ -44,7 +44,7 @@ export const setRetrainingScheduleSchema = z
   .strictObject({
     ...settingFields,
     model_name: modelNameSchema.optional(),
-    paused: z.boolean().optional().describe('left away, it stays as it is'),
+    paused: z.boolean().optional().describe('default: unchanged'),
   })
   .refine(saidOnce, onceOnly)
   .meta({ id: 'SetRetrainingSchedule' });
@@ -57,7 +57,7 @@ export const backfillSchema = z
   .strictObject({
     from: z.iso.datetime({ offset: true }),
     to: z.iso.datetime({ offset: true }),
-    dry_run: z.boolean().default(true).describe('only lists the times'),
+    dry_run: z.boolean().default(true).describe('only list the times'),
   })
   .meta({ id: 'Backfill' });
 
@@ -67,7 +67,7 @@ const scheduleSummarySchema = z.object({
   model_name: z.string().nullable(),
   paused: z.boolean(),
   note: z.string().nullable(),
-  schedule: z.string().describe('in words'),
+  schedule: z.string().describe('the setting in words'),
   setting: z
     .object({
       interval_seconds: z.number().int(),
@@ -76,14 +76,14 @@ const scheduleSummarySchema = z.object({
       jitter_seconds: z.number().int().nullable(),
     })
     .nullable()
-    .describe('null when the schedule was changed by other means than this API'),
+    .describe('null if the schedule was changed outside this API'),
   overlap: z.literal('skip'),
   catch_up_seconds: z.number(),
-  next_runs: z.array(z.iso.datetime()).describe('when it is due; while it is paused, when it would be'),
+  next_runs: z.array(z.iso.datetime()).describe('due times; while paused, the times at which it would be due'),
   running: z.number().int(),
   taken: z.number().int(),
-  skipped_overlap: z.number().int().describe('runs left out because the one before them went on'),
-  missed_catch_up: z.number().int().describe('runs left out because Temporal was away for too long'),
+  skipped_overlap: z.number().int().describe('runs skipped because the previous one was still running'),
+  missed_catch_up: z.number().int().describe('runs that missed the catch-up window while Temporal was unavailable'),
 });
 
 export const scheduleViewSchema = scheduleSummarySchema
@@ -95,7 +95,7 @@ export const scheduleViewSchema = scheduleSummarySchema
           run_id: z.string(),
           scheduled_at: z.iso.datetime(),
           taken_at: z.iso.datetime(),
-          status: z.enum(runStatuses).nullable().describe('of a run that has a record of its own'),
+          status: z.enum(runStatuses).nullable().describe('status of the run, if it is recorded'),
           decision: decisionViewOfRetrainingSchema.nullable(),
         }),
       )
@@ -104,11 +104,11 @@ export const scheduleViewSchema = scheduleSummarySchema
   .meta({ id: 'Schedule' });
 export type ScheduleView = z.infer<typeof scheduleViewSchema>;
 
-/** `result` of a retention that was completed. */
+/** `result` of a completed retention. */
 export const retentionResultViewSchema = snakeShape(retentionResultSchema).meta({ id: 'RetentionResult' });
 
 export const startRetentionSchema = z
-  .strictObject({ dry_run: z.boolean().default(true).describe('only counts what would go') })
+  .strictObject({ dry_run: z.boolean().default(true).describe('only count what would be removed') })
   .meta({ id: 'StartRetention' });
 
 export const backfillViewSchema = z

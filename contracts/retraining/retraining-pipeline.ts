@@ -10,7 +10,7 @@ export const retrainingInputSchema = z.object({
   dataset: nameSchema,
   trigger: triggerSchema,
   requestId: z.string(),
-  source: sourceSchema.nullable().describe('a source to ingest first; null rescans the folders the dataset knows'),
+  source: sourceSchema.nullable().describe('a source to ingest first; null rescans the folders of the dataset'),
   hyperparameters: hyperparametersSchema,
 });
 export type RetrainingInput = z.infer<typeof retrainingInputSchema>;

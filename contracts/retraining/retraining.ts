@@ -5,30 +5,30 @@ import type { triggerSchema } from '../workflows/runs.js';
 import type { RetrainingPolicy } from '../promotion/policy.js';
 import type { Hyperparameters } from '../training/training.js';
 
-/** What asks for a retraining, which decides by which rules it is judged. The last two are schedules. */
+/** Kinds of retraining requests, each with its rules. The last two are schedules. */
 export const retrainingKinds = ['manual', 'mlops_retraining_pipeline', 'continuous_training'] as const;
 export type RetrainingKind = (typeof retrainingKinds)[number];
 
 /** Input of `requestRetraining`. */
 export interface RetrainingRequest {
   modelName: string;
-  /** Null means the one that the model in Production was trained on. */
+  /** Null is the dataset of the model in Production. */
   dataset: string | null;
   kind: RetrainingKind;
   trigger: z.infer<typeof triggerSchema>;
-  /** The same id gets the same decision; null makes the id of the run that asks the one. */
+  /** The same id gets the same decision; null uses the id of the requesting run. */
   requestId: string | null;
 }
 
-/** What a model and its data say about the need of a retraining. */
+/** State of a model and its data, as input of the checks. */
 export interface RetrainingInputs {
   policy: RetrainingPolicy;
   dataset: string;
-  /** `hyperparameters` are those it was trained with; null when it was trained elsewhere. */
+  /** `hyperparameters` of its training; null for an imported model. */
   production: { version: number; testAccuracy: number; hyperparameters: Hyperparameters | null } | null;
-  /** Labelled predictions of the version in Production; accuracy and interval are null where there are none. */
+  /** Labelled predictions of the version in Production; accuracy and interval are null without any. */
   feedback: { labelled: number; accuracy: number | null; interval: readonly [number, number] | null };
-  /** The newest version of the dataset; null when it has none. */
+  /** The newest version of the dataset; null if it has none. */
   data: {
     datasetVersion: number;
     images: number;
@@ -38,12 +38,12 @@ export interface RetrainingInputs {
   } | null;
 }
 
-/** What goes on, and what went on last, as it is read under the lock that the decision is made under. */
+/** Running and last retrainings, read under the lock of the decision. */
 export interface RetrainingState {
-  /** The retraining under way; its id is null in the moments before it has one. */
+  /** The running retraining; its id is null until it has one. */
   running: { runId: string | null } | null;
   awaitingApproval: boolean;
-  /** The newest retraining that nobody asked for by hand. `outcome` is null while it has none. */
+  /** The newest automatic retraining. `outcome` is null while it is running. */
   lastAutomatic: {
     minutesAgo: number;
     outcome: string | null;
@@ -64,7 +64,7 @@ export const retrainingChecks = [
   'cool_down',
 ] as const;
 
-/** Those that speak of accuracy in production. */
+/** Checks on production accuracy. */
 export const performanceChecks: readonly (typeof retrainingChecks)[number][] = ['minimum_accuracy', 'accuracy_drop'];
 
 export const skipReasons = ['already_running', 'cool_down', 'nothing_changed', 'awaiting_approval', 'no_data'] as const;
@@ -74,14 +74,14 @@ export const retrainingReasonSchema = z.object({
   check: z.enum(retrainingChecks),
   fired: z
     .boolean()
-    .describe('whether the figure is past its threshold; the last five then speak against a retraining'),
+    .describe('whether the value is past its threshold; the last five checks then prevent a retraining'),
   figure: z.number().nullable(),
   threshold: z.number().nullable(),
-  detail: z.string().describe('one sentence with the figure and its threshold'),
+  detail: z.string().describe('one sentence with value and threshold'),
 });
 export type RetrainingReason = z.infer<typeof retrainingReasonSchema>;
 
-/** What a request to retrain is decided on. */
+/** Inputs of a retraining decision. */
 export interface DecisionInput {
   kind: RetrainingKind;
   trigger: RetrainingRequest['trigger'];
@@ -89,17 +89,17 @@ export interface DecisionInput {
   standing: RetrainingState;
 }
 
-/** What is decided on a request, and why. */
+/** A decision with its reason. */
 export interface RetrainingVerdict {
   decision: 'retrain' | 'skip';
-  /** What the run says started it. */
+  /** Trigger of the run. */
   trigger: z.infer<typeof triggerSchema>;
   reason: string;
   reasons: RetrainingReason[];
   skippedBecause: SkipReason | null;
 }
 
-/** Figures a decision was made on. */
+/** Metrics of a decision. */
 export const retrainingMetricsSchema = z.object({
   productionVersion: z.number().int().nullable(),
   testAccuracy: z.number().nullable(),
@@ -111,14 +111,14 @@ export const retrainingMetricsSchema = z.object({
 });
 export type RetrainingMetrics = z.infer<typeof retrainingMetricsSchema>;
 
-/** A request as it is kept with its decision. */
+/** A stored request with its decision. */
 export interface DecisionRequest {
   requestId: string;
   modelName: string;
   dataset: string;
   kind: RetrainingKind;
   by: Actor;
-  /** The time a schedule meant, which may be long past when it is made up for. */
+  /** Nominal time of the schedule, which may be long past for a backfill. */
   scheduledFor: string | null;
   metrics: RetrainingMetrics;
 }

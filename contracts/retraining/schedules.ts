@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What starts by itself. The first two are there once for each model. */
+/** Kinds of schedules. The first two exist once per model. */
 export const scheduleJobs = ['mlops_retraining_pipeline', 'continuous_training', 'retention'] as const;
 export type ScheduleJob = (typeof scheduleJobs)[number];
 
@@ -11,13 +11,13 @@ export const intervalSchema = z
   .min(60, 'an interval is at least 60 seconds')
   .max(366 * day, 'an interval is at most 366 days');
 
-/** Hours of the day, `to` not included; from 22 to 4 goes over midnight. */
+/** Hours of the day, `to` exclusive; 22 to 4 spans midnight. */
 export const hourWindowSchema = z
   .strictObject({ from: z.number().int().min(0).max(23), to: z.number().int().min(0).max(24) })
   .refine(({ from, to }) => from !== to % 24, 'an hour window has a beginning and another end, such as 2 to 4');
 export type HourWindow = z.infer<typeof hourWindowSchema>;
 
-/** An hour window as one writes it: `2-4`. */
+/** An hour window as text: `2-4`. */
 export const hourRangeSchema = z
   .string()
   .refine((text) => hourWindowSchema.safeParse(hourWindowOf(text)).success, 'two hours of the day, such as 2-4');
@@ -27,7 +27,7 @@ export function hourWindowOf(range: string): HourWindow {
   return { from, to };
 }
 
-/** A name of the IANA time zone database, in its spelling. */
+/** A name of the IANA time zone database. */
 export const timeZoneSchema = z
   .string()
   .max(64)
@@ -38,32 +38,32 @@ export const timeZoneSchema = z
     return z.NEVER;
   });
 
-/** When a schedule acts. */
+/** The setting of a schedule. */
 export const scheduleSettingSchema = z.object({
   everySeconds: intervalSchema,
   hourWindow: hourWindowSchema.nullable(),
   timeZone: timeZoneSchema,
-  /** How much later than due a run may begin, so that not everything begins at once; null leaves it to the window. */
+  /** Maximum random delay of a run, to spread load; null derives it from the window. */
   jitterSeconds: z.number().int().min(0).max(day).nullable(),
 });
 export type ScheduleSetting = z.infer<typeof scheduleSettingSchema>;
 
 /** Input of `applyRetention`. */
 export interface RetentionInput {
-  /** Counts what would go, and removes nothing. */
+  /** Only counts what would be removed. */
   dryRun: boolean;
   trigger: 'schedule' | 'manual';
 }
 
-/** How much of each kind went, or would go. */
+/** Numbers of removed items, or of items to remove. */
 export const retentionResultSchema = z.object({
   dryRun: z.boolean(),
-  removed: z.record(z.string(), z.number().int()).describe('how many went, or would go, by step'),
+  removed: z.record(z.string(), z.number().int()).describe('numbers of removed items, or of items to remove, by step'),
 });
 export type RetentionResult = z.infer<typeof retentionResultSchema>;
 
 function knownTimeZone(name: string): string | null {
-  // Offsets such as +01:00 are no names, and the scheduler would not know them.
+  // Offsets such as +01:00 are not names, and the scheduler does not support them.
   if (!/^[a-z]/i.test(name)) return null;
   try {
     const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions();

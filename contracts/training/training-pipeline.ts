@@ -5,7 +5,7 @@ export interface TrainingInput {
   dataset: string;
   datasetVersion: number;
   hyperparameters: Hyperparameters;
-  /** Id of the run in our record; derived by the parent, so that a retry finds the same run. */
+  /** Id of the run in the database; derived by the parent, so that a retry finds the same run. */
   runId: string;
 }
 

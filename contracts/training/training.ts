@@ -7,7 +7,7 @@ export type Architecture = z.infer<typeof architectureSchema>;
 /** Side of the square input image of every architecture, in pixels. */
 export const inputSize = 224;
 
-/** Everything that decides the outcome of a training, together with the dataset version. */
+/** Everything that determines a training, together with the dataset version. */
 export const hyperparametersSchema = z.object({
   architecture: architectureSchema.default('efficientnet-lite0'),
   epochs: z.number().int().min(1).max(1000).default(40),
@@ -46,7 +46,7 @@ export const classMetricsSchema = z.object({
   support: z.number().int(),
 });
 
-/** How a model does on one side of one dataset version. Precision, recall, F1 and ROC-AUC are macro averages over classes. */
+/** Evaluation of a model on one split of a dataset version. Precision, recall, F1 and ROC-AUC are macro averages over classes. */
 export const evaluationSchema = z.object({
   images: z.number().int(),
   loss: z.number(),

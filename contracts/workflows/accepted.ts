@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Answer to whatever starts a workflow. `joined` tells that a run of the same id was already under way. */
+/** Answer to a started workflow. `joined`: a run of the same id was running already. */
 export const acceptedSchema = z
   .object({
     workflow_id: z.string(),

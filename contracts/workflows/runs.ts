@@ -10,7 +10,7 @@ export type Trigger = z.infer<typeof triggerSchema>;
 export const runStatuses = ['running', 'completed', 'failed', 'cancelled'] as const;
 export type RunStatus = (typeof runStatuses)[number];
 
-/** `lost`: no end was recorded, and work went on without it. */
+/** `lost`: no end was recorded, and work continued without it. */
 export const attemptStatuses = [...runStatuses, 'lost'] as const;
 
 export interface StepProgress {
@@ -26,7 +26,7 @@ export interface Progress {
   steps: StepProgress[];
 }
 
-/** What the record of a workflow run begins with. `runId` is the first run's, also after continue-as-new. */
+/** The first fields of a stored workflow run. `runId` is the first run's, also after continue-as-new. */
 export interface PipelineOpening {
   runId: string;
   workflowId: string;
@@ -37,7 +37,7 @@ export interface PipelineOpening {
   steps: readonly StepName[];
 }
 
-/** Where a step stands. */
+/** State of a step. */
 export interface StepEntry {
   name: StepName;
   status: RunStatus;
