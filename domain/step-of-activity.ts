@@ -1,10 +1,10 @@
-/** What is known of an activity that a pipeline or one of its children ran. */
+/** An activity that a pipeline or one of its children ran. */
 export interface RanActivity {
   workflowId: string;
   activityType: string;
 }
 
-/** Activities that carry out a step of another name. */
+/** Activities whose step has another name. */
 const stepsOf: Readonly<Record<string, readonly string[]>> = {
   scanSource: ['scan'],
   ingestBatch: ['ingest_images'],
@@ -21,8 +21,9 @@ const stepsOf: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The step of a pipeline that an activity belongs to: of a child the step that its workflow id ends with, of the
- * pipeline's own the one it is named for. Null for activities that belong to none, as those that write the record do.
+ * The step of a pipeline that an activity belongs to. For an activity of a child workflow it is the step at the end of
+ * the child's workflow id, else the step that the activity is named after. Null for activities without a step, such as
+ * those that write the run record.
  */
 export function stepOfActivity(
   pipeline: { id: string; workflowId: string; steps: readonly { name: string }[] },

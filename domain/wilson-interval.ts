@@ -1,4 +1,4 @@
-/** 97.5 % quantile of the standard normal distribution: two sides leave 95 %. */
+/** 97.5 % quantile of the standard normal distribution, for a two-sided 95 % interval. */
 const quantile = 1.959963984540054;
 
 /** The 95 % Wilson score interval of a share of `successes` in `trials`; null without trials. */

@@ -9,7 +9,7 @@ import type { StepTracker } from './progress.js';
 
 const { noteRetention } = proxyActivities<RetentionActivities>(recordOptions);
 
-/** Removes what has become useless with time, kind after kind; a kind that fails does not keep the others from going. */
+/** Runs the retention steps one after another. A step that fails does not stop the others. */
 export async function applyRetention({ dryRun, trigger }: RetentionInput): Promise<RetentionResult> {
   const { workflowId } = workflowInfo();
   const by: Actor = {
@@ -18,29 +18,29 @@ export async function applyRetention({ dryRun, trigger }: RetentionInput): Promi
     from: workflowId,
     requestId: null,
   };
-  return recordPipeline({ trigger, modelName: null, dataset: null, steps: retentionSteps }, async (story) => {
+  return recordPipeline({ trigger, modelName: null, dataset: null, steps: retentionSteps }, async (progress) => {
     const removed: RetentionResult['removed'] = {};
     const failures: unknown[] = [];
     for (const step of retentionSteps) {
       try {
-        removed[step] = await carryOut(story, { step, dryRun, by });
+        removed[step] = await runStep(progress, { step, dryRun, by });
       } catch (error) {
         failures.push(error);
       }
     }
     const result = { dryRun, removed };
-    // What went has gone, also when the run was cancelled.
+    // Also record what was removed before a cancellation.
     if (!dryRun) await CancellationScope.nonCancellable(() => noteRetention({ by, result }));
     if (failures.length > 0) throw failures[0];
     return result;
   });
 }
 
-function carryOut(story: StepTracker, order: { step: RetentionStep; dryRun: boolean; by: Actor }): Promise<number> {
+function runStep(progress: StepTracker, order: { step: RetentionStep; dryRun: boolean; by: Actor }): Promise<number> {
   const { removeExpired } = proxyActivities<RetentionActivities>({ ...storageOptions, summary: order.step });
-  return story.step(
+  return progress.step(
     order.step,
     () => removeExpired(order),
-    (count) => (order.dryRun ? `${count} would go` : `${count} removed`),
+    (count) => (order.dryRun ? `${count} would be removed` : `${count} removed`),
   );
 }

@@ -22,30 +22,30 @@ export const reject = defineUpdate<undefined, [Verdict]>(rejectUpdate);
 
 export type Answer = { isApproved: true } | { isApproved: false; outcome: 'rejected' | 'expired'; detail: string };
 
-/** A wait for a person that survives restarts of everything. */
+/** The wait for an approval. It survives restarts of all processes. */
 export interface Approval {
-  /** Asks, and waits until someone answers or the time is over. */
+  /** Opens the approval, and waits until it is answered or expires. */
   wait(): Promise<Answer>;
-  /** Who approved; null where nobody was asked, or the time decided. */
+  /** Who approved; null when no approval was needed, or when it expired. */
   approver(): string | null;
 }
 
 type State = 'not_asked' | 'waiting' | 'answered' | 'recorded';
 
-/** Sets the handlers of both updates. They are refused unless the promotion waits and nobody has answered yet. */
+/** Registers the handlers of both updates. They are rejected unless the approval waits for its first answer. */
 export function createApproval(input: PromotionInput): Approval {
   let state: State = 'not_asked';
   let answered: { isApproved: boolean; verdict: Verdict } | null = null;
 
   const validator = ({ by }: Verdict): void => {
     if (by.name === '')
-      throw ApplicationFailure.nonRetryable('An answer needs the name of who gives it.', 'bad_request');
+      throw ApplicationFailure.nonRetryable('An approval or rejection needs the name of its actor.', 'bad_request');
     if (state !== 'waiting') throw ApplicationFailure.nonRetryable(refusals[state], 'conflict');
   };
   const answer = async (isApproved: boolean, verdict: Verdict): Promise<undefined> => {
     answered = { isApproved, verdict };
     state = 'answered';
-    // Whoever answered hears of it when it is on record.
+    // The update returns when the answer is in the database.
     await condition(() => state === 'recorded');
     return undefined;
   };
@@ -55,17 +55,19 @@ export function createApproval(input: PromotionInput): Approval {
   return {
     approver: () => (answered?.isApproved === true ? answered.verdict.by.name : null),
     async wait() {
-      // People see the question as soon as it is on record, which may be long before this worker hears of it.
+      // Accept answers before the activity returns: clients can see the approval as soon as its row is written.
       state = 'waiting';
-      // A question that was put on record is taken back there: a cancellation counts from then on.
-      const { onExpiry, waitMs } = await CancellationScope.nonCancellable(() => openApproval({ ...input, ...place() }));
+      // Not cancellable, so that a written row is always closed: a cancellation takes effect in the wait below.
+      const { onExpiry, waitMs } = await CancellationScope.nonCancellable(() =>
+        openApproval({ ...input, ...waitingRun() }),
+      );
       try {
         await condition(() => answered !== null, Math.max(1, waitMs));
       } catch (error) {
         if (isCancellation(error)) await record(input, 'cancelled', cancelledBy(), null);
         throw error;
       }
-      const { result, ...entry } = answered === null ? expired(onExpiry) : told(answered);
+      const { result, ...entry } = answered === null ? expired(onExpiry) : answerEntry(answered);
       state = 'answered';
       await record(input, entry.outcome, entry.by, entry.comment);
       state = 'recorded';
@@ -76,9 +78,9 @@ export function createApproval(input: PromotionInput): Approval {
 }
 
 const refusals: Record<Exclude<State, 'waiting'>, string> = {
-  not_asked: 'This promotion does not wait for an approval (yet), so there is nothing to answer.',
-  answered: 'Somebody has answered already, or the time was over; the first answer counts.',
-  recorded: 'Somebody has answered already, or the time was over; the first answer counts.',
+  not_asked: 'This promotion is not waiting for approval, or not yet. There is nothing to answer.',
+  answered: 'This approval was already answered or has expired. The first answer counts.',
+  recorded: 'This approval was already answered or has expired. The first answer counts.',
 };
 
 interface Entry {
@@ -88,7 +90,7 @@ interface Entry {
   result: Answer;
 }
 
-function told({ isApproved, verdict: { by, comment } }: { isApproved: boolean; verdict: Verdict }): Entry {
+function answerEntry({ isApproved, verdict: { by, comment } }: { isApproved: boolean; verdict: Verdict }): Entry {
   if (isApproved) return { outcome: 'approved', by, comment, result: { isApproved: true } };
   const detail = `Rejected by ${by.name}${comment === null ? '' : `: ${comment}`}.`;
   return { outcome: 'rejected', by, comment, result: { isApproved: false, outcome: 'rejected', detail } };
@@ -97,9 +99,9 @@ function told({ isApproved, verdict: { by, comment } }: { isApproved: boolean; v
 function expired(onExpiry: 'reject' | 'promote'): Entry {
   const by: Actor = { name: 'policy', via: 'workflow', from: workflowInfo().workflowId, requestId: null };
   if (onExpiry === 'promote') {
-    return { outcome: 'expired', by, comment: 'promoted, as the policy says', result: { isApproved: true } };
+    return { outcome: 'expired', by, comment: 'promoted by the policy of the model', result: { isApproved: true } };
   }
-  const detail = 'Nobody answered in time, and the policy of the model rejects what nobody approves.';
+  const detail = 'No answer arrived in time, and the policy of the model rejects expired approvals.';
   return { outcome: 'expired', by, comment: detail, result: { isApproved: false, outcome: 'expired', detail } };
 }
 
@@ -107,7 +109,7 @@ function cancelledBy(): Actor {
   return { name: 'cancellation', via: 'workflow', from: workflowInfo().workflowId, requestId: null };
 }
 
-/** The answer is written whatever happens to the run. */
+/** Writes the answer, also when the run is being cancelled. */
 function record(
   { idempotencyKey }: PromotionInput,
   outcome: Entry['outcome'] | 'cancelled',
@@ -117,8 +119,8 @@ function record(
   return CancellationScope.nonCancellable(() => closeApproval({ idempotencyKey, outcome, by, comment }));
 }
 
-/** The run of our record that waits: the retraining this promotion belongs to, or the promotion itself. */
-function place(): { workflowId: string; pipelineRunId: string } {
+/** The pipeline run that waits: the retraining that this promotion belongs to, or the promotion itself. */
+function waitingRun(): { workflowId: string; pipelineRunId: string } {
   const { workflowId, parent, firstExecutionRunId } = workflowInfo();
   return { workflowId, pipelineRunId: parent?.runId ?? firstExecutionRunId };
 }

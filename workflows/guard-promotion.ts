@@ -10,15 +10,15 @@ import { trackSteps } from './progress.js';
 const { watchPromotion } = proxyActivities<GuardActivities>(guardOptions);
 const { moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 
-/** Watches a promoted version during its first minutes, and puts the former one back when it does badly. */
+/** Guards a promoted version during its first minutes, and rolls it back when its live metrics are bad. */
 export async function guardPromotion(input: GuardInput): Promise<GuardResult> {
-  const story = trackSteps(guardSteps);
-  const result = await story.step(
+  const progress = trackSteps(guardSteps);
+  const result = await progress.step(
     'guard_promotion',
     () => guard(input),
     ({ detail }) => detail,
   );
-  story.end('completed');
+  progress.end('completed');
   return result;
 }
 
@@ -30,7 +30,7 @@ async function guard(input: GuardInput): Promise<GuardResult> {
     return { outcome: 'rolled_back', detail };
   } catch (error) {
     const { code, message } = failureOf(error);
-    // Somebody was faster: another version was promoted, or this one rolled back.
+    // Production changed meanwhile: another version was promoted, or this one was rolled back.
     if (code === 'conflict') return { outcome: 'superseded', detail: message };
     throw error;
   }

@@ -6,22 +6,22 @@ import { recordOptions, registrationOptions, storageOptions, trainingOptions } f
 import { recordPipeline } from './pipeline-record.js';
 import type { StepTracker } from './progress.js';
 
-// TensorFlow is with the training worker; what needs none does not wait for a training to end.
+// Only the training worker has TensorFlow. An ONNX model needs none, so it does not wait for a training to end.
 const withTensorFlow = proxyActivities<CheckActivities>(trainingOptions);
 const withoutTensorFlow = proxyActivities<CheckActivities>(storageOptions);
 const { evaluateModelUpload } = proxyActivities<ImportActivities>(storageOptions);
 const { registerModelUpload } = proxyActivities<ImportActivities>(registrationOptions);
 const { findImported, discardModelUpload } = proxyActivities<ImportActivities>(recordOptions);
 
-/** From an uploaded TF.js or ONNX model to a version in Staging; the uploaded files are gone afterwards in any case. */
+/** Makes a version in Staging from an uploaded TF.js or ONNX model. The uploaded files are deleted in any case. */
 export async function importModel(input: ImportInput): Promise<ImportResult> {
   const { modelName, dataset, trigger } = input;
-  return recordPipeline({ trigger, modelName, dataset, steps: importSteps }, async (story) => {
+  return recordPipeline({ trigger, modelName, dataset, steps: importSteps }, async (progress) => {
     try {
       const { runId, known } = await findImported(input);
-      return known ? await tellKnown(story, known) : await makeVersion(story, { ...input, runId });
+      return known ? await reportKnownVersion(progress, known) : await makeVersion(progress, { ...input, runId });
     } finally {
-      // Files that cannot be removed are no reason to call a version that was made a failure.
+      // A version that was made is no failure because its upload cannot be deleted.
       await CancellationScope.nonCancellable(() => discardModelUpload({ uploadId: input.uploadId })).catch(
         () => undefined,
       );
@@ -29,32 +29,32 @@ export async function importModel(input: ImportInput): Promise<ImportResult> {
   });
 }
 
-async function makeVersion(story: StepTracker, input: ImportInput & { runId: string }): Promise<ImportResult> {
+async function makeVersion(progress: StepTracker, input: ImportInput & { runId: string }): Promise<ImportResult> {
   const { checkModelUpload } = input.format === 'tfjs' ? withTensorFlow : withoutTensorFlow;
-  await story.step(
+  await progress.step(
     'check_bundle',
     () => checkModelUpload(input),
     ({ notes }) => notes.join(' '),
   );
-  const { bundle } = await story.step(
+  const { bundle } = await progress.step(
     'evaluate',
     () => evaluateModelUpload(input),
     ({ accuracy, images }) => `test accuracy ${(100 * accuracy).toFixed(1)} % on ${images} images`,
   );
-  return story.step(
+  return progress.step(
     'register',
     () => registerModelUpload(input, bundle),
     ({ version }) => `version ${version}`,
   );
 }
 
-/** The same upload has been a version before: nothing of it is done again. */
-async function tellKnown(story: StepTracker, known: ImportResult): Promise<ImportResult> {
+/** The same upload was imported before: every step completes with that version. */
+async function reportKnownVersion(progress: StepTracker, known: ImportResult): Promise<ImportResult> {
   for (const step of importSteps) {
-    await story.step(
+    await progress.step(
       step,
       () => Promise.resolve(),
-      () => `as before: version ${known.version}`,
+      () => `already imported as version ${known.version}`,
     );
   }
   return known;

@@ -14,34 +14,38 @@ const { resolveSource, scanSource, ingestBatch, commitDatasetVersion, discardUpl
 const { abandonIngestion } = proxyActivities<IngestionActivities>(recordOptions);
 
 const filesPerBatch = 250;
-/** Batches after which the workflow goes on with an empty history. */
+/** Batches after which the workflow continues as new, with an empty history. */
 const batchesPerRun = 16;
 
-/** What a run hands to the one that continues it. */
-interface Handover {
+/** State that a run passes to the run that continues it. */
+interface Continuation {
   source: ResolvedSource;
   scan: ScanResult;
 }
 
-/** Looks at a source, takes in the images that are new, and makes the dataset version that results. */
-export async function ingestDataset(input: IngestionInput, handover?: Handover): Promise<IngestionResult> {
+/** Scans a source, stores its new images, and commits the resulting dataset version. */
+export async function ingestDataset(input: IngestionInput, continuation?: Continuation): Promise<IngestionResult> {
   const { dataset, trigger } = input;
-  // The first run's id stays the same when the workflow continues as new, and differs for every ingestion.
+  // The id of the first run stays the same when the workflow continues as new, and is unique for each ingestion.
   const ingestionId = workflowInfo().firstExecutionRunId;
-  return recordPipeline({ trigger, modelName: null, dataset, steps: ingestionSteps }, async (story) => {
+  return recordPipeline({ trigger, modelName: null, dataset, steps: ingestionSteps }, async (progress) => {
     try {
-      const source = await story.step(
+      const source = await progress.step(
         'resolve_source',
-        async () => handover?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source })),
+        async () => continuation?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source })),
         ({ kind, locator, note }) => note ?? `${kind} ${locator}`,
       );
-      const scan = await story.step(
+      const scan = await progress.step(
         'scan',
-        async () => handover?.scan ?? (await scanSource({ ingestionId })),
+        async () => continuation?.scan ?? (await scanSource({ ingestionId })),
         ({ files }) => `${files} files`,
       );
-      await story.step('ingest_images', () => ingestImages(story, input, { source, scan }), tellBatch);
-      const result = await story.step('commit_version', () => commitDatasetVersion({ ingestionId }), tellVersion);
+      await progress.step('ingest_images', () => ingestImages(progress, input, { source, scan }), describeBatch);
+      const result = await progress.step(
+        'commit_version',
+        () => commitDatasetVersion({ ingestionId }),
+        describeVersion,
+      );
       if (source.kind === 'upload') await discardUpload({ uploadId: source.locator });
       return result;
     } catch (error) {
@@ -53,23 +57,27 @@ export async function ingestDataset(input: IngestionInput, handover?: Handover):
   });
 }
 
-/** Batch after batch until no file is left; hands over to a fresh run when this one's history has grown long. */
-async function ingestImages(story: StepTracker, input: IngestionInput, handover: Handover): Promise<BatchResult> {
+/** Ingests batches until no file is pending; continues as new when the history has grown long. */
+async function ingestImages(
+  progress: StepTracker,
+  input: IngestionInput,
+  continuation: Continuation,
+): Promise<BatchResult> {
   const ingestionId = workflowInfo().firstExecutionRunId;
   for (let batch = 1; ; batch += 1) {
     const result = await ingestBatch({ ingestionId, limit: filesPerBatch });
     if (result.pending === 0) return result;
-    story.note('ingest_images', `${handover.scan.files - result.pending} of ${handover.scan.files} files`);
+    progress.note('ingest_images', `${continuation.scan.files - result.pending} of ${continuation.scan.files} files`);
     if (batch >= batchesPerRun || workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof ingestDataset>(input, handover);
+      await continueAsNew<typeof ingestDataset>(input, continuation);
     }
   }
 }
 
-function tellBatch({ newImages, accepted, duplicates, quarantined }: BatchResult): string {
+function describeBatch({ newImages, accepted, duplicates, quarantined }: BatchResult): string {
   return `${accepted} images accepted, ${newImages} of them new, ${duplicates} duplicates, ${quarantined} quarantined`;
 }
 
-function tellVersion({ version, isNewVersion, statistics }: IngestionResult): string {
-  return `version ${version}${isNewVersion ? '' : ', as before'}: ${statistics.images} images`;
+function describeVersion({ version, isNewVersion, statistics }: IngestionResult): string {
+  return `version ${version}${isNewVersion ? '' : ' (unchanged)'}: ${statistics.images} images`;
 }

@@ -14,7 +14,7 @@ import { recordOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { trackSteps, type StepTracker } from './progress.js';
 
-/** Shows and finds runs by the step they are at, in the Temporal Web UI. */
+/** The current step of a run, shown and searchable in the Temporal Web UI. */
 const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);
 
 const records = proxyActivities<RecordActivities>(recordOptions);
@@ -24,20 +24,20 @@ export interface Opening {
   modelName: string | null;
   dataset: string | null;
   steps: readonly StepName[];
-  /** Steps that opening and closing the record themselves are. */
+  /** Steps that consist of opening and of closing the run record. */
   first?: StepName;
   last?: StepName;
 }
 
 /**
- * Runs `plot` as a pipeline of our record: opened before it, its steps written as they happen, closed with its
- * result or its failure, also when it is cancelled. The end of a step is written together with the next start, to
- * save a round trip. The record's id is the first run's, so that it survives continue-as-new.
+ * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written as it happens, and
+ * the record is closed with the result or the failure, also after a cancellation. The end of a step is written together
+ * with the start of the next one, to save a round trip. The id is that of the first run, so it survives continue-as-new.
  */
-export async function recordPipeline<T>(opening: Opening, plot: (story: StepTracker) => Promise<T>): Promise<T> {
+export async function recordPipeline<T>(opening: Opening, steps: (progress: StepTracker) => Promise<T>): Promise<T> {
   const runId = workflowInfo().firstExecutionRunId;
   const unwritten: StepEntry[] = [];
-  const story = trackSteps(opening.steps, async (entry) => {
+  const progress = trackSteps(opening.steps, async (entry) => {
     unwritten.push(entry);
     if (entry.status !== 'running') return;
     upsertSearchAttributes([{ key: stageKey, value: entry.name }]);
@@ -45,7 +45,7 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: StepTrac
     try {
       await records.enterSteps(runId, batch);
     } catch (error) {
-      // What a cancelled write left unwritten is written when the record is closed.
+      // Entries of a cancelled write are written when the record is closed.
       unwritten.unshift(...batch);
       throw error;
     }
@@ -53,30 +53,30 @@ export async function recordPipeline<T>(opening: Opening, plot: (story: StepTrac
   const close = (end: PipelineEnd): Promise<void> => closeRecord(opening, runId, unwritten, end);
   try {
     await openRecord(opening, runId, unwritten);
-    const result = await plot(story);
+    const result = await steps(progress);
     await close({ status: 'completed', result });
-    story.end('completed');
+    progress.end('completed');
     return result;
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     const ending = endingOf(error);
     await close(ending);
-    story.end(ending.status);
+    progress.end(ending.status);
     throw error;
   }
 }
 
 /**
- * Tells the story of a workflow that is a step of another run, or a run of its own: then it has a record of its own.
+ * Tracks the steps of a workflow. As a child it is a step of its parent's run; without a parent it has its own run record.
  */
 export async function reportOnly<T>(
   opening: Omit<Opening, 'dataset'>,
-  plot: (story: StepTracker) => Promise<T>,
+  steps: (progress: StepTracker) => Promise<T>,
 ): Promise<T> {
-  if (workflowInfo().parent === undefined) return recordPipeline({ ...opening, dataset: null }, plot);
-  const story = trackSteps(opening.steps);
-  const result = await plot(story);
-  story.end('completed');
+  if (workflowInfo().parent === undefined) return recordPipeline({ ...opening, dataset: null }, steps);
+  const progress = trackSteps(opening.steps);
+  const result = await steps(progress);
+  progress.end('completed');
   return result;
 }
 
@@ -84,7 +84,7 @@ async function openRecord({ first, ...opening }: Opening, runId: string, unwritt
   const { workflowId, workflowType } = workflowInfo();
   const { trigger, modelName, dataset, steps } = opening;
   const row = { runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps };
-  await records.openPipeline.executeWithOptions(named(first), [row]);
+  await records.openPipeline.executeWithOptions(withSummary(first), [row]);
   if (first) unwritten.push({ name: first, status: 'completed' });
 }
 
@@ -92,10 +92,10 @@ function closeRecord({ last }: Opening, runId: string, unwritten: StepEntry[], e
   if (last && end.status === 'completed') unwritten.push({ name: last, status: 'completed' });
   return CancellationScope.nonCancellable(async () => {
     if (unwritten.length > 0) await records.enterSteps(runId, unwritten);
-    await records.closePipeline.executeWithOptions(named(last), [runId, end]);
+    await records.closePipeline.executeWithOptions(withSummary(last), [runId, end]);
   });
 }
 
-function named(step: StepName | undefined): ActivityOptions {
+function withSummary(step: StepName | undefined): ActivityOptions {
   return step ? { ...recordOptions, summary: step } : recordOptions;
 }

@@ -5,19 +5,19 @@ import { endingOf } from './failure.js';
 
 export const progressOf = defineQuery<Progress>(progressQuery);
 
-/** The steps of a workflow as they happen, answered by its `progress` query. */
+/** Tracks the steps of a workflow, which its `progress` query returns. */
 export interface StepTracker {
-  /** Runs a step; `tell` gives the sentence that is shown when it has ended well. */
-  step<T>(name: StepName, work: () => Promise<T>, tell?: (result: T) => string): Promise<T>;
-  /** Tells how far a running step is, to those who ask by query. */
+  /** Runs a step; `describe` gives the detail that is shown when it has succeeded. */
+  step<T>(name: StepName, work: () => Promise<T>, describe?: (result: T) => string): Promise<T>;
+  /** Sets the detail of a running step, which only the query returns. */
   note(name: StepName, detail: string): void;
   end(status: RunStatus): void;
 }
 
-/** Hears of every change of a step, before the work of a step begins and after it has ended. */
-export type Listener = (entry: StepEntry) => Promise<void>;
+/** Called at every change of a step: before its work begins and after it has ended. */
+export type StepListener = (entry: StepEntry) => Promise<void>;
 
-export function trackSteps(steps: readonly StepName[], listen: Listener = () => Promise.resolve()): StepTracker {
+export function trackSteps(steps: readonly StepName[], listen: StepListener = () => Promise.resolve()): StepTracker {
   const state: Progress = {
     workflow: workflowInfo().workflowType,
     status: 'running',
@@ -30,14 +30,14 @@ export function trackSteps(steps: readonly StepName[], listen: Listener = () => 
     return listen(entry);
   };
   return {
-    async step(name, work, tell) {
+    async step(name, work, describe) {
       await enter({ name, status: 'running' });
       try {
         const result = await work();
-        await enter({ name, status: 'completed', detail: tell?.(result) ?? null });
+        await enter({ name, status: 'completed', detail: describe?.(result) ?? null });
         return result;
       } catch (error) {
-        // The next run goes on with this step.
+        // The next run continues this step.
         if (error instanceof ContinueAsNew) throw error;
         const { status, error: failure } = endingOf(error);
         await enter({ name, status, detail: failure.message });

@@ -1,7 +1,7 @@
 import { CancellationScope, ParentClosePolicy, patched, proxyActivities, startChild } from '@temporalio/workflow';
 import { guardWorkflowId, promotionSteps } from '../contracts/names.js';
 import type { PromotionInput, PromotionOutcome, PromotionResult } from '../contracts/promotion/promotion-pipeline.js';
-import type { Move, PromotionActivities } from '../activities/promotion/activities.js';
+import type { ProductionChange, PromotionActivities } from '../activities/promotion/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { createApproval, type Approval } from './approval.js';
 import { failureOf } from './failure.js';
@@ -12,14 +12,15 @@ const { moveProduction, moveProductionBack } = proxyActivities<PromotionActiviti
 const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
 
 /**
- * Unless the gate or a person holds it back: makes a version Production in one transaction, waits until every live
- * replica serves it and answers with it, puts the former version back when one does not, and leaves a guard behind.
+ * Unless the promotion gate or a rejected approval prevents it: moves a version to Production in one transaction, waits
+ * until every live replica serves it and answers with it, moves the previous version back if one does not, and starts a
+ * guard.
  */
 export async function promoteModel(input: PromotionInput): Promise<PromotionResult> {
-  // Its updates must be known before anything is waited for.
+  // Register the update handlers before the first await; otherwise an early approval would be rejected.
   const approval = createApproval(input);
-  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (story) =>
-    story.step(
+  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (progress) =>
+    progress.step(
       'deploy_new_model',
       () => promote(input, approval),
       ({ detail }) => detail,
@@ -29,40 +30,43 @@ export async function promoteModel(input: PromotionInput): Promise<PromotionResu
 
 async function promote(input: PromotionInput, approval: Approval): Promise<PromotionResult> {
   const { decision } = input;
-  if (decision?.outcome === 'refuse') return heldBack(input, 'refused', decision.summary);
+  if (decision?.outcome === 'refuse') return notPromoted(input, 'refused', decision.summary);
   if (decision?.outcome === 'needs_approval') {
-    // Runs that began before promotions could wait end here, as they did then.
-    if (!patched('wait-for-approval')) return heldBack(input, 'needs_approval', decision.summary);
+    // Runs that started before approvals existed end here, as they did then.
+    if (!patched('wait-for-approval')) return notPromoted(input, 'needs_approval', decision.summary);
     const answer = await approval.wait();
-    if (!answer.isApproved) return heldBack(input, answer.outcome, answer.detail);
+    if (!answer.isApproved) return notPromoted(input, answer.outcome, answer.detail);
   }
-  // From the move on there is no stopping half-way: a version is in Production and checked, or it is not.
-  return CancellationScope.nonCancellable(() => moveAndCheck(input, approval.approver()));
+  // Not cancellable: the version is either in Production and checked, or not in Production.
+  return CancellationScope.nonCancellable(() => changeAndCheck(input, approval.approver()));
 }
 
-async function moveAndCheck(input: PromotionInput, approver: string | null): Promise<PromotionResult> {
+async function changeAndCheck(input: PromotionInput, approver: string | null): Promise<PromotionResult> {
   const { modelName, version, idempotencyKey } = input;
-  const move = await moveUnlessStale(input, approver);
-  if ('stale' in move) return heldBack(input, 'stale', move.stale);
-  const { formerVersion, generation } = move;
-  const moveBack = (reason: string): Promise<Move> =>
+  const change = await changeUnlessStale(input, approver);
+  if ('stale' in change) return notPromoted(input, 'stale', change.stale);
+  const { formerVersion, generation } = change;
+  const revert = (reason: string): Promise<ProductionChange> =>
     moveProductionBack({ idempotencyKey, actor: 'smoke test', reason });
   try {
     const { passed, detail, replicas } = await checkReplicas({ modelName, version, generation });
-    const moved = { version, formerVersion, replicas, detail };
+    const result = { version, formerVersion, replicas, detail };
     if (!passed) {
-      const back = await moveBack(detail);
-      return { ...moved, generation: back.generation, outcome: 'rolled_back' };
+      const reverted = await revert(detail);
+      return { ...result, generation: reverted.generation, outcome: 'rolled_back' };
     }
-    if ((move.guardMinutes ?? 0) > 0) await leaveGuard(input, generation);
-    return { ...moved, generation, outcome: 'promoted' };
+    if ((change.guardMinutes ?? 0) > 0) await startGuard(input, generation);
+    return { ...result, generation, outcome: 'promoted' };
   } catch (error) {
-    await moveBack(`The check of the replicas failed: ${failureOf(error).message}`);
+    await revert(`The check of the replicas failed: ${failureOf(error).message}`);
     throw error;
   }
 }
 
-async function moveUnlessStale(input: PromotionInput, approver: string | null): Promise<Move | { stale: string }> {
+async function changeUnlessStale(
+  input: PromotionInput,
+  approver: string | null,
+): Promise<ProductionChange | { stale: string }> {
   try {
     return await (approver === null ? moveProduction(input) : moveProduction(input, approver));
   } catch (error) {
@@ -72,17 +76,17 @@ async function moveUnlessStale(input: PromotionInput, approver: string | null): 
   }
 }
 
-/** The guard outlives the promotion and the retraining that it belongs to. */
-async function leaveGuard({ modelName, version, idempotencyKey }: PromotionInput, generation: number): Promise<void> {
+/** The guard continues after the promotion and its retraining have ended. */
+async function startGuard({ modelName, version, idempotencyKey }: PromotionInput, generation: number): Promise<void> {
   await startChild(guardPromotion, {
     workflowId: guardWorkflowId(modelName, generation),
-    staticSummary: `watch over version ${version}`,
+    staticSummary: `guard of version ${version}`,
     parentClosePolicy: ParentClosePolicy.ABANDON,
     args: [{ modelName, version, generation, idempotencyKey }],
   });
 }
 
-/** A version that is held back stays where it is. */
-function heldBack({ version }: PromotionInput, outcome: PromotionOutcome, detail: string): PromotionResult {
+/** Result of a promotion that did not happen: the version keeps its stage. */
+function notPromoted({ version }: PromotionInput, outcome: PromotionOutcome, detail: string): PromotionResult {
   return { version, formerVersion: null, generation: null, replicas: [], outcome, detail };
 }

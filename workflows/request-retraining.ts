@@ -18,7 +18,7 @@ import { trackSteps } from './progress.js';
 const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
   proxyActivities<RequestActivities>(recordOptions);
 
-/** Set by Temporal on what a schedule starts: the time the schedule meant. */
+/** Set by Temporal on workflows that a schedule starts: the time of the tick. */
 const scheduledTimeKey = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME);
 
 export interface RequestResult extends Decided {
@@ -27,33 +27,33 @@ export interface RequestResult extends Decided {
 }
 
 /**
- * What every schedule starts: looks for new files if that is what it is about, decides, and starts the retraining or
- * leaves the reason why not. The retraining itself is another workflow, one at a time for each model.
+ * Started by the schedules: looks for new files (continuous training only), decides, and starts the retraining or records
+ * the reason why not. The retraining is a separate workflow, one at a time for each model.
  */
 export async function requestRetraining(request: RetrainingRequest): Promise<RequestResult> {
   const { workflowId, firstExecutionRunId, typedSearchAttributes } = workflowInfo();
   const requestId = request.requestId ?? firstExecutionRunId;
   const scheduledFor = typedSearchAttributes.get(scheduledTimeKey)?.toISOString() ?? null;
-  const story = trackSteps(requestSteps);
-  const notes = await story.step('look_for_new_files', () => lookForNewFiles(request), tellNotes);
-  const { decision, reason } = await story.step(
+  const progress = trackSteps(requestSteps);
+  const notes = await progress.step('look_for_new_files', () => lookForNewFiles(request), describeNotes);
+  const { decision, reason } = await progress.step(
     'decide',
     () => decideOnRetraining({ ...request, requestId, workflowId, scheduledFor, notes }),
     (decided) => decided.reason,
   );
   const runId =
     decision === 'retrain'
-      ? await story.step(
+      ? await progress.step(
           'start_retraining',
-          () => startNoting(requestId),
+          () => startRetraining(requestId),
           (run) => `run ${run}`,
         )
       : null;
-  story.end('completed');
+  progress.end('completed');
   return { decision, reason, runId };
 }
 
-async function startNoting(requestId: string): Promise<string> {
+async function startRetraining(requestId: string): Promise<string> {
   try {
     return (await startDecidedRetraining({ requestId })).runId;
   } catch (error) {
@@ -63,10 +63,10 @@ async function startNoting(requestId: string): Promise<string> {
   }
 }
 
-/** Scans known folders again, so that files that were added there count. Gives what a person should know of them. */
-async function lookForNewFiles({ modelName, dataset: asked, kind, trigger }: RetrainingRequest): Promise<string[]> {
+/** Scans known folders again, so that added files count. Returns notes about sources that could not be read. */
+async function lookForNewFiles({ modelName, dataset: requested, kind, trigger }: RetrainingRequest): Promise<string[]> {
   if (kind !== 'continuous_training') return [];
-  const { dataset, sources } = await foldersToRescan({ modelName, dataset: asked });
+  const { dataset, sources } = await foldersToRescan({ modelName, dataset: requested });
   const notes: string[] = [];
   for (const [index, source] of sources.entries()) {
     const note = await ingest(dataset, source, trigger, index);
@@ -75,7 +75,7 @@ async function lookForNewFiles({ modelName, dataset: asked, kind, trigger }: Ret
   return notes;
 }
 
-/** A folder that cannot be looked at keeps its images: the decision is made on what is known, and says so. */
+/** A folder that cannot be read keeps its images: the decision is made without it, and its reason has a note. */
 async function ingest(
   dataset: string,
   source: Source,
@@ -98,6 +98,6 @@ async function ingest(
   }
 }
 
-function tellNotes(notes: readonly string[]): string {
+function describeNotes(notes: readonly string[]): string {
   return notes.length === 0 ? 'nothing to report' : notes.join(' ');
 }

@@ -16,12 +16,12 @@ import type { StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 import { validateModel } from './validate-model.js';
 
-/** The step's activity, shown under the step's name in the Temporal Web UI. */
+/** The activities of a step, with the name of the step as summary in the Temporal Web UI. */
 function activitiesOf(step: RetrainingStep): RetrainingActivities {
   return proxyActivities<RetrainingActivities>({ ...recordOptions, summary: step });
 }
 
-/** A child of this run: its id is derived from ours, its summary is the step's name, it is cancelled with us. */
+/** Options of a child workflow: id derived from this run's, summary = name of the step, cancelled with this run. */
 function childOf(
   step: RetrainingStep,
   suffix = '',
@@ -33,25 +33,25 @@ function childOf(
   };
 }
 
-/** `mlops_retraining_pipeline`: looks, prepares, trains, validates, and promotes what is better. */
+/** `mlops_retraining_pipeline`: checks, prepares data, trains, validates, and promotes a better version. */
 export async function retrainingPipeline(input: RetrainingInput): Promise<RetrainingResult> {
   const { modelName, dataset, trigger } = input;
   return recordPipeline(
     { trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' },
-    async (story) => {
-      await Promise.all([checkPerformance(story, input), checkNewData(story, input)]);
-      const data = await story.step(
+    async (progress) => {
+      await Promise.all([checkPerformance(progress, input), checkNewData(progress, input)]);
+      const data = await progress.step(
         'prepare_training_data',
         () => prepareTrainingData(input),
         ({ datasetVersion, images, notes }) => [`version ${datasetVersion} with ${images} images`, ...notes].join('; '),
       );
-      const trained = await story.step('train_new_model', () => train(input, data), tellTraining);
-      const decision = await story.step(
+      const trained = await progress.step('train_new_model', () => train(input, data), describeTraining);
+      const decision = await progress.step(
         'validate_new_model',
         () => validate(modelName, trained),
         ({ summary }) => summary,
       );
-      const deployed = await story.step(
+      const deployed = await progress.step(
         'deploy_new_model',
         () => deployUnlessOvertaken(input, trained, decision),
         ({ detail }) => detail,
@@ -67,7 +67,7 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
         test: trained.test,
         decision: deployed.decision,
       };
-      await story.step('send_notification', () =>
+      await progress.step('send_notification', () =>
         activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }),
       );
       return result;
@@ -75,24 +75,24 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
   );
 }
 
-function checkPerformance(story: StepTracker, { modelName }: RetrainingInput): Promise<unknown> {
+function checkPerformance(progress: StepTracker, { modelName }: RetrainingInput): Promise<unknown> {
   const { checkModelPerformance } = activitiesOf('check_model_performance');
-  return story.step(
+  return progress.step(
     'check_model_performance',
     () => checkModelPerformance({ modelName }),
     ({ detail }) => detail,
   );
 }
 
-function checkNewData(story: StepTracker, { modelName, dataset }: RetrainingInput): Promise<unknown> {
-  return story.step(
+function checkNewData(progress: StepTracker, { modelName, dataset }: RetrainingInput): Promise<unknown> {
+  return progress.step(
     'check_new_data',
     () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }),
     ({ detail }) => detail,
   );
 }
 
-/** Ingests the source that was asked for, or scans the folders the dataset knows again, and takes the newest version. */
+/** Ingests the requested source, or rescans the known folders of the dataset, and selects the newest version. */
 async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData & { notes: string[] }> {
   const { sourcesToRescan, selectTrainingData } = activitiesOf('prepare_training_data');
   const sources = input.source ? [input.source] : await sourcesToRescan(input.dataset);
@@ -104,12 +104,12 @@ async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData
   return { ...(await selectTrainingData(input.dataset)), notes };
 }
 
-/** What a folder that was known may be today: gone, or empty as a mount point without its disk is. */
-const absent: readonly ErrorCode[] = ['source_not_found', 'source_empty'];
+/** Errors of a known folder that is gone, or empty like a mount point without its disk. */
+const missingSource: readonly ErrorCode[] = ['source_not_found', 'source_empty'];
 
-/** Gives what a person should know of the source. A known folder that is gone keeps its images: the run goes on. */
+/** Returns a note about the source, or null. A known folder that is gone keeps its images, and the run continues. */
 async function ingest(
-  { dataset, trigger, requestId, source: asked }: RetrainingInput,
+  { dataset, trigger, requestId, source: requestedSource }: RetrainingInput,
   source: Source,
   suffix: string,
 ): Promise<string | null> {
@@ -119,7 +119,7 @@ async function ingest(
     return note;
   } catch (error) {
     const { code, message } = failureOf(error);
-    if (asked === null && absent.includes(code)) return `${message} Its images stay in the dataset.`;
+    if (requestedSource === null && missingSource.includes(code)) return `${message} Its images stay in the dataset.`;
     throw error;
   }
 }
@@ -132,19 +132,19 @@ function train(
   return executeChild(trainModel, { ...childOf('train_new_model'), args });
 }
 
-function tellTraining({ version, epochs, newFeatures, test }: TrainingResult): string {
+function describeTraining({ version, epochs, newFeatures, test }: TrainingResult): string {
   const [low, high] = test.intervals.accuracy.map((bound) => bound.toFixed(3));
   return `version ${version}: test accuracy ${test.accuracy.toFixed(3)} (${low} to ${high}) after ${epochs} epochs, ${newFeatures} new embeddings`;
 }
 
-/** Validations of one version, each against what is in Production by then. */
-const mostValidations = 3;
+/** Maximum validations of a version, each against the current Production. */
+const maxValidations = 3;
 
 function validate(modelName: string, { version }: TrainingResult, suffix = ''): Promise<Decision> {
   return executeChild(validateModel, { ...childOf('validate_new_model', suffix), args: [{ modelName, version }] });
 }
 
-/** While this version was validated another may have been promoted: then it is held against that one. */
+/** If another version was promoted during the validation, validates again, against that version. */
 async function deployUnlessOvertaken(
   input: RetrainingInput,
   trained: TrainingResult,
@@ -154,7 +154,7 @@ async function deployUnlessOvertaken(
   for (let round = 1; ; round += 1) {
     const suffix = round === 1 ? '' : `-${round}`;
     const result = await deploy(input, trained, decision, suffix);
-    if (result.outcome !== 'stale' || round === mostValidations) return { ...result, decision };
+    if (result.outcome !== 'stale' || round === maxValidations) return { ...result, decision };
     decision = await validate(input.modelName, trained, `-${round + 1}`);
   }
 }

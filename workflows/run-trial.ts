@@ -6,25 +6,25 @@ import { trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
 import { trackSteps } from './progress.js';
 
-/** Trains a trial of a search on to a rung, and scores it there. */
+/** Trains a trial of a search up to a rung, and scores it. */
 export async function runTrial(input: TrialInput): Promise<TrialScore> {
   const { runTrialRung } = proxyActivities<TrialActivities>({ ...trainingOptions, summary: nameOf(input) });
-  const story = trackSteps(trialSteps);
+  const progress = trackSteps(trialSteps);
   try {
-    const score = await story.step(
+    const score = await progress.step(
       'run_trial',
       () => runTrialRung(input),
       ({ epochs, loss }) => `validation loss ${loss.toFixed(4)} after ${epochs} epochs`,
     );
-    story.end('completed');
+    progress.end('completed');
     return score;
   } catch (error) {
-    story.end(endingOf(error).status);
+    progress.end(endingOf(error).status);
     throw error;
   }
 }
 
-/** What a trial on its way to a rung is called in the Temporal Web UI. */
+/** Name of a trial at a rung in the Temporal Web UI. */
 export function nameOf({ trial, rung }: TrialInput): string {
   return `trial ${trial.number}, rung ${rung}`;
 }

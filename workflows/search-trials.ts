@@ -6,7 +6,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { SearchBudget, Trial, TrialInput, TrialScore } from '../contracts/experiments/tuning.js';
-import { bestOf, races, rungs, survivors, type Rung } from '../domain/experiments/successive-halving.js';
+import { bestOf, brackets, rungs, survivors, type Rung } from '../domain/experiments/successive-halving.js';
 import type { RungEnd } from '../activities/tuning/search-record.js';
 import { failureOf, type Ending } from './failure.js';
 import { nameOf, runTrial } from './run-trial.js';
@@ -18,21 +18,21 @@ export interface SearchPlan {
   datasetVersion: number;
   trials: readonly Trial[];
   budget: SearchBudget;
-  /** Writes down what a rung decided. */
+  /** Stores the results of a rung. */
   endRung(end: RungEnd): Promise<void>;
-  /** Hears how the search stands after each trial. */
-  tell(detail: string): void;
+  /** Receives the progress of the search after each trial. */
+  report(detail: string): void;
 }
 
-export interface Found {
+export interface SearchOutcome {
   best: Trial & TrialScore;
-  /** Trials that were begun. */
+  /** Trials that were started. */
   trials: number;
   failed: number;
 }
 
-/** What came of a trial at a rung; the score is null when it failed. */
-interface Outcome {
+/** Outcome of a trial at a rung; the score is null when it failed. */
+interface TrialOutcome {
   input: TrialInput;
   rung: Rung;
   workflowId: string;
@@ -41,57 +41,57 @@ interface Outcome {
 }
 
 /**
- * Races trials by successive halving: at each rung the best go on to more epochs. A trial that fails is out, and ends
- * nothing else. When the time is up, nothing new is begun, and what ran counts.
+ * Runs a search by successive halving: from each rung the best trials continue with more epochs. A failed trial is
+ * dropped and stops nothing else. When the time is up no trial is started, and the finished ones count.
  */
-export async function searchTrials(plan: SearchPlan): Promise<Found> {
+export async function searchTrials(plan: SearchPlan): Promise<SearchOutcome> {
   const { reductionFactor, minEpochs, maxEpochs, minutes } = plan.budget;
   const deadline = minutes === undefined ? Infinity : Date.now() + 60_000 * minutes;
-  const outcomes: Outcome[] = [];
-  for (const race of races(plan.trials, plan.budget)) {
-    let contenders = race;
-    for (const rung of rungs(race.length, reductionFactor, minEpochs, maxEpochs)) {
-      const heard = await runRung(plan, contenders, rung, deadline, (outcome) => {
+  const outcomes: TrialOutcome[] = [];
+  for (const bracket of brackets(plan.trials, plan.budget)) {
+    let remaining = bracket;
+    for (const rung of rungs(bracket.length, reductionFactor, minEpochs, maxEpochs)) {
+      const rungOutcomes = await runRung(plan, remaining, rung, deadline, (outcome) => {
         outcomes.push(outcome);
-        plan.tell(standing(plan, rung, outcomes));
+        plan.report(describeProgress(plan, rung, outcomes));
       });
-      if (heard.length === 0) break;
-      const through = survivors(
-        heard.map(({ input, score }) => ({ trial: input.trial.number, loss: score?.loss ?? null })),
+      if (rungOutcomes.length === 0) break;
+      const survivorNumbers = survivors(
+        rungOutcomes.map(({ input, score }) => ({ trial: input.trial.number, loss: score?.loss ?? null })),
         reductionFactor,
       );
-      await plan.endRung(rungEnd(plan, heard, through, bestTrial(outcomes)));
-      contenders = contenders.filter(({ number }) => through.includes(number));
+      await plan.endRung(rungEnd(plan, rungOutcomes, survivorNumbers, bestTrial(outcomes)));
+      remaining = remaining.filter(({ number }) => survivorNumbers.includes(number));
     }
   }
-  return foundIn(plan, outcomes);
+  return outcomeOf(plan, outcomes);
 }
 
-/** Trains the contenders on to the rung, as many at once as the budget says. Nothing is begun after the deadline. */
+/** Trains the trials up to the rung, `budget.parallel` at a time. None is started after the deadline. */
 async function runRung(
   plan: SearchPlan,
-  contenders: readonly Trial[],
+  trials: readonly Trial[],
   rung: Rung,
   deadline: number,
-  hear: (outcome: Outcome) => void,
-): Promise<Outcome[]> {
-  const waiting = [...contenders];
-  const heard: Outcome[] = [];
-  const lane = async (): Promise<void> => {
+  onOutcome: (outcome: TrialOutcome) => void,
+): Promise<TrialOutcome[]> {
+  const queue = [...trials];
+  const rungOutcomes: TrialOutcome[] = [];
+  const worker = async (): Promise<void> => {
     while (Date.now() < deadline) {
-      const trial = waiting.shift();
+      const trial = queue.shift();
       if (!trial) return;
       const outcome = await runOne(plan, trial, rung);
-      heard.push(outcome);
-      hear(outcome);
+      rungOutcomes.push(outcome);
+      onOutcome(outcome);
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: plan.budget.parallel }, lane));
-  for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason;
-  return heard;
+  const workers = await Promise.allSettled(Array.from({ length: plan.budget.parallel }, worker));
+  for (const ended of workers) if (ended.status === 'rejected') throw ended.reason;
+  return rungOutcomes;
 }
 
-async function runOne(plan: SearchPlan, trial: Trial, rung: Rung): Promise<Outcome> {
+async function runOne(plan: SearchPlan, trial: Trial, rung: Rung): Promise<TrialOutcome> {
   const { searchId, modelName, dataset, datasetVersion } = plan;
   const input: TrialInput = {
     searchId,
@@ -118,7 +118,7 @@ async function runOne(plan: SearchPlan, trial: Trial, rung: Rung): Promise<Outco
   }
 }
 
-function bestTrial(outcomes: readonly Outcome[]): number | null {
+function bestTrial(outcomes: readonly TrialOutcome[]): number | null {
   return bestOf(
     outcomes.flatMap(({ input, rung, score }) =>
       score ? [{ trial: input.trial.number, rung, loss: score.loss }] : [],
@@ -126,49 +126,49 @@ function bestTrial(outcomes: readonly Outcome[]): number | null {
   );
 }
 
-function standing({ trials, budget }: SearchPlan, rung: Rung, outcomes: readonly Outcome[]): string {
-  const begun = countBegun(outcomes);
+function describeProgress({ trials, budget }: SearchPlan, rung: Rung, outcomes: readonly TrialOutcome[]): string {
+  const started = countStarted(outcomes);
   const best = bestTrial(outcomes);
   const score = outcomes.findLast(({ input }) => input.trial.number === best)?.score;
   return [
-    budget.minutes === undefined ? `${begun} of ${trials.length} trials begun` : `${begun} trials begun`,
+    budget.minutes === undefined ? `${started} of ${trials.length} trials started` : `${started} trials started`,
     `rung ${rung.number} (${rung.epochs} epochs)`,
     ...(score ? [`the best so far is trial ${best ?? ''} with a validation loss of ${score.loss.toFixed(4)}`] : []),
   ].join(', ');
 }
 
-function countBegun(outcomes: readonly Outcome[]): number {
+function countStarted(outcomes: readonly TrialOutcome[]): number {
   return new Set(outcomes.map(({ input }) => input.trial.number)).size;
 }
 
 function rungEnd(
   { searchId, budget }: SearchPlan,
-  heard: readonly Outcome[],
-  through: readonly number[],
+  rungOutcomes: readonly TrialOutcome[],
+  survivorNumbers: readonly number[],
   best: number | null,
 ): RungEnd {
-  const scored = heard.filter(({ score }) => score !== null);
-  const numbersOf = (some: readonly Outcome[]): number[] => some.map(({ input }) => input.trial.number);
-  const isLast = heard.some(({ rung }) => rung.epochs === budget.maxEpochs);
+  const scored = rungOutcomes.filter(({ score }) => score !== null);
+  const numbersOf = (some: readonly TrialOutcome[]): number[] => some.map(({ input }) => input.trial.number);
+  const isLast = rungOutcomes.some(({ rung }) => rung.epochs === budget.maxEpochs);
   return {
     searchId,
-    failed: heard.flatMap(({ input, workflowId, error }) => (error ? [{ input, workflowId, error }] : [])),
-    stopped: isLast ? [] : numbersOf(scored).filter((number) => !through.includes(number)),
+    failed: rungOutcomes.flatMap(({ input, workflowId, error }) => (error ? [{ input, workflowId, error }] : [])),
+    stopped: isLast ? [] : numbersOf(scored).filter((number) => !survivorNumbers.includes(number)),
     finished: isLast ? numbersOf(scored) : [],
     best,
   };
 }
 
-function foundIn({ trials }: SearchPlan, outcomes: readonly Outcome[]): Found {
+function outcomeOf({ trials }: SearchPlan, outcomes: readonly TrialOutcome[]): SearchOutcome {
   const number = bestTrial(outcomes);
   const trial = trials.find((each) => each.number === number);
   const score = outcomes.findLast(({ input }) => input.trial.number === number)?.score;
   const failures = outcomes.flatMap(({ error }) => error ?? []);
-  const begun = countBegun(outcomes);
-  if (trial && score) return { best: { ...trial, ...score }, trials: begun, failed: failures.length };
-  const [first = { code: 'internal', message: 'none was begun' }] = failures;
+  const started = countStarted(outcomes);
+  if (trial && score) return { best: { ...trial, ...score }, trials: started, failed: failures.length };
+  const [first = { code: 'internal', message: 'No trial was started.' }] = failures;
   throw ApplicationFailure.nonRetryable(
-    `None of ${begun} trials came to a result, so there is nothing to choose from. The first said: ${first.message}`,
+    `None of ${started} trials succeeded, so there is no best trial. The first error: ${first.message}`,
     first.code,
   );
 }

@@ -7,14 +7,14 @@ import { endingOf } from './failure.js';
 import { trackSteps } from './progress.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
-// On the pipeline's queue: a long training of another model must not hold these up.
+// On the pipeline's queue, so that a long training of another model does not delay them.
 const records = proxyActivities<RegistrationActivities>(registrationOptions);
 
-/** Features, fit, package, register: from a dataset version to a model version in Staging. */
+/** Trains a dataset version into a model version in Staging: features, fit, package, register. */
 export async function trainModel(input: TrainingInput): Promise<TrainingResult> {
-  const story = trackSteps(trainingSteps);
+  const progress = trackSteps(trainingSteps);
   try {
-    const { newFeatures } = await story.step(
+    const { newFeatures } = await progress.step(
       'extract_features',
       () =>
         input.hyperparameters.architecture === 'cnn'
@@ -22,24 +22,24 @@ export async function trainModel(input: TrainingInput): Promise<TrainingResult> 
           : training.extractFeatures(input),
       (result) => `${result.newFeatures} of ${result.images} embeddings were new`,
     );
-    const fit = await story.step(
+    const fit = await progress.step(
       'fit',
       () => training.fitModel(input),
       (result) => `${result.epochs} epochs, the best was ${result.bestEpoch}`,
     );
-    const bundle = await story.step('package', () => training.packageModel(input));
-    const registered = await story.step(
+    const bundle = await progress.step('package', () => training.packageModel(input));
+    const registered = await progress.step(
       'register',
       () => records.registerModel(input, bundle),
       ({ version }) => `version ${version}`,
     );
-    story.end('completed');
+    progress.end('completed');
     const { bestEpoch, epochs, weightsSha256 } = fit;
     return { runId: input.runId, bestEpoch, epochs, weightsSha256, newFeatures, ...registered };
   } catch (error) {
     const ending = endingOf(error);
     await CancellationScope.nonCancellable(() => records.failTraining(input.runId, ending));
-    story.end(ending.status);
+    progress.end(ending.status);
     throw error;
   }
 }

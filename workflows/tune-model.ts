@@ -15,39 +15,47 @@ import type { TrainingActivities } from '../activities/training/activities.js';
 import type { SearchActivities } from '../activities/tuning/activities.js';
 import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import { searchTrials, type Found } from './search-trials.js';
+import { searchTrials, type SearchOutcome } from './search-trials.js';
 import type { StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 
-/** Trials of a search that says neither how many nor how long; one by time has as many as it gets to. */
-const usualTrials = 50;
-const mostTrials = 500;
+/** Trials of a search without a limit. A search limited by time plans `maxTrials` and runs as many as fit. */
+const defaultTrials = 50;
+const maxTrials = 500;
 
-/** The step's activities on the pipeline's queue, shown under the step's name in the Temporal Web UI. */
+/** The activities of a step on the pipeline's queue, with the step as summary in the Temporal Web UI. */
 function searchOf(step: TuningStep): SearchActivities {
   return proxyActivities<SearchActivities>({ ...registrationOptions, summary: step });
 }
 
 /**
- * Searches for good hyper-parameters: many short trials as children, fewer longer ones, then a full training with the
- * best, registered in Staging as any other. The test images have no part in the choice.
+ * Searches for good hyperparameters: many short trials as child workflows, then fewer and longer ones, then a full
+ * training with the best, which is registered in Staging. The test images do not influence the choice.
  */
 export async function tuneModel(input: TuningInput): Promise<TuningResult> {
   const { modelName, dataset, trigger } = input;
   const searchId = workflowInfo().firstExecutionRunId;
   const opening = { trigger, modelName, dataset, steps: tuningSteps, first: 'start', last: 'end' } as const;
-  return recordPipeline(opening, async (story) => {
+  return recordPipeline(opening, async (progress) => {
     try {
-      const { datasetVersion } = await story.step(
+      const { datasetVersion } = await progress.step(
         'prepare_training_data',
         () => prepare(input, searchId),
         (data) => `version ${data.datasetVersion} with ${data.images} images`,
       );
-      await story.step('extract_features', () => extractFeatures(input, datasetVersion, searchId), tellFeatures);
-      const found = await story.step('search', () => search(input, datasetVersion, searchId, story), tellFound);
-      const trained = await story.step('train_best', () => trainBest(input, datasetVersion, found), tellTrained);
+      await progress.step('extract_features', () => extractFeatures(input, datasetVersion, searchId), describeFeatures);
+      const outcome = await progress.step(
+        'search',
+        () => search(input, datasetVersion, searchId, progress),
+        describeOutcome,
+      );
+      const trained = await progress.step(
+        'train_best',
+        () => trainBest(input, datasetVersion, outcome),
+        describeTrained,
+      );
       await searchOf('train_best').closeSearch({ searchId, trained });
-      return resultOf(input, datasetVersion, found, trained);
+      return resultOf(input, datasetVersion, outcome, trained);
     } catch (error) {
       await CancellationScope.nonCancellable(() => searchOf('search').closeSearch({ searchId, trained: null }));
       throw error;
@@ -68,12 +76,12 @@ async function prepare({ dataset, space, budget }: TuningInput, runId: string): 
 }
 
 function trialsOf({ trials, minutes }: TuningInput['budget']): number {
-  return trials ?? (minutes === undefined ? usualTrials : mostTrials);
+  return trials ?? (minutes === undefined ? defaultTrials : maxTrials);
 }
 
 type Features = Awaited<ReturnType<TrainingActivities['extractFeatures']>>;
 
-/** Once, before all trials that train upon them. */
+/** Runs once, before the trials that train on features. */
 function extractFeatures(
   { dataset, space }: TuningInput,
   datasetVersion: number,
@@ -84,7 +92,7 @@ function extractFeatures(
   return activities.extractFeatures({ dataset, datasetVersion, runId });
 }
 
-function tellFeatures(features: Features | null): string {
+function describeFeatures(features: Features | null): string {
   if (!features) return 'no architecture trains on features';
   return `${features.newFeatures} of ${features.images} embeddings were new`;
 }
@@ -93,8 +101,8 @@ function search(
   { modelName, dataset, space, budget }: TuningInput,
   datasetVersion: number,
   searchId: string,
-  story: StepTracker,
-): Promise<Found> {
+  progress: StepTracker,
+): Promise<SearchOutcome> {
   return searchTrials({
     searchId,
     modelName,
@@ -103,11 +111,11 @@ function search(
     trials: sampleTrials(space, trialsOf(budget), budget),
     budget,
     endRung: (end) => searchOf('search').endRung(end),
-    tell: (detail) => story.note('search', detail),
+    report: (detail) => progress.note('search', detail),
   });
 }
 
-function tellFound({ best, trials, failed }: Found): string {
+function describeOutcome({ best, trials, failed }: SearchOutcome): string {
   const score = `validation loss ${best.loss.toFixed(4)}, accuracy ${best.accuracy.toFixed(3)}`;
   return `trial ${best.number} of ${trials} is the best: ${score}${failed === 0 ? '' : `; ${failed} failed`}`;
 }
@@ -115,7 +123,7 @@ function tellFound({ best, trials, failed }: Found): string {
 function trainBest(
   { modelName, dataset }: TuningInput,
   datasetVersion: number,
-  { best: { hyperparameters } }: Found,
+  { best: { hyperparameters } }: SearchOutcome,
 ): Promise<TrainingResult> {
   const { workflowId, firstExecutionRunId } = workflowInfo();
   return executeChild(trainModel, {
@@ -126,19 +134,19 @@ function trainBest(
   });
 }
 
-function tellTrained({ version, epochs, test }: TrainingResult): string {
+function describeTrained({ version, epochs, test }: TrainingResult): string {
   return `version ${version}: test accuracy ${test.accuracy.toFixed(3)} after ${epochs} epochs`;
 }
 
 function resultOf(
   { modelName, dataset }: TuningInput,
   datasetVersion: number,
-  { best, trials, failed }: Found,
+  { best, trials, failed }: SearchOutcome,
   trained: TrainingResult,
 ): TuningResult {
   const { number, hyperparameters, loss, accuracy } = best;
   const { version, runId, test } = trained;
-  const summary = `${tellFound({ best, trials, failed })}; trained in full it is ${tellTrained(trained)}`;
+  const summary = `${describeOutcome({ best, trials, failed })}; the full training made ${describeTrained(trained)}`;
   const figures = { trials, failed, best: { number, hyperparameters, loss, accuracy }, version, runId, test };
   return { summary, modelName, dataset, datasetVersion, ...figures };
 }

@@ -8,10 +8,10 @@ import { reportOnly } from './pipeline-record.js';
 
 const { validateCandidate } = proxyActivities<ValidationActivities>(storageOptions);
 
-/** Lets the promotion gate decide on a version, after the serving engine has run it beside Production. */
+/** Runs the promotion gate on a version, which the serving engine compares with Production on the test images. */
 export async function validateModel(input: ValidationInput): Promise<Decision> {
-  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: validationSteps }, (story) =>
-    story.step(
+  return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: validationSteps }, (progress) =>
+    progress.step(
       'validate_new_model',
       () => validateCandidate(input),
       ({ summary }) => summary,

@@ -7,14 +7,14 @@ import { mergeResults } from './merge-results.js';
 import { predictChunk } from './predict-chunk.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 
-/** The steps of a batch prediction. Its state is in Postgres, chunk by chunk, so that every step may be repeated. */
+/** The steps of a batch prediction. Its state is in Postgres, chunk by chunk, so every step can be repeated. */
 export interface BatchPredictionActivities {
   beginBatch(input: { jobId: string; runId: string }): Promise<void>;
   listBatchItems(input: { jobId: string }): Promise<BatchList>;
   predictBatchChunk(input: { jobId: string; chunk: number }): Promise<ChunkResult>;
   mergeBatchResults(input: { jobId: string }): Promise<BatchResult>;
   closeBatch(input: { jobId: string; end: BatchEnd }): Promise<void>;
-  /** Removes the uploaded files of a job that was completed, unless another one has to go through them still. */
+  /** Deletes the uploaded files of a completed job, unless another job still needs them. */
   discardBatchUpload(input: { jobId: string }): Promise<void>;
 }
 

@@ -7,24 +7,24 @@ import { createLimiter } from '../../platform/concurrently.js';
 import type { BackgroundProcess } from './background-process.js';
 
 export interface BackgroundOptions {
-  /** Starts a process that has the version loaded. */
+  /** Starts a process that loads the version. */
   open: (version: ModelVersion) => Promise<BackgroundProcess>;
   logger: Pick<Logger, 'warn'>;
-  /** How long a process waits for more work; loading a model for every chunk would cost a fifth of the time. */
+  /** How long a process waits for more work; loading a model for each chunk would take a fifth of the time. */
   idleMs?: number;
 }
 
-/** Predicts with one version. */
+/** Predicts with one model version. */
 export interface BackgroundEngine {
   readonly riskCurve: readonly RiskPoint[] | null;
   /**
-   * What the model sees in an image. Throws what `Engine.predictImage` throws, and `undecodable_image` for one over which
-   * the process has ended twice.
+   * Predicts one image. Throws what `Engine.predictImage` throws, and `undecodable_image` for an image on which the process
+   * crashed twice.
    */
   predict(bytes: Uint8Array): Promise<ImagePrediction>;
 }
 
-/** Engines in processes of their own, at low priority; whatever asks, one image is looked at at a time. */
+/** Engines in separate processes of low priority. All callers together predict one image at a time. */
 export interface BackgroundEngines {
   /** Throws `bundle_invalid` when the version's bundle is damaged. */
   use<T>(version: ModelVersion, work: (engine: BackgroundEngine) => Promise<T>): Promise<T>;
@@ -32,7 +32,7 @@ export interface BackgroundEngines {
   stop(): Promise<void>;
 }
 
-interface Holder {
+interface EngineSlot {
   process: Promise<BackgroundProcess> | null;
   users: number;
   idle: NodeJS.Timeout | null;
@@ -41,75 +41,78 @@ interface Holder {
 const defaultIdleMs = 20_000;
 
 export function createBackgroundEngines(options: BackgroundOptions): BackgroundEngines {
-  const holders = new Map<string, Holder>();
+  const slots = new Map<string, EngineSlot>();
   const oneAtATime = createLimiter(1);
   return {
     async use(version, work) {
-      const holder = holders.get(version.bundleSha256) ?? { process: null, users: 0, idle: null };
-      holders.set(version.bundleSha256, holder);
-      holder.users += 1;
-      if (holder.idle) clearTimeout(holder.idle);
+      const slot = slots.get(version.bundleSha256) ?? { process: null, users: 0, idle: null };
+      slots.set(version.bundleSha256, slot);
+      slot.users += 1;
+      if (slot.idle) clearTimeout(slot.idle);
       try {
-        const { riskCurve } = await processOf(options, holder, version);
+        const { riskCurve } = await processOf(options, slot, version);
         return await work({
           riskCurve,
-          predict: (bytes) => oneAtATime(() => predict(options, holder, version, bytes)),
+          predict: (bytes) => oneAtATime(() => predict(options, slot, version, bytes)),
         });
       } finally {
-        holder.users -= 1;
-        if (holder.users === 0) holder.idle = endLater(holder, options.idleMs ?? defaultIdleMs);
+        slot.users -= 1;
+        if (slot.users === 0) slot.idle = stopWhenIdle(slot, options.idleMs ?? defaultIdleMs);
       }
     },
     async stop() {
-      for (const holder of holders.values()) {
-        if (holder.idle) clearTimeout(holder.idle);
-        await end(holder);
+      for (const slot of slots.values()) {
+        if (slot.idle) clearTimeout(slot.idle);
+        await stopProcess(slot);
       }
     },
   };
 }
 
-/** The process that has the version loaded; another when the last one has ended. */
+/** The process with the version; a new one when the last one has ended. */
 async function processOf(
   options: BackgroundOptions,
-  holder: Holder,
+  slot: EngineSlot,
   version: ModelVersion,
 ): Promise<BackgroundProcess> {
-  const current = holder.process;
-  const present = await current?.catch(() => null);
-  if (present?.isAlive() === true) return present;
-  // Unless somebody else has started one meanwhile.
-  if (holder.process === null || holder.process === current) holder.process = options.open(version);
-  return holder.process;
+  const current = slot.process;
+  const process = await current?.catch(() => null);
+  if (process?.isAlive() === true) return process;
+  // Unless another caller has started one meanwhile.
+  if (slot.process === null || slot.process === current) slot.process = options.open(version);
+  return slot.process;
 }
 
 async function predict(
   options: BackgroundOptions,
-  holder: Holder,
+  slot: EngineSlot,
   version: ModelVersion,
   bytes: Uint8Array,
 ): Promise<ImagePrediction> {
-  for (let deaths = 0; deaths < 2; deaths += 1) {
-    const running = await processOf(options, holder, version);
+  for (let crashes = 0; crashes < 2; crashes += 1) {
+    const running = await processOf(options, slot, version);
     try {
       return await running.predict(bytes);
     } catch (error) {
       if (errorCodeOf(error) !== 'trainer_died') throw error;
-      options.logger.warn({ error, bytes: bytes.length }, 'a background process ended and is started again');
+      options.logger.warn({ error, bytes: bytes.length }, 'a background inference process ended and is restarted');
     }
   }
-  throw new PerennialError('undecodable_image', 'The process that looked at this image ended over it, twice.');
+  throw new PerennialError(
+    'undecodable_image',
+    'The inference process crashed twice on this image, so it was skipped.',
+  );
 }
 
-function endLater(holder: Holder, idleMs: number): NodeJS.Timeout {
+function stopWhenIdle(slot: EngineSlot, idleMs: number): NodeJS.Timeout {
   return setTimeout(() => {
-    if (holder.users === 0) void end(holder);
+    if (slot.users === 0) void stopProcess(slot);
   }, idleMs).unref();
 }
 
-async function end(holder: Holder): Promise<void> {
-  const ended = holder.process;
-  holder.process = null;
-  const running = await ended?.catch(() => null);
+async function stopProcess(slot: EngineSlot): Promise<void> {
+  const current = slot.process;
+  slot.process = null;
+  const running = await current?.catch(() => null);
   await running?.stop();
 }

@@ -13,29 +13,29 @@ import {
 import { childEnvironment } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
 
-/** A process of low priority that has a model loaded. It is asked one thing at a time. */
+/** A process of low priority with a loaded model. It handles one request at a time. */
 export interface BackgroundProcess {
   readonly pid: number | undefined;
-  /** How its confidence relates to its mistakes; null for bundles that do not say. */
+  /** Risk curve of the model; null for bundles without one. */
   readonly riskCurve: readonly RiskPoint[] | null;
   isAlive(): boolean;
-  /** Throws what `Engine.predictImage` throws, and `trainer_died` when the process ends over it. */
+  /** Throws what `Engine.predictImage` throws, and `trainer_died` when the process ends. */
   predict(bytes: Uint8Array): Promise<ImagePrediction>;
   stop(): Promise<void>;
 }
 
 const childPath = fileURLToPath(new URL('../../workers/background-child.js', import.meta.url));
 
-/** No picture takes a hundredth of it, at the lowest priority on a busy machine either. */
-const longestAnswerMs = 5 * 60_000;
+/** Far above the time of any image, also at low priority on a busy machine. */
+const maxAnswerMs = 5 * 60_000;
 
 /**
- * Starts a process and has it load a bundle; one that does not answer for long is ended. Throws `bundle_invalid`, or
- * `trainer_died` when it ends early.
+ * Starts a process that loads a bundle. It is killed when a request takes longer than `answerMs`. Throws `bundle_invalid`,
+ * or `trainer_died` when it ends early.
  */
 export async function startBackgroundProcess({
   logger,
-  answerMs = longestAnswerMs,
+  answerMs = maxAnswerMs,
   ...opening
 }: {
   bundleFolder: string;
@@ -44,25 +44,25 @@ export async function startBackgroundProcess({
   logger: Logger;
   answerMs?: number;
 }): Promise<BackgroundProcess> {
-  // Advanced, so that bytes cross as bytes.
+  // 'advanced' sends bytes as bytes, not as JSON.
   const child = fork(childPath, { env: childEnvironment({}), serialization: 'advanced' });
-  child.on('error', (error) => logger.warn({ error, child: child.pid }, 'a background process has failed'));
-  // A process that waits for work must not keep the worker from ending; it ends with its channel.
+  child.on('error', (error) => logger.warn({ error, child: child.pid }, 'a background inference process has failed'));
+  // An idle process must not keep the worker alive; it ends when its channel closes.
   child.unref();
   child.channel?.unref();
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   };
   try {
-    const opened = await ask(child, { type: 'open', ...opening }, answerMs);
-    if (opened.type !== 'opened') throw strayReply(opened);
+    const opened = await sendRequest(child, { type: 'open', ...opening }, answerMs);
+    if (opened.type !== 'opened') throw unexpectedReply(opened);
     return {
       pid: child.pid,
       riskCurve: opened.riskCurve,
       isAlive: () => child.connected && child.exitCode === null && child.signalCode === null,
       async predict(bytes) {
-        const reply = await ask(child, { type: 'predict', bytes }, answerMs);
-        if (reply.type !== 'predicted') throw strayReply(reply);
+        const reply = await sendRequest(child, { type: 'predict', bytes }, answerMs);
+        if (reply.type !== 'predicted') throw unexpectedReply(reply);
         return reply.prediction;
       },
       stop,
@@ -73,35 +73,39 @@ export async function startBackgroundProcess({
   }
 }
 
-async function ask(child: ChildProcess, request: BackgroundRequest, mostMs: number): Promise<BackgroundReply> {
-  const heard = new AbortController();
-  // The activity that asks goes on reporting itself alive: nobody else would find out.
-  const patience = setTimeout(() => child.kill('SIGKILL'), mostMs);
-  // While an answer is awaited, the process does keep the worker.
+async function sendRequest(
+  child: ChildProcess,
+  request: BackgroundRequest,
+  timeoutMs: number,
+): Promise<BackgroundReply> {
+  const listening = new AbortController();
+  // The calling activity keeps sending heartbeats, so Temporal would not notice a process that hangs.
+  const timeout = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  // While a reply is pending, the process keeps the worker alive.
   child.channel?.ref();
   try {
-    const reply = once(child, 'message', { signal: heard.signal });
-    const end = once(child, 'exit', { signal: heard.signal }).then(() => null);
-    // The loser of the race is told to stop listening, by an error that nobody waits for.
+    const reply = once(child, 'message', { signal: listening.signal });
+    const end = once(child, 'exit', { signal: listening.signal }).then(() => null);
+    // Aborting the listeners rejects the promise that lost the race; ignore that error.
     reply.catch(() => undefined);
     end.catch(() => undefined);
     child.send(request, () => undefined);
     const first = child.connected ? await Promise.race([reply, end]) : null;
-    if (first === null) throw died(child);
+    if (first === null) throw processEnded(child);
     return backgroundReplySchema.parse(first[0]);
   } finally {
-    clearTimeout(patience);
-    heard.abort();
+    clearTimeout(timeout);
+    listening.abort();
     child.channel?.unref();
   }
 }
 
-function died(child: ChildProcess): PerennialError {
+function processEnded(child: ChildProcess): PerennialError {
   const how = child.exitCode ?? child.signalCode ?? 'unknown reason';
-  return new PerennialError('trainer_died', `The process that predicts in the background ended (${how}).`);
+  return new PerennialError('trainer_died', `The background inference process ended (${how}).`);
 }
 
-function strayReply(reply: BackgroundReply): PerennialError {
+function unexpectedReply(reply: BackgroundReply): PerennialError {
   if (reply.type === 'failed') return new PerennialError(reply.code, reply.message);
-  return new PerennialError('internal', `The background process answered ${reply.type} to something else.`);
+  return new PerennialError('internal', `Unexpected reply of the background inference process: ${reply.type}.`);
 }

@@ -14,6 +14,6 @@ export interface BatchPredictionDependencies {
   engines: BackgroundEngines;
   /** Images above this are not read. */
   maxImageBytes: number;
-  /** Folder for results on their way to the object store. */
+  /** Folder for results until they are in the object store. */
   scratchFolder: string;
 }

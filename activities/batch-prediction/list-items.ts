@@ -5,15 +5,15 @@ import { batchListKey, batchListPrefix, rawImageKey } from '../../stores/objects
 import type { Report } from '../runtime/heartbeat.js';
 import type { BatchPredictionDependencies } from './dependencies.js';
 
-/** Images of a chunk: some seconds of work, what a killed worker has to do again at most. */
+/** Images in a chunk: some seconds of work, and the most that a killed worker has to repeat. */
 export const itemsPerChunk = 100;
 
-/** Images of a dataset whose facts are read at once. */
+/** Images of a dataset whose metadata is read with one query. */
 const factsAtOnce = 1_000;
 
 /**
- * Lists the images of a job once, as numbered objects: what comes to the source later is no part of it. A list that is
- * there is given as it is. Throws `source_empty`, `not_found`, or `conflict` for an upload that is gone.
+ * Lists the images of a job once, as numbered objects; images added to the source later are not part of the job. Returns
+ * an existing list unchanged. Throws `source_empty`, `not_found`, or `conflict` for an upload that was deleted.
  */
 export async function listItems(
   deps: BatchPredictionDependencies,
@@ -21,8 +21,8 @@ export async function listItems(
   report: Report,
   signal: AbortSignal,
 ): Promise<BatchList> {
-  const present = await deps.batchPredictions.listOf(jobId);
-  if (present) return present;
+  const stored = await deps.batchPredictions.listOf(jobId);
+  if (stored) return stored;
   const { order } = await deps.batchPredictions.get(jobId);
   const listPrefix = batchListPrefix(jobId, randomUUID());
   let items = 0;
@@ -41,30 +41,30 @@ export async function listItems(
     if (chunk.length === itemsPerChunk) await flush();
   }
   if (chunk.length > 0) await flush();
-  if (items === 0) throw nothingThere(order.source);
+  if (items === 0) throw emptySourceError(order.source);
   return deps.batchPredictions.setList(jobId, { listPrefix, items, chunks });
 }
 
 function itemsOf(deps: BatchPredictionDependencies, source: BatchSource): AsyncIterable<BatchItem> {
   switch (source.kind) {
     case 'prefix':
-      return below(deps, source.prefix);
+      return objectsBelow(deps, source.prefix);
     case 'dataset':
-      return members(deps, source.dataset, source.version);
+      return datasetItems(deps, source.dataset, source.version);
     case 'upload':
-      return uploaded(deps, source.uploadId);
+      return uploadItems(deps, source.uploadId);
   }
 }
 
-async function* below({ objects }: BatchPredictionDependencies, prefix: string): AsyncGenerator<BatchItem> {
+async function* objectsBelow({ objects }: BatchPredictionDependencies, prefix: string): AsyncGenerator<BatchItem> {
   for await (const { key, sizeBytes } of objects.list(prefix)) {
-    // Programs that show a bucket as folders leave such marks.
+    // Some S3 browsers create such empty objects for folders.
     if (key.endsWith('/')) continue;
     yield { name: key, objectKey: key, sizeBytes, label: null };
   }
 }
 
-async function* members(
+async function* datasetItems(
   { datasets }: BatchPredictionDependencies,
   dataset: string,
   version: number,
@@ -81,17 +81,17 @@ async function* members(
   }
 }
 
-async function* uploaded({ uploads }: BatchPredictionDependencies, uploadId: string): AsyncGenerator<BatchItem> {
+async function* uploadItems({ uploads }: BatchPredictionDependencies, uploadId: string): AsyncGenerator<BatchItem> {
   const { isDiscarded } = await uploads.getUpload(uploadId);
   if (isDiscarded) {
-    throw new PerennialError('conflict', `The files of upload ${uploadId} are gone. Send the images again.`);
+    throw new PerennialError('conflict', `The files of upload ${uploadId} were deleted. Send the images again.`);
   }
   for (const { name, objectKey, sizeBytes } of await uploads.uploadFiles(uploadId)) {
     yield { name, objectKey, sizeBytes, label: null };
   }
 }
 
-function nothingThere(source: BatchSource): PerennialError {
+function emptySourceError(source: BatchSource): PerennialError {
   const where = {
     prefix: (): string => `below ${source.kind === 'prefix' ? source.prefix : ''} in the bucket`,
     dataset: (): string => 'in this version of the dataset',

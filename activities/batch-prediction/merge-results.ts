@@ -18,8 +18,8 @@ import type { BatchPredictionDependencies } from './dependencies.js';
 const contentTypes = { parquet: 'application/vnd.apache.parquet', csv: 'text/csv', json: 'application/json' } as const;
 
 /**
- * Writes the rows of all chunks that are done to one file a format, in the order of the list, and removes what was only
- * for the way there. Throws `conflict` when the job was erased.
+ * Merges the rows of all finished chunks into one file for each format, in the order of the list, and deletes the
+ * intermediate objects. Throws `conflict` when the job was erased.
  */
 export async function mergeResults(
   deps: BatchPredictionDependencies,
@@ -34,9 +34,9 @@ export async function mergeResults(
     );
     await deps.batchPredictions.setResults(jobId, files);
   }
-  // An erasure may have been done with the objects before the last attempt wrote its files, which nobody may have now.
-  const useless = erasedAt === null ? batchWorkPrefix(jobId) : batchPrefix(jobId);
-  await deps.objects.deletePrefix(useless, signal);
+  // After an erasure delete all objects: an earlier attempt may have written its files after the erasure deleted them.
+  const obsoletePrefix = erasedAt === null ? batchWorkPrefix(jobId) : batchPrefix(jobId);
+  await deps.objects.deletePrefix(obsoletePrefix, signal);
   return { jobId, items: done, failed, predicted };
 }
 
@@ -65,7 +65,7 @@ async function writeFiles(
     }
     for (const file of files) await file.close();
   } finally {
-    // An object store that is away for hours is asked again every few seconds: no attempt may leave open files.
+    // While the object store is unavailable this is retried every few seconds: no attempt may leave files open.
     for (const file of files) await file.abandon();
   }
   const stored: ResultFile[] = [];
@@ -81,5 +81,8 @@ function rowsOf({ objectKey, sha256 }: BatchPart, bytes: Uint8Array): BatchRow[]
   if (hash('sha256', bytes) === sha256) {
     return z.array(batchRowSchema).parse(JSON.parse(Buffer.from(bytes).toString()));
   }
-  throw new PerennialError('internal', `The object ${objectKey} has other bytes than were written.`);
+  throw new PerennialError(
+    'internal',
+    `The object ${objectKey} does not have the SHA-256 of the bytes that were written.`,
+  );
 }

@@ -13,16 +13,16 @@ export interface OpeningOptions {
   bundleFolder: string;
   imageLimits: ImageLimits;
   /**
-   * The 8-bit network where it passed its checks, or never. Not the one that measures as faster: a job whose process is
-   * started again must go on with the same.
+   * int8 where it passed its checks, or always fp32. Not whichever variant measures as faster, because a job must continue
+   * with the same variant after its process was restarted.
    */
   variant: Variant;
   logger: Logger;
 }
 
 /**
- * Starts a process that has a version loaded. A local copy of its bundle that is damaged is thrown away and brought again,
- * once; then `bundle_invalid` is thrown.
+ * Starts a process that loads a version. A damaged local copy of its bundle is deleted and fetched again, once; after that
+ * `bundle_invalid` is thrown.
  */
 export async function openBackground(
   { objects, bundleFolder, imageLimits: limits, variant, logger }: OpeningOptions,

@@ -15,11 +15,11 @@ import type { Report } from '../runtime/heartbeat.js';
 import type { BatchPredictionDependencies } from './dependencies.js';
 import { itemsPerChunk } from './list-items.js';
 
-/** Images on their way from the object store while one is looked at. */
+/** Images read from the object store while one is predicted. */
 const readsAtOnce = 4;
 
-/** Codes by which an image says that it cannot be predicted, now or ever. */
-const faultsOfImage: readonly ErrorCode[] = [
+/** Errors of a single image that a retry cannot fix. */
+const imageErrors: readonly ErrorCode[] = [
   'undecodable_image',
   'image_too_large',
   'image_too_small',
@@ -29,9 +29,9 @@ const faultsOfImage: readonly ErrorCode[] = [
 ];
 
 /**
- * Predicts one chunk of a job's list: an object with its rows, and a row of the record by which the chunk is done. A
- * chunk that is done is not done again. Throws `not_found` when the model version was deleted, `conflict` when the job
- * was erased.
+ * Predicts one chunk of a job's list: writes its rows to an object, then a database row that marks the chunk as done. A
+ * finished chunk is not repeated. Throws `not_found` when the model version was deleted, `conflict` when the job was
+ * erased.
  */
 export async function predictChunk(
   deps: BatchPredictionDependencies,
@@ -39,10 +39,10 @@ export async function predictChunk(
   report: Report,
   signal: AbortSignal,
 ): Promise<ChunkResult> {
-  const known = await deps.batchPredictions.chunk(jobId, chunk);
-  if (known) return known;
+  const stored = await deps.batchPredictions.chunk(jobId, chunk);
+  if (stored) return stored;
   const { order, erasedAt } = await deps.batchPredictions.get(jobId);
-  if (erasedAt !== null) throw erasedJob(jobId);
+  if (erasedAt !== null) throw jobErasedError(jobId);
   const list = await deps.batchPredictions.listOf(jobId);
   if (!list) throw new PerennialError('internal', `Batch prediction ${jobId} has no list of images.`);
   const version = await deps.registry.get(order.modelName, order.version);
@@ -59,10 +59,10 @@ export async function predictChunk(
     };
     return concurrently(items, readsAtOnce, predictOne, signal);
   });
-  return keep(deps, jobId, chunk, await withoutErased(deps, rows));
+  return storeRows(deps, jobId, chunk, await withoutErased(deps, rows));
 }
 
-function erasedJob(jobId: string): PerennialError {
+function jobErasedError(jobId: string): PerennialError {
   return new PerennialError('conflict', `Batch prediction ${jobId} was erased while it ran. Start a new one.`);
 }
 
@@ -72,27 +72,27 @@ async function predictItem(
   { name, objectKey, sizeBytes, label }: BatchItem,
   item: number,
 ): Promise<BatchRow> {
-  const row = { ...nothingSeen, item, name, label };
+  const row = { ...emptyRow, item, name, label };
   try {
     if (sizeBytes > maxImageBytes) {
-      throw new PerennialError('too_large', `It has ${sizeBytes} bytes; at most ${maxImageBytes} are accepted.`);
+      throw new PerennialError('too_large', `The image has ${sizeBytes} bytes; at most ${maxImageBytes} are accepted.`);
     }
     const bytes = await objects.get(objectKey);
     const imageSha256 = hash('sha256', bytes);
-    const { label: prediction, ...seen } = await engine.predict(bytes);
-    return { ...row, ...seen, prediction, imageSha256 };
+    const { label: prediction, ...answer } = await engine.predict(bytes);
+    return { ...row, ...answer, prediction, imageSha256 };
   } catch (error) {
     const code = errorCodeOf(error);
-    if (!faultsOfImage.includes(code)) throw error;
+    if (!imageErrors.includes(code)) throw error;
     return {
       ...row,
       errorCode: code,
-      error: code === 'not_found' ? 'It is no longer in the bucket.' : messageOf(error),
+      error: code === 'not_found' ? 'The image is no longer in the bucket.' : messageOf(error),
     };
   }
 }
 
-const nothingSeen = {
+const emptyRow = {
   imageSha256: null,
   prediction: null,
   confidence: null,
@@ -105,21 +105,21 @@ const nothingSeen = {
   error: null,
 };
 
-/** The bytes of an image that was erased may lie at other places still; what it shows is not told again. */
+/** Blanks the predictions of erased images: copies of their bytes may still be elsewhere in the bucket. */
 async function withoutErased(
   { batchPredictions }: BatchPredictionDependencies,
   rows: readonly BatchRow[],
 ): Promise<BatchRow[]> {
   const images = rows.flatMap(({ imageSha256 }) => imageSha256 ?? []);
   const erased = new Set(await batchPredictions.erasedAmong(images));
-  return rows.map(({ item, name, label, ...seen }) =>
-    seen.imageSha256 !== null && erased.has(seen.imageSha256)
-      ? { ...nothingSeen, item, name, label, errorCode: 'not_found', error: 'This image was erased on request.' }
-      : { item, name, label, ...seen },
+  return rows.map(({ item, name, label, ...answer }) =>
+    answer.imageSha256 !== null && erased.has(answer.imageSha256)
+      ? { ...emptyRow, item, name, label, errorCode: 'not_found', error: 'This image was erased on request.' }
+      : { item, name, label, ...answer },
   );
 }
 
-async function keep(
+async function storeRows(
   { batchPredictions, objects }: BatchPredictionDependencies,
   jobId: string,
   chunk: number,
@@ -141,7 +141,7 @@ async function keep(
     if (part.objectKey !== objectKey) await objects.delete(objectKey);
     return { items: part.items, failed: part.failed };
   } catch (error) {
-    // Where the record refuses it, nothing may be left; else another attempt writes one of its own.
+    // When the database refuses the chunk, delete its object. Otherwise the next attempt writes its own.
     if (!errorTable[errorCodeOf(error)].retryable) await objects.delete(objectKey);
     throw error;
   }

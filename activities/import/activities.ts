@@ -14,16 +14,16 @@ export interface ImportActivities {
   findImported(input: ImportInput): Promise<FoundImport>;
   evaluateModelUpload(input: ImportInput & { runId: string }): Promise<EvaluateResult>;
   registerModelUpload(input: ImportInput & { runId: string }, bundle: BundleAddress): Promise<ImportResult>;
-  /** Removes the uploaded files, whatever has become of them. */
+  /** Deletes the uploaded files. */
   discardModelUpload(input: { uploadId: string }): Promise<void>;
 }
 
-/** Trying an uploaded model in a child process: ONNX on the pipeline worker, TF.js on the one that has TensorFlow. */
+/** Checks an uploaded model in a child process: ONNX on the pipeline worker, TF.js on the training worker. */
 export function createCheckActivities(deps: CheckDependencies): CheckActivities {
   return { checkModelUpload: (input) => checkUpload(deps, input) };
 }
 
-/** From a model that was checked to a version: work of the pipeline worker. */
+/** Makes a version of a checked model; runs on the pipeline worker. */
 export function createImportActivities(deps: ImportDependencies): ImportActivities {
   return {
     findImported: (input) => findImported(deps, input),

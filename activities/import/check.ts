@@ -13,22 +13,22 @@ import { fetchImages } from '../training/inputs.js';
 import type { CheckDependencies } from './dependencies.js';
 import { checkedGraphName, judgedImages, readOrder, writeChecked } from './upload.js';
 
-/** Photographs an uploaded model is tried on before it is measured. */
+/** Images on which an uploaded model is tried before it is evaluated. */
 const triedImages = 12;
 const defaultLimits = { memoryBytes: 4e9, timeMs: 5 * 60_000 };
 
-/** A process that died of a model twice has not died of something else. */
-const deathsOfModel = 2;
+/** After this many crashes the model is the cause, not the machine. */
+const crashesOfModel = 2;
 
 export interface CheckResult {
   datasetVersion: number;
-  /** What was adapted, in words. */
+  /** What was adapted in the model. */
   notes: string[];
 }
 
 /**
- * Reads and tries an uploaded model in a process of its own, and leaves the graph that will be served in the object
- * store. Throws `bundle_invalid` with what is wrong and what to do.
+ * Reads and tries an uploaded model in a separate process, and stores the graph that will be served in the object store.
+ * Throws `bundle_invalid` with what is wrong and what to do.
  */
 export function checkUpload(deps: CheckDependencies, input: ImportInput): Promise<CheckResult> {
   return withHeartbeat((report, signal) =>
@@ -60,7 +60,7 @@ export function checkUpload(deps: CheckDependencies, input: ImportInput): Promis
   );
 }
 
-/** The newest version of the dataset, and its test images that the model can be judged on. */
+/** The newest version of the dataset, and its test images whose class the model has. */
 async function pickImages(
   { datasets }: CheckDependencies,
   { dataset, labels }: ImportOrder,
@@ -69,14 +69,14 @@ async function pickImages(
   if (!version) {
     throw new PerennialError(
       'not_found',
-      `Dataset ${dataset}, which the model would be judged on, has no images. Ingest some or name another dataset.`,
+      `Dataset ${dataset}, on which the model would be evaluated, has no images. Ingest images or name another dataset.`,
     );
   }
   const classes = Object.keys(version.statistics.classes);
   if (!classes.some((label) => labels.includes(label))) {
     throw new PerennialError(
       'bundle_invalid',
-      `The model knows ${shown(labels)}, and none of the classes of dataset ${dataset} (${shown(classes)}). Send its labels as the dataset spells them, or name another dataset.`,
+      `The labels of the model (${joinLabels(labels)}) include none of the classes of dataset ${dataset} (${joinLabels(classes)}). Send the labels in the spelling of the dataset, or name another dataset.`,
     );
   }
   const images = judgedImages(await datasets.examples(dataset, version.version), 'test', labels);
@@ -87,11 +87,11 @@ async function pickImages(
   );
 }
 
-function shown(labels: readonly string[]): string {
+function joinLabels(labels: readonly string[]): string {
   return labels.length > 10 ? `${labels.slice(0, 10).join(', ')}, …` : labels.join(', ');
 }
 
-/** The uploaded files under names of ours: what their sender calls them never becomes a path. */
+/** Downloads the uploaded files under generated names, so that a client's file name never becomes a path. */
 async function fetchFiles(
   { objects }: CheckDependencies,
   { files }: ImportOrder,
@@ -111,10 +111,10 @@ async function tryModel({ logger }: CheckDependencies, job: ImportJob, signal: A
   try {
     return await runModelJob(job, { signal, logger });
   } catch (error) {
-    if (errorCodeOf(error) !== 'trainer_died' || Context.current().info.attempt < deathsOfModel) throw error;
+    if (errorCodeOf(error) !== 'trainer_died' || Context.current().info.attempt < crashesOfModel) throw error;
     throw new PerennialError(
       'bundle_invalid',
-      `The process that tries the model was brought down by it. ${messageOf(error)} Export a smaller or simpler model.`,
+      `The model crashed the process that tried it. ${messageOf(error)} Export a smaller or simpler model.`,
       { cause: error },
     );
   }

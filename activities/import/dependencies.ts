@@ -7,14 +7,14 @@ import type { RunStore } from '../../stores/experiments/runs.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
 import type { ServingDependencies } from '../validation/serve-test-images.js';
 
-/** What trying an uploaded model needs, on either worker. */
+/** Dependencies of the check of an uploaded model, on either worker. */
 export interface CheckDependencies {
   datasets: DatasetStore;
   objects: ObjectStore;
-  /** Folder for files of a job; whatever is in it may be lost. */
+  /** Folder for temporary files of a job. */
   scratchFolder: string;
   logger: Logger;
-  /** What trying a model may take; there is a default. */
+  /** Limits on trying a model; there is a default. */
   importLimits?: ImportJob['limits'];
 }
 

@@ -29,7 +29,7 @@ export interface EvaluateResult {
   accuracy: number;
 }
 
-/** What serving needs of a bundle; the rest describes it. */
+/** Files of a bundle that serving needs; the others describe it. */
 const servedFiles = [bundleFiles.onnx, bundleFiles.labels, bundleFiles.preprocessing];
 const describingFiles = [
   bundleFiles.metrics,
@@ -39,7 +39,7 @@ const describingFiles = [
 ];
 
 /**
- * Measures a checked model through the serving engine and makes a bundle of it, in the object store. Its key comes from
+ * Evaluates a checked model with the serving engine and publishes a bundle of it. The key of the bundle is derived from
  * its content, so that another attempt changes nothing.
  */
 export function evaluateUpload(
@@ -99,13 +99,13 @@ function factsOf(
   };
 }
 
-/** A graph that was not told how to scale its pixels does so itself. */
+/** Without a given scaling the graph scales the pixels itself. */
 function preprocessingOf({ scaling }: ImportOrder): Preprocessing {
   const { mean, std } = scaling ?? { mean: 0, std: 1 };
   return { width: inputSize, height: inputSize, colour: 'RGB', layout: 'NHWC', resize: 'fill', mean, std };
 }
 
-/** The engine gives no features, so that later ones cannot be compared with any. */
+/** The engine returns no features for an imported model, so there are no reference features. */
 const noFeatures: Pick<z.infer<typeof driftReferenceSchema>, 'featureMean' | 'featureStandardDeviation'> = {
   featureMean: [],
   featureStandardDeviation: [],
@@ -114,12 +114,13 @@ const noFeatures: Pick<z.infer<typeof driftReferenceSchema>, 'featureMean' | 'fe
 interface Measured {
   test: Evaluation;
   validation: Evaluation | null;
-  /** Share of each class among the answers, and how many there were. */
+  /** Share of each class among the predictions. */
   shares: Record<string, number>;
+  /** Number of predictions. */
   images: number;
 }
 
-/** Both held-out sides through the engine as it would serve them. Which of them the model has seen, nobody knows. */
+/** Evaluates both held-out splits with the serving engine. An imported model may have been trained on either. */
 async function measure(
   deps: ImportDependencies,
   bundleFolder: string,
@@ -128,17 +129,17 @@ async function measure(
 ): Promise<Measured> {
   const { threads, imageLimits: limits } = deps;
   const examples = await deps.datasets.examples(dataset, datasetVersion);
-  const sides = [judgedImages(examples, 'test', labels), judgedImages(examples, 'validation', labels)] as const;
+  const heldOut = [judgedImages(examples, 'test', labels), judgedImages(examples, 'validation', labels)] as const;
   const engine = await createEngine({ bundleFolder, threads, queueLimit: threads * 4, limits });
   try {
     const [testRows, validationRows] = [
-      await predictExamples(deps, engine, sides[0]),
-      await predictExamples(deps, engine, sides[1]),
+      await predictExamples(deps, engine, heldOut[0]),
+      await predictExamples(deps, engine, heldOut[1]),
     ];
     const predicted = [...testRows, ...validationRows].map((row) => row.indexOf(Math.max(...row)));
     return {
-      test: judge(testRows, sides[0], labels),
-      validation: sides[1].length === 0 ? null : judge(validationRows, sides[1], labels),
+      test: judge(testRows, heldOut[0], labels),
+      validation: heldOut[1].length === 0 ? null : judge(validationRows, heldOut[1], labels),
       images: predicted.length,
       shares: Object.fromEntries(
         labels.map((label, at) => [label, predicted.filter((one) => one === at).length / predicted.length]),
@@ -155,7 +156,7 @@ function judge(probabilities: number[][], images: readonly Example[], labels: re
   return evaluate({ probabilities, truths: images.map(({ label }) => labels.indexOf(label)), labels, seed });
 }
 
-/** Answers are taken as they are: temperature 1. */
+/** The confidence is not calibrated: temperature 1. */
 function metricsOf(test: Evaluation, validation: Evaluation | null): ModelMetrics {
   return {
     temperature: 1,

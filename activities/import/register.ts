@@ -11,13 +11,13 @@ import type { ImportDependencies } from './dependencies.js';
 import { readChecked, readOrder } from './upload.js';
 
 export interface FoundImport {
-  /** Id of the run that this upload is, or will be, in our record. */
+  /** Id of the run of this upload in the database, which may not exist yet. */
   runId: string;
-  /** The version that the same upload has made before; null when it is to be made. */
+  /** The version that the same upload made before; null when there is none. */
   known: ImportResult | null;
 }
 
-/** Looks whether the very same upload is a version already. One that was deleted, or failed to register, may come again. */
+/** Finds the version of the same upload. After that version was deleted, or failed to register, it can be imported again. */
 export async function findImported(
   { registry, runs }: Pick<ImportDependencies, 'registry' | 'runs'>,
   { contentId }: ImportInput,
@@ -28,13 +28,16 @@ export async function findImported(
     if (version === null) {
       const run = await runs.get(runId);
       if (run === null || run.status === 'running') return { runId, known: null };
-    } else if (await isThere(registry, version)) {
-      return { runId, known: { ...resultOf(version), isNewVersion: false, notes: ['Uploaded before.'] } };
+    } else if (await isRegistered(registry, version)) {
+      return {
+        runId,
+        known: { ...resultOf(version), isNewVersion: false, notes: ['This model was uploaded before.'] },
+      };
     }
   }
 }
 
-async function isThere(registry: ImportDependencies['registry'], version: ModelVersion): Promise<boolean> {
+async function isRegistered(registry: ImportDependencies['registry'], version: ModelVersion): Promise<boolean> {
   try {
     await registry.get(version.modelName, version.version);
     return true;
@@ -44,7 +47,7 @@ async function isThere(registry: ImportDependencies['registry'], version: ModelV
   }
 }
 
-/** Registers the bundle of an upload as the next version of its model, in Staging; once, however often this is called. */
+/** Registers the bundle of an upload as the next version of its model, in Staging. Repeated calls register it once. */
 export async function registerUpload(
   deps: ImportDependencies,
   input: ImportInput & { runId: string },

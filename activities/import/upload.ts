@@ -6,15 +6,15 @@ import { importedModelSchema } from '../../model/jobs.js';
 import { checkedModelKey, importOrderKey } from '../../stores/objects/object-keys.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 
-/** What the check of an upload has found, for the steps after it. */
+/** Result of the check of an upload, for the steps after it. */
 export const checkedSchema = importedModelSchema.extend({ datasetVersion: z.number().int() });
 export type Checked = z.infer<typeof checkedSchema>;
 
 const checkedName = 'checked.json';
-/** The graph that is served, in the object store between two steps. */
+/** Name of the graph that will be served, stored between two steps. */
 export const checkedGraphName = 'model.onnx';
 
-/** What was said about an upload. Throws `not_found` when it is gone. */
+/** Reads the request that came with an upload. Throws `not_found` when the upload was deleted. */
 export async function readOrder(objects: ObjectStore, { uploadId }: ImportInput): Promise<ImportOrder> {
   return importOrderSchema.parse(await readJson(objects, importOrderKey(uploadId)));
 }
@@ -36,7 +36,7 @@ async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
   }
 }
 
-/** The images of one side that a model can be judged on: those of a class it knows. */
+/** The images of one split on which a model can be evaluated: those of a class it has. */
 export function judgedImages(
   examples: readonly Example[],
   side: Example['side'],

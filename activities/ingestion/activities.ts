@@ -9,18 +9,18 @@ import { scanSource, type ScanResult } from './scan-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 
 /**
- * The steps of an ingestion. Its state is in Postgres under the id that the first step is given, file by file, so
- * that every step may be repeated and goes on where it was.
+ * The steps of an ingestion. Its state is in Postgres, file by file, under the id given to the first step, so every step
+ * can be repeated and continues where it stopped.
  */
 export interface IngestionActivities {
   resolveSource(input: { ingestionId: string; dataset: string; source: Source }): Promise<ResolvedSource>;
   scanSource(input: { ingestionId: string }): Promise<ScanResult>;
-  /** Settles at most `limit` files; `pending` tells how many are left. */
+  /** Processes at most `limit` files; `pending` is the number of files left. */
   ingestBatch(input: { ingestionId: string; limit: number }): Promise<BatchResult>;
   commitDatasetVersion(input: { ingestionId: string }): Promise<IngestionResult>;
-  /** Removes uploaded originals, which are stored by content now. */
+  /** Deletes uploaded originals, which are now stored by content. */
   discardUpload(input: { uploadId: string }): Promise<void>;
-  /** Forgets what an ingestion that failed had found. */
+  /** Deletes the file list of a failed ingestion. */
   abandonIngestion(input: { ingestionId: string }): Promise<void>;
 }
 

@@ -8,8 +8,8 @@ import { rawImageKey, splitManifestKey } from '../../stores/objects/object-keys.
 import type { IngestionDependencies } from './dependencies.js';
 
 /**
- * Makes the files of an ingestion the members of their source and gives the dataset version that results, a new one
- * only if it differs from all before. Throws `source_empty` when no image can be used.
+ * Makes the files of an ingestion the members of their source and returns the resulting dataset version; a new one only if
+ * it differs from all earlier versions. Throws `source_empty` when no image can be used.
  */
 export async function commitVersion(deps: IngestionDependencies, ingestion: Ingestion): Promise<IngestionResult> {
   const { id, dataset } = ingestion;
@@ -46,18 +46,18 @@ function checkSomethingIsUsable({ locator }: Ingestion, { accepted, quarantined 
   const reasons = Object.entries(quarantined).map(([reason, files]) => `${files} ${reason}`);
   throw new PerennialError(
     'source_empty',
-    `None of the files in ${locator} can be used (${reasons.join(', ')}). A source is a folder with one folder for each class, which hold JPEG, PNG or WebP images.`,
+    `None of the files in ${locator} can be used (${reasons.join(', ')}). A source is a folder with one folder for each class, which contain JPEG, PNG or WebP images.`,
   );
 }
 
-/** Writes the version's manifests and DVC's listing; the same version gives the same bytes under the same keys. */
+/** Writes the manifests and the DVC listing of a version; repeating it writes the same bytes under the same keys. */
 async function publish({ commits, objects }: IngestionDependencies, dataset: string, version: number): Promise<void> {
   const images = await commits.listImages(dataset, version);
   const { json, md5 } = dvcDirectory(images);
   await objects.put(rawImageKey(`${md5}.dir`), Buffer.from(json), 'application/json');
-  for (const side of splits) {
+  for (const split of splits) {
     const entries = images
-      .filter((image) => image.side === side)
+      .filter((image) => image.side === split)
       .map(({ sha256, md5: contentMd5, label, sizeBytes, format, width, height }) => ({
         sha256,
         label,
@@ -67,8 +67,8 @@ async function publish({ commits, objects }: IngestionDependencies, dataset: str
         width,
         height,
       }));
-    const manifest = Buffer.from(JSON.stringify({ dataset, version, side, images: entries }));
-    await objects.put(splitManifestKey(side, dataset, version), manifest, 'application/json');
+    const manifest = Buffer.from(JSON.stringify({ dataset, version, side: split, images: entries }));
+    await objects.put(splitManifestKey(split, dataset, version), manifest, 'application/json');
   }
   await commits.markPublished(dataset, version);
 }

@@ -17,13 +17,13 @@ export interface BatchResult {
   duplicates: number;
 }
 
-/** Outcomes written together: what a killed worker has to do again at most. */
+/** Outcomes written together: the most that a killed worker has to repeat. */
 const filesPerCommit = 32;
 
-/** Files under way for each core: while one is decoded, another is read or on its way to the object store. */
+/** Files in progress for each core: while one is decoded, another is read or uploaded. */
 const filesPerCore = 2;
 
-/** Gives an outcome to at most `limit` files that have none yet, decoding as many at once as there are cores. */
+/** Processes at most `limit` pending files, decoding as many at once as there are cores. */
 export async function ingestBatch(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -35,15 +35,15 @@ export async function ingestBatch(
   const decoding = createLimiter(availableParallelism());
   const files = await deps.ingestions.takePending(ingestion.id, limit);
   for (let from = 0; from < files.length; from += filesPerCommit) {
-    const images = new Map<string, Promise<Arrival>>();
+    const images = new Map<string, Promise<NewImage>>();
     const outcomes = await concurrently(
       files.slice(from, from + filesPerCommit),
       availableParallelism() * filesPerCore,
       ({ path }) => ingestFile({ ...deps, read, decoding }, path, images),
       signal,
     );
-    const arrived = (await Promise.all(images.values())).flatMap((arrival) => ('md5' in arrival ? [arrival] : []));
-    await deps.ingestions.settle(ingestion.id, outcomes, arrived);
+    const stored = (await Promise.all(images.values())).flatMap((image) => ('md5' in image ? [image] : []));
+    await deps.ingestions.settle(ingestion.id, outcomes, stored);
     report({ settled: from + outcomes.length, of: files.length });
   }
   const { quarantined, pending, accepted, newImages, duplicates } = await deps.ingestions.counts(ingestion.id);
@@ -51,40 +51,47 @@ export async function ingestBatch(
   return { pending, accepted, quarantined: refused, newImages, duplicates };
 }
 
-/** What became of bytes that were new: facts once they are uploaded, or why they are not wanted. */
-type Arrival = ImageFacts | Refusal;
+/** Result for new bytes: the image's metadata once it is uploaded, or why it was refused. */
+type NewImage = ImageFacts | Refusal;
 type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
 
-type Tools = IngestionDependencies & { read: ReadSource; decoding: Limiter };
+type IngestTools = IngestionDependencies & { read: ReadSource; decoding: Limiter };
 
-async function ingestFile(tools: Tools, path: string, images: Map<string, Promise<Arrival>>): Promise<FileOutcome> {
+async function ingestFile(
+  tools: IngestTools,
+  path: string,
+  images: Map<string, Promise<NewImage>>,
+): Promise<FileOutcome> {
   const content = await tools.read(path);
   if (!('bytes' in content)) return { path, ...content };
   const sha256 = hash('sha256', content.bytes);
-  const standing = await tools.ingestions.standing(sha256);
-  if (standing === 'known') return { path, sha256, uploadedBytes: null };
-  if (standing === 'erased') return { path, reason: 'erased', detail: 'This image was erased on request.' };
-  const begun = images.get(sha256);
-  if (begun) return outcomeOf(path, await begun, false);
-  const arrival = takeIn(tools, content.bytes);
-  images.set(sha256, arrival);
-  return outcomeOf(path, await arrival, true);
+  const status = await tools.ingestions.standing(sha256);
+  if (status === 'known') return { path, sha256, uploadedBytes: null };
+  if (status === 'erased') return { path, reason: 'erased', detail: 'This image was erased on request.' };
+  const inProgress = images.get(sha256);
+  if (inProgress) return outcomeOf(path, await inProgress, false);
+  const image = storeImage(tools, content.bytes);
+  images.set(sha256, image);
+  return outcomeOf(path, await image, true);
 }
 
-function outcomeOf(path: string, arrival: Arrival, isFirst: boolean): FileOutcome {
-  if (!('md5' in arrival)) return { path, ...arrival };
-  return { path, sha256: arrival.sha256, uploadedBytes: isFirst ? arrival.sizeBytes : null };
+function outcomeOf(path: string, image: NewImage, isFirst: boolean): FileOutcome {
+  if (!('md5' in image)) return { path, ...image };
+  return { path, sha256: image.sha256, uploadedBytes: isFirst ? image.sizeBytes : null };
 }
 
-/** Checks an image and puts its bytes where DVC would, under their MD5. */
-async function takeIn({ config, decoding, ingestions, objects }: Tools, bytes: Uint8Array): Promise<Arrival> {
+/** Checks an image and stores its bytes under their MD5, as DVC does. */
+async function storeImage(
+  { config, decoding, ingestions, objects }: IngestTools,
+  bytes: Uint8Array,
+): Promise<NewImage> {
   const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
   const inspection = await decoding(() => inspectImage(bytes, limits));
   if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
   const { facts } = inspection;
   const holder = await ingestions.holderOfMd5(facts.md5);
   if (holder !== null && holder !== facts.sha256) {
-    // MD5 collisions are made, not met; overwriting the other image would change every version that holds it.
+    // MD5 collisions do not happen by chance. Overwriting the other image would change every version that contains it.
     return { reason: 'undecodable', detail: `Other bytes with the same MD5 are stored already (SHA-256 ${holder}).` };
   }
   await objects.put(rawImageKey(facts.md5), bytes, `image/${facts.format}`);

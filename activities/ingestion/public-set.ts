@@ -7,40 +7,41 @@ import type { Config } from '../../platform/config.js';
 import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { LocalSet } from './synthetic-set.js';
-import { exists, writeWhole } from './write-whole.js';
+import { exists, writeAtomically } from './write-atomically.js';
 
 const labels = ['dandelion', 'grass'] as const;
 const downloadsAtOnce = 8;
 const requestTimeoutMs = 20_000;
 const attempts = 3;
 
-/** Hidden from the scan; holds what was asked for when everything that exists had been fetched. */
-const completionMark = '.complete';
+/** Hidden file, written when the download is complete; it contains the URL and the number of images. */
+const completionFile = '.complete';
 
 /**
- * Downloads what is missing of the public photographs below PERENNIAL_HOME. Numbers that are not there (404) are
- * skipped. When the host cannot be reached, what was fetched before is used if each class has enough of it.
- * Throws `source_unreachable` else.
+ * Downloads the missing public photographs below PERENNIAL_HOME. Numbers that do not exist (404) are skipped. When the
+ * host cannot be reached, the photographs downloaded before are used if each class has enough of them; otherwise
+ * throws `source_unreachable`.
  */
 export async function downloadPublicSet(config: Config, report: Report, signal: AbortSignal): Promise<LocalSet> {
   const folder = join(config.PERENNIAL_HOME, 'datasets', 'public');
   const request = `${config.PUBLIC_DATASET_URL} ${String(config.PUBLIC_DATASET_IMAGES)}`;
-  const mark = join(folder, completionMark);
-  if ((await exists(mark)) && (await readFile(mark, 'utf8')) === request) return { folder, note: null };
+  const completionPath = join(folder, completionFile);
+  if ((await exists(completionPath)) && (await readFile(completionPath, 'utf8')) === request)
+    return { folder, note: null };
   for (const label of labels) await mkdir(join(folder, label), { recursive: true });
   try {
     const missing = await download(config, folder, report, signal);
-    await writeWhole(mark, request);
+    await writeAtomically(completionPath, request);
     const note = missing === 0 ? null : `${missing} of the public photographs do not exist and were skipped.`;
     return { folder, note };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof PerennialError) || !(await isUsable(folder))) throw error;
-    return { folder, note: `Only what was downloaded before is used: ${error.message}` };
+    return { folder, note: `Only the photographs downloaded before are used: ${error.message}` };
   }
 }
 
-/** Fetches every file that is not there yet; gives how many do not exist. The first shows whether the host answers. */
+/** Fetches the missing files; returns how many do not exist. The first request alone shows whether the host answers. */
 async function download(config: Config, folder: string, report: Report, signal: AbortSignal): Promise<number> {
   const names = Array.from(
     { length: config.PUBLIC_DATASET_IMAGES },
@@ -53,7 +54,7 @@ async function download(config: Config, folder: string, report: Report, signal: 
     const target = join(folder, path);
     if (!(await exists(target))) {
       const bytes = await fetchWithRetries(`${config.PUBLIC_DATASET_URL}/${path}`, config.MAX_UPLOAD_BYTES, signal);
-      if (bytes) await writeWhole(target, bytes);
+      if (bytes) await writeAtomically(target, bytes);
       else missing += 1;
     }
     report({ downloaded: ++done, of: wanted.length });
@@ -69,20 +70,20 @@ async function download(config: Config, folder: string, report: Report, signal: 
   return missing;
 }
 
-/** The bytes at `url`, or null when the server says there is nothing. A host that does not answer is not asked again. */
+/** The bytes at `url`, or null for a 404 or a file that is too large. A host that does not answer is not retried. */
 async function fetchWithRetries(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array | null> {
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await ask(url, signal);
+    const answer = await fetchOnce(url, signal);
     if (answer.status === 404) return null;
     if (answer.ok && Number(answer.headers.get('content-length') ?? 0) <= maxBytes) return readBody(answer, url);
     await answer.body?.cancel();
     if (answer.ok) return null;
-    if (attempt === attempts) throw unreachable(url, `it answers ${answer.status}`);
+    if (attempt === attempts) throw unreachable(url, `status ${answer.status}`);
     await pause(500 * attempt, undefined, { signal });
   }
 }
 
-async function ask(url: string, signal: AbortSignal): Promise<Response> {
+async function fetchOnce(url: string, signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
   } catch (error) {

@@ -10,10 +10,10 @@ import { uploadPath } from './scan-source.js';
 
 export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; detail: string };
 
-/** Reads one file of a source whole, or says why not. */
+/** Reads a complete file of a source, or returns why it cannot be read. */
 export type ReadSource = (path: string) => Promise<SourceBytes>;
 
-/** The way to read the files of an ingestion's source; none above `MAX_UPLOAD_BYTES` is read. */
+/** Returns a reader for the source of an ingestion. Files above `MAX_UPLOAD_BYTES` are not read. */
 export async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
   const { uploads, objects, config } = deps;
   const maxBytes = config.MAX_UPLOAD_BYTES;
@@ -33,7 +33,7 @@ export async function sourceReader(deps: IngestionDependencies, { kind, locator 
   };
 }
 
-/** Labelled pictures are kept without a limit of their own: what was predicted was within it. */
+/** Reads captured images with a label. They need no size limit: the API checked it at the prediction. */
 async function labelReader({ labels, objects }: IngestionDependencies, modelName: string): Promise<ReadSource> {
   const accepted = await labels.accepted(modelName);
   const keyOf = new Map(accepted.map(({ predictionId, objectKey }) => [predictionId, objectKey]));
@@ -44,12 +44,12 @@ async function labelReader({ labels, objects }: IngestionDependencies, modelName
     } catch (error) {
       if (errorCodeOf(error) !== 'not_found') throw error;
     }
-    return { reason: 'unreadable', detail: 'The picture was erased, or its label was taken back.' };
+    return { reason: 'unreadable', detail: 'The image was erased, or its label was withdrawn.' };
   };
 }
 
-/** What a file can be like; everything else that goes wrong is the machine's trouble and worth another try. */
-const faultsOfFile = new Set([
+/** Errors of a single file, which quarantine it. All other errors are thrown and retried. */
+const fileErrorCodes = new Set([
   'ENOENT',
   'EACCES',
   'EPERM',
@@ -65,16 +65,16 @@ async function readBelow(root: string, path: string, maxBytes: number): Promise<
   try {
     const real = await realpath(join(root, path));
     if (!isInside(root, real)) {
-      return { reason: 'link_outside_source', detail: 'The link leads out of the source folder.' };
+      return { reason: 'link_outside_source', detail: 'The link points outside the source folder.' };
     }
     return await readRegularFile(real, maxBytes);
   } catch (error) {
     const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
-    if (typeof code !== 'string' || !faultsOfFile.has(code)) throw error;
+    if (typeof code !== 'string' || !fileErrorCodes.has(code)) throw error;
     await access(root).catch((cause: unknown) => {
       throw new PerennialError(
         'source_not_found',
-        `The folder ${root} went away while it was read. Bring it back and start the ingestion again.`,
+        `The folder ${root} disappeared while it was read. Make it available and start the ingestion again.`,
         { cause },
       );
     });
@@ -82,7 +82,7 @@ async function readBelow(root: string, path: string, maxBytes: number): Promise<
   }
 }
 
-/** Opened without waiting, so that a pipe put in the place of a file cannot hang us. */
+/** Opens without blocking, so that a pipe in place of a file cannot hang the worker. */
 async function readRegularFile(path: string, maxBytes: number): Promise<SourceBytes> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {

@@ -12,7 +12,7 @@ import { isInside } from './is-inside.js';
 import { downloadPublicSet } from './public-set.js';
 import { drawSyntheticSet } from './synthetic-set.js';
 
-/** A source that can be scanned: a folder on this machine, an upload by its id, or labelled pictures by their model. */
+/** A source that can be scanned: a local folder, an upload by its id, or labelled images by their model. */
 export interface ResolvedSource {
   kind: SourceKind;
   locator: string;
@@ -21,8 +21,8 @@ export interface ResolvedSource {
 }
 
 /**
- * Finds out where the images are, and fetches or draws them where they are not yet. `default` is DATASET_DIR, else
- * the public photographs, else, when those cannot be reached, the synthetic set.
+ * Resolves where the images are; downloads the public set and draws the synthetic set if needed. `default` is DATASET_DIR,
+ * else the public photographs, else, when those cannot be reached, the synthetic set.
  * Throws `source_not_found`, `source_unreachable`, or `conflict` for an upload that was ingested before.
  */
 export async function resolveSource(
@@ -82,7 +82,7 @@ async function syntheticSet(
   return { kind: 'synthetic', locator: folder, note };
 }
 
-/** The real path of a folder that exists and can be read. A relative one starts at the project's folder. */
+/** The real path of an existing, readable folder. Relative paths start at the project folder. */
 async function resolveFolder(path: string): Promise<string> {
   try {
     const folder = await realpath(resolve(packageRoot, path));
@@ -126,7 +126,7 @@ async function resolveUpload(
   if (upload.isDiscarded) {
     throw new PerennialError(
       'conflict',
-      `Upload ${uploadId} is part of ${dataset} already; there is nothing left to do.`,
+      `Upload ${uploadId} was already ingested into ${dataset}. There is nothing to do.`,
     );
   }
   return { kind: 'upload', locator: uploadId, isDefault: false, note: null };

@@ -9,13 +9,13 @@ import { walkFolder } from './walk-folder.js';
 
 export interface ScanResult {
   files: number;
-  /** Files that are not even read: links that leave the source, files beside the class folders, and so on. */
+  /** Files that are refused without reading them: links out of the source, files outside class folders, and so on. */
   refused: number;
 }
 
 const filesPerInsert = 500;
 
-/** Lists the files of a source in our record. Throws `source_empty` when there are none at all. */
+/** Lists the files of a source in the database. Throws `source_empty` when there are none. */
 export async function scanSource(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -40,7 +40,7 @@ export async function scanSource(
   }
   if (chunk.length > 0) await flush();
   if (result.files === 0) {
-    throw nothingIn(ingestion);
+    throw emptySourceError(ingestion);
   }
   return result;
 }
@@ -50,7 +50,7 @@ function filesOf(deps: IngestionDependencies, { kind, locator }: Ingestion): Asy
     case 'upload':
       return uploadedFiles(deps, locator);
     case 'labels':
-      return labelledPictures(deps, locator);
+      return labelledImages(deps, locator);
     case 'folder':
     case 'public':
     case 'synthetic':
@@ -58,17 +58,17 @@ function filesOf(deps: IngestionDependencies, { kind, locator }: Ingestion): Asy
   }
 }
 
-function nothingIn({ kind, locator }: Ingestion): PerennialError {
+function emptySourceError({ kind, locator }: Ingestion): PerennialError {
   return new PerennialError(
     'source_empty',
     kind === 'labels'
-      ? `No picture that was sent to ${locator} has an accepted label. Keep inputs by its policy, then label what GET /api/v1/labels/queue shows.`
-      : `There are no files in ${locator}. A source is a folder with one folder for each class, which hold the images.`,
+      ? `Model ${locator} has no captured image with an accepted label. Set keep_inputs in its policy, then label the images of GET /api/v1/labels/queue.`
+      : `There are no files in ${locator}. A source is a folder with one folder for each class, which contain the images.`,
   );
 }
 
-/** Each under the id of its prediction, by which it is found again, and known to lineage. */
-async function* labelledPictures({ labels }: IngestionDependencies, modelName: string): AsyncGenerator<FoundFile> {
+/** The path of each is the id of its prediction, which the reader and lineage use. */
+async function* labelledImages({ labels }: IngestionDependencies, modelName: string): AsyncGenerator<FoundFile> {
   for (const { predictionId, label } of await labels.accepted(modelName)) yield { path: predictionId, label };
 }
 
@@ -78,7 +78,7 @@ async function* uploadedFiles({ uploads }: IngestionDependencies, uploadId: stri
     yield { path: uploadPath(file), label: (label ?? '').normalize('NFC') };
 }
 
-/** Name of an uploaded file that is unique within its upload, and still tells people which one it is. */
+/** Path of an uploaded file: unique within its upload, with the original name at the end. */
 export function uploadPath({ position, name }: Pick<UploadFile, 'position' | 'name'>): string {
   return shortenPath(`${String(position).padStart(6, '0')}-${name}`);
 }

@@ -5,7 +5,7 @@ import { drawSyntheticImage, syntheticLabels } from '../../model/images/syntheti
 import type { Config } from '../../platform/config.js';
 import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
-import { exists, writeWhole } from './write-whole.js';
+import { exists, writeAtomically } from './write-atomically.js';
 
 const imagesOfClass = 60;
 
@@ -14,7 +14,7 @@ export interface LocalSet {
   note: string | null;
 }
 
-/** Draws what is missing of the synthetic set below PERENNIAL_HOME. */
+/** Draws the missing images of the synthetic set below PERENNIAL_HOME. */
 export async function drawSyntheticSet(config: Config, report: Report, signal: AbortSignal): Promise<LocalSet> {
   const folder = join(config.PERENNIAL_HOME, 'datasets', 'synthetic');
   const wanted = syntheticLabels.flatMap((label) =>
@@ -27,7 +27,7 @@ export async function drawSyntheticSet(config: Config, report: Report, signal: A
     availableParallelism(),
     async ({ label, index }) => {
       const path = join(folder, label, `${String(index).padStart(8, '0')}.jpg`);
-      if (!(await exists(path))) await writeWhole(path, await drawSyntheticImage(label, index));
+      if (!(await exists(path))) await writeAtomically(path, await drawSyntheticImage(label, index));
       report({ drawn: ++done, of: wanted.length });
     },
     signal,
@@ -35,7 +35,7 @@ export async function drawSyntheticSet(config: Config, report: Report, signal: A
   return {
     folder,
     note:
-      'These images are synthetic: drawn, not photographed. Figures on them say nothing about photographs. ' +
+      'These images are synthetic: drawn, not photographed. Metrics on them say nothing about photographs. ' +
       'Set DATASET_DIR to a folder of class folders to use your own.',
   };
 }

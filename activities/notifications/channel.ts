@@ -1,36 +1,36 @@
 import type { NotificationChannel } from '../../contracts/notifications/notifications.js';
 
-/** A message ready to leave. */
+/** A message ready to be sent. */
 export interface OutgoingMessage {
   id: string;
-  /** Of this message over this channel, the same at every attempt: receivers tell repetitions by it. */
+  /** Identifies this message on this channel, the same at every attempt: receivers recognize repetitions by it. */
   deliveryId: string;
   kind: string;
   createdAt: string;
   subject: string;
   text: string;
   link: string | null;
-  /** In snake case. */
+  /** With keys in snake_case. */
   payload: unknown;
-  /** Recipients that have it from an attempt before. */
+  /** Recipients that got it in an earlier attempt. */
   reached: readonly string[];
 }
 
-/** A way out for messages. */
+/** Sends messages to a receiver. */
 export interface Channel {
   name: NotificationChannel;
-  /** Kinds of messages it takes, as in `model.*`. */
+  /** Kinds of messages it sends, such as `model.*`. */
   kinds: readonly string[];
-  /** Resolves when the receiver has the message. What it throws is kept as the reason, so it must hold no secret. */
+  /** Resolves when the receiver has the message. Error messages are stored as the reason, so they must contain no secret. */
   send(message: OutgoingMessage, signal: AbortSignal): Promise<void>;
 }
 
-/** A receiver did not take a message, or not for all its recipients. */
+/** A receiver did not accept a message, or not for all its recipients. */
 export class DeliveryFailure extends Error {
   override readonly name = 'DeliveryFailure';
-  /** Recipients that have the message all the same. */
+  /** Recipients that got the message nevertheless. */
   readonly reached: readonly string[];
-  /** How long the receiver asks to be left alone. */
+  /** How long the receiver asks to wait before the next attempt. */
   readonly retryAfterMs: number;
 
   constructor(message: string, { reached = [], retryAfterMs = 0 }: { reached?: string[]; retryAfterMs?: number } = {}) {

@@ -18,7 +18,7 @@ type Settings = Pick<
   | 'NOTIFY_TIMEOUT_MS'
 >;
 
-/** The channels that are configured; the log always is. */
+/** The configured channels; the log channel always is. */
 export function configuredChannels(config: Settings, logger: Logger): Channel[] {
   const { NOTIFY_KINDS: kinds, NOTIFY_WEBHOOK_URL: url, NOTIFY_WEBHOOK_SECRET: secret } = config;
   const {

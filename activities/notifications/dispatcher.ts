@@ -11,28 +11,28 @@ import { startLoop, type Loop } from './loop.js';
 export interface DispatcherOptions {
   deliveries: DeliveryStore;
   channels: readonly Channel[];
-  /** Hints that there are messages; gives the way to stop. The poll is what counts. */
+  /** Reports new messages early; returns a function that unsubscribes. Polling finds all messages without it. */
   subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
-  /** Where people reach the API, for links. */
+  /** URL of the API for links in messages. */
   publicUrl: string | null;
   logger: Logger;
   timing: DispatchTiming;
 }
 
 export interface DispatchTiming {
-  /** Time a receiver gets to answer. */
+  /** Time limit for an answer of the receiver. */
   timeoutMs: number;
   pollMs: number;
-  /** Time after which a delivery is free again whose sender is gone; longer than `timeoutMs`. */
+  /** Time after which a delivery whose sender has died can be taken again; longer than `timeoutMs`. */
   leaseMs: number;
   /** Between attempts. */
   retryMs: BackoffLimits;
   giveUpAfterMs: number;
-  /** How often the channels are announced. */
+  /** How often the channels are written to the database. */
   announceMs: number;
 }
 
-/** The times of a worker. */
+/** The timing of a worker. */
 export function dispatchTiming(timeoutMs: number): DispatchTiming {
   return {
     timeoutMs,
@@ -44,48 +44,48 @@ export function dispatchTiming(timeoutMs: number): DispatchTiming {
   };
 }
 
-/** Sends messages until it is stopped. Nothing it meets ends the process. */
+/** Sends messages until it is stopped. No error ends the process. */
 export interface Dispatcher {
-  /** Takes nothing more; what is on its way gets `graceMs`, then goes back untried. */
+  /** Takes no more messages. Deliveries in flight get `graceMs`, then they are released for another dispatcher. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Messages of one channel that are on their way at the same time. */
+/** Deliveries of one channel in flight at the same time. */
 const concurrency = 4;
 
 /**
- * Hands new messages out and sends them: a loop for each channel, so that a receiver that hangs or is away holds up
- * neither the others nor, as every message is tried on its own, what comes after it. Several processes may do this at
- * once. A message leaves at least once: one whose sender is killed between sending and noting so leaves again, under
- * the same delivery id.
+ * Dispatches new messages to the channels and sends them. Each channel has its own loop, and each message is retried
+ * separately, so a receiver that hangs or is unavailable delays neither other channels nor later messages. Several
+ * processes can do this at once. Delivery is at least once: if a sender is killed between sending and recording it, the
+ * message is sent again with the same delivery id.
  */
 export async function startDispatcher(options: DispatcherOptions): Promise<Dispatcher> {
   const senders = options.channels.map((channel) => startSender(options, channel));
   const wakeSenders = (): void => {
     for (const { loop } of senders) loop.wake();
   };
-  const handOut = await startHandOut(options, wakeSenders);
+  const dispatchLoop = await startDispatchLoop(options, wakeSenders);
   const unsubscribe = await options.subscribe(() => {
-    handOut.wake();
-    // Also messages sent again by hand, which are handed out already.
+    dispatchLoop.wake();
+    // Also for messages that were resent manually, which are dispatched already.
     wakeSenders();
   });
   return {
     async stop(graceMs) {
       await unsubscribe();
-      await handOut.stop();
+      await dispatchLoop.stop();
       await Promise.all(senders.map((sender) => sender.stop(graceMs)));
     },
   };
 }
 
 /**
- * What a pass handed out is sent by loops of every process; those of this one are woken. Resolves when the first try
- * to announce the channels has ended: what is added after that goes to them.
+ * Starts the loop that dispatches messages. Senders of all processes pick up the deliveries; those of this process are
+ * woken. Resolves after the first attempt to announce the channels: messages added after that go to them.
  */
-async function startHandOut(
+async function startDispatchLoop(
   { deliveries, channels, timing, logger }: DispatcherOptions,
-  onHandedOut: () => void,
+  onDispatched: () => void,
 ): Promise<Loop> {
   let announcedAt = -Infinity;
   const announce = async (): Promise<void> => {
@@ -94,15 +94,15 @@ async function startHandOut(
     await deliveries.buryForgotten(timing.giveUpAfterMs);
     announcedAt = performance.now();
   };
-  // Its failure is told by the loop, which tries again at once.
+  // The loop retries at once and logs the failure.
   await announce().catch(() => undefined);
   return startLoop({
-    what: 'handing out messages',
+    what: 'dispatching messages',
     pauseMs: timing.pollMs,
     logger,
     async pass() {
       await announce();
-      while ((await deliveries.handOut()) > 0) onHandedOut();
+      while ((await deliveries.handOut()) > 0) onDispatched();
     },
   });
 }
@@ -114,21 +114,21 @@ interface Sender {
 
 function startSender(options: DispatcherOptions, channel: Channel): Sender {
   const { deliveries, timing, logger } = options;
-  const cutOff = new AbortController();
-  const underWay = new Set<Promise<void>>();
+  const shutdown = new AbortController();
+  const inFlight = new Set<Promise<void>>();
   const loop = startLoop({
     what: `sending messages over ${channel.name}`,
     pauseMs: timing.pollMs,
     logger,
     async pass() {
-      const free = concurrency - underWay.size;
+      const free = concurrency - inFlight.size;
       if (free === 0) return;
       for (const delivery of await deliveries.take(channel.name, free, timing.leaseMs)) {
-        const sending = deliver(options, channel, delivery, cutOff.signal).finally(() => {
-          underWay.delete(sending);
+        const sending = deliver(options, channel, delivery, shutdown.signal).finally(() => {
+          inFlight.delete(sending);
           loop.wake();
         });
-        underWay.add(sending);
+        inFlight.add(sending);
       }
     },
   });
@@ -136,33 +136,33 @@ function startSender(options: DispatcherOptions, channel: Channel): Sender {
     loop,
     async stop(graceMs) {
       await loop.stop();
-      await Promise.race([Promise.all(underWay), sleep(graceMs, undefined, { ref: false })]);
-      cutOff.abort();
-      await Promise.all(underWay);
+      await Promise.race([Promise.all(inFlight), sleep(graceMs, undefined, { ref: false })]);
+      shutdown.abort();
+      await Promise.all(inFlight);
     },
   };
 }
 
-/** Sends one message and notes what became of it; what cannot be noted is sent again when the lease has run out. */
+/** Sends one message and records the outcome. If that fails, the message is sent again when the lease has expired. */
 async function deliver(
   options: DispatcherOptions,
   channel: Channel,
   delivery: Delivery,
-  cutOff: AbortSignal,
+  shutdown: AbortSignal,
 ): Promise<void> {
   const { deliveries, logger, timing } = options;
-  const about = { channel: channel.name, message_id: delivery.messageId, kind: delivery.kind };
+  const context = { channel: channel.name, message_id: delivery.messageId, kind: delivery.kind };
   try {
-    const failure = await failureOf(options, channel, delivery, cutOff);
+    const failure = await trySend(options, channel, delivery, shutdown);
     if (failure === null) {
       await deliveries.markSent(delivery);
       return;
     }
-    if (cutOff.aborted) {
+    if (shutdown.aborted) {
       await deliveries.release(delivery);
       return;
     }
-    const retryInMs = Math.max(backoffMs(timing.retryMs, delivery.attempts), waitOf(failure, timing));
+    const retryInMs = Math.max(backoffMs(timing.retryMs, delivery.attempts), requestedWaitMs(failure, timing));
     const reached = failure instanceof DeliveryFailure ? failure.reached : [];
     const error = messageOf(failure);
     const { isDead } = await deliveries.markFailed(delivery, {
@@ -171,42 +171,42 @@ async function deliver(
       giveUpAfterMs: timing.giveUpAfterMs,
       reached,
     });
-    const entry = { ...about, attempt: delivery.attempts, reason: error };
+    const entry = { ...context, attempt: delivery.attempts, reason: error };
     if (isDead) logger.error(entry, 'a message was given up; POST /api/v1/notifications/<id>/resend sends it again');
-    else logger.warn({ ...entry, retry_ms: retryInMs }, 'a message did not arrive and is tried again');
+    else logger.warn({ ...entry, retry_ms: retryInMs }, 'a message was not delivered and is retried');
   } catch (error) {
-    logger.warn({ ...about, error }, 'what became of a message could not be noted');
+    logger.warn({ ...context, error }, 'the outcome of a delivery could not be recorded');
   }
 }
 
-/** Null when the message was taken. A channel that does not heed its signal is not waited for. */
-async function failureOf(
+/** Returns the failure; null when the message was accepted. Does not wait for a channel that ignores its signal. */
+async function trySend(
   { publicUrl, timing }: DispatcherOptions,
   channel: Channel,
   delivery: Delivery,
-  cutOff: AbortSignal,
+  shutdown: AbortSignal,
 ): Promise<unknown> {
   const ended = new AbortController();
-  const cut = (): void => ended.abort(new DeliveryFailure('It was cut off.'));
+  const onShutdown = (): void => ended.abort(new DeliveryFailure('The worker shut down before the receiver answered.'));
   const timer = setTimeout(() => {
-    ended.abort(new DeliveryFailure(`There was no answer within ${timing.timeoutMs} ms.`));
+    ended.abort(new DeliveryFailure(`The receiver did not answer within ${timing.timeoutMs} ms.`));
   }, timing.timeoutMs);
-  cutOff.addEventListener('abort', cut, { once: true });
+  shutdown.addEventListener('abort', onShutdown, { once: true });
   const aborted = new Promise<never>((_, reject) => {
     ended.signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
   });
   try {
-    await Promise.race([channel.send(outgoing(delivery, publicUrl), ended.signal), aborted]);
+    await Promise.race([channel.send(toOutgoing(delivery, publicUrl), ended.signal), aborted]);
     return null;
   } catch (error) {
     return ended.signal.aborted ? ended.signal.reason : error;
   } finally {
     clearTimeout(timer);
-    cutOff.removeEventListener('abort', cut);
+    shutdown.removeEventListener('abort', onShutdown);
   }
 }
 
-function outgoing(delivery: Delivery, publicUrl: string | null): OutgoingMessage {
+function toOutgoing(delivery: Delivery, publicUrl: string | null): OutgoingMessage {
   const { messageId, deliveryId, kind, payload, createdAt, reached } = delivery;
   return {
     id: String(messageId),
@@ -219,6 +219,6 @@ function outgoing(delivery: Delivery, publicUrl: string | null): OutgoingMessage
   };
 }
 
-function waitOf(failure: unknown, { retryMs }: DispatchTiming): number {
+function requestedWaitMs(failure: unknown, { retryMs }: DispatchTiming): number {
   return failure instanceof DeliveryFailure ? Math.min(failure.retryAfterMs, retryMs.most) : 0;
 }

@@ -10,7 +10,7 @@ export interface EmailOptions {
   timeoutMs: number;
 }
 
-/** Sends each message as a mail to all recipients; those that were refused are tried again alone. */
+/** Sends each message as one e-mail to all recipients; a retry goes only to those that were refused. */
 export function createEmailChannel(options: EmailOptions): Channel {
   const { smtpUrl, timeoutMs } = options;
   const transport = createTransport({
@@ -25,11 +25,11 @@ export function createEmailChannel(options: EmailOptions): Channel {
     kinds: options.kinds,
     async send(message, signal) {
       const missing = options.to.filter((address) => !message.reached.includes(address));
-      // Recipients may have been taken out of the configuration since.
+      // The missing recipients may have been removed from the configuration.
       if (missing.length === 0) return;
       const mail = { ...mailOf(message, options), envelope: { from: options.from, to: missing }, signal };
       const { accepted, rejectedErrors = [] } = await transport.sendMail(mail).catch((error: unknown) => {
-        throw new DeliveryFailure(`The mail server did not take it: ${messageOf(error)}`);
+        throw new DeliveryFailure(`The mail server did not accept the message: ${messageOf(error)}`);
       });
       const refused = missing.filter((address) => !accepted.includes(address));
       if (refused.length === 0) return;
@@ -46,7 +46,7 @@ function mailOf({ deliveryId, kind, subject, text, link }: OutgoingMessage, { fr
     subject: `[Perennial] ${subject}`,
     text: link === null ? text : `${text}\n\n${link}`,
     messageId: `<${deliveryId}@perennial>`,
-    // No out-of-office answers, and something to sort by.
+    // Suppresses out-of-office replies, and lets receivers filter by kind.
     headers: { 'Auto-Submitted': 'auto-generated', 'X-Perennial-Kind': kind },
     disableFileAccess: true,
     disableUrlAccess: true,

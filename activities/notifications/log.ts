@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/logging.js';
 import type { Channel } from './channel.js';
 
-/** Writes every message to the log, whatever else is configured. */
+/** Writes every message to the log. */
 export function createLogChannel(logger: Logger): Channel {
   return {
     name: 'log',

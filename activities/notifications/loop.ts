@@ -1,11 +1,11 @@
 import { messageOf } from '../../contracts/errors.js';
 import type { Logger } from '../../platform/logging.js';
 
-/** Work that is done again and again until it is stopped. */
+/** Work that is repeated until it is stopped. */
 export interface Loop {
-  /** Begins the next pass now instead of after the pause. */
+  /** Starts the next pass now instead of after the pause. */
   wake(): void;
-  /** No pass begins any more; resolves when the one under way has ended. */
+  /** Starts no more passes; resolves when the running one has ended. */
   stop(): Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export interface LoopOptions {
   logger: Logger;
 }
 
-/** Runs `pass` until it is stopped, with pauses between. A pass that fails is logged, once until one works again. */
+/** Runs `pass` until it is stopped, with pauses in between. Logs the first failure in a row, and the recovery. */
 export function startLoop({ what, pass, pauseMs, logger }: LoopOptions): Loop {
   let stopped = false;
   let isAwake = false;
@@ -38,13 +38,13 @@ export function startLoop({ what, pass, pauseMs, logger }: LoopOptions): Loop {
       isAwake = false;
       try {
         await pass();
-        if (failing) logger.info(`${what}: works again`);
+        if (failing) logger.info(`${what} works again`);
         failing = false;
       } catch (error) {
-        if (!failing) logger.warn({ error }, `${what}: not possible now, tried again: ${messageOf(error)}`);
+        if (!failing) logger.warn({ error }, `${what} failed and is retried: ${messageOf(error)}`);
         failing = true;
       }
-      // Woken while it ran: there may be more. After a failure the pause is kept in any case.
+      // Skip the pause when woken during the pass, because there may be more work; but always pause after a failure.
       if (!isStopped() && (failing || !wasWoken())) await pause();
     }
   };

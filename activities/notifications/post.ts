@@ -12,25 +12,25 @@ const maxRedirects = 3;
 const shownBytes = 300;
 
 /**
- * Posts JSON. Throws `DeliveryFailure` unless the answer is 2xx. Follows redirects that keep the method, on the same
- * host only: whoever answers there could otherwise send our messages anywhere.
+ * Posts JSON. Throws `DeliveryFailure` unless the status is 2xx. Follows only redirects that keep the method and stay on the
+ * same host, so that a receiver cannot redirect messages to another host.
  */
 export async function postJson({ url, body, headers }: Post, signal: AbortSignal): Promise<void> {
   let target = new URL(url);
   for (let redirects = 0; ; redirects += 1) {
-    const response = await ask(target, { body, ...(headers && { headers }) }, signal);
+    const response = await sendRequest(target, { body, ...(headers && { headers }) }, signal);
     if (response.ok) {
       await response.body?.cancel();
       return;
     }
     const next = redirects < maxRedirects ? redirectOf(response, target) : null;
-    if (next === null) throw await refusal(response);
+    if (next === null) throw await refusedBy(response);
     await response.body?.cancel();
     target = next;
   }
 }
 
-async function ask(target: URL, { body, headers }: Omit<Post, 'url'>, signal: AbortSignal): Promise<Response> {
+async function sendRequest(target: URL, { body, headers }: Omit<Post, 'url'>, signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(target, {
       method: 'POST',
@@ -40,13 +40,13 @@ async function ask(target: URL, { body, headers }: Omit<Post, 'url'>, signal: Ab
       signal,
     });
   } catch (error) {
-    // The message of fetch is always the same; what happened is in its cause.
+    // The message of a fetch error is always the same; the reason is in its cause.
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw new DeliveryFailure(`The receiver cannot be reached: ${reasonOf(cause)}.`);
   }
 }
 
-/** A host with several addresses fails once for each, and says nothing itself. */
+/** For a host with several addresses the error has one cause for each and no message of its own. */
 function reasonOf(cause: unknown): string {
   if (cause instanceof AggregateError) return cause.errors.map(messageOf).join('; ');
   return messageOf(cause);
@@ -59,11 +59,11 @@ function redirectOf(response: Response, from: URL): URL | null {
   return target?.origin === from.origin ? target : null;
 }
 
-async function refusal(response: Response): Promise<DeliveryFailure> {
-  const said = await beginningOf(response).catch(() => '');
+async function refusedBy(response: Response): Promise<DeliveryFailure> {
+  const body = await beginningOf(response).catch(() => '');
   const redirected = response.status >= 300 && response.status < 400;
-  const why = redirected ? ' with a redirect that is not followed: it leads elsewhere, or in a circle' : '';
-  return new DeliveryFailure(`The receiver answered ${response.status}${why}${said === '' ? '.' : `: ${said}`}`, {
+  const why = redirected ? ' with a redirect that is not followed (another host, or too many redirects)' : '';
+  return new DeliveryFailure(`The receiver answered ${response.status}${why}${body === '' ? '.' : `: ${body}`}`, {
     retryAfterMs: retryAfterMs(response.headers.get('retry-after')),
   });
 }
@@ -74,7 +74,7 @@ function retryAfterMs(header: string | null): number {
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 }
 
-/** No more is read: an answer may have no end. */
+/** Reads only the beginning, because a response may be endless. */
 async function beginningOf(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;

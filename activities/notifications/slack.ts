@@ -13,7 +13,7 @@ export function createSlackChannel({ url, kinds }: { url: string; kinds: readonl
 function slackBody({ subject, text, link, kind, createdAt }: OutgoingMessage): object {
   const more = link === null ? '' : `\n<${link}>`;
   return {
-    // What notifications of devices show.
+    // Shown in notifications on devices.
     text: `${escaped(subject)}: ${escaped(text)}`,
     blocks: [
       { type: 'section', text: { type: 'mrkdwn', text: `*${escaped(subject)}*\n${escaped(text)}${more}` } },
@@ -22,7 +22,7 @@ function slackBody({ subject, text, link, kind, createdAt }: OutgoingMessage): o
   };
 }
 
-/** The three characters that Slack reads as more than text. */
+/** Escapes the three characters that have a meaning in Slack's markup. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

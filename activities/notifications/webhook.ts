@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Channel } from './channel.js';
 import { postJson } from './post.js';
 
-/** Posts each message as JSON that the receiver can trust to be ours, see docs/notifications.md. */
+/** Posts each message as signed JSON, see docs/notifications.md. */
 export function createWebhookChannel(options: { url: string; secret: string; kinds: readonly string[] }): Channel {
   return {
     name: 'webhook',
@@ -18,7 +18,7 @@ export function createWebhookChannel(options: { url: string; secret: string; kin
   };
 }
 
-/** The signature is over the time as well, so that an old message cannot be sent again by others. */
+/** The signature covers the time, so that a third party cannot replay an old message. */
 function signatureOf(body: string, secret: string, unixSeconds: number): string {
   const digest = createHmac('sha256', secret).update(`${unixSeconds}.${body}`).digest('hex');
   return `t=${unixSeconds},v1=${digest}`;

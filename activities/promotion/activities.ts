@@ -8,7 +8,7 @@ import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
-import { checkReplicas, type ReplicaCheck, type ReplicaQuestion } from './check-replicas.js';
+import { checkReplicas, type ReplicaCheck, type ReplicaCheckInput } from './check-replicas.js';
 
 export interface PromotionDependencies {
   registry: RegistryStore;
@@ -17,21 +17,21 @@ export interface PromotionDependencies {
   objects: Pick<ObjectStore, 'get'>;
 }
 
-export interface Move {
+export interface ProductionChange {
   formerVersion: number | null;
   generation: number;
-  /** How long the version is to be watched, by the policy of its model. Absent in what was recorded before guards. */
+  /** How long the guard runs, by the policy of the model. Missing in histories recorded before guards existed. */
   guardMinutes?: number;
 }
 
 export interface PromotionActivities {
-  /** `approver` is who was asked and agreed. Throws `stale_promotion` when Production has changed since the decision. */
-  moveProduction(input: PromotionInput, approver?: string): Promise<Move>;
-  checkReplicas(input: ReplicaQuestion): Promise<ReplicaCheck>;
-  moveProductionBack(input: { idempotencyKey: string; actor: string; reason: string }): Promise<Move>;
+  /** `approver` is who approved it. Throws `stale_promotion` when Production has changed since the decision. */
+  moveProduction(input: PromotionInput, approver?: string): Promise<ProductionChange>;
+  checkReplicas(input: ReplicaCheckInput): Promise<ReplicaCheck>;
+  moveProductionBack(input: { idempotencyKey: string; actor: string; reason: string }): Promise<ProductionChange>;
 }
 
-/** What moves a version to Production and makes sure that every replica answers with it. */
+/** Moves a version to Production and checks that every replica answers with it. */
 export function createPromotionActivities(deps: PromotionDependencies): PromotionActivities {
   return {
     moveProduction: (input, approver) => moveProduction(deps, input, approver),
@@ -41,7 +41,7 @@ export function createPromotionActivities(deps: PromotionDependencies): Promotio
         return checkReplicas({ registry: deps.registry, image }, input, report, signal);
       }),
     moveProductionBack: ({ idempotencyKey, actor, reason }) =>
-      deps.registry.revertPromotion({ idempotencyKey, by: ownActor(actor), reason }),
+      deps.registry.revertPromotion({ idempotencyKey, by: workflowActor(actor), reason }),
   };
 }
 
@@ -49,7 +49,7 @@ async function moveProduction(
   { registry, policies }: PromotionDependencies,
   input: PromotionInput,
   approver?: string,
-): Promise<Move> {
+): Promise<ProductionChange> {
   const { modelName, version, reason, idempotencyKey, actor, decision } = input;
   const { guard } = await policies.get(modelName);
   const { formerVersion, generation } = await registry.promote({
@@ -57,20 +57,23 @@ async function moveProduction(
     version,
     reason,
     idempotencyKey,
-    by: input.by ?? ownActor(actor),
-    workflowId: ownActor(actor).from,
+    by: input.by ?? workflowActor(actor),
+    workflowId: workflowActor(actor).from,
     expectedGeneration: input.expectedGeneration ?? decision?.generation ?? null,
     approver: approver ?? null,
   });
   return { formerVersion, generation, guardMinutes: guard.minutes };
 }
 
-/** The workflow that asks, under the name it gives itself. */
-function ownActor(name: string): Actor {
+/** The calling workflow as actor. */
+function workflowActor(name: string): Actor {
   return { name, via: 'workflow', from: Context.current().info.workflowExecution?.workflowId ?? '', requestId: null };
 }
 
-async function anyTestImage(deps: PromotionDependencies, { modelName, version }: ReplicaQuestion): Promise<Uint8Array> {
+async function anyTestImage(
+  deps: PromotionDependencies,
+  { modelName, version }: ReplicaCheckInput,
+): Promise<Uint8Array> {
   const { dataset, datasetVersion } = await deps.registry.get(modelName, version);
   const example = (await deps.datasets.examples(dataset, datasetVersion)).find(({ side }) => side === 'test');
   const [facts] = await deps.datasets.imageFacts(example ? [example.sha256] : []);

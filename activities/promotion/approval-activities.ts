@@ -10,21 +10,21 @@ export interface ApprovalDependencies {
   pipelines: Pick<PipelineStore, 'enterStep'>;
 }
 
-export interface Waiting {
+export interface PendingApproval {
   onExpiry: 'reject' | 'promote';
-  /** How long there is left to wait. */
+  /** Time left until it expires. */
   waitMs: number;
 }
 
 export interface ApprovalActivities {
-  /** Puts the question on record, once; the clock runs from the first time. */
-  openApproval(input: PromotionInput & { workflowId: string; pipelineRunId: string }): Promise<Waiting>;
+  /** Opens the approval. Repeated calls return the first one, whose clock keeps running. */
+  openApproval(input: PromotionInput & { workflowId: string; pipelineRunId: string }): Promise<PendingApproval>;
   closeApproval(
     answer: Verdict & { idempotencyKey: string; outcome: Exclude<ApprovalOutcome, 'waiting'> },
   ): Promise<void>;
 }
 
-/** How the wait for a person shows in our record. */
+/** Writes approvals to the database. */
 export function createApprovalActivities({ approvals, policies, pipelines }: ApprovalDependencies): ApprovalActivities {
   return {
     async openApproval(input) {

@@ -5,11 +5,11 @@ import { smokeTest } from './smoke-test.js';
 
 export interface ReplicaDependencies {
   registry: Pick<RegistryStore, 'liveReplicas' | 'servingState'>;
-  /** An image to ask for. */
+  /** The image of the smoke test. */
   image: Uint8Array;
 }
 
-export interface ReplicaQuestion {
+export interface ReplicaCheckInput {
   modelName: string;
   version: number;
   generation: number;
@@ -21,65 +21,69 @@ export interface ReplicaCheck {
   detail: string;
 }
 
-export interface Patience {
+export interface ReplicaTimeouts {
   /** How long replicas may take to load the version and answer with it. */
   deadlineMs: number;
-  /** How long no replica must have been seen before it is concluded that none is live. */
+  /** How long no replica must have reported before the check concludes that none is live. */
   noneLiveMs: number;
   pollMs: number;
 }
 
-/** A replica that has not reported for this long is taken for gone: it loads the version when it comes back. */
+/** A replica without a heartbeat for this long counts as gone; it loads the version when it is available again. */
 const replicaLivesMs = 5_000;
-const defaultPatience: Patience = { deadlineMs: 60_000, noneLiveMs: 3_000, pollMs: 50 };
+const defaultTimeouts: ReplicaTimeouts = { deadlineMs: 60_000, noneLiveMs: 3_000, pollMs: 50 };
 
 /**
- * Waits until every live replica serves the generation and has answered one prediction with the version. Trouble that
- * may pass is waited out; a damaged bundle, a wrong answer or the deadline ends the check. So does a later change of
- * Production, after which nothing is left to check or to take back.
+ * Waits until every live replica serves the generation and has answered one prediction with the version. Transient errors
+ * are retried; a damaged bundle, a wrong answer or the deadline fails the check. A later change of Production ends it,
+ * because then there is nothing left to check or to roll back.
  */
 export async function checkReplicas(
   deps: ReplicaDependencies,
-  question: ReplicaQuestion,
+  input: ReplicaCheckInput,
   report: Report,
   signal: AbortSignal,
-  patience: Patience = defaultPatience,
+  timeouts: ReplicaTimeouts = defaultTimeouts,
 ): Promise<ReplicaCheck> {
   const startedAt = performance.now();
   let lastSeenAt = startedAt;
   for (;;) {
     signal.throwIfAborted();
-    const live = await deps.registry.liveReplicas(question.modelName, replicaLivesMs);
+    const live = await deps.registry.liveReplicas(input.modelName, replicaLivesMs);
     const replicas = live.map(({ url }) => url);
     const now = performance.now();
     if (live.length > 0) lastSeenAt = now;
-    else if (now - lastSeenAt >= patience.noneLiveMs) {
+    else if (now - lastSeenAt >= timeouts.noneLiveMs) {
       return { passed: true, replicas, detail: 'No replica is live; each loads the version when it starts.' };
     }
-    const look = await lookAt(live, question, deps.image);
-    if (!look.open && look.passed) return { passed: true, replicas, detail: look.detail };
-    const successor = await successorOf(deps, question);
+    const result = await inspectReplicas(live, input, deps.image);
+    if (!result.open && result.passed) return { passed: true, replicas, detail: result.detail };
+    const successor = await describeSuccessor(deps, input);
     if (successor !== null) return { passed: true, replicas, detail: successor };
-    if (!look.open) return { passed: false, replicas, detail: look.detail };
-    report({ replicas: live.length, waitingFor: look.detail });
-    if (now - startedAt > patience.deadlineMs) {
-      return { passed: false, replicas, detail: `The replicas did not get there in time: ${look.detail}.` };
+    if (!result.open) return { passed: false, replicas, detail: result.detail };
+    report({ replicas: live.length, waitingFor: result.detail });
+    if (now - startedAt > timeouts.deadlineMs) {
+      return { passed: false, replicas, detail: `The replicas did not serve the version in time: ${result.detail}.` };
     }
-    await sleep(patience.pollMs);
+    await sleep(timeouts.pollMs);
   }
 }
 
-/** That Production has changed since, if it has. */
-async function successorOf({ registry }: ReplicaDependencies, question: ReplicaQuestion): Promise<string | null> {
-  const { generation, version } = await registry.servingState(question.modelName);
-  if (generation <= question.generation) return null;
-  const successor = version === null ? 'nothing' : `version ${version.version}`;
-  return `Version ${question.version} was put into Production; before every replica was checked, ${successor} took its place.`;
+/** Describes a later change of Production; null when there is none. */
+async function describeSuccessor({ registry }: ReplicaDependencies, input: ReplicaCheckInput): Promise<string | null> {
+  const { generation, version } = await registry.servingState(input.modelName);
+  if (generation <= input.generation) return null;
+  const successor = version === null ? 'no version' : `version ${version.version}`;
+  return `Version ${input.version} was promoted, but ${successor} replaced it before every replica was checked.`;
 }
 
-type Look = { open: true; detail: string } | { open: false; passed: boolean; detail: string };
+type Inspection = { open: true; detail: string } | { open: false; passed: boolean; detail: string };
 
-async function lookAt(live: Replica[], { version, generation }: ReplicaQuestion, image: Uint8Array): Promise<Look> {
+async function inspectReplicas(
+  live: Replica[],
+  { version, generation }: ReplicaCheckInput,
+  image: Uint8Array,
+): Promise<Inspection> {
   if (live.length === 0) return { open: true, detail: 'no replica reports' };
   for (const { url, generation: reached, error, errorCode } of live) {
     if (reached >= generation && errorCode === 'bundle_invalid') {

@@ -18,27 +18,27 @@ export interface GuardVerdict {
 }
 
 export interface GuardActivities {
-  /** Looks at the replicas every second until something is wrong or the first minutes are over. */
+  /** Judges the live metrics of the replicas every second until one is bad or the time of the guard is over. */
   watchPromotion(input: GuardInput): Promise<GuardVerdict>;
 }
 
-const lookEveryMs = 1_000;
-/** A replica that has not reported for this long is taken for gone. */
+const pollMs = 1_000;
+/** A replica without a heartbeat for this long counts as gone. */
 const replicaLivesMs = 5_000;
 
 export function createGuardActivities(deps: GuardDependencies): GuardActivities {
   return {
-    watchPromotion: (input) => withHeartbeat((report, signal) => watch(deps, input, report, signal)),
+    watchPromotion: (input) => withHeartbeat((report, signal) => monitorVersion(deps, input, report, signal)),
   };
 }
 
-async function watch(
+async function monitorVersion(
   { registry, policies }: GuardDependencies,
   { modelName, version, generation }: GuardInput,
   report: Report,
   signal: AbortSignal,
 ): Promise<GuardVerdict> {
-  // When it was asked for, not when this attempt began: a restart of the worker does not begin the watch anew.
+  // The time when the activity was scheduled, so that a restart of the worker does not restart the guard.
   const beganAt = Context.current().info.scheduledTimestampMs;
   const { decision } = await registry.get(modelName, version);
   for (;;) {
@@ -46,24 +46,24 @@ async function watch(
     const { guard: policy } = await policies.get(modelName);
     const state = await registry.servingState(modelName);
     if (state.generation !== generation) {
-      return { outcome: 'superseded', detail: `Generation ${state.generation} has taken the place of ${generation}.` };
+      return { outcome: 'superseded', detail: `Serving generation ${state.generation} has replaced ${generation}.` };
     }
     const live = await registry.liveReplicas(modelName, replicaLivesMs);
-    const { seen, breach } = judgeGuard({
+    const { observed, breach } = judgeGuard({
       policy,
-      current: figuresOf(live, 'current').filter((figures) => figures.generation === generation),
-      former: figuresOf(live, 'former'),
+      current: statsOf(live, 'current').filter((stats) => stats.generation === generation),
+      previous: statsOf(live, 'former'),
       testConfidence: decision?.meanConfidence ?? null,
     });
     if (breach !== null) return { outcome: 'breach', detail: `Version ${version} was rolled back: ${breach}` };
-    report({ seen });
+    report({ observed });
     if (Date.now() - beganAt > policy.minutes * 60_000) {
-      return { outcome: 'passed', detail: `${seen} predictions in ${policy.minutes} minutes, nothing wrong.` };
+      return { outcome: 'passed', detail: `${observed} predictions in ${policy.minutes} minutes, nothing wrong.` };
     }
-    await sleep(lookEveryMs);
+    await sleep(pollMs);
   }
 }
 
-function figuresOf(live: readonly Replica[], which: 'current' | 'former'): LiveStats[] {
+function statsOf(live: readonly Replica[], which: 'current' | 'former'): LiveStats[] {
   return live.flatMap(({ figures }) => figures?.[which] ?? []);
 }

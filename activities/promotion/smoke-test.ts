@@ -5,14 +5,14 @@ export type SmokeTest =
   | { outcome: 'passed' }
   /** The replica gave a wrong answer. */
   | { outcome: 'failed'; detail: string }
-  /** It gave none, or asked to come back later: that says nothing about the model. */
+  /** The replica did not answer, or asked to retry later: that says nothing about the model. */
   | { outcome: 'unanswered'; detail: string };
 
 const timeoutMs = 10_000;
-const comeBackLater = [408, 429, 502, 503, 504];
+const retryableStatuses = [408, 429, 502, 503, 504];
 const answerSchema = z.object({ model_version: z.string(), confidence: z.number().min(0).max(1) });
 
-/** Asks a replica for one prediction, and looks whether it is `version` that answers. */
+/** Requests one prediction from a replica, and checks that `version` answers. */
 export async function smokeTest(url: string, image: Uint8Array, version: number): Promise<SmokeTest> {
   const form = new FormData();
   form.append('file', new Blob([new Uint8Array(image)]), 'smoke-test');
@@ -25,7 +25,7 @@ export async function smokeTest(url: string, image: Uint8Array, version: number)
   } catch (error) {
     return { outcome: 'unanswered', detail: `${url} does not answer: ${messageOf(error)}` };
   }
-  if (comeBackLater.includes(response.status)) {
+  if (retryableStatuses.includes(response.status)) {
     return { outcome: 'unanswered', detail: `${url} answers ${response.status}` };
   }
   if (!response.ok)
@@ -35,12 +35,13 @@ export async function smokeTest(url: string, image: Uint8Array, version: number)
 
 function judge(url: string, text: string, version: number): SmokeTest {
   const answer = answerSchema.safeParse(parseJson(text));
-  if (!answer.success) return { outcome: 'failed', detail: `${url} failed the smoke test: ${text} is no prediction` };
+  if (!answer.success)
+    return { outcome: 'failed', detail: `${url} failed the smoke test: the answer is not a prediction: ${text}` };
   const { model_version: answered } = answer.data;
   if (answered === String(version)) return { outcome: 'passed' };
   return {
     outcome: 'failed',
-    detail: `${url} failed the smoke test: version ${answered} answered in place of ${version}`,
+    detail: `${url} failed the smoke test: version ${answered} answered instead of ${version}`,
   };
 }
 

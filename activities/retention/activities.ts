@@ -44,12 +44,12 @@ export interface RemovalOrder {
 }
 
 export interface RetentionActivities {
-  /** Removes what a step is about, or only counts it. What is referenced stays. Gives how many went or would go. */
+  /** Removes the items of a step, or counts them in a dry run. Referenced items stay. Returns the number of items. */
   removeExpired(order: RemovalOrder): Promise<number>;
   noteRetention(note: { by: Actor; result: RetentionResult }): Promise<void>;
 }
 
-/** How old things get, in days, where no policy says it. */
+/** Maximum age in days of items without a policy. */
 const days = { messages: 30, checkpoints: 1 / 24, ingestionFiles: 7, uploads: 1, attempts: 30 };
 const batch = 1_000;
 
@@ -74,7 +74,7 @@ const steps: Record<RetentionStep, Remove> = {
   },
 };
 
-/** Keeps the record and the object store from growing for ever. */
+/** Keeps the database and the object store from growing without limit. */
 export function createRetentionActivities(deps: RetentionDependencies): RetentionActivities {
   return {
     removeExpired: (order) => withHeartbeat(() => steps[order.step](deps, order)),
@@ -83,7 +83,7 @@ export function createRetentionActivities(deps: RetentionDependencies): Retentio
   };
 }
 
-/** Versions beyond the model's policy; and the bundles of deletions that were interrupted. */
+/** Deletes versions beyond the policy of their model, and finishes interrupted deletions. */
 async function retireVersions(deps: RetentionDependencies, { dryRun, by }: RemovalOrder): Promise<number> {
   if (!dryRun) await finishDeletions(deps);
   let retired = 0;
@@ -99,7 +99,7 @@ async function retireVersions(deps: RetentionDependencies, { dryRun, by }: Remov
   return retired;
 }
 
-/** What began to refer to a version since the plan was made keeps it. */
+/** Returns false for a version that was referenced after the plan was made; it is kept. */
 async function isDeleted(deps: RetentionDependencies, deletion: Parameters<typeof deleteVersion>[1]): Promise<boolean> {
   try {
     await deleteVersion(deps, deletion);
@@ -110,7 +110,7 @@ async function isDeleted(deps: RetentionDependencies, deletion: Parameters<typeo
   }
 }
 
-/** With them pictures whose time is over, and those that a killed process left without a record. */
+/** Also removes expired captured images, and those that a killed process left without a database row. */
 async function removePredictions(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
   let removed = dryRun ? await deps.inputs.countExpired() : await removeExpiredInputs(deps);
   if (!dryRun) await removeOrphanInputs(deps);
@@ -125,7 +125,7 @@ async function removePredictions(deps: RetentionDependencies, { dryRun }: Remova
   return removed;
 }
 
-/** Batch predictions with their results; each counts as one. */
+/** Removes batch predictions with their results; each counts as one. */
 async function removeBatches(
   { batchPredictions, objects }: RetentionDependencies,
   modelName: string,
@@ -135,14 +135,14 @@ async function removeBatches(
   const expired = await batchPredictions.expired(modelName, before);
   if (dryRun) return expired.length;
   for (const id of expired) {
-    // The row last: it is what an interrupted removal goes on from.
+    // The row last, so that an interrupted removal is continued.
     await objects.deletePrefix(batchPrefix(id));
     await batchPredictions.remove(id);
   }
   return expired.length;
 }
 
-/** Checkpoints of runs that ended, and objects that lie where those of a run would that there is not. */
+/** Removes checkpoints of ended runs and of runs that do not exist. */
 async function removeLeftCheckpoints(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
   const ended = await deps.retention.runsWithCheckpoints(ago(days.checkpoints));
   const owners = new Set<string>();
@@ -158,7 +158,7 @@ async function removeUploads(deps: RetentionDependencies, { dryRun }: RemovalOrd
   return left.length;
 }
 
-/** Batch after batch, so that no statement holds others up for long. */
+/** Removes in batches, so that no statement blocks others for long. */
 async function untilNone(removeSome: () => Promise<number>): Promise<number> {
   let total = 0;
   for (;;) {

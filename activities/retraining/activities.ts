@@ -40,7 +40,7 @@ export interface RetrainingActivities {
   sendNotification(input: { workflowId: string; result: RetrainingResult }): Promise<void>;
 }
 
-/** The light steps of the retraining pipeline. */
+/** The short steps of the retraining pipeline. */
 export function createRetrainingActivities(deps: RetrainingDependencies): RetrainingActivities {
   return {
     checkModelPerformance: (input) => checkModelPerformance(deps, input),
@@ -78,7 +78,7 @@ function withInterval(accuracy: number, interval: readonly number[]): string {
   return `${accuracy.toFixed(3)} (${interval.map((bound) => bound.toFixed(3)).join(' to ')})`;
 }
 
-/** Counts what the newest version of the dataset holds that Production was not trained or tested on. */
+/** Counts the images of the newest dataset version on which Production was neither trained nor tested. */
 async function checkNewData(
   deps: RetrainingDependencies,
   { modelName, dataset }: { modelName: string; dataset: string },

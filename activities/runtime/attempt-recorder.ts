@@ -3,46 +3,46 @@ import { withTimeLimit } from '../../platform/time-limit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { AttemptEntry, AttemptStore } from '../../stores/pipelines/attempts.js';
 
-/** Tells our record of attempts at activities, without ever being in the way of one. */
+/** Records the attempts of activities in the database, without delaying or failing them. */
 export interface AttemptRecorder {
   /**
-   * Tells that an attempt has begun, for which nobody waits, and gives the way to tell how it ended: that resolves when
-   * it is written, or after two seconds, and never rejects.
+   * Records the start of an attempt in the background. Returns a function that records its end: it resolves when the
+   * attempt is written, or after two seconds, and never rejects.
    */
   begin(attempt: AttemptEntry): (ended: AttemptEntry) => Promise<void>;
 }
 
 const longestWaitMs = 2_000;
-/** What ends sooner is written once, when it has ended. */
+/** Attempts that end sooner are written only once, at their end. */
 const shortMs = 50;
-/** Attempts that are kept to be written later while Postgres is away; beyond that they are only in the log. */
-const maxKept = 500;
+/** Attempts that are kept for later while Postgres is unavailable; more are only logged. */
+const maxDeferred = 500;
 
 type Batch = Map<string, AttemptEntry>;
 
 /**
- * Writes attempts in batches, one at a time: what begins or ends while one is on its way goes with the next, so that
- * many activities at once cost few statements and one connection.
+ * Writes attempts in batches, one batch at a time. Attempts that start or end during a write go into the next batch, so
+ * that many concurrent activities need few statements and one connection.
  */
 export function createAttemptRecorder(attempts: Pick<AttemptStore, 'write'>, logger: Logger): AttemptRecorder {
   let filling: { batch: Batch; written: Promise<void> } | null = null;
   let lastWrite = Promise.resolve();
-  let kept: Batch = new Map();
+  let deferred: Batch = new Map();
 
   const write = async (batch: Batch): Promise<void> => {
     filling = null;
     try {
       await attempts.write([...batch.values()]);
     } catch (error) {
-      const isAway = errorCodeOf(error) === 'database_unavailable';
-      if (isAway) kept = new Map([...kept, ...batch].slice(-maxKept));
-      logger.warn({ error, attempts: batch.size }, `attempts are not recorded${isAway ? ' yet' : ''}`);
+      const isUnavailable = errorCodeOf(error) === 'database_unavailable';
+      if (isUnavailable) deferred = new Map([...deferred, ...batch].slice(-maxDeferred));
+      logger.warn({ error, attempts: batch.size }, `attempts are not recorded${isUnavailable ? ' yet' : ''}`);
     }
   };
   const add = (attempt: AttemptEntry): Promise<void> => {
     if (filling === null) {
-      const batch: Batch = new Map(kept);
-      kept = new Map();
+      const batch: Batch = new Map(deferred);
+      deferred = new Map();
       lastWrite = lastWrite.then(() => write(batch));
       filling = { batch, written: lastWrite };
     }
@@ -51,9 +51,9 @@ export function createAttemptRecorder(attempts: Pick<AttemptStore, 'write'>, log
   };
   return {
     begin(attempt) {
-      const shown = setTimeout(() => void add(attempt), shortMs);
+      const showRunning = setTimeout(() => void add(attempt), shortMs);
       return (ended) => {
-        clearTimeout(shown);
+        clearTimeout(showRunning);
         return withTimeLimit(longestWaitMs, add(ended)).catch(() => undefined);
       };
     },

@@ -6,8 +6,8 @@ export type Report = (progress: unknown) => void;
 const intervalMs = 1_000;
 
 /**
- * Runs `work` while it is reported alive every second with its latest progress. The signal given to it fires when
- * the activity is cancelled or its worker stops.
+ * Runs `work` with a heartbeat every second that carries its latest progress. The signal fires when the activity is
+ * cancelled or its worker shuts down.
  */
 export async function withHeartbeat<T>(work: (report: Report, signal: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();

@@ -13,7 +13,7 @@ import { createLogCapture, type Logger, type LogCapture } from '../../platform/l
 import type { AttemptEntry } from '../../stores/pipelines/attempts.js';
 import type { AttemptRecorder } from './attempt-recorder.js';
 
-/** Where attempts are recorded, and the name of the worker process that makes them. */
+/** Where attempts are recorded, and the name of this worker process. */
 export interface AttemptRecording {
   attempts: AttemptRecorder;
   worker: string;
@@ -25,9 +25,8 @@ const unrecorded: AttemptRecording = {
 };
 
 /**
- * Stands around every activity: one log line at its end, a record of the attempt with what was logged during it, and
- * failures told to Temporal in our codes. A failure's type is its code; codes that cannot pass by trying again are
- * non-retryable.
+ * Wraps every activity: writes one log line at its end, records the attempt with its log lines, and converts errors to
+ * Temporal failures. The type of a failure is its error code; codes that a retry cannot fix are non-retryable.
  */
 export function createActivityInterceptor(
   context: Context,
@@ -62,12 +61,12 @@ export function createActivityInterceptor(
 }
 
 /**
- * A fault of our own code, or a trainer that dies each time, does not get better by endless trying. All attempts count,
- * also those that a service's absence cost, so the limits leave room for a minute of that (ten attempts).
+ * Endless retries do not fix a bug, or a trainer that dies each time. All attempts count, also those that failed because a
+ * service was unavailable, so the limits leave room for a minute of that (ten attempts).
  */
 const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 30 };
 
-/** The Temporal form of a failure; Temporal's own failures (cancellation above all) pass unchanged. */
+/** Converts an error to a Temporal failure; Temporal's own failures, such as a cancellation, pass unchanged. */
 export function toTemporalFailure(error: unknown, attempt: number): unknown {
   if (error instanceof TemporalFailure) return error;
   const code = errorCodeOf(error);
@@ -80,7 +79,7 @@ export function toTemporalFailure(error: unknown, attempt: number): unknown {
   });
 }
 
-/** Why the activity was told to stop, if it was: whatever it threw on its way out comes of that. */
+/** The cancellation of the activity, if it was cancelled: any error thrown after that is a consequence of it. */
 async function cancellationOf(context: Context): Promise<unknown> {
   if (!context.cancellationSignal.aborted) return null;
   return context.cancelled.catch((error: unknown) => error);

@@ -20,7 +20,7 @@ export interface JobOptions {
   /** Kills the trainer when it fires. */
   signal: AbortSignal;
   onProgress?: (progress: JobProgress) => void;
-  /** Records an ended epoch; the trainer goes on when this resolves and is killed when it rejects. */
+  /** Records a finished epoch. The trainer continues when this resolves and is killed when it rejects. */
   onEpoch?: (event: EpochEvent) => Promise<void>;
 }
 
@@ -28,35 +28,35 @@ export interface ModelProcessOptions extends JobOptions {
   logger: Logger;
 }
 
-/** A trainer process, which does jobs one at a time. */
+/** A trainer process, which runs jobs one at a time. */
 export interface Trainer {
   /**
-   * Does a job and gives its result. This process stays free meanwhile.
+   * Runs a job and returns its result, without blocking this process.
    * @throws PerennialError trainer_died when the trainer ends early, cancelled when the signal fires, else the trainer's
    * own failure with its code
    */
   run<Job extends ModelJob>(job: Job, options: JobOptions): Promise<ModelJobResults[Job['kind']]>;
   isAlive(): boolean;
-  /** Kills the process; resolves when it is gone. */
+  /** Kills the process; resolves when it has exited. */
   stop(): Promise<void>;
 }
 
 const trainerPath = fileURLToPath(new URL('../../workers/model-child.js', import.meta.url));
 
-/** Lines of the trainer's standard error that are kept for the message when it dies. */
+/** Lines of the trainer's standard error in the error message when it dies. */
 const keptLines = 5;
 
-/** Does a model job in a trainer process of its own, as `Trainer.run` does. */
+/** Runs a model job in a new trainer process, see `Trainer.run`. */
 export async function runModelJob<Job extends ModelJob>(
   job: Job,
   { logger, ...options }: ModelProcessOptions,
 ): Promise<ModelJobResults[Job['kind']]> {
-  if (options.signal.aborted) throw cancelled(job);
+  if (options.signal.aborted) throw jobCancelled(job);
   const trainer = startTrainer(logger);
   try {
     return await trainer.run(job, options);
   } finally {
-    // Whoever called may now delete the files that the trainer wrote: it must be gone, not going.
+    // The caller may delete the trainer's files after this, so wait until the process has exited.
     await trainer.stop();
   }
 }
@@ -67,19 +67,19 @@ export function startTrainer(logger: Logger): Trainer {
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     env: childEnvironment({ TF_CPP_MIN_LOG_LEVEL: '2' }),
   });
-  // Between two jobs nobody else listens, and an error that nobody hears ends this process.
+  // Between two jobs there is no other listener, and an unhandled 'error' event would end this process.
   child.on('error', (error) => logger.warn({ error, trainer: child.pid }, 'a trainer process has failed'));
   const lastLines = keepLastLines(child, logger);
   const isAlive = (): boolean => child.connected && child.exitCode === null && child.signalCode === null;
   return {
     async run<Job extends ModelJob>(job: Job, options: JobOptions): Promise<ModelJobResults[Job['kind']]> {
-      if (options.signal.aborted) throw cancelled(job);
-      // It may have ended before it had a job; of one that is gone nothing would be heard any more.
-      if (!isAlive()) throw died(job, child.exitCode ?? child.signalCode, lastLines);
+      if (options.signal.aborted) throw jobCancelled(job);
+      // A trainer that has exited before the job emits no more events.
+      if (!isAlive()) throw trainerDied(job, child.exitCode ?? child.signalCode, lastLines);
       const kill = (): void => void child.kill('SIGKILL');
       options.signal.addEventListener('abort', kill);
       try {
-        const result = await converse(child, job, options, lastLines);
+        const result = await runJob(child, job, options, lastLines);
         const kind: Job['kind'] = job.kind;
         return parseJobResult(kind, result);
       } finally {
@@ -93,7 +93,7 @@ export function startTrainer(logger: Logger): Trainer {
   };
 }
 
-async function converse(
+async function runJob(
   child: ChildProcess,
   job: ModelJob,
   { signal, onProgress, onEpoch }: JobOptions,
@@ -102,30 +102,30 @@ async function converse(
   const ended = new AbortController();
   try {
     return await new Promise((resolve, reject) => {
-      const order = (message: TrainerOrder): void => {
-        // A trainer that is gone announces itself by 'close'; a failed send says nothing more.
+      const send = (message: TrainerOrder): void => {
+        // Ignore send errors: the exit of the trainer is handled by 'close'.
         child.send(message, () => undefined);
       };
-      const listen = (event: string, listener: (...heard: unknown[]) => void): void => {
+      const listen = (event: string, listener: (...args: unknown[]) => void): void => {
         child.on(event, listener);
         ended.signal.addEventListener('abort', () => child.off(event, listener));
       };
       listen('error', reject);
       listen('close', () => {
-        reject(signal.aborted ? cancelled(job) : died(job, child.exitCode ?? child.signalCode, lastLines));
+        reject(signal.aborted ? jobCancelled(job) : trainerDied(job, child.exitCode ?? child.signalCode, lastLines));
       });
       listen('message', (received) => {
         const parsed = trainerMessageSchema.safeParse(received);
-        if (parsed.success) hear(parsed.data);
+        if (parsed.success) handle(parsed.data);
         else reject(parsed.error);
       });
-      const hear = (message: TrainerMessage): void => {
+      const handle = (message: TrainerMessage): void => {
         switch (message.type) {
           case 'progress':
             onProgress?.(message);
             break;
           case 'epoch':
-            recordEpoch(message, onEpoch).then(() => order({ type: 'recorded', epoch: message.metrics.epoch }), reject);
+            recordEpoch(message, onEpoch).then(() => send({ type: 'recorded', epoch: message.metrics.epoch }), reject);
             break;
           case 'done':
             resolve(message.result);
@@ -135,7 +135,7 @@ async function converse(
             break;
         }
       };
-      order({ type: 'job', job });
+      send({ type: 'job', job });
     });
   } finally {
     ended.abort();
@@ -150,21 +150,21 @@ function keepLastLines(child: ChildProcess, logger: Logger): readonly string[] {
   const lines: string[] = [];
   if (!child.stderr) return lines;
   createInterface({ input: child.stderr }).on('line', (line) => {
-    logger.warn({ trainer: child.pid, line }, 'trainer said');
+    logger.warn({ trainer: child.pid, line }, 'trainer output');
     lines.push(line);
     if (lines.length > keptLines) lines.shift();
   });
   return lines;
 }
 
-function cancelled(job: ModelJob): PerennialError {
+function jobCancelled(job: ModelJob): PerennialError {
   return new PerennialError('cancelled', `The ${job.kind} job was cancelled; its trainer process was stopped.`);
 }
 
-function died(job: ModelJob, reason: number | string | null, lastLines: readonly string[]): PerennialError {
-  const said = lastLines.length > 0 ? ` Its last words: ${lastLines.join(' | ')}` : '';
+function trainerDied(job: ModelJob, reason: number | string | null, lastLines: readonly string[]): PerennialError {
+  const output = lastLines.length > 0 ? ` Its last output: ${lastLines.join(' | ')}` : '';
   return new PerennialError(
     'trainer_died',
-    `The trainer process ended (${reason ?? 'unknown reason'}) before its ${job.kind} job was done; it is started again.${said}`,
+    `The trainer process ended (${reason ?? 'unknown reason'}) before its ${job.kind} job was done.${output}`,
   );
 }

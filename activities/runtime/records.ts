@@ -7,7 +7,7 @@ export interface RecordActivities {
   closePipeline(runId: string, end: PipelineEnd): Promise<void>;
 }
 
-/** What workflows write of themselves into our record; every call may be repeated. */
+/** The activities by which workflows write their run records; every call can be repeated. */
 export function createRecordActivities({ pipelines }: { pipelines: PipelineStore }): RecordActivities {
   return {
     openPipeline: (opening) => pipelines.open(opening),

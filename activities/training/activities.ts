@@ -19,7 +19,7 @@ export interface RegistrationActivities {
   failTraining(runId: string, failure: TrainingFailure): Promise<void>;
 }
 
-/** What the training worker does; TF.js itself runs in a child process, which packaging takes over from fitting. */
+/** Activities of the training worker. TF.js runs in a child process, which packaging reuses after fitting. */
 export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
   const fitting = { ...deps, trainers: createTrainerPool(deps.logger) };
   return {
@@ -29,7 +29,7 @@ export function createTrainingActivities(deps: TrainingDependencies): TrainingAc
   };
 }
 
-/** How a training ends in our record: light work of the pipeline worker. */
+/** Records the end of a training; short activities of the pipeline worker. */
 export function createRegistrationActivities(deps: RegistrationDependencies): RegistrationActivities {
   return {
     registerModel: (input, bundle) => registerModel(deps, input, bundle),

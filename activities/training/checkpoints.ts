@@ -4,12 +4,12 @@ import { checkpointKey, checkpointPrefix } from '../../stores/objects/object-key
 import { hashFile } from '../../platform/hash-file.js';
 import type { TrainingDependencies } from './dependencies.js';
 
-/** A run resumes from its last checkpoint; the one before is a spare for a person, should the last be damaged. */
+/** A run resumes from its last checkpoint; the one before is a spare for the operator if the last is damaged. */
 const keptCheckpoints = 2;
 
 /**
- * Makes an epoch's metrics and checkpoint visible together, then lets older checkpoints go. Throws `stale_attempt`
- * when another attempt has taken the run over or it has ended; nothing is left behind then.
+ * Makes the metrics and the checkpoint of an epoch visible together, then deletes older checkpoints. Throws
+ * `stale_attempt` when another attempt has taken over the run or the run has ended; then it leaves no object behind.
  */
 export async function commitEpoch(
   deps: Pick<TrainingDependencies, 'runs' | 'objects' | 'logger'>,
@@ -23,7 +23,7 @@ export async function commitEpoch(
   try {
     await deps.runs.recordEpoch(runId, attempt, event.metrics, { objectKey, sha256, sizeBytes });
   } catch (error) {
-    // Whoever overtook us may have tidied up already.
+    // The attempt that took over may have cleaned up already.
     if (errorCodeOf(error) === 'stale_attempt') await deps.objects.delete(objectKey);
     throw error;
   }
@@ -32,7 +32,7 @@ export async function commitEpoch(
   });
 }
 
-/** Objects before rows: what is cut off in between is done again. */
+/** Deletes objects before rows, so that an interrupted deletion is repeated. */
 async function pruneCheckpoints(
   { runs, objects }: Pick<TrainingDependencies, 'runs' | 'objects'>,
   runId: string,
@@ -42,7 +42,7 @@ async function pruneCheckpoints(
   await runs.forgetCheckpoints(runId, older);
 }
 
-/** Removes all checkpoints of a run that has ended, also those that an attempt uploaded and could not record. */
+/** Removes all checkpoints of an ended run, also those that were uploaded but not recorded. */
 export async function removeCheckpoints(
   { runs, objects }: Pick<TrainingDependencies, 'runs' | 'objects'>,
   runId: string,

@@ -6,23 +6,23 @@ import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
 import type { TrainerPool } from './trainer-pool.js';
 
-/** What the activities of the training worker need of the world. */
+/** Dependencies of the activities of the training worker. */
 export interface TrainingDependencies {
   datasets: DatasetStore;
   features: FeatureStore;
   runs: RunStore;
   registry: RegistryStore;
   objects: ObjectStore;
-  /** Folder for files of a job; whatever is in it may be lost. */
+  /** Folder for temporary files of a job. */
   scratchFolder: string;
   codeRevision: string;
   logger: Logger;
 }
 
-/** What fitting and packaging need besides, which share a trainer process. */
+/** Dependencies of fitting and packaging, which share a trainer process. */
 export interface FittingDependencies extends TrainingDependencies {
   trainers: TrainerPool;
 }
 
-/** What the end of a training needs: no scratch folder, no trainer. */
+/** Dependencies of the end of a training. */
 export type RegistrationDependencies = Pick<TrainingDependencies, 'runs' | 'registry' | 'objects' | 'logger'>;

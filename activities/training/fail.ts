@@ -7,7 +7,7 @@ export interface TrainingFailure {
   error: { code: ErrorCode; message: string };
 }
 
-/** Ends a run that did not get to a version, and removes its checkpoints: no later attempt will resume it. */
+/** Marks a run as failed or cancelled, and removes its checkpoints, because no later attempt resumes it. */
 export async function failTraining(
   deps: Pick<TrainingDependencies, 'runs' | 'objects' | 'logger'>,
   runId: string,
@@ -18,7 +18,7 @@ export async function failTraining(
     await removeCheckpoints(deps, runId);
   } catch (cause) {
     if (errorTable[errorCodeOf(cause)].retryable) throw cause;
-    // An object store that refuses us may be why the run failed; that is what the user should read.
+    // An object store that refuses access may be why the run failed; keep the error of the run.
     deps.logger.warn({ error: cause, run_id: runId }, 'checkpoints of a failed run could not be removed');
   }
 }

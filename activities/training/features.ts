@@ -8,7 +8,7 @@ import { withScratchFolder } from '../runtime/scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
 
-/** Images per Parquet file: a killed run loses at most one file's worth of embeddings. */
+/** Images in a Parquet file: a killed run loses the embeddings of one file at most. */
 const imagesPerFile = 512;
 const embeddingBatchSize = 16;
 
@@ -23,7 +23,7 @@ export interface FeaturesResult {
   newFeatures: number;
 }
 
-/** Computes the embeddings a dataset version still lacks; those that exist cost one query. */
+/** Computes the missing embeddings of a dataset version. */
 export async function extractFeatures(deps: TrainingDependencies, input: FeaturesInput): Promise<FeaturesResult> {
   const examples = await deps.datasets.examples(input.dataset, input.datasetVersion);
   const missing = await deps.features.missing(

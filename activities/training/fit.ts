@@ -17,7 +17,7 @@ export interface FitResult {
   weightsSha256: string;
 }
 
-/** What the trainer child reads, brought into a scratch folder. */
+/** Inputs of the trainer process, downloaded into a scratch folder. */
 export interface TrainerInputs {
   labels: string[];
   examples: Example[];
@@ -26,9 +26,9 @@ export interface TrainerInputs {
 }
 
 /**
- * Trains until the last epoch or early stopping, from the last committed checkpoint if there is one. Each epoch's
- * metrics and checkpoint become visible together; an attempt that another has overtaken cannot commit any more. A trainer
- * that has seen features only stays for the packaging; what trains on images has taken memory it never gives back.
+ * Trains until the last epoch or early stopping, from the last committed checkpoint if there is one. The metrics and the
+ * checkpoint of an epoch become visible together; an attempt that another one has replaced cannot commit. A trainer that
+ * used only features is reused for packaging; one that trained on images is not, because it does not free its memory.
  */
 export async function fitModel(deps: FittingDependencies, input: TrainingInput): Promise<FitResult> {
   const { workflowExecution, attempt } = Context.current().info;
@@ -58,7 +58,7 @@ export async function fitModel(deps: FittingDependencies, input: TrainingInput):
   );
 }
 
-/** Brings a dataset version into `folder` in the form the architecture trains on: embeddings, or the images. */
+/** Downloads a dataset version into `folder` as the architecture needs it: embeddings, images, or both. */
 export async function fetchTrainerInputs(
   deps: TrainingDependencies,
   input: Pick<TrainingInput, 'dataset' | 'datasetVersion' | 'hyperparameters'>,
@@ -87,7 +87,7 @@ export function trainsOnImages({ architecture, fineTuneBlocks }: Hyperparameters
   return architecture === 'cnn' || fineTuneBlocks > 0;
 }
 
-/** Gives the path of the newest committed checkpoint, or null when the run has none yet. */
+/** Downloads the newest committed checkpoint and returns its path; null when the run has none. */
 export async function fetchLatestCheckpoint(
   deps: TrainingDependencies,
   runId: string,

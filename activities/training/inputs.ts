@@ -8,10 +8,10 @@ import type { FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { concurrently } from '../../platform/concurrently.js';
 
-/** Downloads under way at a time: enough to hide the latency of the object store, few enough to be no load. */
+/** Concurrent downloads: enough to hide the latency of the object store without loading it. */
 const downloadsAtOnce = 8;
 
-/** Brings the raw bytes of images into `folder`, one file each, named by their SHA-256. */
+/** Downloads the raw bytes of images into `folder`, one file each, named by its SHA-256. */
 export async function fetchImages(
   { objects, datasets }: { objects: ObjectStore; datasets: DatasetStore },
   sha256s: readonly string[],
@@ -32,7 +32,7 @@ export async function fetchImages(
   );
 }
 
-/** Brings the feature files that hold the examples' embeddings into `folder`. */
+/** Downloads the feature files with the embeddings of the examples into `folder`. */
 export async function fetchFeatures(
   { objects, features }: { objects: ObjectStore; features: FeatureStore },
   backboneDigest: string,

@@ -15,7 +15,7 @@ import type { FittingDependencies, TrainingDependencies } from './dependencies.j
 import { fetchLatestCheckpoint, fetchTrainerInputs, type TrainerInputs } from './fit.js';
 import { fetchImages } from './inputs.js';
 
-/** Files of the bundle that are kept with the run as well: what a person looks at. */
+/** Files of the bundle that are also stored as artefacts of the run, for people to look at. */
 const artifacts = [
   bundleFiles.curves,
   bundleFiles.confusionMatrix,
@@ -28,9 +28,9 @@ const artifacts = [
 const parityImages = 16;
 
 /**
- * Turns a finished training into a bundle in the object store: calibrated, evaluated, exported, checked against its
- * source. Gives the bundle's address. It needs no fence of its own: the last attempt to fit shuts earlier ones out for
- * good, a bundle's key comes from its content, and only registering completes the run.
+ * Makes a bundle of a finished training and publishes it: calibrated, evaluated, exported, and compared with TF.js.
+ * Returns its address. It needs no protection from stale attempts: only the latest attempt to fit can commit, the key of
+ * a bundle is derived from its content, and only registering completes the run.
  */
 export async function packageModel(deps: FittingDependencies, input: TrainingInput): Promise<BundleAddress> {
   const version = await deps.datasets.version(input.dataset, input.datasetVersion);
@@ -65,7 +65,7 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
       await deps.trainers.lend(packaging, { isFollowed: false });
       const [address] = await Promise.all([
         publishBundle(deps.objects, outputFolder, input.modelName),
-        keepArtifacts(deps, input.runId, outputFolder),
+        storeArtifacts(deps, input.runId, outputFolder),
       ]);
       return address;
     }),
@@ -73,8 +73,8 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
 }
 
 /**
- * The trainer's inputs, and for a model that trains on features some images: of the test side to prove the export on,
- * of the others to quantize it with.
+ * The inputs of the trainer. A model that trains on features also needs some images: of the test split to check the
+ * export, of the other splits to quantize it.
  */
 async function fetchPackagingInputs(
   deps: TrainingDependencies,
@@ -94,7 +94,7 @@ async function fetchPackagingInputs(
   return { ...inputs, images: [...images, ...(await fetchQuantizationSample(deps, inputs.examples, folder, signal))] };
 }
 
-/** None when they cannot all be had: no training fails for want of 8 bits, and its report says that there were none. */
+/** Empty when the images cannot be downloaded: a training does not fail because it cannot be quantized. */
 async function fetchQuantizationSample(
   deps: TrainingDependencies,
   examples: TrainerInputs['examples'],
@@ -106,12 +106,12 @@ async function fetchQuantizationSample(
     return await fetchImages(deps, [...ranges, ...judged], join(folder, 'images'), signal);
   } catch (error) {
     signal.throwIfAborted();
-    deps.logger.warn({ error }, 'images to quantize with could not be fetched');
+    deps.logger.warn({ error }, 'images for quantization could not be fetched');
     return [];
   }
 }
 
-async function keepArtifacts(deps: TrainingDependencies, runId: string, folder: string): Promise<void> {
+async function storeArtifacts(deps: TrainingDependencies, runId: string, folder: string): Promise<void> {
   for (const name of artifacts) {
     const objectKey = runArtifactKey(runId, name);
     await deps.objects.put(objectKey, await readFile(join(folder, name)));

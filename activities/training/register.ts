@@ -9,7 +9,7 @@ import type { RegistrationDependencies } from './dependencies.js';
 
 /**
  * Registers a packaged run as the next version of its model, in Staging, which completes the run, and removes its
- * checkpoints. A run is registered once, however often this is called. Throws `conflict` for a run that was cancelled.
+ * checkpoints. Repeated calls register it once. Throws `conflict` for a cancelled run.
  */
 export async function registerModel(
   deps: RegistrationDependencies,

@@ -1,17 +1,17 @@
 import type { Logger } from '../../platform/logging.js';
 import { startTrainer, type Trainer } from '../runtime/model-process.js';
 
-/** How long a trainer waits for the job that follows its last one: longer than a workflow takes between two steps. */
+/** How long an idle trainer is kept for the next job: longer than a workflow takes between two steps. */
 const defaultIdleMs = 10_000;
 
-/** Lends trainer processes, one job each; one that is kept spares the next job a second or two of loading TensorFlow. */
+/** Lends trainer processes for one job each. Reusing one saves the next job a second or two of loading TensorFlow. */
 export interface TrainerPool {
   /**
-   * Gives `work` a trainer: the one that was kept, or one that loads while `work` brings its files together. When `work`
-   * succeeds and says so, the trainer is kept for the next job, else it is gone when this resolves.
+   * Gives `work` a trainer: the kept one, or a new one, which loads while `work` downloads its files. When `work` succeeds
+   * and `isFollowed` is set, the trainer is kept for the next job; otherwise it has exited when this settles.
    */
   lend<T>(work: (trainer: Trainer) => Promise<T>, options: { isFollowed: boolean }): Promise<T>;
-  /** Ends the kept trainer, if there is one; it also ends by itself when it is idle. */
+  /** Stops the kept trainer, if there is one. An idle trainer is also stopped after a while. */
   close(): Promise<void>;
 }
 
@@ -20,9 +20,9 @@ export function createTrainerPool(logger: Logger, idleMs = defaultIdleMs): Train
   let idle: NodeJS.Timeout | undefined;
   const release = (): Trainer | null => {
     clearTimeout(idle);
-    const former = kept;
+    const trainer = kept;
     kept = null;
-    return former;
+    return trainer;
   };
   const close = async (): Promise<void> => {
     await release()?.stop();
@@ -34,14 +34,14 @@ export function createTrainerPool(logger: Logger, idleMs = defaultIdleMs): Train
   };
   return {
     async lend(work, { isFollowed }) {
-      const former = release();
-      const trainer = former?.isAlive() ? former : startTrainer(logger);
+      const previous = release();
+      const trainer = previous?.isAlive() ? previous : startTrainer(logger);
       try {
         const result = await work(trainer);
         await (isFollowed ? keep(trainer) : trainer.stop());
         return result;
       } catch (error) {
-        // Whoever called may now delete the files that the trainer writes: it must be gone, not going.
+        // The caller may delete the trainer's files after this, so wait until the process has exited.
         await trainer.stop();
         throw error;
       }

@@ -6,7 +6,7 @@ import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { TrainingDependencies } from '../training/dependencies.js';
 import { fetchTrainerInputs } from '../training/fit.js';
 import { closeSearch, endRung, type RungEnd, type SearchDependencies, type SearchEnd } from './search-record.js';
-import { createTrialHost } from './trial-runner.js';
+import { createTrialRunner } from './trial-runner.js';
 
 export interface TrialActivities {
   runTrialRung(input: TrialInput): Promise<TrialScore>;
@@ -18,9 +18,9 @@ export interface SearchActivities {
   closeSearch(end: SearchEnd): Promise<void>;
 }
 
-/** What the training worker does for a search: one trial at a time, in a trainer that stays warm between them. */
+/** Search activities of the training worker: one trial at a time, in a trainer process that is reused. */
 export function createTrialActivities(deps: TrainingDependencies & { trials: TrialStore }): TrialActivities {
-  const host = createTrialHost({
+  const runner = createTrialRunner({
     ...deps,
     fetchInputs({ trial: { hyperparameters }, ...data }, folder, signal) {
       return fetchTrainerInputs(deps, { ...data, hyperparameters }, folder, signal);
@@ -29,7 +29,7 @@ export function createTrialActivities(deps: TrainingDependencies & { trials: Tri
   return {
     async runTrialRung(input) {
       const { workflowExecution, attempt } = Context.current().info;
-      const progress = await withHeartbeat((_report, signal) => host.run(input, signal));
+      const progress = await withHeartbeat((_report, signal) => runner.run(input, signal));
       const place = { workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision, attempt };
       await deps.trials.recordRung(input, place, progress);
       const { epochs, bestEpoch, loss, accuracy } = progress;
@@ -38,7 +38,7 @@ export function createTrialActivities(deps: TrainingDependencies & { trials: Tri
   };
 }
 
-/** How a search stands in our record, with its picture and tables: light work of the pipeline worker. */
+/** Records the state of a search, with its chart and tables; short activities of the pipeline worker. */
 export function createSearchActivities(deps: SearchDependencies): SearchActivities {
   return {
     openSearch: (opening) => deps.searches.open(opening),

@@ -18,13 +18,13 @@ export interface SearchDependencies {
   codeRevision: string;
 }
 
-/** What a rung decided. */
+/** Results of a rung. */
 export interface RungEnd {
   searchId: string;
   failed: { input: TrialInput; workflowId: string; error: { code: ErrorCode; message: string } }[];
-  /** Trials that do not go on. */
+  /** Trials that do not continue. */
   stopped: number[];
-  /** Trials that came through the last rung. */
+  /** Trials that finished the last rung. */
   finished: number[];
   best: number | null;
 }
@@ -35,7 +35,7 @@ export interface SearchEnd {
   trained: { runId: string; version: number } | null;
 }
 
-/** Writes down what a rung decided, and draws the search as it stands. */
+/** Stores the results of a rung, and publishes the chart and tables of the search so far. */
 export async function endRung(
   deps: SearchDependencies,
   { searchId, failed, stopped, finished, best }: RungEnd,
@@ -50,7 +50,7 @@ export async function endRung(
   await publish(deps, searchId, null);
 }
 
-/** Ends what is still open of a search; its picture and tables go with the trained run, if there is one. */
+/** Ends the open trials of a search. Its chart and tables become artefacts of the trained run, if there is one. */
 export async function closeSearch(deps: SearchDependencies, { searchId, trained }: SearchEnd): Promise<void> {
   await deps.trials.abandonTrials(searchId);
   if (trained) await deps.searches.setTrained(searchId, trained);

@@ -8,105 +8,105 @@ import { trainsOnFeatures, trainsOnImages, type TrainerInputs } from '../trainin
 import { createLimiter } from '../../platform/concurrently.js';
 import type { Logger } from '../../platform/logging.js';
 
-export interface TrialHostOptions {
+export interface TrialRunnerOptions {
   scratchFolder: string;
   logger: Logger;
-  /** Brings what a trial trains on into the folder. */
+  /** Downloads the inputs of a trial into the folder. */
   fetchInputs(input: TrialInput, folder: string, signal: AbortSignal): Promise<TrainerInputs>;
   idleMs?: number;
-  /** Bytes of checkpoints that trials of a search may leave; the least promising go first. */
+  /** Maximum bytes of checkpoints of a search; those of the worst trials are deleted first. */
   checkpointBytes?: number;
 }
 
-/** How long a trainer waits for the next trial of its search: longer than a search takes between two rungs. */
+/** How long an idle trainer is kept for the next trial: longer than a search takes between two rungs. */
 const defaultIdleMs = 10_000;
 const defaultCheckpointBytes = 2e9;
 
 /**
- * Runs trials one at a time in a trainer process that stays for the next trial of the same search, with the images or
- * features it has: starting one takes longer than a trial.
+ * Runs trials one at a time in a trainer process that is reused for the next trial of the same search, with its downloaded
+ * images or features, because starting a process takes longer than a trial.
  */
-export interface TrialHost {
-  /** Trains a trial on to its rung. Fails as `Trainer.run` does. */
+export interface TrialRunner {
+  /** Trains a trial up to its rung. Throws what `Trainer.run` throws. */
   run(input: TrialInput, signal: AbortSignal): Promise<TrialProgress>;
-  /** Ends the trainer, if there is one, after the trial under way; it also ends by itself when it is idle. */
+  /** Stops the trainer, if there is one, after the running trial. An idle trainer is also stopped after a while. */
   close(): Promise<void>;
 }
 
-/** A trainer with the inputs of one search, in a folder that is gone with it. */
-interface Warm {
+/** A trainer with the inputs of one search, in a folder that is deleted with it. */
+interface WarmTrainer {
   searchId: string;
   folder: string;
   trainer: Trainer;
-  /** By what they are made of: trials on images need other inputs than those on features. */
+  /** By kind: trials on images need other inputs than trials on features. */
   inputs: Map<string, TrainerInputs>;
-  /** How far each trial has got, by its number. */
+  /** Progress of each trial, by its number. */
   reached: Map<number, Reached>;
 }
 
 interface Reached {
   progress: TrialProgress;
-  /** Epochs it was asked to have. */
+  /** Epochs of the rung that it reached. */
   epochs: number;
-  /** Size of what it goes on from; 0 when that is gone. */
+  /** Size of its checkpoint; 0 when that was deleted. */
   bytes: number;
 }
 
-export function createTrialHost(options: TrialHostOptions): TrialHost {
+export function createTrialRunner(options: TrialRunnerOptions): TrialRunner {
   const { idleMs = defaultIdleMs } = options;
-  let warm: Warm | null = null;
+  let warm: WarmTrainer | null = null;
   let idle: NodeJS.Timeout | undefined;
-  const inTurn = createLimiter(1);
-  const cool = async (): Promise<void> => {
-    const former = warm;
+  const oneAtATime = createLimiter(1);
+  const stopTrainer = async (): Promise<void> => {
+    const previous = warm;
     warm = null;
-    if (former) await dispose(former);
+    if (previous) await dispose(previous);
   };
   const work = async (input: TrialInput, signal: AbortSignal): Promise<TrialProgress> => {
     clearTimeout(idle);
     try {
       if (warm?.searchId !== input.searchId || !warm.trainer.isAlive()) {
-        await cool();
-        warm = await heat(options, input.searchId);
+        await stopTrainer();
+        warm = await startWarmTrainer(options, input.searchId);
       }
       const { epochs, trial } = input;
       const before = warm.reached.get(trial.number);
-      // What could not be recorded is asked for again, and going on from there would tell of no epoch.
+      // A retry after a failed write gets the stored result: continuing from there would train no epoch.
       if (before?.epochs === epochs) return before.progress;
       const progress = await train(options, warm, input, signal);
-      await keep(warm, input, progress, options.checkpointBytes ?? defaultCheckpointBytes);
+      await recordTrial(warm, input, progress, options.checkpointBytes ?? defaultCheckpointBytes);
       return progress;
     } catch (error) {
-      // A trial that diverges is itself to blame; after anything else the next one had better start afresh.
-      if (errorCodeOf(error) !== 'training_diverged') await cool();
+      // After an error other than divergence the trainer may be broken; the next trial gets a new one.
+      if (errorCodeOf(error) !== 'training_diverged') await stopTrainer();
       throw error;
     } finally {
-      idle = setTimeout(() => void inTurn(cool), idleMs).unref();
+      idle = setTimeout(() => void oneAtATime(stopTrainer), idleMs).unref();
     }
   };
   return {
-    run: (input, signal) => inTurn(() => work(input, signal)),
+    run: (input, signal) => oneAtATime(() => work(input, signal)),
     close() {
       clearTimeout(idle);
-      return inTurn(cool);
+      return oneAtATime(stopTrainer);
     },
   };
 }
 
-async function heat({ scratchFolder, logger }: TrialHostOptions, searchId: string): Promise<Warm> {
+async function startWarmTrainer({ scratchFolder, logger }: TrialRunnerOptions, searchId: string): Promise<WarmTrainer> {
   const folder = join(scratchFolder, `search-${randomUUID()}`);
   await mkdir(folder, { recursive: true });
   return { searchId, folder, trainer: startTrainer(logger), inputs: new Map(), reached: new Map() };
 }
 
-async function dispose({ trainer, folder }: Warm): Promise<void> {
+async function dispose({ trainer, folder }: WarmTrainer): Promise<void> {
   await trainer.stop();
   await rm(folder, { recursive: true, force: true });
 }
 
 async function train(
-  { fetchInputs }: TrialHostOptions,
-  { folder, trainer, inputs: known }: Warm,
+  { fetchInputs }: TrialRunnerOptions,
+  { folder, trainer, inputs: known }: WarmTrainer,
   input: TrialInput,
   signal: AbortSignal,
 ): Promise<TrialProgress> {
@@ -124,22 +124,23 @@ function folderOf(folder: string, number: number): string {
 }
 
 /**
- * Notes how far a trial got, and lets checkpoints go: its own when it has come to its end, and beyond the limit those of
- * the trials that got least far with the highest loss. One that goes on without is trained from the start, to the same end.
+ * Stores the progress of a trial and deletes checkpoints: its own after the last rung, and beyond the limit those of the
+ * trials with the fewest epochs and the highest loss. A trial without a checkpoint is trained from the start, with the
+ * same result.
  */
-async function keep(
-  { folder, reached }: Warm,
+async function recordTrial(
+  { folder, reached }: WarmTrainer,
   { epochs, trial: { number, hyperparameters } }: TrialInput,
   progress: TrialProgress,
   limit: number,
 ): Promise<void> {
-  const own: Reached = { progress, epochs, bytes: await sizeOf(folderOf(folder, number)) };
-  reached.set(number, own);
+  const current: Reached = { progress, epochs, bytes: await sizeOf(folderOf(folder, number)) };
+  reached.set(number, current);
   const drop = async (each: number, trial: Reached): Promise<void> => {
     await rm(folderOf(folder, each), { recursive: true, force: true });
     trial.bytes = 0;
   };
-  if (epochs >= hyperparameters.epochs) await drop(number, own);
+  if (epochs >= hyperparameters.epochs) await drop(number, current);
   const isOver = (): boolean => [...reached.values()].reduce((sum, { bytes }) => sum + bytes, 0) > limit;
   const worstFirst = [...reached].sort(([, a], [, b]) => a.epochs - b.epochs || b.progress.loss - a.progress.loss);
   for (const [each, trial] of worstFirst) if (isOver()) await drop(each, trial);

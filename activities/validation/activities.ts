@@ -2,7 +2,7 @@ import type { Example } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
 import type { ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
-import { decide, type GateInput } from '../../domain/promotion/promotion-gate.js';
+import { decidePromotion, type GateInput } from '../../domain/promotion/promotion-gate.js';
 import { sameLabels } from '../../domain/registry/semantic-version.js';
 import { compareOnSameImages } from '../../model/evaluation/compare.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
@@ -25,7 +25,7 @@ export interface ValidationActivities {
 
 const bootstrapSeed = 1;
 
-/** What decides whether a version may go to Production; runs on the pipeline worker, without TensorFlow. */
+/** Decides whether a version may go to Production; runs on the pipeline worker, without TensorFlow. */
 export function createValidationActivities(deps: ValidationDependencies): ValidationActivities {
   return {
     validateCandidate: (input) => withHeartbeat((report, signal) => validateCandidate(deps, input, report, signal)),
@@ -43,21 +43,21 @@ async function validateCandidate(
   signal: AbortSignal,
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
-  // Before the comparison: what it was made against is what the promotion is fenced with.
+  // Read before the comparison: it is the fence of the promotion.
   const { generation } = await deps.registry.servingState(input.modelName);
   const production = await deps.registry.production(input.modelName);
   const { approval } = await deps.policies.get(input.modelName);
   const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
-  // A model from elsewhere may know fewer classes than the dataset has; it is judged on those it knows.
+  // An imported model may have fewer classes than the dataset; it is judged on the classes it has.
   const testSet = examples.filter(({ side, label }) => side === 'test' && candidate.labels.includes(label));
   report({ evaluating: candidate.version, images: testSet.length });
-  const rival = production && sameLabels(candidate.labels, production.labels) ? production : null;
-  const [served, former] = await serveBoth(deps, [candidate, rival], testSet, signal);
-  const decided = decide({
+  const incumbent = production && sameLabels(candidate.labels, production.labels) ? production : null;
+  const [served, servedIncumbent] = await serveBoth(deps, [candidate, incumbent], testSet, signal);
+  const decided = decidePromotion({
     approval,
     candidate: candidate.evaluation,
     minAccuracy: deps.minAccuracy,
-    ...compareWith({ production, candidate, served, former, testSet }),
+    ...compareWith({ production, candidate, served, servedIncumbent, testSet }),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
     sameClasses:
       (production === null || sameLabels(candidate.labels, production.labels)) && knowsItsClasses(candidate, examples),
@@ -68,39 +68,39 @@ async function validateCandidate(
   return decision;
 }
 
-/** A bundle that is damaged or gone, or an engine that fails on it: what speaks of the model and of nothing else. */
-const faultsOfModels: readonly ErrorCode[] = ['bundle_invalid', 'not_found', 'internal'];
+/** Errors that are caused by the model: a damaged or missing bundle, or an engine that fails on it. */
+const modelErrors: readonly ErrorCode[] = ['bundle_invalid', 'not_found', 'internal'];
 
-/** What the model could not do, in words; every other failure is thrown and decides nothing. */
+/** Why the model cannot be served. Other errors are thrown and decide nothing. */
 interface Unserved {
   failure: string;
 }
 
-async function attempt(work: () => Promise<Served>, signal: AbortSignal): Promise<Served | Unserved> {
+async function tryServing(work: () => Promise<Served>, signal: AbortSignal): Promise<Served | Unserved> {
   try {
     return await work();
   } catch (error) {
     const code = errorCodeOf(error);
-    if (signal.aborted || !faultsOfModels.includes(code)) throw error;
+    if (signal.aborted || !modelErrors.includes(code)) throw error;
     return { failure: messageOf(error) };
   }
 }
 
-/** A candidate and whom it is compared with go through engines of their own at the same time and share the threads. */
+/** Serves the candidate and the incumbent at the same time, in two engines that share the threads. */
 async function serveBoth(
   deps: ValidationDependencies,
-  [candidate, rival]: [ModelVersion, ModelVersion | null],
+  [candidate, incumbent]: [ModelVersion, ModelVersion | null],
   testSet: readonly Example[],
   signal: AbortSignal,
 ): Promise<[Served | Unserved, Served | Unserved | null]> {
-  const threads = rival ? Math.max(1, Math.floor(deps.threads / 2)) : deps.threads;
+  const threads = incumbent ? Math.max(1, Math.floor(deps.threads / 2)) : deps.threads;
   const serve = (version: ModelVersion): Promise<Served | Unserved> =>
-    attempt(() => serveTestImages({ ...deps, threads }, version, testSet), signal);
-  // Neither engine is left behind when the other fails.
-  const [served, former] = await Promise.allSettled([serve(candidate), rival && serve(rival)]);
+    tryServing(() => serveTestImages({ ...deps, threads }, version, testSet), signal);
+  // Wait for both, so that no engine is left running when the other fails.
+  const [served, servedIncumbent] = await Promise.allSettled([serve(candidate), incumbent && serve(incumbent)]);
   if (served.status === 'rejected') throw served.reason;
-  if (former.status === 'rejected') throw former.reason;
-  return [served.value, former.value];
+  if (servedIncumbent.status === 'rejected') throw servedIncumbent.reason;
+  return [served.value, servedIncumbent.value];
 }
 
 function judge(
@@ -124,32 +124,33 @@ function confidenceOf(served: Served | Unserved): Pick<Decision, 'meanConfidence
   return { meanConfidence: total / served.probabilities.length };
 }
 
-interface Contest {
+interface ComparisonInput {
   production: ModelVersion | null;
   candidate: ModelVersion;
   served: Served | Unserved;
-  /** Of Production; null when there is nobody to compare with. */
-  former: Served | Unserved | null;
+  /** Production on the same images; null when there is no comparable version. */
+  servedIncumbent: Served | Unserved | null;
   testSet: readonly Example[];
 }
 
-/** Compares on the same images, or says why that cannot be done; a damaged Production must not block its successor. */
+/** Compares on the same images, or says why not. A damaged Production must not block its successor. */
 function compareWith({
   production,
   candidate,
   served,
-  former,
+  servedIncumbent,
   testSet,
-}: Contest): Pick<GateInput, 'comparison' | 'notCompared'> {
+}: ComparisonInput): Pick<GateInput, 'comparison' | 'notCompared'> {
   if (production === null) return { comparison: null, notCompared: 'there is no model in Production' };
-  if (former === null) return { comparison: null, notCompared: 'Production knows other classes' };
+  if (servedIncumbent === null) return { comparison: null, notCompared: 'Production has other classes' };
   if ('failure' in served) return { comparison: null, notCompared: 'the candidate cannot be served' };
-  if ('failure' in former) return { comparison: null, notCompared: `Production cannot be served: ${former.failure}` };
+  if ('failure' in servedIncumbent)
+    return { comparison: null, notCompared: `Production cannot be served: ${servedIncumbent.failure}` };
   const comparison: Comparison = {
     productionVersion: production.version,
     ...compareOnSameImages({
       candidate: served.probabilities,
-      production: former.probabilities,
+      production: servedIncumbent.probabilities,
       truths: truthsOf(testSet, candidate),
       seed: bootstrapSeed,
     }),
@@ -161,7 +162,7 @@ function truthsOf(testSet: readonly Example[], { labels }: ModelVersion): number
   return testSet.map(({ label }) => labels.indexOf(label));
 }
 
-/** Whether a model tells apart exactly the classes of its dataset, as every model does that was trained here. */
+/** Whether a model has exactly the classes of its dataset, as every model trained here does. */
 function knowsItsClasses({ labels }: ModelVersion, examples: readonly Example[]): boolean {
   const classes = new Set(examples.map(({ label }) => label));
   return classes.size === labels.length && labels.every((label) => classes.has(label));

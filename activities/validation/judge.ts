@@ -5,15 +5,15 @@ import { percent } from '../../domain/percent.js';
 
 export interface Judgement {
   passed: boolean;
-  /** One sentence with the figure and its threshold. */
+  /** One sentence with the measured value and its threshold. */
   detail: string;
 }
 
-/** How far the served accuracy may lie from the one measured at training: one image in two hundred. */
+/** Maximum difference between the served accuracy and the one measured at training: one image in two hundred. */
 const smokeTolerance = 0.005;
 const parityTolerance = 1e-3;
 
-/** The engine must answer every test image with a distribution, and be as right as the training said. */
+/** The engine must return a probability distribution for every test image, with the accuracy that training measured. */
 export function judgeSmokeTest(
   { labels, evaluation }: Pick<ModelVersion, 'labels' | 'evaluation'>,
   probabilities: readonly (readonly number[])[],
@@ -25,14 +25,14 @@ export function judgeSmokeTest(
     passed: broken === 0 && Math.abs(accuracy - evaluation.accuracy) <= smokeTolerance,
     detail:
       `The serving engine answered ${probabilities.length} test images with an accuracy of ${percent(accuracy)} ` +
-      `(training measured ${percent(evaluation.accuracy)}); ${broken} answers were no distribution.`,
+      `(training measured ${percent(evaluation.accuracy)}); ${broken} answers were not a probability distribution.`,
   };
 }
 
-/** What packaging measured between TF.js and the exported graph, on real images. */
+/** Judges the difference between TF.js and the exported graph, which packaging measured on real images. */
 export function judgeParity({ parityMaxAbsoluteError: error }: Pick<Manifest, 'parityMaxAbsoluteError'>): Judgement {
   if (error === null) {
-    return { passed: true, detail: 'The graph was uploaded as it is: there is no source to compare it with.' };
+    return { passed: true, detail: 'The graph was uploaded unchanged: there is no source model to compare it with.' };
   }
   return {
     passed: error <= parityTolerance,

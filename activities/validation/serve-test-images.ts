@@ -18,11 +18,11 @@ export interface ServingDependencies {
   bundleFolder: string;
   threads: number;
   imageLimits: ImageLimits;
-  /** The form of a network that will be served; the faster one unless given. */
+  /** The precision variant that will be served; by default the faster one. */
   variant?: EngineOptions['variant'];
 }
 
-/** What the serving engine answered, image by image. */
+/** Answers of the serving engine, one row for each image. */
 export interface Served {
   probabilities: number[][];
   manifest: Manifest;
@@ -42,7 +42,7 @@ export async function serveTestImages(
   }
 }
 
-/** What an engine makes of images of the dataset, one row each. */
+/** Predicts images of the dataset; returns one row of probabilities for each. */
 export async function predictExamples(
   deps: Pick<ServingDependencies, 'datasets' | 'objects' | 'threads'>,
   engine: Engine,

@@ -60,7 +60,12 @@ export function createRetrainingRequests(options: RetrainingRequestsOptions): Re
       await checkKnown(modelName);
       const found = await facts.read({ modelName, dataset: null, fallback: datasetName });
       const standing = await decisions.standing(modelName);
-      const verdict = decideRetraining({ kind: 'continuous_training', trigger: 'schedule', facts: found, standing });
+      const verdict = decideRetraining({
+        kind: 'continuous_training',
+        trigger: 'schedule',
+        inputs: found,
+        state: standing,
+      });
       return { modelName, dataset: found.dataset, verdict, metrics: metricsOf(found) };
     },
     order: (order) => carryOut(options, orders, order),

@@ -85,8 +85,8 @@ export type RetrainingReason = z.infer<typeof retrainingReasonSchema>;
 export interface DecisionInput {
   kind: RetrainingKind;
   trigger: RetrainingRequest['trigger'];
-  facts: RetrainingInputs;
-  standing: RetrainingState;
+  inputs: RetrainingInputs;
+  state: RetrainingState;
 }
 
 /** A decision with its reason. */

@@ -1,6 +1,6 @@
 import { splits, type DatasetStatistics } from '../../contracts/datasets/datasets.js';
 
-/** Images of a class below which its split, and any figure about it, means nothing. */
+/** With fewer images of a class, its splits are too small and its metrics mean nothing. */
 export const minimumImagesOfClass = 10;
 
 /** Why a dataset version cannot be trained on, with the class and the number; null when it can. */
@@ -16,10 +16,10 @@ export function checkTrainable(statistics: DatasetStatistics): string | null {
     const named = small.map(([label, images]) => `${label} has ${images}`).join(', ');
     return `Every class needs at least ${minimumImagesOfClass} images, but ${named}. Add images and start the training again.`;
   }
-  for (const side of splits) {
-    const missing = classes.find(([label]) => (statistics.sides[side][label] ?? 0) === 0);
+  for (const split of splits) {
+    const missing = classes.find(([label]) => (statistics.sides[split][label] ?? 0) === 0);
     if (missing) {
-      return `Class ${missing[0]} has no image on the ${side} side, because images were removed. Add images of this class.`;
+      return `Class ${missing[0]} has no image in the ${split} split, because images were removed. Add images of this class.`;
     }
   }
   return null;

@@ -3,13 +3,13 @@ import type { DatasetStatistics, Example, ImageFacts, Split } from '../../contra
 interface Described {
   images: readonly (ImageFacts & { label: string })[];
   examples: readonly Example[];
-  /** Every accepted file, repetitions and conflicts included. */
+  /** Every accepted file, including duplicates and conflicts. */
   members: readonly { sha256: string; label: string }[];
   conflicts: number;
   quarantined: DatasetStatistics['quarantined'];
 }
 
-/** The figures of a dataset version. */
+/** Computes the statistics of a dataset version. */
 export function describeVersion({ images, examples, members, conflicts, quarantined }: Described): DatasetStatistics {
   const classes = countBy(examples.map(({ label }) => label));
   const sizes = Object.values(classes);
@@ -18,9 +18,9 @@ export function describeVersion({ images, examples, members, conflicts, quaranti
     bytes: images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     classes,
     sides: {
-      train: classesOn('train', examples, classes),
-      validation: classesOn('validation', examples, classes),
-      test: classesOn('test', examples, classes),
+      train: classesOf('train', examples, classes),
+      validation: classesOf('validation', examples, classes),
+      test: classesOf('test', examples, classes),
     },
     formats: countBy(images.map(({ format }) => format)),
     width: rangeOf(images.map(({ width }) => width)),
@@ -32,9 +32,13 @@ export function describeVersion({ images, examples, members, conflicts, quaranti
   };
 }
 
-function classesOn(side: Split, examples: readonly Example[], classes: Record<string, number>): Record<string, number> {
+function classesOf(
+  split: Split,
+  examples: readonly Example[],
+  classes: Record<string, number>,
+): Record<string, number> {
   const none = Object.fromEntries(Object.keys(classes).map((label) => [label, 0]));
-  return { ...none, ...countBy(examples.filter((example) => example.side === side).map(({ label }) => label)) };
+  return { ...none, ...countBy(examples.filter((example) => example.side === split).map(({ label }) => label)) };
 }
 
 function countBy(keys: readonly string[]): Record<string, number> {

@@ -13,7 +13,7 @@ import { dvcDirectory, type DvcDirectory } from './dvc-directory.js';
 /** A file of one of a dataset's sources whose image was accepted. */
 export interface Member extends ImageFacts {
   label: string;
-  /** Source and path, for people. */
+  /** Source and path, for messages. */
   where: string;
 }
 
@@ -26,14 +26,14 @@ export interface Conflict {
 
 export interface DatasetState {
   members: readonly Member[];
-  /** Sides decided for images of this dataset at any time. */
+  /** Split of every image that this dataset has ever had. */
   sides: ReadonlyMap<string, Split>;
   quarantined: Readonly<Partial<Record<QuarantineReason, number>>>;
 }
 
 export interface VersionPlan {
   examples: Example[];
-  /** Those of the examples that had no side before. */
+  /** The examples that had no split before. */
   newExamples: Example[];
   conflicts: Conflict[];
   /** See `datasetDigest`. */
@@ -42,14 +42,14 @@ export interface VersionPlan {
   statistics: DatasetStatistics;
 }
 
-/** What the next version of a dataset is made of, given what its sources hold now. */
+/** Plans the next version of a dataset from what its sources hold now. */
 export function planVersion({ members, sides, quarantined }: DatasetState): VersionPlan {
   const groups = groupByImage(members);
   const conflicts = [...groups.values()].filter((group) => labelsOf(group).length > 1).map(conflictOf);
   const images = [...groups.values()].flatMap((group) => (labelsOf(group).length === 1 ? group.slice(0, 1) : []));
   const settled = images.flatMap(({ sha256, label }) => {
-    const side = sides.get(sha256);
-    return side ? [{ sha256, label, side }] : [];
+    const split = sides.get(sha256);
+    return split ? [{ sha256, label, side: split }] : [];
   });
   const newExamples = assignSplit(
     settled,

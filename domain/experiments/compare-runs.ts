@@ -4,7 +4,7 @@ export interface ComparedRun {
   metrics: Readonly<Record<string, number>>;
 }
 
-/** A parameter that is not the same in all runs, in the order of the runs; null where a run has none. */
+/** A parameter whose values differ between the runs, in the order of the runs; null where a run has none. */
 export interface ParameterRow {
   name: string;
   values: unknown[];
@@ -15,14 +15,14 @@ export interface MetricRow {
   name: string;
   values: (number | null)[];
   better: 'higher' | 'lower' | null;
-  /** Ids of the runs that have the best value; none when nobody says which way is better. */
+  /** Ids of the runs that have the best value; empty when the metric has no known direction. */
   best: string[];
 }
 
 const lowerIsBetter = /(?:^|_)(?:loss|error|ms|seconds|bytes)$/;
 const higherIsBetter = /(?:^|_)(?:accuracy|precision|recall|f1|auc)$/;
 
-/** Runs side by side: the parameters that tell them apart, and their metrics with the best marked. */
+/** Compares runs: the parameters in which they differ, and their metrics with the best values marked. */
 export function compareRuns(runs: readonly ComparedRun[]): { parameters: ParameterRow[]; metrics: MetricRow[] } {
   const parameters = namesOf(runs.map((run) => run.parameters))
     .map((name) => ({ name, values: runs.map((run) => run.parameters[name] ?? null) }))

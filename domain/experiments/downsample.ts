@@ -5,17 +5,17 @@ export interface Point {
 }
 
 /**
- * At most about `maxPoints` of the points, which are in order: the least and the greatest of each stretch, and the first
- * and last of all, so that a curve keeps its spikes. Fewer points than that stay as they are.
+ * Reduces points, which are in order, to about `maxPoints`: the minimum and maximum of each bucket and the first and
+ * last point, so that a curve keeps its spikes. Fewer points are returned unchanged.
  */
 export function downsample<P extends Point>(points: readonly P[], maxPoints: number): P[] {
   if (points.length <= maxPoints) return [...points];
-  const stretches = Math.max(1, Math.floor((maxPoints - 2) / 2));
+  const buckets = Math.max(1, Math.floor((maxPoints - 2) / 2));
   const kept = new Set<P>([...points.slice(0, 1), ...points.slice(-1)]);
-  for (let index = 0; index < stretches; index += 1) {
-    const from = Math.floor((index * points.length) / stretches);
-    const stretch = points.slice(from, Math.floor(((index + 1) * points.length) / stretches));
-    for (const point of extremesOf(stretch)) kept.add(point);
+  for (let index = 0; index < buckets; index += 1) {
+    const from = Math.floor((index * points.length) / buckets);
+    const bucket = points.slice(from, Math.floor(((index + 1) * points.length) / buckets));
+    for (const point of extremesOf(bucket)) kept.add(point);
   }
   return points.filter((point) => kept.has(point));
 }

@@ -10,13 +10,13 @@ import {
   type RunField,
 } from '../../contracts/experiments/run-filter.js';
 
-/** The values that fields of a closed set can have. */
+/** Allowed values of the fields that are enums. */
 const closedSets: Partial<Record<RunField, readonly string[]>> = { kind: runKinds, status: runStatuses };
 
 const maxNameCharacters = 250;
 const timePattern = /^[1-9]\d{3}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 
-/** The field of that name, or the reason why there is none. */
+/** Returns the field of that name, or the reason why there is none. */
 export function findField(group: string | null, name: string): Field | string {
   if (group === null) {
     if (isRunField(name)) return { group: 'run', name };
@@ -35,18 +35,18 @@ function typeOf(field: Field): FieldType {
   return field.group === 'run' ? runFields[field.name] : fieldGroups[field.group];
 }
 
-/** Why `value` is no value of the field; null when it is one. */
+/** Returns why `value` does not fit the field; null when it fits. */
 export function refuseValue(field: Field, value: FilterValue): string | null {
   const type = typeOf(field);
   if (type === 'any') return null;
   if (type === 'number') return typeof value === 'number' ? null : 'this field is a number';
-  if (typeof value !== 'string') return "this field is text, which is written in '…'";
-  if (type === 'time') return isTime(value) ? null : "a time is written '2026-01-31' or '2026-01-31T12:00:00Z'";
+  if (typeof value !== 'string') return "this field is text; write it in '…'";
+  if (type === 'time') return isTime(value) ? null : "write a time as '2026-01-31' or '2026-01-31T12:00:00Z'";
   const allowed = field.group === 'run' ? closedSets[field.name] : undefined;
   return allowed && !allowed.includes(value) ? `${field.name} is one of ${allowed.join(', ')}` : null;
 }
 
-/** A moment in ISO form of what a filter calls a time; what names no zone is UTC. */
+/** Converts a time of a filter to ISO form. A time without a zone is UTC. */
 export function momentOf(time: string): string {
   const hasZone = /(?:Z|[+-]\d\d:\d\d)$/.test(time.slice(10));
   return new Date(time.length === 10 || hasZone ? time.replace(' ', 'T') : `${time.replace(' ', 'T')}Z`).toISOString();
@@ -55,7 +55,7 @@ export function momentOf(time: string): string {
 function isTime(text: string): boolean {
   if (!timePattern.test(text)) return false;
   try {
-    // 31 February is moved to March by JavaScript; nobody means that.
+    // JavaScript moves 31 February to March; reject such dates instead.
     return momentOf(text.slice(0, 10)).startsWith(text.slice(0, 10)) && momentOf(text).length === 24;
   } catch {
     return false;

@@ -15,7 +15,7 @@ const maxSortKeys = 3;
 
 /**
  * Reads a filter such as `metrics.accuracy >= 0.9 and tags.team != 'x'`. docs/experiments.md has the grammar. Throws
- * `bad_request` with the place of the first fault.
+ * `bad_request` with the position of the first error.
  */
 export function parseFilter(text: string): Filter {
   const cursor = createCursor(text);
@@ -24,7 +24,7 @@ export function parseFilter(text: string): Filter {
   return filter;
 }
 
-/** Reads an order such as `metrics.accuracy desc, started_at`. Throws `bad_request` with the place of the first fault. */
+/** Reads an order such as `metrics.accuracy desc, started_at`. Throws `bad_request` with the position of the first error. */
 export function parseOrder(text: string): SortKey[] {
   const cursor = createCursor(text);
   const keys: SortKey[] = [];
@@ -39,7 +39,7 @@ export function parseOrder(text: string): SortKey[] {
   return keys;
 }
 
-/** The pieces of a text, one after another. */
+/** Reads the tokens of a text, one after another. */
 interface Cursor {
   peek(): Token;
   next(): Token;

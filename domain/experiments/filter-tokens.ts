@@ -1,13 +1,13 @@
 import { PerennialError } from '../../contracts/errors.js';
 
-/** A piece of a filter, and the character it begins at, counted from 1. */
+/** A token of a filter, and the character at which it begins, counted from 1. */
 export type Token =
   | { kind: 'field'; group: string | null; name: string; text: string; at: number }
   | { kind: 'value'; value: string | number | boolean; text: string; at: number }
   | { kind: 'word' | 'symbol' | 'end'; text: string; at: number };
 
 const maxCharacters = 4_000;
-/** Words with a meaning of their own; they are written in any case. */
+/** Reserved words; upper and lower case are equal. */
 const keywords = ['and', 'or', 'not', 'in', 'asc', 'desc'];
 
 const patterns = {
@@ -19,17 +19,17 @@ const patterns = {
   symbol: /!=|<=|>=|[=<>(),]/y,
 };
 
-/** The error of a filter or an order, with the place it was found at. */
+/** The error of a filter or an order, with its position. */
 export function filterError(at: number, what: string): PerennialError {
-  return new PerennialError('bad_request', `This is not understood at character ${at}: ${what}.`);
+  return new PerennialError('bad_request', `Syntax error at character ${at}: ${what}.`);
 }
 
-/** Cuts a filter into its pieces. Throws `bad_request` at the first character that begins none. */
+/** Splits a filter into tokens. Throws `bad_request` at the first character that begins no token. */
 export function tokenize(text: string): Token[] {
   if (text.length > maxCharacters)
     throw filterError(maxCharacters + 1, `it is longer than ${maxCharacters} characters`);
   const zero = text.indexOf('\0');
-  if (zero >= 0) throw filterError(zero + 1, 'a null character is in no text of ours');
+  if (zero >= 0) throw filterError(zero + 1, 'null characters are not allowed');
   const tokens: Token[] = [];
   let position = 0;
   while (position < text.length) {
@@ -58,7 +58,7 @@ function tokenAt(text: string, position: number): Token {
   const field = match(patterns.field, text, position);
   if (field) return wordOrField(field, at);
   if (text[position] === "'") throw filterError(at, "the text that begins here has no closing '");
-  throw filterError(at, `nothing begins with ${text.slice(position, position + 10)}`);
+  throw filterError(at, `unexpected ${text.slice(position, position + 10)}`);
 }
 
 function wordOrField([text, group, quoted, plain = '']: RegExpExecArray, at: number): Token {

@@ -1,35 +1,35 @@
 import { batchCompleted, batchFailed } from './batch-notification-text.js';
-import { sentence, type Read, type Vocabulary, type Writer } from './notification-vocabulary.js';
+import { sentence, type ReadField, type NotificationDraft, type DraftWriter } from './notification-draft.js';
 import { snakeKeys } from '../snake-keys.js';
 
-/** A message as people read it. */
+/** A notification as text. */
 export interface NotificationText {
   subject: string;
   /** What happened, why, and what to do next. */
   text: string;
-  /** Where there is more; null when nothing is known to link to, or where. */
+  /** URL with details; null when there is none, or when the public URL is not known. */
   link: string | null;
 }
 
-const writers: Readonly<Record<string, Writer>> = {
+const writers: Readonly<Record<string, DraftWriter>> = {
   'model.promotion': promotion,
   'model.rollback': rollback,
   'model.degraded': degraded,
   'retraining.promoted': retraining('ended with a new version in Production', null),
   'retraining.refused': retraining(
-    'made no better model',
-    'Production is as it was; the reasons are in the decision of the version.',
+    'did not produce a better model',
+    'Production is unchanged; the decision of the version lists the reasons.',
   ),
   'retraining.rolled_back': retraining(
-    'was taken back',
-    'Production is what it was before; look at the logs of the API before you promote that version again.',
+    'was rolled back',
+    'Production is the previous version again; check the log of the API before you promote the new one again.',
   ),
   'retraining.needs_approval': retraining(
-    'waits for a person',
-    'Approve or reject the version: GET /api/v1/approvals lists what waits.',
+    'waits for approval',
+    'Approve or reject the version: GET /api/v1/approvals lists the waiting approvals.',
   ),
-  'retraining.rejected': retraining('ended with a version that was rejected', 'Production is as it was.'),
-  'retraining.expired': retraining('ended with a version nobody approved in time', 'Production is as it was.'),
+  'retraining.rejected': retraining('ended with a version that was rejected', 'Production is unchanged.'),
+  'retraining.expired': retraining('ended with a version that was not approved in time', 'Production is unchanged.'),
   'retraining.skipped': retrainingSkipped,
   'retraining.unstarted': retrainingUnstarted,
   'pipeline.failed': pipelineFailed,
@@ -39,63 +39,63 @@ const writers: Readonly<Record<string, Writer>> = {
   'notification.test': testMessage,
 };
 
-const groups: Readonly<Record<string, Writer>> = {
+const groups: Readonly<Record<string, DraftWriter>> = {
   approval: approvalEnded,
-  retraining: (read, event) => retraining(`ended: ${spoken(event)}`, null)(read, event),
+  retraining: (read, event) => retraining(`ended: ${inWords(event)}`, null)(read, event),
   schedule,
 };
 
 const longestSubject = 150;
 const longestText = 2_000;
 
-/** Words for a message of any kind, also one that is not known here. `publicUrl` is where people reach the API. */
+/** Text of a notification of any kind, also an unknown one. `publicUrl` is the URL of the API for links. */
 export function notificationText(kind: string, payload: unknown, publicUrl: string | null): NotificationText {
   const [group = '', ...rest] = kind.split('.');
-  const write = ownMember(writers, kind) ?? ownMember(groups, group);
-  const words = write ? write(readerOf(payload), rest.join('.')) : anything(kind, payload);
-  const text = words.sentences.filter((sentence) => sentence !== null).join(' ');
-  const path = words.path ?? null;
+  const write = ownProperty(writers, kind) ?? ownProperty(groups, group);
+  const draft = write ? write(readerOf(payload), rest.join('.')) : genericMessage(kind, payload);
+  const text = draft.sentences.filter((sentence) => sentence !== null).join(' ');
+  const path = draft.path ?? null;
   return {
-    subject: shortened(words.subject.replaceAll(/\s+/g, ' '), longestSubject),
+    subject: shortened(draft.subject.replaceAll(/\s+/g, ' '), longestSubject),
     text: shortened(text, longestText),
     link: publicUrl === null || path === null ? null : publicUrl.replace(/\/+$/, '') + path,
   };
 }
 
-function promotion(read: Read): Vocabulary {
+function promotion(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
-  const former = read('former_version');
+  const previous = read('former_version');
   return {
     subject: `${model}: version ${read('version') ?? '?'} is in Production`,
     sentences: [
-      former === null
-        ? `Version ${read('version') ?? '?'} of ${model} is the first in Production${byWhom(read)}.`
-        : `Version ${read('version') ?? '?'} of ${model} took the place of version ${former} in Production${byWhom(read)}.`,
+      previous === null
+        ? `Version ${read('version') ?? '?'} of ${model} was promoted${byWhom(read)}, as the first in Production.`
+        : `Version ${read('version') ?? '?'} of ${model} was promoted${byWhom(read)}, replacing version ${previous}.`,
       because(read),
-      former === null ? null : `POST ${modelPath(model)}/rollback brings version ${former} back.`,
+      previous === null ? null : `POST ${modelPath(model)}/rollback restores version ${previous}.`,
     ],
     path: `${modelPath(model)}/versions`,
   };
 }
 
-function rollback(read: Read): Vocabulary {
+function rollback(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
-  const former = read('former_version');
+  const previous = read('former_version');
   return {
     subject: `${model}: version ${version} was rolled back`,
     sentences: [
-      former === null
+      previous === null
         ? `Version ${version} of ${model} was taken out of Production${byWhom(read)}, and nothing is served until a version is promoted.`
-        : `Version ${version} of ${model} was taken out of Production${byWhom(read)}; version ${former} answers again.`,
+        : `Version ${version} of ${model} was taken out of Production${byWhom(read)}; version ${previous} serves again.`,
       because(read),
-      'Find out what was wrong with it before it is promoted again.',
+      'Find the cause before you promote it again.',
     ],
     path: `${modelPath(model)}/versions`,
   };
 }
 
-function degraded(read: Read): Vocabulary {
+function degraded(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const isRetrained = read('decision') === 'retrain';
@@ -104,17 +104,17 @@ function degraded(read: Read): Vocabulary {
     sentences: [
       sentence(read('detail')),
       isRetrained ? 'A retraining was started.' : sentence(read('reason')),
-      'Add pictures of what it gets wrong to the dataset: a retraining learns from nothing else.',
+      'Add images that it gets wrong to the dataset: a retraining learns only from the dataset.',
     ],
     path: `${modelPath(model)}/production-accuracy`,
   };
 }
 
-function retraining(what: string, next: string | null): Writer {
+function retraining(what: string, next: string | null): DraftWriter {
   return (read) => {
     const model = read('model_name') ?? 'a model';
     const version = read('version');
-    const made = version === null ? '' : ` It made version ${version}.`;
+    const made = version === null ? '' : ` It produced version ${version}.`;
     return {
       subject: `${model}: retraining ${what}`,
       sentences: [`The retraining of ${model} ${what}.${made}`, sentence(read('summary')), next],
@@ -123,29 +123,29 @@ function retraining(what: string, next: string | null): Writer {
   };
 }
 
-function retrainingSkipped(read: Read): Vocabulary {
+function retrainingSkipped(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   return {
     subject: `${model}: retraining skipped`,
-    sentences: [`${model} was not trained again.`, because(read), 'It is looked at again when its schedule is due.'],
+    sentences: [`${model} was not retrained.`, because(read), 'It is checked again when its schedule is due.'],
     path: `${modelPath(model)}/versions`,
   };
 }
 
-function retrainingUnstarted(read: Read): Vocabulary {
+function retrainingUnstarted(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   return {
     subject: `${model}: retraining could not be started`,
     sentences: [
-      `${model} was to be trained again, but the run could not be started.`,
+      `A retraining of ${model} was due, but its run could not be started.`,
       because(read),
-      `Production is as it was. Start it by hand: POST /api/v1/mlops/retraining/trigger/${model}.`,
+      `Production is unchanged. Start it manually: POST /api/v1/mlops/retraining/trigger/${model}.`,
     ],
     path: `${modelPath(model)}/versions`,
   };
 }
 
-function pipelineFailed(read: Read): Vocabulary {
+function pipelineFailed(read: ReadField): NotificationDraft {
   const about = read('model_name') ?? read('dataset') ?? read('workflow') ?? 'a pipeline';
   const step = read('step');
   const production = read('production_version');
@@ -156,72 +156,72 @@ function pipelineFailed(read: Read): Vocabulary {
     sentences: [
       `${read('workflow') ?? 'A pipeline'} for ${about} failed${step === null ? '' : ` in the step ${step}`}.`,
       sentence(read('error.message')),
-      production === null ? 'Production is as it was.' : `Version ${production} goes on serving.`,
+      production === null ? 'Production is unchanged.' : `Version ${production} continues to serve.`,
       run === null
-        ? 'Put right what stood in the way, and start it again.'
-        : `GET ${path}/attempts has its attempts and logs: put right what stood in the way, and start it again.`,
+        ? 'Fix the cause, then start it again.'
+        : `GET ${path}/attempts lists its attempts and logs: fix the cause, then start it again.`,
     ],
     path,
   };
 }
 
-function approvalRequested(read: Read): Vocabulary {
+function approvalRequested(read: ReadField): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const expiry = read('on_expiry');
   return {
     subject: `${model}: version ${version} waits for your approval`,
     sentences: [
-      `The promotion of version ${version} of ${model} waits for a person.`,
+      `The promotion of version ${version} of ${model} waits for approval.`,
       sentence(read('summary') ?? read('reason')),
       `Approve or reject it${read('expires_at') === null ? '' : ` before ${read('expires_at') ?? ''}`}: GET /api/v1/approvals shows the comparison.`,
-      expiry === null ? null : `After that it is ${expiry === 'promote' ? 'promoted' : 'rejected'} by itself.`,
+      expiry === null ? null : `After that it is ${expiry === 'promote' ? 'promoted' : 'rejected'} automatically.`,
     ],
     path: '/api/v1/approvals',
   };
 }
 
-function approvalEnded(read: Read, event: string): Vocabulary {
+function approvalEnded(read: ReadField, event: string): NotificationDraft {
   const model = read('model_name') ?? 'a model';
   const version = read('version') ?? '?';
   const who = read('decided_by') ?? read('actor');
-  const ends: Readonly<Record<string, string>> = {
+  const consequences: Readonly<Record<string, string>> = {
     approved: 'It goes to Production now.',
-    expired: 'Nobody answered in time, so the outcome its policy chose for that case holds.',
+    expired: 'No answer arrived in time, so the policy of the model decided.',
   };
   return {
-    subject: `${model}: approval of version ${version} ${spoken(event)}`,
+    subject: `${model}: approval of version ${version} ${inWords(event)}`,
     sentences: [
-      `The approval of version ${version} of ${model} is ${spoken(event)}${who === null || event === 'expired' ? '' : ` by ${who}`}.`,
+      `The approval of version ${version} of ${model} is ${inWords(event)}${who === null || event === 'expired' ? '' : ` by ${who}`}.`,
       sentence(read('comment') ?? read('reason')),
-      ownMember(ends, event) ?? 'Production is as it was.',
+      ownProperty(consequences, event) ?? 'Production is unchanged.',
     ],
     path: `${modelPath(model)}/versions`,
   };
 }
 
-function schedule(read: Read, event: string): Vocabulary {
+function schedule(read: ReadField, event: string): NotificationDraft {
   const id = read('schedule_id') ?? 'a schedule';
   return {
-    subject: `${id}: schedule ${spoken(event)}`,
-    sentences: [`The schedule ${id} was ${spoken(event)}${byWhom(read)}.`, because(read)],
+    subject: `${id}: schedule ${inWords(event)}`,
+    sentences: [`The schedule ${id} was ${inWords(event)}${byWhom(read)}.`, because(read)],
     path: '/api/v1/schedules',
   };
 }
 
-function testMessage(read: Read): Vocabulary {
+function testMessage(read: ReadField): NotificationDraft {
   const channel = read('channel') ?? 'this channel';
   return {
     subject: `A test of ${channel}`,
-    sentences: [`This is a test, asked for${byWhom(read)}: messages over ${channel} arrive. There is nothing to do.`],
+    sentences: [`This is a test message, requested${byWhom(read)}: the channel ${channel} works. No action is needed.`],
   };
 }
 
-function anything(kind: string, payload: unknown): Vocabulary {
+function genericMessage(kind: string, payload: unknown): NotificationDraft {
   return { subject: kind, sentences: [`${kind} happened:`, JSON.stringify(snakeKeys(payload ?? null))] };
 }
 
-function readerOf(payload: unknown): Read {
+function readerOf(payload: unknown): ReadField {
   const snake = snakeKeys(payload);
   return (path) => {
     let value = snake;
@@ -233,18 +233,18 @@ function readerOf(payload: unknown): Read {
   };
 }
 
-function byWhom(read: Read): string {
+function byWhom(read: ReadField): string {
   const actor = read('actor');
   const approver = read('approver');
   return (actor === null ? '' : ` by ${actor}`) + (approver === null ? '' : `, approved by ${approver}`);
 }
 
-function because(read: Read): string | null {
+function because(read: ReadField): string | null {
   const reason = read('reason');
   return reason === null ? null : sentence(`Why: ${reason}`);
 }
 
-function spoken(event: string): string {
+function inWords(event: string): string {
   return event.replaceAll(/[_.]/g, ' ');
 }
 
@@ -256,6 +256,6 @@ function shortened(words: string, most: number): string {
   return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
 }
 
-function ownMember<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+function ownProperty<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }

@@ -1,5 +1,5 @@
-/** Folders of our own record in the bucket: what lies there is reached through the routes that look after it. */
-const ownFolders = [
+/** Folders of the bucket that Perennial manages; their objects are served by their own routes. */
+const reservedFolders = [
   'backups/',
   'checkpoints/',
   'features/',
@@ -15,11 +15,13 @@ const ownFolders = [
   'validation/',
 ];
 
-/** Why pictures below a prefix of the bucket are not predicted; null when they are. */
+/** Returns why images below a prefix of the bucket cannot be predicted; null when they can. */
 export function refusalOfPrefix(prefix: string): string | null {
-  if (prefix.startsWith('/') || prefix.includes('\\')) return 'Keys begin without a slash and hold no backslash.';
-  if (prefix.split('/').some((part) => part === '.' || part === '..')) return 'It holds . or .. as a folder.';
-  const own = ownFolders.find((folder) => folder.startsWith(prefix) || prefix.startsWith(folder));
-  if (own === undefined) return null;
-  return `It reaches into ${own}, which Perennial keeps for itself. Put the pictures below a prefix of their own.`;
+  if (prefix.startsWith('/') || prefix.includes('\\'))
+    return 'A prefix does not begin with a slash and contains no backslash.';
+  if (prefix.split('/').some((part) => part === '.' || part === '..'))
+    return 'A prefix does not contain . or .. as a folder.';
+  const reserved = reservedFolders.find((folder) => folder.startsWith(prefix) || prefix.startsWith(folder));
+  if (reserved === undefined) return null;
+  return `The prefix overlaps ${reserved}, which is reserved for Perennial. Put the images below another prefix.`;
 }

@@ -1,9 +1,9 @@
 import type { ServingPolicy } from '../../contracts/promotion/policy.js';
 
-/** Hexadecimal digits at the end of a UUIDv7 that are random, as many as make a share exact enough. */
+/** Random hexadecimal digits at the end of a UUIDv7 that are compared with the share; eight are exact enough. */
 const digits = 8;
 
-/** Whether the policy keeps the picture of a prediction. The same id gives the same answer, wherever it is asked. */
+/** Whether the policy captures the image of a prediction. Depends only on the id, so that all replicas agree. */
 export function capturesInput(predictionId: string, { keepInputs, inputShare }: ServingPolicy): boolean {
   switch (keepInputs) {
     case 'none':

@@ -1,6 +1,6 @@
 import type { LabelReason, LabelStrategy } from '../../contracts/predictions/labels.js';
 
-/** What is known of a prediction that may be worth a person's time. */
+/** What is known of a prediction that may need a label. */
 export interface LabelEvidence {
   id: string;
   probabilities: Readonly<Record<string, number>>;
@@ -8,40 +8,40 @@ export interface LabelEvidence {
   abstained: boolean;
   unfamiliar: boolean;
   neighbour: string | null;
-  /** People gave it different labels, and nobody has decided. */
+  /** People gave it different labels, and none was accepted. */
   conflicted: boolean;
-  /** Classes that versions of the model have seen in the same picture. */
+  /** Classes that versions of the model predicted for the same image. */
   answers: readonly string[];
 }
 
 export interface LabelPriority {
-  /** From 0 to 1; the higher, the sooner somebody is asked. */
+  /** From 0 to 1; the label queue shows the highest first. */
   score: number;
   uncertainty: number;
   disagreement: number;
   reasons: LabelReason[];
 }
 
-/** Share of the greatest possible uncertainty from which it is named as a reason. */
+/** Uncertainty from which it is given as a reason. */
 const uncertainFrom = 0.5;
-/** How much each sign of disagreement counts: people who differ know most, a neighbour least. */
+/** Weight of each sign of disagreement: people count most, the nearest training image least. */
 const disagreementOf = { people_disagree: 1, versions_disagree: 0.8, neighbour_disagrees: 0.5 } as const;
-/** What abstaining, or being unlike anything trained on, is worth by itself. */
+/** Weight of an abstention, and of an out-of-distribution image. */
 const weightOf = { abstained: 0.3, unfamiliar: 0.4 } as const;
-/** Scores are compared, and written into page tokens, with so many digits. */
+/** Digits of a score when it is compared or written into a page token. */
 const scoreDigits = 9;
 
 /**
- * How much a label of this prediction would tell. The signs are put together as independent chances would be: each
- * raises the score, none can raise it above 1.
+ * How useful a label of this prediction would be. The signs are combined like independent probabilities (noisy or):
+ * each raises the score, and none can raise it above 1.
  */
 export function labelPriority(evidence: LabelEvidence, strategy: LabelStrategy): LabelPriority {
   const uncertainty = uncertaintyOf(Object.values(evidence.probabilities));
   const signs = disagreements(evidence);
-  const disagreement = either(signs.map((sign) => disagreementOf[sign]));
+  const disagreement = noisyOr(signs.map((sign) => disagreementOf[sign]));
   const others = (['abstained', 'unfamiliar'] as const).filter((sign) => evidence[sign]);
   const score = {
-    balanced: () => either([uncertainty, disagreement, ...others.map((sign) => weightOf[sign])]),
+    balanced: () => noisyOr([uncertainty, disagreement, ...others.map((sign) => weightOf[sign])]),
     uncertainty: () => uncertainty,
     disagreement: () => disagreement,
     newest: () => 0,
@@ -54,14 +54,14 @@ export function labelPriority(evidence: LabelEvidence, strategy: LabelStrategy):
   };
 }
 
-/** Orders by score, the highest first, then by id, the newest first. */
+/** Orders by score, highest first, then by id, newest first. */
 export function byPriority(a: { score: number; id: string }, b: { score: number; id: string }): number {
   if (a.score !== b.score) return b.score - a.score;
   if (a.id === b.id) return 0;
   return a.id < b.id ? 1 : -1;
 }
 
-/** Entropy as a share of what it can be: 0 when one class has it all, 1 when all are alike. */
+/** Normalized entropy: 0 when one class has probability 1, 1 when all classes are equal. */
 function uncertaintyOf(probabilities: readonly number[]): number {
   if (probabilities.length < 2) return 0;
   const entropy = probabilities.reduce((sum, share) => (share > 0 ? sum - share * Math.log(share) : sum), 0);
@@ -76,7 +76,7 @@ function disagreements({ conflicted, answers, neighbour, predicted }: LabelEvide
   ];
 }
 
-/** Chance that at least one of several independent things is so. */
-function either(chances: readonly number[]): number {
+/** Probability that at least one of several independent events happens. */
+function noisyOr(chances: readonly number[]): number {
   return 1 - chances.reduce((none, chance) => none * (1 - chance), 1);
 }

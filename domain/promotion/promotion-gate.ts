@@ -9,23 +9,23 @@ type Check = (typeof gateChecks)[number];
 export interface GateInput {
   candidate: Evaluation;
   minAccuracy: number;
-  /** Candidate and Production on the same images; null when they could not be compared. */
+  /** Candidate and Production on the same images; null when they cannot be compared. */
   comparison: Comparison | null;
-  /** Why they could not, as half a sentence: "there is no model in Production". */
+  /** Why they cannot, as a clause: "there is no model in Production". */
   notCompared: string | null;
   sameDatasetVersion: boolean;
   sameClasses: boolean;
-  /** When the model's policy asks for a person. */
+  /** When the policy of the model requires approval. */
   approval: ApprovalPolicy;
   smokeTest: { passed: boolean; detail: string };
   parity: { passed: boolean; detail: string };
 }
 
 /**
- * Decides whether a candidate may go to Production, with a reason for each check. Another class set is no fault: it
- * may ask for a person's approval. Any other check that fails refuses the candidate.
+ * Decides whether a candidate may be promoted, with a reason for each check. Different classes do not refuse it but may
+ * require approval; any other failed check refuses it.
  */
-export function decide(input: GateInput): Decision {
+export function decidePromotion(input: GateInput): Decision {
   const reasons = [
     judgeAccuracy(input),
     judgeComparison(input),
@@ -49,7 +49,7 @@ export function decide(input: GateInput): Decision {
   return { outcome: 'promote', summary: promotionSummary(input, accuracy), reasons, comparison: input.comparison };
 }
 
-/** Why a person is to be asked before a version that passed its checks is promoted; null when nobody is. */
+/** Returns why a version that passed its checks needs approval; null when it needs none. */
 export function approvalQuestion(
   { reasons, comparison }: Pick<Decision, 'reasons' | 'comparison'>,
   { mode, minGain }: ApprovalPolicy,
@@ -59,9 +59,9 @@ export function approvalQuestion(
     return 'the classes differ from those of Production or of the dataset';
   }
   if (comparison && comparison.difference < minGain) {
-    return `the gain of ${points(comparison.difference)} is below the ${points(minGain)} from which nobody is asked`;
+    return `the gain of ${points(comparison.difference)} is below the ${points(minGain)} that needs no approval`;
   }
-  return mode === 'always' ? 'the policy of the model asks for it every time' : null;
+  return mode === 'always' ? 'the policy of the model always requires it' : null;
 }
 
 function promotionSummary({ comparison, notCompared }: GateInput, accuracy: string): string {
@@ -87,7 +87,7 @@ function judgeComparison({ comparison, notCompared }: GateInput): Reason {
   return reason(
     check,
     difference >= 0,
-    `Accuracy differs by ${points(difference)} (95 % interval ${points(low)} to ${points(high)}) from version ${productionVersion} on the same ${images} images; at least 0 is asked for.`,
+    `Accuracy differs by ${points(difference)} (95 % interval ${points(low)} to ${points(high)}) from version ${productionVersion} on the same ${images} images; at least 0 is required.`,
   );
 }
 
@@ -99,7 +99,7 @@ function judgeChange({ comparison, sameDatasetVersion }: GateInput): Reason {
     !unchanged,
     unchanged
       ? `No change: the same dataset version and the same accuracy as version ${comparison.productionVersion}.`
-      : 'The dataset version or the score differs from what is in Production.',
+      : 'The dataset version or the accuracy differs from Production.',
   );
 }
 
@@ -109,7 +109,7 @@ function judgeClasses({ sameClasses }: GateInput): Reason {
     sameClasses,
     sameClasses
       ? 'The classes are those of Production, or there is no model in Production.'
-      : 'The classes differ from those of Production or of the dataset: the accuracy speaks of other classes.',
+      : 'The classes differ from those of Production or of the dataset: the accuracies are not comparable.',
   );
 }
 

@@ -2,20 +2,20 @@ import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { GuardPolicy } from '../../contracts/promotion/policy.js';
 import { percent } from '../percent.js';
 
-export interface GuardView {
+export interface GuardInput {
   policy: GuardPolicy;
-  /** What each replica saw of the version that is watched. */
+  /** Live metrics of the guarded version, one for each replica. */
   current: readonly LiveStats[];
-  /** What each saw of the version before it. */
-  former: readonly LiveStats[];
-  /** Mean confidence of the version on its test images; null when it was never measured. */
+  /** Live metrics of the previous version, one for each replica. */
+  previous: readonly LiveStats[];
+  /** Mean confidence of the guarded version on its test images; null when it was not measured. */
   testConfidence: number | null;
 }
 
 export interface GuardJudgement {
-  /** Predictions and failures that were seen so far. */
-  seen: number;
-  /** What is wrong, with figure and threshold; null as long as nothing is, or too little was seen. */
+  /** Predictions and failures so far. */
+  observed: number;
+  /** What is wrong, with value and threshold; null when nothing is, or when there are too few predictions. */
   breach: string | null;
 }
 
@@ -27,33 +27,33 @@ interface Totals {
   topClass: { label: string; share: number } | null;
 }
 
-/** Room that the share of a class may grow by before it is called a collapse. */
+/** How much the share of the most frequent class may grow before that counts as a collapse. */
 const noticeableGrowth = 0.1;
 
-/** Judges the first minutes of a version: failures, latency, and a collapse of its confidence or of its classes. */
-export function judgeGuard({ policy, current, former, testConfidence }: GuardView): GuardJudgement {
+/** Judges the first minutes of a version: errors, latency, and a collapse of its confidence or of its classes. */
+export function judgeGuard({ policy, current, previous, testConfidence }: GuardInput): GuardJudgement {
   const now = totalsOf(current);
-  const before = totalsOf(former);
-  const seen = now.predictions + now.errors;
-  if (seen < policy.minPredictions) return { seen, breach: null };
+  const before = totalsOf(previous);
+  const observed = now.predictions + now.errors;
+  if (observed < policy.minPredictions) return { observed, breach: null };
   const isKnown = before.predictions >= policy.minPredictions;
   const breach =
-    judgeErrors(now, seen, policy) ??
+    judgeErrors(now, observed, policy) ??
     judgeLatency(now, policy) ??
     judgeConfidence(now, isKnown ? before.meanConfidence : testConfidence, policy) ??
     judgeClasses(now, isKnown ? before : null, policy);
-  return { seen, breach };
+  return { observed, breach };
 }
 
-function judgeErrors({ errors }: Totals, seen: number, { maxErrorShare }: GuardPolicy): string | null {
-  const share = errors / seen;
+function judgeErrors({ errors }: Totals, observed: number, { maxErrorShare }: GuardPolicy): string | null {
+  const share = errors / observed;
   if (share <= maxErrorShare) return null;
-  return `${errors} of ${seen} predictions failed (${percent(share)}; at most ${percent(maxErrorShare)} are allowed).`;
+  return `${errors} of ${observed} predictions failed (${percent(share)}; at most ${percent(maxErrorShare)} are allowed).`;
 }
 
 function judgeLatency({ worstP95Ms }: Totals, { maxP95Ms }: GuardPolicy): string | null {
   if (worstP95Ms === null || worstP95Ms <= maxP95Ms) return null;
-  return `The 95th percentile of a prediction's time is ${Math.round(worstP95Ms)} ms; ${maxP95Ms} ms are allowed.`;
+  return `The 95th percentile of the latency is ${Math.round(worstP95Ms)} ms; at most ${maxP95Ms} ms are allowed.`;
 }
 
 function judgeConfidence(
@@ -62,27 +62,27 @@ function judgeConfidence(
   { minConfidenceRatio }: GuardPolicy,
 ): string | null {
   if (meanConfidence === null || expected === null || meanConfidence >= expected * minConfidenceRatio) return null;
-  return `Confidence has collapsed: ${meanConfidence.toFixed(3)} on average over ${predictions} predictions, where ${expected.toFixed(3)} was usual and ${(expected * minConfidenceRatio).toFixed(3)} is the least.`;
+  return `Confidence has collapsed: ${meanConfidence.toFixed(3)} on average over ${predictions} predictions; ${expected.toFixed(3)} is usual, at least ${(expected * minConfidenceRatio).toFixed(3)} is required.`;
 }
 
-/** Many pictures of one class are no fault of a model; it is one when the model before it saw another mix. */
+/** Many images of one class may be real traffic; it is a fault only if the previous version predicted another mix. */
 function judgeClasses({ topClass }: Totals, before: Totals | null, { maxClassShare }: GuardPolicy): string | null {
   if (topClass === null || before?.topClass === undefined || before.topClass === null) return null;
   const usual = before.topClass.share;
   if (topClass.share < maxClassShare || topClass.share < usual + noticeableGrowth) return null;
-  return `The classes have collapsed: ${percent(topClass.share)} of the predictions are ${topClass.label}; the most frequent class of the version before had ${percent(usual)}.`;
+  return `The classes have collapsed: ${percent(topClass.share)} of the predictions are ${topClass.label}; the most frequent class of the previous version had ${percent(usual)}.`;
 }
 
-function totalsOf(figures: readonly LiveStats[]): Totals {
-  const sum = (value: (each: LiveStats) => number): number => figures.reduce((total, each) => total + value(each), 0);
+function totalsOf(stats: readonly LiveStats[]): Totals {
+  const sum = (value: (each: LiveStats) => number): number => stats.reduce((total, each) => total + value(each), 0);
   const predictions = sum((each) => each.predictions);
-  const latencies = figures.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms]));
+  const latencies = stats.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms]));
   return {
     predictions,
     errors: sum((each) => each.errors),
     worstP95Ms: latencies.length === 0 ? null : Math.max(...latencies),
     meanConfidence: predictions === 0 ? null : sum((each) => each.confidenceSum) / predictions,
-    topClass: topClassOf(figures, predictions),
+    topClass: topClassOf(stats, predictions),
   };
 }
 

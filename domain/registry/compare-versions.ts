@@ -4,19 +4,19 @@ import type { Evaluation } from '../../contracts/training/training.js';
 type Compared = Pick<ModelVersion, 'version' | 'dataset' | 'datasetVersion' | 'datasetDigest' | 'evaluation'>;
 type ClassMetrics = Evaluation['perClass'][number];
 
-/** One measure of several versions, in their order. */
+/** A metric of several versions, in their order. */
 export interface MeasureRow {
   name: (typeof measures)[number]['name'];
   values: number[];
-  /** To the first version. */
+  /** Difference of each value from the first version. */
   differences: number[];
-  /** Versions with the best value: more than one when they are equal. */
+  /** Versions with the best value; several on a tie. */
   best: number[];
 }
 
 export interface ClassRow {
   label: string;
-  /** One for each version; null for a version that does not know the class. */
+  /** One for each version; null for a version without this class. */
   metrics: (ClassMetrics | null)[];
 }
 
@@ -37,7 +37,7 @@ const measures = [
   { name: 'calibrationError', better: 'less' },
 ] as const;
 
-/** The test figures of versions side by side, and whether they were measured on the same images. */
+/** Compares the test metrics of versions, and says whether they were measured on the same images. */
 export function compareVersions(versions: readonly Compared[]): VersionComparison {
   const sets = [...new Map(versions.map((version) => [version.datasetDigest, version])).values()];
   const sameTestSet = sets.length <= 1;
@@ -51,7 +51,7 @@ export function compareVersions(versions: readonly Compared[]): VersionCompariso
 
 function describeSets(sets: readonly Compared[]): string {
   const names = sets.map(({ dataset, datasetVersion }) => `${dataset} version ${datasetVersion}`).join(', ');
-  return `They were measured on different test images (${names}), so that a difference may come from the data as well as from the model.`;
+  return `They were measured on different test images (${names}), so a difference may come from the data as well as from the model.`;
 }
 
 function measureRow(versions: readonly Compared[], name: MeasureRow['name'], better: 'more' | 'less'): MeasureRow {

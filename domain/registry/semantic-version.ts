@@ -1,9 +1,9 @@
 import type { Lineage } from '../../contracts/registry/registry.js';
 
 /**
- * The semantic version a new model gets: major for another network or other classes than the version before, whose
- * answers a client cannot read as the former ones; minor for other data; patch for the same data trained again. It is
- * counted from the greatest number the model has had, so that it grows also past one that was set by hand.
+ * The semantic version of a new model version: major for another network or other classes, because clients cannot read
+ * its answers like the previous ones; minor for other data; patch for the same data. It is counted from the greatest
+ * version of the model, so that it also exceeds one that was set manually.
  */
 export function nextSemanticVersion(next: Lineage, before: { latest: Lineage; greatest: string } | null): string {
   if (before === null) return '1.0.0';
@@ -14,7 +14,7 @@ export function nextSemanticVersion(next: Lineage, before: { latest: Lineage; gr
   return `${major}.${minor}.${patch + 1}`;
 }
 
-/** In the same order: it is the order of the probabilities. */
+/** The order counts: it is the order of the probabilities. */
 export function sameLabels(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((label, index) => label === b[index]);
 }

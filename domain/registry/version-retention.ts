@@ -1,14 +1,14 @@
-/** What is known of a version when it is asked whether it may go. */
+/** What decides whether a version may be deleted. */
 export interface RetainedVersion {
   version: number;
-  /** What refers to it, each as half a sentence: "it is in Production". */
+  /** What refers to it, each as a clause: "it is in Production". */
   references: readonly string[];
-  /** When it was last in Production; null when it never was. */
+  /** When it was last in Production; null if never. */
   lastServedAt: Date | null;
 }
 
 export interface RetentionRule {
-  /** Newest versions that are kept in any case; never fewer than ten. */
+  /** Number of newest versions that are always kept; at least ten. */
   keep: number;
   now: Date;
 }
@@ -16,7 +16,7 @@ export interface RetentionRule {
 export interface RetentionPlan {
   /** Versions that may be deleted, oldest first. */
   retire: number[];
-  /** The others, newest first, each with why it stays. */
+  /** The others, newest first, each with the reason to keep it. */
   kept: { version: number; reason: string }[];
 }
 
@@ -25,8 +25,8 @@ const servedDays = 90;
 const dayMs = 86_400_000;
 
 /**
- * Which versions of a model are kept: the newest ones, what anything refers to, and what was in Production within the
- * last 90 days, since an incident of that time is looked into with the model that answered.
+ * Decides which versions of a model are kept: the newest, those that are referenced, and those that were in Production
+ * within the last 90 days, because investigating an incident of that time needs the model that served.
  */
 export function planRetention(versions: readonly RetainedVersion[], { keep, now }: RetentionRule): RetentionPlan {
   const newest = Math.max(leastKept, keep);

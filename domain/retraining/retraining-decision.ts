@@ -11,16 +11,16 @@ import {
 import { checkTrainable } from '../datasets/check-trainable.js';
 import { percent } from '../percent.js';
 
-/** How a retraining ended that the same data would end in again: training is repeatable. */
-const fruitless: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
+/** Outcomes that the same data would give again, because training is deterministic. */
+const outcomesOfSameData: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
 
 /**
- * Decides on a request to retrain, with a reason for each check. By hand: always, joining what is under way. By the
- * weekly schedule: whatever the checks say, unless something holds it back. By continuous training: when a check
+ * Decides on a request to retrain, with a reason for each check. A manual request always retrains, or joins the running
+ * retraining. The weekly schedule retrains unless something holds it back. Continuous training retrains when a check
  * fires and nothing holds it back.
  */
 export function decideRetraining(input: DecisionInput): RetrainingVerdict {
-  const checks = [...judgePerformance(input.facts), ...judgeNewData(input.facts)];
+  const checks = [...judgePerformance(input.inputs), ...judgeNewData(input.inputs)];
   const fired = checks.filter((check) => check.fired);
   const hold = input.kind === 'manual' ? null : holdOf(input, fired);
   if (hold) {
@@ -42,7 +42,7 @@ export function decideRetraining(input: DecisionInput): RetrainingVerdict {
   };
 }
 
-/** The figures that are kept with a decision. */
+/** The metrics that are stored with a decision. */
 export function metricsOf({ production, feedback, data }: RetrainingInputs): RetrainingMetrics {
   return {
     productionVersion: production?.version ?? null,
@@ -61,23 +61,23 @@ function triggerOf({ kind, trigger }: DecisionInput, fired: readonly RetrainingR
   return isWorse ? 'performance' : 'new_data';
 }
 
-function reasonOf({ kind, standing }: DecisionInput, fired: readonly RetrainingReason[]): string {
-  const said = fired.map(({ detail }) => detail);
+function reasonOf({ kind, state }: DecisionInput, fired: readonly RetrainingReason[]): string {
+  const details = fired.map(({ detail }) => detail);
   if (kind === 'manual') {
-    const first = standing.running ? 'Asked for by hand; it joins the run under way.' : 'Asked for by hand.';
-    return [first, ...said].join(' ');
+    const first = state.running ? 'Requested manually; it joins the run in progress.' : 'Requested manually.';
+    return [first, ...details].join(' ');
   }
-  return kind === 'mlops_retraining_pipeline' ? ['It is time by its schedule.', ...said].join(' ') : said.join(' ');
+  return kind === 'mlops_retraining_pipeline' ? ['Its schedule is due.', ...details].join(' ') : details.join(' ');
 }
 
-function judgePerformance(facts: RetrainingInputs): RetrainingReason[] {
-  const { policy, production, feedback } = facts;
+function judgePerformance(inputs: RetrainingInputs): RetrainingReason[] {
+  const { policy, production, feedback } = inputs;
   const { labelled, accuracy, interval } = feedback;
   const testAccuracy = production?.testAccuracy ?? null;
   const dropLimit = testAccuracy === null ? null : Number((testAccuracy - policy.maxAccuracyDrop).toFixed(6));
-  const quiet = whyNotJudged(facts);
-  if (quiet !== null || accuracy === null || interval === null || testAccuracy === null || dropLimit === null) {
-    const detail = quiet ?? 'No prediction was labelled, so production accuracy is not known.';
+  const whyUnknown = whyNotJudged(inputs);
+  if (whyUnknown !== null || accuracy === null || interval === null || testAccuracy === null || dropLimit === null) {
+    const detail = whyUnknown ?? 'No prediction was labelled, so production accuracy is not known.';
     return [
       reason('minimum_accuracy', false, accuracy, policy.minAccuracy, detail),
       reason('accuracy_drop', false, accuracy, dropLimit, detail),
@@ -93,14 +93,14 @@ function judgePerformance(facts: RetrainingInputs): RetrainingReason[] {
       isLow,
       accuracy,
       policy.minAccuracy,
-      `${measured}, which is ${isLow ? '' : 'not surely '}below the ${percent(policy.minAccuracy)} that are asked for.`,
+      `${measured}, which is ${isLow ? '' : 'not '}significantly below the required ${percent(policy.minAccuracy)}.`,
     ),
     reason(
       'accuracy_drop',
       hasDropped,
       accuracy,
       dropLimit,
-      `${measured}, which is ${hasDropped ? '' : 'not surely '}more than ${points(policy.maxAccuracyDrop)} below its ${percent(testAccuracy)} on test images.`,
+      `${measured}, which is ${hasDropped ? '' : 'not significantly '}more than ${points(policy.maxAccuracyDrop)} below its ${percent(testAccuracy)} on test images.`,
     ),
   ];
 }
@@ -108,47 +108,47 @@ function judgePerformance(facts: RetrainingInputs): RetrainingReason[] {
 function whyNotJudged({ policy, production, feedback }: RetrainingInputs): string | null {
   if (!production) return 'No model is in Production, so there is no accuracy to judge.';
   if (feedback.labelled >= policy.minFeedback) return null;
-  return `${feedback.labelled} predictions of version ${production.version} are labelled; a judgement needs ${policy.minFeedback}.`;
+  return `${feedback.labelled} predictions of version ${production.version} are labelled; judging its accuracy needs ${policy.minFeedback}.`;
 }
 
 function judgeNewData({ policy, data }: RetrainingInputs): RetrainingReason[] {
   const newImages = data?.newImages ?? 0;
   const newShare = data?.newShare ?? 0;
-  const seen = `${newImages} images of the dataset are new to the model in Production`;
+  const counted = `${newImages} images of the dataset are new to the model in Production`;
   const isMany = newImages >= policy.newImages;
   const isLarge = newImages > 0 && newShare >= policy.newShare;
   return [
-    reason('new_images', isMany, newImages, policy.newImages, `${seen}; ${policy.newImages} start a retraining.`),
+    reason('new_images', isMany, newImages, policy.newImages, `${counted}; ${policy.newImages} start a retraining.`),
     reason(
       'new_share',
       isLarge,
       newShare,
       policy.newShare,
-      `${seen}, ${percent(newShare)} of all; ${percent(policy.newShare)} start a retraining.`,
+      `${counted}, ${percent(newShare)} of all; ${percent(policy.newShare)} start a retraining.`,
     ),
   ];
 }
 
 type Hold = RetrainingReason & { check: SkipReason };
 
-/** The first thing that speaks against an automatic retraining. */
+/** The first reason against an automatic retraining; null when there is none. */
 function holdOf(input: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
-  const { kind, facts, standing } = input;
+  const { kind, inputs, state } = input;
   return (
-    holdOfWorkUnderWay(standing) ??
-    holdOfData(facts) ??
+    holdOfRunningWork(state) ??
+    holdOfData(inputs) ??
     (kind === 'continuous_training' ? holdOfChange(input, fired) : null) ??
     holdOfCoolDown(input)
   );
 }
 
-function holdOfWorkUnderWay({ running, awaitingApproval }: RetrainingState): Hold | null {
+function holdOfRunningWork({ running, awaitingApproval }: RetrainingState): Hold | null {
   if (awaitingApproval) {
-    return hold('awaiting_approval', null, null, 'a trained version waits for a person to approve or reject it.');
+    return hold('awaiting_approval', null, null, 'a trained version waits for approval.');
   }
   if (!running) return null;
   const named =
-    running.runId === null ? 'a retraining of this model is being started' : `run ${running.runId} is under way`;
+    running.runId === null ? 'a retraining of this model is being started' : `run ${running.runId} is in progress`;
   return hold('already_running', null, null, `${named}.`);
 }
 
@@ -158,14 +158,14 @@ function holdOfData({ data }: RetrainingInputs): Hold | null {
   return refusal === null ? null : hold('no_data', data.statistics.images, null, refusal);
 }
 
-function holdOfChange({ facts, standing }: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
+function holdOfChange({ inputs, state }: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
   if (fired.length === 0) {
-    return hold('nothing_changed', 0, 1, 'production accuracy and new images are within what the policy allows.');
+    return hold('nothing_changed', 0, 1, 'production accuracy and new images are within the limits of the policy.');
   }
-  const { lastAutomatic } = standing;
-  const version = facts.data?.datasetVersion ?? null;
-  if (!lastAutomatic?.outcome || !fruitless.includes(lastAutomatic.outcome)) return null;
-  if (lastAutomatic.dataset !== facts.dataset || lastAutomatic.datasetVersion !== version) return null;
+  const { lastAutomatic } = state;
+  const version = inputs.data?.datasetVersion ?? null;
+  if (!lastAutomatic?.outcome || !outcomesOfSameData.includes(lastAutomatic.outcome)) return null;
+  if (lastAutomatic.dataset !== inputs.dataset || lastAutomatic.datasetVersion !== version) return null;
   return hold(
     'nothing_changed',
     version,
@@ -174,17 +174,17 @@ function holdOfChange({ facts, standing }: DecisionInput, fired: readonly Retrai
   );
 }
 
-function holdOfCoolDown({ facts, standing }: DecisionInput): Hold | null {
-  const minutesAgo = standing.lastAutomatic?.minutesAgo ?? Infinity;
-  const { coolDownMinutes } = facts.policy;
+function holdOfCoolDown({ inputs, state }: DecisionInput): Hold | null {
+  const minutesAgo = state.lastAutomatic?.minutesAgo ?? Infinity;
+  const { coolDownMinutes } = inputs.policy;
   if (minutesAgo >= coolDownMinutes) return null;
-  const outcome = standing.lastAutomatic?.outcome ?? 'no outcome yet';
+  const outcome = state.lastAutomatic?.outcome ?? 'no outcome yet';
   const figure = Math.floor(minutesAgo);
   return hold(
     'cool_down',
     figure,
     coolDownMinutes,
-    `the last automatic retraining began ${figure} minutes ago (${outcome.replaceAll('_', ' ')}); ${coolDownMinutes} minutes must lie between two.`,
+    `the last automatic retraining began ${figure} minutes ago (${outcome.replaceAll('_', ' ')}); the cool-down is ${coolDownMinutes} minutes.`,
   );
 }
 

@@ -6,14 +6,14 @@ const minute = 60;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Not everything that runs every few hours should begin on the hour. */
+/** Runs without an hour window start up to this long after the hour, so that they do not all start on the hour. */
 const offsetLimit = 15 * minute;
 
 /**
- * When Temporal is to act for a setting. An interval alone counts from the epoch. With an hour window, an interval of
- * whole days begins at the first moment that is inside the window all year round, whatever daylight saving time does,
- * and its jitter spreads over the rest: every run is due once and lies in the window. A calendar would lose the run
- * of a night whose hour is left out. Throws `bad_request` for a window that cannot be kept.
+ * Converts a setting to a Temporal schedule. An interval without a window counts from the epoch. With an hour window, an
+ * interval of whole days starts at the first second that lies inside the window all year, with and without daylight
+ * saving time, and its jitter covers the rest of the window: every run is due once and inside the window. A calendar
+ * would lose the run in the night whose hour is skipped. Throws `bad_request` for a window that cannot be met.
  */
 export function specOf(setting: ScheduleSetting, now: Date): ScheduleSpec {
   const { everySeconds, hourWindow, timeZone } = setting;
@@ -28,7 +28,7 @@ export function specOf(setting: ScheduleSetting, now: Date): ScheduleSpec {
   if (everySeconds % day !== 0) {
     throw new PerennialError(
       'bad_request',
-      'An hour window goes with an interval of whole days. Leave the window away (null) or set the interval to days.',
+      'An hour window needs an interval of whole days. Set hour_window to null, or the interval to whole days.',
     );
   }
   const { start, length } = steadyPart(hourWindow, offsetsOf(timeZone, now));
@@ -41,7 +41,7 @@ export function specOf(setting: ScheduleSetting, now: Date): ScheduleSpec {
   };
 }
 
-/** A setting as a person says it. */
+/** A setting in words: "every 7 days between 02:00 and 05:00, UTC". */
 export function describeSetting({ everySeconds, hourWindow, timeZone, jitterSeconds }: ScheduleSetting): string {
   const every = `every ${durationOf(everySeconds)}`;
   if (hourWindow) return `${every} between ${clock(hourWindow.from)} and ${clock(hourWindow.to)}, ${timeZone}`;
@@ -49,19 +49,19 @@ export function describeSetting({ everySeconds, hourWindow, timeZone, jitterSeco
   return `${every}${late}`;
 }
 
-/** Seconds after midnight UTC at which the window is open under every offset of its zone, and for how long. */
+/** The part of the window that is inside it under every UTC offset of its zone: start and length in seconds, in UTC. */
 function steadyPart(window: HourWindow, offsets: readonly number[]): { start: number; length: number } {
   const start = window.from * hour - Math.min(...offsets);
   const end = window.from * hour + lengthOf(window) - Math.max(...offsets);
   return { start, length: end - start };
 }
 
-/** A window no longer than daylight saving time moves it: only a calendar follows it. */
+/** For a window that daylight saving time moves by its whole length: only a calendar can follow it. */
 function calendarOf({ everySeconds, timeZone, jitterSeconds }: ScheduleSetting, window: HourWindow): ScheduleSpec {
   const daily = { hour: window.from, minute: 0, second: 0 };
   const jitter = Math.min(jitterSeconds ?? lengthOf(window), lengthOf(window)) * 1000;
   if (everySeconds === day) return { calendars: [daily], jitter, timezone: timeZone };
-  // Clocks are changed at weekends.
+  // Not at a weekend, when clocks change.
   if (everySeconds === 7 * day)
     return { calendars: [{ ...daily, dayOfWeek: 'WEDNESDAY' }], jitter, timezone: timeZone };
   throw new PerennialError(
@@ -74,7 +74,7 @@ function lengthOf({ from, to }: HourWindow): number {
   return ((to - from + 24) % 24) * hour;
 }
 
-/** Seconds by which local time is ahead of UTC, at any time in the year from `now` on. */
+/** All UTC offsets of the zone, in seconds, within a year from `now`. */
 function offsetsOf(timeZone: string, now: Date): number[] {
   const format = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' });
   const samples = Array.from({ length: 74 }, (_, index) => new Date(now.getTime() + index * 5 * day * 1000));

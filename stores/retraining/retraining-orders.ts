@@ -59,7 +59,7 @@ export function createRetrainingOrders(
       const { kind, trigger, modelName } = request;
       const found = await factsOf(modelName, dataset);
       return decisions.decide({ ...request, dataset: found.dataset, metrics: metricsOf(found) }, (standing) => {
-        const verdict = judge({ kind, trigger, facts: found, standing });
+        const verdict = judge({ kind, trigger, inputs: found, state: standing });
         return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
       });
     },

@@ -11,7 +11,7 @@ import { drawnImages } from '../support/drawn-images.js';
 import { writeFolder } from '../support/ingestion-fixture.js';
 import { startStack, type TestStack } from '../support/stack.js';
 
-/** Longer than any attempt at the steps of these runs may go unheard: see workflows/activity-options.ts. */
+/** Longer than the heartbeat timeout of every step of these runs, see workflows/activity-options.ts. */
 const absenceMs = 70_000;
 const cnn = { architecture: 'cnn', filters: [2, 2, 2], epochs: 6, batch_size: 4, early_stopping_patience: 6 };
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-absent-'));
@@ -66,7 +66,7 @@ async function completed({ run_id }: { run_id: string }): Promise<void> {
 }
 
 describe('a training worker whose heartbeats stop while its trainer lives', () => {
-  it('cannot commit any more when it wakes up: another has trained the model, once', async () => {
+  it('cannot commit after it wakes up: another worker has trained the model, once', async () => {
     await completed(await retrain('undisturbed'));
     const overtaken = await retrain('overtaken');
     await untilEpoch('overtaken', 1);
@@ -91,7 +91,7 @@ describe('a training worker whose heartbeats stop while its trainer lives', () =
   }, 240_000);
 });
 
-/** Why the attempt that slept ended, by its own word. */
+/** The error that the sleeping attempt logged. */
 async function endOfFirstAttempt(): Promise<string> {
   const row = await poll(
     () =>
@@ -108,8 +108,8 @@ async function endOfFirstAttempt(): Promise<string> {
   return row?.errorCode ?? '';
 }
 
-describe('workers that are gone for longer than any attempt may take', () => {
-  it('find a run in the middle of its training, and one that nobody had begun, and end both', async () => {
+describe('workers that are absent for longer than any attempt may take', () => {
+  it('complete a run that was in training and a run that had not started', async () => {
     const underWay = await retrain('under-way');
     await untilEpoch('under-way', 1);
     await Promise.all([stack.kill('training'), stack.kill('pipeline')]);

@@ -36,7 +36,7 @@ let api: ApiClient;
 let database: Database;
 
 beforeAll(async () => {
-  // Tiny models learn little: the gate must not be why nothing is promoted.
+  // Tiny models learn little: the promotion gate must not refuse them all.
   stack = await startStack({ PROMOTION_MIN_ACCURACY: '0' });
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';
@@ -55,7 +55,7 @@ interface Answer {
   body: unknown;
 }
 
-/** Sends a request again with the same key, as a client does, until the API says something. */
+/** Repeats a request with the same key, as a client does, until the API answers. */
 function send(path: string, body: object): Promise<Answer> {
   const key = randomUUID();
   return poll(
@@ -75,7 +75,7 @@ function send(path: string, body: object): Promise<Answer> {
 const accepted = z.object({ run_id: z.string() });
 const underWay = z.object({ pipeline_url: z.string() });
 
-/** What one client does with one model, one thing after another. */
+/** A client that works on one model, one request after another. */
 function createClient(model: string): Record<'retrain' | 'ingest' | 'promote' | 'rollBack', () => Promise<void>> {
   const folder = join(home, model);
   let pictures = 0;
@@ -139,7 +139,7 @@ async function someVersion(model: string): Promise<number | null> {
   return first === undefined ? null : chaos.oneOf([first, ...rest]);
 }
 
-/** Makes this many runs with one model, and a rollback now and then. */
+/** Starts this many runs with one model, and sometimes a rollback. */
 async function play(model: string, runs: number): Promise<void> {
   const client = createClient(model);
   await client.retrain();
@@ -149,7 +149,7 @@ async function play(model: string, runs: number): Promise<void> {
   }
 }
 
-/** Waits until Temporal has no run open and our record none running. */
+/** Waits until no run is open in Temporal or running in the database. */
 async function untilNothingRuns(): Promise<void> {
   const connection = await Connection.connect({ address: stack.environment['TEMPORAL_ADDRESS'] ?? '' });
   try {
@@ -169,7 +169,7 @@ async function untilNothingRuns(): Promise<void> {
   }
 }
 
-it(`keeps one story through ${String(runCount)} runs while everything is killed (CHAOS_SEED=${String(chaos.seed)})`, async () => {
+it(`keeps its data consistent through ${String(runCount)} runs while everything is killed (CHAOS_SEED=${String(chaos.seed)})`, async () => {
   const startedAt = Date.now();
   expect(await api.get('/health/live')).toMatchObject({ status: 200 });
   const killer = startProcessKiller(stack, chaos);

@@ -53,7 +53,7 @@ async function promote(version: number, key: string = randomUUID(), more: object
 
 const runIdOf = ({ location }: Answer): string => location?.split('/').at(-1) ?? '';
 
-/** Asserts that one story is told of the model, that it ends with `version`, and that both replicas serve that. */
+/** Asserts that the history of the model is consistent and ends with `version`, and that both replicas serve it. */
 async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<ProductionHistory> {
   const story = await expectConsistentProduction(fixture.served.api.database, modelName);
   expect(story.production).toBe(version.version);
@@ -69,7 +69,7 @@ async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<Pro
 const movesOf = ({ changes }: ProductionHistory, { version }: ModelVersion): string[] =>
   changes.filter((move) => move.version === version).map(({ kind }) => kind);
 
-/** The worker dies right before the work of an activity, and with the next attempt right after it. */
+/** The worker dies right before the work of an activity, and at the next attempt right after it. */
 function dieAround(...activities: string[]): void {
   for (const activity of activities) {
     faults.push(
@@ -80,7 +80,7 @@ function dieAround(...activities: string[]): void {
 }
 
 describe('fifty promoters at once', () => {
-  it('with one key make one promotion, and all hear the same of it', async () => {
+  it('with one key make one promotion, and all get the same answer', async () => {
     const version = await fixture.candidate();
     const key = randomUUID();
     const answers = await Promise.all(Array.from({ length: 50 }, () => promote(version.version, key)));
@@ -90,7 +90,7 @@ describe('fifty promoters at once', () => {
     expect(movesOf(await expectServed(version), version)).toEqual(['promotion']);
   }, 60_000);
 
-  it('with keys and versions of their own, all decided on the same state: one wins, the others hear what changed', async () => {
+  it('with different keys and versions, decided on the same state: one wins, the others get the reason', async () => {
     const first = await fixture.candidate();
     const rest = await Promise.all(Array.from({ length: 49 }, () => anotherOf(first)));
     const { generation } = await fixture.stores.registry.servingState(modelName);
@@ -109,7 +109,7 @@ describe('fifty promoters at once', () => {
   }, 90_000);
 });
 
-/** A version of its own with the bundle of another. */
+/** A new version with the bundle of another. */
 async function anotherOf({ bundleKey, bundleSha256 }: ModelVersion, model = modelName): Promise<ModelVersion> {
   const version = await fixture.stores.registry.register(newVersionOf(model, { bundleKey, bundleSha256 }));
   await fixture.stores.registry.recordDecision(model, version.version, decisionOf('promote'));
@@ -129,7 +129,7 @@ describe('a promotion whose worker dies', () => {
     60_000,
   );
 
-  it('while it asks a person and while it hears the answer asks once and is made once', async () => {
+  it('while it opens an approval and while it receives the answer opens one approval and promotes once', async () => {
     dieAround('openApproval', 'closeApproval');
     await setPolicy({ approval: { mode: 'always' } });
     const version = await fixture.candidate();
@@ -146,7 +146,7 @@ describe('a promotion whose worker dies', () => {
     expect(asked).toEqual([{ kind: 'approval.requested' }, { kind: 'approval.approved' }]);
   }, 60_000);
 
-  it('when it has asked a person can be cancelled, and nothing waits any more', async () => {
+  it('while it waits for approval can be cancelled, and its approval is closed', async () => {
     faults.push({ activity: 'openApproval', moment: 'after', strike: attemptDies });
     await setPolicy({ approval: { mode: 'always' } });
     const runId = runIdOf(await promote((await fixture.candidate()).version));
@@ -156,7 +156,7 @@ describe('a promotion whose worker dies', () => {
     expect(await fixture.stores.approvals.isWaiting(modelName)).toBe(false);
   }, 60_000);
 
-  it('while it is taken back is taken back once', async () => {
+  it('while it is rolled back is rolled back once', async () => {
     const former = await fixture.candidate();
     await promote(former.version);
     dieAround('moveProductionBack');
@@ -167,7 +167,7 @@ describe('a promotion whose worker dies', () => {
     expect(movesOf(await expectServed(former), version)).toEqual(['promotion', 'rollback']);
   }, 60_000);
 
-  it('while its first minutes are watched, and while its guard takes it back, is taken back once', async () => {
+  it('while its guard runs, and while the guard rolls it back, is rolled back once', async () => {
     const former = await fixture.candidate();
     await promote(former.version);
     await setPolicy({ guard: { minutes: 5, minPredictions: 1, maxP95Ms: 0.001 } });
@@ -194,7 +194,7 @@ function replicaFails(): never {
 }
 
 describe('a promotion whose worker is killed', () => {
-  /** Promotes on a worker that kills itself right after that activity; the promise is what the client hears. */
+  /** Promotes on a worker that kills itself right after that activity; resolves with the answer of the API. */
   async function promoteOnMortal(activity: string, ask: () => Promise<Answer>): Promise<Promise<Answer>[]> {
     const program = new URL('../support/programs/promotion-worker.js', import.meta.url).pathname;
     const mortal = startProgram([program, activity], fixture.environment);
@@ -205,7 +205,7 @@ describe('a promotion whose worker is killed', () => {
     return [asked];
   }
 
-  it('right after the move, or right after the check of the replicas, is ended once by another worker', async () => {
+  it('right after the move, or right after the check of the replicas, is completed once by another worker', async () => {
     await fixture.stopWorker();
     // Two models, so that both wait for their lost activities to time out at the same time.
     const version = await fixture.candidate();
@@ -237,18 +237,18 @@ describe('Postgres killed in the middle of a promotion', () => {
     await fixture.postgres.resume();
   };
 
-  it('right before the move: it is made once', async () => {
+  it('right before the move: the promotion happens once', async () => {
     faults.push({ activity: 'moveProduction', moment: 'before', strike: crash });
     await expectPromotedOnce(await fixture.candidate());
   }, 60_000);
 
-  it('right after the move, before anybody hears that it was committed: it is made once', async () => {
+  it('right after the move, before the commit is confirmed: the promotion happens once', async () => {
     const strike = (): Promise<never> => crash().then(attemptDies);
     faults.push({ activity: 'moveProduction', moment: 'after', strike });
     await expectPromotedOnce(await fixture.candidate());
   }, 60_000);
 
-  it('while the move waits for the lock of its model: it is made once', async () => {
+  it('while the move waits for the lock of its model: the promotion happens once', async () => {
     const version = await fixture.candidate();
     const { database } = fixture.served.api;
     const holder = database.transaction(async (tx) => {
@@ -263,7 +263,7 @@ describe('Postgres killed in the middle of a promotion', () => {
   }, 60_000);
 });
 
-/** Asks again with the same key, as a client does, until there is an answer. */
+/** Repeats the request with the same key, as a client does, until there is an answer. */
 function untilAnswered(ask: () => Promise<Answer>): Promise<Answer> {
   return poll(ask, ({ status }) => status < 500 && status !== 202, 60_000);
 }

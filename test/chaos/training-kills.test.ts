@@ -106,7 +106,7 @@ function killLater(afterMs: number): AbortController {
     await new Promise((resolve) => setTimeout(resolve, afterMs));
     if (!over.signal.aborted) process.kill(pid, 'SIGKILL');
   };
-  // A trainer that was done sooner than it was found has nothing left to kill.
+  // The trainer may have finished before it was found.
   strike().catch(() => undefined);
   return over;
 }
@@ -129,7 +129,7 @@ describe(`trainings whose trainer is killed at random moments (CHAOS_SEED=${Stri
         const disturbed = await train(hyperparameters, left, undisturbed.durationMs);
         left -= disturbed.killed;
         expect(disturbed.result).toEqual(undisturbed.result);
-        // What was committed is never trained again: a kill costs the epoch under way and no more.
+        // Committed epochs are never trained again: a kill costs only the current epoch.
         expect(disturbed.committed).toEqual(everyEpoch);
       }
     },

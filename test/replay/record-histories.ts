@@ -17,16 +17,16 @@ import { startWorkflowServer, type WorkflowServer } from '../support/workflow-se
 
 /**
  * Records the histories that the replay tests run: `node dist/test/replay/record-histories.js`, or some of them when
- * their names follow. Histories of released workflows are added to, never replaced: they stand for the runs that are
- * open at our users'.
+ * their names follow. Histories of released workflows are added to, never replaced: they represent the
+ * open runs of existing installations.
  */
 interface Case {
   workflow: string;
-  /** How ids of its workflow begin. */
+  /** Prefix of the ids of its workflow. */
   prefix: string;
   input: object;
   replaced: Partial<AllActivities>;
-  /** What a person says to the workflow as soon as it asks. */
+  /** The update that is sent to the workflow as soon as it waits. */
   answer?: typeof approveUpdate | typeof rejectUpdate;
 }
 
@@ -37,7 +37,7 @@ function retraining(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.retrainingPipeline, prefix: 'retrain', input, replaced };
 }
 
-/** Three trials, of which one goes on to a second rung. */
+/** Three trials, of which one continues to a second rung. */
 function search(replaced: Partial<AllActivities>): Case {
   const budget = searchBudgetSchema.parse({ trials: 3, minEpochs: 1, maxEpochs: 3 });
   const input = { ...named, space: searchSpaceSchema.parse({}), budget };
@@ -64,7 +64,7 @@ function batch(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.batchPredict, prefix: 'batch', input, replaced };
 }
 
-/** A promotion by hand, which waits for the answer. */
+/** A manual promotion, which waits for the answer. */
 function promotion(answer: NonNullable<Case['answer']>): Case {
   const asked = decisionOf('needs_approval');
   const input = { modelName: 'm', version: 2, actor: 'ada', reason: 'better', idempotencyKey: 'k', decision: asked };
@@ -76,7 +76,7 @@ function guard(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.guardPromotion, prefix: 'guard', input, replaced };
 }
 
-/** Another promotion comes in between, once. */
+/** Another promotion happens in between, once. */
 function overtakenOnce(): Partial<AllActivities> {
   let tries = 0;
   return {
@@ -174,7 +174,7 @@ async function recordCase(
     if (answer) await sendAnswer(handle, answer);
     await handle.result().catch(() => undefined);
   });
-  // The list of workflows follows a moment after their end.
+  // The list of workflows is updated a moment after they end.
   await setTimeout(1_000);
   for await (const { workflowId, runId, type } of client.workflow.list({
     query: `WorkflowId STARTS_WITH "${recordedId}"`,
@@ -183,7 +183,7 @@ async function recordCase(
   }
 }
 
-/** The update is refused until the workflow waits. */
+/** Repeats the update, which is rejected until the workflow waits. */
 async function sendAnswer(handle: WorkflowHandle, answer: NonNullable<Case['answer']>): Promise<void> {
   const verdict: Verdict = { by: tester, comment: 'as I say' };
   for (let tries = 1; ; tries += 1) {
@@ -207,7 +207,7 @@ function suffixOf(workflowId: string): string {
   );
 }
 
-/** The command line's JSON form is the one that is meant to be kept. */
+/** Temporal's JSON form of a history, as its command line writes it. */
 async function save(
   address: string,
   path: string,
@@ -228,7 +228,7 @@ async function save(
   const { stdout } = await promisify(execFile)(temporalBinary(), show, { maxBuffer: 50_000_000 });
   const file = join(packageRoot, 'test/replay/histories', `${path}.json`);
   await mkdir(dirname(file), { recursive: true });
-  // Stack traces in failures name this machine's folders, which are nobody's business.
+  // Stack traces in failures contain paths of this machine; remove them.
   await writeFile(file, stdout.replaceAll(packageRoot, ''));
   process.stdout.write(`${path}\n`);
 }

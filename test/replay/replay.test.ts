@@ -20,7 +20,7 @@ beforeAll(() => {
 const started = z.object({ workflowExecutionStartedEventAttributes: z.object({ workflowId: z.string() }) });
 const historySchema = z.looseObject({ events: z.tuple([started]).rest(z.unknown()) });
 
-/** Ids of children are made from the parent's, so a history is told again under the id it had. */
+/** Ids of children contain the parent's id, so a history is replayed under its original id. */
 function replay(history: string): Promise<void> {
   const parsed: unknown = JSON.parse(history);
   const { workflowId } = historySchema.parse(parsed).events[0].workflowExecutionStartedEventAttributes;
@@ -32,11 +32,11 @@ describe('replay of recorded histories', () => {
     expect(new Set(recorded.map((path) => path.split('/')[0]))).toEqual(new Set(Object.values(workflowTypes)));
   });
 
-  it.each(recorded)('%s is told again by the present code', async (path) => {
+  it.each(recorded)('%s replays with the current code', async (path) => {
     await replay(await readFile(join(folder, path), 'utf8'));
   });
 
-  it('fails when the history tells of another activity than the code calls', async () => {
+  it('fails when the history has another activity than the code calls', async () => {
     const history = await readFile(join(folder, 'validateModel/promoted.json'), 'utf8');
     const tampered = history.replaceAll('validateCandidate', 'weighCandidate');
     expect(tampered).not.toBe(history);

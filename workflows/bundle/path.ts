@@ -1,4 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-/** Where the build leaves the workflow bundle and workers find it. */
+/** Where the build writes the workflow bundle, and workers read it. */
 export const bundlePath = fileURLToPath(new URL('workflow-bundle.js', import.meta.url));

@@ -18,7 +18,7 @@ afterAll(() => fixture.stop());
 const { ask, answer } = createRequests(() => fixture.served.url);
 
 describe('a backfill of sixty days', () => {
-  // The scheduler of Temporal takes ten of the past at a time, about once a second.
+  // Temporal's scheduler starts ten past runs at a time, about once a second.
   it('runs or explains each of its 240 ticks, one after the other', async () => {
     const to = new Date();
     const range = { from: new Date(to.getTime() - 60 * day).toISOString(), to: to.toISOString() };
@@ -38,7 +38,7 @@ describe('a backfill of sixty days', () => {
       explained.push(...page.items.flatMap(({ scheduledFor }) => (scheduledFor === null ? [] : [scheduledFor])));
       pageToken = page.nextPageToken;
     }
-    // A tick is named by its hour and run a little later, by its jitter.
+    // A tick has the full hour as its time, and runs a little later because of its jitter.
     const hourOf = (time: string): string => time.slice(0, 13);
     expect(explained.reverse().map(hourOf)).toEqual(times.map(hourOf));
     const { items } = await createAuditStore(fixture.served.api.database).list({

@@ -69,7 +69,7 @@ describe('the steps of retention', () => {
   };
   const count = async (from: string): Promise<number> => (await records.db.query(`SELECT FROM ${from}`)).length;
 
-  it('keep the newest versions and what is referenced, and delete the others with their bundles', async () => {
+  it('keep the newest and the referenced versions, and delete the others with their bundles', async () => {
     for (let version = 1; version <= 13; version += 1) {
       const { bundleKey } = await registry.register(newVersionOf('kept', { bundleKey: `models/kept/${version}` }));
       await objects.put(`${bundleKey}/model.onnx`, new Uint8Array(3));
@@ -87,7 +87,7 @@ describe('the steps of retention', () => {
     ]);
   });
 
-  it('remove predictions that are older than the policy of their model says', async () => {
+  it('remove predictions that are older than the policy of their model allows', async () => {
     const policies = createPolicyStore(records.db);
     const policy = await policies.get('kept');
     await policies.set('kept', { ...policy, retention: { ...policy.retention, predictionDays: 10 } }, by);
@@ -101,7 +101,7 @@ describe('the steps of retention', () => {
     expect(await count('predictions')).toBe(10);
   });
 
-  it('remove batch predictions with their results, as old as predictions may get', async () => {
+  it('remove batch predictions with their results, at the same age as predictions', async () => {
     const jobs = createBatchPredictionStore(records.db);
     const ids = [randomUUID(), randomUUID(), randomUUID()];
     const order = { modelName: 'kept', version: 2, labels: ['grass'], targetRisk: 1, formats: ['csv' as const] };
@@ -124,7 +124,7 @@ describe('the steps of retention', () => {
     await expect(jobs.get(old)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('remove pictures of predictions whose time is over, with their objects, and none that a dataset needs', async () => {
+  it('remove expired captured images with their objects, except those that a dataset needs', async () => {
     const keys: string[] = [];
     for (const expires of [`now() - interval '1 second'`, `now() + interval '1 day'`, 'NULL']) {
       const id = randomUUID();
@@ -143,7 +143,7 @@ describe('the steps of retention', () => {
     expect(heads.map((head) => head !== null)).toEqual([false, true, true]);
   });
 
-  it('remove messages that were sent long ago, and none that waits', async () => {
+  it('remove messages that were sent long ago, and no waiting ones', async () => {
     await records.db.query(
       `INSERT INTO outbox (key, kind, payload, done_at, created_at) VALUES
          ('old', 'test', '{}', now() - interval '31 days', now() - interval '40 days'),
@@ -153,7 +153,7 @@ describe('the steps of retention', () => {
     expect(await count(`outbox WHERE key IN ('new', 'waiting')`)).toBe(2);
   });
 
-  it('remove checkpoints of runs that ended, and of runs that are not there, and none of a run under way', async () => {
+  it('remove checkpoints of ended and of unknown runs, and none of a running one', async () => {
     await dataset(records);
     const [ended, running, unknown] = [randomUUID(), randomUUID(), randomUUID()];
     await run(records, ended, `'failed', now() - interval '2 hours'`);
@@ -165,7 +165,7 @@ describe('the steps of retention', () => {
     expect(await count('checkpoints')).toBe(1);
   });
 
-  it('remove files of ingestions that are over, and none of what a source holds now', async () => {
+  it('remove files of past ingestions, and none of the current members of a source', async () => {
     await ingestion(records, 'former', `'committed', now() - interval '8 days'`);
     await ingestion(records, 'current', `'committed', now() - interval '8 days'`);
     await ingestion(records, 'young', `'abandoned', now() - interval '6 days'`);
@@ -188,7 +188,7 @@ describe('the steps of retention', () => {
     return uploadKey(id, 0);
   }
 
-  it('remove uploads that nobody ingests', async () => {
+  it('remove uploads that no run uses', async () => {
     const id = randomUUID();
     const [left, ingested] = [await upload('flowers', 48), await upload('flowers', 48, id)];
     await ingestion(records, 'of-upload', `'running', NULL`, id);
@@ -197,7 +197,7 @@ describe('the steps of retention', () => {
     expect(await objects.head(ingested)).not.toBeNull();
   });
 
-  it('leave an upload whose run still waits for a worker, and no other', async () => {
+  it('keep an upload whose run still waits for a worker, and no other', async () => {
     const [waiting, later] = [await upload('tulips', 49), await upload('tulips', 47)];
     await records.db.query(
       `INSERT INTO pipelines (run_id, workflow_id, workflow, trigger, dataset, started_at)
@@ -211,13 +211,13 @@ describe('the steps of retention', () => {
     expect(await objects.head(waiting)).toBeNull();
   });
 
-  it('are in the audit log with how much of each went', async () => {
+  it('are in the audit log with the numbers of removed items', async () => {
     await note({ remove_messages: 4 });
     const { items } = await createAuditStore(records.db).list({ limit: 5, action: 'retention.apply' });
     expect(items).toMatchObject([{ actor: 'retention', via: 'schedule', source: 'w', after: { remove_messages: 4 } }]);
   });
 
-  it('remove attempts of long ago, many at a time', async () => {
+  it('remove old attempts, many at a time', async () => {
     await records.db.query(
       `INSERT INTO activity_attempts (workflow_id, run_id, activity_id, attempt, activity_type, task_queue, worker, status, started_at)
        SELECT 'w', 'r', n::text, 1, 't', 'q', 'x', 'completed', now() - CASE WHEN n > 2500 THEN 0 ELSE 31 END * interval '1 day'

@@ -51,7 +51,7 @@ async function knownModel(name: string): Promise<string> {
 }
 
 describe('a check', () => {
-  it('says what would be decided, with every figure and threshold, and writes nothing', async () => {
+  it('returns the decision with every value and threshold, and writes nothing', async () => {
     const body = { model_name: 'dandelion_grass_classifier' };
     const check = await answer(retrainingCheckSchema, `${path}/check`, { method: 'POST', body });
     expect(check).toMatchObject({
@@ -68,7 +68,7 @@ describe('a check', () => {
     expect((await history('dandelion_grass_classifier')).items).toEqual([]);
   });
 
-  it('knows no model that nobody knows', async () => {
+  it('answers 404 for an unknown model', async () => {
     const asked = { method: 'POST', body: { model_name: 'unheard_of' } };
     expect(await problem(`${path}/check`, asked)).toMatchObject({ status: 404, code: 'not_found' });
     expect(await problem(`${path}/trigger/unheard_of`, { method: 'POST', body: {} })).toMatchObject({ status: 404 });
@@ -79,7 +79,7 @@ describe('a check', () => {
 });
 
 describe('a check of a model in Production', () => {
-  it('tells labelled predictions, images that are new to it, and the hyperparameters it keeps', async () => {
+  it('shows labelled predictions, images that are new to it, and its hyperparameters', async () => {
     const { registry, api } = fixture.served;
     await api.database
       .query(`INSERT INTO dataset_versions (dataset, version, digest, dvc_md5, statistics, sources, ingestion_id)
@@ -116,8 +116,8 @@ describe('a check of a model in Production', () => {
   });
 });
 
-describe('a trigger by hand', () => {
-  it('starts a run with what was asked for, keeps why, and leaves one audit row', async () => {
+describe('a manual trigger', () => {
+  it('starts a run with the requested settings, stores the reason, and writes one audit row', async () => {
     const model = await knownModel('by_hand');
     const accepted = await trigger(model, { hyperparameters: { epochs: 3 } }, { 'x-actor': 'ada' });
     expect(accepted).toMatchObject({ workflow_id: 'retrain-by_hand', joined: false });
@@ -135,7 +135,7 @@ describe('a trigger by hand', () => {
     expect(items).toMatchObject([{ action: 'retraining.trigger', actor: 'ada', via: 'rest' }]);
   });
 
-  it('joins the run under way, and gives a repeated request the run it had', async () => {
+  it('joins the running one, and returns the same run for a repeated request', async () => {
     const model = await knownModel('twice');
     const first = await trigger(model, {}, { 'idempotency-key': 'one' });
     const repeated = await trigger(model, {}, { 'idempotency-key': 'one' });
@@ -145,7 +145,7 @@ describe('a trigger by hand', () => {
     expect((await history(model)).items.map(({ decision }) => decision)).toEqual(['retrain', 'retrain']);
   });
 
-  it('takes no idempotency key of which it would have to forget a part', async () => {
+  it('rejects an idempotency key that is too long', async () => {
     const response = await fetch(`${fixture.served.url}${path}/trigger/${await knownModel('keyed')}`, {
       method: 'POST',
       headers: { 'Idempotency-Key': 'k'.repeat(201), 'Content-Type': 'application/json' },
@@ -155,12 +155,12 @@ describe('a trigger by hand', () => {
     expect((await history('keyed')).items).toEqual([]);
   });
 
-  it('is 409 with the reason when it is not forced and something speaks against it', async () => {
+  it('answers 409 with the reason when something holds it back and it is not forced', async () => {
     const model = await knownModel('unforced');
     await trigger(model);
     const refused = await problem(`${path}/trigger/${model}`, { method: 'POST', body: { force: false } });
     expect(refused).toMatchObject({ status: 409, code: 'conflict' });
-    expect(refused.detail).toMatch(/^Skipped: run .* is under way\. Send force: true/);
+    expect(refused.detail).toMatch(/^Skipped: run .* is in progress\. Send force: true/);
     const skipped = 'mlops_retraining_skipped_total{reason="already_running"} 1';
     const figures = await poll(
       async () => (await ask('/metrics')).text(),
@@ -174,7 +174,7 @@ describe('a trigger by hand', () => {
 describe('the schedule of a model', () => {
   const set = (body: object) => answer(scheduleViewSchema, `${path}/schedule`, { method: 'POST', body });
 
-  it('is set, and resumed if asked for, also for a model that had none', async () => {
+  it('is set, and resumed if requested, also for a model that had none', async () => {
     const model = await knownModel('scheduled');
     expect(
       await set({ model_name: model, every_days: 2, hour_window: { from: 1, to: 3 }, time_zone: 'Asia/Tokyo' }),
@@ -192,7 +192,7 @@ describe('the schedule of a model', () => {
     ]);
   });
 
-  it('is never every 0 seconds, nor in a zone that does not exist', async () => {
+  it('rejects an interval of 0 seconds and an unknown time zone', async () => {
     for (const body of [{ interval_seconds: 0 }, { every_days: 7, time_zone: 'Atlantis/Capital' }]) {
       expect(await problem(`${path}/schedule`, { method: 'POST', body })).toMatchObject({ status: 400 });
     }
@@ -200,7 +200,7 @@ describe('the schedule of a model', () => {
 });
 
 describe('automatic retrainings', () => {
-  it('are one when both schedules act in the same second, and the other says why not', async () => {
+  it('start one run when both schedules act in the same second, and record why the other did not', async () => {
     const model = await knownModel('raced');
     const { schedules } = fixture.served.api.retraining;
     await schedules.ensure(model);
@@ -229,7 +229,7 @@ describe('automatic retrainings', () => {
     expect(details).toContain('80 of 80 images are new (100.0 %)');
   });
 
-  it('are not held back for ever by a run that was terminated from outside', async () => {
+  it('are not blocked by a run that was terminated from outside', async () => {
     const model = await knownModel('orphaned');
     const { run_id: runId } = await trigger(model);
     await fixture.served.api.temporal.use((client) => client.workflow.getHandle(`retrain-${model}`, runId).terminate());
@@ -249,7 +249,7 @@ describe('automatic retrainings', () => {
 });
 
 describe('the history', () => {
-  it('is read page by page', async () => {
+  it('is paginated', async () => {
     const first = await answer(historySchema, `${path}/history?limit=1`);
     const second = await answer(historySchema, `${path}/history?limit=1&page_token=${first.next_page_token ?? ''}`);
     expect(Number(first.items[0]?.id)).toBeGreaterThan(Number(second.items[0]?.id));

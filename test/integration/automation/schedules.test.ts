@@ -36,7 +36,7 @@ const auditOf = async (id: string): Promise<AuditRecord[]> =>
   (await createAuditStore(fixture.served.api.database).list({ limit: 50, subject: `schedules/${id}` })).items;
 
 describe('schedules', () => {
-  it('are created paused, once, with what they are about in words', async () => {
+  it('are created paused, once, with a description', async () => {
     const list = pageOf(scheduleViewSchema);
     const { items } = await poll(
       () => answer(list, '/api/v1/schedules'),
@@ -62,7 +62,7 @@ describe('schedules', () => {
     expect(await auditOf(weekly)).toMatchObject([{ action: 'schedule.create', via: 'system', actor: 'perennial' }]);
   });
 
-  it('keep what a person changed when the API starts again', async () => {
+  it('keep manual changes when the API restarts', async () => {
     await post(continuous, 'resume');
     await answer(scheduleViewSchema, path(continuous), { method: 'PUT', body: { every_hours: 12 } });
     await schedules.ensure('dandelion_grass_classifier');
@@ -72,7 +72,7 @@ describe('schedules', () => {
     await answer(scheduleViewSchema, path(continuous), { method: 'PUT', body: { every: { hours: 6 } } });
   });
 
-  it('follow a changed configuration as long as nobody changed them', async () => {
+  it('follow a changed configuration unless they were changed manually', async () => {
     const other = createSchedules({
       temporal: fixture.served.api.temporal,
       audit: createAuditStore(fixture.served.api.database),
@@ -88,7 +88,7 @@ describe('schedules', () => {
     expect((await get(weekly)).schedule).toBe('every 7 days between 01:00 and 05:00, Europe/Berlin');
   });
 
-  it('are paused and resumed with a reason, and the audit log tells how they stood before and after', async () => {
+  it('are paused and resumed with a reason, and the audit log shows their state before and after', async () => {
     expect(await post('retention', 'resume', { reason: 'we have space' })).toMatchObject({
       paused: false,
       note: 'we have space',
@@ -106,7 +106,7 @@ describe('schedules', () => {
     ]);
   });
 
-  it('take another interval, window, zone and jitter, and leave the rest as it is', async () => {
+  it('accept another interval, window, zone and jitter, and leave the rest unchanged', async () => {
     const put = (body: object): Promise<ScheduleView> =>
       answer(scheduleViewSchema, path(weekly), { method: 'PUT', body });
     expect((await put({ every_days: 3 })).schedule).toBe('every 3 days between 01:00 and 05:00, Europe/Berlin');
@@ -125,7 +125,7 @@ describe('schedules', () => {
     });
   });
 
-  it('keep every one of the changes that are made at the same time', async () => {
+  it('keep all of several concurrent changes', async () => {
     const put = (body: object): Promise<Response> => ask(path(weekly), { method: 'PUT', body });
     for (let round = 1; round <= 4; round += 1) {
       await post(weekly, 'pause');
@@ -150,7 +150,7 @@ describe('schedules', () => {
     await post(weekly, 'pause');
   });
 
-  it('take a time zone by any of its names, if it is spelled as the database does', async () => {
+  it('accept every name of a time zone in the spelling of the time zone database', async () => {
     const put = { method: 'PUT', body: { time_zone: 'Asia/Kolkata' } };
     expect((await answer(scheduleViewSchema, path(weekly), put)).setting?.time_zone).toBe('Asia/Kolkata');
     const refused = await problem(path(weekly), { method: 'PUT', body: { time_zone: 'us/pacific' } });
@@ -173,14 +173,14 @@ describe('schedules', () => {
     expect(refused.detail).toMatch(detail);
   });
 
-  it('are 404 when there is none of that name', async () => {
+  it('answer 404 for an unknown name', async () => {
     for (const id of ['nightly', 'retention-x', 'continuous_training-no_such_model', 'continuous_training-../x']) {
       expect(await problem(path(encodeURIComponent(id)))).toMatchObject({ status: 404, code: 'not_found' });
     }
     expect(await problem(`${path('nightly')}/pause`, { method: 'POST', body: {} })).toMatchObject({ status: 404 });
   });
 
-  it('run retention by hand as well, which only counts unless it is told not to, with one audit row', async () => {
+  it('run retention manually, which only counts unless dry_run is false, with one audit row', async () => {
     const accepted = await ask('/api/v1/pipelines/retention', { method: 'POST', body: {} });
     expect(accepted.status).toBe(202);
     const { run_id: runId } = acceptedSchema.parse(await accepted.json());
@@ -198,7 +198,7 @@ describe('schedules', () => {
     expect(items).toMatchObject([{ action: 'pipeline.start', actor: 'ada', after: { dryRun: true } }]);
   });
 
-  it('list what a backfill would run, and run nothing', async () => {
+  it('list the runs of a backfill without starting them', async () => {
     const to = new Date();
     const range = { from: new Date(to.getTime() - 60 * day).toISOString(), to: to.toISOString() };
     const before = await get(continuous);
@@ -233,7 +233,7 @@ describe('schedules', () => {
       () => get(continuous),
       ({ running }) => running === 1,
     );
-    // As a tick that is due while the run goes on.
+    // Like a tick that is due while the run continues.
     await handle.trigger('SKIP');
     await poll(
       () => get(continuous),
@@ -257,7 +257,7 @@ describe('schedules', () => {
     });
   });
 
-  it('are 503 within seconds while Temporal is away, and metrics go on', async () => {
+  it('answer 503 within seconds while Temporal is unavailable, and metrics still work', async () => {
     await fixture.temporal.pause();
     const asked = Date.now();
     expect(await problem(path(weekly))).toMatchObject({ status: 503, code: 'temporal_unavailable' });

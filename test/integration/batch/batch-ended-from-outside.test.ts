@@ -31,7 +31,7 @@ describe('a batch prediction whose workflow is ended from outside', () => {
     await fixture.stop();
   });
 
-  /** A job that a worker has taken up and that is never done with its first chunk. */
+  /** A job that a worker has started and whose first chunk never ends. */
   const stuck = async (): Promise<BatchView> => {
     // Ends with its worker.
     const predictBatchChunk: AllActivities['predictBatchChunk'] = () => Context.current().cancelled;
@@ -49,7 +49,7 @@ describe('a batch prediction whose workflow is ended from outside', () => {
       .items.map(({ id }) => id);
   };
 
-  it('is told as ended when it is read, with what happened and what to do, in its pipeline as well', async () => {
+  it('is shown as ended when it is read, with what happened and what to do, also in its pipeline', async () => {
     const { id, pipeline_url: pipelineUrl } = await stuck();
     await client.workflow.getHandle(batchWorkflowId(id)).terminate('a person did it');
     const job = await fixture.ended(id);
@@ -63,7 +63,7 @@ describe('a batch prediction whose workflow is ended from outside', () => {
     expect((await fetch(`${fixture.served.url}${path}/${id}/results.csv`)).status).toBe(404);
   });
 
-  it('is told as ended when it is listed, and when its history is gone as well', async () => {
+  it('is shown as ended when it is listed, also when its history was deleted', async () => {
     const { id } = await stuck();
     expect(await listed('running')).toEqual([id]);
     await client.workflowService.deleteWorkflowExecution({
@@ -77,13 +77,13 @@ describe('a batch prediction whose workflow is ended from outside', () => {
     expect(await listed('cancelled')).toContain(id);
   });
 
-  it('is told as ended before any worker has taken it up', async () => {
+  it('is shown as ended when no worker had started it', async () => {
     const { id } = await fixture.started({ source });
     await client.workflow.getHandle(batchWorkflowId(id)).terminate();
     expect(await fixture.ended(id)).toMatchObject({ status: 'cancelled', total: null, started_at: null });
   });
 
-  it('has failed, and people are told, when its workflow was too late', async () => {
+  it('has failed, with a notification, when its workflow timed out', async () => {
     const { database } = fixture.served.api;
     const { id: pattern } = await fixture.started({ source });
     const id = randomUUID();
@@ -106,14 +106,14 @@ describe('a batch prediction whose workflow is ended from outside', () => {
     expect(told).toEqual([{ id }]);
   });
 
-  it('does not stand in the way of another', async () => {
+  it('does not block another one', async () => {
     await fixture.startWorker();
     const { id } = await fixture.started({ source });
     expect(await fixture.ended(id)).toMatchObject({ status: 'completed', done: 3, error: null });
     await fixture.stopWorker();
   });
 
-  it('is under way as long as nobody can say that it has ended', async () => {
+  it('is shown as running while Temporal cannot say whether it has ended', async () => {
     const { id } = await fixture.started({ source });
     await fixture.served.api.database.query(
       `UPDATE batch_predictions SET created_at = created_at - interval '1 hour' WHERE id = $1`,

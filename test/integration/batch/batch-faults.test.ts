@@ -52,7 +52,7 @@ describe('a batch prediction in trouble', () => {
       body: JSON.stringify({ kind: 'image', id: sha256, reason: 'the person asked for it' }),
     });
 
-  it('goes on where its killed worker was, and does no chunk again that was done', async () => {
+  it('continues where its killed worker stopped, and repeats no finished chunk', async () => {
     const mortal = startProgram([program], fixture.environment);
     await mortal.line(/^up$/);
     const job = await fixture.started({ source, formats: ['parquet'] });
@@ -68,14 +68,14 @@ describe('a batch prediction in trouble', () => {
     expect(ended).toMatchObject({ status: 'completed', total: many, done: many, failed: 0 });
     const parts = await partsOf(job);
     expect(parts.size).toBe(5);
-    // Each attempt at a chunk writes under a key of its own: the same key is the same attempt.
+    // Each attempt at a chunk writes under a different key: the same key is the same attempt.
     for (const [chunk, key] of former) expect(parts.get(chunk)).toBe(key);
     const rows = await rowsOf(ended);
     expect(rows.map(({ item }) => item)).toEqual(Array.from({ length: many }, (_, item) => item));
     expect(new Set(rows.map(({ name }) => name)).size).toBe(many);
   });
 
-  it('keeps what is done when it is cancelled', async () => {
+  it('keeps the results so far when it is cancelled', async () => {
     await fixture.startWorker((activities) => ({ ...activities, predictBatchChunk: stopAfter(1, activities) }));
     const { id } = await fixture.started({ source });
     await fixture.reached(id, ({ done }) => done === 200);
@@ -93,7 +93,7 @@ describe('a batch prediction in trouble', () => {
     expect(audited).toEqual([{ done: '200' }]);
   });
 
-  it('says that its version was deleted meanwhile, in one message', async () => {
+  it('reports in one message that its version was deleted meanwhile', async () => {
     const other = await fixture.served.registerTiny({ bias: 3 });
     const { id } = await fixture.started({ source, version: String(other.version) });
     expect((await fetch(`${fixture.served.url}/api/v1/batch-predictions/${id}/results.csv`)).status).toBe(409);
@@ -110,7 +110,7 @@ describe('a batch prediction in trouble', () => {
     expect(told).toEqual([{ kind: 'batch_prediction.failed' }]);
   });
 
-  it('gives up its results when an image in them is erased, and does not look at that image again', async () => {
+  it('deletes its results when an image in them is erased, and does not predict that image again', async () => {
     const { id } = await fixture.ended((await fixture.started({ source: { ...source, prefix: 'many/1' } })).id);
     expect((await eraseImage(sha256Of(await patternImage(17)))).status).toBe(200);
     const job = await fixture.job(id);
@@ -124,7 +124,7 @@ describe('a batch prediction in trouble', () => {
     expect(rows.find(({ name }) => name === 'many/17.jpg')).toMatchObject({ prediction: null, image_sha256: null });
   });
 
-  it('leaves the files of an upload to another job that has to go through them', async () => {
+  it('keeps the files of an upload for another job that needs them', async () => {
     await fixture.stopWorker();
     const form = new FormData();
     form.append('files', new Blob([new Uint8Array(await patternImage(1))]), 'one.jpg');
@@ -140,14 +140,14 @@ describe('a batch prediction in trouble', () => {
     await fixture.startWorker();
     expect(await fixture.ended(job.id)).toMatchObject({ status: 'completed', failed: 0 });
     await database.query(`UPDATE batch_predictions SET status = 'cancelled' WHERE workflow_id = 'another'`);
-    // Refused if the first job had removed them.
+    // Would be refused if the first job had deleted them.
     const later = await fixture.ended((await fixture.started({ source: { kind: 'upload', upload_id } })).id);
     await fixture.stopWorker();
     expect(later).toMatchObject({ status: 'completed', failed: 0 });
     expect((await fixture.start({ source: { kind: 'upload', upload_id } })).status).toBe(409);
   });
 
-  it('leaves nothing of results that were written while an image in them was erased', async () => {
+  it('deletes results that were written while an image in them was erased', async () => {
     const { objects } = fixture.served.api;
     let attempts = 0;
     await fixture.startWorker((activities) => ({
@@ -156,7 +156,7 @@ describe('a batch prediction in trouble', () => {
         attempts += 1;
         if (attempts > 1) return activities.mergeBatchResults(input);
         expect((await eraseImage(sha256Of(await patternImage(443)))).status).toBe(200);
-        // As an attempt does that had begun before: first the files, then the record, which refuses them.
+        // Like an attempt that started before the erasure: first the files, then the database row, which is refused.
         await objects.put(batchResultKey(input.jobId, 'csv'), Buffer.from('what it shows'));
         throw new PerennialError('conflict', 'The batch prediction was erased.');
       },
@@ -167,7 +167,7 @@ describe('a batch prediction in trouble', () => {
     for await (const { key } of objects.list(batchPrefix(job.id))) throw new Error(`${key} is left`);
   });
 
-  it('survives the process that predicts, which gives way to others', async () => {
+  it('survives a crash of the inference process, which has low priority', async () => {
     const image = await patternImage(1);
     await fixture.engines.use(version, async (engine) => {
       const before = await engine.predict(image);
@@ -190,7 +190,7 @@ function stopAfter(last: number, { predictBatchChunk }: AllActivities): AllActiv
   };
 }
 
-/** The process of this one that predicts in the background. */
+/** The background inference process of this process. */
 async function backgroundChild(): Promise<{ pid: number; niceness: number }> {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,ni=,stat=,args=']);
   const own = stdout

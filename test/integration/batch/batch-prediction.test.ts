@@ -38,7 +38,7 @@ describe('batch predictions over HTTP', () => {
   const result = (job: BatchView, format: string): Promise<Response> =>
     fetch(`${fixture.served.url}/api/v1/batch-predictions/${job.id}/results.${format}`);
 
-  /** Asserts that all formats say the same, that headers and sums are right, and gives the rows. */
+  /** Asserts that all formats have the same rows and that headers and digests are right; returns the rows. */
   const rowsOf = async (job: BatchView): Promise<Rows> => {
     const [parquet, csv, json] = await Promise.all(['parquet', 'csv', 'json'].map((format) => result(job, format)));
     if (!parquet || !csv || !json) throw new Error('a format is missing');
@@ -64,7 +64,7 @@ describe('batch predictions over HTTP', () => {
     await fixture.served.promote(version);
   });
 
-  it('predict every object below a prefix, and say of each that is no image why', async () => {
+  it('predict every object below a prefix, with an error for each that is no image', async () => {
     for (let number = 0; number < 20; number += 1)
       await put(`incoming/${String(number).padStart(2, '0')}.jpg`, await patternImage(number));
     await put('incoming/a "rose", red.png', await redImage());
@@ -95,7 +95,7 @@ describe('batch predictions over HTTP', () => {
     expect(Object.values(job.predicted).reduce((sum, count) => sum + count, 0)).toBe(predicted.length);
   });
 
-  it('leave nothing but results in the bucket, a row in the audit log, a message, and a pipeline', async () => {
+  it('leave only results in the bucket, a row in the audit log, a notification, and a pipeline', async () => {
     const { database, objects } = fixture.served.api;
     const list = await (await fetch(`${fixture.served.url}/api/v1/batch-predictions?status=completed`)).json();
     const [job] = pageOf(batchPredictionViewSchema).parse(list).items;
@@ -138,7 +138,7 @@ describe('batch predictions over HTTP', () => {
     expect(await refusal({ source: { ...source, version: 7 } })).toBe('404 not_found');
   });
 
-  it('predict images that are sent, and forget them when that is done', async () => {
+  it('predict uploaded images, and delete them afterwards', async () => {
     const form = new FormData();
     for (const name of ['one.png', '=1+cmd|calc.png'])
       form.append('files', new Blob([new Uint8Array(await redImage())]), name);
@@ -157,7 +157,7 @@ describe('batch predictions over HTTP', () => {
     expect(await refusal({ source })).toBe('409 conflict');
   });
 
-  it('are started once for an Idempotency-Key, also when another version serves by then', async () => {
+  it('are started once for an Idempotency-Key, also when another version serves meanwhile', async () => {
     const body = { source: { kind: 'prefix', prefix: 'first/' } };
     const key = randomUUID();
     const [one, other] = await Promise.all([fixture.start(body, key), fixture.start(body, key)]);
@@ -170,7 +170,7 @@ describe('batch predictions over HTTP', () => {
     expect((await fixture.ended(id)).status).toBe('completed');
   });
 
-  it('are started by POST /predict/batch as well, when that names where the images are', async () => {
+  it('are also started by POST /predict/batch when it names a source', async () => {
     const body = { source: { kind: 'prefix', prefix: 'first/' } };
     const key = randomUUID();
     const response = await fetch(`${fixture.served.url}/predict/batch`, {
@@ -184,7 +184,7 @@ describe('batch predictions over HTTP', () => {
     expect((await fixture.ended(id)).status).toBe('completed');
   });
 
-  it('take no prefix of our own record, nor one with nothing below it', async () => {
+  it('reject a reserved prefix and an empty one', async () => {
     for (const prefix of ['models/', 'mod', 'raw/files', 'a/../models/', '/incoming/', 'a\u0000b']) {
       expect(await refusal({ source: { kind: 'prefix', prefix } })).toBe('400 bad_request');
     }
@@ -201,7 +201,7 @@ function asCsvHasIt(cell: string | number | boolean | null): string {
   return typeof cell === 'string' && /^[=+\-@]/.test(cell) ? `'${cell}` : String(cell);
 }
 
-/** A reader of RFC 4180 of its own, so that writer and reader do not share a mistake. */
+/** An independent reader of RFC 4180, so that writer and reader do not share a mistake. */
 function parseCsv(text: string): string[][] {
   const lines: string[][] = [[]];
   for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)/g)) {

@@ -25,7 +25,7 @@ afterAll(() => fixture.stop());
 
 const tiny = { 'classifier.onnx': tinyGraph(2, 0) };
 
-describe('a version from elsewhere', () => {
+describe('an imported version', () => {
   const validate = (modelName: string): Promise<Decision> => {
     const deps = {
       ...fixture.stores,
@@ -46,10 +46,12 @@ describe('a version from elsewhere', () => {
     await fixture.imported({ model_name: 'from_outside', labels: 'red,green' }, tiny);
     const decision = await validate('from_outside');
     expect(decision.outcome).toBe('promote');
-    expect(decision.reasons.find(({ check }) => check === 'export_parity')?.detail).toContain('no source to compare');
+    expect(decision.reasons.find(({ check }) => check === 'export_parity')?.detail).toContain(
+      'no source model to compare',
+    );
   });
 
-  it('needs a person when it does not know the classes of its dataset', async () => {
+  it('needs approval when its classes differ from those of its dataset', async () => {
     await fixture.imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
     expect((await validate('some_classes')).outcome).toBe('needs_approval');
   });
@@ -77,7 +79,7 @@ describe('the check of an upload', () => {
     return environment.run(checkModelUpload, input);
   };
 
-  it('takes a second death of its process for the doing of the model', async () => {
+  it('blames the model when its process crashes a second time', async () => {
     const bytes = tiny['classifier.onnx'];
     const key = uploadKey('deadly', 0);
     const order: ImportOrder = {

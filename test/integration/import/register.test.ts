@@ -115,20 +115,20 @@ describe('an uploaded ONNX model', () => {
     expect(await fixture.leftovers()).toEqual([]);
   });
 
-  it('leaves nothing for retention to tidy up', async () => {
+  it('leaves nothing for retention', async () => {
     expect(await createRetentionStore(fixture.served.api.database).leftUploads(new Date(Date.now() + 60_000))).toEqual(
       [],
     );
   });
 
-  it('that knows some classes only is judged on those', async () => {
+  it('that has only some classes is judged on those', async () => {
     const { result } = await imported({ model_name: 'some_classes', labels: 'red,blue' }, tiny);
     expect(result).toMatchObject({ version: '1', test: { accuracy: 1 } });
   });
 
   it.each([
     ['rubbish', { labels }, { 'model.onnx': randomBytes(5_000) }, 'bundle_invalid', /not an ONNX model/],
-    ['unknown labels', { labels: 'cat,dog' }, tiny, 'bundle_invalid', /cat, dog, and none of the classes/],
+    ['unknown labels', { labels: 'cat,dog' }, tiny, 'bundle_invalid', /\(cat, dog\) include none of the classes/],
     ['one label too many', { labels: 'red,green,blue' }, tiny, 'bundle_invalid', /2 numbers per image, but 3 labels/],
     ['a dataset that is not there', { labels, dataset: 'nowhere' }, tiny, 'not_found', /Dataset nowhere/],
   ])('fails with the reason in its pipeline for %s', async (_what, fields, files, code, says) => {
@@ -145,7 +145,7 @@ describe('an uploaded ONNX model', () => {
     expect(await fixture.leftovers()).toEqual([]);
   });
 
-  it('may come again after it failed to register', async () => {
+  it('can be uploaded again after it failed to register', async () => {
     const other = { 'classifier.onnx': tinyGraph(2, 2) };
     const taken = await imported({ model_name: 'from_outside', labels, semantic_version: '3.1.4' }, other);
     expect(taken).toMatchObject({ status: 'failed', error: { code: 'conflict' } });
@@ -190,7 +190,7 @@ describe('an uploaded TF.js model', () => {
   });
 });
 
-describe('what can be seen at once', () => {
+describe('an upload that is invalid', () => {
   it.each([
     ['no file', { model_name: 'm', labels }, {}, 400, 'no_file'],
     ['no labels', { model_name: 'm' }, tiny, 400, 'bad_request'],
@@ -220,7 +220,7 @@ describe('what can be seen at once', () => {
     expect(await fixture.leftovers()).toEqual([]);
   });
 
-  it('is refused at once: more bytes than are taken', async () => {
+  it('is refused at once: more bytes than allowed', async () => {
     const headers = { ...multipartHeaders, 'content-length': '200000001' };
     const { status, body } = await postRaw(fixture.served.url + path, headers, [
       formPart('files', Buffer.alloc(10), 'a.onnx'),
@@ -230,7 +230,7 @@ describe('what can be seen at once', () => {
 });
 
 describe('a finished run', () => {
-  it('gives its version, and takes what is said about it', async () => {
+  it('becomes a version with the given description and tags', async () => {
     const tinyVersion = await fixture.served.registerTiny();
     const asked = { run_id: tinyVersion.runId, description: 'The first one', tags: { by: 'hand' } };
     const first = await registerJson(asked);
@@ -245,7 +245,7 @@ describe('a finished run', () => {
     expect((await registerJson({ run_id: tinyVersion.runId, model_name: 'another' })).status).toBe(409);
   });
 
-  it('is asked for in vain when there is none, or when it failed', async () => {
+  it('is 404 when it does not exist, and refused when it failed', async () => {
     expect(await registerJson({ run_id: 'nobody' })).toMatchObject({ status: 404, body: { code: 'not_found' } });
     await fixture.stores.runs.open(
       {

@@ -20,7 +20,7 @@ describe('bad input', () => {
   });
   afterAll(() => fixture.stop());
 
-  /** Ingests two good classes with `extra` beside them; gives reason and detail of what was refused, by path. */
+  /** Ingests two good classes and `extra`; returns reason and detail of the refused files, by path. */
   async function refusals(
     dataset: string,
     extra: Readonly<Record<string, Uint8Array | string>>,
@@ -126,7 +126,7 @@ describe('bad input', () => {
     expect(statistics.classes).toEqual({ [composed.normalize('NFC')]: 2, 'red clover': 2 });
   });
 
-  it('beside the class folders is quarantined, hidden files are ignored', async () => {
+  it('outside the class folders is quarantined, hidden files are ignored', async () => {
     const found = await refusals('beside', {
       'loose.jpg': await patternImage(5),
       '.DS_Store': 'x',
@@ -137,7 +137,7 @@ describe('bad input', () => {
     expect(found).toEqual({ 'loose.jpg': 'bad_label', 'bad\nname/a.jpg': 'bad_label' });
   });
 
-  it('behind links does no harm: circles end, links out of the folder and into nothing are quarantined', async () => {
+  it('behind links does no harm: cycles end, links out of the folder and broken links are quarantined', async () => {
     const outside = fixture.folder({ 'secret.jpg': await patternImage(8) });
     const found = await refusals('links', {}, (folder) => {
       symlinkSync('..', join(folder, 'grass', 'up'));
@@ -156,7 +156,7 @@ describe('bad input', () => {
     });
   });
 
-  it('reached only through a link inside the folder is taken in under the name of the link', async () => {
+  it('reached only through a link inside the folder is ingested under the name of the link', async () => {
     const path = fixture.folder({ '.store/a.jpg': await patternImage(20), '.store/b.jpg': await patternImage(21) });
     symlinkSync('.store', join(path, 'moss'));
     const { statistics } = await fixture.ingest({ kind: 'folder', path }, 'stored');
@@ -190,7 +190,7 @@ describe('bad input', () => {
     ]);
   });
 
-  it('is not mistaken for quarantine when the whole folder goes away: the ingestion fails, the dataset stays', async () => {
+  it('is not quarantined when the whole folder disappears: the ingestion fails, the dataset stays', async () => {
     const path = fixture.folder(await classFolders({ grass: 5 }, 700));
     const ingestionId = randomUUID();
     await fixture.activities.resolveSource({ ingestionId, dataset: 'leaving', source: { kind: 'folder', path } });

@@ -40,7 +40,7 @@ describe('an ingestion', () => {
     expect(JSON.parse(Buffer.from(listing).toString())).toHaveLength(40);
   });
 
-  it('gives the same version for the same folder again, and uploads nothing', async () => {
+  it('returns the same version for the same folder, and uploads nothing', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 12, grass: 12 }, 1000));
     const first = await fixture.ingest({ kind: 'folder', path }, 'again');
     fixture.takeUploads();
@@ -50,7 +50,7 @@ describe('an ingestion', () => {
     expect(fixture.takeUploads()).toEqual([]);
   });
 
-  it('costs ten uploads for ten new files, and moves no image to another side', async () => {
+  it('costs ten uploads for ten new files, and moves no image to another split', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 15, grass: 15 }, 2000));
     await fixture.ingest({ kind: 'folder', path }, 'growing');
     const before = await fixture.datasets.examples('growing', 1);
@@ -63,7 +63,7 @@ describe('an ingestion', () => {
     expect(await fixture.datasets.examples('growing', 2)).toEqual(expect.arrayContaining(before));
   });
 
-  it('gives the former version when what was added is taken away again', async () => {
+  it('returns the previous version when the added files are removed again', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 11, grass: 11 }, 4000));
     const first = await fixture.ingest({ kind: 'folder', path }, 'back');
     writeFolder(path, { 'grass/extra.jpg': await patternImage(4999) });
@@ -73,7 +73,7 @@ describe('an ingestion', () => {
     expect((await fixture.datasets.latestVersion('back'))?.version).toBe(1);
   });
 
-  it('unites the sources of a dataset and replaces only the members of the one that is scanned', async () => {
+  it('combines the sources of a dataset and replaces only the members of the scanned one', async () => {
     const one = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 5000));
     const two = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 5100));
     await fixture.ingest({ kind: 'folder', path: one }, 'union');
@@ -109,7 +109,7 @@ describe('an ingestion', () => {
     ]);
   });
 
-  it('takes an upload in under its label, then removes the originals and refuses to do it again', async () => {
+  it('ingests an upload under its label, then deletes the originals and refuses a repetition', async () => {
     const uploadId = await fixture.deps.uploads.createUpload({ dataset: 'sent', label: 'clover' });
     for (const position of [0, 1, 2]) {
       const bytes = await patternImage(7000 + position);
@@ -130,7 +130,7 @@ describe('an ingestion', () => {
     expect(await fixture.datasets.rescanTargets('sent')).toEqual([]);
   });
 
-  it('goes on after a batch that was cut off, without uploading settled files again', async () => {
+  it('continues after an interrupted batch, without uploading settled files again', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 20, grass: 20 }, 8000));
     const ingestionId = randomUUID();
     await fixture.activities.resolveSource({ ingestionId, dataset: 'cut', source: { kind: 'folder', path } });
@@ -151,7 +151,7 @@ describe('an ingestion', () => {
     expect(results.filter(({ isNewVersion }) => isNewVersion)).toHaveLength(1);
   });
 
-  it('writes the manifests later when the object store went away after the commit', async () => {
+  it('writes the manifests later when the object store was unavailable after the commit', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 9500));
     const ingestionId = randomUUID();
     await fixture.activities.resolveSource({ ingestionId, dataset: 'late', source: { kind: 'folder', path } });
@@ -169,7 +169,7 @@ describe('an ingestion', () => {
     expect(await fixture.deps.objects.head(splitManifestKey('train', 'late', 1))).not.toBeNull();
   });
 
-  it('lets photographs take the place of the synthetic set that stood for the default', async () => {
+  it('replaces the synthetic set by the public photographs as default source', async () => {
     const none = await startIngestionFixture({ PUBLIC_DATASET_URL: 'http://127.0.0.1:9/nothing' });
     try {
       const synthetic = await none.ingest({ kind: 'default' });
@@ -186,7 +186,7 @@ describe('an ingestion', () => {
     }
   });
 
-  it('keeps the version of a folder that later turns out empty, and says so', async () => {
+  it('keeps the version of a folder that is later empty, and fails with the reason', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 9700));
     await fixture.ingest({ kind: 'folder', path }, 'emptied');
     rmSync(join(path, 'grass'), { recursive: true });

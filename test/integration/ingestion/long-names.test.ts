@@ -20,7 +20,7 @@ function deepPath(): string {
 }
 
 describe('a name too long for an index', () => {
-  it('of a file quarantines it under a shortened path, each file on its own', async () => {
+  it('of a file quarantines it under a shortened path, each file separately', async () => {
     const deep = `grass/${deepPath()}`;
     const files = { [`${deep}/a.jpg`]: await patternImage(800), [`${deep}/b.jpg`]: 'text' };
     const path = fixture.folder({ ...(await classFolders({ grass: 2 })), ...files });
@@ -40,7 +40,7 @@ describe('a name too long for an index', () => {
     await expect(refused).rejects.toThrow(/1000 bytes/);
   });
 
-  it('of an upload is shortened, and its file is taken in', async () => {
+  it('of an upload is shortened, and its file is ingested', async () => {
     const uploadId = await fixture.deps.uploads.createUpload({ dataset: 'endless', label: 'clover' });
     const name = `${randomBytes(4_000).toString('hex')}.jpg`;
     for (const [position, bytes] of [await patternImage(810), Buffer.from('text')].entries()) {

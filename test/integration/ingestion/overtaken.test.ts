@@ -31,7 +31,7 @@ async function finish(ingestionId: string): Promise<IngestionResult> {
 }
 
 describe('an ingestion that another one of the same source overtook', () => {
-  it('takes nothing back, and gives the version there is', async () => {
+  it('reverts nothing, and returns the current version', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }));
     await fixture.ingest({ kind: 'folder', path }, 'overtaken');
     const older = await scan(path, 'overtaken');
@@ -45,7 +45,7 @@ describe('an ingestion that another one of the same source overtook', () => {
     expect(await fixture.datasets.examples('overtaken', 2)).toHaveLength(21);
   });
 
-  it('still counts when its scan began later, whichever was opened first', async () => {
+  it('still counts when its scan started later, whichever was opened first', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 1000));
     const first = randomUUID();
     await fixture.activities.resolveSource({ ingestionId: first, dataset: 'later', source: { kind: 'folder', path } });
@@ -55,7 +55,7 @@ describe('an ingestion that another one of the same source overtook', () => {
     expect(await finish(first)).toMatchObject({ version: 2, statistics: { images: 21 } });
   });
 
-  it('does not make a former default the default again', async () => {
+  it('does not make a previous default the default again', async () => {
     const [former, present] = [
       fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 2000)),
       fixture.folder(await classFolders({ dandelion: 10, grass: 11 }, 3000)),
@@ -73,7 +73,7 @@ describe('an ingestion that another one of the same source overtook', () => {
 });
 
 describe('an attempt that another one overtook', () => {
-  it('wipes no settled files and adds none, in Temporal activities as in the record', async () => {
+  it('deletes no settled files and adds none, neither as an activity nor in the database', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 4000));
     const ingestionId = await scan(path, 'attempts');
     const second = new MockActivityEnvironment({ attempt: 2 });
@@ -88,7 +88,7 @@ describe('an attempt that another one overtook', () => {
     await expect(fixture.deps.ingestions.restartScan(ingestionId, 3)).rejects.toMatchObject(stale);
   });
 
-  it('changes nothing about the source that was agreed on', async () => {
+  it('does not change the resolved source', async () => {
     const path = fixture.folder(await classFolders({ grass: 1 }, 5000));
     const ingestionId = randomUUID();
     const resolve = (folder: string): Promise<unknown> =>
@@ -99,7 +99,7 @@ describe('an attempt that another one overtook', () => {
   });
 });
 
-describe('an ingestion with files that were not looked at', () => {
+describe('an ingestion with pending files', () => {
   it('is not committed', async () => {
     const path = fixture.folder(await classFolders({ dandelion: 10, grass: 10 }, 6000));
     const ingestionId = await scan(path, 'half');

@@ -64,7 +64,7 @@ describe('the download of the public photographs', () => {
     expect(fetched('grass')).toEqual(['00000000.jpg', '00000002.jpg']);
   });
 
-  it('goes on where it was broken off, and never leaves half a file', async () => {
+  it('continues where it was interrupted, and never leaves a partial file', async () => {
     answer = (path) => (path.endsWith('grass/00000002.jpg') ? 'break off' : { status: 200, body: path });
     await expect(download(4)).rejects.toMatchObject({ code: 'source_unreachable' });
     expect(fetched('grass')).not.toContain('00000002.jpg');
@@ -77,7 +77,7 @@ describe('the download of the public photographs', () => {
     expect(fetched('grass')).toHaveLength(4);
   });
 
-  it('asks again when the server is busy', async () => {
+  it('retries when the server is busy', async () => {
     const refused = new Set<string>();
     answer = (path) => {
       if (refused.has(path)) return { status: 200, body: path };
@@ -88,7 +88,7 @@ describe('the download of the public photographs', () => {
     expect(fetched('grass')).toHaveLength(1);
   });
 
-  it('fails over at once when the host is not there, unless enough was fetched before', async () => {
+  it('fails at once when the host cannot be reached, unless enough was downloaded before', async () => {
     server.close();
     server.closeAllConnections();
     await expect(download(200)).rejects.toMatchObject({ code: 'source_unreachable' });
@@ -97,10 +97,10 @@ describe('the download of the public photographs', () => {
         writeFileSync(join(home, 'datasets', 'public', label, `${String(index).padStart(8, '0')}.jpg`), 'x');
       }
     }
-    expect((await download(200)).note).toMatch(/Only what was downloaded before is used/);
+    expect((await download(200)).note).toMatch(/Only the photographs downloaded before are used/);
   });
 
-  it('says that nothing is there when every number is missing', async () => {
+  it('reports that the set is empty when every number is missing', async () => {
     answer = () => ({ status: 404 });
     await expect(download(2)).rejects.toThrow(/no photograph/);
   });

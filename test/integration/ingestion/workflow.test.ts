@@ -34,7 +34,7 @@ function batchResult(pending: number): BatchResult {
 }
 
 describe('ingestDataset', () => {
-  it('goes through its steps in order and tells each in a sentence', async () => {
+  it('runs its steps in order and describes each', async () => {
     const { activities, written } = createFakeActivities();
     await server.withWorkers(activities, async () => (await start()).result());
     const completed = written.steps.filter(({ status }) => status === 'completed');
@@ -43,7 +43,7 @@ describe('ingestDataset', () => {
     expect(written.ends).toMatchObject([{ status: 'completed', result: { version: 1 } }]);
   });
 
-  it('continues as new past a few thousand files under one ingestion and one record', async () => {
+  it('continues as new after a few thousand files, with one ingestion and one run record', async () => {
     let pending = 5000;
     const ids = new Set<string>();
     const { activities, written } = createFakeActivities({
@@ -65,7 +65,7 @@ describe('ingestDataset', () => {
     expect(written.ends).toMatchObject([{ status: 'completed' }]);
   });
 
-  it('closes its record with the code of what failed, and abandons what it found', async () => {
+  it('closes its run record with the code of the failure, and deletes its file list', async () => {
     const { activities, written } = createFakeActivities({
       scanSource: () => Promise.reject(ApplicationFailure.nonRetryable('There are no files.', 'source_empty')),
     });
@@ -76,7 +76,7 @@ describe('ingestDataset', () => {
     expect(written.ends).toMatchObject([{ status: 'failed', error: { code: 'source_empty' } }]);
   });
 
-  it('is cancelled between batches and abandons what it found', async () => {
+  it('is cancelled between batches and deletes its file list', async () => {
     let handle: Handle | null = null;
     const { activities, written } = createFakeActivities({
       ingestBatch: async () => {
@@ -102,7 +102,7 @@ describe('ingestDataset', () => {
     expect(written.calls.indexOf('discardUpload')).toBeGreaterThan(written.calls.indexOf('commitDatasetVersion'));
   });
 
-  it('completes with nothing lost when the object store and Postgres go away in the middle', async () => {
+  it('completes without loss when the object store and Postgres are unavailable in the middle', async () => {
     const fixture = await startIngestionFixture();
     try {
       let puts = 0;

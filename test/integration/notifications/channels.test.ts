@@ -16,7 +16,7 @@ const webhookTo = ({ url }: Receiver, kinds = ['*']): Channel => createWebhookCh
 const slackTo = ({ url }: Receiver): Channel => createSlackChannel({ url, kinds: ['*'] });
 
 describe('channels', () => {
-  it('that come later get only later messages, of the kinds they ask for', async () => {
+  it('that are added later get only later messages, of their kinds', async () => {
     const hook = await fixture.receiver();
     const slack = await fixture.receiver();
     const first = await fixture.dispatch([slackTo(slack)]);
@@ -34,7 +34,7 @@ describe('channels', () => {
     expect(hook.received).toHaveLength(2);
   });
 
-  it('that nobody has configured any more do not keep messages waiting for ever', async () => {
+  it('that are no longer configured do not keep messages waiting', async () => {
     const hook = await fixture.receiver();
     const silent = await fixture.receiver(() => ({ status: 500 }));
     const first = await fixture.dispatch([webhookTo(hook), slackTo(silent)]);
@@ -52,7 +52,7 @@ describe('channels', () => {
 });
 
 describe('a message', () => {
-  it('is done when the last of its channels has ended, also when two end at the same moment', async () => {
+  it('is finished when the last of its deliveries has ended, also when two end at the same moment', async () => {
     const deliveries = createDeliveryStore(fixture.records.db);
     const channels = ['webhook', 'slack'] as const;
     await deliveries.announce(channels.map((name) => ({ name, kinds: ['*'] })));

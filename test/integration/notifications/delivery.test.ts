@@ -58,7 +58,7 @@ describe('a webhook', () => {
     }
   });
 
-  it('is not followed to another host, and is to another path of its own', async () => {
+  it('follows no redirect to another host, but one to another path', async () => {
     const elsewhere = await fixture.receiver();
     const hook = await fixture.receiver(({ path }) =>
       path === '/hook' ? { status: 308, headers: { location: '/moved' } } : { status: 200 },
@@ -80,7 +80,7 @@ describe('a webhook', () => {
 });
 
 describe('Slack', () => {
-  it('gets text and blocks in which nothing of ours is markup', async () => {
+  it('gets text and blocks in which all values are escaped', async () => {
     const slack = await fixture.receiver();
     await fixture.dispatch([slackTo(slack)]);
     await fixture.records.db.query(
@@ -96,7 +96,7 @@ describe('Slack', () => {
   });
 });
 
-describe('a receiver that is away', () => {
+describe('a receiver that is unavailable', () => {
   it('delays neither other channels nor later messages of its own', async () => {
     const hook = await fixture.receiver((request) => (numberIn(request) === 1 ? 'silence' : { status: 200 }));
     const slack = await fixture.receiver();
@@ -110,13 +110,13 @@ describe('a receiver that is away', () => {
     const [first, ...others] = await fixture.until(([one]) => (one?.deliveries[1]?.attempts ?? 0) > 1);
     expect(first?.deliveries).toMatchObject([
       { channel: 'slack', status: 'sent', attempts: 1 },
-      { channel: 'webhook', status: 'waiting', lastError: 'There was no answer within 400 ms.' },
+      { channel: 'webhook', status: 'waiting', lastError: 'The receiver did not answer within 400 ms.' },
     ]);
     expect(first?.doneAt).toBeNull();
     expect(allAre('sent')(others)).toBe(true);
   });
 
-  it('is given up after a while, is counted, and gets the message when it is sent again', async () => {
+  it('is given up after a while, is counted, and gets the message when it is resent', async () => {
     let status = 503;
     const hook = await fixture.receiver(() => ({ status, body: 'out to lunch' }));
     const store = createNotificationStore(fixture.records.db);
@@ -157,7 +157,7 @@ describe('several dispatchers', () => {
     expect(numbersIn(hook)).toEqual(upTo(50));
   });
 
-  it('send what one of them had taken when it was killed once more, under the same id, when its lease is over', async () => {
+  it('resend a message whose sender was killed, once and with the same id, when its lease has expired', async () => {
     const hook = await fixture.receiver((_, number) => (number <= 3 ? 'silence' : { status: 200 }));
     const program = startProgram([
       join(packageRoot, 'dist/test/support/programs/dispatcher.js'),
@@ -185,7 +185,7 @@ describe('several dispatchers', () => {
     expect(new Set(ids)).toEqual(new Set(messages.map(({ deliveries }) => deliveries[0]?.deliveryId)));
   });
 
-  it('give back what they were sending when they stop, and a late failure changes nothing', async () => {
+  it('release unfinished deliveries when they stop, and ignore a late failure', async () => {
     const deliveries = createDeliveryStore(fixture.records.db);
     let answer: Answer = 'silence';
     const hook = await fixture.receiver(() => answer);
@@ -207,8 +207,8 @@ describe('several dispatchers', () => {
   });
 });
 
-describe('a dispatcher whose database is away', () => {
-  it('goes on when it is back', async () => {
+describe('a dispatcher whose database is unavailable', () => {
+  it('continues when it is available again', async () => {
     const hook = await fixture.receiver();
     await fixture.dispatch([webhookTo(hook)]);
     await fixture.records.postgres.pause();

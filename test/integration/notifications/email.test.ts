@@ -37,7 +37,7 @@ const mail = (): Channel =>
   });
 
 describe('e-mail', () => {
-  it('goes to all recipients once, with subject, text, link and an id of its own', async () => {
+  it('goes to all recipients once, with subject, text, link and a unique id', async () => {
     const { mails } = await serverUp();
     await fixture.dispatch([mail()]);
     await fixture.records.db.query(
@@ -55,7 +55,7 @@ describe('e-mail', () => {
     expect(source).toContain('https://perennial.example/api/v1/pipelines/r1');
   });
 
-  it('that is refused for one recipient reaches the other once, and the one when it is taken', async () => {
+  it('that is refused for one recipient reaches the other once, and the first when it is accepted', async () => {
     const { mails, refused } = await serverUp();
     refused.add('grace@example.org');
     await fixture.dispatch([mail()]);
@@ -69,7 +69,7 @@ describe('e-mail', () => {
     expect(mails.map(({ recipients }) => recipients)).toEqual([['ada@example.org'], ['grace@example.org']]);
   });
 
-  it('that is refused for good is given up, and goes to all when it is sent again after it was sent', async () => {
+  it('that is refused permanently is given up, and goes to all recipients when it is resent', async () => {
     const { mails, refused } = await serverUp();
     for (const address of to) refused.add(address);
     await fixture.dispatch([mail()], { giveUpAfterMs: 1 });
@@ -86,7 +86,7 @@ describe('e-mail', () => {
     expect(mails.map(({ recipients }) => recipients)).toEqual([to, to]);
   });
 
-  it('waits for a server that is down, and holds up nobody meanwhile', async () => {
+  it('waits for a server that is down, without delaying other messages', async () => {
     const hook = await fixture.receiver();
     await fixture.dispatch([mail(), createWebhookChannel({ url: hook.url, secret: 'secret', kinds: ['*'] })]);
     await fixture.add(3);
@@ -102,7 +102,7 @@ describe('e-mail', () => {
     expect(mails).toHaveLength(3);
   });
 
-  it('gives up on a server that takes the connection and says nothing, for this time', async () => {
+  it('ends the attempt at a server that accepts the connection and sends nothing', async () => {
     const silent = await fixture.receiver(() => 'silence');
     port = Number(new URL(silent.url).port);
     await fixture.dispatch([mail()]);

@@ -23,7 +23,7 @@ function setPolicy(approval: object): Promise<void> {
   return fixture.stores.policies.set(modelName, policy, tester);
 }
 
-/** Promotes a new version that has to wait, and gives the path of its run. */
+/** Promotes a new version that waits for approval; returns the path of its run. */
 async function waiting(): Promise<{ version: ModelVersion; path: string }> {
   const version = await fixture.candidate();
   const response = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
@@ -34,7 +34,7 @@ async function waiting(): Promise<{ version: ModelVersion; path: string }> {
 const ended = (path: string): ReturnType<ReturnType<typeof createApiClient>['ended']> =>
   createApiClient(fixture.served.url).ended(path.split('/').at(-1) ?? '', 20_000);
 
-/** What was done about a version since it was registered and its decision recorded, oldest first. */
+/** Audit entries of a version after its registration and its decision, oldest first. */
 async function changesOf({ version }: ModelVersion): Promise<AuditRecord[]> {
   const subject = `models/${modelName}/versions/${version}`;
   const { items } = await fixture.stores.audit.list({ limit: 20, subject });
@@ -42,7 +42,7 @@ async function changesOf({ version }: ModelVersion): Promise<AuditRecord[]> {
 }
 
 describe('the audit log', () => {
-  it('tells who asked for a validation', async () => {
+  it('shows who requested a validation', async () => {
     const version = await fixture.candidate();
     const path = `/api/v1/mlops/models/${modelName}/versions/${version.version}/validate`;
     expect((await post(path)).status).toBe(202);
@@ -51,7 +51,7 @@ describe('the audit log', () => {
     ]);
   });
 
-  it('tells who promoted, in the name of the person and not of the workflow', async () => {
+  it('shows the person who promoted, not the workflow', async () => {
     await setPolicy({ mode: 'never' });
     const version = await fixture.candidate();
     await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });
@@ -60,7 +60,7 @@ describe('the audit log', () => {
     ]);
   });
 
-  it.each(['approve', 'reject'] as const)('tells who answered: %s', async (verb) => {
+  it.each(['approve', 'reject'] as const)('shows who answered: %s', async (verb) => {
     await setPolicy({ mode: 'always' });
     const { version, path } = await waiting();
     expect((await post(`${path}/${verb}`, { comment: 'seen' })).status).toBe(200);
@@ -77,7 +77,7 @@ describe('the audit log', () => {
     ]);
   });
 
-  it('tells that nobody answered', async () => {
+  it('shows that an approval expired', async () => {
     await setPolicy({ mode: 'always', onExpiry: 'reject', expiresAfterHours: 0.3 / 3600 });
     const version = await fixture.candidate();
     const answer = await post('/api/v1/mlops/models/promote', { version: version.version, reason: 'better' });

@@ -105,7 +105,7 @@ describe('promoting over HTTP', () => {
     expect(detailOf(answer)).toMatch(detail);
   });
 
-  it('promotes past a refusal when a person says so', async () => {
+  it('promotes despite a refusal when it is overridden', async () => {
     const version = await fixture.candidate({ decision: { outcome: 'refuse', summary: 'Refused: it is worse.' } });
     expect(await promote(version, { override: true })).toMatchObject({ status: 200, body: { outcome: 'promoted' } });
     expect((await moves())[0]?.reason).toBe('it is better (overrides a refusal: Refused: it is worse.)');
@@ -121,7 +121,7 @@ describe('promoting over HTTP', () => {
     expect((await api.get('/api/v1/pipelines?workflow=promoteModel&status=failed')).body).toMatchObject({ items: [] });
   });
 
-  it('lets one of two operators through who decide at once, and tells the other what changed', async () => {
+  it('accepts one of two concurrent decisions, and reports to the other what changed', async () => {
     const both = await Promise.all([fixture.candidate(), fixture.candidate()]);
     const { generation } = await fixture.stores.registry.servingState(modelName);
     const answers = await Promise.all(both.map((version) => promote(version, { expected_generation: generation })));
@@ -129,7 +129,7 @@ describe('promoting over HTTP', () => {
     expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'stale_promotion' });
   });
 
-  it('does not give the outcome of one version for a key that comes again with another', async () => {
+  it('rejects a key that is repeated with another version', async () => {
     const [first, second] = [await fixture.candidate(), await fixture.candidate()];
     await promote(first, {}, 'one-key');
     const answer = await promote(second, {}, 'one-key');
@@ -143,14 +143,14 @@ describe('promoting over HTTP', () => {
     expect(await promote(fourth, {}, 'another-key')).toMatchObject({ status: 409, body: { code: 'conflict' } });
   });
 
-  it('rejects an Idempotency-Key that is none', async () => {
+  it('rejects an invalid Idempotency-Key', async () => {
     const answer = await promote(await fixture.candidate(), {}, 'a key with spaces');
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 });
 
 describe('a rollback over HTTP', () => {
-  it('lets the former version answer within a second', async () => {
+  it('serves the previous version within a second', async () => {
     const [former, bad] = [await fixture.candidate(), await fixture.candidate({ bias: 1 })];
     await promote(former);
     await promote(bad);
@@ -179,7 +179,7 @@ describe('a rollback over HTTP', () => {
   });
 });
 
-describe('a promotion that needs a person', () => {
+describe('a promotion that needs approval', () => {
   /** Starts a promotion that waits; gives the path of its pipeline. */
   async function waiting(version: ModelVersion): Promise<string> {
     const answer = await promote(version);
@@ -188,7 +188,7 @@ describe('a promotion that needs a person', () => {
   }
   const endOf = (path: string): ReturnType<ApiClient['ended']> => api.ended(path.split('/').at(-1) ?? '', 20_000);
 
-  it('waits, shows the comparison, and goes on when somebody approves', async () => {
+  it('waits, shows the comparison, and continues when it is approved', async () => {
     await setPolicy({ approval: { mode: 'always' } });
     const version = await fixture.candidate();
     const before = await production();
@@ -209,7 +209,7 @@ describe('a promotion that needs a person', () => {
     expect(await send(`${path}/reject`, {})).toMatchObject({ status: 409, body: { code: 'conflict' } });
   });
 
-  it('leaves Production untouched when somebody rejects, also after the worker was away', async () => {
+  it('leaves Production unchanged when it is rejected, also after the worker was stopped', async () => {
     await setPolicy({ approval: { mode: 'always' } });
     const before = await production();
     const path = await waiting(await fixture.candidate());
@@ -220,7 +220,7 @@ describe('a promotion that needs a person', () => {
     expect(await production()).toBe(before);
   });
 
-  it.each(['reject', 'promote'] as const)('ends as the policy says when nobody answers: %s', async (onExpiry) => {
+  it.each(['reject', 'promote'] as const)('ends as the policy says when it expires: %s', async (onExpiry) => {
     await setPolicy({ approval: { mode: 'always', onExpiry, expiresAfterHours: 0.5 / 3600 } });
     const version = await fixture.candidate();
     const answer = await promote(version);
@@ -230,7 +230,7 @@ describe('a promotion that needs a person', () => {
     expect((await production()) === version.version).toBe(onExpiry === 'promote');
   });
 
-  it('is asked when the gain is small, not when it is enough', async () => {
+  it('waits when the gain is small, not when it is large enough', async () => {
     await setPolicy({ approval: { mode: 'when_needed', minGain: 0.02 } });
     const comparison: Comparison = {
       productionVersion: 1,
@@ -257,13 +257,13 @@ describe('a promotion that needs a person', () => {
     expect((await api.get('/api/v1/approvals?limit=1')).body).toMatchObject({ items: [{ outcome: 'cancelled' }] });
   });
 
-  it('says that nothing waits in a run that never asked', async () => {
+  it('reports that nothing waits in a run without approval', async () => {
     expect(await send('/api/v1/pipelines/no-such-run/approve', {})).toMatchObject({ status: 404 });
   });
 });
 
 describe('the first minutes of a version', () => {
-  it('end in a rollback that says why when its confidence collapses', async () => {
+  it('end in a rollback with the reason when its confidence collapses', async () => {
     const [former, timid] = [
       await fixture.candidate({ bias: 2 }),
       await fixture.candidate({ bias: -1, decision: { meanConfidence: 1 } }),

@@ -29,7 +29,7 @@ import {
 
 const seeds = [0, 1, 2, 3, 4, 5];
 
-/** Photographs with their features, and pages of text that are no photographs. */
+/** Photographs with their features, and pages of text as out-of-distribution images. */
 interface Pictures {
   folder: string;
   photographs: { label: string; sha256: string }[];
@@ -176,7 +176,7 @@ describe('the confidence of a classifier of photographs', () => {
         const rash: TestAnswers[] = [];
         for (const seed of seeds) {
           careful.push(await learn(pictures, seed, {}));
-          // Trained on and on at a high rate, a classifier is far too sure of itself.
+          // A classifier trained for long at a high rate is overconfident.
           rash.push(await learn(pictures, seed, { learningRate: 0.05, earlyStoppingPatience: 40, weightDecay: 0 }));
         }
         expect(errorOf(careful, true)).toBeLessThan(errorOf(careful, false) + 0.005);

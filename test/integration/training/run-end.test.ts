@@ -85,7 +85,7 @@ async function checkpointsOf(runId: string): Promise<string[]> {
 const failure = { status: 'failed', error: { code: 'training_diverged', message: 'It diverged.' } } as const;
 
 describe('checkpoints', () => {
-  it('stay for the last two epochs only while a run goes on', async () => {
+  it('stay for the last two epochs only while a run continues', async () => {
     const { runId } = await startRun(4);
     const kept = [2, 3].map((epoch) => checkpointKey(runId, epoch, 1));
     expect(await checkpointsOf(runId)).toEqual(kept);
@@ -93,7 +93,7 @@ describe('checkpoints', () => {
     expect(await deps.runs.epochs(runId)).toHaveLength(4);
   });
 
-  it('that cannot be pruned do not stop a run, and go with the next epoch', async () => {
+  it('that cannot be pruned do not stop a run, and are removed with the next epoch', async () => {
     const { runId } = await startRun(2);
     const away = new PerennialError('object_store_unavailable', 'away');
     const objects = { ...deps.objects, deleteMany: () => Promise.reject(away) };
@@ -112,14 +112,14 @@ describe('checkpoints', () => {
     expect(await deps.runs.get(runId)).toMatchObject({ status: 'failed', error: failure.error });
   });
 
-  it('are not left behind by an attempt that goes on after the run has ended', async () => {
+  it('are not left behind by an attempt that continues after the run has ended', async () => {
     const { runId } = await startRun(1);
     await failTraining(deps, runId, failure);
     await expect(commit(runId, 1)).rejects.toMatchObject({ code: 'stale_attempt' });
     expect(await checkpointsOf(runId)).toEqual([]);
   });
 
-  it('of a failed run wait for an object store that is away, and not for one that refuses', async () => {
+  it('of a failed run wait for an object store that is unavailable, and not for one that refuses', async () => {
     const { runId } = await startRun(1);
     const fail = (code: 'object_store_unavailable' | 'object_store_refused'): Promise<void> => {
       const objects = { ...deps.objects, deletePrefix: () => Promise.reject(new PerennialError(code, 'no')) };
@@ -132,7 +132,7 @@ describe('checkpoints', () => {
 });
 
 describe('a run that is stopped half-way', () => {
-  it('keeps its parameters, metrics, files and error; only its checkpoints go', async () => {
+  it('keeps its parameters, metrics, files and error; only its checkpoints are removed', async () => {
     const details = createRunDetailStore(records.db);
     const cancelled = { status: 'cancelled', error: { code: 'cancelled', message: 'The run was cancelled.' } } as const;
     for (const ending of [failure, cancelled]) {

@@ -22,7 +22,7 @@ import { startIngestionFixture, type IngestionFixture } from '../../support/inge
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
 
-/** The tiny model tells red from green; with a great bias it calls everything red, which is right half of the time. */
+/** The tiny model separates red from green; with a large bias it predicts red for all, which is right half of the time. */
 const labels = ['red', 'green'];
 const rightAlways = { bias: 0, accuracy: 1 };
 const alwaysRed = { bias: 100, accuracy: 0.5 };
@@ -132,7 +132,7 @@ describe('validateCandidate', () => {
     expect(await validate(await register('better', rightAlways))).toMatchObject({ outcome: 'promote' });
   });
 
-  it('refuses a model that is not as right as its training said', async () => {
+  it('refuses a model that is less accurate than its training measured', async () => {
     const decision = await validate(await register('boaster', { bias: 100, accuracy: 0.9 }));
     expect(decision.outcome).toBe('refuse');
     expect(decision.reasons.filter(({ passed }) => !passed).map(({ check }) => check)).toEqual(['smoke_test']);
@@ -150,14 +150,14 @@ describe('validateCandidate', () => {
     expect(decision.summary).toContain(bundleFiles.onnx);
   });
 
-  it('brings a damaged local copy of Production again', async () => {
+  it('fetches a damaged local copy of Production again', async () => {
     const production = await promote(await register('healed', alwaysRed));
     await flipByte(await fetchBundle(fixture.deps.objects, production, bundleFolder), bundleFiles.onnx);
     const decision = await validate(await register('healed', rightAlways));
     expect(decision.comparison).toMatchObject({ productionVersion: 1 });
   });
 
-  it('lets a good candidate follow a Production that cannot be served any more', async () => {
+  it('promotes a good candidate when Production cannot be served', async () => {
     const production = await promote(await register('lost', alwaysRed));
     await fixture.deps.objects.delete(`${production.bundleKey}/${bundleFiles.onnx}`);
     const decision = await validate(await register('lost', rightAlways));
@@ -176,7 +176,7 @@ describe('validateCandidate', () => {
     expect((await registry.get('refused', candidate.version)).decision).toBeNull();
   });
 
-  it('decides nothing while the object store is away', async () => {
+  it('decides nothing while the object store is unavailable', async () => {
     const candidate = await register('waiting', rightAlways);
     await fixture.objectServer.pause();
     await expect(validate(candidate)).rejects.toMatchObject({ code: 'object_store_unavailable' });

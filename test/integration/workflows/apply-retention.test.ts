@@ -34,7 +34,7 @@ describe('applyRetention', () => {
     });
   };
 
-  it('takes every step, is recorded, and leaves one audit row', async () => {
+  it('runs every step, is recorded, and writes one audit row', async () => {
     const { result, written } = await run({ dryRun: false, trigger: 'schedule' });
     const removed = Object.fromEntries(retentionSteps.map((step) => [step, 3]));
     expect(result).toEqual({ dryRun: false, removed });
@@ -43,13 +43,13 @@ describe('applyRetention', () => {
     expect(written.calls.filter((call) => call === 'noteRetention')).toHaveLength(1);
   });
 
-  it('notes nothing when it only counts', async () => {
+  it('writes no audit row when it only counts', async () => {
     const { written } = await run({ dryRun: true, trigger: 'manual' });
     expect(written.calls).not.toContain('noteRetention');
-    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', detail: '3 would go' });
+    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', detail: '3 would be removed' });
   });
 
-  it('notes what went before it was cancelled', async () => {
+  it('records what was removed before it was cancelled', async () => {
     const noted: unknown[] = [];
     const removeExpired: AllActivities['removeExpired'] = async () => {
       const { workflowExecution } = Context.current().info;
@@ -62,7 +62,7 @@ describe('applyRetention', () => {
     expect(written.ends).toMatchObject([{ status: 'cancelled' }]);
   });
 
-  it('goes on after a step that fails, and fails in the end', async () => {
+  it('continues after a failed step, and fails in the end', async () => {
     const { result, written } = await run(
       { dryRun: false, trigger: 'schedule' },
       {

@@ -77,7 +77,7 @@ async function attemptsOf(runId: string, limit = 200): Promise<Attempt[]> {
 }
 
 describe('the attempts of a pipeline', () => {
-  it('show each try of a step with its error and its log, of children too, in order', async () => {
+  it('show each attempt of a step with its error and its log, also of children, in order', async () => {
     let tries = 0;
     const fitModel: AllActivities['fitModel'] = async () => {
       tries += 1;
@@ -115,7 +115,7 @@ describe('the attempts of a pipeline', () => {
     expect(ofChildren).toEqual([...fitted, 'registerModel', 'validateCandidate', 'moveProduction']);
   });
 
-  it('tell why a step failed for good, and people are told too', async () => {
+  it('show why a step failed permanently, and send a notification', async () => {
     const validateCandidate = (): Promise<never> =>
       Promise.reject(new PerennialError('bundle_invalid', 'The bundle is damaged.'));
     const runId = await run({ validateCandidate });
@@ -146,7 +146,7 @@ describe('the attempts of a pipeline', () => {
     expect(fit).toMatchObject({ status: 'cancelled', error: { code: 'cancelled' } });
   });
 
-  it('are not there for a run that nobody knows', async () => {
+  it('answer 404 for an unknown run', async () => {
     expect(await problemOf(await fetch(`${served.url}/api/v1/pipelines/nowhere/attempts`))).toEqual({
       status: 404,
       code: 'not_found',

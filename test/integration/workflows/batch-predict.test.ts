@@ -56,7 +56,7 @@ describe('batchPredict', () => {
     expect(written.calls).toContain('discardBatchUpload');
   });
 
-  it('goes on with an empty history when there are many chunks, and repeats none', async () => {
+  it('continues as new when there are many chunks, and repeats none', async () => {
     const chunks: number[] = [];
     const { result, written, ends } = await run({
       listBatchItems: () => Promise.resolve({ items: 41_000, chunks: 410 }),
@@ -73,7 +73,7 @@ describe('batchPredict', () => {
     expect(ends).toHaveLength(1);
   });
 
-  it('stops at a chunk that cannot be predicted, keeps what is done, and says why', async () => {
+  it('stops at a chunk that cannot be predicted, keeps the results so far, and reports why', async () => {
     const { result, written, ends } = await run({
       listBatchItems: () => Promise.resolve({ items: 2_000, chunks: 20 }),
       predictBatchChunk: ({ chunk }) =>
@@ -90,7 +90,7 @@ describe('batchPredict', () => {
     expect(written.calls.filter((call) => call === 'predictBatchChunk').length).toBeLessThan(20);
   });
 
-  it('fails with its reason also when what is done cannot be merged', async () => {
+  it('fails with its reason also when the results cannot be merged', async () => {
     const { ends } = await run({
       predictBatchChunk: () => Promise.reject(ApplicationFailure.nonRetryable('gone', 'not_found')),
       mergeBatchResults: () => Promise.reject(ApplicationFailure.nonRetryable('no', 'object_store_refused')),
@@ -98,7 +98,7 @@ describe('batchPredict', () => {
     expect(ends).toMatchObject([{ status: 'failed', error: { code: 'not_found' } }]);
   });
 
-  it('is cancelled between and within chunks, and keeps what is done', async () => {
+  it('is cancelled between and within chunks, and keeps the results so far', async () => {
     const stopped: number[] = [];
     let begun = (): void => undefined;
     const isBegun = new Promise<void>((resolve) => (begun = resolve));

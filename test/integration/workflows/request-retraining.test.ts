@@ -39,7 +39,7 @@ function run(
 const folder = { kind: 'folder', path: '/photographs' } as const;
 
 describe('requestRetraining', () => {
-  it('looks for new files, decides, and starts what was decided, under the id of its own run', async () => {
+  it('looks for new files, decides, and starts the retraining with the id of its run', async () => {
     const asked: AskedRequest[] = [];
     const { result, written, runId } = await run({
       foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [folder] }),
@@ -54,7 +54,7 @@ describe('requestRetraining', () => {
     expect(written.calls.filter((call) => order.includes(call))).toEqual(order);
   });
 
-  it('starts nothing when it decided so', async () => {
+  it('starts nothing when the decision is to skip', async () => {
     const { result, written } = await run({
       decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
     });
@@ -62,12 +62,12 @@ describe('requestRetraining', () => {
     expect(written.calls).not.toContain('startDecidedRetraining');
   });
 
-  it('leaves the looking to the pipeline when it is the weekly one', async () => {
+  it('leaves the search for new files to the pipeline for the weekly schedule', async () => {
     const { written } = await run({}, { kind: 'mlops_retraining_pipeline', requestId: 'given' });
     expect(written.calls).not.toContain('foldersToRescan');
   });
 
-  it.each(['source_not_found', 'source_unreachable'])('decides on what is known on %s of a folder', async (code) => {
+  it.each(['source_not_found', 'source_unreachable'])('decides without a folder that fails with %s', async (code) => {
     const asked: AskedRequest[] = [];
     const { result } = await run({
       foldersToRescan: () => Promise.resolve({ dataset: 'flowers', sources: [folder] }),
@@ -81,7 +81,7 @@ describe('requestRetraining', () => {
     expect(asked[0]?.notes).toEqual(['/photographs is not there. Its images stay in the dataset.']);
   });
 
-  it('notes in the decision that nothing could be started', async () => {
+  it('records in the decision that the run could not be started', async () => {
     const noted: unknown[] = [];
     const failed = run({
       startDecidedRetraining: () => Promise.reject(ApplicationFailure.nonRetryable('Temporal refused', 'bad_request')),

@@ -65,7 +65,7 @@ describe('retrainingPipeline', () => {
       written.steps.findIndex(({ name, status }) => name === step && status === 'completed'),
     );
     const [start = -1, performance = -1, newData = -1, ...later] = completed;
-    // The two checks run side by side: either may end first.
+    // The two checks run concurrently: either may end first.
     const inOrder = [start, Math.min(performance, newData), Math.max(performance, newData), ...later];
     expect(start).toBeGreaterThanOrEqual(0);
     expect(inOrder).toEqual([...inOrder].sort((a, b) => a - b));
@@ -83,7 +83,7 @@ describe('retrainingPipeline', () => {
     expect(new Set(summaries)).toEqual(new Set(retrainingSteps));
   });
 
-  it('leaves Production alone when the gate refuses', async () => {
+  it('leaves Production unchanged when the promotion gate refuses', async () => {
     const { result, written } = await run({
       validateCandidate: () => Promise.resolve(decisionOf('refuse', 'it is worse')),
     });
@@ -91,7 +91,7 @@ describe('retrainingPipeline', () => {
     expect(written.calls).not.toContain('moveProduction');
   });
 
-  it('puts the former version back when a replica fails its smoke test', async () => {
+  it('restores the previous version when a replica fails its smoke test', async () => {
     const { result, written } = await run({
       checkReplicas: () =>
         Promise.resolve({ passed: false, replicas: ['http://127.0.0.1:1'], detail: 'it answered 500' }),
@@ -100,7 +100,7 @@ describe('retrainingPipeline', () => {
     expect(written.calls).toContain('moveProductionBack');
   });
 
-  it('puts the former version back when the replicas cannot be checked at all', async () => {
+  it('restores the previous version when the replicas cannot be checked at all', async () => {
     const written = await runToFailure({
       checkReplicas: () => Promise.reject(ApplicationFailure.nonRetryable('no test image', 'smoke_test_failed')),
     });
@@ -108,7 +108,7 @@ describe('retrainingPipeline', () => {
     expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'smoke_test_failed' } });
   });
 
-  it('finishes a promotion that was begun although the run is cancelled meanwhile', async () => {
+  it('finishes a started promotion although the run is cancelled meanwhile', async () => {
     let release: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => (release = resolve));
     const { activities, written } = createFakeActivities({
@@ -130,7 +130,7 @@ describe('retrainingPipeline', () => {
     expect(written.ends.at(-1)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('shows the step it is at as a search attribute', async () => {
+  it('shows its current step as a search attribute', async () => {
     const { handle } = await run();
     const { typedSearchAttributes } = await handle.describe();
     const stages = typedSearchAttributes.getAll().flatMap(({ key, value }) => (key.name === 'MlStage' ? [value] : []));
@@ -178,14 +178,14 @@ describe('retrainingPipeline', () => {
     },
   );
 
-  it('fails when the source it was asked for is not there', async () => {
+  it('fails when the requested source does not exist', async () => {
     const written = await runToFailure({
       resolveSource: () => Promise.reject(ApplicationFailure.nonRetryable('it is not there', 'source_not_found')),
     });
     expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'source_not_found' } });
   });
 
-  it('tries again what may pass later', async () => {
+  it('retries transient errors', async () => {
     let attempts = 0;
     const { result } = await run({
       checkNewData: () => {
@@ -199,7 +199,7 @@ describe('retrainingPipeline', () => {
     expect(result.outcome).toBe('promoted');
   });
 
-  it('stops the activity under way when it is cancelled, and records the end', async () => {
+  it('stops the running activity when it is cancelled, and records the end', async () => {
     const stopped: string[] = [];
     const { activities, written } = createFakeActivities({ fitModel: () => beatUntilCancelled(stopped) });
     await server.withWorkers(activities, async () => {

@@ -51,13 +51,13 @@ function start(budget: Partial<SearchBudget>, modelName = `model-${randomUUID()}
 interface World {
   handle: Handle;
   written: Written;
-  /** Trials in the order in which they began. */
+  /** Trials in the order in which they started. */
   begun: TrialInput[];
   ends: RungEnd[];
   closed: unknown[];
 }
 
-/** Runs `work` on a search under way, whose trials do as `runTrialRung` says. */
+/** Runs `work` on a running search whose trials call `runTrialRung`. */
 async function withSearch<T>(
   budget: Partial<SearchBudget>,
   replaced: Partial<AllActivities>,
@@ -80,7 +80,7 @@ async function withSearch<T>(
   );
 }
 
-/** The later a trial comes, the better it does. */
+/** The later a trial starts, the lower its loss. */
 function scoreOf({ trial, epochs }: TrialInput): Promise<TrialScore> {
   return Promise.resolve({ epochs, bestEpoch: epochs - 1, loss: 1 / (trial.number + epochs), accuracy: 0.9 });
 }
@@ -115,7 +115,7 @@ describe('tuneModel', () => {
     });
   });
 
-  it('trains with the hyper-parameters of the best trial', async () => {
+  it('trains with the hyperparameters of the best trial', async () => {
     const trained: unknown[] = [];
     const fitModel: AllActivities['fitModel'] = ({ hyperparameters }) => {
       trained.push(hyperparameters);
@@ -141,13 +141,13 @@ describe('tuneModel', () => {
     });
   });
 
-  it.each([1, 3])('has no more than %d trials under way at once, and no fewer where it can', async (parallel) => {
+  it.each([1, 3])('runs %d trials at once, no more and no fewer', async (parallel) => {
     let under = 0;
     let most = 0;
     const runTrialRung = async (input: TrialInput): Promise<TrialScore> => {
       under += 1;
       most = Math.max(most, under);
-      // Until as many are under way as there may be, and a moment more for one too many; the last trial is alone.
+      // Wait until the limit is reached, and a moment longer for one too many; the last trial is alone.
       for (let waitedMs = 0; most < parallel && waitedMs < 10_000; waitedMs += 20) await sleep(20);
       await sleep(100);
       under -= 1;
@@ -159,7 +159,7 @@ describe('tuneModel', () => {
     });
   });
 
-  it('goes on without a trial that fails, which counts as the worst', async () => {
+  it('continues without a failed trial, which counts as the worst', async () => {
     const runTrialRung = (input: TrialInput): Promise<TrialScore> =>
       input.trial.number === 9 ? diverge() : scoreOf(input);
     await withSearch({}, { runTrialRung }, async ({ handle, ends }) => {
@@ -170,7 +170,7 @@ describe('tuneModel', () => {
     });
   });
 
-  it('fails as its first trial did when none comes to a result', async () => {
+  it('fails with the error of its first trial when none succeeds', async () => {
     await withSearch({}, { runTrialRung: diverge }, async ({ handle, written, closed }) => {
       await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
       expect(written.ends.at(-1)).toMatchObject({
@@ -208,7 +208,7 @@ describe('tuneModel', () => {
     });
   });
 
-  it('begins nothing new when its minutes are over, and takes the best that ran', async () => {
+  it('starts no trial after its time limit, and takes the best that ran', async () => {
     const runTrialRung = async (input: TrialInput): Promise<TrialScore> => {
       await sleep(50);
       return scoreOf(input);
@@ -217,7 +217,7 @@ describe('tuneModel', () => {
     const budget: Partial<SearchBudget> = { minutes: lasts, trials: 500, parallel: 2 };
     await withSearch(budget, { runTrialRung }, async ({ handle, begun, ends, written }) => {
       const result = await handle.result();
-      // Races of nine: a full one takes thirteen trials of 50 ms and more, two at a time.
+      // Brackets of nine: a full one takes thirteen trials of 50 ms and more, two at a time.
       expect(begun.length).toBeGreaterThan(2);
       expect(begun.length).toBeLessThan(100);
       const furthest = Math.max(...begun.map(({ epochs }) => epochs));
@@ -229,7 +229,7 @@ describe('tuneModel', () => {
     });
   });
 
-  it('answers by query how many trials have begun and which is the best so far', async () => {
+  it('answers by query how many trials have started and which is the best so far', async () => {
     const runTrialRung = (input: TrialInput): Promise<TrialScore> =>
       input.trial.number <= 3 ? scoreOf(input) : untilCancelled();
     await withSearch({ parallel: 1 }, { runTrialRung }, async ({ handle, begun }) => {
@@ -241,7 +241,7 @@ describe('tuneModel', () => {
       const { steps } = await handle.query<Progress>('progress');
       expect(steps.find(({ name }) => name === 'search')).toMatchObject({
         status: 'running',
-        detail: '3 of 9 trials begun, rung 1 (1 epochs), the best so far is trial 3 with a validation loss of 0.2500',
+        detail: '3 of 9 trials started, rung 1 (1 epochs), the best so far is trial 3 with a validation loss of 0.2500',
       });
       await handle.cancel();
       await handle.result().catch(() => undefined);

@@ -14,7 +14,7 @@ describe('wilsonInterval', () => {
     expect(interval?.[1]).toBeCloseTo(high, 4);
   });
 
-  it('says nothing about no trials', () => {
+  it('is null without trials', () => {
     expect(wilsonInterval(0, 0)).toBeNull();
   });
 });

@@ -8,7 +8,7 @@ describe('activity options', () => {
     '%s leave a worker that was away for an hour time to come back',
     (_name, options) => {
       expect(msToNumber(options.scheduleToCloseTimeout)).toBeGreaterThan(hourMs);
-      // Neither may the wait for a worker end an attempt, nor the number of attempts end the waiting.
+      // There is no limit on the time in the queue, and none on the number of attempts.
       expect(options).not.toHaveProperty('scheduleToStartTimeout');
       expect(options.retry).not.toHaveProperty('maximumAttempts');
       expect(msToNumber(options.retry.maximumInterval)).toBeLessThanOrEqual(10_000);

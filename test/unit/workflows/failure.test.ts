@@ -28,23 +28,23 @@ function wrapped(cause: Error): Error {
 }
 
 describe('failureOf', () => {
-  it('looks through the wrappings to the failure that has a code', () => {
+  it('looks through the wrappers to the failure with a code', () => {
     expect(failureOf(wrapped(ApplicationFailure.nonRetryable('too few', 'dataset_too_small')))).toEqual({
       code: 'dataset_too_small',
       message: 'too few',
     });
   });
 
-  it('calls what has no code internal and keeps its sentence', () => {
+  it('uses the code internal for a failure without a code and keeps its message', () => {
     expect(failureOf(new Error('odd'))).toEqual({ code: 'internal', message: 'odd' });
   });
 
-  it('tells the innermost sentence when nothing has a code, not that of a wrapping', () => {
+  it('uses the innermost message when no failure has a code', () => {
     const timeout = new TimeoutFailure('activity Heartbeat timeout', undefined, TimeoutType.HEARTBEAT);
     expect(failureOf(wrapped(timeout))).toEqual({ code: 'internal', message: 'activity Heartbeat timeout' });
   });
 
-  it('knows a cancellation inside a wrapping', () => {
+  it('recognizes a cancellation inside a wrapper', () => {
     const child = new ChildWorkflowFailure(
       'default',
       { workflowId: 'w', runId: 'r' },

@@ -107,9 +107,7 @@ describe('the search for runs over HTTP', () => {
     const wrong = await search('found', { filter: 'metrics.accuracy >=' });
     expect(problemSchema.parse(await wrong.json())).toMatchObject({
       status: 400,
-      errors: [
-        { pointer: 'query/filter', detail: 'This is not understood at character 20: expected a value after >=.' },
-      ],
+      errors: [{ pointer: 'query/filter', detail: 'Syntax error at character 20: expected a value after >=.' }],
     });
     const order = problemSchema.parse(await (await search('found', { order_by: 'metrics.' })).json());
     expect(order.errors?.[0]?.pointer).toBe('query/order_by');

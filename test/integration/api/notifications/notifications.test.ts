@@ -79,7 +79,7 @@ describe('messages over HTTP', () => {
   it('are tested the way every message goes, and only over channels that a worker has', async () => {
     const id = await idOf(await ask('/api/v1/notifications/test', { method: 'POST', body: { channel: 'webhook' } }));
     const [sent] = await untilStatus(id, 'sent');
-    expect(sent?.text).toContain('asked for by ada');
+    expect(sent?.text).toContain('requested by ada');
     expect(hook.received.at(-1)?.body).toContain('notification.test');
     const refused = await problem('/api/v1/notifications/test', { method: 'POST', body: { channel: 'slack' } });
     expect(refused).toMatchObject({ status: 409, code: 'conflict' });

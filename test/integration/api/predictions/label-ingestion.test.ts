@@ -60,7 +60,7 @@ describe('labels on their way into a dataset', () => {
 
   it('are refused as a source while there are none', async () => {
     await expect(labels.ingestion.ingest({ kind: 'labels', model: 'unheard_of' }, 'other')).rejects.toThrow(
-      /No picture that was sent to unheard_of has an accepted label/,
+      /Model unheard_of has no captured image with an accepted label/,
     );
   });
 

@@ -110,9 +110,9 @@ describe('the confidence of a model', () => {
     expect(await predict()).toMatchObject({ abstained: false });
     await setRisk(0.005);
     const after = await poll(info, ({ target_risk: risk }) => risk === 0.005);
-    // The surest held-out answers vouch for 2 %, not for 0.5 %.
+    // The surest held-out answers are enough for a risk of 2 %, not for 0.5 %.
     expect(after).toMatchObject({ abstain_below: null, coverage: 1, risk_bound: null });
-    expect(after.note).toContain('No threshold can vouch for a risk of 0.5 %');
+    expect(after.note).toContain('No threshold reaches a risk of 0.5 %');
     expect((await get('/model/info')).headers.get('etag')).not.toBe(tag);
     await setRisk(0.5);
     await poll(info, ({ abstain_below: threshold }) => threshold === 0.6);

@@ -40,7 +40,7 @@ function decide(
 ): Promise<RetrainingDecision> {
   const request = { requestId, modelName, dataset: 'flowers', kind, by, scheduledFor: null, metrics: metricsOf(known) };
   const trigger = kind === 'manual' ? 'manual' : 'schedule';
-  return decisions.decide(request, (standing) => decideRetraining({ kind, trigger, facts: known, standing }));
+  return decisions.decide(request, (standing) => decideRetraining({ kind, trigger, inputs: known, state: standing }));
 }
 
 async function open(modelName: string, runId: string = randomUUID()): Promise<string> {

@@ -30,7 +30,7 @@ describe('engines in the background', () => {
   });
   afterEach(() => engines.stop());
 
-  /** A process that dies of one image, refuses another, and sees grass in the rest. */
+  /** A process that crashes on one image, refuses another, and predicts grass for the rest. */
   const open: Parameters<typeof createBackgroundEngines>[0]['open'] = () => {
     started += 1;
     let alive = true;
@@ -56,7 +56,7 @@ describe('engines in the background', () => {
     });
   };
 
-  it('look at one image at a time, whoever asks, in one process', async () => {
+  it('predict one image at a time for all callers, in one process', async () => {
     const version = versionOf(1);
     const work = (): Promise<ImagePrediction[]> =>
       engines.use(version, (engine) => Promise.all([good, good, good].map((bytes) => engine.predict(bytes))));
@@ -64,23 +64,26 @@ describe('engines in the background', () => {
     expect([mostTogether, started]).toEqual([1, 1]);
   });
 
-  it('refuse an image over which the process ends twice, and go on with the others', async () => {
+  it('refuse an image on which the process crashes twice, and continue with the others', async () => {
     await engines.use(versionOf(1), async (engine) => {
       const outcomes = await Promise.allSettled([good, deadly, bad, good].map((bytes) => engine.predict(bytes)));
       expect(outcomes).toMatchObject([
         { value: seen },
         {
-          reason: { code: 'undecodable_image', message: 'The process that looked at this image ended over it, twice.' },
+          reason: {
+            code: 'undecodable_image',
+            message: 'The inference process crashed twice on this image, so it was skipped.',
+          },
         },
         { reason: { code: 'undecodable_image', message: 'It is damaged.' } },
         { value: seen },
       ]);
-      // One to begin with, and one after each death.
+      // One at the start, and one after each crash.
       expect(started).toBe(3);
     });
   });
 
-  it('end a process that has had nothing to do for a while, and start another when there is work', async () => {
+  it('stop an idle process after a while, and start another when there is work', async () => {
     await engines.use(versionOf(1), (engine) => engine.predict(good));
     while (stopped === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     await engines.use(versionOf(1), (engine) => engine.predict(good));

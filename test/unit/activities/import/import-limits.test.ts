@@ -11,7 +11,7 @@ const { onnx } = onnxProto;
 const { FLOAT } = onnx.TensorProto.DataType;
 const plenty = { memoryBytes: 8e9, timeMs: 60_000 };
 
-/** Imports a graph in a process of its own. */
+/** Imports a graph in a separate process. */
 function take(graph: Uint8Array, limits: ImportJob['limits']): Promise<ImportedModel> {
   return withFolder(async (folder) => {
     const files = await writeUploads(folder, { 'net.onnx': graph });
@@ -20,7 +20,7 @@ function take(graph: Uint8Array, limits: ImportJob['limits']): Promise<ImportedM
   });
 }
 
-/** A small file whose graph multiplies two square matrices of this side, of its own making, over and over. */
+/** A small file whose graph creates two square matrices of this side and multiplies them repeatedly. */
 function greedy(side: number, times: number): Uint8Array {
   const products = Array.from({ length: times }, (_, at): shapes.INodeProto => {
     return node('MatMul', [at === 0 ? 'square' : `product${at - 1}`, 'square'], `product${at}`);
@@ -51,17 +51,17 @@ function greedy(side: number, times: number): Uint8Array {
 }
 
 describe('the process that tries an uploaded model', () => {
-  it('is there for a model that stays within its limits', async () => {
+  it('accepts a model that stays within its limits', async () => {
     expect((await take(tinyGraph(3, 0), plenty)).labels).toHaveLength(3);
   });
 
-  it('ends when the model takes too much memory, and says so', async () => {
+  it('ends with an error when the model takes too much memory', async () => {
     const { code, message } = await refusalOf(take(greedy(16_000, 1), { ...plenty, memoryBytes: 6e8 }));
     expect(code).toBe('trainer_died');
     expect(message).toContain('600 MB');
   });
 
-  it('ends when the model takes too long, and says so', async () => {
+  it('ends with an error when the model takes too long', async () => {
     const { code, message } = await refusalOf(take(greedy(3_000, 50), { ...plenty, timeMs: 1_000 }));
     expect(code).toBe('trainer_died');
     expect(message).toContain('within 1 seconds');

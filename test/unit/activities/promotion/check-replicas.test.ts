@@ -13,7 +13,7 @@ interface Answer {
 }
 const right: Answer = { status: 200, body: { model_version: '2', confidence: 0.9 } };
 
-/** A replica's HTTP side with scripted answers: what is tested here is what follows from them. */
+/** The HTTP server of a replica, with scripted answers. */
 let server: Server;
 let url: string;
 let script: Answer[];
@@ -34,7 +34,7 @@ interface Reported {
   errorCode?: string | null;
 }
 
-/** `reports` is what the replica says at each look; the last one stays. */
+/** `reports` are the states that the replica reports at each check; the last one stays. */
 function check(reports: (Reported | null)[], answers: Answer[] = [right], inForce = 7): Promise<ReplicaCheck> {
   script = answers;
   let look = 0;
@@ -68,7 +68,7 @@ describe('checkReplicas', () => {
     expect(await check([{ generation: 6 }, { generation: 7 }])).toMatchObject({ passed: true, replicas: [url] });
   });
 
-  it('waits while a replica cannot load for a reason that may pass', async () => {
+  it('waits while a replica cannot load because of a transient error', async () => {
     const away: Reported = { generation: 7, errorCode: 'object_store_unavailable' };
     expect(await check([away, away, { generation: 7 }])).toMatchObject({ passed: true });
   });
@@ -79,24 +79,24 @@ describe('checkReplicas', () => {
     expect(result.detail).toContain('bundle_invalid');
   });
 
-  it('asks again when a replica is busy', async () => {
+  it('retries when a replica is busy', async () => {
     expect(await check([{ generation: 7 }], [{ status: 429, body: {} }, right])).toMatchObject({ passed: true });
   });
 
-  it('fails when another version answers, or something that is no prediction', async () => {
+  it('fails when another version answers, or when the answer is no prediction', async () => {
     const other = { status: 200, body: { model_version: '1', confidence: 0.9 } };
     expect(await check([{ generation: 7 }], [other])).toMatchObject({ passed: false });
     expect(await check([{ generation: 7 }], [{ status: 200, body: {} }])).toMatchObject({ passed: false });
     expect(await check([{ generation: 7 }], [{ status: 500, body: {} }])).toMatchObject({ passed: false });
   });
 
-  it('fails at the deadline when a replica never gets there', async () => {
+  it('fails at the deadline when a replica never serves the version', async () => {
     const result = await check([{ generation: 6 }]);
     expect(result.passed).toBe(false);
     expect(result.detail).toContain('in time');
   });
 
-  it('ends without a fault when something else has been put into Production meanwhile', async () => {
+  it('passes when another version was promoted meanwhile', async () => {
     const other = { status: 200, body: { model_version: '3', confidence: 0.9 } };
     for (const reports of [
       [{ generation: 8 }],
@@ -105,7 +105,7 @@ describe('checkReplicas', () => {
     ]) {
       const result = await check(reports, [other], 8);
       expect(result.passed).toBe(true);
-      expect(result.detail).toContain('version 3 took its place');
+      expect(result.detail).toContain('version 3 replaced it');
     }
   });
 

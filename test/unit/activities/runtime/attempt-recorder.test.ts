@@ -24,7 +24,7 @@ function entry(activityId: string, status: AttemptEntry['status'] = 'running'): 
   };
 }
 
-/** A record whose writes end when the test says so. */
+/** A store whose writes end when the test ends them. */
 function slowRecord(): {
   batches: string[][];
   write(entries: readonly AttemptEntry[]): Promise<void>;
@@ -45,11 +45,11 @@ function slowRecord(): {
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-/** Waits until an attempt has run so long that it is shown as running. */
+/** Waits until a running attempt is written. */
 const shown = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 80));
 
 describe('the recorder of attempts', () => {
-  it('writes what comes while it writes in one further batch, an attempt once with its newest state', async () => {
+  it('writes attempts that arrive during a write in one batch, each once with its newest state', async () => {
     const record = slowRecord();
     const recorder = createAttemptRecorder(record, logger);
     const endFirst = recorder.begin(entry('1'));
@@ -66,7 +66,7 @@ describe('the recorder of attempts', () => {
     expect(record.batches).toEqual([['1 running'], ['2 failed', '1 completed']]);
   });
 
-  it('writes what ends at once when it has ended, and no more', async () => {
+  it('writes a short attempt once, at its end', async () => {
     const batches: string[][] = [];
     const write = (entries: readonly AttemptEntry[]): Promise<void> =>
       Promise.resolve(void batches.push(entries.map(({ status }) => status)));
@@ -75,7 +75,7 @@ describe('the recorder of attempts', () => {
     expect(batches).toEqual([['completed']]);
   });
 
-  it('holds an activity up for two seconds at most', async () => {
+  it('delays an activity by two seconds at most', async () => {
     const recorder = createAttemptRecorder(slowRecord(), logger);
     const startedAt = performance.now();
     await recorder.begin(entry('1'))(entry('1', 'completed'));
@@ -84,7 +84,7 @@ describe('the recorder of attempts', () => {
     expect(waitedMs).toBeLessThan(3_000);
   });
 
-  it('writes later what it could not write while Postgres was away, the newest state of it', async () => {
+  it('writes later, in its newest state, what it could not write while Postgres was unavailable', async () => {
     const batches: string[][] = [];
     let isAway = true;
     const write = (entries: readonly AttemptEntry[]): Promise<void> => {
@@ -101,7 +101,7 @@ describe('the recorder of attempts', () => {
     expect(batches).toEqual([['1 failed', '2 completed']]);
   });
 
-  it('lets go of what the record does not take', async () => {
+  it('drops attempts that the database refuses', async () => {
     let calls = 0;
     const write = (entries: readonly AttemptEntry[]): Promise<void> => {
       calls += entries.length;

@@ -3,7 +3,7 @@ import { toTemporalFailure } from '../../../../activities/runtime/interceptor.js
 import { PerennialError } from '../../../../contracts/errors.js';
 
 describe('toTemporalFailure', () => {
-  it('marks what cannot pass by trying again', () => {
+  it('marks errors that a retry cannot fix', () => {
     expect(toTemporalFailure(new PerennialError('dataset_too_small', 'nine'), 1)).toMatchObject({
       type: 'dataset_too_small',
       nonRetryable: true,
@@ -11,7 +11,7 @@ describe('toTemporalFailure', () => {
     });
   });
 
-  it('lets a service that is away be tried again without an end', () => {
+  it('retries an unavailable service without limit', () => {
     expect(toTemporalFailure(new PerennialError('database_unavailable', 'away'), 500)).toMatchObject({
       nonRetryable: false,
     });

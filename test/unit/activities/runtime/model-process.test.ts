@@ -44,7 +44,7 @@ describe('a trainer process', () => {
       await expect(work).rejects.toMatchObject({ code: 'not_found' });
     }));
 
-  it('stops when an epoch cannot be recorded, and the reason is that of the record', () =>
+  it('stops when an epoch cannot be recorded, with the error of the database', () =>
     withFolder(async (folder) => {
       const epochs: number[] = [];
       const work = runModelJob(await longTraining(folder), {
@@ -59,7 +59,7 @@ describe('a trainer process', () => {
       expect(epochs).toEqual([0]);
     }));
 
-  it('ends by itself in the middle of its work when its parent is gone', () =>
+  it('exits in the middle of its work when its parent has exited', () =>
     withFolder(async (folder) => {
       const child = fork(trainer, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
       const order: TrainerOrder = { type: 'job', job: await longTraining(folder) };

@@ -27,7 +27,7 @@ describe('a trainer that is lent', () => {
     expect(lent.map((trainer) => trainer.isAlive())).toEqual([false]);
   });
 
-  it('makes place for a new one when it has died meanwhile', async () => {
+  it('is replaced by a new one when it has died meanwhile', async () => {
     const keeper = createTrainerPool(logger);
     const first = await keeper.lend(itself, { isFollowed: true });
     await first.stop();
@@ -38,7 +38,7 @@ describe('a trainer that is lent', () => {
     expect(second.isAlive()).toBe(false);
   });
 
-  it('ends by itself when no job follows', async () => {
+  it('exits when no job follows', async () => {
     const keeper = createTrainerPool(logger, 1);
     const trainer = await keeper.lend(itself, { isFollowed: true });
     await poll(
@@ -47,7 +47,7 @@ describe('a trainer that is lent', () => {
     );
   });
 
-  it('says that it died when that was before it had a job', () =>
+  it('reports that it died before it had a job', () =>
     withFolder(async (folder) => {
       const trainer = startTrainer(logger);
       await trainer.stop();

@@ -1,5 +1,5 @@
 import { access, readdir } from 'node:fs/promises';
-import { createTrialHost, type TrialHost } from '../../../../activities/tuning/trial-runner.js';
+import { createTrialRunner, type TrialRunner } from '../../../../activities/tuning/trial-runner.js';
 import type { TrialInput, TrialProgress } from '../../../../contracts/experiments/tuning.js';
 import type { TrainJob } from '../../../../model/jobs.js';
 import { createLogger } from '../../../../platform/logging.js';
@@ -8,7 +8,7 @@ import { hyperparameters } from '../../../support/measurements.js';
 import { trainerOf } from '../../../support/trainer-process.js';
 import { createFeatureSet, withFolder } from '../../../support/training-fixtures.js';
 
-/** About what a classifier on features leaves after an epoch. */
+/** About the size of a checkpoint of a classifier on features. */
 const checkpointBytes = 41_000;
 
 interface RunOptions {
@@ -19,7 +19,7 @@ interface RunOptions {
 }
 
 interface Hosted {
-  host: TrialHost;
+  runner: TrialRunner;
   /** Takes a trial of a search to a number of epochs. */
   run(number: number, epochs: number, options?: RunOptions): Promise<TrialProgress>;
   /** How often inputs were fetched. */
@@ -27,7 +27,7 @@ interface Hosted {
   scratchFolder: string;
 }
 
-/** A host on made-up features; nothing of it is left after the test. */
+/** A runner on made-up features; nothing of it is left after the test. */
 async function withHost(
   work: (hosted: Hosted) => Promise<void>,
   { distance = 0.5, ...options }: { idleMs?: number; checkpointBytes?: number; distance?: number } = {},
@@ -37,7 +37,7 @@ async function withHost(
     const { labels, examples, featurePaths, images } = training;
     const scratchFolder = `${folder}/scratch`;
     let fetched = 0;
-    const host = createTrialHost({
+    const runner = createTrialRunner({
       scratchFolder,
       logger: createLogger('test', 'silent'),
       fetchInputs: () => {
@@ -54,12 +54,12 @@ async function withHost(
       const trial = { number, hyperparameters: { ...hyperparameters, seed: number, epochs: end } };
       const data = { modelName: 'm', dataset: 'd', datasetVersion: 1 };
       const input: TrialInput = { searchId, ...data, trial, rung: 1, epochs };
-      return host.run(input, signal);
+      return runner.run(input, signal);
     };
     try {
-      await work({ host, run, fetched: () => fetched, scratchFolder });
+      await work({ runner, run, fetched: () => fetched, scratchFolder });
     } finally {
-      await host.close();
+      await runner.close();
     }
   });
 }
@@ -74,7 +74,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-describe('a host of trials', () => {
+describe('a runner of trials', () => {
   it('keeps one trainer for the trials of a search, with the inputs it has and the state of each trial', () =>
     withHost(async ({ run, fetched }) => {
       expect((await run(1, 2)).trained).toHaveLength(2);
@@ -96,7 +96,7 @@ describe('a host of trials', () => {
       expect(new Set(together.map(({ loss }) => loss)).size).toBe(3);
     }));
 
-  it('keeps no checkpoint of a trial that has ended, and of the others the best that there is room for', () =>
+  it('keeps no checkpoint of an ended trial, and of the others the best within the limit', () =>
     withHost(
       async ({ run, scratchFolder }) => {
         const train = (number: number, epochs: number): ReturnType<typeof run> => run(number, epochs, { end: 20 });
@@ -119,7 +119,7 @@ describe('a host of trials', () => {
       { checkpointBytes: 2.5 * checkpointBytes },
     ));
 
-  it('starts afresh for another search and leaves nothing of the former one', () =>
+  it('starts a new trainer for another search and deletes the files of the previous one', () =>
     withHost(async ({ run, scratchFolder }) => {
       await run(1, 1);
       const [pid, folders] = [await trainer(), await readdir(scratchFolder)];
@@ -140,7 +140,7 @@ describe('a host of trials', () => {
       { distance: Infinity },
     ));
 
-  it('says that a trainer died, and trains the next trial in a new one to the same end', () =>
+  it('reports that a trainer died, and trains the next trial in a new one with the same result', () =>
     withHost(async ({ run }) => {
       const before = await run(1, 3);
       const dying = run(2, 500);
@@ -178,7 +178,7 @@ describe('a host of trials', () => {
       await expect(run(3, 1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
     }));
 
-  it('lets the trainer go when nothing has come for a while', () =>
+  it('stops the trainer when it is idle for a while', () =>
     withHost(
       async ({ run, scratchFolder }) => {
         await run(1, 1);

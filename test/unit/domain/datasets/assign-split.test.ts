@@ -27,7 +27,7 @@ function expectBalanced(examples: readonly Example[]): void {
 }
 
 describe('assignSplit', () => {
-  it('gives each image one side, keeps every class within two images of 70/15/15, and each side an image of it', () => {
+  it('gives each image one split, keeps every class within two images of 70/15/15, and fills every split', () => {
     fc.assert(
       fc.property(arrivals, (images) => {
         const examples = assignSplit([], images);
@@ -37,7 +37,7 @@ describe('assignSplit', () => {
     );
   });
 
-  it('depends on the images alone, not on the order they come in', () => {
+  it('depends on the images alone, not on their order', () => {
     const twice = arrivals.chain((images) =>
       fc.tuple(fc.constant(images), fc.shuffledSubarray(images, { minLength: images.length })),
     );
@@ -67,7 +67,7 @@ describe('assignSplit', () => {
     );
   });
 
-  it('fills a side that became empty before it balances', () => {
+  it('fills an empty split before it balances', () => {
     const settled = ['a', 'b', 'c', 'd'].map((sha256): Example => ({ sha256, label: 'moss', side: 'train' }));
     const added = assignSplit(settled, [
       { sha256: 'f', label: 'moss' },

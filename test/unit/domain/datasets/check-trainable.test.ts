@@ -2,7 +2,7 @@ import { checkTrainable } from '../../../../domain/datasets/check-trainable.js';
 import { statistics } from '../../../support/measurements.js';
 
 describe('checkTrainable', () => {
-  it('has nothing against two classes with ten images each', () => {
+  it('accepts two classes with ten images each', () => {
     expect(checkTrainable({ ...statistics, classes: { dandelion: 10, grass: 10 } })).toBeNull();
   });
 
@@ -17,8 +17,8 @@ describe('checkTrainable', () => {
     expect(refusal).not.toMatch(/grass/);
   });
 
-  it('refuses a class that has no image on a side any more', () => {
+  it('refuses a class without an image in a split', () => {
     const sides = { ...statistics.sides, test: { dandelion: 5, grass: 0 } };
-    expect(checkTrainable({ ...statistics, sides })).toMatch(/grass has no image on the test side/);
+    expect(checkTrainable({ ...statistics, sides })).toMatch(/grass has no image in the test split/);
   });
 });

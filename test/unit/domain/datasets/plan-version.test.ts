@@ -25,7 +25,7 @@ describe('planVersion', () => {
     expect(plan(renamed)).toBe(plan(members));
   });
 
-  it('gives another digest when an image, a label or a side differs', () => {
+  it('gives another digest when an image, a label or a split differs', () => {
     const members = [member(1, 'a'), member(2, 'b')];
     const digest = (each: Member[], sides = noSides): string =>
       planVersion({ members: each, sides, quarantined: {} }).digest;
@@ -38,7 +38,7 @@ describe('planVersion', () => {
     expect(new Set(digests).size).toBe(4);
   });
 
-  it('excludes an image under two labels and tells where its files are', () => {
+  it('excludes an image under two labels and names its files', () => {
     const plan = planVersion({
       members: [member(1, 'a'), member(2, 'a'), member(2, 'b'), member(2, 'b', 'b/again')],
       sides: noSides,
@@ -51,7 +51,7 @@ describe('planVersion', () => {
     expect(plan.statistics).toMatchObject({ images: 1, conflicts: 1, duplicates: 1, quarantined: { truncated: 2 } });
   });
 
-  it('keeps the side of an image that was away for a while', () => {
+  it('keeps the split of an image that was removed for a while', () => {
     const sides = new Map<string, Split>([[member(5, 'a').sha256, 'test']]);
     const plan = planVersion({ members: [member(5, 'a'), member(6, 'a')], sides, quarantined: {} });
     expect(plan.examples.find(({ sha256 }) => sha256 === member(5, 'a').sha256)?.side).toBe('test');
@@ -72,7 +72,7 @@ describe('planVersion', () => {
     });
   });
 
-  it('lists the version for DVC in the very bytes DVC would write', () => {
+  it('lists the version for DVC in exactly the bytes that DVC would write', () => {
     const { dvc } = planVersion({
       members: [{ ...member(2, 'z'), format: 'jpeg' }, member(1, 'Löwe 🦁')],
       sides: noSides,

@@ -1,7 +1,7 @@
 import { maxPathBytes, shortenPath } from '../../../../domain/datasets/shorten-path.js';
 
 describe('shortenPath', () => {
-  it('leaves a path alone that is not too long', () => {
+  it('returns a short path unchanged', () => {
     for (const path of ['', 'grass/a.jpg', 'x'.repeat(maxPathBytes), 'ü'.repeat(maxPathBytes / 2)]) {
       expect(shortenPath(path)).toBe(path);
     }
@@ -21,7 +21,7 @@ describe('shortenPath', () => {
     }
   });
 
-  it('tells long paths apart that differ at their end only', () => {
+  it('keeps long paths distinct that differ only at their end', () => {
     const folder = 'deep/'.repeat(400);
     expect(shortenPath(`${folder}a.jpg`)).not.toBe(shortenPath(`${folder}b.jpg`));
   });

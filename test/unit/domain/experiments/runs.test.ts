@@ -7,7 +7,7 @@ describe('downsampling', () => {
     .array(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 300 })
     .map((values) => values.map((value, step) => ({ step, value })));
 
-  it('keeps first, last, least and greatest, in order, and no more than was asked for', () => {
+  it('keeps first, last, minimum and maximum, in order, and no more than requested', () => {
     fc.assert(
       fc.property(anyPoints, fc.integer({ min: 4, max: 100 }), (points, maxPoints) => {
         const kept = downsample(points, maxPoints);
@@ -31,12 +31,12 @@ describe('a comparison of runs', () => {
     { runId: 'c', parameters: { seed: 1, filters: [1, 2] }, metrics: { accuracy: 0.8, duration_ms: 3 } },
   ];
 
-  it('shows the parameters that differ only', () => {
+  it('shows only the parameters that differ', () => {
     expect(compareRuns(runs).parameters).toEqual([{ name: 'epochs', values: [3, 5, null] }]);
     expect(compareRuns(runs.slice(0, 1)).parameters).toEqual([]);
   });
 
-  it('marks all that are best, and none where nobody says what is better', () => {
+  it('marks all best values, and none for a metric without a direction', () => {
     expect(compareRuns(runs).metrics).toEqual([
       { name: 'accuracy', values: [0.9, 0.9, 0.8], better: 'higher', best: ['a', 'b'] },
       { name: 'duration_ms', values: [null, null, 3], better: 'lower', best: ['c'] },

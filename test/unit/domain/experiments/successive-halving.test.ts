@@ -3,7 +3,7 @@ import { hyperparametersSchema } from '../../../../contracts/training/training.j
 import { searchBudgetSchema, searchSpaceSchema, type SearchSpace } from '../../../../contracts/experiments/tuning.js';
 import {
   bestOf,
-  races,
+  brackets,
   rungs,
   sampleTrials,
   survivors,
@@ -25,7 +25,7 @@ function space(changed: Partial<SearchSpace>): SearchSpace {
 }
 
 describe('sampleTrials', () => {
-  it('gives hyper-parameters that a training accepts, within the space', () => {
+  it('draws valid hyperparameters within the space', () => {
     for (const { hyperparameters } of sampleTrials(wide, 300, budget)) {
       expect(hyperparametersSchema.parse(hyperparameters)).toEqual(hyperparameters);
       expect(hyperparameters.learningRate).toBeGreaterThanOrEqual(wide.learningRate.min);
@@ -35,7 +35,7 @@ describe('sampleTrials', () => {
     }
   });
 
-  it('repeats itself with the same seed and only then', () => {
+  it('is repeatable with the same seed only', () => {
     expect(sampleTrials(wide, 20, budget)).toEqual(sampleTrials(wide, 20, budget));
     expect(sampleTrials(wide, 20, { ...budget, seed: 1 })).not.toEqual(sampleTrials(wide, 20, budget));
   });
@@ -51,7 +51,7 @@ describe('sampleTrials', () => {
     expect(below).toBeLessThan(300);
   });
 
-  it('tries nothing twice, and no more than the space holds', () => {
+  it('draws nothing twice, and no more than the space holds', () => {
     const fixed = { min: 0.01, max: 0.01 };
     const small = space({ architecture: ['efficientnet-lite0'], learningRate: fixed, weightDecay: fixed });
     const trials = sampleTrials(small, 500, budget);
@@ -61,7 +61,7 @@ describe('sampleTrials', () => {
     expect(new Set(trials.map(({ hyperparameters }) => JSON.stringify(hyperparameters))).size).toBe(12);
   });
 
-  it('chooses each dimension apart from the others', () => {
+  it('chooses each dimension independently', () => {
     const trials = sampleTrials(wide, 400, budget).map(({ hyperparameters }) => hyperparameters);
     const share = (of: typeof trials): number => of.filter(({ classWeights }) => classWeights).length / of.length;
     for (const size of wide.batchSize) {
@@ -147,18 +147,18 @@ describe('bestOf', () => {
   });
 });
 
-describe('races', () => {
+describe('brackets', () => {
   it('are one by count, and small ones by time', () => {
     const trials = sampleTrials(wide, 20, budget);
-    expect(races(trials, budget)).toEqual([trials]);
-    const byTime = races(trials, { ...budget, minutes: 1 });
+    expect(brackets(trials, budget)).toEqual([trials]);
+    const byTime = brackets(trials, { ...budget, minutes: 1 });
     expect(byTime.map((race) => race.length)).toEqual([9, 9, 2]);
     expect(byTime.flat()).toEqual(trials);
   });
 });
 
 describe('a search space', () => {
-  it('has its defaults, and says where it is wrong', () => {
+  it('has defaults, and reports where it is invalid', () => {
     expect(searchSpaceSchema.parse({}).architecture).toEqual(['efficientnet-lite0']);
     const wrong = searchSpaceSchema.safeParse({
       learningRate: { min: 0.1, max: 0.01 },

@@ -7,21 +7,23 @@ const textOf = (kind: string, payload: unknown): string => notificationText(kind
 describe('the text of a message', () => {
   const move = { modelName: 'roses', version: 4, formerVersion: 3, actor: 'ada', reason: 'it is better' };
 
-  it('tells of a promotion who, why, instead of what, and the way back', () => {
+  it('of a promotion has actor, reason, previous version and the rollback', () => {
     expect(notificationText('model.promotion', { ...move, approver: 'grace' }, url)).toEqual({
       subject: 'roses: version 4 is in Production',
-      text: 'Version 4 of roses took the place of version 3 in Production by ada, approved by grace. Why: it is better. POST /api/v1/mlops/models/roses/rollback brings version 3 back.',
+      text: 'Version 4 of roses was promoted by ada, approved by grace, replacing version 3. Why: it is better. POST /api/v1/mlops/models/roses/rollback restores version 3.',
       link: 'https://perennial.example/api/v1/mlops/models/roses/versions',
     });
   });
 
   it('knows the first promotion and the rollback to nothing', () => {
-    expect(textOf('model.promotion', { ...move, formerVersion: null })).toMatch(/the first in Production by ada\. Why/);
-    expect(textOf('model.rollback', move)).toMatch(/version 3 answers again\. Why: it is better\./);
+    expect(textOf('model.promotion', { ...move, formerVersion: null })).toMatch(
+      /promoted by ada, as the first in Production\. Why/,
+    );
+    expect(textOf('model.rollback', move)).toMatch(/version 3 serves again\. Why: it is better\./);
     expect(textOf('model.rollback', { ...move, formerVersion: null })).toMatch(/nothing is served/);
   });
 
-  it('tells of a version that has become worse the figure, and what is done', () => {
+  it('of a degraded version has the measured value and the consequence', () => {
     const found = {
       modelName: 'roses',
       version: 4,
@@ -34,7 +36,7 @@ describe('the text of a message', () => {
     expect(textOf('model.degraded', { ...found, decision: 'skip' })).toMatch(/40\.0 %\. Skipped: it was just done\./);
   });
 
-  it('tells of a failure where, why and what goes on', () => {
+  it('of a failure has step, reason and the serving version', () => {
     const payload = {
       runId: 'a/b',
       workflow: 'retrainingPipeline',
@@ -46,26 +48,26 @@ describe('the text of a message', () => {
     const { subject, text, link } = notificationText('pipeline.failed', payload, url);
     expect(subject).toBe('roses: retrainingPipeline failed');
     expect(text).toMatch(
-      /in the step train_new_model\. No disk left\. Version 3 goes on serving\. GET \/api\/v1\/pipelines\/a%2Fb\/attempts has/,
+      /in the step train_new_model\. No disk left\. Version 3 continues to serve\. GET \/api\/v1\/pipelines\/a%2Fb\/attempts lists/,
     );
     expect(link).toBe(`${url}/api/v1/pipelines/a%2Fb`);
   });
 
-  it('tells of a batch prediction how many images have no prediction, and what is kept of one that failed', () => {
+  it('of a batch prediction has the failed images, and the results of a failed job', () => {
     const counts = { batchId: 'a/b', modelName: 'roses', version: 4, items: 10, done: 7, failed: 2, error: null };
     const completed = notificationText('batch_prediction.completed', counts, url);
-    expect(completed.text).toMatch(/Version 4 of roses was shown 10 images\. 2 of them have no prediction/);
+    expect(completed.text).toMatch(/Version 4 of roses predicted 10 images\. 2 of them failed/);
     expect(completed.link).toBe(`${url}/api/v1/batch-predictions/a%2Fb`);
     const error = { code: 'not_found', message: 'Version 4 of roses was deleted' };
     expect(textOf('batch_prediction.failed', { ...counts, error })).toMatch(
-      /failed after 7 of 10 images\. Version 4 of roses was deleted\. What was done is kept/,
+      /failed after 7 of 10 images\. Version 4 of roses was deleted\. The images predicted so far are in its results/,
     );
   });
 
-  it('says of every outcome what to do next', () => {
+  it('of every outcome says what to do next', () => {
     const payload = { model_name: 'roses', version: 4, summary: 'accuracy 0.91' };
     expect(textOf('retraining.promoted', payload)).toMatch(/new version in Production.*accuracy 0\.91/);
-    expect(textOf('retraining.refused', payload)).toMatch(/Production is as it was/);
+    expect(textOf('retraining.refused', payload)).toMatch(/Production is unchanged/);
     expect(textOf('retraining.needs_approval', payload)).toMatch(/Approve or reject/);
     expect(textOf('retraining.rolled_back', payload)).toMatch(/before you promote/);
     expect(textOf('retraining.a_new_outcome', payload)).toMatch(/ended: a new outcome/);
@@ -74,17 +76,17 @@ describe('the text of a message', () => {
     );
     expect(textOf('retraining.skipped', { model_name: 'roses', reason: 'cool-down' })).toMatch(/Why: cool-down\./);
     expect(textOf('approval.requested', { ...payload, expiresAt: 'T', onExpiry: 'reject' })).toMatch(
-      /before T: .*it is rejected by itself/,
+      /before T: .*it is rejected automatically/,
     );
     expect(textOf('approval.approved', { ...payload, decidedBy: 'ada' })).toMatch(
       /is approved by ada.*goes to Production/,
     );
-    expect(textOf('approval.expired', { ...payload, decidedBy: 'nobody' })).toMatch(/Nobody answered in time/);
+    expect(textOf('approval.expired', { ...payload, decidedBy: 'nobody' })).toMatch(/No answer arrived in time/);
     expect(textOf('schedule.paused', { scheduleId: 's', actor: 'ada' })).toMatch(/s was paused by ada/);
-    expect(textOf('notification.test', { channel: 'slack', actor: 'ada' })).toMatch(/over slack arrive/);
+    expect(textOf('notification.test', { channel: 'slack', actor: 'ada' })).toMatch(/channel slack works/);
   });
 
-  it('has words for kinds it does not know, and no link without an address', () => {
+  it('exists for unknown kinds, and has no link without a public URL', () => {
     expect(textOf('moon.full', { tideHeight: 3 })).toBe('moon.full happened: {"tide_height":3}');
     expect(notificationText('model.promotion', move, null).link).toBeNull();
     expect(textOf('toString', {})).toBe('toString happened: {}');

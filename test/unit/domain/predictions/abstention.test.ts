@@ -9,7 +9,7 @@ const curve: RiskPoint[] = [
   { threshold: 0.99, accepted: 9, wrong: 0 },
 ];
 
-/** A curve as held-out images give it: the surer the answers, the fewer of them. */
+/** A risk curve of held-out images: the higher the threshold, the fewer answers. */
 const curves = fc
   .array(fc.record({ confidence: fc.integer({ min: 50, max: 100 }), isWrong: fc.boolean() }), { minLength: 1 })
   .map((answers) => {
@@ -34,12 +34,12 @@ describe('the choice of an abstention', () => {
     expect(chooseAbstention(curve, target)).toMatchObject({ targetRisk: target, threshold, coverage, riskBound });
   });
 
-  it('says from which images it knows that', () => {
+  it('explains on which images it is based', () => {
     const { reason } = chooseAbstention(curve, 0.05);
     expect(reason).toContain(
       'Of 199 held-out images, 179 had a confidence of at least 0.700, and 8 of those were wrong',
     );
-    expect(reason).toContain('a share of 5 %');
+    expect(reason).toContain('the risk is 5 %');
   });
 
   it('never abstains where every risk is accepted', () => {
@@ -47,14 +47,14 @@ describe('the choice of an abstention', () => {
   });
 
   it.each([
-    ['too few right answers', curve, 0.005, 'No threshold can vouch for a risk of 0.5 %'],
-    ['no answer', [], 0.05, 'No threshold can vouch'],
-    ['a bundle that says nothing', null, 0.05, 'says nothing about its confidence'],
+    ['too few right answers', curve, 0.005, 'No threshold reaches a risk of 0.5 %'],
+    ['no answer', [], 0.05, 'No threshold reaches'],
+    ['a bundle without a risk curve', null, 0.05, 'has no risk curve'],
   ])('never abstains on the word of %s, and says so', (_, known, target, reason) => {
     const chosen = chooseAbstention(known, target);
     expect(chosen).toMatchObject({ threshold: null, coverage: 1, riskBound: null });
     expect(chosen.reason).toContain(reason);
-    expect(chosen.reason).toContain('It always answers');
+    expect(chosen.reason).toContain('always answers');
   });
 
   it('answers for no more than the target allows, and for no less when more is allowed', () => {
@@ -69,7 +69,7 @@ describe('the choice of an abstention', () => {
           expect((point?.wrong ?? NaN) / (point?.accepted ?? NaN)).toBeLessThanOrEqual(chosen.targetRisk);
           expect(chosen.riskBound).toBeLessThanOrEqual(chosen.targetRisk);
         }
-        // Who vouches for the strict target vouches for the lax one.
+        // A threshold for the strict target also fits the lax one.
         const asked = strict?.threshold ?? null;
         if (asked !== null) expect(lax?.threshold ?? NaN).toBeLessThanOrEqual(asked);
       }),

@@ -7,7 +7,7 @@ describe('refusalOfPrefix', () => {
 
   it.each(['', 'm', 'models/', 'models/a_model/', 'raw/files/md5/', 'uploads/x', 'predictions/batch/'])(
     'refuses what reaches into our own record: %s',
-    (prefix) => expect(refusalOfPrefix(prefix)).toContain('keeps for itself'),
+    (prefix) => expect(refusalOfPrefix(prefix)).toContain('is reserved for Perennial'),
   );
 
   it.each(['../models/', 'a/../../models/', 'a/./b', '/incoming/', 'a\\b'])('refuses %s', (prefix) => {

@@ -34,11 +34,11 @@ const evidence = fc
   });
 
 describe('the priority of a label', () => {
-  it('is nothing for a sure answer that everybody agrees with', () => {
+  it('is zero for a certain answer without disagreement', () => {
     expect(labelPriority(sure, 'balanced')).toEqual({ score: 0, uncertainty: 0, disagreement: 0, reasons: [] });
   });
 
-  it('names each sign that speaks for asking', () => {
+  it('names each reason', () => {
     const doubtful = {
       ...sure,
       probabilities: { dandelion: 0.5, grass: 0.5 },

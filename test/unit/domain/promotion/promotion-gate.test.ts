@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Decision } from '../../../../contracts/registry/registry.js';
 import type { Comparison } from '../../../../contracts/registry/registry.js';
 import { approvalPolicySchema } from '../../../../contracts/promotion/policy.js';
-import { decide, type GateInput } from '../../../../domain/promotion/promotion-gate.js';
+import { decidePromotion, type GateInput } from '../../../../domain/promotion/promotion-gate.js';
 import { evaluationOf } from '../../../support/measurements.js';
 
 const comparison: Comparison = {
@@ -30,12 +30,12 @@ const good: GateInput = {
 };
 
 function failedChecks(input: GateInput): string[] {
-  return decide(input).reasons.flatMap(({ check, passed }) => (passed ? [] : [check]));
+  return decidePromotion(input).reasons.flatMap(({ check, passed }) => (passed ? [] : [check]));
 }
 
 describe('the promotion gate', () => {
-  it('promotes what is good enough and not worse, and gives a reason for each check', () => {
-    const decision = decide(good);
+  it('promotes a candidate that is good enough and not worse, with a reason for each check', () => {
+    const decision = decidePromotion(good);
     expect(decision.outcome).toBe('promote');
     expect(decision.summary).toMatch(/95.0 %.*\+2.0 points against version 3 on the same 100 images/);
     expect(decision.reasons.map(({ check }) => check)).toEqual([
@@ -50,42 +50,42 @@ describe('the promotion gate', () => {
   });
 
   it('promotes the first model without a comparison', () => {
-    const decision = decide({ ...good, comparison: null, notCompared: 'there is no model in Production' });
+    const decision = decidePromotion({ ...good, comparison: null, notCompared: 'there is no model in Production' });
     expect(decision.outcome).toBe('promote');
     expect(decision.summary).toMatch(/no model in Production/);
   });
 
-  it('takes exactly the minimum accuracy, and nothing below it', () => {
-    expect(decide({ ...good, candidate: evaluationOf(0.8) }).outcome).toBe('promote');
-    const below = decide({ ...good, candidate: evaluationOf(0.79) });
+  it('accepts exactly the minimum accuracy, and nothing below it', () => {
+    expect(decidePromotion({ ...good, candidate: evaluationOf(0.8) }).outcome).toBe('promote');
+    const below = decidePromotion({ ...good, candidate: evaluationOf(0.79) });
     expect(below.outcome).toBe('refuse');
     expect(below.summary).toMatch(/79.0 % is below the minimum of 80.0 %/);
   });
 
-  it('takes a difference of exactly nothing on another dataset version, and nothing below it', () => {
+  it('accepts a difference of exactly zero on another dataset version, and nothing below it', () => {
     const equal = { ...comparison, candidateAccuracy: 0.93, difference: 0 };
-    expect(decide({ ...good, comparison: equal }).outcome).toBe('promote');
+    expect(decidePromotion({ ...good, comparison: equal }).outcome).toBe('promote');
     const worse = { ...comparison, candidateAccuracy: 0.92, difference: -0.01 };
     expect(failedChecks({ ...good, comparison: worse })).toEqual(['not_worse_than_production']);
   });
 
   it('calls the same score on the same dataset version no change', () => {
     const equal = { ...comparison, candidateAccuracy: 0.93, difference: 0 };
-    const decision = decide({ ...good, comparison: equal, sameDatasetVersion: true });
+    const decision = decidePromotion({ ...good, comparison: equal, sameDatasetVersion: true });
     expect(decision.outcome).toBe('refuse');
     expect(decision.summary).toMatch(/^Refused: No change/);
     expect(failedChecks({ ...good, sameDatasetVersion: true })).toEqual([]);
   });
 
-  it('asks for approval when the classes differ, but only of what passes everything else', () => {
+  it('requires approval when the classes differ, but only if all other checks pass', () => {
     const other = { ...good, comparison: null, sameClasses: false };
-    expect(decide(other).outcome).toBe('needs_approval');
-    expect(decide({ ...other, candidate: evaluationOf(0.5) }).outcome).toBe('refuse');
+    expect(decidePromotion(other).outcome).toBe('needs_approval');
+    expect(decidePromotion({ ...other, candidate: evaluationOf(0.5) }).outcome).toBe('refuse');
   });
 
-  it('refuses what fails its smoke test or its export parity, in the words of the check', () => {
+  it('refuses a candidate that fails its smoke test or its export parity, with the detail of the check', () => {
     const broken = { passed: false, detail: 'It answers nonsense.' };
-    expect(decide({ ...good, smokeTest: broken })).toMatchObject({
+    expect(decidePromotion({ ...good, smokeTest: broken })).toMatchObject({
       outcome: 'refuse',
       summary: 'Refused: It answers nonsense.',
     });
@@ -93,18 +93,18 @@ describe('the promotion gate', () => {
   });
 
   const asking = (policy: z.input<typeof approvalPolicySchema>, more: Partial<GateInput> = {}): Decision =>
-    decide({ ...good, ...more, approval: approvalPolicySchema.parse(policy) });
+    decidePromotion({ ...good, ...more, approval: approvalPolicySchema.parse(policy) });
 
-  it('asks a person every time, never, or when the gain is small, as the policy says', () => {
-    expect(asking({ mode: 'always' }).summary).toMatch(/Needs approval: the policy .* every time/);
+  it('requires approval always, never, or when the gain is small, as the policy says', () => {
+    expect(asking({ mode: 'always' }).summary).toMatch(/Needs approval: the policy .* always/);
     expect(asking({ mode: 'when_needed', minGain: 0.03 })).toMatchObject({ outcome: 'needs_approval' });
     expect(asking({ mode: 'when_needed', minGain: 0.03 }).summary).toMatch(/gain of \+2.0 points is below the \+3.0/);
     expect(asking({ mode: 'when_needed', minGain: 0.02 }).outcome).toBe('promote');
     expect(asking({ mode: 'never', minGain: 0.5 }).outcome).toBe('promote');
   });
 
-  it('asks nobody about what fails a check, nor about other classes where nobody is to be asked', () => {
-    const otherClasses = { comparison: null, notCompared: 'Production knows other classes', sameClasses: false };
+  it('requires no approval when a check failed, nor for other classes when the policy says never', () => {
+    const otherClasses = { comparison: null, notCompared: 'Production has other classes', sameClasses: false };
     expect(asking({ mode: 'never' }, otherClasses).outcome).toBe('promote');
     expect(asking({ mode: 'always' }, { minAccuracy: 0.99 }).outcome).toBe('refuse');
   });

@@ -25,7 +25,7 @@ describe('the next semantic version', () => {
     expect(after('1.4.2', { labels: ['b', 'a'] })).toBe('2.0.0');
   });
 
-  it('goes on from one that was set by hand, by number and not by letter', () => {
+  it('continues from one that was set manually, compared by number and not as text', () => {
     expect(after('10.0.9', { datasetDigest: 'two' })).toBe('10.1.0');
   });
 });

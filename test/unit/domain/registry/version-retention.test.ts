@@ -6,8 +6,8 @@ const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_0
 const plain = (version: number): RetainedVersion => ({ version, references: [], lastServedAt: null });
 const upTo = (count: number): RetainedVersion[] => Array.from({ length: count }, (_, index) => plain(index + 1));
 
-describe('the plan of what is kept', () => {
-  it('retires nothing as long as there are ten, whatever number was asked for', () => {
+describe('the retention plan', () => {
+  it('deletes nothing while there are ten versions, whatever the policy says', () => {
     expect(planRetention(upTo(10), { keep: 1, now }).retire).toEqual([]);
   });
 
@@ -17,7 +17,7 @@ describe('the plan of what is kept', () => {
     expect(kept[0]).toEqual({ version: 15, reason: 'it is among the newest 12' });
   });
 
-  it('keeps what is referred to, and says what refers to it', () => {
+  it('keeps referenced versions, and names the references', () => {
     const referred = { ...plain(2), references: ['it is in Production', 'the alias champion points at it'] };
     const { retire, kept } = planRetention([...upTo(1), referred, ...upTo(14).slice(2)], { keep: 10, now });
     expect(retire).toEqual([1, 3, 4]);

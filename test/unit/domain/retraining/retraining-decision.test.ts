@@ -10,7 +10,7 @@ import { hyperparameters, statistics } from '../../../support/measurements.js';
 
 const idle: RetrainingState = { running: null, awaitingApproval: false, lastAutomatic: null };
 
-/** A good model with nothing new about it. */
+/** A good model without new data. */
 const calm: RetrainingInputs = {
   policy: retrainingPolicySchema.parse({}),
   dataset: 'flowers',
@@ -21,11 +21,11 @@ const calm: RetrainingInputs = {
 
 function decideOn(
   kind: DecisionInput['kind'],
-  facts: Partial<RetrainingInputs> = {},
-  standing: Partial<RetrainingState> = {},
+  inputs: Partial<RetrainingInputs> = {},
+  state: Partial<RetrainingState> = {},
 ): RetrainingVerdict {
   const trigger = kind === 'manual' ? 'manual' : 'schedule';
-  return decideRetraining({ kind, trigger, facts: { ...calm, ...facts }, standing: { ...idle, ...standing } });
+  return decideRetraining({ kind, trigger, inputs: { ...calm, ...inputs }, state: { ...idle, ...state } });
 }
 
 function fired({ reasons }: RetrainingVerdict): string[] {
@@ -36,10 +36,10 @@ const worse = { feedback: { labelled: 100, accuracy: 0.7, interval: [0.6, 0.78] 
 const grown = { data: { datasetVersion: 8, images: 100, newImages: 60, newShare: 0.2, statistics } };
 
 describe('continuous training', () => {
-  it('does nothing while accuracy and data are as they were, and says so with every figure', () => {
+  it('skips while accuracy and data are unchanged, with every value', () => {
     const verdict = decideOn('continuous_training');
     expect(verdict).toMatchObject({ decision: 'skip', skippedBecause: 'nothing_changed' });
-    expect(verdict.reason).toMatch(/^Skipped: .*within what the policy allows/);
+    expect(verdict.reason).toMatch(/^Skipped: .*within the limits of the policy/);
     expect(verdict.reasons).toMatchObject([
       { check: 'minimum_accuracy', fired: false, figure: 0.95, threshold: 0.85 },
       { check: 'accuracy_drop', fired: false, figure: 0.95, threshold: 0.9 },
@@ -49,7 +49,7 @@ describe('continuous training', () => {
     ]);
   });
 
-  it('retrains when accuracy is surely below the minimum', () => {
+  it('retrains when accuracy is significantly below the minimum', () => {
     const verdict = decideOn('continuous_training', worse);
     expect(verdict).toMatchObject({ decision: 'retrain', trigger: 'performance', skippedBecause: null });
     expect(fired(verdict)).toEqual(['minimum_accuracy', 'accuracy_drop']);
@@ -68,11 +68,11 @@ describe('continuous training', () => {
     expect(fired(decideOn('continuous_training', perhaps))).toEqual(['nothing_changed']);
   });
 
-  it('judges no accuracy on too few labels, without labels, and without a model', () => {
+  it('does not judge accuracy with too few labels, without labels, or without a model', () => {
     const few = { feedback: { labelled: 29, accuracy: 0.1, interval: [0.02, 0.3] } } as const;
     const verdict = decideOn('continuous_training', few);
     expect(fired(verdict)).toEqual(['nothing_changed']);
-    expect(verdict.reasons[0]?.detail).toBe('29 predictions of version 3 are labelled; a judgement needs 30.');
+    expect(verdict.reasons[0]?.detail).toBe('29 predictions of version 3 are labelled; judging its accuracy needs 30.');
     const none = { feedback: { labelled: 0, accuracy: null, interval: null } };
     expect(fired(decideOn('continuous_training', none))).toEqual(['nothing_changed']);
     const first = decideOn('continuous_training', { ...grown, production: null });
@@ -90,7 +90,7 @@ describe('continuous training', () => {
     expect(fired(decideOn('continuous_training', large))).toEqual(['new_share']);
   });
 
-  it('takes no share of nothing for new data', () => {
+  it('does not count a share of zero images as new data', () => {
     const policy = retrainingPolicySchema.parse({ newShare: 0 });
     expect(fired(decideOn('continuous_training', { policy }))).toEqual(['nothing_changed']);
   });
@@ -119,10 +119,10 @@ describe('continuous training', () => {
 describe('what holds an automatic retraining back', () => {
   const kinds = ['mlops_retraining_pipeline', 'continuous_training'] as const;
 
-  it.each(kinds)('is a run under way, for %s', (kind) => {
+  it.each(kinds)('is a running retraining, for %s', (kind) => {
     const verdict = decideOn(kind, worse, { running: { runId: 'r1' } });
     expect(verdict).toMatchObject({ decision: 'skip', skippedBecause: 'already_running' });
-    expect(verdict.reason).toContain('run r1 is under way');
+    expect(verdict.reason).toContain('run r1 is in progress');
     expect(decideOn(kind, worse, { running: { runId: null } }).reason).toContain('is being started');
   });
 
@@ -150,32 +150,32 @@ describe('what holds an automatic retraining back', () => {
   });
 });
 
-describe('the other ways to ask', () => {
+describe('the other kinds of request', () => {
   it('retrains every week whatever the checks say, also after a refusal', () => {
     const lastAutomatic = { minutesAgo: 10_080, outcome: 'refused', dataset: 'flowers', datasetVersion: 7 };
     expect(decideOn('mlops_retraining_pipeline', {}, { lastAutomatic })).toMatchObject({
       decision: 'retrain',
       trigger: 'schedule',
-      reason: 'It is time by its schedule.',
+      reason: 'Its schedule is due.',
     });
   });
 
-  it('always retrains by hand, and says when it joins', () => {
+  it('always retrains on a manual request, and says when it joins', () => {
     const lastAutomatic = { minutesAgo: 1, outcome: null, dataset: 'flowers', datasetVersion: null };
     const busy = { running: { runId: 'r1' }, awaitingApproval: true, lastAutomatic };
     expect(decideOn('manual', { data: null }, busy)).toMatchObject({
       decision: 'retrain',
       trigger: 'manual',
-      reason: 'Asked for by hand; it joins the run under way.',
+      reason: 'Requested manually; it joins the run in progress.',
     });
   });
 
-  it('keeps what asked as the trigger of the run', () => {
-    const input = { facts: { ...calm, ...grown }, standing: idle };
+  it('keeps the trigger of the request', () => {
+    const input = { inputs: { ...calm, ...grown }, state: idle };
     expect(decideRetraining({ kind: 'continuous_training', trigger: 'drift', ...input }).trigger).toBe('drift');
   });
 
-  it('keeps the figures it decided on', () => {
+  it('stores the metrics of the decision', () => {
     expect(metricsOf({ ...calm, ...worse, ...grown })).toEqual({
       productionVersion: 3,
       testAccuracy: 0.95,

@@ -60,7 +60,7 @@ describe('the times of a schedule', () => {
     expect(outside).toEqual([]);
   });
 
-  it('stay within any window in any zone, or are a calendar where the clocks take the whole window away', () => {
+  it('stay within any window in any zone, or are a calendar where a clock change skips the whole window', () => {
     const zones = fc.constantFrom('Europe/Lisbon', 'America/St_Johns', 'Pacific/Auckland', 'Asia/Tokyo', 'UTC');
     const arbitrary = fc.record({
       from: fc.integer({ min: 0, max: 23 }),
@@ -101,7 +101,7 @@ describe('the times of a schedule', () => {
     expect(specOf(fast, now)).toMatchObject({ intervals: [{ every: 60_000, offset: 15_000 }], jitter: 59_000 });
   });
 
-  it('cannot be every few hours within a window', () => {
+  it('cannot combine an interval of hours with a window', () => {
     expect(() => specOf(settingOf({ everySeconds: 21_600 }), now)).toThrow(/whole days/);
   });
 

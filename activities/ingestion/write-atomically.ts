@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Writes a file that is complete or not there at all. The partial file is hidden, so that no scan sees it. */
-export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+/** Writes a file that is either complete or missing. The partial file is hidden from scans. */
+export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
   const partial = join(dirname(path), `.${randomUUID()}.part`);
   try {
     await writeFile(partial, content);
@@ -14,7 +14,6 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   }
 }
 
-/** Whether there is something at `path`. */
 export function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
