@@ -9,7 +9,7 @@ import {
   startBatchPredictionSchema,
 } from '../../contracts/batch-predictions/http-batch-predictions.js';
 import { pageOf } from '../../contracts/http/page.js';
-import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
+import type { BatchPrediction, BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
@@ -22,7 +22,6 @@ import { batchPath, batchPredictionView } from './batch-view.js';
 import { batchResultRoutes, type BatchResultDependencies } from './result-routes.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
-import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 
 interface Dependencies extends BatchStarterDependencies, BatchResultDependencies, UploadDestination {

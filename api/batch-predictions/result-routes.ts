@@ -1,11 +1,14 @@
 import { PerennialError } from '../../contracts/errors.js';
 import { batchFormats, type BatchFormat } from '../../contracts/batch-predictions/batch-predictions.js';
 import { batchParams } from '../../contracts/batch-predictions/http-batch-predictions.js';
-import type { BatchPrediction, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
+import type {
+  BatchPrediction,
+  ResultFile,
+  BatchPredictionStore,
+} from '../../stores/batch-predictions/batch-predictions.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
 import { sendObject } from '../http/send.js';
 import { batchPath } from './batch-view.js';
-import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 
 export interface BatchResultDependencies {

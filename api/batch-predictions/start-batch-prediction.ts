@@ -10,9 +10,8 @@ import type { StartBatchPrediction } from '../../contracts/batch-predictions/htt
 import { batchWorkflowId } from '../../contracts/names.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { refusalOfPrefix } from '../../domain/predictions/batch-prefix.js';
-import type { BatchPrediction } from '../../stores/batch-predictions/batch-predictions.js';
+import type { BatchPrediction, BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { ApiSettings } from '../http/settings.js';
-import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';

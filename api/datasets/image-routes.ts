@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
-import type { StoredImage } from '../../stores/datasets/images.js';
+import type { StoredImage, ImageStore } from '../../stores/datasets/images.js';
 import { defineRoute, nothing, text, type Route } from '../http/route.js';
 import { sendObject } from '../http/send.js';
-import type { ImageStore } from '../../stores/datasets/images.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 
 interface Dependencies {

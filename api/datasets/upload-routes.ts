@@ -5,18 +5,16 @@ import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { actorOf } from '../access/actor.js';
-import { discardUnused, storeUpload } from './store-upload.js';
+import { discardUnused, storeUpload, type UploadDestination } from './store-upload.js';
 import { receiveFiles } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
-import type { StartedRun } from '../workflows/pipeline-starter.js';
+import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, nothing, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
-import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
-import type { UploadDestination } from './store-upload.js';
 
 interface Dependencies extends UploadDestination {
   starter: Pick<PipelineStarter, 'reach' | 'startIngestion'>;

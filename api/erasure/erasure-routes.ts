@@ -9,14 +9,12 @@ import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { versionNumber } from '../../contracts/http/version-number.js';
 import { erasureKinds } from '../../contracts/predictions/predictions.js';
-import { deleteDatasetVersion } from '../../stores/datasets/dataset-deletion.js';
+import { deleteDatasetVersion, type DatasetDeletion } from '../../stores/datasets/dataset-deletion.js';
 import { erase, type ErasureStores } from '../../stores/erasure/run-erasure.js';
-import type { Erasure } from '../../stores/erasure/erasures.js';
+import type { Erasure, ErasureStore } from '../../stores/erasure/erasures.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import type { DatasetDeletion } from '../../stores/datasets/dataset-deletion.js';
-import type { ErasureStore } from '../../stores/erasure/erasures.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
 
 interface Dependencies extends ErasureStores {

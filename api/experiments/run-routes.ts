@@ -10,13 +10,12 @@ import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { compareRuns } from '../../domain/experiments/compare-runs.js';
 import { downsample } from '../../domain/experiments/downsample.js';
-import type { RunDetail } from '../../stores/experiments/run-details.js';
+import type { RunDetail, RunDetailStore } from '../../stores/experiments/run-details.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { parametersOf, runSummaryView, runView } from './run-view.js';
 import { anyExperiment, anyExperimentSchema } from './experiment-routes.js';
-import type { RunDetailStore } from '../../stores/experiments/run-details.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 

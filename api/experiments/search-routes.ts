@@ -12,18 +12,16 @@ import { fromSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { searchArtifacts } from '../../contracts/experiments/tuning.js';
 import { searchArtifactKey } from '../../stores/objects/object-keys.js';
-import type { SearchRecord } from '../../stores/experiments/searches.js';
+import type { SearchRecord, SearchStore } from '../../stores/experiments/searches.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, text, type Route } from '../http/route.js';
 import { searchSummaryView, searchView } from './search-view.js';
-import { recordStart } from '../workflows/accepted.js';
-import { accepted } from '../workflows/accepted.js';
+import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
-import type { SearchStore } from '../../stores/experiments/searches.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 interface Dependencies {

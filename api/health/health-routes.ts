@@ -1,5 +1,4 @@
-import { livenessSchema, readinessSchema } from '../../contracts/http/health.js';
-import { healthSchema } from '../../contracts/http/health.js';
+import { livenessSchema, readinessSchema, healthSchema } from '../../contracts/http/health.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import type { HealthReporter } from './health.js';
 

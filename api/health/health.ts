@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
-import type { readinessSchema } from '../../contracts/http/health.js';
-import type { healthSchema } from '../../contracts/http/health.js';
+import type { readinessSchema, healthSchema } from '../../contracts/http/health.js';
 import { remember } from '../../platform/remember.js';
 import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ModelHost } from '../model-host/model-host.js';

@@ -1,12 +1,10 @@
 import { PerennialError, errorCodeOf } from '../../contracts/errors.js';
 import type { ExplanationView } from '../../contracts/inference/http-explanations.js';
 import type { Explanation, Neighbour } from '../../model/serving/engine.js';
-import type { StoredImage } from '../../stores/datasets/images.js';
-import type { Predicted, PredictionRequest } from './predictor.js';
+import type { StoredImage, ImageStore } from '../../stores/datasets/images.js';
+import type { Predicted, PredictionRequest, Predictor } from './predictor.js';
 import { createMemoryBudget, type MemoryBudget } from '../http/middleware/limit-body.js';
 import { imageUrl } from '../datasets/image-routes.js';
-import type { ImageStore } from '../../stores/datasets/images.js';
-import type { Predictor } from './predictor.js';
 import type { RequestMetrics } from '../http/request-metrics.js';
 
 /** Options of an explanation. */

@@ -4,10 +4,9 @@ import { modelInfoSchema } from '../../contracts/inference/http-predict.js';
 import { toSnake } from '../../contracts/http/snake-shape.js';
 import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
 import { inputSize } from '../../contracts/training/training.js';
-import type { ServedModel } from '../model-host/served-model.js';
+import { type ServedModel, modelOf } from '../model-host/served-model.js';
 import { defineRoute, json, nothing, type Route } from '../http/route.js';
 import { abstentionOf } from '../registry/calibration-view.js';
-import { modelOf } from '../model-host/served-model.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { ModelHost } from '../model-host/model-host.js';
 

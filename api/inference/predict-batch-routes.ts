@@ -1,7 +1,6 @@
 import type { Request } from 'express';
 import type { z } from 'zod';
-import type { batchAnswerSchema } from '../../contracts/inference/http-predict-batch.js';
-import { predictBatchSchema } from '../../contracts/inference/http-predict-batch.js';
+import { type batchAnswerSchema, predictBatchSchema } from '../../contracts/inference/http-predict-batch.js';
 import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from '../batch-predictions/start-batch-prediction.js';
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';

@@ -8,7 +8,7 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
-import type { PipelineRecord } from '../../stores/pipelines/pipelines.js';
+import type { PipelineRecord, PipelineStore } from '../../stores/pipelines/pipelines.js';
 import { actorOf } from '../access/actor.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
@@ -20,7 +20,6 @@ import { startRetrainingRoute, type OrderDependencies } from '../retraining/retr
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
-import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 
 export interface Dependencies extends OrderDependencies {
   starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;

@@ -1,8 +1,7 @@
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import { recordStart } from '../workflows/accepted.js';
-import { accepted } from '../workflows/accepted.js';
+import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';

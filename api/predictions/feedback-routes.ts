@@ -15,12 +15,11 @@ import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { unknownModel } from '../../stores/promotion/production.js';
 import { actorOf } from '../access/actor.js';
-import { findPatienceMs, findPrediction } from './find-prediction.js';
+import { findPatienceMs, findPrediction, type PredictionLookup } from './find-prediction.js';
 import { invalidRequest } from '../http/problems.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { feedbackView, productionAccuracyView } from './prediction-view.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
-import type { PredictionLookup } from './find-prediction.js';
 import type { FeedbackMetrics } from './prediction-metrics.js';
 
 interface Dependencies extends PredictionLookup {

@@ -2,11 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PerennialError } from '../../contracts/errors.js';
 import { timeOfUuid7 } from '../../platform/uuid7.js';
 import { unknownPrediction } from '../../stores/predictions/feedback.js';
-import type { StoredPrediction } from '../../stores/predictions/predictions.js';
+import type { StoredPrediction, PredictionStore } from '../../stores/predictions/predictions.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { PredictionLog } from './log/prediction-log.js';
-import type { PredictionStore } from '../../stores/predictions/predictions.js';
 
 /** Stores for looking up a prediction. */
 export interface PredictionLookup {

@@ -12,13 +12,12 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { byPriority, labelPriority } from '../../domain/predictions/label-priority.js';
 import { actorOf } from '../access/actor.js';
-import { findPrediction } from './find-prediction.js';
+import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
 import { checkLabel } from './feedback-routes.js';
-import { recordStart } from '../workflows/accepted.js';
-import { accepted } from '../workflows/accepted.js';
+import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { LabelStore } from '../../stores/predictions/labels.js';
@@ -26,7 +25,6 @@ import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { RetrainingRequests } from '../retraining/retraining-requests.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
-import type { PredictionLookup } from './find-prediction.js';
 import type { FeedbackMetrics } from './prediction-metrics.js';
 
 interface Dependencies extends PredictionLookup {

@@ -6,7 +6,7 @@ import {
   predictionQuery,
   storedPredictionViewSchema,
 } from '../../contracts/predictions/http-predictions.js';
-import { findPrediction } from './find-prediction.js';
+import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
 import { feedbackView, capturedInputView, storedPredictionView } from './prediction-view.js';
@@ -14,7 +14,6 @@ import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PredictionInputStore } from '../../stores/predictions/prediction-inputs.js';
 import type { PredictionStore } from '../../stores/predictions/predictions.js';
-import type { PredictionLookup } from './find-prediction.js';
 
 interface Dependencies extends PredictionLookup {
   predictions: Pick<PredictionStore, 'get' | 'list'>;

@@ -4,11 +4,10 @@ import { answerSchema, approvalViewSchema, type ApprovalView } from '../../contr
 import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/registry.js';
-import type { ApprovalRecord } from '../../stores/promotion/approvals.js';
+import type { ApprovalRecord, ApprovalStore } from '../../stores/promotion/approvals.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
-import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PromotionClient } from './promotion-client.js';
 
 interface Dependencies {

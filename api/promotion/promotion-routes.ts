@@ -20,7 +20,7 @@ import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { recordChange } from '../audit/record-change.js';
-import type { StartedPromotion } from './promotion-client.js';
+import type { StartedPromotion, PromotionClient } from './promotion-client.js';
 import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -28,7 +28,6 @@ import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
-import type { PromotionClient } from './promotion-client.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 

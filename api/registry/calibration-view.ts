@@ -1,7 +1,10 @@
 import { toSnake, type CamelInput } from '../../contracts/http/snake-shape.js';
 import type { Calibration, Quantization } from '../../contracts/registry/bundle.js';
-import type { abstentionViewSchema } from '../../contracts/registry/http-calibration.js';
-import { calibrationViewSchema, type CalibrationView } from '../../contracts/registry/http-calibration.js';
+import {
+  type abstentionViewSchema,
+  calibrationViewSchema,
+  type CalibrationView,
+} from '../../contracts/registry/http-calibration.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { Abstention } from '../../domain/predictions/abstention.js';
 

@@ -9,7 +9,7 @@ import {
 } from '../../../contracts/inference/http-v2.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
 import type { MemoryBudget } from '../../http/middleware/limit-body.js';
-import type { PredictionRequest } from '../predictor.js';
+import type { PredictionRequest, Predictor } from '../predictor.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { contextOf } from '../../http/request-context.js';
 import { defineRoute, json, nothing, rawBody, type Route } from '../../http/route.js';
@@ -20,7 +20,6 @@ import type { Path } from './paths.js';
 import { readQuestion, type Question } from './question.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
-import type { Predictor } from '../predictor.js';
 
 /** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
 const maxBodyBytes = 32_000_000;

@@ -7,14 +7,13 @@ import {
   lineageQuery,
   lineageViewSchema,
 } from '../../../contracts/predictions/http-predictions.js';
-import { findPrediction } from '../find-prediction.js';
+import { findPrediction, type PredictionLookup } from '../find-prediction.js';
 import { lineageGraph } from './graph.js';
 import { verifyLineage, type VerifyingStores } from './verify.js';
 import { pageQuery } from '../../http/page-query.js';
 import { defineRoute, json, nothing, type Route } from '../../http/route.js';
 import type { LineageStore } from '../../../stores/predictions/lineage.js';
 import type { TemporalUrl } from '../../workflows/temporal-url.js';
-import type { PredictionLookup } from '../find-prediction.js';
 
 interface Dependencies extends PredictionLookup, VerifyingStores {
   lineage: Pick<LineageStore, 'facts' | 'examples' | 'images' | 'sampleImages'>;

@@ -31,11 +31,7 @@ function setPolicy(policy: z.input<typeof modelPolicySchema>): Promise<void> {
   return fixture.stores.policies.set(modelName, whole, tester);
 }
 
-interface Answer {
-  status: number;
-  body: unknown;
-  location: string | null;
-}
+type Answer = { status: number; body: unknown; location: string | null };
 
 async function send(path: string, body: unknown, key?: string): Promise<Answer> {
   const response = await fetch(fixture.served.url + path, {

@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash, randomUUID } from 'node:crypto';
-import { pipelineSchema } from '../../../../contracts/pipelines/http-pipelines.js';
+import { pipelineSchema, pipelineViewSchema } from '../../../../contracts/pipelines/http-pipelines.js';
 import { acceptedSchema } from '../../../../contracts/workflows/accepted.js';
 import { pageOf } from '../../../../contracts/http/page.js';
 import { problemSchema } from '../../../../contracts/http/problem.js';
-import { pipelineViewSchema } from '../../../../contracts/pipelines/http-pipelines.js';
-import { uploadAcceptedSchema } from '../../../../contracts/datasets/http-datasets.js';
-import { datasetSummaryViewSchema } from '../../../../contracts/datasets/http-datasets.js';
+import { uploadAcceptedSchema, datasetSummaryViewSchema } from '../../../../contracts/datasets/http-datasets.js';
 import { ingestionInputSchema } from '../../../../contracts/datasets/ingestion.js';
 import {
   ingestionSteps,
@@ -29,11 +27,8 @@ describe('pipelines', () => {
   let served: ServedApi;
 
   beforeAll(async () => {
-    const [postgres, objects, temporal] = await Promise.all([
-      startPostgres(),
-      startObjectStore(),
-      startTemporal({ onDisk: true }),
-    ]);
+    const starting = [startPostgres(), startObjectStore(), startTemporal({ onDisk: true })] as const;
+    const [postgres, objects, temporal] = await Promise.all(starting);
     services = { postgres, objects, temporal };
     served = await startApi({ ...postgres.environment, ...objects.environment, ...temporal.environment });
   });

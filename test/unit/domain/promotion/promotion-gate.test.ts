@@ -1,6 +1,5 @@
 import type { z } from 'zod';
-import type { Decision } from '../../../../contracts/registry/registry.js';
-import type { Comparison } from '../../../../contracts/registry/registry.js';
+import type { Decision, Comparison } from '../../../../contracts/registry/registry.js';
 import { approvalPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { decidePromotion, type GateInput } from '../../../../domain/promotion/promotion-gate.js';
 import { evaluationOf } from '../../../support/measurements.js';
