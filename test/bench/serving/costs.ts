@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { printTable, type Figure } from '../table.js';
 import { latencies, putLoad, summarize, type Summary } from './load.js';
 import { explainRequest } from './requests.js';
-import { startServingFixture, type ServingFixture } from './world.js';
+import { startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const durationMs = 15_000;
 /** Share of the capacity at which the costs are measured. */

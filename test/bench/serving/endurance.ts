@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
-import { startServingFixture, type ServingFixture } from './world.js';
+import { startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const totalMs = 600_000;
 const swapEveryMs = 20_000;

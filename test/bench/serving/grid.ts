@@ -4,7 +4,7 @@ import { printTable, type Figure } from '../table.js';
 import { measureLimit } from './limit.js';
 import { latencies, putLoad, summarize } from './load.js';
 import { protocols } from './requests.js';
-import { graphOf, startServingFixture, type ServingFixture } from './world.js';
+import { graphOf, startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const connectionCounts = [1, 16, 64];
 const warmUpMs = 1_000;

@@ -1,6 +1,6 @@
 import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
-import { startServingFixture } from './world.js';
+import { startServingFixture } from './serving-fixture.js';
 
 const minuteMs = 60_000;
 const capacityMs = 8_000;
