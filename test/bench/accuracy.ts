@@ -15,8 +15,8 @@ const seeds = [1, 2, 3, 4, 5];
 const shares = { train: 0.7, validation: 0.85 };
 
 /**
- * Test accuracy of the transfer model over five seeds, each with a random split of its own: the product's own split is
- * one for ever, and one test set of a few dozen images says little about the model.
+ * Test accuracy of the transfer model over five seeds, each with a different random split: the product's split is
+ * permanent, and one test set of a few dozen images says little about the model.
  */
 export async function benchAccuracy(datasetDir: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));

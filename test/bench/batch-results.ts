@@ -12,7 +12,7 @@ import type { TestStack } from '../support/stack.js';
 import type { MemoryWatch } from './processes.js';
 import { seconds, timed, type Figure } from './table.js';
 
-/** Downloads every form of the results: how long it takes, whether all images are in it once, what the API needs for it. */
+/** Downloads the results in every format: measures time and API memory, and checks that each image occurs once. */
 export async function inspectResults(stack: TestStack, job: BatchView, memory: MemoryWatch): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-batch-'));
   try {
@@ -20,9 +20,9 @@ export async function inspectResults(stack: TestStack, job: BatchView, memory: M
     for (const { format, url, sha256, size_bytes: bytes } of job.results) {
       const path = join(folder, `results.${format}`);
       const before = (await memory.now()).get('api') ?? 0;
-      const [sum, ms] = await timed(() => download(stack.apiUrl + url, path));
+      const [digest, ms] = await timed(() => download(stack.apiUrl + url, path));
       const after = (await memory.now()).get('api') ?? 0;
-      if (sum !== sha256) throw new Error(`the ${format} results have the sum ${sum}, not ${sha256}`);
+      if (digest !== sha256) throw new Error(`the ${format} results have the SHA-256 ${digest}, not ${sha256}`);
       figures.push({
         what: `results as ${format}, ${(bytes / 1e6).toFixed(1)} MB`,
         value: `${seconds(ms)}, ${await rowsOf(format, path)} rows; API ${before.toFixed(0)} MB before, ${after.toFixed(0)} MB after`,
@@ -46,7 +46,7 @@ async function download(url: string, path: string): Promise<string> {
 
 async function rowsOf(format: string, path: string): Promise<number> {
   if (format === 'parquet') return Number((await parquetMetadataAsync(await asyncBufferFromFile(path))).num_rows);
-  // Names of these pictures hold no line breaks: a row is a line, and begins with its number.
+  // Names of these images contain no line breaks: a row is a line, and begins with its number.
   const pattern = format === 'csv' ? /^(\d+),/ : /^\{"item":(\d+),/;
   let rows = 0;
   for await (const line of createInterface({ input: createReadStream(path) })) {

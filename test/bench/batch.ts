@@ -14,15 +14,15 @@ import { printTable, seconds, timed, type Figure } from './table.js';
 
 /** Enough to see the rate; what grows with a job shows at a hundred thousand: `npm run bench -- batch 100000`. */
 const defaultImages = 5_000;
-/** Pictures of different bytes; keys beyond them repeat them. */
-const differentPictures = 300;
+/** Number of different images; further keys repeat them. */
+const differentImages = 300;
 const writesAtOnce = 50;
-/** A job of a day would not end this; one of a hundred thousand tiny pictures takes minutes. */
+/** Much longer than a job of a hundred thousand tiny images, which takes minutes. */
 const longestMs = 2 * 3_600_000;
 
 /**
- * A batch prediction over many tiny pictures with a model of a few kilobytes: what the job itself costs. The worker is
- * killed in the middle of it; a second job is cancelled in the middle.
+ * A batch prediction over many tiny images with a model of a few kilobytes: measures the cost of the job itself. The
+ * worker is killed in the middle of the job; a second job is cancelled in the middle.
  */
 export async function benchBatch(asked: readonly string[]): Promise<void> {
   const images = Number(asked.find((word) => /^\d+$/.test(word)) ?? defaultImages);
@@ -33,30 +33,30 @@ export async function benchBatch(asked: readonly string[]): Promise<void> {
     const figures = [await prepare(stack, images)];
     figures.push(...(await predictAll(stack, memory, images)));
     figures.push(await cancelInTheMiddle(stack, images));
-    printTable(`A batch prediction over ${images} tiny pictures`, figures);
+    printTable(`A batch prediction over ${images} tiny images`, figures);
   } finally {
     memory.stop();
     await stack.stop();
   }
 }
 
-/** Puts the pictures below one prefix, and a model in Production. */
+/** Stores the images below one prefix, and puts a model into Production. */
 async function prepare(stack: TestStack, images: number): Promise<Figure> {
   const served = await startApi(stack.environment);
   try {
     await served.promote(await served.registerTiny());
-    const pictures = await Promise.all(Array.from({ length: differentPictures }, (_, seed) => tinyPicture(seed)));
+    const contents = await Promise.all(Array.from({ length: differentImages }, (_, seed) => tinyImage(seed)));
     const [, ms] = await timed(async () => {
       for (let from = 0; from < images; from += writesAtOnce) {
         const numbers = Array.from({ length: Math.min(writesAtOnce, images - from) }, (_, index) => from + index);
         await Promise.all(
           numbers.map((number) =>
-            served.api.objects.put(keyOf(number), pictures[number % differentPictures] ?? Buffer.alloc(0)),
+            served.api.objects.put(keyOf(number), contents[number % differentImages] ?? Buffer.alloc(0)),
           ),
         );
       }
     });
-    return { what: 'the pictures put into the object store', value: seconds(ms) };
+    return { what: 'the images put into the object store', value: seconds(ms) };
   } finally {
     await served.stop();
   }
@@ -67,7 +67,7 @@ function keyOf(number: number): string {
 }
 
 /** Sixteen pixels wide, of colours that no other seed has. */
-function tinyPicture(seed: number): Promise<Buffer> {
+function tinyImage(seed: number): Promise<Buffer> {
   const side = 16;
   const pixels = Buffer.alloc(side * side * 3);
   for (let at = 0; at < pixels.length; at += 32) createHash('sha256').update(`${seed} ${at}`).digest().copy(pixels, at);
@@ -91,7 +91,7 @@ async function predictAll(stack: TestStack, memory: MemoryWatch, images: number)
   const [, deadMs] = await timed(() => stack.start('pipeline'));
   const job = await poll(ask, hasEnded, longestMs);
   const peaks = memory.peaks();
-  const tell = (name: string): string =>
+  const memoryOf = (name: string): string =>
     `${(before.get(name) ?? 0).toFixed(0)} MB before, ${(peaks.get(name) ?? 0).toFixed(0)} MB at most`;
   return [
     { what: 'status, images, without a prediction', value: `${job.status}, ${job.done}, ${job.failed}` },
@@ -101,8 +101,8 @@ async function predictAll(stack: TestStack, memory: MemoryWatch, images: number)
       value: `${await stepTime(stack, job, 'predict')}, ${String(job.images_per_second)} images/s`,
     },
     { what: 'writing the results', value: await stepTime(stack, job, 'merge_results') },
-    { what: 'pipeline worker', value: tell('pipeline worker') },
-    { what: 'process that predicts', value: tell('batch process') },
+    { what: 'pipeline worker', value: memoryOf('pipeline worker') },
+    { what: 'process that predicts', value: memoryOf('batch process') },
     { what: 'GET of the job while it runs', value: `${longest.askMs.toFixed(0)} ms at most` },
     { what: 'histories of the workflow', value: await histories(stack, id) },
     ...(await inspectResults(stack, job, memory)),
@@ -149,7 +149,7 @@ async function stepTime(stack: TestStack, job: BatchView, name: string): Promise
   return seconds(Date.parse(step?.ended_at ?? '') - Date.parse(step?.started_at ?? ''));
 }
 
-/** Each run that continued another has a history of its own. */
+/** Each run that continued another has a separate history. */
 async function histories({ environment }: TestStack, id: string): Promise<string> {
   const connection = await Connection.connect({ address: environment['TEMPORAL_ADDRESS'] ?? '' });
   try {

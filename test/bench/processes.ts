@@ -23,7 +23,7 @@ const names: [string, string][] = [
   ['infra/', 'supervisor'],
 ];
 
-/** Watches the resident memory of a process and all its descendants; a name's figure is the sum of its processes. */
+/** Measures the resident memory of a process and all its descendants, added up by process name. */
 export interface MemoryWatch {
   now(): Promise<Map<string, number>>;
   peaks(): Map<string, number>;
@@ -47,7 +47,7 @@ export function watchMemory(rootPid: number, everyMs = 250): MemoryWatch {
 
 function descendants(rows: Row[], rootPid: number): Row[] {
   const family = new Set([rootPid]);
-  // Children come after their parents only mostly: go over the rows until nobody is added.
+  // A child may be listed before its parent: repeat until no process is added.
   for (let size = 0; size !== family.size;) {
     size = family.size;
     for (const { pid, parent } of rows) if (family.has(parent)) family.add(pid);

@@ -5,7 +5,7 @@ if (!datasetDir) {
   );
   process.exit(2);
 }
-// TensorFlow, which some parts load into this process, tells nothing but errors then.
+// Makes TensorFlow, which some parts load into this process, log errors only.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
 /** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion serving serving-costs overload endurance batch main-path cnn`. */

@@ -6,7 +6,7 @@ export interface Figure {
   target?: string;
 }
 
-/** Prints figures as a table, under a line that says what machine and how busy it was. */
+/** Prints figures as a table, below a line with the machine and its load. */
 export function printTable(title: string, figures: readonly Figure[]): void {
   const model = cpus()[0]?.model ?? 'unknown';
   const load = loadavg()

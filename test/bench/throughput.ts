@@ -21,7 +21,7 @@ const limits: ImageLimits = { maxPixels: 100_000_000, maxBytes: 20_000_000, minS
 const batchSize = 16;
 const manyImages = 3_000;
 
-/** Ingestion and embedding beside what the machine could do at best, in the same run. */
+/** Ingestion and embedding beside the limit of the machine, in the same run. */
 export async function benchThroughput(datasetDir: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
   const many = await drawMany(join(folder, 'many'));

@@ -78,13 +78,13 @@ const underWay = z.object({ pipeline_url: z.string() });
 /** A client that works on one model, one request after another. */
 function createClient(model: string): Record<'retrain' | 'ingest' | 'promote' | 'rollBack', () => Promise<void>> {
   const folder = join(home, model);
-  let pictures = 0;
+  let imageCount = 0;
   const grow = async (count: number): Promise<void> => {
-    writeFolder(folder, await drawnImages(count, pictures));
-    pictures += count;
+    writeFolder(folder, await drawnImages(count, imageCount));
+    imageCount += count;
   };
   const start = async (path: string, body: object): Promise<void> => {
-    if (pictures === 0) await grow(14);
+    if (imageCount === 0) await grow(14);
     const { status, body: answer } = await send(path, {
       dataset: model,
       source: { kind: 'folder', path: folder },

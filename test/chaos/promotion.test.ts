@@ -55,15 +55,15 @@ const runIdOf = ({ location }: Answer): string => location?.split('/').at(-1) ??
 
 /** Asserts that the history of the model is consistent and ends with `version`, and that both replicas serve it. */
 async function expectServed(version: Pick<ModelVersion, 'version'>): Promise<ProductionHistory> {
-  const story = await expectConsistentProduction(fixture.served.api.database, modelName);
-  expect(story.production).toBe(version.version);
+  const history = await expectConsistentProduction(fixture.served.api.database, modelName);
+  expect(history.production).toBe(version.version);
   const replicas = await poll(
     () => fixture.stores.registry.liveReplicas(modelName, 5_000),
-    (live) => live.length === 2 && live.every((replica) => replica.generation === story.generation),
+    (live) => live.length === 2 && live.every((replica) => replica.generation === history.generation),
     10_000,
   );
   for (const replica of replicas) expect(replica).toMatchObject({ version: version.version, error: null });
-  return story;
+  return history;
 }
 
 const movesOf = ({ changes }: ProductionHistory, { version }: ModelVersion): string[] =>
@@ -104,8 +104,8 @@ describe('fifty promoters at once', () => {
     expect(others).toEqual([]);
     const losers = answers.filter((answer) => answer !== winner);
     for (const loser of losers) expect(loser).toMatchObject({ status: 409, body: { code: 'stale_promotion' } });
-    const story = await expectServed(winner?.version ?? { version: 0 });
-    expect(story.generation).toBe(generation + 1);
+    const history = await expectServed(winner?.version ?? { version: 0 });
+    expect(history.generation).toBe(generation + 1);
   }, 90_000);
 });
 

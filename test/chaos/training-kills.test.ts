@@ -63,7 +63,7 @@ interface Training {
   durationMs: number;
 }
 
-/** Trains to the end, attempt after attempt; each of the first `mostKills` attempts is killed after a random time. */
+/** Trains to the end; each of the first `mostKills` attempts is killed after a random time. */
 async function train(hyperparameters: object, mostKills: number, longestMs: number): Promise<Training> {
   const input = newTraining(hyperparameters);
   const committed: number[] = [];
@@ -98,7 +98,7 @@ function newTraining(hyperparameters: object): TrainingInput {
   };
 }
 
-/** Kills the trainer of this process so long after its start, unless the attempt is over by then. */
+/** Kills the trainer of this process after that delay, unless the attempt has ended by then. */
 function killLater(afterMs: number): AbortController {
   const over = new AbortController();
   const strike = async (): Promise<void> => {

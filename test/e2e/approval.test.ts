@@ -27,7 +27,7 @@ async function approvals(): Promise<unknown[]> {
   return z.object({ items: z.array(z.unknown()) }).parse(body).items;
 }
 
-/** SIGKILL for our processes, an orderly stop for the services, and all of it back. */
+/** Kills our processes with SIGKILL, shuts the services down, and restarts everything. */
 async function restartEverything({ services: { postgres, objects, temporal } }: TestStack): Promise<void> {
   await Promise.all(processes.map((name) => stack.kill(name)));
   await Promise.all([postgres, objects, temporal].map((service) => service.pause()));
@@ -35,7 +35,7 @@ async function restartEverything({ services: { postgres, objects, temporal } }: 
   await Promise.all(processes.map((name) => stack.start(name)));
 }
 
-it('a retraining that waits for approval goes on waiting after everything was restarted, and promotes when approved', async () => {
+it('a retraining that waits for approval still waits after a full restart, and promotes when approved', async () => {
   await askForApproval();
   const hyperparameters = { epochs: 4 };
   const { run_id: runId } = await api.startRetraining({ source: { kind: 'synthetic' }, hyperparameters });

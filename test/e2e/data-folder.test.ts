@@ -33,7 +33,7 @@ function reasonToSkip({ platform, postgres }: Answers): string | null {
   if (platformKey() !== platform) return `it was recorded on ${platform}, this is ${platformKey()}`;
   const here = execFileSync(join(postgresFolder(), 'bin', 'postgres'), ['--version'], { encoding: 'utf8' }).trim();
   if (/\d+/.exec(here)?.[0] !== postgres) return `Postgres ${postgres} wrote it, this is ${here}`;
-  // The others keep objects as plain files.
+  // The other S3 servers store objects as plain files.
   return objectStoreBinary().kind === 'minio' ? 'MinIO cannot read objects that another S3 server wrote' : null;
 }
 
@@ -45,7 +45,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     it.skip(`is not started here: ${reason}`, () => undefined);
     return;
   }
-  // An approval waits a year at most.
+  // An approval waits for a year at most.
   const whileItWaits = Date.parse(recorded.waiting.expiresAt) > Date.now() ? it : it.skip;
   let parent: string;
   let home: string;
@@ -72,7 +72,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
   it('lists everything that was recorded, in the same order', async () => {
     const lists = await readLists(product.api);
     for (const [path, ids] of Object.entries(recorded.lists)) {
-      // A later release may have something more, for instance a further schedule.
+      // A later release may list more, for instance another schedule.
       expect({ path, ids: lists[path]?.filter((id) => ids.includes(id)) }).toEqual({ path, ids });
     }
   });
@@ -106,7 +106,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     }
   });
 
-  it('keeps its schedules, which Temporal stores', async () => {
+  it('has its schedules, which Temporal stores', async () => {
     const setting = { interval_seconds: 3 * 86_400, time_zone: 'Europe/Paris', hour_window: { from: 1, to: 5 } };
     const { body } = await product.api.get(schedule);
     expect(body).toMatchObject({ paused: true, setting });

@@ -44,7 +44,7 @@ describeInBrowser('the documentation page', () => {
     expect(await page.locator('.opblock-summary-path[data-path="/predict"]').count()).toBe(1);
   });
 
-  it('lets a reader send a request and see the answer', async () => {
+  it('can send a request and show the response', async () => {
     const health = page.locator('#operations-operation-getHealth');
     await health.click();
     await health.getByRole('button', { name: 'Try it out' }).click();
@@ -62,7 +62,7 @@ describeInBrowser('the documentation page', () => {
     if (process.env['SCREENSHOT_DIR']) await page.screenshot({ path: `${process.env['SCREENSHOT_DIR']}/docs.png` });
   });
 
-  it('loads everything from us and breaks no rule of its own', () => {
+  it('loads everything from this server and violates no content security policy', () => {
     expect(requested.filter((each) => !each.startsWith(`${url}/`) && !/^(data|blob):/.test(each))).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -15,8 +15,8 @@ const describeWithPython = hasPython ? describe : describe.skip;
 const configuration = join(packageRoot, 'test', 'support', 'python', 'schemathesis.toml');
 
 /**
- * What `npm run fuzz` asks for: made-up requests for each operation, other ones each time, and requests that follow from
- * answers. Without it they are few and the same each time, beside those at the limits of each parameter.
+ * `npm run fuzz` sends generated requests for each operation, different ones each time, and requests that follow from
+ * responses. Other test runs send a few fixed ones, and those at the limits of each parameter.
  */
 const examples = process.env['FUZZ_EXAMPLES'];
 const effort =
@@ -44,7 +44,7 @@ describeWithPython('the API, asked whatever its OpenAPI document allows and much
     await Promise.all(services.map((service) => service.stop()));
   });
 
-  it('answers as documented, and never with a fault of its own', async () => {
+  it('answers as documented, and never with an internal error', async () => {
     expect(await schemathesis()).toContain('No issues found');
     expect((await fetch(`${served.url}/v2/health/ready`)).status).toBe(200);
   }, 3_600_000);

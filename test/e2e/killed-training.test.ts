@@ -7,7 +7,7 @@ import { createApiClient, poll, type ApiClient } from '../support/api-client.js'
 import { startStack, type TestStack } from '../support/stack.js';
 import { trainerOf } from '../support/trainer-process.js';
 
-/** Small and long enough to be hit: the epochs of this network take a second or two. */
+/** Small, but slow enough to be killed in the middle: an epoch of this network takes one or two seconds. */
 const cnn = { architecture: 'cnn', filters: [2, 2, 2], epochs: 5, batch_size: 16, early_stopping_patience: 5 };
 const head = { architecture: 'efficientnet-lite0', epochs: 12, early_stopping_patience: 12 };
 

@@ -18,19 +18,19 @@ const model = 'dandelion_grass_classifier';
 const perClass = 16;
 const sentPerClass = 100;
 
-let pictures: string;
+let imageFolder: string;
 let stack: TestStack;
 let api: ApiClient;
 
 beforeAll(async () => {
-  pictures = await mkdtemp(join(tmpdir(), 'perennial-test-pictures-'));
-  // What is busy with training and labels at once must not refuse the pictures that are to be labelled.
+  imageFolder = await mkdtemp(join(tmpdir(), 'perennial-test-images-'));
+  // Load shedding during training must not refuse the images that are to be labelled.
   stack = await startStack({ SERVING_LATENCY_TARGET_MS: '0' });
   api = createApiClient(stack.apiUrl);
 }, 60_000);
 afterAll(async () => {
   await stack.stop();
-  await rm(pictures, { recursive: true, force: true });
+  await rm(imageFolder, { recursive: true, force: true });
 });
 
 async function send(path: string, body: unknown, method = 'POST'): Promise<Response> {
@@ -48,8 +48,8 @@ async function predict(bytes: Uint8Array): Promise<z.infer<typeof predictionSche
   return predictionSchema.parse(await response.json());
 }
 
-/** Sends pictures nobody has seen; gives what each really shows, by prediction. */
-async function sendPictures(): Promise<Map<string, SyntheticLabel>> {
+/** Sends new images; returns the true label of each, by prediction id. */
+async function sendImages(): Promise<Map<string, SyntheticLabel>> {
   const truth = new Map<string, SyntheticLabel>();
   for (let index = 0; index < sentPerClass; index += 1) {
     for (const label of syntheticLabels) {
@@ -65,7 +65,7 @@ async function queue(limit: number): Promise<z.infer<typeof labelCandidateViewSc
   return pageOf(labelCandidateViewSchema).parse(body).items;
 }
 
-/** Labels what the queue shows until it shows nothing; gives how many. */
+/** Labels the predictions of the queue until it is empty; returns their number. */
 async function emptyQueue(truth: ReadonlyMap<string, SyntheticLabel>): Promise<number> {
   let labelled = 0;
   for (let shown = await queue(50); shown.length > 0; shown = await queue(50)) {
@@ -83,12 +83,12 @@ async function waitingApprovals(): Promise<unknown[]> {
 }
 
 it('goes from 200 labels to a new champion that a person approved', async () => {
-  const path = writeFolder(pictures, await drawnImages(perClass));
+  const path = writeFolder(imageFolder, await drawnImages(perClass));
   const first = await api.startRetraining({ source: { kind: 'folder', path }, hyperparameters: { epochs: 3 } });
   expect(await api.ended(first.run_id)).toMatchObject({ status: 'completed', result: { outcome: 'promoted' } });
   const policy = { approval: { mode: 'always' }, serving: { keep_inputs: 'all' } };
   await send(`/api/v1/mlops/models/${model}/policy`, policy, 'PUT');
-  // The policy is read with each look into the record; a picture before that is not kept.
+  // The policy is read at each poll of the database; an image before that is not captured.
   await poll(
     async () => {
       const { prediction_id: id } = await predict(await drawSyntheticImage('grass', 9_999));
@@ -99,7 +99,7 @@ it('goes from 200 labels to a new champion that a person approved', async () => 
     30_000,
   );
 
-  const truth = await sendPictures();
+  const truth = await sendImages();
   await poll(
     () => queue(200),
     (items) => items.length === truth.size,

@@ -18,7 +18,7 @@ const ingestion = z.object({
   files: z.number(),
 });
 
-/** Nothing listens there: the public photographs are out of reach, as on a machine without the net. */
+/** No server listens there: the public photographs are unreachable, as on a machine without internet access. */
 const offline = { DATASET_DIR: '', PUBLIC_DATASET_URL: 'http://127.0.0.1:9' };
 
 let home: string;
@@ -49,16 +49,16 @@ async function uploadSynthetic(from: number, count: number): Promise<z.infer<typ
 }
 
 describe('npm start on an empty data folder', () => {
-  it('tells every step, says that the images are synthetic, and where to look', () => {
-    const told = product.output();
-    for (const step of retrainingSteps) expect(told).toContain(step);
-    expect(told).toMatch(/synthetic/);
-    expect(told).toContain(`${product.url}/docs`);
-    expect(told).toMatch(/Temporal Web UI\s+http:\/\/127\.0\.0\.1:\d+/);
-    expect(told).toMatch(/accuracy\s+\d\.\d{3}\s+\(95 % interval/);
+  it('prints every step, that the images are synthetic, and the addresses', () => {
+    const output = product.output();
+    for (const step of retrainingSteps) expect(output).toContain(step);
+    expect(output).toMatch(/synthetic/);
+    expect(output).toContain(`${product.url}/docs`);
+    expect(output).toMatch(/Temporal Web UI\s+http:\/\/127\.0\.0\.1:\d+/);
+    expect(output).toMatch(/accuracy\s+\d\.\d{3}\s+\(95 % interval/);
   });
 
-  it('serves a model that knows its images', async () => {
+  it('serves a model that classifies its training images', async () => {
     const path = join(home, 'sample');
     await writeFile(path, await drawSyntheticImage('dandelion', 90_001));
     const { status, body } = await product.api.predict(path);
@@ -66,7 +66,7 @@ describe('npm start on an empty data folder', () => {
     expect(prediction.parse(body)).toMatchObject({ prediction: 'dandelion', model_version: '1' });
   });
 
-  it('registers an unchanged model and refuses it, and tells two triggers at once that they share a run', async () => {
+  it('registers an unchanged model and refuses its promotion, and two concurrent triggers share a run', async () => {
     const [one, two] = await Promise.all([product.api.startRetraining(), product.api.startRetraining()]);
     expect(two.run_id).toBe(one.run_id);
     expect([one.joined, two.joined].sort()).toEqual([false, true]);
@@ -77,7 +77,7 @@ describe('npm start on an empty data folder', () => {
     expect(summary).toMatch(/same dataset version/i);
   }, 120_000);
 
-  it('takes ten uploaded files for ten, and the same ten again for none', async () => {
+  it('counts ten uploaded files as ten new images, and the same ten again as none', async () => {
     expect(await uploadSynthetic(80_000, 10)).toMatchObject({
       version: 2,
       is_new_version: true,
@@ -92,7 +92,7 @@ describe('npm start on an empty data folder', () => {
     });
   }, 60_000);
 
-  it('stops in order, leaves no process behind, and serves at once when it is started again', async () => {
+  it('shuts down gracefully, leaves no process behind, and serves immediately after a restart', async () => {
     expect(await product.stop()).toBe(0);
     const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args=']);
     expect(stdout.split('\n').filter((line) => line.includes(home))).toEqual([]);

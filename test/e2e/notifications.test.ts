@@ -3,8 +3,8 @@ import { createApiClient, poll } from '../support/api-client.js';
 import { startReceiver, type Receiver } from '../support/receivers.js';
 import { startStack, type TestStack } from '../support/stack.js';
 
-/** Messages of the running product: the API writes them, the pipeline worker sends them. */
-describe('messages of the running product', () => {
+/** Notifications of the running product: the API adds them, the pipeline worker sends them. */
+describe('notifications of the running product', () => {
   let hook: Receiver;
   let stack: TestStack;
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe('messages of the running product', () => {
     await hook.stop();
   });
 
-  it('leave, also those that were written while the worker was gone', async () => {
+  it('are sent, also those that were added while the worker was down', async () => {
     const { post } = createApiClient(stack.apiUrl);
     const send = async (): Promise<string | undefined> => {
       const { status, body } = await post('/api/v1/notifications/test', { channel: 'webhook' });

@@ -133,7 +133,7 @@ describe('npm run scenario', () => {
     await expectAsBefore();
   }, 240_000);
 
-  it('rollback: a bad model that was forced into Production is taken out by its guard, and no prediction fails', async () => {
+  it('rollback: a bad model that was forced into Production is rolled back by its guard, and no prediction fails', async () => {
     const { code, output } = await resultOf(start('rollback'));
     expect(output).toMatch(
       /version \d+ answered again [\d.]+ s after the first prediction of version \d+; no prediction failed/,

@@ -18,13 +18,13 @@ type Search = z.output<typeof searchViewSchema>;
 const perClass = 30;
 const budget = { trials: 7, min_epochs: 1, max_epochs: 9 };
 
-let pictures: string;
+let imageFolder: string;
 let stack: TestStack;
 let api: ApiClient;
 let database: Database;
 
 beforeAll(async () => {
-  pictures = await mkdtemp(join(tmpdir(), 'perennial-test-pictures-'));
+  imageFolder = await mkdtemp(join(tmpdir(), 'perennial-test-images-'));
   stack = await startStack();
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';
@@ -36,18 +36,18 @@ beforeAll(async () => {
 afterAll(async () => {
   await database.close();
   await stack.stop();
-  await rm(pictures, { recursive: true, force: true });
+  await rm(imageFolder, { recursive: true, force: true });
 });
 
-/** A folder of class folders with few pictures: their features are not what this is about. */
+/** A folder of class folders with few images: the quality of the features does not matter here. */
 async function draw(): Promise<string> {
   for (const label of syntheticLabels) {
-    await mkdir(join(pictures, label), { recursive: true });
+    await mkdir(join(imageFolder, label), { recursive: true });
     for (let index = 0; index < perClass; index += 1) {
-      await writeFile(join(pictures, label, `${index}.jpg`), await drawSyntheticImage(label, index));
+      await writeFile(join(imageFolder, label, `${index}.jpg`), await drawSyntheticImage(label, index));
     }
   }
-  return pictures;
+  return imageFolder;
 }
 
 async function start(body: object): Promise<string> {
@@ -60,7 +60,7 @@ async function searchOf(runId: string): Promise<Search> {
   return searchViewSchema.parse((await api.get(`/api/v1/searches/${runId}`)).body);
 }
 
-/** Runs a search to its end and gives it with its pipeline. */
+/** Runs a search to its end and returns it with its pipeline. */
 async function search(
   body: object,
   disturb?: (runId: string) => Promise<unknown>,
@@ -72,7 +72,7 @@ async function search(
   return { run, found: await searchOf(runId) };
 }
 
-/** What every repetition of a search must give again. */
+/** The part of a search that is the same in every repetition. */
 function outcomeOf({ best, trials }: Search): object {
   return {
     best: best?.number,
@@ -83,7 +83,7 @@ function outcomeOf({ best, trials }: Search): object {
 describe('a search', () => {
   let first: Search;
 
-  it('races real trials, registers the best, and shows how it went', async () => {
+  it('compares real trials, registers the best, and shows its progress', async () => {
     const { run, found } = await search({ budget });
     first = found;
     expect(run.steps.map(({ status }) => status)).toEqual(run.steps.map(() => 'completed'));
@@ -120,7 +120,7 @@ describe('a search', () => {
     expect(outcomeOf(found)).toEqual(outcomeOf(first));
   }, 120_000);
 
-  it('that is cancelled keeps what it had and leaves nothing running', async () => {
+  it('that is cancelled retains its results and leaves nothing running', async () => {
     const runId = await start({ model_name: 'cancelled', budget: { trials: 200 } });
     await poll(
       () => searchOf(runId),

@@ -20,7 +20,7 @@ async function awayForAMinute(name: keyof Services): Promise<void> {
   await stack.services[name].resume();
 }
 
-describe('a service that is away for a minute in the middle of a run', () => {
+describe('a service that is unavailable for a minute in the middle of a run', () => {
   it.each<[keyof Services, string]>([
     ['objects', 'train_new_model'],
     ['postgres', 'train_new_model'],

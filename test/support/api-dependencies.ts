@@ -9,7 +9,7 @@ import { modelPolicySchema } from '../../contracts/promotion/policy.js';
 import { createTemporalUrl } from '../../api/workflows/temporal-url.js';
 import { createLogger } from '../../platform/logging.js';
 
-/** Dependencies of an API with nothing behind it: no model, an empty record. Tests replace what they are about. */
+/** Dependencies of an API without a model and with an empty database. Tests replace the ones they test. */
 export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics?: ApiMetrics } = {}): ApiDependencies {
   const nothing = (): never => {
     throw new Error('this test did not expect this call');

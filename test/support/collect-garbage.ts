@@ -5,7 +5,7 @@ import { z } from 'zod';
 setFlagsFromString('--expose-gc');
 const gc = z.custom<() => void>((value) => typeof value === 'function').parse(runInNewContext('gc'));
 
-/** What this process holds without its garbage, which V8 lets lie for as long as there is room. */
+/** Memory of this process after a garbage collection, which V8 otherwise postpones. */
 export function memoryHeld(): NodeJS.MemoryUsage {
   gc();
   return process.memoryUsage();

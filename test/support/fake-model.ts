@@ -5,7 +5,7 @@ import type { Engine, Prediction } from '../../model/serving/engine.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { evaluationOf } from './measurements.js';
 
-/** A version in Production of which nothing but its number and digest matters. */
+/** A version in Production of which only number and digest matter. */
 export function versionOf(number: number, bundleSha256 = String(number).repeat(64)): ModelVersion {
   return {
     modelName: 'a_model',
@@ -32,7 +32,7 @@ export function versionOf(number: number, bundleSha256 = String(number).repeat(6
   };
 }
 
-/** What an engine of two classes, a and b, answers. */
+/** The outputs of an engine with the classes a and b. */
 export function predictionOf(probabilities: number[], labels: readonly string[] = ['a', 'b']): Prediction {
   const confidence = Math.max(...probabilities);
   const label = labels[probabilities.indexOf(confidence)] ?? '';
@@ -40,7 +40,7 @@ export function predictionOf(probabilities: number[], labels: readonly string[] 
   return { label, confidence, probabilities, oodScore: null, phases };
 }
 
-/** A model that serves, with nothing but its engine and its number. */
+/** A served model with only an engine and a number. */
 export function servedOf(engine: Engine, number = 1): ServedModel {
   const abstention = chooseAbstention(null, 1);
   const serving = servingPolicySchema.parse({});
@@ -57,7 +57,7 @@ export function servedOf(engine: Engine, number = 1): ServedModel {
 
 export type FakeEngine = Engine & { closed: boolean };
 
-/** An engine that only remembers whether it was closed, and does what it is given. */
+/** An engine that runs the given function, and records whether it was closed. */
 export function fakeEngine(
   given: Partial<Pick<Engine, 'admit' | 'predictImage' | 'predictPixels' | 'explainImage'>> = {},
 ): FakeEngine {

@@ -76,7 +76,7 @@ function upload(url: string, fields: Record<string, string>, files: Record<strin
   return fetch(`${url}/api/v1/mlops/models/register`, { method: 'POST', body: form, headers: { 'X-Actor': 'ada' } });
 }
 
-/** Twelve images each of two classes that the tiny model can tell apart. */
+/** Twelve images each of two classes that the tiny model can distinguish. */
 async function redAndGreenImages(): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
   for (let shade = 0; shade < 12; shade++) {

@@ -43,7 +43,7 @@ export async function startLabelFixture(): Promise<LabelFixture> {
   await send(`/api/v1/mlops/models/${version.modelName}/policy`, { serving: { keep_inputs: 'all' } }, 'ada', 'PUT');
   await poll(
     () => Promise.resolve(served.host.current()?.serving.keepInputs),
-    (kept) => kept === 'all',
+    (capture) => capture === 'all',
   );
   return {
     ingestion,

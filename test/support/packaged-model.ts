@@ -17,7 +17,7 @@ export interface PackagedModel {
   weightsSha256: string;
 }
 
-/** Trains, and packages into a folder below `folder`. */
+/** Trains a model and packages it into a folder below `folder`. */
 export async function trainAndPackage(training: Training, folder: string): Promise<PackagedModel> {
   const events = collectEvents();
   const { checkpointPath, weightsSha256 } = await trainModel(

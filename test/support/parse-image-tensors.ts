@@ -1,6 +1,6 @@
 import { imageBytes, requireFew, writeImageTensor } from '../../api/inference/tensors/tensors.js';
 
-/** Pixels of the images of `inputs`, as a body that is parsed as JSON gives them. Throws `invalid_tensor`. */
+/** Pixels of the images of `inputs`, as from a JSON body. Throws `invalid_tensor`. */
 export function parseImageTensors(inputs: readonly unknown[]): Uint8Array {
   requireFew(inputs.length, '#/inputs');
   const pixels = new Uint8Array(inputs.length * imageBytes);

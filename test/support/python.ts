@@ -31,20 +31,20 @@ function findInterpreter(): Interpreter | null {
 
 const interpreter = findInterpreter();
 
-/** Whether the clients written in Python can be run here. */
+/** Whether the Python clients can run on this machine. */
 export const hasPython = interpreter !== null;
 if (!hasPython) console.warn('skipped: no Python 3.11 or 3.12 with venv and pip; clients in Python are not tried');
 
 /** Programs of the environment with the clients, such as `python` and `schemathesis`. */
 export interface PythonTools {
   program(name: string): string;
-  /** Runs a script of test/support/python and gives what it prints as JSON; throws with its output when it fails. */
+  /** Runs a script of test/support/python and returns the JSON it prints; throws with its output when it fails. */
   script(name: string, args: readonly string[]): Promise<unknown>;
 }
 
 /**
  * The environment with the pinned clients. It is made once, in the folder for downloads: half a minute and 300 MB.
- * Throws when the packages cannot be had.
+ * Throws when the packages cannot be installed.
  */
 export async function pythonTools(): Promise<PythonTools> {
   if (interpreter === null) throw new Error('there is no Python to make an environment with');
@@ -68,7 +68,7 @@ export async function pythonTools(): Promise<PythonTools> {
   };
 }
 
-/** Other pins are another environment. */
+/** Different pins need a different environment. */
 function folderOf({ version }: Interpreter): string {
   const pins = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
   return join(cacheFolder(), 'python', `clients-${version}-${platformKey()}-${pins}`);

@@ -7,7 +7,7 @@ export interface RawAnswer {
   body: string;
 }
 
-/** Posts with Node's raw client, which sends its whole body whatever the server says meanwhile; chunked without a Content-Length. */
+/** Posts with Node's raw client, which sends the whole body even after an early response; chunked without a length. */
 export function postRaw(
   url: string,
   headers: Record<string, string>,
@@ -30,7 +30,7 @@ export function postRaw(
 
 export const multipartHeaders = { 'content-type': 'multipart/form-data; boundary=b' };
 
-/** A part of a form with that boundary. */
+/** A part of a multipart form with that boundary. */
 export function formPart(name: string, value: Uint8Array | string, filename?: string): Uint8Array {
   const file = filename === undefined ? '' : `; filename="${filename}"`;
   const head = `--b\r\nContent-Disposition: form-data; name="${name}"${file}\r\n\r\n`;
@@ -39,7 +39,7 @@ export function formPart(name: string, value: Uint8Array | string, filename?: st
 
 export const formEnd = '--b--\r\n';
 
-/** All that a server answers to bytes as they stand here, until it closes the connection or `isEnough`. */
+/** Everything that a server sends in response to exactly these bytes, until it closes the connection or `isEnough`. */
 export async function speakRaw(
   port: number,
   bytes: string,
@@ -63,7 +63,7 @@ export async function speakRaw(
   return heard;
 }
 
-/** The answers in what was heard, each of which has a Content-Length. */
+/** The responses in the received text; each has a Content-Length. */
 export function answersIn(heard: string): { status: number; headers: Headers; body: string }[] {
   const answers = [];
   for (let rest = heard; rest !== '';) {

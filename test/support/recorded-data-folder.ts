@@ -94,7 +94,7 @@ export async function readLists(api: ApiClient): Promise<Answers['lists']> {
   return read;
 }
 
-/** What the older release answered. `details` are whole answers by path, of what never changes once it was recorded. */
+/** Responses of the older release. `details` are whole responses by path, for resources that never change. */
 export const answersSchema = z.object({
   commit: z.string(),
   recordedAt: z.iso.datetime(),
@@ -115,9 +115,9 @@ export const answersSchema = z.object({
 export type Answers = z.infer<typeof answersSchema>;
 
 const run = promisify(execFile);
-// The S3 server keeps content types and the owner of the bucket in extended attributes.
+// The S3 server stores content types and the owner of the bucket in extended attributes.
 const tarOptions = ['--xattrs', '--xattrs-include=user.*'];
-// Postgres keeps three databases that are nearly the same: a window larger than one of them finds the repetition.
+// Postgres stores three nearly equal databases: a compression window larger than one of them finds the repetition.
 const windowBits = 26;
 const large = {
   [constants.BROTLI_PARAM_LARGE_WINDOW]: 1,

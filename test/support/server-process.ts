@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../../platform/paths.js';
 
-/** The API as a process of its own. */
+/** The API as a separate process. */
 export interface ServerProcess {
   child: ChildProcess;
   /** Everything it wrote so far. */

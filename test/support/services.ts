@@ -12,7 +12,7 @@ import { localTemporal } from '../../infra/local/temporal.js';
 export interface TestService {
   environment: Record<string, string>;
   pid(): number;
-  /** Stops the process and keeps its folder. */
+  /** Stops the process; its folder stays. */
   pause(): Promise<void>;
   /** Starts it again with the same data at the same address. */
   resume(): Promise<void>;

@@ -13,7 +13,7 @@ export interface TinyBundleOptions {
   bias?: number;
   modelName?: string;
   runId?: string;
-  /** Another graph than the one that looks at the mean colour. */
+  /** Replaces the default graph, which classifies by the mean colour. */
   graph?: Uint8Array;
   /** Files beside those that every bundle has. */
   files?: Readonly<Record<string, string | Uint8Array>>;

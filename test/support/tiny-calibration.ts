@@ -1,6 +1,6 @@
 import { bundleFiles, type Calibration, type References, type Reliability } from '../../contracts/registry/bundle.js';
 
-/** A reliability of which nothing but its error matters. */
+/** A reliability diagram of which only the error matters. */
 function reliability(calibrationError: number): Reliability {
   return {
     images: 99,
@@ -15,7 +15,7 @@ function reliability(calibrationError: number): Reliability {
   };
 }
 
-/** What a tiny bundle may say of its confidence: from 0.9 on, 49 of 99 answers, none wrong; in all, nine wrong. */
+/** Calibration of a tiny bundle: 49 of 99 answers have a confidence of 0.9 or more, none of these is wrong; nine are in all. */
 export const tinyCalibration: Calibration = {
   temperature: 1.25,
   validation: reliability(0.03),

@@ -8,7 +8,7 @@ import { startTemporal } from './services.js';
 export interface WorkflowServer {
   client: Client;
   address: string;
-  /** Runs `work` while workers with these activities poll both queues, their attempts watched or not. */
+  /** Runs `work` while workers with these activities poll both queues, with or without recorded attempts. */
   withWorkers<T>(
     activities: AllActivities,
     work: () => Promise<T>,
@@ -17,7 +17,7 @@ export interface WorkflowServer {
   stop(): Promise<void>;
 }
 
-/** A real Temporal server of its own for one test file, with the built workflow bundle. */
+/** A separate, real Temporal server for one test file, with the built workflow bundle. */
 export async function startWorkflowServer({ onDisk = false } = {}): Promise<WorkflowServer> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const temporal = await startTemporal({ onDisk });

@@ -2,7 +2,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import workerThreads, { Worker } from 'node:worker_threads';
 
 /**
- * The API, whose inference threads can be made to die: told `kill a thread`, it gives one of them something that no
+ * The API with killable inference threads: on the message `kill a thread`, it sends one of them a message that no
  * thread understands, which ends it in the middle of its work.
  */
 const alive = new Set<Worker>();

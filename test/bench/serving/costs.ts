@@ -3,28 +3,28 @@ import { join } from 'node:path';
 import { printTable, type Figure } from '../table.js';
 import { latencies, putLoad, summarize, type Summary } from './load.js';
 import { explainRequest } from './requests.js';
-import { startServingWorld, type ServingWorld } from './world.js';
+import { startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const durationMs = 15_000;
-/** Share of the capacity at which the costs are looked at. */
+/** Share of the capacity at which the costs are measured. */
 const loadShare = 0.5;
 const explainers = 8;
 
-/** What explanations cost those who predict, and what the log of predictions costs. */
+/** How explanations and the prediction log affect predictions. */
 export async function benchServingCosts(datasetDir: string): Promise<void> {
-  const world = await startServingWorld(datasetDir);
+  const fixture = await startServingFixture(datasetDir);
   try {
-    const variant = await world.serve({});
-    const perSecond = loadShare * (await capacityOf(world));
-    const alone = await predict(world, perSecond);
-    const explaining = explain(world);
-    const beside = await predict(world, perSecond);
+    const variant = await fixture.serve({});
+    const perSecond = loadShare * (await capacityOf(fixture));
+    const alone = await predict(fixture, perSecond);
+    const explaining = explain(fixture);
+    const beside = await predict(fixture, perSecond);
     const explanations = await explaining;
-    await world.serve({ PREDICTION_LOG: 'false' });
-    const unlogged = await predict(world, perSecond);
-    const unloggedCapacity = await capacityOf(world);
-    await world.serve({});
-    const loggedCapacity = await capacityOf(world);
+    await fixture.serve({ PREDICTION_LOG: 'false' });
+    const unlogged = await predict(fixture, perSecond);
+    const unloggedCapacity = await capacityOf(fixture);
+    await fixture.serve({});
+    const loggedCapacity = await capacityOf(fixture);
     printTable(`What it costs, ${variant}, /predict at ${perSecond.toFixed(0)} a second`, [
       figure('predictions alone', alone),
       figure(`predictions beside ${explainers} clients who want explanations all the time`, beside),
@@ -39,26 +39,26 @@ export async function benchServingCosts(datasetDir: string): Promise<void> {
       },
     ]);
   } finally {
-    await world.stop();
+    await fixture.stop();
   }
 }
 
-async function capacityOf(world: ServingWorld): Promise<number> {
-  const order = { port: world.port, requestFiles: world.requests['JPEG body'], durationMs: 6_000 };
+async function capacityOf(fixture: ServingFixture): Promise<number> {
+  const order = { port: fixture.port, requestFiles: fixture.requests['JPEG body'], durationMs: 6_000 };
   return summarize(await putLoad({ ...order, load: { kind: 'closed', connections: 8 } })).perSecond;
 }
 
-async function predict(world: ServingWorld, perSecond: number): Promise<Summary> {
-  const order = { port: world.port, requestFiles: world.requests['JPEG body'], durationMs };
+async function predict(fixture: ServingFixture, perSecond: number): Promise<Summary> {
+  const order = { port: fixture.port, requestFiles: fixture.requests['JPEG body'], durationMs };
   return summarize(await putLoad({ ...order, load: { kind: 'open', perSecond, seed: 3 } }));
 }
 
-async function explain(world: ServingWorld): Promise<Summary> {
-  const [path = ''] = world.imagePaths;
-  const file = join(world.folder, 'explain');
+async function explain(fixture: ServingFixture): Promise<Summary> {
+  const [path = ''] = fixture.imagePaths;
+  const file = join(fixture.folder, 'explain');
   await writeFile(file, explainRequest(await readFile(path)));
   const load = { kind: 'closed', connections: explainers } as const;
-  return summarize(await putLoad({ port: world.port, requestFiles: [file], durationMs, load }));
+  return summarize(await putLoad({ port: fixture.port, requestFiles: [file], durationMs, load }));
 }
 
 function figure(what: string, summary: Summary): Figure {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
-import { startServingWorld, type ServingWorld } from './world.js';
+import { startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const totalMs = 600_000;
 const swapEveryMs = 20_000;
@@ -9,18 +9,18 @@ const loadShare = 0.7;
 /** Two stay loaded: with a third one, every change loads a model. */
 const versions = 3;
 
-/** Ten minutes at 70 % of the capacity while models change, Postgres goes and comes, and inference threads die. */
+/** Ten minutes at 70 % of the capacity while models change, Postgres pauses, and inference threads die. */
 export async function benchEndurance(datasetDir: string): Promise<void> {
-  const world = await startServingWorld(datasetDir, { versions, withFaults: true });
+  const fixture = await startServingFixture(datasetDir, { versions, withFaults: true });
   try {
-    const variant = await world.serve({});
-    const common = { port: world.port, requestFiles: world.requests['JPEG body'] };
+    const variant = await fixture.serve({});
+    const common = { port: fixture.port, requestFiles: fixture.requests['JPEG body'] };
     const capacity = summarize(
       await putLoad({ ...common, load: { kind: 'closed', connections: 8 }, durationMs: 8_000 }),
     ).perSecond;
     const load = { kind: 'open', perSecond: loadShare * capacity, seed: 4 } as const;
     const loaded = putLoad({ ...common, load, durationMs: totalMs });
-    const troubles = await trouble(world, performance.now() + totalMs - 5_000);
+    const troubles = await trouble(fixture, performance.now() + totalMs - 5_000);
     const summary = summarize(await loaded);
     printTable(`Ten minutes at ${load.perSecond.toFixed(0)} requests/s, ${variant}`, [
       { what: 'changes of model, inference threads killed, restarts of Postgres', value: troubles.join(', ') },
@@ -29,34 +29,34 @@ export async function benchEndurance(datasetDir: string): Promise<void> {
       { what: 'failed', value: String(summary.failed), target: '0' },
     ]);
   } finally {
-    await world.stop();
+    await fixture.stop();
   }
 }
 
-/** Gives how often each trouble came. */
-async function trouble(world: ServingWorld, untilMs: number): Promise<number[]> {
+/** Returns how often each fault was caused. */
+async function trouble(fixture: ServingFixture, untilMs: number): Promise<number[]> {
   let [swaps, kills, restarts] = [0, 0, 0];
   for (let round = 1; performance.now() + swapEveryMs < untilMs; round += 1) {
     await sleep(swapEveryMs / 2);
-    await swapTo(world, 1 + (round % versions));
+    await swapTo(fixture, 1 + (round % versions));
     swaps += 1;
     await sleep(swapEveryMs / 2);
     if (round % 3 === 0) {
-      world.killThread();
+      fixture.killThread();
       kills += 1;
     }
     if (round === 8) {
-      await world.stack.services.postgres.pause();
+      await fixture.stack.services.postgres.pause();
       await sleep(5_000);
-      await world.stack.services.postgres.resume();
+      await fixture.stack.services.postgres.resume();
       restarts += 1;
     }
   }
   return [swaps, kills, restarts];
 }
 
-/** Brings a version back into Production that was there before. */
-async function swapTo({ api, modelName }: ServingWorld, version: number): Promise<void> {
+/** Puts a previous version back into Production. */
+async function swapTo({ api, modelName }: ServingFixture, version: number): Promise<void> {
   const path = `/api/v1/mlops/models/${modelName}/rollback`;
   const { status, body } = await api.post(path, { version, reason: 'bench' });
   if (status !== 200) throw new Error(`the rollback answered ${status}: ${JSON.stringify(body)}`);

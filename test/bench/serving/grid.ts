@@ -4,7 +4,7 @@ import { printTable, type Figure } from '../table.js';
 import { measureLimit } from './limit.js';
 import { latencies, putLoad, summarize } from './load.js';
 import { protocols } from './requests.js';
-import { graphOf, startServingWorld, type ServingWorld } from './world.js';
+import { graphOf, startServingFixture, type ServingFixture } from './serving-fixture.js';
 
 const connectionCounts = [1, 16, 64];
 const warmUpMs = 1_000;
@@ -12,28 +12,28 @@ const durationMs = 6_000;
 const limitMs = 4_000;
 
 /**
- * Every protocol at 1, 16 and 64 connections, in both forms of the network, with one and two inference threads, beside
- * what the machine does at best without a server. Clients that get 429 wait as long as they are told.
+ * Every protocol at 1, 16 and 64 connections, with both precision variants, with one and two inference threads, beside
+ * the limit of the machine without a server. Clients that get 429 wait for the Retry-After time.
  */
 export async function benchServing(datasetDir: string): Promise<void> {
-  const world = await startServingWorld(datasetDir);
+  const fixture = await startServingFixture(datasetDir);
   try {
     for (const variant of variants) {
       for (const threads of [1, 2]) {
-        const serves = await world.serve({ SERVING_VARIANT: variant, SERVING_THREADS: String(threads) });
+        const serves = await fixture.serve({ SERVING_VARIANT: variant, SERVING_THREADS: String(threads) });
         if (serves !== variant) throw new Error(`${serves} is served in place of ${variant}`);
         const title = `Serving, ${variant}, ${threads} inference thread${threads > 1 ? 's' : ''}`;
-        printTable(title, await measure(world, variant));
+        printTable(title, await measure(fixture, variant));
       }
     }
   } finally {
-    await world.stop();
+    await fixture.stop();
   }
 }
 
-async function measure(world: ServingWorld, variant: string): Promise<Figure[]> {
+async function measure(fixture: ServingFixture, variant: string): Promise<Figure[]> {
   const cores = availableParallelism();
-  const order = { modelPath: graphOf(world, variant), imagePaths: world.imagePaths, durationMs: limitMs };
+  const order = { modelPath: graphOf(fixture, variant), imagePaths: fixture.imagePaths, durationMs: limitMs };
   const limit = await measureLimit({ ...order, decodes: true }, cores);
   const bare = await measureLimit({ ...order, decodes: false }, cores);
   const figures: Figure[] = [
@@ -43,7 +43,7 @@ async function measure(world: ServingWorld, variant: string): Promise<Figure[]> 
   for (const protocol of protocols) {
     for (const connections of connectionCounts) {
       const load = { kind: 'closed', connections } as const;
-      const common = { port: world.port, requestFiles: world.requests[protocol], load };
+      const common = { port: fixture.port, requestFiles: fixture.requests[protocol], load };
       await putLoad({ ...common, durationMs: warmUpMs });
       const summary = summarize(await putLoad({ ...common, durationMs }));
       if (summary.failed > 0) throw new Error(`${protocol}: ${summary.failed} requests failed`);

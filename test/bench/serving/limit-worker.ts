@@ -7,7 +7,7 @@ import { inputSize } from '../../../contracts/training/training.js';
 import { decodePixels, setThreadsPerImage } from '../../../model/images/decode.js';
 import { minimumSide } from '../../../model/images/header.js';
 
-/** Decodes and infers as fast as one thread can, with nothing around it: what no server on this machine can pass. */
+/** Decodes and infers as fast as one thread can, without a server: the upper limit for servers on this machine. */
 const orderSchema = z.object({
   modelPath: z.string(),
   imagePaths: z.array(z.string()),

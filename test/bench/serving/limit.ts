@@ -6,11 +6,11 @@ export interface LimitOrder {
   modelPath: string;
   imagePaths: string[];
   durationMs: number;
-  /** Whether images are decoded each time, or their pixels given. */
+  /** Whether each image is decoded, or prepared pixels are used. */
   decodes: boolean;
 }
 
-/** Images a second that so many threads get through with decoding and ONNX Runtime alone. */
+/** Images a second that this many threads process with decoding and ONNX Runtime alone. */
 export async function measureLimit(order: LimitOrder, threads: number): Promise<number> {
   const workers = Array.from(
     { length: threads },

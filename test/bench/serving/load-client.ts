@@ -4,7 +4,7 @@ import { createRandom } from '../../../model/seeded-random.js';
 import { createAnswerReader } from './answer-reader.js';
 
 /**
- * A process that sends prepared requests and measures, so that the load is no part of whoever asks for it. Raw sockets
+ * A process that sends prepared requests and measures, so that the load does not run in the calling process. Raw sockets
  * and prepared bytes: a full HTTP client would take a good part of the cores that the server under test needs.
  */
 export const loadOrderSchema = z.object({
@@ -12,7 +12,7 @@ export const loadOrderSchema = z.object({
   /** Files that hold whole requests, head and body. */
   requestFiles: z.array(z.string()),
   durationMs: z.number(),
-  /** Closed loop with so many connections, or so many arrivals a second whatever is answered. */
+  /** Closed loop with this many connections, or open loop with this many arrivals a second. */
   load: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('closed'), connections: z.number().int() }),
     z.object({ kind: z.literal('open'), perSecond: z.number(), seed: z.number().int() }),
@@ -100,7 +100,7 @@ class Load {
       const connection = new Connection(this.order.port);
       while (!this.isOver()) {
         const retryAfterSeconds = await this.ask(connection, performance.now());
-        // A client that is told to wait waits, but not beyond the end.
+        // A client waits for the Retry-After time, but not beyond the end.
         if (retryAfterSeconds > 0) await this.sleep(retryAfterSeconds * 1000);
       }
       connection.close();
@@ -108,7 +108,7 @@ class Load {
     await Promise.all(Array.from({ length: connections }, follow));
   }
 
-  /** Arrivals as of a Poisson process; times count from when a request should have been sent. */
+  /** Arrivals of a Poisson process; latency counts from the time at which a request should have been sent. */
   private async runOpen(perSecond: number, seed: number): Promise<void> {
     const random = createRandom(seed);
     const idle: Connection[] = [];
@@ -132,7 +132,7 @@ class Load {
     for (const connection of idle) connection.close();
   }
 
-  /** Gives the seconds the server asked to wait. */
+  /** Returns the seconds of Retry-After. */
   private async ask(connection: Connection, dueAt: number): Promise<number> {
     const request = this.requests[this.sent++ % this.requests.length];
     if (request === undefined) throw new Error('there is nothing to send');

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { loadReportSchema, type LoadOrder, type LoadReport } from './load-client.js';
 
-/** Puts a load on a server from a process of its own, and gives what came back. */
+/** Puts a load on a server from a separate process, and returns the responses. */
 export async function putLoad(order: LoadOrder): Promise<LoadReport> {
   const child = fork(new URL('./load-client.js', import.meta.url), { execArgv: [] });
   const answered = once(child, 'message').then(([message]: unknown[]) => message);

@@ -1,18 +1,18 @@
 import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
-import { startServingWorld } from './world.js';
+import { startServingFixture } from './serving-fixture.js';
 
 const minuteMs = 60_000;
 const capacityMs = 8_000;
 const afterMs = 10_000;
 const targetMs = 100;
 
-/** A minute of twice what the server can do: what is let in stays fast, the rest is refused, and then all is well again. */
+/** A minute at twice the capacity: accepted requests stay fast, the rest is refused, and the server recovers afterwards. */
 export async function benchOverload(datasetDir: string): Promise<void> {
-  const world = await startServingWorld(datasetDir);
+  const fixture = await startServingFixture(datasetDir);
   try {
-    const variant = await world.serve({});
-    const common = { port: world.port, requestFiles: world.requests['JPEG body'] };
+    const variant = await fixture.serve({});
+    const common = { port: fixture.port, requestFiles: fixture.requests['JPEG body'] };
     const closed = { kind: 'closed', connections: 8 } as const;
     await putLoad({ ...common, load: closed, durationMs: 2_000 });
     const capacity = summarize(await putLoad({ ...common, load: closed, durationMs: capacityMs })).perSecond;
@@ -34,6 +34,6 @@ export async function benchOverload(datasetDir: string): Promise<void> {
       },
     ]);
   } finally {
-    await world.stop();
+    await fixture.stop();
   }
 }

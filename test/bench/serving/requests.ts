@@ -10,7 +10,7 @@ const boundary = 'perennial-bench';
 export const protocols = ['JPEG form', 'JPEG body', 'JSON tensor', 'V2 binary'] as const;
 export type Protocol = (typeof protocols)[number];
 
-/** Writes whole HTTP requests, one a picture, for each way of asking; gives their files. */
+/** Writes whole HTTP requests, one per image, for each protocol; returns their files. */
 export async function writeRequests(
   folder: string,
   modelName: string,
@@ -42,7 +42,7 @@ function requestOf(protocol: Protocol, modelName: string, bytes: Uint8Array, pix
   }
 }
 
-/** A request for the places of a picture that speak for its class. */
+/** A request for an explanation of an image. */
 export function explainRequest(bytes: Uint8Array): Uint8Array {
   return post('/explain', 'image/jpeg', bytes);
 }

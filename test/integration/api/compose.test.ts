@@ -7,7 +7,7 @@ import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 
 describe('composeApi', () => {
-  it('removes what a killed API left of uploads, and nothing of one that runs', async () => {
+  it('removes temporary uploads of a killed API, and none of a running one', async () => {
     const home = await mkdtemp(join(tmpdir(), 'perennial-compose-'));
     const uploads = join(home, 'scratch', 'uploads');
     const ended = String(spawnSync(process.execPath, ['--version']).pid);

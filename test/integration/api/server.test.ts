@@ -39,7 +39,7 @@ describe('the server process', () => {
     return server;
   }
 
-  it('serves a model without ever loading TensorFlow, and stops in order', async () => {
+  it('serves a model without ever loading TensorFlow, and shuts down gracefully', async () => {
     // Another replica fills the registry; this one only serves.
     const publisher = await startApi(environment);
     await publisher.promote(await publisher.registerTiny());
@@ -85,12 +85,12 @@ describe('the server process', () => {
     expect(await server.exited).toBe(0);
   });
 
-  it('turns not ready first, and then answers or refuses each new client, resetting none', async () => {
+  it('becomes not ready first, then answers or refuses each new client and resets none', async () => {
     const server = startServer({ PORT: '0', SHUTDOWN_LEAVE_MS: '500' });
     const { url } = z.object({ url: z.url() }).parse(await server.ready);
     const { port } = new URL(url);
     const text = 'GET /health/ready HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n';
-    /** Statuses until the connection is refused. Whoever is connected and then reset gets ECONNRESET, or no answer. */
+    /** Statuses until the connection is refused. A client that is reset gets ECONNRESET or no response. */
     const askOnAndOn = async (statuses: number[]): Promise<void> => {
       for (;;) {
         try {
@@ -118,7 +118,7 @@ describe('the server process', () => {
     expect(await server.exited).toBe(0);
   });
 
-  it('logs a line for each request, and never what was sent', async () => {
+  it('logs a line for each request, and never its content', async () => {
     const server = startServer({ PORT: '0' });
     const { url } = z.object({ url: z.url() }).parse(await server.ready);
     const headers = { 'content-type': 'application/json', 'x-request-id': 'request-1' };
@@ -166,7 +166,7 @@ describe('the server process', () => {
     expect(server.log()).toContain('MAX_UPLOAD_BYTES');
   });
 
-  it('waits for Postgres, alive but not ready', async () => {
+  it('waits for Postgres, live but not ready', async () => {
     await postgres.pause();
     const [port = 0] = await freePorts(1);
     const server = startServer({ PORT: String(port) });

@@ -9,7 +9,7 @@ import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { batchActivities } from '../batch-fixture.js';
 import { createPromotionWorker } from '../promotion-fixture.js';
 
-/** A worker for batch predictions as a program of its own, to be killed: it says each chunk that it has done. */
+/** A worker for batch predictions as a separate program that tests kill: it prints each finished chunk. */
 const config = loadConfig();
 const logger = createLogger('test', 'silent');
 const database = createDatabase({ url: config.DATABASE_URL ?? '', poolSize: 10, logger });

@@ -6,7 +6,7 @@ import { createDatabase } from '../../../stores/postgres/database.js';
 import { createDeliveryStore } from '../../../stores/notifications/deliveries.js';
 import { fastTiming } from '../notification-fixture.js';
 
-/** A dispatcher with a webhook, as a program of its own that tests may kill: `dispatcher.js <postgres> <webhook>`. */
+/** A dispatcher with a webhook, as a separate program that tests may kill: `dispatcher.js <postgres> <webhook>`. */
 const [databaseUrl = '', url = ''] = process.argv.slice(2);
 const logger = createLogger('test', 'silent');
 const db = createDatabase({ url: databaseUrl, poolSize: 4, logger });

@@ -8,8 +8,8 @@ import { withFaults } from '../faults.js';
 import { createPromotionWorker, promotionActivities } from '../promotion-fixture.js';
 
 /**
- * A worker for promotions as a program of its own: `promotion-worker.js <activity>`. It kills itself right after that
- * activity has done its work, before anybody hears of it.
+ * A worker for promotions as a separate program: `promotion-worker.js <activity>`. It kills itself right after that
+ * activity has done its work, before it reports the result.
  */
 const [mortal = ''] = process.argv.slice(2);
 const config = loadConfig();

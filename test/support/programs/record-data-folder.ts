@@ -57,7 +57,7 @@ if (!JSON.stringify(first).includes('"outcome":"promoted"')) {
   await send('/api/v1/mlops/models/promote', { version: 1, reason: 'The first one to serve.', override: true });
 }
 await product.served();
-// The policy is read every few seconds; images of earlier predictions would not be kept.
+// The policy is read every few seconds; images of earlier predictions would not be captured.
 await sleep(6_000);
 
 // The least certain of some: probabilities of 0 and 1 would hide a small change in how images are prepared.
@@ -217,7 +217,7 @@ async function predict(bytes: Buffer): Promise<z.infer<typeof predictionSchema>>
   return predictionSchema.parse(await response.json());
 }
 
-/** Keeps the write-ahead log small: old segments are removed, not recycled, and the last segment is nearly empty. */
+/** Limits the size of the write-ahead log: old segments are removed, not recycled, and the last segment is nearly empty. */
 async function openDatabase(): Promise<{ close(): Promise<void> }> {
   const ports = z.object({ postgres: z.number() });
   const { postgres: port } = ports.parse(JSON.parse(await readFile(join(home, 'run/stack.json'), 'utf8')));

@@ -6,7 +6,7 @@ import { onStopRequest } from '../../../infra/local/stop-request.js';
 import { createSupervisor } from '../../../infra/local/supervisor.js';
 
 /**
- * A supervisor over two small processes, as a program of its own that tests may kill: `tiny-stack.js <folder>
+ * A supervisor over two small processes, as a separate program that tests may kill: `tiny-stack.js <folder>
  * [<grace in ms>]`. It
  * writes `left <names>` for what it cleared and `up <pid> <pid>` when both are ready.
  */
@@ -14,7 +14,7 @@ const [folder = '.', graceMs = '300'] = process.argv.slice(2);
 const runFile = join(folder, 'processes.json');
 mkdirSync(folder, { recursive: true });
 
-/** Says that it is ready, starts a child of its own that would live on, and ignores what the name says. */
+/** Reports that it is ready, starts a child that would outlive it, and ignores the signals in its name. */
 const programs = {
   obedient: `require('child_process').spawn('sleep', ['600']); process.on('SIGTERM', () => process.exit(0));`,
   stubborn: `require('child_process').spawn('sleep', ['600']); process.on('SIGTERM', () => {});`,

@@ -5,7 +5,7 @@ describe('errorCodeOf', () => {
     expect(errorCodeOf(new PerennialError('no_model', 'none yet'))).toBe('no_model');
   });
 
-  it('calls a foreign failure internal, whatever its code', () => {
+  it('maps an unknown error to internal, regardless of its code', () => {
     expect(errorCodeOf(Object.assign(new Error('x'), { code: 'ENOENT' }))).toBe('internal');
     expect(errorCodeOf('text')).toBe('internal');
   });

@@ -1,7 +1,7 @@
 import { concurrently } from '../../../platform/concurrently.js';
 
 describe('concurrently', () => {
-  it('keeps the order of the items and never runs more than the limit', async () => {
+  it('preserves the order of the items and never runs more than the limit', async () => {
     let running = 0;
     let most = 0;
     const results = await concurrently([5, 1, 4, 2, 3], 2, async (item) => {
@@ -25,7 +25,7 @@ describe('concurrently', () => {
     expect(ended).toEqual([1, 20]);
   });
 
-  it('throws the failure of the earliest item, whichever came first, and starts no more', async () => {
+  it('throws the failure of the earliest item, regardless of the order of failures, and starts no more', async () => {
     const started: number[] = [];
     const work = async (ms: number, index: number): Promise<void> => {
       started.push(index);
@@ -36,7 +36,7 @@ describe('concurrently', () => {
     expect(started).toEqual([0, 1]);
   });
 
-  it('throws why it was cancelled, whatever the calls under way end in', async () => {
+  it('throws the reason of the cancellation, regardless of how the running calls end', async () => {
     const controller = new AbortController();
     const work = async (): Promise<void> => {
       await new Promise((resolve) => setTimeout(resolve, 1));

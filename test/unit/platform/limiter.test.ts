@@ -1,7 +1,7 @@
 import { createLimiter } from '../../../platform/concurrently.js';
 
 describe('a limiter', () => {
-  it('lets at most so many through at once, all of them in the end, and gives their results', async () => {
+  it('runs at most the limit at once, all of them in the end, and returns their results', async () => {
     const limiter = createLimiter(3);
     let inside = 0;
     let most = 0;
@@ -19,7 +19,7 @@ describe('a limiter', () => {
     expect(most).toBe(3);
   });
 
-  it('stays open after works that fail', async () => {
+  it('continues after failures', async () => {
     const limiter = createLimiter(1);
     const failing = [1, 2, 3].map(() => limiter(() => Promise.reject(new Error('no'))));
     const after = limiter(() => Promise.resolve('through'));

@@ -29,7 +29,7 @@ describe('a log capture', () => {
     expect(written[1]).toBe(capture.lines[0]);
   });
 
-  it('keeps the newest 200 lines', () => {
+  it('retains the newest 200 lines', () => {
     const capture = createLogCapture();
     capture.during(() => {
       for (let index = 0; index < 250; index += 1) logger.warn(String(index));
@@ -39,7 +39,7 @@ describe('a log capture', () => {
     expect(capture.droppedLines).toBe(50);
   });
 
-  it('keeps at most 32 kB', () => {
+  it('retains at most 32 kB', () => {
     const capture = createLogCapture();
     capture.during(() => {
       for (let index = 0; index < 5; index += 1) logger.warn('ä'.repeat(5_000));

@@ -5,11 +5,11 @@ import { createProcessTempFolder } from '../../../platform/process-temp-folder.j
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const parent = temporaryFolder();
-/** Larger than any process id Linux or macOS gives. */
+/** Larger than any process id of Linux or macOS. */
 const unusedPid = '99999999';
 
 describe('ownScratchFolder', () => {
-  it('removes the folders of dead processes and keeps those of living ones', async () => {
+  it('removes the folders of dead processes and no others', async () => {
     const living = String(process.ppid);
     for (const name of [unusedPid, living, 'not-a-pid']) await mkdir(join(parent, name));
     const folder = await createProcessTempFolder(parent);

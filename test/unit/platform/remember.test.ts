@@ -3,7 +3,7 @@ import { remember } from '../../../platform/remember.js';
 import { withTimeLimit } from '../../../platform/time-limit.js';
 
 describe('a remembered answer', () => {
-  it('is read once for all who ask within the time, also at once, and again after it', async () => {
+  it('is read once for all callers within the time, also concurrent ones, and again after it', async () => {
     let reads = 0;
     const read = remember(30, async () => {
       await sleep(1);
@@ -15,7 +15,7 @@ describe('a remembered answer', () => {
     expect(await read()).toBe(2);
   });
 
-  it('may be a failure, which is not asked for again at once', async () => {
+  it('may be a failure, which is not retried immediately', async () => {
     let reads = 0;
     const read = remember(10_000, () => Promise.reject(new Error(`read ${++reads}`)));
     await expect(read()).rejects.toThrow('read 1');
@@ -24,12 +24,12 @@ describe('a remembered answer', () => {
 });
 
 describe('a time limit', () => {
-  it('gives what is answered in time, and throws what fails in time', async () => {
+  it('returns an answer in time, and throws a failure in time', async () => {
     expect(await withTimeLimit(1_000, Promise.resolve('here'))).toBe('here');
     await expect(withTimeLimit(1_000, Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('ends the wait for an answer that does not come', async () => {
+  it('ends the wait for an answer that does not arrive', async () => {
     await expect(withTimeLimit(5, new Promise(() => undefined))).rejects.toThrow('no answer within 5 ms');
   });
 });

@@ -9,10 +9,10 @@ import { startObjectStore, startPostgres, startTemporal, type TestService } from
 
 type Entry = z.output<typeof auditRecordViewSchema>;
 
-/** Routes that are no GET and change nothing. */
+/** Non-GET routes that change nothing. */
 const changeNothing = ['checkRetraining', 'explain', 'inferV2', 'inferV2Version', 'invoke', 'predict'];
 
-/** Routes whose entries the tests of their own room look at: they need a model that serves, workers or schedules. */
+/** Routes whose audit entries other tests check: they need a served model, workers or schedules. */
 const testedElsewhere = [
   'registerModel',
   'promoteModelVersion',
@@ -47,7 +47,7 @@ const actionOf = (operationId: string): string | null | undefined =>
   routes.find((route) => route.operationId === operationId)?.audit;
 
 describe('the table of routes', () => {
-  it('says of every route that is no GET what change it makes, or that it makes none', () => {
+  it('states for every non-GET route which change it makes, or that it makes none', () => {
     const silent = changing.filter(({ audit }) => audit === undefined).map(({ operationId }) => operationId);
     expect(silent).toEqual([]);
     const without = changing.filter(({ audit }) => audit === null).map(({ operationId }) => operationId);
@@ -66,7 +66,7 @@ describe('changes over HTTP', () => {
     const [postgres, objects, temporal] = await Promise.all([startPostgres(), startObjectStore(), startTemporal()]);
     services = { postgres, objects, temporal };
     served = await startApi({ ...postgres.environment, ...objects.environment, ...temporal.environment });
-    // What the database does on its own behalf is no change that anybody makes.
+    // A row that is inserted directly, without the API, is not an audited change.
     await served.api.database.query(`INSERT INTO notification_channels VALUES ('slack', '{%}', 0)`);
   });
   afterAll(async () => {
@@ -81,7 +81,7 @@ describe('changes over HTTP', () => {
   };
   const count = async (): Promise<number> => (await served.api.database.query('SELECT FROM audit_log')).length;
 
-  /** Asks for a change in Ada's name; gives its one entry, and the body of the answer. */
+  /** Requests a change as the actor `ada`; returns its one audit entry and the response body. */
   const change = async (
     operationId: string,
     path: string,
@@ -109,7 +109,7 @@ describe('changes over HTTP', () => {
   };
   const version = (number: number): string => `/api/v1/mlops/models/roses/versions/${number}`;
 
-  it('to versions and aliases leave one entry each, with how it was before and is after', async () => {
+  it('to versions and aliases leave one entry each, with the state before and after', async () => {
     for (const sent of [1, 2, 3]) {
       expect((await served.registry.register(newVersionOf('roses'))).version).toBe(sent);
     }
@@ -145,7 +145,7 @@ describe('changes over HTTP', () => {
     await change('editExperiment', '/api/v1/experiments/garden', { description: 'What grows.' });
   });
 
-  it('that start and stop runs leave one entry each, and so does asking for what runs already', async () => {
+  it('that start and stop runs leave one entry each, and so does joining a run', async () => {
     const { entry, answer } = await change('startRetraining', '/api/v1/pipelines/retraining', { model_name: 'roses' });
     const { run_id: runId } = z.object({ run_id: z.string() }).parse(answer);
     expect(entry).toMatchObject({ subject: 'models/roses/retraining', after: { kind: 'manual' } });
@@ -171,7 +171,7 @@ describe('changes over HTTP', () => {
     expect(upload.entry).toMatchObject({ subject: 'datasets/garden', after: { label: 'rose', files: 1, bytes: 3 } });
   });
 
-  it('of messages leave one entry each', async () => {
+  it('of notifications leave one entry each', async () => {
     const { answer } = await change('testNotification', '/api/v1/notifications/test', { channel: 'slack' });
     const { id } = z.object({ id: z.string() }).parse(answer);
     const { entry } = await change('resendNotification', `/api/v1/notifications/${id}/resend`, {});
@@ -189,7 +189,7 @@ describe('changes over HTTP', () => {
     expect(await count()).toBe(before);
   });
 
-  it('were all made here, or in the tests of their room', () => {
+  it('were all made here or in other tests', () => {
     const expected = changing.filter(({ audit }) => typeof audit === 'string').map(({ operationId }) => operationId);
     expect([...driven, ...testedElsewhere].sort()).toEqual(expected.sort());
   });

@@ -14,7 +14,7 @@ describe('deletion of dataset versions', () => {
   const get = (path: string): Promise<Response> => fetch(lineage.served.url + path);
   const remove = (path: string): Promise<Response> => fetch(lineage.served.url + path, { method: 'DELETE' });
 
-  it('deletes a version of a dataset that nothing was trained on, and never gives its number out again', async () => {
+  it('deletes a dataset version that no run was trained on, and never reuses its number', async () => {
     const { ingestion } = lineage;
     const ingest = async (firstImage: number): Promise<number> => {
       const files = await classFolders({ a: 4, b: 4 }, firstImage);
@@ -39,7 +39,7 @@ describe('deletion of dataset versions', () => {
     expect(await ingest(7_000)).toBe(second + 1);
   });
 
-  it('refuses to delete what was trained on, and names who did', async () => {
+  it('refuses to delete a version that runs were trained on, and names the runs', async () => {
     const { ingestion } = lineage;
     await ingestion.ingest(
       { kind: 'folder', path: ingestion.folder(await classFolders({ a: 4, b: 4 }, 8_000)) },

@@ -14,7 +14,7 @@ import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '..
 const uploadId = '7d4c9f0e-3c41-4a4b-9d0e-5b1f6f6f0a11';
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Images over HTTP, before anything real: what becomes of the bytes, whatever fails on the way. */
+/** Uploads over HTTP on fake services: where the bytes end up when a service fails midway. */
 describe('an upload', () => {
   let folder: string;
   let listening: Listening;
@@ -110,7 +110,7 @@ describe('an upload', () => {
 
   it.each([
     ['the object store fails midway', 'put', 'object_store_unavailable', 503],
-    ['the record fails midway', 'record', 'database_unavailable', 503],
+    ['the database fails midway', 'record', 'database_unavailable', 503],
     ['Temporal refuses the start', 'start', 'internal', 500],
   ] as const)('leaves nothing behind when %s', async (_name, step, code, status) => {
     failing = [{ step, code }];
@@ -120,7 +120,7 @@ describe('an upload', () => {
     expect(discarded).toEqual([uploadId]);
   });
 
-  it('is kept when Temporal may have started its ingestion all the same', async () => {
+  it('stays stored when Temporal may have started its ingestion despite the error', async () => {
     failing = [{ step: 'start', code: 'temporal_unavailable' }];
     expect((await sendChunked()).status).toBe(503);
     expect(stored.size).toBe(10);
@@ -135,7 +135,7 @@ describe('an upload', () => {
     expect(starts).toBe(0);
   });
 
-  it('tells the first failure when tidying up fails as well', async () => {
+  it('reports the first failure when the cleanup fails too', async () => {
     failing = [
       { step: 'put', code: 'object_store_unavailable' },
       { step: 'delete', code: 'internal' },

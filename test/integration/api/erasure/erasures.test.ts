@@ -89,7 +89,7 @@ describe('erasure', () => {
     expect(await problemOf(again)).toEqual({ status: 409, code: 'conflict' });
   });
 
-  it('erases an image for good: bytes, embeddings, later versions, and the same bytes that come again', async () => {
+  it('erases an image permanently: bytes, embeddings, later versions, and the same bytes sent again', async () => {
     const { ingestion, served } = lineage;
     const id = await predict();
     const [{ objectKey } = { objectKey: '' }] = await served.api.database.rows(
@@ -143,7 +143,7 @@ describe('erasure', () => {
     });
   });
 
-  it('erases what the record holds while the object store is away, and the objects when it is back', async () => {
+  it('erases the rows while the object store is unavailable, and the objects once it is available again', async () => {
     const { ingestion, served } = lineage;
     const files = await classFolders({ a: 4, b: 4 }, 11_000);
     await ingestion.ingest({ kind: 'folder', path: ingestion.folder(files) }, 'fragile');
@@ -164,7 +164,7 @@ describe('erasure', () => {
     expect(await served.api.objects.head(key)).toBeNull();
   });
 
-  it('refuses to erase what Production was made from', async () => {
+  it('refuses to erase data that the Production version was trained on', async () => {
     for (const [kind, id] of [
       ['dataset', 'flowers'],
       ['model', version.modelName],
@@ -176,7 +176,7 @@ describe('erasure', () => {
     }
   });
 
-  it('erases a dataset and what only it has; its lineage says so', async () => {
+  it('erases a dataset and its unshared images, and shows this in the lineage', async () => {
     const { ingestion, served } = lineage;
     const shared = await classFolders({ a: 2, b: 2 }, 12_000);
     const own = await classFolders({ c: 4 }, 13_000);
@@ -205,7 +205,7 @@ describe('erasure', () => {
       (await ingestion.datasets.imageFacts(Object.values(files).map(sha256Of))).length;
     expect([await stored(own), await stored(shared)]).toEqual([0, 4]);
     expect((await ingestion.datasets.examples('keeper', 1)).length).toBe(4);
-    // Nobody forbids to begin anew; the former number stays the former's.
+    // A dataset of the same name may be created again; the erased version number is not reused.
     const anew = await ingestion.ingest({ kind: 'folder', path: source }, 'doomed');
     expect(anew).toMatchObject({ version: 2, isNewVersion: true, newImages: 4 });
     for (const bytes of Object.values(own)) {
@@ -214,7 +214,7 @@ describe('erasure', () => {
     }
   });
 
-  it('erases a model once it is out of Production, and shows that of its predictions', async () => {
+  it('erases a model once it is out of Production, and shows this in the lineage of its predictions', async () => {
     const { served } = lineage;
     const id = await predict();
     await served.api.database.query(`UPDATE model_versions SET stage = 'Archived' WHERE stage = 'Production'`);

@@ -49,7 +49,7 @@ const audited = async (subject: string): Promise<unknown[]> =>
   served.api.database.query('SELECT action, actor, via FROM audit_log WHERE subject = $1 ORDER BY id', [subject]);
 
 describe('experiments over HTTP', () => {
-  it('are made, read, changed and listed', async () => {
+  it('are created, read, changed and listed', async () => {
     const body = { name: 'new', description: 'why', tags: { team: 'x' } };
     const created = await send('POST', '', body);
     expect(created.status).toBe(201);
@@ -167,7 +167,7 @@ describe('a run over HTTP', () => {
     expect(part.items.every(({ points }) => points.length === 2)).toBe(true);
   });
 
-  it('gives its files as they are', async () => {
+  it('returns its files unchanged', async () => {
     const { objects, database } = served.api;
     const runId = await make({}, { accuracy: 0.9 });
     const bytes = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>');

@@ -39,7 +39,7 @@ afterAll(async () => {
 const { ask, answer, problem } = createRequests(() => served.url);
 const start = (body: unknown): Promise<Response> => ask('/api/v1/pipelines/tuning', { method: 'POST', body });
 
-/** A search with two trials in the record, as the workers write it. */
+/** A search with two trials in the database, as the workers write it. */
 async function recordSearch(): Promise<string> {
   const db = served.api.database;
   const runId = randomUUID();
@@ -61,7 +61,7 @@ async function recordSearch(): Promise<string> {
 }
 
 describe('starting a search', () => {
-  it('answers 202, joins the one under way, and hands over what was asked for', async () => {
+  it('answers 202, joins a running search, and passes the request on to the workflow', async () => {
     const body = {
       model_name: 'rose',
       dataset: 'flowers',
@@ -94,7 +94,7 @@ describe('starting a search', () => {
     expect(audit.items).toMatchObject([{ action: 'pipeline.start', actor: 'ada' }]);
   });
 
-  it('without a body takes the defaults', async () => {
+  it('uses the defaults without a body', async () => {
     expect((await start({ model_name: 'lily' })).status).toBe(202);
   });
 
@@ -120,7 +120,7 @@ describe('starting a search', () => {
 });
 
 describe('searches', () => {
-  it('are shown with their trials, the best, and what was used of the budget', async () => {
+  it('are shown with their trials, the best one, and the used part of the budget', async () => {
     const runId = await recordSearch();
     expect(await answer(searchViewSchema, `/api/v1/searches/${runId}`)).toMatchObject({
       run_id: runId,
@@ -138,7 +138,7 @@ describe('searches', () => {
     expect((await answer(pageOf(searchSummaryViewSchema), '/api/v1/searches?model=nobody')).items).toEqual([]);
   });
 
-  it('have a picture and a table once a rung is done', async () => {
+  it('have a chart and a table once a rung is done', async () => {
     const runId = await recordSearch();
     const early = await problem(`/api/v1/searches/${runId}/chart.svg`);
     expect(early).toMatchObject({ status: 404 });
@@ -164,7 +164,7 @@ describe('searches', () => {
     expect(await problem('/api/v1/searches?page_token=x')).toMatchObject({ status: 400 });
   });
 
-  it('that are over tell their result', async () => {
+  it('show their result once they have ended', async () => {
     const runId = await recordSearch();
     await createPipelineStore(served.api.database).close(runId, {
       status: 'completed',

@@ -21,8 +21,8 @@ const hostile = {
   SQL: "'%3b%20DROP%20TABLE%20models%3b--",
 };
 
-/** Every address of the API with what does not belong there, over a record that would mind. */
-describe('an address made to do harm', () => {
+/** Every path and query parameter of the API with hostile values, on a real database. */
+describe('a hostile address', () => {
   let postgres: TestService;
   let served: ServedApi;
   let addresses: { path: string; query: string[] }[];
@@ -52,7 +52,7 @@ describe('an address made to do harm', () => {
       const text = `GET ${address} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n`;
       const [answer] = answersIn(await speakRaw(Number(new URL(served.url).port), text));
       const { status = 0, body = '' } = answer ?? {};
-      // What is away in this test may be said to be away.
+      // Services that this test does not start may be reported as unavailable.
       const isFine = (status >= 200 && status < 500) || (status === 503 && /no_model|_unavailable/.test(body));
       if (!isFine) faults.push(`${status} ${address.slice(0, 200)} ${body.slice(0, 200)}`);
     }

@@ -16,7 +16,7 @@ import { multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-
 
 const tooMuch = 25_000_000;
 
-/** HTTP itself: what every client gets, whatever it sends. Nothing is behind this API. */
+/** HTTP itself, independent of any route: no service is behind this API. */
 describe('the HTTP surface', () => {
   let listening: Listening;
   let url: string;
@@ -71,13 +71,13 @@ describe('the HTTP surface', () => {
       }
     });
 
-    it('lets a client read 413 that sends everything before it reads anything', async () => {
+    it('lets a client read 413 that sends its whole body before it reads', async () => {
       const { answer, sentBytes } = await sendBlindly(listening.port, tooMuch);
       expect(answer).toMatch(/^HTTP\/1\.1 413 [^]*"code":"too_large"/);
       expect(sentBytes).toBeGreaterThanOrEqual(tooMuch);
     });
 
-    it('cuts a client off that goes on sending', async () => {
+    it('cuts off a client that continues to send', async () => {
       const { sentBytes } = await sendBlindly(listening.port, 10_000_000_000);
       expect(sentBytes).toBeGreaterThan(drainLimits.bytes);
       expect(sentBytes).toBeLessThan(3 * drainLimits.bytes);
@@ -132,7 +132,7 @@ describe('the HTTP surface', () => {
     expect([answer.status, problem.code]).toEqual([status, code]);
   });
 
-  it('takes over a good request id and replaces a bad one', async () => {
+  it('uses a valid request id and replaces an invalid one', async () => {
     const idOf = async (sent: string): Promise<string | null> =>
       (await fetch(`${url}/health`, { headers: { 'x-request-id': sent } })).headers.get('x-request-id');
     expect(await idOf('order-66.a:b')).toBe('order-66.a:b');
@@ -148,7 +148,7 @@ describe('the HTTP surface', () => {
     }
   });
 
-  it('forbids browsers what nobody asked for', async () => {
+  it('restricts browsers by security headers', async () => {
     const { headers } = await fetch(`${url}/docs`);
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(headers.get('content-security-policy')).toContain("script-src 'self';");
@@ -211,7 +211,7 @@ describe('listen', () => {
   });
 });
 
-/** Sends a body of that length over a bare socket, and reads only when all of it is sent or nobody takes it. */
+/** Sends a body of that length over a raw socket; reads only once all of it is sent or the server stops receiving. */
 async function sendBlindly(port: number, length: number): Promise<{ answer: string; sentBytes: number }> {
   const socket = connect(port, '127.0.0.1').pause();
   let answer = '';

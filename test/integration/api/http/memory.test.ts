@@ -29,7 +29,7 @@ describe('the memory that requests take', () => {
   });
   afterAll(() => listening.stop(1_000));
 
-  it('holds pixels, not parsed JSON, once a tensor was read', async () => {
+  it('holds pixels instead of parsed JSON once a tensor was read', async () => {
     const row = `[${Array.from({ length: inputSize }, (_, x) => `[${x},0,255]`).join()}]`;
     const image = `[${Array.from({ length: inputSize }, () => row).join()}]`;
     const body = `{"inputs":[${Array.from({ length: 12 }, () => image).join()}]}`;
@@ -50,18 +50,18 @@ describe('the memory that requests take', () => {
     ['/predict', multipartHeaders],
     ['/api/v1/pipelines/retraining', json],
     ['/api/v1/datasets/flowers/images', multipartHeaders],
-  ])('is not taken by compressed bodies, whose size nobody knows: %s refuses them', async (path, headers) => {
+  ])('is not taken by compressed bodies, whose size is unknown: %s refuses them', async (path, headers) => {
     const answer = await postRaw(url + path, { ...headers, 'content-encoding': 'gzip' }, [gzipSync('{}')]);
     expect(answer.status).toBe(415);
     expect(answer.body).toContain('Content-Encoding');
   });
 
-  it('is not asked for by a body of empty lists', async () => {
+  it('is not reserved for a body of empty lists', async () => {
     const answer = await postRaw(`${url}/invocations`, json, [`{"inputs":[${'[],'.repeat(2_000_000)}[]]}`]);
     expect(problemSchema.parse(JSON.parse(answer.body))).toMatchObject({ status: 422, code: 'invalid_tensor' });
   });
 
-  it('is not limited by a Content-Encoding that says identity', async () => {
+  it('is not limited for a Content-Encoding of identity', async () => {
     const answer = await postRaw(`${url}/invocations`, { ...json, 'content-encoding': 'identity' }, ['{}']);
     expect(answer.status).toBe(400);
   });

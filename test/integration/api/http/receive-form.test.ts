@@ -50,7 +50,7 @@ describe('receiveFiles', () => {
 
   it.each([
     ['a second file', [file(200_000), file(200_000), formEnd]],
-    ['what follows a form that is complete', [file(200_000), formEnd, new Uint8Array(200_000)]],
+    ['data after the end of the form', [file(200_000), formEnd, new Uint8Array(200_000)]],
   ])('refuses a body of unknown length that %s makes too large', async (_name, chunks) => {
     const answer = await send(chunks);
     expect(problemSchema.parse(JSON.parse(answer.body))).toMatchObject({ status: 413, code: 'too_large' });

@@ -8,8 +8,8 @@ import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { answersIn, speakRaw } from '../../../support/raw-request.js';
 
-describe('a body that trickles in', () => {
-  it('is given up with 408, so that it holds no memory that others could use', async () => {
+describe('a body that arrives slowly', () => {
+  it('is ended with 408, so that it holds no memory that other requests need', async () => {
     const app = express();
     app.post('/', async (request, response) => {
       response.json({ bytes: (await readBody(request, 1_000, { bytes: 100, everyMs: 1_000 })).length });
@@ -36,7 +36,7 @@ describe('a body that trickles in', () => {
     }
   });
 
-  it('is given up with 408 as JSON, when its client announced more than it has', async () => {
+  it('is ended with 408 as JSON when its client sends less than announced', async () => {
     const app = express();
     app.post('/', limitTime(200), express.json(), (_request, response) => {
       response.json('whole');

@@ -54,7 +54,7 @@ describe('the budget of explanations', () => {
   const post = (path: string): Promise<Response> =>
     fetch(url + path, { method: 'POST', body: formWith('file', image) });
 
-  it('is used up by so many at once, whichever route they come by; predictions do not need it', async () => {
+  it('limits how many run at once over all routes together; predictions do not count', async () => {
     isHeld = true;
     const held = Array.from({ length: mostAtOnce }, (_, index) =>
       post(index % 2 === 0 ? '/explain' : '/predict?explain=true'),
@@ -78,14 +78,14 @@ describe('the budget of explanations', () => {
     expect(metrics).toContain(`mlops_explanations_total{method="class_activation"} ${mostAtOnce + 1}`);
   });
 
-  it('is given back by explanations that fail', async () => {
+  it('is released by explanations that fail', async () => {
     for (let index = 0; index <= mostAtOnce; index += 1) {
       expect((await post('/explain?label=cactus')).status).toBe(400);
     }
     expect((await post('/explain')).status).toBe(200);
   });
 
-  it('shows neighbours without an address while nobody can tell whether they were erased', async () => {
+  it('omits the address of neighbours while the database cannot say whether they were erased', async () => {
     const response = await post('/explain?neighbours=3');
     const { neighbours } = explainedPredictionSchema.parse(await response.json()).explanation;
     expect(neighbours).toEqual([{ ...neighbour, image_url: null }]);

@@ -12,7 +12,7 @@ import { openGraph } from '../../../support/explanation-fixture.js';
 import { formWith, problemOf, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 
-/** A picture that the served model was trained on, as its bundle says. */
+/** An image that the served model was trained on, according to its bundle. */
 interface Reference {
   bytes: Uint8Array;
   sha256: string;
@@ -25,7 +25,7 @@ describe('explanations over HTTP', () => {
   let objectStore: TestService;
   let served: ServedApi;
   let references: Reference[];
-  let picture: Uint8Array;
+  let image: Uint8Array;
 
   beforeAll(async () => {
     [postgres, objectStore] = await Promise.all([startPostgres(), startObjectStore()]);
@@ -34,20 +34,20 @@ describe('explanations over HTTP', () => {
     const { operations, weights } = await assembleNetwork('cnn', createCnnWeights([4, 8, 8], 2, 1));
     const graph = encodeOnnx(operations, weights);
     const version = await served.registerTiny({ graph, files: await referenceFiles(graph, references) });
-    await Promise.all(references.map((reference) => keep(served, reference)));
+    await Promise.all(references.map((reference) => storeImage(served, reference)));
     await served.promote(version);
     await serves(served, version);
-    picture = await drawSyntheticImage('dandelion', 9);
+    image = await drawSyntheticImage('dandelion', 9);
   });
   afterAll(async () => {
     await served.stop();
     await Promise.all([postgres.stop(), objectStore.stop()]);
   });
 
-  const explain = (query = '', headers: Record<string, string> = {}, bytes = picture): Promise<Response> =>
+  const explain = (query = '', headers: Record<string, string> = {}, bytes = image): Promise<Response> =>
     fetch(`${served.url}/explain${query}`, { method: 'POST', headers, body: formWith('file', bytes) });
 
-  it('give the prediction, and numbers that add up to its logit', async () => {
+  it('return the prediction, and values that add up to its logit', async () => {
     const response = await explain();
     expect(response.status).toBe(200);
     const { explanation, ...prediction } = explainedPredictionSchema.parse(await response.json());
@@ -64,11 +64,11 @@ describe('explanations over HTTP', () => {
     const overlay = await sharp(Buffer.from(explanation.overlay ?? '', 'base64')).metadata();
     expect(overlay).toMatchObject({ format: 'png', width: 224, height: 224 });
     expect(explanation.neighbours).toEqual([]);
-    const predicted = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', picture) });
+    const predicted = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
     expect(predictAnswerSchema.parse(await predicted.json()).confidence).toBeCloseTo(prediction.confidence, 5);
   });
 
-  it('explain the class that is named, with or without a picture', async () => {
+  it('explain the requested class, with or without an overlay', async () => {
     for (const label of ['dandelion', 'grass']) {
       const response = await explain(`?label=${label}&overlay=false`);
       const { explanation } = explainedPredictionSchema.parse(await response.json());
@@ -76,7 +76,7 @@ describe('explanations over HTTP', () => {
     }
   });
 
-  it('are a PNG for those who ask for one, and kept as predictions', async () => {
+  it('are a PNG on request, and recorded as predictions', async () => {
     const response = await explain('', { accept: 'image/png' });
     expect(response.headers.get('content-type')).toBe('image/png');
     expect(response.headers.get('vary')).toContain('Accept');
@@ -84,13 +84,13 @@ describe('explanations over HTTP', () => {
     expect([format, width]).toEqual(['png', 224]);
     await served.api.predictions.predictionLog.flush();
     const id = response.headers.get('x-prediction-id') ?? '';
-    const kept: unknown = await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json();
-    expect(kept).toMatchObject({ prediction_id: id, route: 'explain' });
+    const recorded: unknown = await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json();
+    expect(recorded).toMatchObject({ prediction_id: id, route: 'explain' });
   });
 
-  it('come with a prediction that asks for one, and with no other', async () => {
+  it('come with a prediction only on request', async () => {
     const predict = async (query: string): Promise<unknown> =>
-      (await fetch(`${served.url}/predict${query}`, { method: 'POST', body: formWith('file', picture) })).json();
+      (await fetch(`${served.url}/predict${query}`, { method: 'POST', body: formWith('file', image) })).json();
     const { explanation } = predictAnswerSchema.parse(await predict('?explain=true'));
     expect(explanation?.map).toHaveLength(28);
     expect(explanation?.overlay).not.toBeNull();
@@ -98,13 +98,13 @@ describe('explanations over HTTP', () => {
   });
 
   it.each([
-    ['raw', { 'content-type': 'image/jpeg' }, (): Uint8Array => picture],
+    ['raw', { 'content-type': 'image/jpeg' }, (): Uint8Array => image],
     [
       'base64 in JSON',
       { 'content-type': 'application/json' },
-      (): string => JSON.stringify({ image: Buffer.from(picture).toString('base64') }),
+      (): string => JSON.stringify({ image: Buffer.from(image).toString('base64') }),
     ],
-  ])('take a picture %s', async (_how, headers, body) => {
+  ])('take an image %s', async (_how, headers, body) => {
     const sent = body();
     const response = await fetch(`${served.url}/explain`, {
       method: 'POST',
@@ -114,7 +114,7 @@ describe('explanations over HTTP', () => {
     expect(explainedPredictionSchema.parse(await response.json()).explanation.rows).toBe(28);
   });
 
-  it('refuse a class that the model does not know, and name those it knows', async () => {
+  it('refuse an unknown class, and list the classes of the model', async () => {
     const response = await explain('?label=cactus');
     const { status, detail } = problemSchema.parse(await response.json());
     expect(status).toBe(400);
@@ -126,12 +126,12 @@ describe('explanations over HTTP', () => {
     expect(await problemOf(await explain(query))).toEqual({ status: 400, code: 'bad_request' });
   });
 
-  it('refuse what is no picture', async () => {
+  it('refuse a file that is not an image', async () => {
     const response = await explain('', {}, Buffer.from('I am no picture. '.repeat(40)));
     expect(await problemOf(response)).toEqual({ status: 415, code: 'unsupported_type' });
   });
 
-  it('show the nearest training images, and where they are', async () => {
+  it('show the nearest training images and their addresses', async () => {
     const own = referenceAt(2);
     const response = await explain('?neighbours=3', {}, own.bytes);
     const { neighbours } = explainedPredictionSchema.parse(await response.json()).explanation;
@@ -154,7 +154,7 @@ describe('explanations over HTTP', () => {
     }
   });
 
-  it('leave out images that were erased, which are no longer shown', async () => {
+  it('omit erased images, which are no longer served', async () => {
     const erased = referenceAt(1);
     await served.api.database.query('UPDATE images SET erased_at = now() WHERE sha256 = $1', [erased.sha256]);
     const { neighbours } = explainedPredictionSchema.parse(
@@ -177,7 +177,7 @@ describe('explanations over HTTP', () => {
     });
   });
 
-  it('are measured by occlusion where the graph does not tell', async () => {
+  it('are measured by occlusion for a graph without feature maps', async () => {
     const tiny = await served.registerTiny();
     await served.promote(tiny);
     await serves(served, tiny);
@@ -216,7 +216,7 @@ async function drawReference(index: number): Promise<Reference> {
   return { bytes, label, sha256: digest('sha256'), md5: digest('md5') };
 }
 
-/** What a bundle says of the images its model was trained on. */
+/** The entry of a bundle about an image its model was trained on. */
 async function referenceFiles(
   model: Uint8Array,
   references: readonly Reference[],
@@ -243,8 +243,8 @@ async function referenceFiles(
   };
 }
 
-/** Puts an image where ingestion puts it. */
-async function keep({ api }: ServedApi, { bytes, sha256, md5 }: Reference): Promise<void> {
+/** Stores an image under the key that ingestion uses. */
+async function storeImage({ api }: ServedApi, { bytes, sha256, md5 }: Reference): Promise<void> {
   const key = rawImageKey(md5);
   await api.objects.put(key, bytes);
   await api.database.query(

@@ -7,21 +7,21 @@ import {
 } from '../../../../api/inference/images/fetch-image.js';
 import { errorCodeOf, messageOf } from '../../../../contracts/errors.js';
 
-const picture = Buffer.from('the bytes of a picture');
+const image = Buffer.from('the bytes of an image');
 const maxBytes = 100_000;
 
-/** A server that stands in the inner network, as every one of a test does. */
+/** The image server of this test is on the internal network (127.0.0.1). */
 describe('fetching an image by its URL', () => {
   let server: Server;
   let host: string;
   let asked: string[];
 
   const answers: Record<string, (response: ServerResponse) => void> = {
-    '/picture': (response) => response.end(picture),
-    '/elsewhere': (response) => response.writeHead(302, { location: `http://localhost:${portOf(host)}/picture` }).end(),
-    '/here': (response) => response.writeHead(307, { location: '/picture' }).end(),
+    '/image': (response) => response.end(image),
+    '/elsewhere': (response) => response.writeHead(302, { location: `http://localhost:${portOf(host)}/image` }).end(),
+    '/here': (response) => response.writeHead(307, { location: '/image' }).end(),
     '/round': (response) => response.writeHead(302, { location: '/round' }).end(),
-    '/password': (response) => response.writeHead(302, { location: `http://me:secret@${host}/picture` }).end(),
+    '/password': (response) => response.writeHead(302, { location: `http://me:secret@${host}/image` }).end(),
     '/file': (response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
     '/nowhere': (response) => response.writeHead(302, { location: 'http://[' }).end(),
     '/huge': (response) => response.writeHead(200, { 'content-length': String(maxBytes + 1) }).write('x'),
@@ -69,25 +69,25 @@ describe('fetching an image by its URL', () => {
     throw new Error('it was fetched');
   };
 
-  it('gives what is there, and follows a redirect to an allowed host', async () => {
-    expect(await fetcher()(`http://${host}/picture`)).toEqual(picture);
-    expect(await fetcher()(`http://${host}/here`)).toEqual(picture);
+  it('returns the bytes, and follows a redirect to an allowed host', async () => {
+    expect(await fetcher()(`http://${host}/image`)).toEqual(image);
+    expect(await fetcher()(`http://${host}/here`)).toEqual(image);
   });
 
-  it('asks no host that is not allowed, and says which setting would', async () => {
-    const [code, message] = await failure(`http://${host}/picture`, { hosts: [] });
+  it('refuses a host that is not allowed, and names the setting that would allow it', async () => {
+    const [code, message] = await failure(`http://${host}/image`, { hosts: [] });
     expect(code).toBe('url_not_allowed');
     expect(message).toContain('IMAGE_URL_HOSTS');
     expect(asked).toEqual([]);
   });
 
   it.each([
-    ['the host on another port', () => 'http://127.0.0.1/picture'],
+    ['an allowed host on another port', () => 'http://127.0.0.1/image'],
     ['a file', () => 'file:///etc/passwd'],
     ['data', () => 'data:image/png;base64,AAAA'],
-    ['a password', () => `http://me:secret@${host}/picture`],
-    ['a host that only begins alike', () => `http://${host}.example/picture`],
-    ['no URL', () => 'picture.jpg'],
+    ['a password', () => `http://me:secret@${host}/image`],
+    ['a host with an allowed one as its prefix', () => `http://${host}.example/image`],
+    ['text that is not a URL', () => 'image.jpg'],
   ])('does not take %s', async (_name, url) => {
     expect((await failure(url()))[0]).toBe('url_not_allowed');
     expect(asked).toEqual([]);
@@ -109,7 +109,7 @@ describe('fetching an image by its URL', () => {
     expect(asked.length).toBeLessThanOrEqual(4);
   });
 
-  it.each(['slow', 'silent'])('waits only so long for one that is %s', async (path) => {
+  it.each(['slow', 'silent'])('stops waiting for a server that is %s', async (path) => {
     expect(await failure(`http://${host}/${path}`, { timeoutMs: 100 })).toEqual([
       'url_unreachable',
       expect.stringContaining('within 100 ms'),
@@ -118,16 +118,16 @@ describe('fetching an image by its URL', () => {
     await expect(fetcher()(url, 50)).rejects.toThrow('within 50 ms');
   });
 
-  it('fetches so many at once and refuses more, until some are done', async () => {
+  it('limits concurrent fetches and refuses more until one has ended', async () => {
     const fetchImage = fetcher();
     const silent = Array.from({ length: 32 }, () => fetchImage(`http://${host}/silent`, 500));
     const ended = Promise.allSettled(silent);
-    await expect(fetchImage(`http://${host}/picture`)).rejects.toMatchObject({ code: 'overloaded' });
+    await expect(fetchImage(`http://${host}/image`)).rejects.toMatchObject({ code: 'overloaded' });
     expect((await ended).map(({ status }) => status)).toEqual(Array(32).fill('rejected'));
-    expect(await fetchImage(`http://${host}/picture`)).toEqual(picture);
+    expect(await fetchImage(`http://${host}/image`)).toEqual(image);
   });
 
-  it('goes to no inner address, whatever name leads there', async () => {
+  it('connects to no internal address, even if an allowed name resolves to it', async () => {
     const inner = ['127.0.0.1', '10.1.2.3', '192.168.0.7', '169.254.169.254', '::1', 'fd00::1', 'fec0::1'];
     const wrapped = ['::ffff:127.0.0.1', '::127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b:1::a00:1', '2002:7f00:1::'];
     for (const address of [...inner, ...wrapped]) {
@@ -137,28 +137,28 @@ describe('fetching an image by its URL', () => {
           { address: '93.184.216.34', family: 4 },
           { address, family },
         ]);
-      const name = `pictures.example:${portOf(host)}`;
-      const [code, message] = await failure(`http://${name}/picture`, { hosts: [name], resolve });
-      expect([code, message]).toEqual(['url_not_allowed', expect.stringContaining('pictures.example')]);
+      const name = `images.example:${portOf(host)}`;
+      const [code, message] = await failure(`http://${name}/image`, { hosts: [name], resolve });
+      expect([code, message]).toEqual(['url_not_allowed', expect.stringContaining('images.example')]);
     }
     expect(asked).toEqual([]);
   });
 
-  it('resolves a name once, so that what it was found to be is what is connected to', async () => {
-    const name = `pictures.example:${portOf(host)}`;
+  it('resolves a name once, so that the checked address is the one it connects to', async () => {
+    const name = `images.example:${portOf(host)}`;
     let lookups = 0;
-    // First a public address where nobody answers here, then the inner one that is asked for in truth.
+    // First a public address without a server, then the internal address of the test server.
     const resolve = (): Promise<{ address: string; family: number }[]> => {
       lookups += 1;
       return Promise.resolve([{ address: lookups === 1 ? '192.88.99.1' : '127.0.0.1', family: 4 }]);
     };
-    const [code] = await failure(`http://${name}/picture`, { hosts: [name], resolve, timeoutMs: 300 });
+    const [code] = await failure(`http://${name}/image`, { hosts: [name], resolve, timeoutMs: 300 });
     expect([code, lookups, asked]).toEqual(['url_unreachable', 1, []]);
   });
 
-  it('goes to localhost where the setting names it', async () => {
+  it('connects to localhost if the setting allows it', async () => {
     const name = `localhost:${portOf(host)}`;
-    expect(await fetcher({ hosts: [name] })(`http://${name}/picture`)).toEqual(picture);
+    expect(await fetcher({ hosts: [name] })(`http://${name}/image`)).toEqual(image);
   });
 });
 

@@ -14,7 +14,7 @@ import { jsonHeaders, startPredictionFixture, type PredictionFixture } from '../
 
 const tensor = Array.from({ length: inputSize }, () => Array.from({ length: inputSize }, () => [255, 0, 0]));
 
-/** The scoring protocol on the real engine, and what any prediction route does about bad clients. */
+/** The scoring protocol on the real engine, and how any prediction route handles misbehaving clients. */
 describe('invocations', () => {
   let fixture: PredictionFixture;
   let red: Buffer;
@@ -50,7 +50,7 @@ describe('invocations', () => {
         1,
       ],
       ['records', () => ({ dataframe_records: [{ image: tensor }, { image: base64() }] }), 2],
-    ])('takes %s, and gives a row for each', async (_name, body, count) => {
+    ])('takes %s, and returns a row for each', async (_name, body, count) => {
       const response = await fixture.sendJson('/invocations', body(), {
         'content-type': 'application/json; charset=utf-8',
       });
@@ -83,13 +83,18 @@ describe('invocations', () => {
 
     it.each([
       ['nothing', '', 400, 'bad_request'],
-      ['NaN, which JSON does not know', '{"inputs": [[[[NaN]]]]}', 400, 'bad_request'],
+      ['NaN, which is not JSON', '{"inputs": [[[[NaN]]]]}', 400, 'bad_request'],
       ['Infinity', '{"inputs": [[[[Infinity]]]]}', 400, 'bad_request'],
-      ['a bomb of depth', `{"inputs":${'['.repeat(2_000_000)}`, 400, 'bad_request'],
-      ['depth that ends', `{"inputs":${'['.repeat(5_000)}${']'.repeat(5_000)}}`, 400, 'bad_request'],
-      ['a bomb of keys', `{${Array.from({ length: 20_000 }, (_, key) => `"${key}":0`).join(',')}}`, 400, 'bad_request'],
-      ['a bomb of empty objects', `{"instances":[${'{},'.repeat(500_000)}{}]}`, 422, 'invalid_tensor'],
-      ['numbers beyond all numbers', '{"inputs": [[[[1e999, 0, 0]]]]}', 422, 'invalid_tensor'],
+      ['unbounded depth', `{"inputs":${'['.repeat(2_000_000)}`, 400, 'bad_request'],
+      ['great depth', `{"inputs":${'['.repeat(5_000)}${']'.repeat(5_000)}}`, 400, 'bad_request'],
+      [
+        'thousands of keys',
+        `{${Array.from({ length: 20_000 }, (_, key) => `"${key}":0`).join(',')}}`,
+        400,
+        'bad_request',
+      ],
+      ['a million empty objects', `{"instances":[${'{},'.repeat(500_000)}{}]}`, 422, 'invalid_tensor'],
+      ['numbers above the largest double', '{"inputs": [[[[1e999, 0, 0]]]]}', 422, 'invalid_tensor'],
       ['a wrong dtype', '{"inputs": [true]}', 422, 'invalid_tensor'],
       ['null', '{"inputs": [null]}', 422, 'invalid_tensor'],
       ['two shapes at once', '{"inputs": [1], "instances": [1]}', 400, 'bad_request'],
@@ -98,7 +103,7 @@ describe('invocations', () => {
       ['a ragged table', '{"dataframe_split": {"columns": ["image"], "data": [["AAAA", 1]]}}', 422, 'invalid_tensor'],
       ['an empty table', '{"dataframe_split": {"columns": ["image"], "data": []}}', 400, 'bad_request'],
       ['a key of the prototype', '{"__proto__": [1], "inputs": [1]}', 400, 'bad_request'],
-      ['text that is no base64', '{"instances": ["not base64!"]}', 400, 'bad_request'],
+      ['text that is not base64', '{"instances": ["not base64!"]}', 400, 'bad_request'],
     ])('refuses %s', async (_name, body, status, code) => {
       expect(await problemOf(await fixture.send('/invocations', body, jsonHeaders))).toEqual({ status, code });
     });
@@ -113,7 +118,7 @@ describe('invocations', () => {
       expect(await problemOf(many)).toEqual({ status: 422, code: 'invalid_tensor' });
     });
 
-    it('refuses what gzip inflates beyond the limit, and what is no gzip', async () => {
+    it('refuses gzip that inflates beyond the limit, and data that is not gzip', async () => {
       const gzip = { ...jsonHeaders, 'content-encoding': 'gzip' };
       const bomb = new Uint8Array(gzipSync(Buffer.alloc(50_000_000, ' ')));
       expect(await problemOf(await fixture.send('/invocations', bomb, gzip))).toEqual({
@@ -126,7 +131,7 @@ describe('invocations', () => {
       });
     });
 
-    it('takes UTF-8 alone, and nothing but POST', async () => {
+    it('takes only UTF-8, and only POST', async () => {
       const latin = await fixture.send('/invocations', '{}', { 'content-type': 'application/json; charset=latin1' });
       expect(await problemOf(latin)).toEqual({ status: 415, code: 'unsupported_type' });
       const got = await fetch(`${fixture.served.url}/invocations`);
@@ -136,8 +141,8 @@ describe('invocations', () => {
     });
   });
 
-  describe('a client that lies or leaves', () => {
-    /** What the server answers to bytes as they stand here. */
+  describe('a client with wrong lengths, or that disconnects', () => {
+    /** The response of the server to exactly these bytes. */
     const speak = async (text: string, andLeave: boolean): Promise<string> => {
       const socket = connect(Number(new URL(fixture.served.url).port), '127.0.0.1');
       let answer = '';
@@ -152,16 +157,16 @@ describe('invocations', () => {
 
     it.each([
       ['more than it sends', head('Content-Length: 1000\r\n') + 'short', true],
-      ['a length that is no number', `${head('Content-Length: many\r\n')}short`, false],
+      ['a length that is not a number', `${head('Content-Length: many\r\n')}short`, false],
       ['two lengths', `${head('Content-Length: 5\r\nContent-Length: 6\r\n')}short`, false],
       ['a length and chunks', `${head('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n')}short`, false],
-      ['a chunk that is none', `${head('Transfer-Encoding: chunked\r\n')}zz\r\nshort`, false],
-    ])('and announces %s costs nobody anything', async (_name, text, andLeave) => {
+      ['a malformed chunk', `${head('Transfer-Encoding: chunked\r\n')}zz\r\nshort`, false],
+    ])('that announces %s does not affect other clients', async (_name, text, andLeave) => {
       expect(await speak(text, andLeave)).toMatch(/^$|^HTTP\/1\.1 400 /);
       expect((await fixture.send('/predict', new Uint8Array(red), { 'content-type': 'image/png' })).status).toBe(200);
     });
 
-    it('is in the log of requests and not in that of faults', async () => {
+    it('is logged as a request and not as an error', async () => {
       const series = 'mlops_api_requests_total{method="POST",route="/predict",status="499"}';
       await speak(`${head('Content-Length: 1000\r\n')}short`, true);
       expect(
@@ -175,7 +180,7 @@ describe('invocations', () => {
   });
 
   describe('answers', () => {
-    it('are compressed when they are long, never when they are predictions', async () => {
+    it('are compressed when they are long, but never predictions', async () => {
       const long = await fetch(`${fixture.served.url}/openapi.json`, { headers: { 'accept-encoding': 'gzip' } });
       expect([long.headers.get('content-encoding'), long.headers.get('vary')]).toEqual(['gzip', 'Accept-Encoding']);
       expect(z.looseObject({ openapi: z.string() }).parse(await long.json()).openapi).toMatch(/^3\.1/);
@@ -185,7 +190,7 @@ describe('invocations', () => {
       expect(short.headers.get('content-encoding')).toBeNull();
     });
 
-    it('are the bytes of files where they are files, compressed or not', async () => {
+    it('are the bytes of a stored file, compressed or not', async () => {
       const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
       for (const name of ['swagger-ui-bundle.js', 'favicon-32x32.png']) {
         const file = await readFile(join(folder, name));
@@ -197,7 +202,7 @@ describe('invocations', () => {
       }
     });
 
-    it('keep their connections longer than load balancers do', async () => {
+    it('leave connections open longer than load balancers do', async () => {
       expect((await fetch(`${fixture.served.url}/health/live`)).headers.get('keep-alive')).toBe('timeout=75');
     });
   });

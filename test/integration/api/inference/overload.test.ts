@@ -12,8 +12,8 @@ const overloaded = new PerennialError('overloaded', 'Others wait.', {
   details: { reason: 'latency_target', retryAfterSeconds: 2.5 },
 });
 
-/** An engine that has no room when the test says so, and remembers what it was asked. */
-describe('an engine that has too much to do', () => {
+/** A fake engine that can be made full, and records its inputs. */
+describe('an overloaded engine', () => {
   let listening: Listening;
   let isFull: boolean;
   let asked: (JobOptions | undefined)[];
@@ -47,7 +47,7 @@ describe('an engine that has too much to do', () => {
   it.each([
     ['/predict', 'image/jpeg'],
     ['/invocations', 'application/json'],
-  ])('is not given what POST %s sends, however wrong it is: nobody looks at it', async (path, type) => {
+  ])('gets no body of POST %s: it is refused unread, even if it is invalid', async (path, type) => {
     isFull = true;
     const answer = await post(path, { 'content-type': type }, '{');
     expect(problemSchema.parse(JSON.parse(answer.body))).toMatchObject({ code: 'overloaded', retry_after_seconds: 3 });
@@ -56,7 +56,7 @@ describe('an engine that has too much to do', () => {
     expect(asked).toEqual([]);
   });
 
-  it('is told until when the client waits, counted from the arrival of the request', async () => {
+  it('gets the deadline of the client, counted from the arrival of the request', async () => {
     const before = performance.now();
     const answer = await post('/predict', { 'content-type': 'image/jpeg', 'x-request-timeout-ms': '2000' }, 'bytes');
     const after = performance.now();
@@ -77,7 +77,7 @@ describe('an engine that has too much to do', () => {
         inputs: [{ name: 'image', datatype: 'BYTES', shape: [files.length], data: files }],
       }),
     ],
-  ])('does not take a file of POST %s for late because others of its request came first', async (path, bodyOf) => {
+  ])('does not refuse a file of POST %s as late because other files of the request ran first', async (path, bodyOf) => {
     const send = (files: number): Promise<RawAnswer> =>
       post(path, { 'content-type': 'application/json' }, JSON.stringify(bodyOf(Array<string>(files).fill(file))));
     expect((await send(6)).status).toBe(200);

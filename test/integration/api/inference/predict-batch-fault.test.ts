@@ -6,7 +6,7 @@ import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { fakeEngine, servedOf } from '../../../support/fake-model.js';
 import { formWith, redImage } from '../../../support/served-api.js';
 
-it('logs a fault of our own in a batch under the id that its answer names, and tells no more of it', async () => {
+it('logs an internal error in a batch under the id in the response, and shows no details to the client', async () => {
   const engine = fakeEngine({ predictImage: () => Promise.reject(new Error('a secret of ours')) });
   const logger = createLogger('api', 'silent');
   const logged = jest.spyOn(logger, 'error');

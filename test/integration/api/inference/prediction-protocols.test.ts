@@ -3,8 +3,8 @@ import { predictionSchema } from '../../../../contracts/inference/http-predict.j
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
 import { startPredictionFixture, type PredictionFixture } from '../../../support/prediction-fixture.js';
 
-/** The ways in which a picture comes to a prediction, on the real engine. */
-describe('the routes for pictures', () => {
+/** The ways to send an image for a prediction, on the real engine. */
+describe('the routes for images', () => {
   let fixture: PredictionFixture;
   let red: Buffer;
   beforeAll(async () => {
@@ -15,7 +15,7 @@ describe('the routes for pictures', () => {
 
   describe('POST /predict', () => {
     it.each(['image/png', 'image/jpeg', 'application/octet-stream', 'IMAGE/PNG; q=1'])(
-      'takes a picture as it is, as %s',
+      'takes the bytes of an image as %s',
       async (type) => {
         const prediction = predictionSchema.parse(
           await (await fixture.send('/predict', new Uint8Array(red), { 'content-type': type })).json(),
@@ -24,7 +24,7 @@ describe('the routes for pictures', () => {
       },
     );
 
-    it('takes it in JSON: as base64 of either alphabet, as data URL, and by its address', async () => {
+    it('takes an image in JSON: as base64 of either alphabet, as a data URL, and by its URL', async () => {
       const base64 = red.toString('base64');
       const lines = base64.replaceAll(/(.{60})/g, '$1\r\n');
       const images = [base64, lines, red.toString('base64url'), `data:image/png;base64,${base64}`];
@@ -37,10 +37,10 @@ describe('the routes for pictures', () => {
     });
 
     it.each([
-      ['no picture', 400, 'bad_request', {}],
+      ['no image', 400, 'bad_request', {}],
       ['two of them', 400, 'bad_request', { image: 'AAAA', url: 'http://a' }],
-      ['a key nobody knows', 400, 'bad_request', { img: 'AAAA' }],
-      ['what is no base64', 400, 'bad_request', { image: 'I am no base64!' }],
+      ['an unknown key', 400, 'bad_request', { img: 'AAAA' }],
+      ['text that is not base64', 400, 'bad_request', { image: 'I am no base64!' }],
       ['an empty text', 400, 'bad_request', { image: '' }],
       ['base64 of something else', 415, 'unsupported_type', { image: Buffer.alloc(300, 'text').toString('base64') }],
       ['an address that is not allowed', 422, 'url_not_allowed', { url: 'http://pictures.example/red.png' }],
@@ -53,7 +53,7 @@ describe('the routes for pictures', () => {
     it.each([
       ['/missing.png', 422, 'url_unreachable'],
       ['/text.png', 415, 'unsupported_type'],
-    ])('tells what is wrong with the address %s', async (path, status, code) => {
+    ])('reports what is wrong with the address %s', async (path, status, code) => {
       expect(
         await problemOf(await fixture.sendJson('/predict', { url: `http://${fixture.imagesHost}${path}` })),
       ).toEqual({
@@ -62,7 +62,7 @@ describe('the routes for pictures', () => {
       });
     });
 
-    it('refuses an empty body, another type, and one that is too large', async () => {
+    it('refuses an empty body, an unsupported type, and a body that is too large', async () => {
       const type = { 'content-type': 'image/jpeg' };
       expect(await problemOf(await fixture.send('/predict', '', type))).toEqual({ status: 400, code: 'no_file' });
       expect(
@@ -75,7 +75,7 @@ describe('the routes for pictures', () => {
       expect(await problemOf(await fixture.send('/predict', large, type))).toEqual({ status: 413, code: 'too_large' });
     });
 
-    it('asks for no answer that its client would not wait for', async () => {
+    it('computes no prediction that its client would not wait for', async () => {
       const png = { 'content-type': 'image/png' };
       for (const wrong of ['0', '-1', '1.5', 'soon', '9999999', '']) {
         const response = await fixture.send('/predict', new Uint8Array(red), { ...png, 'x-request-timeout-ms': wrong });
@@ -86,15 +86,15 @@ describe('the routes for pictures', () => {
     });
   });
 
-  describe('pictures that come again', () => {
-    it('are answered from the cache, each with a prediction of its own', async () => {
-      const picture = await redImage(300, 200);
+  describe('images that are sent again', () => {
+    it('are answered from the cache, each with a separate prediction id', async () => {
+      const image = await redImage(300, 200);
       const before = await fixture.metric('mlops_prediction_cache_total{result="hit"}');
       const total = `predictions_total{model_version="${fixture.version.version}",predicted_class="dandelion"}`;
       const totalBefore = await fixture.metric(total);
       const answers = [];
       for (let time = 0; time < 3; time++) {
-        const response = await fixture.send('/predict', formWith('file', picture));
+        const response = await fixture.send('/predict', formWith('file', image));
         answers.push(predictionSchema.parse(await response.json()));
       }
       expect(new Set(answers.map((answer) => answer.prediction_id)).size).toBe(3);
@@ -107,11 +107,11 @@ describe('the routes for pictures', () => {
       }
     });
 
-    it('are looked at anew by another model', async () => {
+    it('are predicted again by another model', async () => {
       const other = await fixture.served.registerTiny({ bias: -3 });
-      const picture = new Uint8Array(await redImage(120, 120));
+      const image = new Uint8Array(await redImage(120, 120));
       const ask = async (): Promise<number> =>
-        predictionSchema.parse(await (await fixture.send('/predict', picture, { 'content-type': 'image/png' })).json())
+        predictionSchema.parse(await (await fixture.send('/predict', image, { 'content-type': 'image/png' })).json())
           .probabilities['dandelion'] ?? 0;
       const first = await ask();
       await fixture.served.promote(other);
@@ -132,7 +132,7 @@ describe('the routes for pictures', () => {
       return all;
     };
 
-    it('answers every picture of a form in order, and what is wrong with the bad ones', async () => {
+    it('answers every image of a form in order, and reports the invalid ones', async () => {
       const files = [
         [red, 'first.png'],
         [Buffer.from('I am no picture. '.repeat(40)), 'text.png'],
@@ -153,7 +153,7 @@ describe('the routes for pictures', () => {
       expect(await fixture.metric('prediction_errors_total{reason="unsupported_type"}')).toBe(before + 1);
     });
 
-    it('takes pictures in JSON, as base64 and by their addresses', async () => {
+    it('takes images in JSON, as base64 and by their URLs', async () => {
       const images = [
         { image: red.toString('base64') },
         { url: `http://${fixture.imagesHost}/red.png` },
@@ -167,7 +167,7 @@ describe('the routes for pictures', () => {
       expect(items[3]).toMatchObject({ problem: { errors: [{ pointer: '#/images/3' }, {}] } });
     });
 
-    it('answers as many pictures as it takes, and refuses more at once', async () => {
+    it('answers up to the maximum number of images, and refuses more immediately', async () => {
       const many = (count: number): FormData =>
         form(Array.from({ length: count }, (_, index) => [red, `${index}.png`] as const));
       const { items, succeeded } = batchAnswerSchema.parse(
@@ -206,14 +206,14 @@ describe('the routes for pictures', () => {
         'bad_request',
       ],
       [
-        'a source nobody knows',
+        'an unknown source',
         (): Promise<Response> => fixture.sendJson('/predict/batch', { source: { kind: 'moon' } }),
         400,
         'bad_request',
       ],
       ['text', (): Promise<Response> => fixture.send('/predict/batch', 'hello'), 415, 'unsupported_type'],
       [
-        'a bomb of empty objects',
+        'a million empty objects',
         (): Promise<Response> => fixture.sendJson('/predict/batch', { images: Array(100_000).fill({}) }),
         400,
         'bad_request',

@@ -71,7 +71,7 @@ describeWithPython('clients of the Open Inference Protocol', () => {
       expect(got.model.inputs[0]).toMatchObject({ name: 'image', datatype: 'UINT8', shape: [-1, 224, 224, 3] });
     });
 
-    it('gets every output in binary, and its id back', () => {
+    it('gets every output in binary, and its request id', () => {
       expect(got).toMatchObject({ id: 'from the test', version: '1' });
       expect(Object.keys(got.outputs)).toEqual([...v2OutputNames]);
       expect(got.outputs).toMatchObject({ label: ['dandelion', 'dandelion'], abstained: [false, false] });
@@ -89,13 +89,13 @@ describeWithPython('clients of the Open Inference Protocol', () => {
       expect(got.files).toEqual(['dandelion', 'dandelion', 'dandelion']);
     });
 
-    it('gets the outputs it asks for and no other, and a ranking of the classes', () => {
+    it('gets only the requested outputs, and a ranking of the classes', () => {
       expect(got.requested).toEqual(['label', 'confidence']);
       expect(got.ranking).toHaveLength(4);
       expect(got.ranking[0]).toMatch(/^0\.\d{6}:0:dandelion$/);
     });
 
-    it('reads why something was refused', () => {
+    it('reads the reason of a refusal', () => {
       expect(got.refused).toMatchObject({
         'unknown output': { status: '400' },
         'unknown model': { status: '404' },
@@ -107,7 +107,7 @@ describeWithPython('clients of the Open Inference Protocol', () => {
     });
   });
 
-  it("MLServer's codecs encode what is asked and decode what is answered", async () => {
+  it("MLServer's codecs encode the request and decode the response", async () => {
     expect(await python.script('mlserver_codecs.py', [modelUrl, imageFile])).toEqual({
       id: 'mlserver',
       shape: [2, 2],
@@ -117,7 +117,7 @@ describeWithPython('clients of the Open Inference Protocol', () => {
     });
   });
 
-  it("MLServer's client works off a file of requests", async () => {
+  it("MLServer's client sends a file of requests", async () => {
     const [requests, answers] = [join(folder, 'requests.jsonl'), join(folder, 'answers.jsonl')];
     const data = (await readFile(imageFile)).toString('base64');
     const line = (id: string): string =>

@@ -23,7 +23,7 @@ if (!hasCurl) console.warn('skipped: there is no curl; the commands of docs/serv
 
 const documented = /```sh\n(server=[^]*?)```/;
 
-/** The commands of the page: how they begin, and those below each remark, under its first words. */
+/** The commands of the page by the first words of the remark above them, and their common start. */
 function readCommands(): { beginning: string; commands: Map<string, string> } {
   const page = readFileSync(join(packageRoot, 'docs/serving.md'), 'utf8');
   const [beginning = '', ...parts] = (documented.exec(page)?.[1] ?? '').split('\n\n');
@@ -52,7 +52,7 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
     const here = beginning.replace('http://localhost:3000', served.url);
     return (await run('sh', ['-euc', `${here}\n${script}`], { cwd: folder })).stdout;
   };
-  /** Runs what the page has below a remark, as it stands there, and gives what is printed. */
+  /** Runs the commands below a remark of the page unchanged, and returns what they print. */
   const paste = (remark: string): Promise<string> => {
     const command = commands.get(remark);
     if (command === undefined) throw new Error(`docs/serving.md has no command under “${remark}”`);
@@ -62,7 +62,7 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
   const infer = async (remark: string): Promise<z.infer<typeof v2InferResponseSchema>> =>
     v2InferResponseSchema.parse(JSON.parse(await paste(remark)));
 
-  it('is told of a server that lives and is not ready before a model serves, and is afterwards', async () => {
+  it('sees a live server that is not ready before a model is served, and ready afterwards', async () => {
     expect(await paste('Alive')).toBe('200\n503\n503\n');
     const version = await served.registerTiny();
     await served.promote(version);
@@ -70,7 +70,7 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
     expect(await paste('Alive')).toBe('200\n200\n200\n');
   });
 
-  it('is told what serves, and what the model takes and gives', async () => {
+  it('gets the served version, and the inputs and outputs of the model', async () => {
     const server = v2ServerSchema.parse(JSON.parse(await paste('What serves')));
     expect(server).toMatchObject({ name: 'perennial', extensions: ['binary_tensor_data', 'classification'] });
     const model = v2ModelSchema.parse(JSON.parse(await paste('What the model takes and gives')));
@@ -101,7 +101,7 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
     expect(binary[1]).toBeCloseTo(Number(grass), 5);
   });
 
-  it('sends a megabyte only when it is told to go on, and bodies whose length it does not know', async () => {
+  it('sends a megabyte only after `100 Continue`, and sends bodies of unknown length', async () => {
     const send = '-s -w "%{http_code}" -o many.bin -H "Content-Type: application/octet-stream"';
     const pixelsOnly = '-H "Inference-Header-Content-Length: 0"';
     const many = 'for each in 1 2 3 4 5 6 7 8; do cat pixels.bin; done > many-pixels.bin';
@@ -111,20 +111,20 @@ function readCommands(): { beginning: string; commands: Map<string, string> } {
     expect(await shell(`curl ${send} ${pixelsOnly} -X POST -T - $model/infer < pixels.bin`)).toBe('200');
   });
 
-  it('is told what was wrong, and says by its exit code, with --fail, that something was', async () => {
+  it('gets the reason of a refusal, and with --fail exits with an error code', async () => {
     await expect(shell('curl -sf $server/v2/models/unheard_of')).rejects.toMatchObject({ code: 22 });
     const refusal = async (what: string): Promise<{ status: number; error: string }> =>
       v2ProblemSchema.parse(JSON.parse(await shell(`curl -s ${what} $model/infer`)));
     const cutOff = await refusal(`-H 'Content-Type: application/json' -d '{"inputs":['`);
     expect(cutOff.status).toBe(400);
     expect(cutOff.error).toContain('JSON');
-    // What curl sends by itself is the type of forms.
+    // By default curl sends the content type of forms.
     const untyped = await refusal(`-d '{"inputs":[]}'`);
     expect(untyped.status).toBe(415);
     expect(untyped.error).toContain('Send application/json');
   });
 
-  it('has nothing else on the page', () => {
+  it('covers every command of the page', () => {
     expect([...tried].sort()).toEqual([...commands.keys()].sort());
   });
 });

@@ -30,7 +30,7 @@ describe('the Open Inference Protocol', () => {
   });
   afterAll(() => fixture.stop());
 
-  it('takes pixels in binary where they lie, without a copy in between', async () => {
+  it('takes binary pixels without a copy', async () => {
     const bytes = Buffer.alloc(imageBytes, 7);
     const { id, outputs, parameters, ...rest } = answerOf(await fixture.post(pixels('UINT8', bytes)));
     expect(rest).toEqual({ model_name: 'a_model', model_version: '7' });
@@ -42,7 +42,7 @@ describe('the Open Inference Protocol', () => {
     expect(fixture.seen[0]?.buffer.byteLength).toBeGreaterThan(imageBytes);
   });
 
-  it('takes a body that is nothing but pixels, and answers in binary', async () => {
+  it('takes a body of raw pixels, and answers in binary', async () => {
     const answer = await fixture.post({ headers: { [v2HeaderLength]: '0' }, body: Buffer.alloc(imageBytes * 2) });
     expect(answer.headers['content-type']).toBe('application/octet-stream');
     const head = answer.body.slice(0, Number(answer.headers['inference-header-content-length']));
@@ -72,7 +72,7 @@ describe('the Open Inference Protocol', () => {
     expect(fixture.seen[0]?.subarray(125, 130)).toEqual(new Uint8Array([125, 126, 127, 0, 1]).subarray(0, 5));
   });
 
-  it('rounds what lies between two shades, and takes flat and nested lists', async () => {
+  it('rounds fractions, and takes flat and nested lists', async () => {
     const flat = Array.from({ length: imageBytes }, (_, at) => (at % 3 === 0 ? 254.6 : at % 3));
     const rows = Array.from({ length: 224 }, () => Array.from({ length: 224 }, () => [254.6, 1, 2]));
     for (const data of [flat, [flat], [rows]]) {
@@ -95,7 +95,7 @@ describe('the Open Inference Protocol', () => {
     );
   });
 
-  it('takes `data` that is null for data that is not there, as clients in other languages send it', async () => {
+  it('treats null `data` as omitted, because clients in other languages send it', async () => {
     const file = element(png);
     const part = { name: 'image', data: null };
     const files = { ...part, datatype: 'BYTES', shape: [1], parameters: { binary_data_size: file.length } };
@@ -106,7 +106,7 @@ describe('the Open Inference Protocol', () => {
     expect(fixture.seen.map((each) => each.length)).toEqual([png.length, imageBytes]);
   });
 
-  it('answers what was asked for, in its order, and echoes the id', async () => {
+  it('returns the requested outputs in the requested order, and echoes the id', async () => {
     const outputs = [{ name: 'label' }, { name: 'probabilities', parameters: { classification: 1 } }];
     const answer = answerOf(await fixture.post(pixels('UINT8', Buffer.alloc(imageBytes), { id: '42', outputs })));
     expect(answer.id).toBe('42');
@@ -138,7 +138,7 @@ describe('the Open Inference Protocol', () => {
     expect(v2ModelSchema.parse(plain)).toMatchObject({ name: 'a_model', versions: ['7'], platform: 'onnx_onnxv1' });
   });
 
-  it('lives without a model, and is not ready', async () => {
+  it('is live but not ready without a model', async () => {
     fixture.isLoaded = false;
     try {
       const get = async (path: string): Promise<unknown> => {

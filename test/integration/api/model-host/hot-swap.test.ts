@@ -18,7 +18,7 @@ describe('a hundred changes of the model under load', () => {
     services = [postgres, objectStore];
     served = await startApi({ ...postgres.environment, ...objectStore.environment });
     image = await redImage();
-    // Three, because the version before is kept loaded: going on among them loads one each time.
+    // Three, because the previous version stays loaded: cycling through three loads one each time.
     versions = [];
     for (const bias of [0, 0.5, 1]) {
       const version = await served.registerTiny({ bias });
@@ -43,7 +43,7 @@ describe('a hundred changes of the model under load', () => {
     await inForce(generation);
   }
 
-  /** Replicas change within milliseconds; a hundred waits of the usual pause would be most of this test. */
+  /** Replicas change within milliseconds; a hundred pauses of the usual length would take most of this test. */
   async function inForce(generation: number): Promise<void> {
     const deadline = Date.now() + 30_000;
     while (served.host.current()?.generation !== generation) {
@@ -54,14 +54,14 @@ describe('a hundred changes of the model under load', () => {
 
   async function changes(first: number, last: number): Promise<void> {
     for (let at = first; at <= last; at += 1) {
-      // To the next one, which has to be loaded; back to the one before and forth again, which are kept.
+      // To the next version, which has to be loaded; then back and forth between two loaded ones.
       const step = Math.floor((at - 1) / 3) - (at % 3 === 2 ? 1 : 0);
       const next = versions[(step + versions.length) % versions.length];
       if (next) await change(next);
     }
   }
 
-  it('fails no request, answers with known versions only, and leaves memory where it was', async () => {
+  it('fails no request, answers with known versions only, and does not grow in memory', async () => {
     const answers = new Map<string, number>();
     let running = true;
     const clients = Array.from({ length: 3 }, async () => {
@@ -71,7 +71,7 @@ describe('a hundred changes of the model under load', () => {
           ? predictionSchema.parse(await response.json()).model_version
           : await response.text();
         answers.set(answer, (answers.get(answer) ?? 0) + 1);
-        // Load, but not all that this machine can bear: it loads a hundred models beside it.
+        // Less load than this machine can serve, because it also loads a hundred models meanwhile.
         await sleep(10);
       }
     });
@@ -88,7 +88,7 @@ describe('a hundred changes of the model under load', () => {
       await Promise.all(clients);
     }
     expect([...answers.keys()].sort()).toEqual(versions.map(({ version }) => String(version)));
-    // An engine that is not released keeps a thread of ten megabytes and more: 27 of them could not hide in this.
+    // An engine that is not released holds a thread of at least 10 MB: 27 of them would exceed this limit.
     expect(after - before).toBeLessThan(100_000_000);
   });
 });

@@ -33,7 +33,7 @@ describe('a change of the model', () => {
   const predict = (): Promise<Response> =>
     fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', image) });
   const predictedBy = async (): Promise<string> => predictionSchema.parse(await (await predict()).json()).model_version;
-  /** What this replica reports, once it holds. */
+  /** The report of this replica, once it satisfies the predicate. */
   const reported = (holds: (replica: Replica) => boolean): Promise<Replica | undefined> =>
     poll(
       async () => (await served.registry.liveReplicas(served.config.MODEL_NAME, 60_000))[0],
@@ -66,7 +66,7 @@ describe('a change of the model', () => {
     expect([...seen]).toEqual([String(first.version), String(second.version)]);
   });
 
-  it('does not serve a bundle with a flipped byte: the former model stays, and serves again what was repaired', async () => {
+  it('does not serve a bundle with a flipped byte: the previous model stays until the bundle is repaired', async () => {
     const former = served.host.current()?.version;
     const damaged = await served.registerTiny({ bias: 0.25 });
     const key = `${damaged.bundleKey}/${bundleFiles.onnx}`;
@@ -85,7 +85,7 @@ describe('a change of the model', () => {
     expect(await reported(({ error }) => error === null)).toMatchObject({ generation, version: damaged.version });
   });
 
-  it('takes a promotion back, downloading again what has rotted in its own cache', async () => {
+  it('rolls back, downloading again a bundle that was damaged in the local cache', async () => {
     const former = served.host.current()?.version ?? first;
     const next = await served.registerTiny({ bias: -0.25 });
     const { idempotencyKey } = await served.promote(next);
@@ -98,7 +98,7 @@ describe('a change of the model', () => {
     expect((await predict()).status).toBe(200);
   });
 
-  it('goes on predicting and stays alive while Postgres and the object store are away', async () => {
+  it('continues to predict and stays live while Postgres and the object store are unavailable', async () => {
     await Promise.all([postgres.pause(), objectStore.pause()]);
     try {
       expect((await predict()).status).toBe(200);
@@ -120,7 +120,7 @@ describe('a change of the model', () => {
     await serves(served, next);
   });
 
-  it('puts its model away when none is in Production', async () => {
+  it('closes its model when none is in Production', async () => {
     const alone = await startApi({
       ...postgres.environment,
       ...objectStore.environment,

@@ -43,7 +43,7 @@ describe('serving', () => {
     return Number(lines.find((line) => line.startsWith(`${series} `))?.split(' ')[1] ?? Number.NaN);
   };
 
-  it('answers 503 before there is a model, and is ready all the same', async () => {
+  it('answers 503 before a model is served, but is ready', async () => {
     const response = await predict(dandelion);
     expect(response.headers.get('retry-after')).toBe('5');
     expect(await problemOf(response)).toEqual({ status: 503, code: 'no_model' });
@@ -139,7 +139,7 @@ describe('serving', () => {
     expect(await problemOf(await invoke([]))).toEqual({ status: 400, code: 'bad_request' });
   });
 
-  it('describes the model, and says 304 to who knows it already', async () => {
+  it('describes the model, and answers 304 to a matching ETag', async () => {
     const response = await fetch(`${served.url}/model/info`);
     const info = modelInfoSchema.parse(await response.json());
     expect(info).toMatchObject({
@@ -152,7 +152,7 @@ describe('serving', () => {
     expect(await statusWith(`${served.url}/model/info`, { 'if-none-match': 'W/"another"' })).toBe(200);
   });
 
-  it('counts what it predicts under the version and class', async () => {
+  it('counts predictions by version and class', async () => {
     const series = `predictions_total{model_version="${first.version}",predicted_class="dandelion"}`;
     const before = await metric(series);
     await predict(dandelion);
@@ -161,7 +161,7 @@ describe('serving', () => {
     expect(await metric('mlops_prediction_phase_seconds_count{phase="decode"}')).toBeGreaterThan(0);
   });
 
-  it('refuses with 429 what it has no room for, and answers the rest', async () => {
+  it('refuses with 429 what exceeds its capacity, and answers the rest', async () => {
     const narrow = await startApi({ ...postgres.environment, ...objectStore.environment, SERVING_QUEUE_LIMIT: '1' });
     try {
       await serves(narrow, first);

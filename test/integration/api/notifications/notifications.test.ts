@@ -16,7 +16,7 @@ import { startPostgres, type TestService } from '../../../support/services.js';
 
 type Notification = z.output<typeof notificationViewSchema>;
 
-describe('messages over HTTP', () => {
+describe('notifications over HTTP', () => {
   let postgres: TestService;
   let served: ServedApi;
   let hook: Receiver;
@@ -37,7 +37,7 @@ describe('messages over HTTP', () => {
       logger: createLogger('test', 'silent'),
       timing: { ...fastTiming, giveUpAfterMs: 200 },
     });
-    // There is nobody to write the log here.
+    // No worker runs here that could write the log.
     await database.query(`DELETE FROM notification_channels WHERE name = 'log'`);
   });
   afterAll(async () => {
@@ -59,7 +59,7 @@ describe('messages over HTTP', () => {
     return notificationViewSchema.parse(await response.json()).id;
   };
 
-  it('show what was sent, in words, with a link and in snake case', async () => {
+  it('are shown with their text and a link, in snake case', async () => {
     const payload = { modelName: 'roses', version: 2, formerVersion: 1, actor: 'ada', reason: 'better' };
     await createOutboxStore(served.api.database).add('model.promotion', payload, { key: 'p' });
     const [sent] = await poll(
@@ -76,7 +76,7 @@ describe('messages over HTTP', () => {
     expect(hook.received.at(-1)?.headers['x-perennial-delivery']).toBe(sent?.deliveries[0]?.delivery_id);
   });
 
-  it('are tested the way every message goes, and only over channels that a worker has', async () => {
+  it('can be tested over the real path, and only on channels that a worker has', async () => {
     const id = await idOf(await ask('/api/v1/notifications/test', { method: 'POST', body: { channel: 'webhook' } }));
     const [sent] = await untilStatus(id, 'sent');
     expect(sent?.text).toContain('requested by ada');
@@ -89,12 +89,12 @@ describe('messages over HTTP', () => {
     });
   });
 
-  it('that were given up are counted, found by their status and sent again', async () => {
+  it('that are dead are counted, found by their status and sent again', async () => {
     status = 500;
     const id = await idOf(await ask('/api/v1/notifications/test', { method: 'POST', body: { channel: 'webhook' } }));
     await untilStatus(id, 'dead');
     expect((await list('status=dead')).map((message) => message.id)).toEqual([id]);
-    // The figures are a few seconds old at most.
+    // The metrics are at most a few seconds old.
     await poll(
       async () => (await fetch(`${served.url}/metrics`)).text(),
       (text) => text.includes('mlops_notifications_dead{channel="webhook"} 1'),
@@ -123,7 +123,7 @@ describe('messages over HTTP', () => {
     });
   });
 
-  it('come page by page, newest first', async () => {
+  it('are listed page by page, newest first', async () => {
     const all = await list('limit=200');
     const first = await answer(pageOf(notificationViewSchema), '/api/v1/notifications?limit=2');
     const second = await answer(

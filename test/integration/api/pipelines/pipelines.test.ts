@@ -49,7 +49,7 @@ describe('pipelines', () => {
     return { status, code: problem.code };
   };
 
-  it('gives two triggers at once the same run and tells one of them that it joined', async () => {
+  it('returns the same run to two concurrent triggers, and reports to one that it joined', async () => {
     const answers = await Promise.all([1, 2, 3].map(() => post('/api/v1/pipelines/retraining', {})));
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
     const accepted = answers.map(({ body }) => acceptedSchema.parse(body));
@@ -58,7 +58,7 @@ describe('pipelines', () => {
     expect(accepted[0]?.workflow_id).toBe(`retrain-${served.config.MODEL_NAME}`);
   });
 
-  it('starts a new run when the one under way is over by our record and about to close', async () => {
+  it('starts a new run when the previous one has ended in the database and is about to close', async () => {
     const first = acceptedSchema.parse((await post('/api/v1/pipelines/retraining', { model_name: 'closing' })).body);
     await createPipelineStore(served.api.database).close(first.run_id, { status: 'completed' });
     const second = post('/api/v1/pipelines/retraining', { model_name: 'closing' });
@@ -69,7 +69,7 @@ describe('pipelines', () => {
     expect(accepted.run_id).not.toBe(first.run_id);
   });
 
-  it('joins a run that was started by other means than this API', async () => {
+  it('joins a run that was not started by this API', async () => {
     const workflowId = 'retrain-started_elsewhere';
     const runId = await served.api.temporal.use(async (client) => {
       const options = { taskQueue: taskQueues.pipeline, workflowId, args: [], memo: { trigger: 7 } };
@@ -85,7 +85,7 @@ describe('pipelines', () => {
     });
   });
 
-  it('answers with where the run can be looked at, here and in Temporal', async () => {
+  it('answers with the links of the run, here and in Temporal', async () => {
     const { body, headers } = await post('/api/v1/pipelines/retraining', { model_name: 'looked_at' });
     const accepted = acceptedSchema.parse(body);
     expect(headers.get('location')).toBe(`/api/v1/pipelines/${accepted.run_id}`);
@@ -169,13 +169,13 @@ describe('pipelines', () => {
     ['a wrong value', { hyperparameters: { epochs: 0 } }, '#/hyperparameters/epochs'],
     ['a bad name', { model_name: 'a/b' }, '#/model_name'],
     ['a relative folder', { source: { kind: 'folder', path: 'here' } }, '#/source/path'],
-  ])('refuses %s and says where it is', async (_name, body, pointer) => {
+  ])('refuses %s and points at it', async (_name, body, pointer) => {
     const answer = await post('/api/v1/pipelines/retraining', body);
     expect(problemOf(answer)).toEqual({ status: 400, code: 'bad_request' });
     expect(problemSchema.parse(answer.body).errors?.map((fault) => fault.pointer)).toEqual([pointer]);
   });
 
-  it('cancels a run, and says 409 when there is nothing left to cancel', async () => {
+  it('cancels a run, and answers 409 when it has ended already', async () => {
     const accepted = acceptedSchema.parse(
       (await post('/api/v1/pipelines/retraining', { model_name: 'cancelled' })).body,
     );
@@ -186,7 +186,7 @@ describe('pipelines', () => {
       return events?.some((event) => Boolean(event.workflowExecutionCancelRequestedEventAttributes)) ?? false;
     });
     expect(requested).toBe(true);
-    // No worker runs here that could end it; its end is known to Temporal first, then to the record.
+    // No worker runs here that could end it; the end reaches Temporal first, then the database.
     await served.api.temporal.use((client) => client.workflow.getHandle(accepted.workflow_id).terminate());
     expect(problemOf(await cancel())).toEqual({ status: 409, code: 'conflict' });
     await createPipelineStore(served.api.database).close(accepted.run_id, { status: 'cancelled' });
@@ -194,7 +194,7 @@ describe('pipelines', () => {
     expect(problemOf(await ask('/api/v1/pipelines/no-such-run/cancel', { method: 'POST' })).status).toBe(404);
   });
 
-  it('takes images in, byte for byte, and starts their ingestion', async () => {
+  it('stores uploaded images byte for byte, and starts their ingestion', async () => {
     const files = [Buffer.from('first'), Buffer.from('second'), Buffer.alloc(200_000, 7)];
     const form = new FormData();
     files.forEach((bytes, index) => form.append('files', new Blob([bytes]), `Löwenzahn ${index}.jpg`));
@@ -211,8 +211,8 @@ describe('pipelines', () => {
     const stored = await uploads.uploadFiles(accepted.upload_id);
     expect(stored.map(({ name }) => name)).toEqual(['Löwenzahn 0.jpg', 'Löwenzahn 1.jpg', 'Löwenzahn 2.jpg']);
     for (const [position, bytes] of files.entries()) {
-      const kept = await served.api.objects.get(uploadKey(accepted.upload_id, position));
-      expect(createHash('sha256').update(kept).digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'));
+      const stored = await served.api.objects.get(uploadKey(accepted.upload_id, position));
+      expect(createHash('sha256').update(stored).digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'));
     }
     const run = pipelineViewSchema.parse((await ask(accepted.status_url)).body);
     expect(run).toMatchObject({
@@ -222,7 +222,7 @@ describe('pipelines', () => {
     });
   });
 
-  it('takes no file into an upload that went with its dataset', async () => {
+  it('adds no file to an upload that was erased with its dataset', async () => {
     const uploads = createUploadStore(served.api.database);
     const adding = uploads.addUploadFile(randomUUID(), 0, 'late.png', 'uploads/late', 1);
     await expect(adding).rejects.toMatchObject({ code: 'conflict' });
@@ -256,7 +256,7 @@ describe('pipelines', () => {
     expect(page.items).toEqual([]);
   });
 
-  it('says 503 within seconds while Temporal is away, goes on with the rest, and comes back', async () => {
+  it('answers 503 within seconds while Temporal is unavailable, serves the rest, and recovers', async () => {
     await services.temporal.pause();
     try {
       const startedAt = performance.now();

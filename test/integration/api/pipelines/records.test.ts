@@ -37,8 +37,8 @@ const decision: Decision = {
   },
 };
 
-/** The record as HTTP shows it: everything that is in it, in snake case. */
-describe('the record over HTTP', () => {
+/** All rows of the database as HTTP shows them: every field, in snake case. */
+describe('the database over HTTP', () => {
   let postgres: TestService;
   let served: ServedApi;
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('the record over HTTP', () => {
     return body;
   };
 
-  it('shows a dataset, its versions, and what was refused and why', async () => {
+  it('shows a dataset, its versions, and which files were refused and why', async () => {
     const { database } = served.api;
     const ingestions = createIngestionStore(database);
     const id = randomUUID();

@@ -46,7 +46,7 @@ describe('feedback', () => {
   };
   const detail = async (id: string): Promise<z.infer<typeof predictionDetailViewSchema>> =>
     predictionDetailViewSchema.parse(await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json());
-  /** As another replica would have made it, into Postgres alone. */
+  /** A prediction as another replica would insert it: in Postgres only. */
   const madeElsewhere = (id: string): Promise<void> =>
     createPredictionStore(served.api.database).add([
       predictionRecordSchema.parse({
@@ -65,16 +65,16 @@ describe('feedback', () => {
       }),
     ]);
 
-  it('comes late and is taken while the prediction is kept', async () => {
+  it('is accepted late, while the prediction is stored', async () => {
     const id = uuid7(Date.now() - 80 * dayMs);
     await madeElsewhere(id);
     expect((await send('/feedback', { prediction_id: id, label: 'grass' })).status).toBe(201);
     expect(await detail(id)).toMatchObject({ label: 'grass', conflicted: false });
   });
 
-  it('comes too late and is told so', async () => {
+  it('is refused when it is too late', async () => {
     const late = await send('/feedback', {
-      // Not by our own maker of ids, which never goes back.
+      // Not by `uuid7`, whose ids never go back in time.
       prediction_id: `${(Date.now() - 200 * dayMs)
         .toString(16)
         .padStart(12, '0')
@@ -87,7 +87,7 @@ describe('feedback', () => {
     expect(await never.text()).toContain('Use the prediction_id that /predict answered with');
   });
 
-  it('waits for a prediction that another replica is just writing', async () => {
+  it('waits for a prediction that another replica is writing', async () => {
     const id = uuid7();
     const asked = send('/feedback', { prediction_id: id, label: 'grass' });
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -95,7 +95,7 @@ describe('feedback', () => {
     expect((await asked).status).toBe(201);
   });
 
-  it('does not wait for ever for one that never comes', async () => {
+  it('stops waiting for a prediction that never arrives', async () => {
     const unknown = await send('/feedback', { prediction_id: uuid7(), label: 'grass' });
     expect(await problemOf(unknown)).toEqual({ status: 404, code: 'not_found' });
   });
@@ -113,7 +113,7 @@ describe('feedback', () => {
     expect(await detail(id)).toMatchObject({ conflicted: false, label: 'grass' });
   });
 
-  it('comes by the hundred, each taken or refused by itself', async () => {
+  it('is accepted or refused for each of a hundred predictions separately', async () => {
     const ids: string[] = [];
     while (ids.length < 198) ids.push(...(await Promise.all(Array.from({ length: 6 }, () => predict()))));
     const feedback = [
@@ -141,7 +141,7 @@ describe('feedback', () => {
     expect(await problemOf(await send('/feedback/batch', { feedback: [] }))).toMatchObject({ status: 400 });
   });
 
-  it('is counted right through any order of labels and decisions, many at once', async () => {
+  it('is counted correctly in any order of concurrent labels and decisions', async () => {
     const ids = await Promise.all(Array.from({ length: 12 }, () => predict()));
     await served.api.predictions.predictionLog.flush();
     const { database } = served.api;
@@ -152,7 +152,7 @@ describe('feedback', () => {
         const prediction_id = ids[random(ids.length)];
         if (random(3) > 0) return send('/feedback', { prediction_id, label: label() }, `person ${random(4)}`);
         const decision = ['label', 'skip'][random(2)] ?? '';
-        // As the store does, one after the other for each prediction.
+        // As the store does: one at a time for each prediction.
         return database.transaction(async (tx) => {
           await lockForLabels(tx, prediction_id ?? '');
           await tx.query(

@@ -4,7 +4,7 @@ import { colour, startLabelFixture, type LabelFixture } from '../../../support/l
 import { problemOf } from '../../../support/served-api.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
-describe('labels on their way into a dataset', () => {
+describe('ingestion of labels', () => {
   let labels: LabelFixture;
   let source: { kind: 'labels'; model: string };
 
@@ -23,7 +23,7 @@ describe('labels on their way into a dataset', () => {
     return Object.fromEntries(examples.map(({ sha256, label }) => [sha256, label]));
   };
 
-  it('are its images under the newest label of each, and a retraining asks for new ones by itself', async () => {
+  it('takes each image under its newest label, and a retraining ingests new ones automatically', async () => {
     const { dataset } = labels.version;
     expect(await labels.ingestion.datasets.newLabels(dataset)).toEqual([]);
     const twice = await colour(105);
@@ -49,7 +49,7 @@ describe('labels on their way into a dataset', () => {
       ['dandelion', ids[2]],
       ['tulip', ids[1]],
     ]);
-    // A picture that a dataset needs does not expire.
+    // An image that a dataset uses does not expire.
     expect((await labels.detail(ids[2] ?? '')).input).toMatchObject({ expires_at: null });
 
     await labels.decide(await labels.predict(await colour(108)), { label: 'grass' });
@@ -58,26 +58,26 @@ describe('labels on their way into a dataset', () => {
     expect(Object.keys(await latest(dataset))).toHaveLength(3);
   });
 
-  it('are refused as a source while there are none', async () => {
+  it('is refused while there are no labels', async () => {
     await expect(labels.ingestion.ingest({ kind: 'labels', model: 'unheard_of' }, 'other')).rejects.toThrow(
       /Model unheard_of has no captured image with an accepted label/,
     );
   });
 
-  it('are not asked for in the name of a model that nobody has heard of', async () => {
+  it('is refused for an unknown model', async () => {
     const refused = await labels.send('/api/v1/labels/ingest', { model: 'unheard_of' });
     expect(await refused.clone().text()).toContain('There is no model unheard_of.');
     expect(await problemOf(refused)).toEqual({ status: 404, code: 'not_found' });
-    // Of the models that are known, only Temporal keeps it from starting, which no test here has.
+    // For a known model only Temporal is missing, which does not run in this test.
     for (const body of [{}, { model: source.model }]) {
       const started = await labels.send('/api/v1/labels/ingest', body);
       expect(await problemOf(started)).toEqual({ status: 503, code: 'temporal_unavailable' });
     }
   });
 
-  it('go with the prediction when that is erased, and with the image when that is', async () => {
-    const kept = await colour(115, 'Ada of Somewhere');
-    const [first, second] = [await labels.predict(await colour(116)), await labels.predict(kept)];
+  it('loses labels when their prediction or image is erased', async () => {
+    const file = await colour(115, 'Ada of Somewhere');
+    const [first, second] = [await labels.predict(await colour(116)), await labels.predict(file)];
     await labels.decide(first, { label: 'grass' });
     await labels.decide(second, { label: 'grass', comment: 'in my garden' });
     const { objects } = labels.served.api;
@@ -91,21 +91,21 @@ describe('labels on their way into a dataset', () => {
 
     await labels.ingestion.ingest(source, 'erased_from');
     const before = Object.keys(await latest('erased_from'));
-    // Named by the file that was sent, which is another one than the picture that was kept of it.
-    expect(before).not.toContain(sha256Of(kept));
-    expect(await erase('image', sha256Of(kept))).toMatchObject({ images: 1, predictions: 1, inputs: 1, labels: 1 });
+    // The image is named by the digest of the file that was sent; the captured image has another digest.
+    expect(before).not.toContain(sha256Of(file));
+    expect(await erase('image', sha256Of(file))).toMatchObject({ images: 1, predictions: 1, inputs: 1, labels: 1 });
     expect(await objects.head(keys[1] ?? '')).toBeNull();
     expect(Object.keys(await latest('erased_from'))).toHaveLength(before.length - 1);
-    const said = await labels.ingestion.database.db.query(
+    const rows = await labels.ingestion.database.db.query(
       'SELECT actor, comment, image_sha256 FROM label_decisions WHERE prediction_id = ANY($1)',
       [[first, second]],
     );
-    expect(said).toEqual([
+    expect(rows).toEqual([
       { actor: null, comment: null, imageSha256: null },
       { actor: null, comment: null, imageSha256: null },
     ]);
-    // The same file again is predicted, and its picture not kept.
-    const again = await labels.predict(kept);
+    // The same file is predicted again, but its image is not captured.
+    const again = await labels.predict(file);
     expect((await labels.detail(again)).input).toBeNull();
   });
 });

@@ -17,7 +17,7 @@ describe('the label queue', () => {
     labels = await startLabelFixture();
   });
   beforeEach(async () => {
-    // What other tests left undecided would be in everybody's queue.
+    // Undecided predictions of other tests would be in every queue.
     await labels.ingestion.database.db.query(
       'UPDATE prediction_inputs SET decided_at = now() WHERE decided_at IS NULL',
     );
@@ -27,7 +27,7 @@ describe('the label queue', () => {
   const idsOf = async (query?: string): Promise<string[]> =>
     (await labels.queue(query)).items.map(({ prediction_id }) => prediction_id);
 
-  it('shows the picture that was sent, without what its file told besides it', async () => {
+  it('shows the image that was sent, without its metadata', async () => {
     const sent = await colour(250, secret);
     const id = await labels.predict(sent);
     const response = await labels.get(`/api/v1/predictions/${id}/input`);
@@ -42,7 +42,7 @@ describe('the label queue', () => {
     expect(hash).toBe(sha256Of(sent));
   });
 
-  it('asks for the most uncertain first, for each picture once, page by page', async () => {
+  it('lists the most uncertain first, each image once, page by page', async () => {
     const doubtful = await colour(101);
     const ids = [await labels.predict(await colour(250)), await labels.predict(doubtful)];
     ids.push(await labels.predict(await colour(120)), await labels.predict(doubtful));
@@ -64,7 +64,7 @@ describe('the label queue', () => {
     expect(await idsOf()).toEqual([ids[2], ids[0]]);
   });
 
-  it('puts first what people, or versions, disagree about', async () => {
+  it('lists first the predictions on which people or versions disagree', async () => {
     const [clear, disputed] = [await labels.predict(await colour(252)), await labels.predict(await colour(251))];
     for (const [label, actor] of [
       ['dandelion', 'ada'],
@@ -90,13 +90,13 @@ describe('the label queue', () => {
     expect((await labels.queue()).items[0]).toMatchObject({ prediction_id: again, reasons: ['versions_disagree'] });
   });
 
-  it('takes a decision once: the same again changes nothing, another one is told who was first', async () => {
+  it('takes a decision once: repeating it changes nothing, a different one is refused with the first actor', async () => {
     const id = await labels.predict(await colour(110));
-    const said = { prediction_id: id, label: 'grass', comment: 'by its leaves' };
-    const first = await labels.send('/api/v1/labels', said, 'ada');
+    const decision = { prediction_id: id, label: 'grass', comment: 'by its leaves' };
+    const first = await labels.send('/api/v1/labels', decision, 'ada');
     expect(first.status).toBe(201);
-    expect((await labels.send('/api/v1/labels', said, 'bob')).status).toBe(200);
-    const refused = await labels.send('/api/v1/labels', { ...said, label: 'dandelion' }, 'bob');
+    expect((await labels.send('/api/v1/labels', decision, 'bob')).status).toBe(200);
+    const refused = await labels.send('/api/v1/labels', { ...decision, label: 'dandelion' }, 'bob');
     expect(refused.status).toBe(409);
     const { label_id: former } = labelDecisionViewSchema.parse(await first.json());
     expect(await refused.text()).toContain(`ada has decided`);
@@ -123,22 +123,22 @@ describe('the label queue', () => {
     ]);
   });
 
-  it('takes one of many different decisions at once', async () => {
+  it('takes one of many conflicting concurrent decisions', async () => {
     const id = await labels.predict(await colour(109));
-    const said = (turn: number): object => (turn % 2 === 0 ? { label: 'grass' } : { decision: 'reject' });
+    const decision = (turn: number): object => (turn % 2 === 0 ? { label: 'grass' } : { decision: 'reject' });
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, turn) =>
-        labels.send('/api/v1/labels', { prediction_id: id, ...said(turn) }, `person ${turn}`),
+        labels.send('/api/v1/labels', { prediction_id: id, ...decision(turn) }, `person ${turn}`),
       ),
     );
     const statuses = answers.map(({ status }) => status).sort();
     expect(statuses).toEqual([200, 200, 200, 200, 200, 201, 409, 409, 409, 409, 409, 409]);
   });
 
-  it('takes decisions on several predictions of one picture at once', async () => {
-    const picture = await colour(117);
+  it('takes concurrent decisions on several predictions of one image', async () => {
+    const image = await colour(117);
     const ids: string[] = [];
-    for (let sent = 0; sent < 8; sent += 1) ids.push(await labels.predict(picture));
+    for (let sent = 0; sent < 8; sent += 1) ids.push(await labels.predict(image));
     const say = (label: string, turn: number): Promise<Response> =>
       labels.send('/api/v1/labels', { prediction_id: ids[turn], label }, `person ${turn}`);
     const answers = await Promise.all(ids.map((_, turn) => say(turn % 2 === 0 ? 'grass' : 'dandelion', turn)));
@@ -146,7 +146,7 @@ describe('the label queue', () => {
     expect(await idsOf()).toEqual([]);
   });
 
-  it('does not ask again for what was skipped or is of no use, and takes a class the model does not know if told so', async () => {
+  it('does not list skipped or rejected predictions again, and takes an unknown class with `new_class`', async () => {
     const [skipped, rejected, tulip] = [
       await labels.predict(await colour(111)),
       await labels.predict(await colour(112)),
@@ -163,17 +163,17 @@ describe('the label queue', () => {
   });
 
   it.each([
-    ['a prediction that nobody made', 404, () => ({ prediction_id: randomUUID(), label: 'grass' })],
+    ['an unknown prediction', 404, () => ({ prediction_id: randomUUID(), label: 'grass' })],
     ['a label without its name', 400, () => ({ prediction_id: randomUUID() })],
     ['a rejection with a label', 400, () => ({ prediction_id: randomUUID(), decision: 'reject', label: 'grass' })],
     ['a label that is a path', 400, () => ({ prediction_id: randomUUID(), label: '../..', new_class: true })],
     ['half a character', 400, () => ({ prediction_id: randomUUID(), label: '\ud800', new_class: true })],
-    ['an id that is none', 400, () => ({ prediction_id: '../etc', label: 'grass' })],
+    ['an invalid id', 400, () => ({ prediction_id: '../etc', label: 'grass' })],
   ])('refuses %s with %i', async (_name, status, body) => {
     expect(await problemOf(await labels.send('/api/v1/labels', body()))).toMatchObject({ status });
   });
 
-  it('takes no label for a picture that is not kept', async () => {
+  it('takes no label for an image that is not captured', async () => {
     const id = await labels.predict(await colour(114));
     await labels.ingestion.database.db.query(
       'UPDATE prediction_inputs SET expires_at = now() WHERE prediction_id = $1',
@@ -185,7 +185,7 @@ describe('the label queue', () => {
     expect((await labels.detail(id)).input).toBeNull();
   });
 
-  it('counts what was decided in the accuracy of the version', async () => {
+  it('counts decisions in the accuracy of the version', async () => {
     const name = labels.version.modelName;
     const accuracy = async (query = ''): Promise<{ labelled: number; correct: number }> =>
       productionAccuracyViewSchema.parse(
@@ -196,7 +196,7 @@ describe('the label queue', () => {
     await labels.decide(await labels.predict(await colour(221)), { label: 'grass' });
     const after = await accuracy();
     expect([after.labelled - before.labelled, after.correct - before.correct]).toEqual([2, 1]);
-    // Without a period the counts are kept, with one they are counted.
+    // Without a period the stored counts are read; with a period the rows are counted.
     const counted = await accuracy('?from=2020-01-01T00:00:00Z');
     expect([counted.labelled, counted.correct]).toEqual([after.labelled, after.correct]);
   });

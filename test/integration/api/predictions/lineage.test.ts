@@ -77,7 +77,7 @@ describe('lineage', () => {
     }
   });
 
-  it('tells how much it looked at, of a sample or of all', async () => {
+  it('reports how many images it checked, of a sample or of all', async () => {
     const id = await predict();
     const of = (view: LineageView, relation: string): unknown =>
       view.edges.find((edge) => edge.relation === relation)?.figures;
@@ -126,7 +126,7 @@ describe('lineage', () => {
     expect((await lineageOf(id)).verified).toBe(true);
   });
 
-  it('shows an example that was changed in the record', async () => {
+  it('shows an example that was changed in the database', async () => {
     const id = await predict();
     const { database } = lineage.served.api;
     const relabel = (from: string, to: string): Promise<unknown> =>
@@ -162,7 +162,7 @@ describe('lineage', () => {
     expect(edges.find(({ relation }) => relation === 'approved_by')?.state).toBe('verified');
   });
 
-  it('says what the record lacks, and what it cannot know of a model from elsewhere', async () => {
+  it('reports what the database lacks, and what is unknown about an imported model', async () => {
     const { served } = lineage;
     const foreign = await served.registerTiny({ bias: 0.5 });
     await served.promote(foreign);
@@ -182,7 +182,7 @@ describe('lineage', () => {
     await lineage.trainOn('flowers');
   });
 
-  it('says that nobody can tell while the object store is away, and shows the record all the same', async () => {
+  it('cannot be verified while the object store is unavailable, and is still shown', async () => {
     const id = await predict();
     await lineage.ingestion.objectServer.pause();
     try {
@@ -197,7 +197,7 @@ describe('lineage', () => {
     }
   });
 
-  it('knows nothing of a prediction that nobody made', async () => {
+  it('answers 404 for an unknown prediction', async () => {
     const id = '01a1fdc8-0c1d-7000-913c-6582be31a915';
     expect(await problemOf(await get(`/api/v1/predictions/${id}/lineage`))).toMatchObject({ status: 404 });
     expect(await problemOf(await get('/api/v1/predictions/..%2F..%2Fx/lineage'))).toMatchObject({ status: 400 });

@@ -10,7 +10,7 @@ import { formWith, redImage, startApi } from '../../../support/served-api.js';
 import { startServerProcess, type ServerProcess } from '../../../support/server-process.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 
-/** Predictions of an API that is ended, one way or another. */
+/** Predictions of an API process that stops or is killed. */
 describe('predictions of an API process that ends', () => {
   let postgres: TestService & { url: string };
   let objectStore: TestService;
@@ -55,7 +55,7 @@ describe('predictions of an API process that ends', () => {
     return predictionSchema.parse(await response.json()).prediction_id;
   }
 
-  /** Those of `ids` that are not in Postgres. */
+  /** The ids that are not in Postgres. */
   async function missing(ids: readonly string[]): Promise<string[]> {
     const db = createDatabase({ url: postgres.url, poolSize: 1, logger: createLogger('test', 'silent') });
     try {
@@ -67,7 +67,7 @@ describe('predictions of an API process that ends', () => {
     }
   }
 
-  it('are in Postgres when it stops in order', async () => {
+  it('are in Postgres after a graceful shutdown', async () => {
     const { server, url } = await startServing();
     const ids = await Promise.all(Array.from({ length: 30 }, () => predict(url)));
     server.child.kill('SIGTERM');
@@ -76,7 +76,7 @@ describe('predictions of an API process that ends', () => {
     expect(await readdir(join(home, 'spool/predictions'))).toEqual([]);
   });
 
-  it('are found after the next start when it stops in order without Postgres', async () => {
+  it('are inserted after the next start when it shuts down without Postgres', async () => {
     const { server, url } = await startServing();
     await postgres.pause();
     const ids = await Promise.all(Array.from({ length: 30 }, () => predict(url)));
@@ -93,7 +93,7 @@ describe('predictions of an API process that ends', () => {
     await next.server.exited;
   });
 
-  it('are found after the next start when it is killed under load, but for those of its last moment', async () => {
+  it('are inserted after the next start when it is killed under load, except for those of its last moment', async () => {
     const { server, url } = await startServing();
     const answered: { id: string; at: number }[] = [];
     const load = async (): Promise<void> => {

@@ -49,7 +49,7 @@ describe('predictions and feedback', () => {
   const listed = async (query: string): Promise<z.infer<typeof storedPredictionViewSchema>[]> =>
     pageOf(storedPredictionViewSchema).parse(await (await get(`/api/v1/predictions?${query}`)).json()).items;
 
-  it('finds a prediction under the id it was answered with, with the hash of its picture and no picture', async () => {
+  it('finds a prediction under the id in its response, with the digest of its image and no captured image', async () => {
     const answer = await predict();
     const response = await get(`/api/v1/predictions/${answer.prediction_id}`);
     const detail = predictionDetailViewSchema.parse(await response.json());
@@ -70,7 +70,7 @@ describe('predictions and feedback', () => {
     expect(JSON.stringify(columns).length).toBeLessThan(1_000);
   });
 
-  it('names the predictions of /invocations in a header, and leaves its body as MLflow knows it', async () => {
+  it('names the predictions of /invocations in a header, and leaves the body in the format of MLflow', async () => {
     const red = Array.from({ length: 224 }, () => Array.from({ length: 224 }, () => [255, 0, 0]));
     const response = await fetch(`${served.url}/invocations`, {
       method: 'POST',
@@ -86,7 +86,7 @@ describe('predictions and feedback', () => {
     }
   });
 
-  it('lists predictions newest first, page by page, by what is asked', async () => {
+  it('lists predictions newest first, page by page, filtered', async () => {
     const from = new Date(Date.now() - 1).toISOString();
     const ids: string[] = [];
     for (let count = 0; count < 5; count += 1) ids.push((await predict()).prediction_id);
@@ -126,7 +126,7 @@ describe('predictions and feedback', () => {
     expect(await problemOf(await get(path))).toEqual({ status: 400, code: 'bad_request' });
   });
 
-  it('knows no prediction that nobody made', async () => {
+  it('answers 404 for an unknown prediction', async () => {
     expect(await problemOf(await get(`/api/v1/predictions/${randomUUID()}`))).toMatchObject({ status: 404 });
     const unmade = { prediction_id: '01a1fdc8-0c1d-7000-913c-6582be31a915', label: 'grass' };
     expect(await problemOf(await give(unmade))).toEqual({ status: 404, code: 'not_found' });
@@ -135,7 +135,7 @@ describe('predictions and feedback', () => {
     });
   });
 
-  it('takes a label at once, the same one once, and keeps contradicting ones', async () => {
+  it('takes a label immediately, the same one only once, and stores contradicting ones', async () => {
     const { prediction_id } = await predict();
     const first = await give({ prediction_id, label: 'grass', comment: 'a lawn' });
     expect(first.status).toBe(201);
@@ -161,13 +161,13 @@ describe('predictions and feedback', () => {
     expect(JSON.stringify(audit.items)).not.toContain('a lawn');
   });
 
-  it('adds one label when the same comes many times at once', async () => {
+  it('adds one label when the same is sent many times concurrently', async () => {
     const { prediction_id } = await predict();
     const answers = await Promise.all(Array.from({ length: 8 }, () => give({ prediction_id, label: 'grass' })));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
   });
 
-  it('refuses a label that is none of the classes, and names those', async () => {
+  it('refuses a label that is not one of the classes, and lists them', async () => {
     const { prediction_id } = await predict();
     const response = await give({ prediction_id, label: 'rose' });
     expect(response.status).toBe(400);
@@ -177,7 +177,7 @@ describe('predictions and feedback', () => {
     expect((await give({ prediction_id, label: 'grass', more: 1 })).status).toBe(400);
   });
 
-  it('tells the accuracy in production, with its interval, and exposes it', async () => {
+  it('reports the accuracy in production with its interval, also as a metric', async () => {
     const next = await served.registerTiny({ bias: 1 });
     await served.promote(next);
     await serves(served, next);
@@ -211,8 +211,8 @@ describe('predictions and feedback', () => {
   });
 });
 
-describe('predictions while Postgres is away', () => {
-  it('are answered, and found when it is back', async () => {
+describe('predictions while Postgres is unavailable', () => {
+  it('are answered, and found once it is available again', async () => {
     const [postgres, objectStore] = await Promise.all([startPostgres(), startObjectStore()]);
     const served = await startApi({ ...postgres.environment, ...objectStore.environment });
     try {

@@ -46,12 +46,12 @@ describe('the confidence of a model', () => {
   };
   const info = async (): Promise<ReturnType<typeof modelInfoSchema.parse>['calibration']> =>
     modelInfoSchema.parse(await (await get('/model/info')).json()).calibration;
-  const predict = async (picture = redImage()): Promise<ReturnType<typeof predictionSchema.parse>> => {
-    const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', await picture) });
+  const predict = async (image = redImage()): Promise<ReturnType<typeof predictionSchema.parse>> => {
+    const response = await fetch(`${served.url}/predict`, { method: 'POST', body: formWith('file', await image) });
     return predictionSchema.parse(await response.json());
   };
 
-  it('is told of a version: reliability, risk, and what the policy makes of it', async () => {
+  it('is shown for a version: reliability, risk, and the effect of the policy', async () => {
     const response = await get(`${base}/versions/${version.version}/calibration`);
     const view = calibrationViewSchema.parse(await response.json());
     expect(view).toMatchObject({
@@ -70,7 +70,7 @@ describe('the confidence of a model', () => {
     expect(await diagram.text()).toContain('<svg');
   });
 
-  it('is found by alias, and by nothing that is not there', async () => {
+  it('is found by alias, and not for an unknown version', async () => {
     const ofProduction = await get(`${base}/versions/@production/calibration`);
     expect(await ofProduction.json()).toMatchObject({ model_version: String(version.version) });
     expect(await problemOf(await get(`${base}/versions/999/calibration`))).toMatchObject({ status: 404 });
@@ -79,7 +79,7 @@ describe('the confidence of a model', () => {
     });
   });
 
-  it('is unknown where the bundle says nothing, in a sentence', async () => {
+  it('is reported as unknown when the bundle has no calibration', async () => {
     const silent = await served.registerTiny({ bias: 0.5 });
     for (const path of ['calibration', 'calibration/reliability.svg']) {
       const response = await get(`${base}/versions/${silent.version}/${path}`);
@@ -89,10 +89,10 @@ describe('the confidence of a model', () => {
   });
 
   it.each([
-    ['that is cut off', bundleFiles.calibration, JSON.stringify(tinyCalibration).slice(0, 40)],
-    ['that says something else', bundleFiles.calibration, '{"temperature":"hot"}'],
-    ['of its 8-bit form that is empty', bundleFiles.quantization, ''],
-  ])('says which file of the bundle is damaged, and what to do: one %s', async (_, file, content) => {
+    ['that is truncated', bundleFiles.calibration, JSON.stringify(tinyCalibration).slice(0, 40)],
+    ['with the wrong content', bundleFiles.calibration, '{"temperature":"hot"}'],
+    ['of the int8 variant that is empty', bundleFiles.quantization, ''],
+  ])('names the damaged file of the bundle, and what to do: one %s', async (_, file, content) => {
     const files = { [bundleFiles.calibration]: JSON.stringify(tinyCalibration) };
     const damaged = await served.registerTiny({ files, bias: 0.25 });
     await served.api.objects.put(`${damaged.bundleKey}/${file}`, Buffer.from(content));
@@ -103,7 +103,7 @@ describe('the confidence of a model', () => {
     expect(await problemOf(response)).toEqual({ status: 422, code: 'bundle_invalid' });
   });
 
-  it('decides on abstentions as the policy says at this moment, without loading the model again', async () => {
+  it('decides on abstentions by the current policy, without loading the model again', async () => {
     const { loadedAt } = served.host.current() ?? {};
     const tag = (await get('/model/info')).headers.get('etag');
     expect(await info()).toMatchObject({ target_risk: 0.05, abstain_below: 0.9, calibration_error: 0.02 });
@@ -121,7 +121,7 @@ describe('the confidence of a model', () => {
     expect(served.host.current()?.loadedAt).toBe(loadedAt);
   });
 
-  it('is worth nothing for a picture unlike all that the model was trained on', async () => {
+  it('does not count for an out-of-distribution image', async () => {
     const red = await predict();
     expect(red.unfamiliar).toBe(false);
     expect(red.distance).toBeCloseTo(0, 3);
@@ -131,7 +131,7 @@ describe('the confidence of a model', () => {
     expect(foreign.distance).toBeCloseTo(Math.SQRT2, 3);
   });
 
-  it('makes an abstention of an answer below the threshold', async () => {
+  it('turns an answer below the threshold into an abstention', async () => {
     const unsure = await served.registerTiny({
       bias: -11.5,
       files: { [bundleFiles.calibration]: JSON.stringify(tinyCalibration) },

@@ -52,7 +52,7 @@ const paired = {
 };
 
 describe('comparing versions', () => {
-  it('shows measures and classes side by side, and that the test images are the same', async () => {
+  it('shows metrics and classes side by side, and that the test images are the same', async () => {
     await register('compared', { evaluation: evaluationOf(0.8) });
     await register('compared', { evaluation: evaluationOf(0.9) });
     const comparison = { ...decisionOf('promote'), comparison: paired };
@@ -71,7 +71,7 @@ describe('comparing versions', () => {
     expect(body.decisions).toMatchObject([{ version: '2', comparison: { production_version: '1' } }]);
   });
 
-  it('says when the test images differ, and leaves out what a version does not know', async () => {
+  it('reports that the test images differ, and omits values that a version lacks', async () => {
     const other = { ...evaluationOf(0.9), perClass: evaluationOf(0.9).perClass.slice(0, 1) };
     await register('differing');
     await register('differing', { datasetVersion: 2, datasetDigest: 'e', evaluation: other });
@@ -81,7 +81,7 @@ describe('comparing versions', () => {
     expect(body.per_class.find(({ label }) => label === 'grass')?.f1).toEqual([0.9, null]);
   });
 
-  it('needs two to ten versions that are there', async () => {
+  it('needs two to ten existing versions', async () => {
     const compare = (versions: string): Promise<{ status: number }> =>
       problem(`${models}/differing/compare?versions=${versions}`);
     expect(await compare('1')).toMatchObject({ status: 400 });
@@ -93,7 +93,7 @@ describe('comparing versions', () => {
 });
 
 describe('the history of Production', () => {
-  it('tells who, why and instead of what, and what it was at a time', async () => {
+  it('shows actor, reason and replaced version, and the version at a given time', async () => {
     await register('told');
     await register('told');
     await served.promote(await served.registry.get('told', 1));

@@ -86,7 +86,7 @@ describe('models and versions', () => {
 });
 
 describe('editing a version', () => {
-  it('by two people who read the same is done by one; the other is told with 412', async () => {
+  it('by two people from the same revision succeeds once; the other gets 412', async () => {
     await register('edited');
     const path = `${models}/edited/versions/1`;
     const ifMatch = (await ask(path)).headers.get('etag') ?? '';
@@ -118,7 +118,7 @@ describe('editing a version', () => {
   it.each([
     ['nothing', {}],
     ['another field', { stage: 'Production' }],
-    ['a tag that is no text', { tags: { a: 1 } }],
+    ['a tag that is not text', { tags: { a: 1 } }],
     ['a tag with a strange key', { tags: { 'a b': 'c' } }],
     ['a NUL character in a tag', { tags: { a: '\u0000' } }],
     ['a NUL character in the description', { description: 'a\u0000' }],
@@ -127,7 +127,7 @@ describe('editing a version', () => {
     expect(await problem(`${models}/strict/versions/1`, { method: 'PATCH', body })).toMatchObject({ status: 400 });
   });
 
-  it('refuses an If-Match that is no ETag of a version', async () => {
+  it('refuses an If-Match that is not the ETag of a version', async () => {
     await register('matched');
     const edit = { method: 'PATCH', body: { description: 'x' } };
     const path = `${models}/matched/versions/1`;
@@ -150,7 +150,7 @@ describe('the stage of a version', () => {
     expect(await auditOf('models/staged/versions/1')).toHaveLength(3);
   });
 
-  it('does not become Production this way, and does not leave Production this way', async () => {
+  it('cannot be set to or from Production', async () => {
     await register('guarded');
     const path = `${models}/guarded/versions/1/stage`;
     const refused = await problem(path, move('Production'));

@@ -29,7 +29,7 @@ describe('datasets', () => {
     expect(items[0]).toMatchObject({ currentVersion: 1, versions: 1, images: 3, classes: { x: 2, y: 1 } });
   });
 
-  it('refuse a page token that is no name', async () => {
+  it('refuse a page token that is not a name', async () => {
     await expect(datasets.list({ limit: 2, pageToken: 'No Name' })).rejects.toMatchObject({ code: 'bad_request' });
   });
 
@@ -59,7 +59,7 @@ describe('datasets', () => {
     ]);
   });
 
-  it('tell their versions and sources', async () => {
+  it('show their versions and sources', async () => {
     await commitImages(records.db, 'told', { x: range(10, 14) }, '/one');
     await commitImages(records.db, 'told', { y: range(14, 18) }, '/two');
     const detail = await datasets.detail('told');
@@ -75,7 +75,7 @@ describe('datasets', () => {
     await expect(datasets.version('told', 3)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('keep the side of an image for ever, whatever comes and goes', async () => {
+  it('never change the split of an image, even when images are added and removed', async () => {
     await commitImages(records.db, 'stable', { x: range(100, 120), y: range(120, 140) });
     const sideOf = new Map((await datasets.examples('stable', 1)).map(({ sha256, side }) => [sha256, side]));
     await commitImages(records.db, 'stable', { x: range(115, 160), y: range(130, 135) });
@@ -87,13 +87,13 @@ describe('datasets', () => {
     expect(now.every(({ sha256, side }) => sideOf.get(sha256) === side)).toBe(true);
   });
 
-  it('give the facts of images that are known, in the order of their hashes', async () => {
+  it('return the metadata of known images, in the order of their digests', async () => {
     await commitImages(records.db, 'facts', { x: [301, 300] });
     const found = await datasets.imageFacts([301, 300, 999_999].map((number) => factsOf(number).sha256));
     expect(found).toEqual([factsOf(300), factsOf(301)]);
   });
 
-  it('make one version of each state when many sources are committed at once', async () => {
+  it('make one version of each state when many sources are committed concurrently', async () => {
     const committed = await Promise.all(
       range(0, 8).map((index) =>
         commitImages(
@@ -136,7 +136,7 @@ describe('the outbox', () => {
     expect(await messages('note')).toEqual([{ key: 'm3' }, { key: 'm2' }, { key: 'm1' }]);
   });
 
-  it('takes nothing from a transaction that is rolled back', async () => {
+  it('takes no message from a transaction that is rolled back', async () => {
     const outbox = createOutboxStore(records.db);
     const failing = records.db.transaction(async (tx) => {
       await outbox.add('lost', {}, { key: 'lost', tx });

@@ -28,7 +28,7 @@ const find = (experiment: string, filter: string | null, order?: string): Promis
   findRuns(records.db, experiment, filter, order);
 
 describe('an experiment', () => {
-  it('of the name of the model comes into being with its first run', async () => {
+  it('named after the model is created with its first run', async () => {
     expect(await experiments.get('tulip')).toBeNull();
     const runId = await makeRun({ modelName: 'tulip' });
     await makeRun({ modelName: 'tulip', runId });
@@ -41,7 +41,7 @@ describe('an experiment', () => {
     });
   });
 
-  it('is made once, changed part by part, and each change is audited', async () => {
+  it('is created once and changed field by field, with an audit entry for each change', async () => {
     await experiments.create({ name: 'made', description: 'why', tags: { a: '1' } }, by);
     const again = experiments.create({ name: 'made', description: null, tags: {} }, by);
     await expect(again).rejects.toMatchObject({ code: 'conflict' });
@@ -62,7 +62,7 @@ describe('an experiment', () => {
     ]);
   });
 
-  it('takes the runs that name it, of every kind, and lists newest first', async () => {
+  it('contains the runs that name it, of every kind, newest first', async () => {
     const search = await makeRun({ experiment: 'mixed', name: 'search' });
     await makeRun({ experiment: 'mixed', name: 'trial', kind: 'trial', parentRunId: search, tags: { rung: '1' } });
     await makeRun({ experiment: 'mixed', name: 'import', kind: 'import', hyperparameters: null });
@@ -82,7 +82,7 @@ describe('an experiment', () => {
 });
 
 describe('a run', () => {
-  it('that failed or was cancelled keeps everything it had', async () => {
+  it('that failed or was cancelled loses no data', async () => {
     for (const status of ['failed', 'cancelled'] as const) {
       const runId = await makeRun({ tags: { why: 'test' } }, { losses: [0.7, 0.4] });
       const artifact = { name: 'curves.svg', objectKey: 'runs/x/curves.svg', sha256: '1'.repeat(64), sizeBytes: 10 };
@@ -126,7 +126,7 @@ describe('a run', () => {
     expect((await details.curves(runId, { name: 'validationLoss', limit: 10 })).items).toEqual([]);
   });
 
-  it('takes a new name and tags, is deleted when nothing came from it, and both are audited', async () => {
+  it('takes a new name and tags, can be deleted when no version came from it, and both are audited', async () => {
     const runId = await makeRun({ name: 'first', experiment: 'tidied', tags: { a: '1' } });
     await details.update(runId, { name: 'second' }, by);
     await details.update(runId, { tags: { a: null, b: '2' } }, by);
@@ -155,7 +155,7 @@ describe('a run', () => {
     ]);
   });
 
-  it('stays while a trial of it is there', async () => {
+  it('cannot be deleted while it has a trial', async () => {
     const search = await makeRun({}, { accuracy: 0.9 });
     const trial = await makeRun({ kind: 'trial', parentRunId: search }, { accuracy: 0.8 });
     await expect(details.remove(search, by)).rejects.toMatchObject({ code: 'referenced' });

@@ -67,7 +67,7 @@ describe('the search for runs', () => {
     ['started_at', ['a', 'b', 'c', 'd']],
     ['ended_at desc', ['c', 'b', 'a', 'd']],
     ['status, metrics.loss desc', ['a', 'b', 'c', 'd']],
-  ])('sorts by %s, what lacks a field last', async (order, names) => {
+  ])('sorts by %s, runs without the field last', async (order, names) => {
     expect(await find('searched', null, order)).toEqual(names);
   });
 
@@ -101,7 +101,7 @@ describe('the search for runs', () => {
     }
   });
 
-  it('refuses a page token that it never gave out in this order', async () => {
+  it('refuses a page token that it did not issue for this order', async () => {
     const order = parseOrder('tags.team, started_at');
     const { nextPageToken } = await experiments.searchRuns({ experiment: 'searched', filter: null, order, limit: 1 });
     const [digest] = z.array(z.unknown()).parse(JSON.parse(Buffer.from(nextPageToken ?? '', 'base64url').toString()));

@@ -73,7 +73,7 @@ const metrics: ModelMetrics = {
 };
 
 describe('a training run', () => {
-  it('carries the number of the attempt that has it', async () => {
+  it('has the number of the attempt that owns it', async () => {
     const runId = randomUUID();
     await open(runId, 2);
     await open(runId, 2);
@@ -90,7 +90,7 @@ describe('a training run', () => {
     expect(await runs.get(runId)).toMatchObject({ attempt: 2, status: 'running' });
   });
 
-  it('gives every number of an epoch back exactly', async () => {
+  it('returns every number of an epoch exactly', async () => {
     const runId = randomUUID();
     await open(runId);
     for (const epoch of [0, 1, 2]) await runs.recordEpoch(runId, 1, metricsOf(epoch), checkpointOf(epoch, 1));
@@ -110,7 +110,7 @@ describe('a training run', () => {
     expect((await runs.latestCheckpoint(runId))?.epoch).toBe(0);
   });
 
-  it('lets no other attempt take the run over between the check of the attempt and the commit', async () => {
+  it('cannot be taken over by another attempt between the check of the attempt and the commit', async () => {
     const runId = randomUUID();
     await open(runId);
     const order: string[] = [];
@@ -145,7 +145,7 @@ describe('a training run', () => {
     expect(await runs.epochs(runId)).toEqual([{ ...metricsOf(0), trainLoss: 9 }]);
   });
 
-  it('ends with its metrics as it is registered, and no later failure takes that back', async () => {
+  it('ends with its metrics when it is registered, and no later failure reverts that', async () => {
     const runId = randomUUID();
     await open(runId);
     const { version } = await register(runId);
@@ -165,7 +165,7 @@ describe('a training run', () => {
     expect((await runs.get(runId))?.status).toBe('cancelled');
   });
 
-  it('that failed is not taken up again by an attempt that wakes up late', async () => {
+  it('that failed is not resumed by a late attempt', async () => {
     const runId = randomUUID();
     await open(runId);
     await runs.fail(runId, 'failed', { code: 'trainer_died', message: 'gone' });
@@ -175,7 +175,7 @@ describe('a training run', () => {
     expect(await runs.get(runId)).toMatchObject({ status: 'failed', error: { code: 'trainer_died', message: 'gone' } });
   });
 
-  it('names the checkpoints before the last ones, and forgets those whose objects are gone', async () => {
+  it('lists the checkpoints before the last ones, and removes those whose objects are deleted', async () => {
     const runId = randomUUID();
     await open(runId);
     for (const epoch of [0, 1, 2, 10]) await runs.recordEpoch(runId, 1, metricsOf(epoch), checkpointOf(epoch, 1));
@@ -186,7 +186,7 @@ describe('a training run', () => {
     expect((await runs.latestCheckpoint(runId))?.epoch).toBe(10);
   });
 
-  it('keeps its artifacts by name', async () => {
+  it('stores its artefacts by name', async () => {
     const runId = randomUUID();
     await open(runId);
     const artifact = { name: 'curves.svg', objectKey: 'runs/x/curves.svg', sha256: '1'.repeat(64), sizeBytes: 10 };

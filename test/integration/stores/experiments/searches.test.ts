@@ -52,7 +52,7 @@ function progressOf(epochs: readonly number[], loss: number): TrialProgress {
 }
 
 describe('searches', () => {
-  it('hold their trials, each a run with its metrics, and how far each got', async () => {
+  it('contain their trials, each a run with its metrics and its progress', async () => {
     const searchId = await openSearch();
     await trials.recordRung(inputOf(searchId, 1, 1), { ...place, attempt: 2 }, progressOf([0, 1], 0.4));
     await trials.recordRung(inputOf(searchId, 2, 1), { ...place, attempt: 1 }, progressOf([0, 1], 0.6));
@@ -86,7 +86,7 @@ describe('searches', () => {
     expect((await runs.epochs(first?.runId ?? '')).map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3]);
   });
 
-  it('take what is written twice once', async () => {
+  it('store a repeated write once', async () => {
     const searchId = await openSearch();
     await searches.open({ ...(await opened(searchId)), plannedTrials: 7 });
     for (const attempt of [1, 2]) {
@@ -103,7 +103,7 @@ describe('searches', () => {
     ]);
   });
 
-  it('let no attempt write that was overtaken, or whose trial has ended', async () => {
+  it('refuse writes of an attempt that was superseded, or whose trial has ended', async () => {
     const searchId = await openSearch();
     const record = (rung: number, attempt: number): Promise<void> =>
       trials.recordRung(inputOf(searchId, 1, rung), { ...place, attempt }, progressOf([0], 0.4));

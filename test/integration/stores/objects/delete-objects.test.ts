@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
 
-/** An S3 server as far as deletions go; `answerMany` is what it says to a request for several keys. */
+/** A fake S3 server for deletions; `answerMany` is its response to a request for several keys. */
 let server: Server;
 let objects: ObjectStore;
 let stored: Set<string>;
@@ -60,7 +60,7 @@ beforeEach(() => {
 });
 
 describe('deleting many objects', () => {
-  it('below a prefix takes a request for every thousand, and leaves what is beside it', async () => {
+  it('below a prefix takes a request per thousand, and leaves other keys', async () => {
     await objects.deletePrefix('jobs/1/');
     expect([...stored]).toEqual(['jobs/10/results.csv']);
     expect(requests.map(({ method, keys }) => [method, keys.length])).toEqual([
@@ -70,7 +70,7 @@ describe('deleting many objects', () => {
     ]);
   });
 
-  it('by name takes a request for every thousand, and none for none', async () => {
+  it('by name takes a request per thousand, and no request for no keys', async () => {
     await objects.deleteMany([...stored]);
     expect(stored.size).toBe(0);
     expect(requests.map(({ keys }) => keys.length)).toEqual([1_000, 1_000, 301]);
@@ -102,7 +102,7 @@ describe('deleting many objects', () => {
     await expect(deletion).rejects.toThrow(message);
   });
 
-  it('takes one that is not there for deleted', async () => {
+  it('treats a missing object as deleted', async () => {
     answerMany = (response) => response.end(result('<Error><Key>gone</Key><Code>NoSuchKey</Code></Error>'));
     await objects.deleteMany(['gone']);
   });
@@ -111,7 +111,7 @@ describe('deleting many objects', () => {
     [501, 'NotImplemented'],
     [400, 'MissingContentMD5'],
     [405, 'MethodNotAllowed'],
-  ])('goes one by one where the server takes no several: %d %s', async (status, code) => {
+  ])('deletes one by one if the server does not support several: %d %s', async (status, code) => {
     answerMany = (response) => response.writeHead(status).end(refusal(code));
     const keys = [...stored].slice(0, 20);
     await objects.deleteMany(keys);
@@ -119,7 +119,7 @@ describe('deleting many objects', () => {
     expect(requests.filter(({ method }) => method === 'DELETE')).toHaveLength(20);
   });
 
-  it('does not go one by one where the server refuses access', async () => {
+  it('does not delete one by one if the server refuses access', async () => {
     answerMany = (response) => response.writeHead(403).end(refusal('AccessDenied'));
     await expect(objects.deleteMany(['jobs/1/0000'])).rejects.toMatchObject({ code: 'object_store_refused' });
     expect(requests.map(({ method }) => method)).toEqual(['POST']);

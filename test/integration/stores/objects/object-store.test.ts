@@ -17,7 +17,7 @@ import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
 import { startObjectStore, type TestService } from '../../../support/services.js';
 
-/** One suite for every S3 server: the services decide which one they start. */
+/** One suite for every S3 server: the environment decides which one is started. */
 let server: TestService & { endpoint: string };
 let objects: ObjectStore;
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-objects-'));
@@ -46,7 +46,7 @@ describe('the object store', () => {
     other.close();
   });
 
-  it('gives back the bytes it was given, also none, and under any name', async () => {
+  it('returns the stored bytes, also zero bytes, under any name', async () => {
     const bytes = Uint8Array.from({ length: 100_000 }, (_, index) => index % 251);
     for (const [key, body] of [
       ['plain/a.bin', bytes],
@@ -67,7 +67,7 @@ describe('the object store', () => {
     expect(readFileSync(join(folder, 'down')).equals(content)).toBe(true);
   });
 
-  it('overwrites, lists and deletes by prefix past a page, and deletes what is there or not', async () => {
+  it('overwrites, lists and deletes by prefix past a page, and deletes present and missing keys', async () => {
     const keys = Array.from({ length: 1_050 }, (_, index) => `many/${String(index)}`);
     await concurrently(keys, 50, (key) => objects.put(key, Buffer.from('x')));
     await objects.put('many/0', Buffer.from('longer'));
@@ -85,7 +85,7 @@ describe('the object store', () => {
     await objects.deletePrefix('many/');
   });
 
-  it('deletes many by name: those that are there, under any name, and no other', async () => {
+  it('deletes many by name: only these, present or not, under any name', async () => {
     const keys = ['some/a', 'some/b & <c>', 'some/ünïcode +&?#%/写真.jpg'];
     for (const key of [...keys, 'some/other']) await objects.put(key, Buffer.from('x'));
     await objects.deleteMany([...keys, 'some/missing']);
@@ -95,13 +95,13 @@ describe('the object store', () => {
     expect(left).toEqual(['some/other']);
   });
 
-  it('says not_found for a missing key and leaves no file behind', async () => {
+  it('throws not_found for a missing key and leaves no file behind', async () => {
     await expect(objects.get('missing')).rejects.toMatchObject({ code: 'not_found' });
     await expect(objects.getToFile('missing', join(folder, 'missing'))).rejects.toMatchObject({ code: 'not_found' });
     expect(readdirSync(folder).filter((name) => name.startsWith('missing'))).toEqual([]);
   });
 
-  it('says object_store_refused for wrong keys, which no further try makes right, and names what to set', async () => {
+  it('throws object_store_refused, which is not retryable, for wrong credentials, and names the settings', async () => {
     for (const wrong of [{ S3_SECRET_ACCESS_KEY: 'wrong-secret' }, { S3_ACCESS_KEY_ID: 'nobody' }]) {
       const stranger = storeAt(server.endpoint, wrong);
       const refused = { code: 'object_store_refused' };
@@ -115,10 +115,10 @@ describe('the object store', () => {
     expect(errorTable.object_store_refused.retryable).toBe(false);
   });
 
-  it('keeps no file open whose upload failed before it was read', async () => {
-    const nobody = await listen(createServer());
-    await new Promise((resolve) => nobody.server.close(resolve));
-    const store = storeAt(nobody.url);
+  it('leaves no file open whose upload failed before it was read', async () => {
+    const closed = await listen(createServer());
+    await new Promise((resolve) => closed.server.close(resolve));
+    const store = storeAt(closed.url);
     const path = join(folder, 'unread');
     writeFileSync(path, 'content');
     await expect(store.putFile('any', path)).rejects.toMatchObject({ code: 'object_store_unavailable' });
@@ -127,7 +127,7 @@ describe('the object store', () => {
     store.close();
   });
 
-  it('says object_store_unavailable while the server is away, and works again afterwards', async () => {
+  it('throws object_store_unavailable while the server is unavailable, and works again afterwards', async () => {
     await server.pause();
     const away = { code: 'object_store_unavailable' };
     await expect(objects.put('away', Buffer.from('x'))).rejects.toMatchObject(away);
@@ -158,7 +158,7 @@ describe('the object store', () => {
   });
 });
 
-/** Descriptors of this process that lead to the file. */
+/** File descriptors of this process that are open on the file. */
 function openFilesAt(path: string): number {
   const { ino, dev } = statSync(path);
   return readdirSync('/dev/fd').filter((name) => {

@@ -41,7 +41,7 @@ async function shown(pipelineId: string): Promise<string[]> {
 }
 
 describe('attempts', () => {
-  it('are written as they begin and as they end, and stay as they ended', async () => {
+  it('are written when they begin and when they end, and do not change afterwards', async () => {
     const workflowId = `w-${randomUUID()}`;
     const runId = await openPipeline(workflowId);
     const begun = entryOf({ workflowId, runId });
@@ -66,7 +66,7 @@ describe('attempts', () => {
     ]);
   });
 
-  it('whose end nobody told are lost once a later attempt was made, or the pipeline has ended', async () => {
+  it('without a reported end are lost once a later attempt was made, or the pipeline has ended', async () => {
     const workflowId = `w-${randomUUID()}`;
     const runId = await openPipeline(workflowId);
     await attempts.write([
@@ -80,7 +80,7 @@ describe('attempts', () => {
     expect(await shown(runId)).toEqual(['1.1 lost', '1.2 lost', '2.1 lost']);
   });
 
-  it("of a run are its own, its children's, and those of the Temporal runs that went on with it", async () => {
+  it('of a run include those of its children and of the Temporal runs that continued it', async () => {
     const workflowId = `w-${randomUUID()}`;
     const first = await openPipeline(workflowId);
     const others = { activityId: 'other' };
@@ -102,7 +102,7 @@ describe('attempts', () => {
     expect(await shown('nowhere')).toEqual([]);
   });
 
-  it('come page by page, oldest first, while others are added', async () => {
+  it('are listed page by page, oldest first, while others are added', async () => {
     const workflowId = `w-${randomUUID()}`;
     const runId = await openPipeline(workflowId);
     const add = (from: number, to: number): Promise<void> =>
@@ -123,7 +123,7 @@ describe('attempts', () => {
     expect(seen).toEqual(['0', '1', '2', '3', '4', '5', '6']);
   });
 
-  it('are forgotten when they are old, the oldest first', async () => {
+  it('are deleted when they are old, the oldest first', async () => {
     const workflowId = `w-${randomUUID()}`;
     const runId = await openPipeline(workflowId);
     const startedAt = '2020-01-01T00:00:00.000Z';

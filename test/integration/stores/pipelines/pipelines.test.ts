@@ -29,7 +29,7 @@ async function open(
   return runId;
 }
 
-describe('the record of a pipeline', () => {
+describe('a pipeline run', () => {
   it('begins with all its steps waiting, in order', async () => {
     const runId = await open();
     const record = await pipelines.get(runId);
@@ -39,7 +39,7 @@ describe('the record of a pipeline', () => {
     expect(new Date(record?.startedAt ?? '').toISOString()).toBe(record?.startedAt);
   });
 
-  it('stays as it is when it is opened or entered again', async () => {
+  it('does not change when it is opened or entered again', async () => {
     const runId = await open();
     await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
     await pipelines.enterStep(runId, { name: 'scan', status: 'completed', detail: '3 files' });
@@ -58,7 +58,7 @@ describe('the record of a pipeline', () => {
     expect(await pipelines.get(runId)).toEqual(before);
   });
 
-  it('closes once, with the step that was running, and hears nothing afterwards', async () => {
+  it('closes once, with the step that was running, and ignores later changes', async () => {
     const runId = await open();
     await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
     await pipelines.close(runId, { status: 'failed', error: { code: 'source_empty', message: 'nothing there' } });
@@ -73,7 +73,7 @@ describe('the record of a pipeline', () => {
     expect(record?.steps.map(({ status }) => status)).toEqual(['pending', 'failed', 'pending', 'pending']);
   });
 
-  it('keeps its result', async () => {
+  it('stores its result', async () => {
     const runId = await open();
     await pipelines.close(runId, { status: 'completed', result: { version: 3, labels: ['a', 'b'] } });
     expect((await pipelines.get(runId))?.result).toEqual({ version: 3, labels: ['a', 'b'] });
@@ -88,17 +88,17 @@ describe('the record of a pipeline', () => {
     expect(record?.steps[1]?.status).toBe('cancelled');
   });
 
-  it('is null for a run nobody knows', async () => {
+  it('is null for an unknown run', async () => {
     expect(await pipelines.get('nowhere')).toBeNull();
   });
 });
 
 describe('a pipeline that fails', () => {
   const error = { code: 'source_empty', message: 'nothing there' } as const;
-  const told = async (runId: string): Promise<unknown[]> =>
+  const notificationsOf = async (runId: string): Promise<unknown[]> =>
     records.db.query(`SELECT kind, payload FROM outbox WHERE key = 'pipeline-failed-' || $1`, [runId]);
 
-  it('has people told once of its step, its error, and what is in Production all the same', async () => {
+  it('sends one notification with its step, its error, and the version still in Production', async () => {
     await records.db.query(
       `INSERT INTO models (name) VALUES ('lily');
        INSERT INTO model_versions (model_name, version, stage, run_id, architecture, labels, dataset, dataset_version,
@@ -109,7 +109,7 @@ describe('a pipeline that fails', () => {
     await pipelines.enterStep(runId, { name: 'resolve_source', status: 'completed' });
     await pipelines.enterStep(runId, { name: 'scan', status: 'failed', detail: 'nothing there' });
     for (let attempt = 0; attempt < 2; attempt += 1) await pipelines.close(runId, { status: 'failed', error });
-    expect(await told(runId)).toEqual([
+    expect(await notificationsOf(runId)).toEqual([
       {
         kind: 'pipeline.failed',
         payload: {
@@ -126,27 +126,29 @@ describe('a pipeline that fails', () => {
     ]);
   });
 
-  it('says so without a model or a step as well', async () => {
+  it('sends a notification without a model or a step too', async () => {
     const runId = await open();
     await pipelines.close(runId, { status: 'failed', error });
-    expect(await told(runId)).toMatchObject([{ payload: { step: null, modelName: null, productionVersion: null } }]);
+    expect(await notificationsOf(runId)).toMatchObject([
+      { payload: { step: null, modelName: null, productionVersion: null } },
+    ]);
   });
 
-  it('is told of by its parent when it is a child, and not at all when it was completed or cancelled', async () => {
+  it('sends none if it is a child, was completed, or was cancelled', async () => {
     const parent = await open({ workflowId: 'retrain-parent' });
     const child = await open({ workflowId: `retrain-parent-${parent}-prepare_training_data-0` });
     await pipelines.close(child, { status: 'failed', error });
-    expect(await told(child)).toEqual([]);
+    expect(await notificationsOf(child)).toEqual([]);
     for (const status of ['completed', 'cancelled'] as const) {
       const runId = await open();
       await pipelines.close(runId, { status });
-      expect(await told(runId)).toEqual([]);
+      expect(await notificationsOf(runId)).toEqual([]);
     }
   });
 });
 
 describe('the list of pipelines', () => {
-  it('gives every record once, newest first, page by page, while others are added', async () => {
+  it('contains every run once, newest first, page by page, while others are added', async () => {
     const ids: string[] = [];
     for (let index = 0; index < 7; index += 1) ids.unshift(await open({ workflow: 'paged' }));
     const seen: string[] = [];
@@ -171,7 +173,7 @@ describe('the list of pipelines', () => {
     expect((await pipelines.list({ limit: 10, workflow: 'filtered', status: 'failed' })).items).toEqual([]);
   });
 
-  it('refuses a page token it never gave out', async () => {
+  it('refuses an invalid page token', async () => {
     const page = pipelines.list({ limit: 10, pageToken: `1'; DROP TABLE pipelines; --` });
     await expect(page).rejects.toMatchObject({ code: 'bad_request' });
   });

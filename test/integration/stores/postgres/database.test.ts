@@ -24,7 +24,7 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 describe('the database', () => {
-  it('gives rows in camel case, checked against their schema', async () => {
+  it('returns rows in camel case, checked against their schema', async () => {
     expect(await db.query('SELECT 1 AS first_thing, $1::text AS other', ['x'])).toEqual([
       { firstThing: 1, other: 'x' },
     ]);
@@ -37,11 +37,11 @@ describe('the database', () => {
     expect(await db.query('SELECT $1::text AS text', [text])).toEqual([{ text }]);
   });
 
-  it('says bad_request for text that it cannot hold', async () => {
+  it('throws bad_request for text that it cannot store', async () => {
     await expect(db.query('SELECT $1::text', ['a\0b'])).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  it('rolls a transaction back whole when its work throws, and gives the connection back', async () => {
+  it('rolls a transaction back when its work throws, and releases the connection', async () => {
     for (let index = 0; index < 30; index += 1) {
       const failing = db.transaction(async (tx) => {
         await tx.query('INSERT INTO numbers VALUES (1)');
@@ -52,7 +52,7 @@ describe('the database', () => {
     expect(await db.query('SELECT * FROM numbers')).toEqual([]);
   });
 
-  it('says database_unavailable when nothing answers at the address', async () => {
+  it('throws database_unavailable when no server listens at the address', async () => {
     const nowhere = createDatabase({ url: 'postgres://x@127.0.0.1:9/x', poolSize: 2, logger });
     await expect(nowhere.query('SELECT 1')).rejects.toMatchObject({ code: 'database_unavailable' });
     await expect(nowhere.transaction((tx) => tx.query('SELECT 1'))).rejects.toMatchObject({
@@ -61,7 +61,7 @@ describe('the database', () => {
     await nowhere.close();
   });
 
-  it('survives that Postgres ends all connections, in and between transactions, and goes on', async () => {
+  it('continues after Postgres ended all connections, in and between transactions', async () => {
     const endOthers =
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL';
     await Promise.all([1, 2, 3].map(() => db.query('SELECT pg_sleep(0.05)')));
@@ -75,7 +75,7 @@ describe('the database', () => {
     expect(await db.query('SELECT * FROM numbers')).toEqual([]);
   });
 
-  it('comes back after Postgres was away, and listens again', async () => {
+  it('reconnects after Postgres was unavailable, and listens again', async () => {
     const heard: string[] = [];
     const stop = await db.listen('news', (payload) => heard.push(payload));
     await records.postgres.pause();
@@ -123,7 +123,7 @@ describe('migrations', () => {
     await fresh.close();
   });
 
-  it('take as long as they need, and so does who waits for them', async () => {
+  it('have no timeout, and neither has a process that waits for them', async () => {
     const impatient = await freshDatabase('slow', 300);
     const folder = mkdtempSync(join(tmpdir(), 'perennial-test-migrations-'));
     writeFileSync(join(folder, '0001-slow.sql'), 'SELECT pg_sleep(1); CREATE TABLE slow (id integer);');

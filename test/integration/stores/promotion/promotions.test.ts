@@ -40,7 +40,7 @@ function promote(modelName: string, version: number, idempotencyKey: string = ra
 }
 
 describe('promoting', () => {
-  it('moves Production in one step and archives the former version', async () => {
+  it('moves Production in one transaction and archives the previous version', async () => {
     await register('moved');
     await register('moved');
     expect(await registry.servingState('moved')).toEqual({ generation: 0, version: null });
@@ -62,7 +62,7 @@ describe('promoting', () => {
     ]);
   });
 
-  it('by twenty at once leaves one Production and one generation step for each', async () => {
+  it('by twenty at once leaves one version in Production and one generation for each', async () => {
     const versions = await Promise.all(Array.from({ length: 20 }, () => register('crowded')));
     const moves = await Promise.all(versions.map(({ version }) => promote('crowded', version)));
     expect(moves.map(({ generation }) => generation).sort((a, b) => a - b)).toEqual(
@@ -95,7 +95,7 @@ describe('promoting', () => {
     expect((await registry.servingState('refused')).generation).toBe(1);
   });
 
-  it('is refused to a bundle that was never checked, until a validation has served it', async () => {
+  it('is refused for a bundle that was never checked, until a validation has loaded it', async () => {
     await register('unchecked');
     await records.db.query(`UPDATE model_versions SET verified_at = NULL WHERE model_name = 'unchecked'`);
     await expect(promote('unchecked', 1)).rejects.toMatchObject({
@@ -109,7 +109,7 @@ describe('promoting', () => {
     expect(await promote('unchecked', 1)).toMatchObject({ generation: 1 });
   });
 
-  it('can be taken back once: the former version serves again under a new generation', async () => {
+  it('can be rolled back once: the previous version is served again under a new generation', async () => {
     await register('reverted');
     await register('reverted');
     await promote('reverted', 1);
@@ -124,14 +124,14 @@ describe('promoting', () => {
     ]);
   });
 
-  it('of the first version, taken back, leaves nothing to serve', async () => {
+  it('of the first version, rolled back, leaves no version to serve', async () => {
     await register('lonely');
     await promote('lonely', 1, 'lonely-move');
     await registry.revertPromotion({ idempotencyKey: 'lonely-move', by: tester, reason: 'broken' });
     expect(await registry.servingState('lonely')).toEqual({ generation: 2, version: null });
   });
 
-  it('that was followed by another cannot be taken back', async () => {
+  it('that was followed by another cannot be rolled back', async () => {
     await register('followed');
     await register('followed');
     await promote('followed', 1, 'followed-1');
@@ -141,7 +141,7 @@ describe('promoting', () => {
     expect((await registry.production('followed'))?.version).toBe(2);
   });
 
-  it('cannot be got around: Postgres itself holds a second Production off', async () => {
+  it('cannot be bypassed: Postgres refuses a second version in Production', async () => {
     await register('held');
     await register('held');
     await promote('held', 1);
@@ -151,7 +151,7 @@ describe('promoting', () => {
     await expect(second).rejects.toThrow(/model_versions_one_production/);
   });
 
-  it('notifies those who listen, and leaves a message to send', async () => {
+  it('notifies listening replicas, and adds a notification to send', async () => {
     const heard: string[] = [];
     const stop = await records.db.listen(generationChannel, (payload) => heard.push(payload));
     await register('told');
@@ -167,8 +167,8 @@ describe('promoting', () => {
   });
 });
 
-describe('a promotion that was decided on another Production', () => {
-  it('is refused, names what is served now, and changes nothing', async () => {
+describe('a promotion that was decided on an older Production', () => {
+  it('is refused, names the version served now, and changes nothing', async () => {
     await register('fenced');
     await register('fenced');
     await promote('fenced', 1);
@@ -187,7 +187,7 @@ describe('a promotion that was decided on another Production', () => {
     expect((await registry.servingState('fenced')).generation).toBe(1);
   });
 
-  it('lets one of fifty through that were decided on the same', async () => {
+  it('succeeds for one of fifty that were decided on the same generation', async () => {
     const versions = await Promise.all(Array.from({ length: 50 }, () => register('raced')));
     const moves = await Promise.allSettled(
       versions.map(({ version }) =>

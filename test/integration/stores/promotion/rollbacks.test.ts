@@ -27,7 +27,7 @@ function rollBack(modelName: string, version: number | null = null, key: string 
 }
 
 describe('rolling back', () => {
-  it('puts the version before back in Production, in one step with its history, message and audit entry', async () => {
+  it('puts the previous version back in Production, with its history, notification and audit entry in one transaction', async () => {
     await register('back');
     await register('back');
     await promote('back', 1);
@@ -48,7 +48,7 @@ describe('rolling back', () => {
     });
   });
 
-  it('with nothing to go back to says what to do instead', async () => {
+  it('without a previous version says what to do instead', async () => {
     await register('first');
     await expect(rollBack('first')).rejects.toMatchObject({
       code: 'conflict',
@@ -62,7 +62,7 @@ describe('rolling back', () => {
     await expect(rollBack('nobody')).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('names the version that is gone when that is what it would go back to', async () => {
+  it('names the deleted version that it would go back to', async () => {
     for (let each = 0; each < 3; each += 1) await register('gone');
     for (const version of [1, 2, 3]) await promote('gone', version);
     await registry.markDeleted('gone', 1, { by: tester, reason: 'old', ifRevision: null });
@@ -73,7 +73,7 @@ describe('rolling back', () => {
     });
   });
 
-  it('by two who saw the same happens once', async () => {
+  it('by two clients that saw the same state happens once', async () => {
     for (let each = 0; each < 3; each += 1) await register('twice');
     for (const version of [1, 2, 3]) await promote('twice', version);
     const { generation } = await registry.servingState('twice');
@@ -111,7 +111,7 @@ describe('rolling back', () => {
     expect((await registry.servingState('keyed-back')).generation).toBe(4);
   });
 
-  it('takes nothing back of a version that was promoted a second time since', async () => {
+  it('does not revert a version that was promoted again since', async () => {
     await register('again');
     await register('again');
     await promote('again', 1);
@@ -124,7 +124,7 @@ describe('rolling back', () => {
     expect((await registry.production('again'))?.version).toBe(2);
   });
 
-  it('leaves a history that Postgres itself lets nobody change', async () => {
+  it('leaves a history whose rows Postgres refuses to change', async () => {
     for (const change of ['UPDATE promotions SET reason = $$x$$', 'DELETE FROM promotions', 'TRUNCATE promotions']) {
       await expect(records.db.query(change)).rejects.toThrow(/append-only/);
     }

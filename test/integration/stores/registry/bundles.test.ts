@@ -30,7 +30,7 @@ async function publishNew(bias: number): Promise<BundleAddress> {
 }
 
 describe('bundles in the object store', () => {
-  it('come back whole, under a key of their content', async () => {
+  it('are returned complete, under a key of their content', async () => {
     const address = await publishNew(0);
     expect(address.bundleKey).toBe(`models/tiny/${address.bundleSha256.slice(0, 16)}`);
     const fetched = await fetchBundle(objects, address, join(folder, 'whole'));
@@ -52,7 +52,7 @@ describe('bundles in the object store', () => {
     await verifyBundle(await fetchBundle(objects, address, join(folder, 'changed')));
   });
 
-  it('are fetched once by two that ask at the same time', async () => {
+  it('are downloaded once for two concurrent callers', async () => {
     const address = await publishNew(2);
     const cache = join(folder, 'twice');
     const [one, two] = await Promise.all([fetchBundle(objects, address, cache), fetchBundle(objects, address, cache)]);
@@ -61,7 +61,7 @@ describe('bundles in the object store', () => {
     expect(await readdir(cache)).toHaveLength(1);
   });
 
-  it('are kept locally only as long as they are among the six used last', async () => {
+  it('are cached locally only while they are among the six used last', async () => {
     const cache = join(folder, 'few');
     const addresses: BundleAddress[] = [];
     for (let bias = 10; bias < 18; bias++) {
@@ -69,8 +69,8 @@ describe('bundles in the object store', () => {
       for (const address of addresses.slice(0, 1).concat(addresses.slice(-1)))
         await fetchBundle(objects, address, cache);
     }
-    const kept = await readdir(cache);
-    expect(kept).toHaveLength(6);
-    expect(kept).toContain(addresses[0]?.bundleSha256.slice(0, 16));
+    const cached = await readdir(cache);
+    expect(cached).toHaveLength(6);
+    expect(cached).toContain(addresses[0]?.bundleSha256.slice(0, 16));
   });
 });

@@ -33,7 +33,7 @@ describe('semantic versions', () => {
     expect(versions).toEqual(['1.0.0', '1.0.1', '1.1.0', '1.1.1', '2.0.0']);
   });
 
-  it('are counted from the greatest by number, also when it was set by hand', async () => {
+  it('continue from the greatest one, also when it was set manually', async () => {
     await register('handed', { semanticVersion: '10.2.0' });
     await register('handed', { semanticVersion: '9.9.9' });
     expect((await register('handed', { semanticVersion: nextSemanticVersion })).semanticVersion).toBe('10.2.1');
@@ -58,14 +58,14 @@ describe('semantic versions', () => {
 });
 
 describe('editing', () => {
-  it('changes what is named, removes tags that are null, and leaves the rest', async () => {
+  it('changes the given fields, removes tags that are null, and leaves the rest', async () => {
     await register('edited', { description: 'first', tags: { camera: 'phone', season: 'spring' } });
     const edited = await registry.edit('edited', 1, { tags: { season: null, place: 'Bern' } }, any);
     expect(edited).toMatchObject({ description: 'first', tags: { camera: 'phone', place: 'Bern' }, revision: 2 });
     expect(await auditOf('models/edited/versions/1')).toEqual(['version.register', 'version.edit']);
   });
 
-  it('that changes nothing leaves no trace', async () => {
+  it('that changes nothing leaves no audit entry', async () => {
     const registered = await register('same', { description: 'as it is' });
     expect(await registry.edit('same', 1, { description: 'as it is' }, any)).toEqual(registered);
     expect(await auditOf('models/same/versions/1')).toEqual(['version.register']);
@@ -93,7 +93,7 @@ describe('editing', () => {
 });
 
 describe('stages', () => {
-  it('move between those that are not served, with a row that stays', async () => {
+  it('move between stages that are not served, with a permanent row', async () => {
     await register('staged');
     await registry.setStage('staged', 1, { stage: 'Archived', reason: 'worse' }, any);
     const back = await registry.setStage('staged', 1, { stage: 'Staging', reason: 'it was not' }, any);
@@ -112,7 +112,7 @@ describe('stages', () => {
     await expect(change).rejects.toThrow(/append-only/);
   });
 
-  it('do not take Production away from under those it serves', async () => {
+  it('cannot move a version out of Production', async () => {
     await register('serving');
     await records.db.query(`UPDATE model_versions SET stage = 'Production' WHERE model_name = 'serving'`);
     const away = registry.setStage('serving', 1, { stage: 'Archived', reason: 'old' }, any);
@@ -152,7 +152,7 @@ describe('aliases', () => {
     expect(steps.at(-1)?.after).toEqual({ version });
   });
 
-  it('of Production and of the latest follow the record', async () => {
+  it('of Production and of the latest version follow the database', async () => {
     await register('followed');
     await expect(registry.resolve('followed', '@production')).rejects.toMatchObject({ code: 'not_found' });
     await records.db.query(`UPDATE model_versions SET stage = 'Production' WHERE model_name = 'followed'`);
@@ -165,7 +165,7 @@ describe('aliases', () => {
     ]);
   });
 
-  it('need a model and a version that are there', async () => {
+  it('need an existing model and version', async () => {
     await register('sparse');
     await expect(registry.setAlias('sparse', 'x', 2, curator)).rejects.toMatchObject({ code: 'not_found' });
     await expect(registry.setAlias('nobody', 'x', 1, curator)).rejects.toMatchObject({ code: 'not_found' });

@@ -17,7 +17,7 @@ interface Planted {
   day: number;
 }
 
-/** A history as promotions and rollbacks write it, at times that a test chooses. */
+/** A history as promotions and rollbacks write it, at chosen times. */
 async function plant(modelName: string, moves: readonly Planted[]): Promise<void> {
   for (let index = 0; index < 3; index += 1) await registry.register(newVersionOf(modelName));
   for (const { kind, version, formerVersion, day } of moves) {
@@ -32,7 +32,7 @@ async function plant(modelName: string, moves: readonly Planted[]): Promise<void
 
 const at = (day: number, hour = 12): Date => new Date(Date.UTC(2030, 0, day, hour));
 
-const story: readonly Planted[] = [
+const plantedMoves: readonly Planted[] = [
   { kind: 'promotion', version: 1, formerVersion: null, day: 1 },
   { kind: 'promotion', version: 2, formerVersion: 1, day: 3 },
   { kind: 'rollback', version: 2, formerVersion: 1, day: 5 },
@@ -40,7 +40,7 @@ const story: readonly Planted[] = [
 ];
 
 describe('what was in Production at a time', () => {
-  beforeAll(() => plant('told', story));
+  beforeAll(() => plant('told', plantedMoves));
 
   it.each([
     [1, { version: 1, insteadOf: null, kind: 'promotion', actor: 'person 1', until: at(3).toISOString() }],
@@ -48,7 +48,7 @@ describe('what was in Production at a time', () => {
     [4, { version: 2, insteadOf: 1, actor: 'person 3', until: at(5).toISOString() }],
     [6, { version: 1, insteadOf: 2, kind: 'rollback', actor: 'person 5', reason: 'reason 5' }],
     [9, { version: 3, insteadOf: 1, kind: 'promotion', until: null }],
-  ])('is known for day %i, with who, why and instead of what', async (day, expected) => {
+  ])('is known for day %i, with actor, reason and replaced version', async (day, expected) => {
     expect(await registry.productionAt('told', at(day, 13))).toMatchObject(expected);
   });
 
@@ -66,15 +66,15 @@ describe('what was in Production at a time', () => {
     expect(await registry.productionAt('lonely', at(3))).toMatchObject({ version: null, insteadOf: 1 });
   });
 
-  it('is asked of a model there is', async () => {
+  it('needs an existing model', async () => {
     await expect(registry.productionAt('nobody', at(1))).rejects.toMatchObject({ code: 'not_found' });
     await expect(registry.productionMoves('nobody', { limit: 1 })).rejects.toMatchObject({ code: 'not_found' });
   });
 });
 
 describe('the history of Production', () => {
-  it('is told newest first, page by page', async () => {
-    await plant('paged', story);
+  it('is listed newest first, page by page', async () => {
+    await plant('paged', plantedMoves);
     const first = await registry.productionMoves('paged', { limit: 3 });
     const second = await registry.productionMoves('paged', { limit: 3, pageToken: first.nextPageToken });
     expect([...first.items, ...second.items].map(({ version, insteadOf }) => [version, insteadOf])).toEqual([

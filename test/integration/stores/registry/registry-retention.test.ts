@@ -33,7 +33,7 @@ async function promote(modelName: string, version: number): Promise<void> {
   });
 }
 
-/** An object store that remembers what it holds, and is away for as long as it is told. */
+/** A fake object store that holds keys, and fails while `away` is true. */
 function fakeObjects(keys: string[]): DeletionStores['objects'] & { keys: Set<string>; away: boolean } {
   const held = new Set(keys);
   return {
@@ -74,7 +74,7 @@ describe('what refers to a version', () => {
     expect(await referencesTo('referred', 1)).toEqual([]);
   });
 
-  it('may be a prediction, as long as it is kept', async () => {
+  it('may be a prediction, while it is stored', async () => {
     await register('predicting');
     await records.db.query(
       `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
@@ -90,7 +90,7 @@ describe('what refers to a version', () => {
 });
 
 describe('deleting', () => {
-  it('leaves a tombstone: who and when, and a number that does not come back', async () => {
+  it('leaves a tombstone with actor and time, and a number that is not reused', async () => {
     await register('gone', 2);
     await registry.markDeleted('gone', 2, wish);
     await expect(registry.get('gone', 2)).rejects.toThrow(/Version 2 of gone was deleted by curator at \d{4}-/);
@@ -101,7 +101,7 @@ describe('deleting', () => {
     await expect(promote('gone', 2)).rejects.toMatchObject({ name: 'PerennialError' });
   });
 
-  it('removes the bundle, and finishes later when the object store was away', async () => {
+  it('removes the bundle, and finishes later if the object store was unavailable', async () => {
     await register('stored');
     const { bundleKey } = await registry.get('stored', 1);
     const objects = fakeObjects([`${bundleKey}/manifest.json`, `${bundleKey}/model.onnx`, `${bundleKey}0/model.onnx`]);
@@ -115,7 +115,7 @@ describe('deleting', () => {
     await expect(deleteVersion({ registry, objects }, deletion)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('that was interrupted is finished for all at once', async () => {
+  it('that was interrupted is finished together with all others', async () => {
     await register('interrupted', 2);
     await Promise.all([1, 2].map((version) => registry.markDeleted('interrupted', version, wish)));
     const keys = (await registry.unfinishedDeletions()).map(({ bundleKey }) => `${bundleKey ?? ''}/model.onnx`);
@@ -125,7 +125,7 @@ describe('deleting', () => {
     expect(await registry.unfinishedDeletions()).toEqual([]);
   });
 
-  it('keeps a bundle that another version has as well', async () => {
+  it('does not remove a bundle that another version uses', async () => {
     const bundleKey = 'models/shared/one';
     await registry.register(newVersionOf('shared', { bundleKey }));
     await registry.register(newVersionOf('shared', { bundleKey }));
@@ -149,7 +149,7 @@ describe('deleting', () => {
     await expect(deletion).rejects.toMatchObject({ code: 'referenced' });
   });
 
-  it('and promoting at once end with one of the two, and never with a served tombstone', async () => {
+  it('while promoting ends with one of the two, and never with a served tombstone', async () => {
     await register('raced', 10);
     await Promise.allSettled(
       Array.from({ length: 10 }, (_, index) => [
@@ -167,7 +167,7 @@ describe('deleting', () => {
 });
 
 describe('retention', () => {
-  it('plans by the facts of the record and can carry the plan out', async () => {
+  it('plans by the rows of the database and can carry the plan out', async () => {
     await register('many', 14);
     await promote('many', 1);
     await promote('many', 2);

@@ -38,14 +38,14 @@ describe('registering', () => {
     expect((await register('other')).version).toBe(1);
   });
 
-  it('gives a run that is registered already the version it has', async () => {
+  it('returns the existing version for a run that is registered already', async () => {
     const runId = randomUUID();
     const both = await Promise.all([register('once', runId), register('once', runId)]);
     expect(both[0]).toEqual(both[1]);
     expect((await registry.list('once', { limit: 10 })).items).toHaveLength(1);
   });
 
-  it('puts a version in Staging and gives everything back', async () => {
+  it('puts a version in Staging and returns every field', async () => {
     const registered = await register('whole');
     expect(registered).toMatchObject({
       stage: 'Staging',
@@ -85,7 +85,7 @@ describe('replicas', () => {
     expect(await registry.liveReplicas('rose', 10_000)).toEqual([]);
   });
 
-  it('are forgotten when they leave', async () => {
+  it('are removed when they shut down', async () => {
     const report = {
       url: 'http://a',
       modelName: 'tulip',

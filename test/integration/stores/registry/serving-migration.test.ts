@@ -50,7 +50,7 @@ async function say(month: string, label: string, actor: string | null): Promise<
   );
 }
 
-it('takes predictions of many months, and their labels, into serving', async () => {
+it('migrates predictions of many months with their labels', async () => {
   for (const month of months) {
     if (month !== '2026-04') await db.query('SELECT make_prediction_partition($1)', [`${month}-01T00:00:00Z`]);
     await plant(month);
@@ -63,8 +63,10 @@ it('takes predictions of many months, and their labels, into serving', async () 
 
   await migrate(db);
 
-  const kept = await db.query('SELECT DISTINCT variant, distance, unfamiliar, neighbour, abstained FROM predictions');
-  expect(kept).toEqual([{ variant: 'fp32', distance: null, unfamiliar: false, neighbour: null, abstained: false }]);
+  const migrated = await db.query(
+    'SELECT DISTINCT variant, distance, unfamiliar, neighbour, abstained FROM predictions',
+  );
+  expect(migrated).toEqual([{ variant: 'fp32', distance: null, unfamiliar: false, neighbour: null, abstained: false }]);
   const labels = await db.query(
     `SELECT to_char(prediction_created_at, 'YYYY-MM') AS month, label, decided, conflicted FROM prediction_labels ORDER BY 1`,
   );
@@ -80,7 +82,7 @@ it('takes predictions of many months, and their labels, into serving', async () 
   ]);
 });
 
-it('lets every partition, old and new, hold what the new routes predict, and nothing else', async () => {
+it('lets every partition, old and new, store the routes of this release, and no other', async () => {
   await db.query(`SELECT make_prediction_partition('2026-04-01T00:00:00Z')`);
   await createPredictionStore(db).makePartitions();
   let number = 1;
@@ -97,7 +99,7 @@ it('lets every partition, old and new, hold what the new routes predict, and not
   expect(stray).toEqual({ total: 5 });
 });
 
-it('counts a new label of an old prediction on', async () => {
+it('counts a new label of an old prediction', async () => {
   await say('2026-01', 'tulip', 'bob');
   const counts = await db.query('SELECT label, predictions::int FROM label_counts ORDER BY 1');
   expect(counts).toEqual([

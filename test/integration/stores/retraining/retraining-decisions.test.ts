@@ -56,7 +56,7 @@ async function open(modelName: string, runId: string = randomUUID()): Promise<st
   return runId;
 }
 
-/** A decision to retrain whose run has ended so. */
+/** A decision to retrain whose run ended with this status. */
 async function retrained(modelName: string, result: object): Promise<void> {
   const { requestId, decision } = await decide(modelName);
   expect(decision).toBe('retrain');
@@ -66,8 +66,8 @@ async function retrained(modelName: string, result: object): Promise<void> {
 }
 
 describe('decisions on retrainings', () => {
-  it('let one of many requests at once retrain and tell the others that it is under way', async () => {
-    // With every connection open, none of them has to wait for its own beginning.
+  it('let one of many concurrent requests retrain and report to the others that it is running', async () => {
+    // Opens every connection first, so that no request waits for one.
     await Promise.all(Array.from({ length: 10 }, () => records.db.query('SELECT pg_sleep(0.1)')));
     const kinds = ['continuous_training', 'mlops_retraining_pipeline'] as const;
     const made = await Promise.all(Array.from({ length: 20 }, (_, index) => decide('raced', kinds[index % 2])));
@@ -75,7 +75,7 @@ describe('decisions on retrainings', () => {
     expect(made.filter(({ skippedBecause }) => skippedBecause === 'already_running')).toHaveLength(19);
   });
 
-  it('are made once for each request, with one audit row for what is done', async () => {
+  it('are made once for each request, with one audit row', async () => {
     const requestId = randomUUID();
     const made = await Promise.all([1, 2, 3].map(() => decide('repeated', 'continuous_training', requestId)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
@@ -84,7 +84,7 @@ describe('decisions on retrainings', () => {
     expect(audit.items).toMatchObject([{ action: 'retraining.trigger', via: 'schedule' }]);
   });
 
-  it('see a run that was started by other means, and none once it is over', async () => {
+  it('see a run that was started elsewhere, and ignore it once it has ended', async () => {
     const runId = await open('elsewhere');
     expect(await decide('elsewhere')).toMatchObject({ skippedBecause: 'already_running' });
     expect((await decisions.standing('elsewhere')).running).toEqual({ runId });
@@ -92,12 +92,12 @@ describe('decisions on retrainings', () => {
     expect(await decide('elsewhere')).toMatchObject({ decision: 'retrain' });
   });
 
-  it('do not wait for a run that could not be started, nor for ever for one without a record', async () => {
+  it('do not wait for a run that could not be started, and not permanently for one without a row', async () => {
     const { requestId } = await decide('unstarted');
     await decisions.notStarted(requestId, 'Temporal refused');
     await decisions.notStarted(requestId, 'Temporal refused');
-    const told = await records.db.query(`SELECT payload FROM outbox WHERE kind = 'retraining.unstarted'`);
-    expect(told).toEqual([{ payload: { modelName: 'unstarted', reason: 'Temporal refused' } }]);
+    const messages = await records.db.query(`SELECT payload FROM outbox WHERE kind = 'retraining.unstarted'`);
+    expect(messages).toEqual([{ payload: { modelName: 'unstarted', reason: 'Temporal refused' } }]);
     expect(await decide('unstarted')).toMatchObject({ decision: 'retrain' });
     expect(await decide('unstarted')).toMatchObject({ skippedBecause: 'already_running' });
     await records.db.query(
@@ -106,15 +106,15 @@ describe('decisions on retrainings', () => {
     expect(await decide('unstarted')).toMatchObject({ skippedBecause: 'cool_down' });
   });
 
-  it('hold the next one back for the cool-down, and after it for data whose model was refused', async () => {
+  it('skip during the cool-down, and after it for data whose model was refused', async () => {
     await retrained('cooling', { outcome: 'refused', datasetVersion: 4 });
-    // Both speak against it; that nothing has changed says more.
+    // Both are reasons to skip; unchanged data is the one reported.
     expect(await decide('cooling', 'mlops_retraining_pipeline')).toMatchObject({ skippedBecause: 'cool_down' });
     expect(await decide('cooling')).toMatchObject({ skippedBecause: 'nothing_changed' });
     expect(await decide('cooling', 'manual')).toMatchObject({ decision: 'retrain' });
   });
 
-  it('leave one message about a version that does badly, also when they are to skip', async () => {
+  it('add one notification about a version that performs badly, also when they skip', async () => {
     const worse: RetrainingInputs = {
       ...facts,
       production: { version: 7, testAccuracy: 0.95, hyperparameters: null },

@@ -16,13 +16,13 @@ describe('checkSource', () => {
   const check = (path: string, root: string | null = join(folder, 'allowed')): Promise<void> =>
     checkSource({ kind: 'folder', path }, root);
 
-  it('lets folders below the root pass, and the root itself', async () => {
+  it('accepts folders below the root, and the root itself', async () => {
     await expect(check(join(folder, 'allowed', 'images'))).resolves.toBeUndefined();
     await expect(check(join(folder, 'allowed'))).resolves.toBeUndefined();
     await expect(check(join(folder, 'allowed', 'not there yet'))).resolves.toBeUndefined();
   });
 
-  it('lets any absolute folder pass without a root', async () => {
+  it('accepts any absolute folder without a root', async () => {
     await expect(check('/anywhere', null)).resolves.toBeUndefined();
   });
 
@@ -34,7 +34,7 @@ describe('checkSource', () => {
     await expect(check('images', null)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  it('has nothing against sources that are no folders', async () => {
+  it('accepts sources that are not folders', async () => {
     await expect(checkSource({ kind: 'synthetic' }, folder)).resolves.toBeUndefined();
   });
 });

@@ -32,7 +32,7 @@ async function currentDocument(): Promise<z.infer<typeof documentSchema>> {
 }
 
 describe('the OpenAPI document', () => {
-  it('is the one in docs/openapi.json', async () => {
+  it('equals docs/openapi.json', async () => {
     const text = JSON.stringify(await currentDocument());
     await expectDocument('docs/openapi.json', await format(text, { parser: 'json', printWidth: 120 }));
   });
@@ -63,7 +63,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('refers only to components it has', async () => {
+  it('refers only to existing components', async () => {
     const document = await currentDocument();
     const references = JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g);
     const used = new Set([...references].map(([, name]) => name));

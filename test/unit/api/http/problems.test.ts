@@ -26,18 +26,18 @@ describe('problemOf', () => {
     });
   });
 
-  it('keeps to itself what went wrong inside', () => {
+  it('hides the details of internal errors', () => {
     const problem = problemOf(toPerennialError(new Error('password is hunter2')), '/predict', 'id-1');
     expect(problem.code).toBe('internal');
     expect(JSON.stringify(problem)).not.toContain('hunter2');
     expect(problem.detail).toContain('id-1');
   });
 
-  it('says when to come back from a missing model', () => {
+  it('sets Retry-After for a missing model', () => {
     expect(problemOf(new PerennialError('no_model', ''), '/', 'x').retry_after_seconds).toBeGreaterThan(0);
   });
 
-  it('says in whole seconds when to come back, if whoever refused knows', () => {
+  it('sets Retry-After in whole seconds if the error has a delay', () => {
     const refused = new PerennialError('overloaded', '', { details: { retryAfterSeconds: 2.2 } });
     expect(problemOf(refused, '/', 'x').retry_after_seconds).toBe(3);
   });
@@ -64,7 +64,7 @@ describe('toPerennialError', () => {
     expect(error.cause).toBeUndefined();
   });
 
-  it('takes a malformed URL for a fault of the request', () => {
+  it('treats a malformed URL as a client error', () => {
     expect(toPerennialError(new URIError('malformed')).code).toBe('bad_request');
   });
 });

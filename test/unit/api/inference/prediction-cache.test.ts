@@ -14,14 +14,14 @@ describe('the cache of predictions', () => {
   const gives = (prediction: Prediction) => (): Promise<Prediction> => Promise.resolve(prediction);
   const never = (): Promise<Prediction> => Promise.reject(new Error('this was not to be computed'));
 
-  it('answers what came before without computing it, and without the time that took', async () => {
+  it('answers a repeated image without computing it, and without its duration', async () => {
     const cache = cacheOf(2);
     expect(await cache.answer('a', gives(some), true)).toEqual({ prediction: some, result: 'miss' });
     const hit = await cache.answer('a', never, true);
     expect(hit).toEqual({ prediction: { ...some, phases: { queueMs: 0, decodeMs: 0, inferMs: 0 } }, result: 'hit' });
   });
 
-  it('forgets what was not asked for longest', async () => {
+  it('evicts the least recently used entry', async () => {
     const cache = cacheOf(2);
     for (const key of ['a', 'b', 'a', 'c']) await cache.answer(key, gives(some), true);
     expect((await cache.answer('a', gives(some), true)).result).toBe('hit');
@@ -29,7 +29,7 @@ describe('the cache of predictions', () => {
     expect((await cache.answer('b', gives(some), true)).result).toBe('miss');
   });
 
-  it('computes once for two that ask at once, unless one of them must not wait for the other', async () => {
+  it('computes once for two concurrent callers, unless one of them must not wait for the other', async () => {
     const cache = cacheOf(2);
     const finish: (() => void)[] = [];
     const compute = (): Promise<Prediction> => new Promise((resolve) => finish.push(() => resolve(some)));
@@ -39,17 +39,17 @@ describe('the cache of predictions', () => {
     expect((await Promise.all(answers)).map(({ result }) => result)).toEqual(['miss', 'joined', 'miss']);
   });
 
-  it('keeps no failure', async () => {
+  it('does not cache failures', async () => {
     const cache = cacheOf(2);
     await expect(cache.answer('a', never, true)).rejects.toThrow('not to be computed');
     expect((await cache.answer('a', gives(some), true)).result).toBe('miss');
   });
 
-  it('is off when it may hold nothing', () => {
+  it('is off when its size is zero', () => {
     expect(createPredictionCache(0)).toBeNull();
   });
 
-  it('tells models and pictures apart, and not generations of the same model', () => {
+  it('distinguishes models and images, but not generations of the same model', () => {
     const [first, second] = [servedOf(fakeEngine(), 1), servedOf(fakeEngine(), 2)];
     const again = { ...first, generation: 9 };
     const quantized = { ...first, engine: Object.assign(fakeEngine(), { variant: 'int8' as const }) };

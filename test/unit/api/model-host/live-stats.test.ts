@@ -5,7 +5,7 @@ import { noInputCapture } from '../../../../api/predictions/inputs/input-capture
 import { PerennialError, type ErrorCode } from '../../../../contracts/errors.js';
 import { fakeEngine, predictionOf, servedOf } from '../../../support/fake-model.js';
 
-describe('the live figures of a model', () => {
+describe('the live metrics of a model', () => {
   let failWith: ErrorCode | null;
   let liveStats: LiveStatsRecorder;
   const served = servedOf(
@@ -39,7 +39,7 @@ describe('the live figures of a model', () => {
     expect(liveStats.read().current).toMatchObject({ predictions: 3, p95Ms: phases.decodeMs + phases.inferMs });
   });
 
-  it('leave out answers from the cache, which the model does not give', async () => {
+  it('omit answers from the cache', async () => {
     const predictor = predictorOf(10);
     const request = { route: 'predict' } as const;
     await Promise.all([predictor.image(image, request), predictor.image(image, request)]);
@@ -57,7 +57,7 @@ describe('the live figures of a model', () => {
     expect(liveStats.read().current).toMatchObject({ predictions: 0, errors });
   });
 
-  it('leave out what another generation answers late', async () => {
+  it('omit late answers of another generation', async () => {
     liveStats.begin({ generation: generation + 1, version: 2 });
     await predictorOf().image(image, { route: 'predict' });
     expect(liveStats.read()).toMatchObject({ current: { predictions: 0 }, former: { generation, predictions: 0 } });

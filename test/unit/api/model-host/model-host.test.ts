@@ -10,7 +10,7 @@ import { fakeEngine, predictionOf, versionOf as version, type FakeEngine } from 
 
 describe('the model host', () => {
   let state: ServingState;
-  let recordIsAway: boolean;
+  let databaseIsDown: boolean;
   let targetRisk: number | 'away';
   let calibration: Calibration | null;
   let loads: number[];
@@ -31,14 +31,14 @@ describe('the model host', () => {
       replica: { id: 'replica', url: 'http://here' },
       registry: {
         servingState: () =>
-          recordIsAway ? Promise.reject(new Error(`away ${(failedLooks += 1)}`)) : Promise.resolve(state),
+          databaseIsDown ? Promise.reject(new Error(`away ${(failedLooks += 1)}`)) : Promise.resolve(state),
         reportReplica(replica) {
           reports.push(replica);
           return Promise.resolve();
         },
         removeReplica(replicaId) {
           left.push({ replicaId, afterReports: reports.length });
-          return recordIsAway ? Promise.reject(new Error('away')) : Promise.resolve();
+          return databaseIsDown ? Promise.reject(new Error('away')) : Promise.resolve();
         },
       },
       policies: {
@@ -69,7 +69,7 @@ describe('the model host', () => {
 
   beforeEach(() => {
     state = { generation: 0, version: null };
-    recordIsAway = false;
+    databaseIsDown = false;
     failedLooks = 0;
     targetRisk = 0.05;
     calibration = null;
@@ -103,7 +103,7 @@ describe('the model host', () => {
     );
   }
 
-  it('puts a new generation in the place of the former, and closes the one before that', async () => {
+  it('replaces the previous generation, and closes the one before that', async () => {
     startHost(10);
     await serve(1, 1);
     await serve(2, 2);
@@ -114,7 +114,7 @@ describe('the model host', () => {
     expect(changes.map((served) => served?.generation)).toEqual([1, 2, 3]);
   });
 
-  it('goes back to the former version without loading it, any number of times', async () => {
+  it('returns to the previous version without loading it, any number of times', async () => {
     startHost(10);
     await serve(1, 1);
     await serve(2, 2);
@@ -125,7 +125,7 @@ describe('the model host', () => {
     expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
   });
 
-  it('keeps what serves again open, also after nothing was in Production', async () => {
+  it('does not close an engine that serves again, also after no version was in Production', async () => {
     startHost(10);
     await serve(1, 1);
     state = { generation: 2, version: null };
@@ -138,7 +138,7 @@ describe('the model host', () => {
     expect(engines.map(({ closed }) => closed)).toEqual([false, false]);
   });
 
-  it('reports what it predicted with the version it serves, and with the one before', async () => {
+  it('reports its predictions with the current version and with the previous one', async () => {
     startHost(10);
     await serve(1, 1);
     liveStats.onPredicted({ of: 'pixels', served: host.current(), prediction: predictionOf([0.9, 0.1]) });
@@ -153,7 +153,7 @@ describe('the model host', () => {
     expect(figures?.former?.confidenceSum).toBeCloseTo(1.7);
   });
 
-  it('takes a hint before the poll is due', async () => {
+  it('reacts to a notification before the poll is due', async () => {
     startHost(3_600_000);
     await lastReport(({ generation }) => generation === 0);
     state = { generation: 1, version: version(1) };
@@ -162,7 +162,7 @@ describe('the model host', () => {
     expect(await lastReport(({ generation }) => generation === 1)).toMatchObject({ version: 1 });
   });
 
-  it('keeps the former model and says why when a generation cannot be loaded', async () => {
+  it('continues with the previous model and reports why a generation cannot be loaded', async () => {
     startHost(10);
     state = { generation: 1, version: version(1) };
     await serving(1);
@@ -187,7 +187,7 @@ describe('the model host', () => {
     });
   });
 
-  it('does not wait for a damaged generation when a newer one is there', async () => {
+  it('does not wait for a damaged generation when a newer one exists', async () => {
     startHost(10);
     failing.add(1);
     state = { generation: 1, version: version(1) };
@@ -208,20 +208,20 @@ describe('the model host', () => {
     expect(engines[0]?.closed).toBe(false);
   });
 
-  it('keeps its model while the record is away', async () => {
+  it('continues with its model while the database is unavailable', async () => {
     startHost(10);
     await serve(1, 1);
-    recordIsAway = true;
+    databaseIsDown = true;
     await poll(
       () => Promise.resolve(failedLooks),
       (looks) => looks > 1,
     );
     expect(host.current()?.version.version).toBe(1);
-    recordIsAway = false;
+    databaseIsDown = false;
     await serve(2, 2);
   });
 
-  it('abstains as its policy says, after a change without loading again, and as it said last while it is away', async () => {
+  it('abstains by the current policy without a reload, and by the last known one while the database is unavailable', async () => {
     const reliability = { images: 0, calibrationError: 0, bins: [] };
     const sides = { validation: reliability, test: reliability, uncalibratedTest: reliability };
     const riskCurve = [
@@ -256,7 +256,7 @@ describe('the model host', () => {
     expect(engines.every(({ closed }) => closed)).toBe(true);
   });
 
-  it('leaves the record once, after its last report, and predicts until it is stopped', async () => {
+  it('removes its replica row once, after its last report, and predicts until it is stopped', async () => {
     startHost(10);
     state = { generation: 1, version: version(1) };
     await serving(1);
@@ -267,11 +267,11 @@ describe('the model host', () => {
     expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
   });
 
-  it('stops although the record it should leave is away', async () => {
+  it('stops even if the database with its replica row is unavailable', async () => {
     startHost(10);
     state = { generation: 1, version: version(1) };
     await serving(1);
-    recordIsAway = true;
+    databaseIsDown = true;
     await host.stop();
     expect(left).toHaveLength(1);
     expect(engines.every(({ closed }) => closed)).toBe(true);

@@ -39,7 +39,7 @@ describe('a schema in snake case', () => {
     expect(Object.keys(snake.shape.trial_scores.element.shape)).toEqual(['max_p95_ms', 'mcnemar_p_value']);
   });
 
-  it('keeps defaults, optional members, strictness, checks and descriptions', () => {
+  it('preserves defaults, optional members, strictness, checks and descriptions', () => {
     expect(snake.parse(body)).toEqual({
       ...body,
       trial_scores: [{ max_p95_ms: 7, mcnemar_p_value: 1 }],
@@ -58,7 +58,7 @@ describe('a schema in snake case', () => {
     expect(snakeShape(z.object({ learningRate: range.optional() })).shape.learning_rate.unwrap()).toBe(range);
   });
 
-  it('refuses an object with a refinement, which reads the former names', () => {
+  it('refuses an object with a refinement, which reads the original names', () => {
     expect(() => snakeShape(z.object({ minEpochs: z.number() }).refine(({ minEpochs }) => minEpochs > 0))).toThrow(
       'Refine the renamed object',
     );
@@ -92,7 +92,7 @@ describe('values of a schema', () => {
     { requiredKeys: ['modelName', 'perClass', 'trialScores', 'bestTrial', 'interval', 'anyPayload'] },
   );
 
-  it('come back from snake case as they were', () => {
+  it('survive the conversion to snake case and back', () => {
     fc.assert(
       fc.property(value, (each) => {
         const body = toSnake(plain, each);
@@ -102,7 +102,7 @@ describe('values of a schema', () => {
     );
   });
 
-  it('keep the spelling of class labels and of whatever has no shape', () => {
+  it('preserve the spelling of class labels and of everything without a schema', () => {
     const counts = z.object({ by_class: z.record(z.string(), z.number()), raw: z.unknown() });
     expect(toSnake(counts, { byClass: { roseBud: 3 }, raw: { roseBud: 3 } })).toEqual({
       by_class: { roseBud: 3 },
@@ -114,7 +114,7 @@ describe('values of a schema', () => {
     });
   });
 
-  it('lose what the schema does not name, and numbers become text where it wants text', () => {
+  it('lose fields that the schema does not have, and numbers become strings where it has a string', () => {
     const view = z.object({ model_version: z.string().nullable(), images: z.number() });
     const record = { modelVersion: 3, images: 4, objectKey: 'secret' };
     expect(toSnake(view, record)).toEqual({ model_version: '3', images: 4 });

@@ -23,16 +23,16 @@ describe('JSON of bounded size', () => {
     );
   });
 
-  it('does not count what stands in texts', () => {
+  it('does not count the contents of strings', () => {
     const text = '[{:,"\\'.repeat(10_000);
     expect(read(JSON.stringify({ [text]: [text, 1] }))).toEqual({ [text]: [text, 1] });
   });
 
-  it('leaves a request for one picture no room for other things', () => {
+  it('leaves a request for one image no room for other fields', () => {
     const image = z.looseObject({ image: z.string() });
-    const picture = 'A'.repeat(100_000);
-    expect(parseJson(Buffer.from(JSON.stringify({ image: picture })), image)).toEqual({ image: picture });
-    const stuffed = Buffer.from(JSON.stringify({ image: picture, more: Array(1_000).fill([]) }));
+    const base64 = 'A'.repeat(100_000);
+    expect(parseJson(Buffer.from(JSON.stringify({ image: base64 })), image)).toEqual({ image: base64 });
+    const stuffed = Buffer.from(JSON.stringify({ image: base64, more: Array(1_000).fill([]) }));
     expect(() => parseJson(stuffed, image, boundsOf(1))).toThrow(/more than 101 lists and objects/);
   });
 });

@@ -17,7 +17,7 @@ function failureOf(body: Buffer, type = contentType): string {
   return 'it was accepted';
 }
 
-/** What tends to break parsers: line ends, dashes and the boundary itself inside of a file. */
+/** Contents that tend to break parsers: line ends, dashes and the boundary itself inside a file. */
 const awkward = fc.constantFrom('\r\n', '--', '\r\n--', '\r', '\n', 'boundary', '\r\n--formdata', ';', '"', '\\');
 const content = fc
   .array(
@@ -30,7 +30,7 @@ const content = fc
   .map((pieces) => Buffer.concat(pieces));
 
 describe('parseForm', () => {
-  it('finds what fetch puts into a form, whatever the files hold', async () => {
+  it('parses forms of fetch with any file contents', async () => {
     const part = fc.record({
       name: fc.stringMatching(/^[\w ü"]{1,12}$/),
       filename: fc.stringMatching(/^[\w. é"]{1,20}$/),
@@ -54,7 +54,7 @@ describe('parseForm', () => {
     );
   });
 
-  it('never throws anything but a fault of the request', () => {
+  it('throws only client errors', () => {
     fc.assert(
       fc.property(content, (body) => {
         const framed = Buffer.concat([Buffer.from('--b\r\nContent-Disposition: form-data; name="a"\r\n'), body]);
@@ -97,7 +97,7 @@ describe('parseForm', () => {
     expect(parseForm(body, contentType, 10).parts).toMatchObject([{ name: 'file', filename }]);
   });
 
-  it('stops behind the most parts it may have', () => {
+  it('stops after the maximum number of parts', () => {
     const part = ['--b', 'Content-Disposition: form-data; name="a"', '', 'x'];
     const body = form(...Array.from({ length: 11 }, () => part).flat(), '--b--');
     expect(parseForm(body, contentType, 10)).toMatchObject({ isCut: true });

@@ -1,7 +1,7 @@
 import { createMemoryBudget } from '../../../../../api/http/middleware/limit-body.js';
 
 describe('createMemoryBudget', () => {
-  it('gives out no more than there is, until something is given back', () => {
+  it('reserves no more than the total until some is released', () => {
     let shed = 0;
     const budget = createMemoryBudget(100, () => (shed += 1));
     const giveBack = budget.take(60);
@@ -13,7 +13,7 @@ describe('createMemoryBudget', () => {
     expect(budget.take(60)).not.toBeNull();
   });
 
-  it('counts what is given back once', () => {
+  it('counts a repeated release once', () => {
     const budget = createMemoryBudget(100, () => undefined);
     const giveBack = budget.take(60);
     giveBack?.();

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { listen, type Listening } from '../../../../../api/http/server/listen.js';
 
-describe('stopping to listen', () => {
+describe('stopping a listener', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
   afterAll(() => agent.destroy());
 
-  it('answers what comes on a connection that was kept, and says that it was the last', async () => {
+  it('answers a request on an idle connection, and closes the connection with it', async () => {
     const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
     expect((await ask(listening.port)).headers.connection).toBe('keep-alive');
     const stopped = listening.stop(10_000);
@@ -23,7 +23,7 @@ describe('stopping to listen', () => {
     await expect(ask(listening.port)).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('tells the clients whose requests are under way that their answers are the last', async () => {
+  it('closes the connections of running requests with their responses', async () => {
     const requests = new EventEmitter();
     const listening = await listen((_request, response) => requests.emit('one', response), '127.0.0.1', 0);
     const come = once(requests, 'one');
@@ -35,11 +35,11 @@ describe('stopping to listen', () => {
     await stopped;
   });
 
-  it('answers or refuses whoever comes meanwhile, and resets nobody', async () => {
+  it('answers or refuses new clients meanwhile, and resets none', async () => {
     for (let round = 0; round < 5; round++) {
       const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
       const asked: Promise<string>[] = [];
-      // In the turn in which the listener may close as well, clients connect that nobody has accepted yet.
+      // Clients also connect in the event-loop turn in which the listener closes and has not accepted them yet.
       const coming = setInterval(() => asked.push(askAnew(listening.port), askAnew(listening.port)), 1);
       await sleep(20);
       await listening.stop(2_000);
@@ -50,7 +50,7 @@ describe('stopping to listen', () => {
     }
   });
 
-  it('goes on taking connections for as long as it was told to, though nobody came for a while', async () => {
+  it('accepts connections for the whole drain delay, even after a time without any', async () => {
     const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
     const stopped = listening.stop(10_000, 2_000).then(() => 'stopped');
     expect(await Promise.race([stopped, sleep(500)])).toBeUndefined();
@@ -59,7 +59,7 @@ describe('stopping to listen', () => {
     expect(await askAnew(listening.port)).toBe('ECONNREFUSED');
   });
 
-  it('lets a slow reader have all of an answer that was written before', async () => {
+  it('lets a slow reader receive all of a response that was written before', async () => {
     const length = 30_000_000;
     const large = Buffer.alloc(length);
     const listening = await listen(
@@ -88,7 +88,7 @@ describe('stopping to listen', () => {
   }
 });
 
-/** Asks on a connection of its own: `answered`, or what went wrong, with `after connecting` when it was connected. */
+/** Sends a request on a new connection; returns `answered` or the error, with `after connecting` if it was connected. */
 function askAnew(port: number): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
@@ -102,7 +102,7 @@ function askAnew(port: number): Promise<string> {
     socket.on('error', (error: NodeJS.ErrnoException) =>
       resolve(`${error.code ?? ''}${isConnected ? ' after connecting' : ''}`),
     );
-    // Before the stop the server keeps connections: the client leaves them.
+    // Before the shutdown the server leaves connections open: the client closes them.
     socket.on('data', () => {
       if (text.endsWith('here') && /keep-alive/.test(text)) resolve('answered');
       if (text.endsWith('here')) socket.end();

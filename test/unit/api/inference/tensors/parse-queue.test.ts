@@ -1,14 +1,14 @@
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises';
 import { ParseQueue } from '../../../../../api/inference/tensors/parse-queue.js';
 
-/** Keeps the event loop busy. */
+/** Blocks the event loop. */
 function work(ms: number): void {
   const until = performance.now() + ms;
   while (performance.now() < until);
 }
 
-describe('turns at keeping the event loop busy', () => {
-  it('come in the order they were asked for, with a round of the event loop before each', async () => {
+describe('the queue for parsing on the event loop', () => {
+  it('grants slots in the order of their requests, with an event-loop turn before each', async () => {
     const queue = new ParseQueue();
     const seen: string[] = [];
     let isOver = false;
@@ -30,7 +30,7 @@ describe('turns at keeping the event loop busy', () => {
     expect(seen.join(' ')).toMatch(/a loop( loop)* b loop( loop)* c/);
   });
 
-  it('tell who comes how long it would wait, from how long others took', async () => {
+  it('estimates the wait of a new body from the duration of earlier ones', async () => {
     const queue = new ParseQueue();
     expect(queue.backlogMs).toBe(0);
     for (let turn = 0; turn < 30; turn += 1) {
@@ -49,7 +49,7 @@ describe('turns at keeping the event loop busy', () => {
     expect(queue.backlogMs).toBe(0);
   });
 
-  it('are charged with what is done in them, not with what else the event loop has to do', async () => {
+  it('measures the work in a slot, not other work of the event loop', async () => {
     const queue = new ParseQueue();
     for (let turn = 0; turn < 20; turn += 1) {
       await queue.turn();
@@ -62,7 +62,7 @@ describe('turns at keeping the event loop busy', () => {
     expect(queue.backlogMs).toBeLessThan(8);
   });
 
-  it('forget a body that comes too slowly to hold anybody up', async () => {
+  it('does not count a body that arrives too slowly to delay others', async () => {
     const queue = new ParseQueue();
     await queue.turn();
     work(5);

@@ -4,7 +4,7 @@ import { createServer, request as send, type Server } from 'node:http';
 import { errorCodeOf } from '../../../../../contracts/errors.js';
 import { receiveInTurn } from '../../../../../api/inference/tensors/receive-in-turn.js';
 
-describe('a body that waits for its turn', () => {
+describe('a body that waits for its slot', () => {
   let server: Server;
   let ends: Promise<unknown>[];
   let admitted: number;
@@ -31,13 +31,13 @@ describe('a body that waits for its turn', () => {
     await once(request, 'close').catch(() => undefined);
   }
 
-  it('is given to who asked for it', async () => {
+  it('is passed to its request handler', async () => {
     await post('patient');
     expect(await Promise.all(ends)).toEqual(['body']);
     expect(admitted).toBe(2);
   });
 
-  it('is neither parsed nor let in when its client has gone meanwhile', async () => {
+  it('is not parsed when its client has disconnected meanwhile', async () => {
     await post('gone');
     expect(await Promise.all(ends)).toEqual(['bad_request']);
     expect(admitted).toBe(1);

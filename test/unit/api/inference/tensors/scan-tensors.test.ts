@@ -5,7 +5,7 @@ import { inputSize } from '../../../../../contracts/training/training.js';
 
 const values = inputSize * inputSize * 3;
 
-/** The text of an image whose numbers are `numbers`, again and again. */
+/** The JSON text of an image that repeats `numbers`. */
 function imageOf(numbers: readonly string[], gap = ''): string {
   let next = 0;
   const value = (): string => numbers[next++ % numbers.length] ?? '0';
@@ -14,7 +14,7 @@ function imageOf(numbers: readonly string[], gap = ''): string {
   return list(inputSize, () => list(inputSize, () => list(3, value)));
 }
 
-/** What JSON's own parser makes of it; null when it refuses. */
+/** The result of JSON.parse; null when it throws. */
 function slowly(body: string): Uint8Array | null {
   try {
     const parsed: unknown = JSON.parse(body);
@@ -36,14 +36,14 @@ const wrong = fc.constantFrom(
   ...['00', '01', '-1', '256', '255.5', '1e1', '1.', '.5', 'NaN', 'null', '"1"', '2.5e-1', '+1', '', '1 1', '[1]'],
 );
 const numbers = fc.oneof(
-  // One number of many with an exponent is enough that none is scanned: with few of them, enough are.
+  // One number with an exponent makes the scanner give up: with few of them, enough images are scanned.
   { arbitrary: fc.array(right, { minLength: 1, maxLength: 3 }), weight: 2 },
   fc.array(right, { minLength: 1, maxLength: 30 }),
   fc.array(fc.oneof({ arbitrary: right, weight: 20 }, wrong), { minLength: 1, maxLength: 30 }),
 );
 
 describe('scanTensors', () => {
-  it('gives exactly the pixels that JSON’s own parser leads to, or leaves it to that', async () => {
+  it('returns the same pixels as JSON.parse, or falls back to it', async () => {
     let scans = 0;
     await fc.assert(
       fc.asyncProperty(numbers, fc.constantFrom('', ' ', '\r\n\t'), async (sent, gap) => {
@@ -61,7 +61,7 @@ describe('scanTensors', () => {
   it.each([
     ['whole numbers', ['0', '7', '42', '255']],
     ['numbers with fractions', ['0.0', '0.5', '0.49', '254.5', '255.0', '127.49803921568628', '0.49999999999999999']],
-  ])('needs no help with %s', async (_name, numbers) => {
+  ])('scans %s without JSON.parse', async (_name, numbers) => {
     const body = `{"inputs":[${imageOf(numbers)}]}`;
     const scanned = await scanTensors(Buffer.from(body));
     expect(scanned?.count).toBe(1);
@@ -93,11 +93,11 @@ describe('scanTensors', () => {
     ['NaN', `{"inputs":[${image.replace('9', 'NaN')}]}`],
     ['depth', '['.repeat(1_000_000)],
     ['nothing', ''],
-  ])('leaves %s to JSON’s own parser', async (_name, body) => {
+  ])('leaves %s to JSON.parse', async (_name, body) => {
     expect(await scanTensors(Buffer.from(body))).toBeNull();
   });
 
-  it('leaves every truncation to it', async () => {
+  it('leaves every truncation to JSON.parse', async () => {
     const body = Buffer.from(`{"inputs":[${image}]}`);
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: body.length - 1 }), async (length) => {

@@ -21,7 +21,7 @@ function failureOf(inputs: readonly unknown[]): { code: string; message: string 
 }
 
 describe('parseImageTensors', () => {
-  it('keeps images, rows, columns and channels in their order', () => {
+  it('preserves the order of images, rows, columns and channels', () => {
     const pixels = parseImageTensors([image(0), image(9, { y: 1, x: 2, channels: [10, 20, 30] })]);
     const offset = inputSize * inputSize * 3 + (inputSize + 2) * 3;
     expect(pixels).toHaveLength(2 * inputSize * inputSize * 3);
@@ -41,7 +41,7 @@ describe('parseImageTensors', () => {
     ['infinity', Number.POSITIVE_INFINITY],
     ['text', '7'],
     ['null', null],
-  ])('refuses %s and says where it is', (_name, value) => {
+  ])('refuses %s and points at it', (_name, value) => {
     const failure = failureOf([image(1), image(1, { y: 12, x: 5, channels: [1, 1, value] })]);
     expect(failure.code).toBe('invalid_tensor');
     expect(failure.message).toContain('#/inputs/1/12/5/2');
@@ -53,7 +53,7 @@ describe('parseImageTensors', () => {
     ['four channels', image(1).map((row) => row.map((pixel) => [...pixel, 255])), '#/inputs/0/0/0'],
     ['a flat list', Array.from({ length: inputSize * inputSize * 3 }, () => 0), '#/inputs/0'],
     ['a number', 3, '#/inputs/0'],
-  ])('refuses %s and says where it is', (_name, wrong, pointer) => {
+  ])('refuses %s and points at it', (_name, wrong, pointer) => {
     const failure = failureOf([wrong]);
     expect(failure.code).toBe('invalid_tensor');
     expect(failure.message).toMatch(new RegExp(`^${pointer}: `));

@@ -2,7 +2,7 @@ import { predictInput } from '../../../../../api/inference/v2/infer.js';
 import type { Predicted, Predictor } from '../../../../../api/inference/predictor.js';
 import { fakeEngine, predictionOf, servedOf } from '../../../../support/fake-model.js';
 
-it('answers all files of a request with one version, also when another one comes in the middle', async () => {
+it('answers all files of a request with one version, also when the version changes meanwhile', async () => {
   let asked = 0;
   const predicted = (version: number): Predicted => ({
     served: servedOf(fakeEngine(), version),
@@ -12,7 +12,7 @@ it('answers all files of a request with one version, also when another one comes
     latencyMs: 1,
   });
   const never = (): never => {
-    throw new Error('nobody asks for it');
+    throw new Error('not used');
   };
   const predictor: Predictor = {
     served: never,

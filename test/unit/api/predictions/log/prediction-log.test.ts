@@ -25,7 +25,7 @@ const facts: PredictionFacts = {
   route: 'predict',
 };
 
-/** A Postgres that can be away, or refuse a row. */
+/** A fake Postgres that can be unavailable, or refuse a row. */
 function fakePostgres(): {
   rows: Map<string, PredictionRecord>;
   calls: number[];
@@ -50,13 +50,13 @@ function fakePostgres(): {
   };
 }
 
-interface World {
+interface LogFixture {
   postgres: ReturnType<typeof fakePostgres>;
   log: PredictionLog;
   dropped: () => number;
 }
 
-function logIn(folder: string, journal: Partial<PredictionJournal> = {}): World {
+function logIn(folder: string, journal: Partial<PredictionJournal> = {}): LogFixture {
   const postgres = fakePostgres();
   let dropped = 0;
   const log = createPredictionLog({
@@ -69,21 +69,21 @@ function logIn(folder: string, journal: Partial<PredictionJournal> = {}): World 
   return { postgres, log, dropped: () => dropped };
 }
 
-const keep = ({ log }: World, count: number): string[] =>
+const add = ({ log }: LogFixture, count: number): string[] =>
   Array.from({ length: count }, () => log.keep(served, facts)).sort();
 
-describe('the log of predictions', () => {
-  it('writes what is kept in few statements, and leaves no file', () =>
+describe('the prediction log', () => {
+  it('inserts predictions in few statements, and leaves no file', () =>
     withFolder(async (folder) => {
-      const world = logIn(folder);
-      const ids = keep(world, 1_200);
+      const fixture = logIn(folder);
+      const ids = add(fixture, 1_200);
       await poll(
-        () => Promise.resolve(world.postgres.rows.size),
+        () => Promise.resolve(fixture.postgres.rows.size),
         (size) => size === 1_200,
       );
-      expect([...world.postgres.rows.keys()].sort()).toEqual(ids);
-      expect(world.postgres.calls.length).toBeLessThan(10);
-      expect(world.postgres.rows.get(ids[0] ?? '')).toMatchObject({
+      expect([...fixture.postgres.rows.keys()].sort()).toEqual(ids);
+      expect(fixture.postgres.calls.length).toBeLessThan(10);
+      expect(fixture.postgres.rows.get(ids[0] ?? '')).toMatchObject({
         modelName: 'a_model',
         version: 3,
         generation: 7,
@@ -96,30 +96,30 @@ describe('the log of predictions', () => {
         () => readdir(folder),
         (names) => names.length === 0,
       );
-      await world.log.stop();
+      await fixture.log.stop();
     }));
 
-  it('holds predictions on disk while Postgres is away, and writes them when it is back', () =>
+  it('stores predictions on disk while Postgres is unavailable, and inserts them later', () =>
     withFolder(async (folder) => {
-      const world = logIn(folder);
-      world.postgres.isAway = true;
-      const ids = keep(world, 300);
-      await expect(world.log.flush()).rejects.toMatchObject({ code: 'database_unavailable' });
-      ids.push(...keep(world, 300));
+      const fixture = logIn(folder);
+      fixture.postgres.isAway = true;
+      const ids = add(fixture, 300);
+      await expect(fixture.log.flush()).rejects.toMatchObject({ code: 'database_unavailable' });
+      ids.push(...add(fixture, 300));
       await new Promise((resolve) => setTimeout(resolve, 500));
-      expect(world.postgres.rows.size).toBe(0);
-      world.postgres.isAway = false;
-      await world.log.flush();
-      expect([...world.postgres.rows.keys()].sort()).toEqual(ids.sort());
-      expect(world.dropped()).toBe(0);
-      await world.log.stop();
+      expect(fixture.postgres.rows.size).toBe(0);
+      fixture.postgres.isAway = false;
+      await fixture.log.flush();
+      expect([...fixture.postgres.rows.keys()].sort()).toEqual(ids.sort());
+      expect(fixture.dropped()).toBe(0);
+      await fixture.log.stop();
     }));
 
-  it('leaves what Postgres does not take to the next start, which reads past a torn line', () =>
+  it('leaves uninserted predictions to the next start, which skips a torn line', () =>
     withFolder(async (folder) => {
       const first = logIn(folder);
       first.postgres.isAway = true;
-      const ids = keep(first, 50);
+      const ids = add(first, 50);
       await first.log.stop();
       const [name = ''] = await readdir(folder);
       const text = await readFile(join(folder, name), 'utf8');
@@ -138,39 +138,39 @@ describe('the log of predictions', () => {
     withFolder(async (folder) => {
       const name = `${process.ppid}-01a1fdc8-0c1d-7000-913c-6582be31a915.jsonl`;
       await writeFile(join(folder, name), '');
-      const world = logIn(folder);
-      await world.log.adopt();
-      await world.log.flush();
+      const fixture = logIn(folder);
+      await fixture.log.adopt();
+      await fixture.log.flush();
       expect(await readdir(folder)).toEqual([name]);
-      await world.log.stop();
+      await fixture.log.stop();
     }));
 
-  it('keeps predictions without the disk, and drops and counts only what Postgres refuses as well', () =>
+  it('holds predictions in memory without a disk, and drops and counts the excess only without Postgres', () =>
     withFolder(async (folder) => {
-      const world = logIn(folder, { open: () => Promise.reject(new Error('ENOSPC: no space left on device')) });
-      keep(world, 100);
-      await world.log.flush();
-      expect(world.postgres.rows.size).toBe(100);
-      world.postgres.isAway = true;
-      keep(world, 10_007);
-      expect(world.dropped()).toBe(7);
-      world.postgres.isAway = false;
-      await world.log.flush();
-      expect(world.postgres.rows.size).toBe(10_100);
-      keep(world, 5);
-      world.postgres.isAway = true;
-      await world.log.stop();
-      expect(world.dropped()).toBe(12);
+      const fixture = logIn(folder, { open: () => Promise.reject(new Error('ENOSPC: no space left on device')) });
+      add(fixture, 100);
+      await fixture.log.flush();
+      expect(fixture.postgres.rows.size).toBe(100);
+      fixture.postgres.isAway = true;
+      add(fixture, 10_007);
+      expect(fixture.dropped()).toBe(7);
+      fixture.postgres.isAway = false;
+      await fixture.log.flush();
+      expect(fixture.postgres.rows.size).toBe(10_100);
+      add(fixture, 5);
+      fixture.postgres.isAway = true;
+      await fixture.log.stop();
+      expect(fixture.dropped()).toBe(12);
     }));
 
-  it('sets a prediction aside that Postgres will never take, and writes its neighbours', () =>
+  it('sets aside a prediction that Postgres rejects, and inserts the others', () =>
     withFolder(async (folder) => {
-      const world = logIn(folder);
-      const ids = keep(world, 3);
-      world.postgres.refused.add(ids[1] ?? '');
-      await world.log.flush();
-      expect([...world.postgres.rows.keys()].sort()).toEqual([ids[0], ids[2]]);
+      const fixture = logIn(folder);
+      const ids = add(fixture, 3);
+      fixture.postgres.refused.add(ids[1] ?? '');
+      await fixture.log.flush();
+      expect([...fixture.postgres.rows.keys()].sort()).toEqual([ids[0], ids[2]]);
       expect(await readFile(join(folder, 'refused.jsonl'), 'utf8')).toContain(ids[1]);
-      await world.log.stop();
+      await fixture.log.stop();
     }));
 });

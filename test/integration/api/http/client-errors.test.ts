@@ -15,8 +15,8 @@ const last = 'Connection: close\r\n';
 const post = (headers: string, body = ''): string =>
   `POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
 
-/** What the parser refuses before any application sees it, spoken over bare sockets. */
-describe('a request that is no good HTTP', () => {
+/** Requests that the HTTP parser refuses before the application sees them, sent over raw sockets. */
+describe('a request that is not valid HTTP', () => {
   const lines: object[] = [];
   const metrics = createApiMetrics(() => 0);
   let listening: Listening;
@@ -32,7 +32,7 @@ describe('a request that is no good HTTP', () => {
   beforeEach(() => lines.splice(0));
   afterAll(() => listening.stop(1_000));
 
-  /** Speaks until the server closes; the last of its answers, and all of them. */
+  /** Sends the text and reads until the server closes; returns the last response and all statuses. */
   const speak = async (text: string, andLeave = false): Promise<{ problem: Problem; statuses: number[] }> => {
     const answers = answersIn(await speakRaw(listening.port, text, { andLeave }));
     const final = answers.at(-1);
@@ -51,16 +51,16 @@ describe('a request that is no good HTTP', () => {
   };
 
   it.each([
-    ['no HTTP at all', 'hello\r\n\r\n'],
+    ['text that is not HTTP', 'hello\r\n\r\n'],
     ['the beginning of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
-    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['an unheard-of method', 'FETCH / HTTP/1.1\r\nHost: here\r\n\r\n'],
-    ['an unheard-of version', 'GET / HTTP/7.3\r\nHost: here\r\n\r\n'],
+    ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['an unknown method', 'FETCH / HTTP/1.1\r\nHost: here\r\n\r\n'],
+    ['an unknown version', 'GET / HTTP/7.3\r\nHost: here\r\n\r\n'],
     ['a header without a colon', get('/', 'nonsense\r\n')],
     ['a header with a zero byte', get('/', 'X-A: a\0b\r\n')],
     ['a blank before a colon', get('/', 'Content-Length : 5\r\n')],
     ['a lone line feed in its head', 'GET / HTTP/1.1\nHost: here\n\n'],
-    ['a length that is no number', post('Content-Length: many\r\n', 'short')],
+    ['a length that is not a number', post('Content-Length: many\r\n', 'short')],
     ['a length below zero', post('Content-Length: -5\r\n', 'short')],
     ['two lengths', post('Content-Length: 5\r\nContent-Length: 6\r\n', 'short')],
     ['a length and chunks', post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n')],
@@ -76,7 +76,7 @@ describe('a request that is no good HTTP', () => {
   it.each([
     ['headers', get('/', `X-Long: ${'x'.repeat(20_000)}\r\n`)],
     ['an address', get(`/${'x'.repeat(20_000)}`)],
-  ])('with %s of 20 kB is told the limit', async (_name, text) => {
+  ])('with %s of 20 kB is refused with the limit in the message', async (_name, text) => {
     const { problem, statuses } = await speak(text);
     expect([problem.code, statuses]).toEqual(['head_too_large', [431]]);
     expect(problem.detail).toContain('16384');
@@ -96,12 +96,12 @@ describe('a request that is no good HTTP', () => {
     expect(await speak(text)).toMatchObject({ problem: { code: 'bad_request', instance: '/ping' }, statuses: [400] });
   });
 
-  it('that asks for a tunnel is told that there is none', async () => {
+  it('that asks for a tunnel is refused', async () => {
     const { problem } = await speak('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n');
     expect(problem.code).toBe('method_not_allowed');
   });
 
-  it('after good ones is answered after them, slow as they may be', async () => {
+  it('after valid ones is answered after them, even if they are slow', async () => {
     const { statuses, problem } = await speak(get('/health/live') + get('/slow') + get('/nowhere') + 'hello\r\n\r\n');
     expect([statuses, problem.code]).toEqual([[200, 200, 404, 400], 'bad_request']);
   });
@@ -109,7 +109,7 @@ describe('a request that is no good HTTP', () => {
   it.each([
     ['whose chunks break off in nonsense', post('Transfer-Encoding: chunked\r\n', '5\r\nshort\r\nzz\r\n')],
     ['with an encoding that hides chunks', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
-  ])('%s is answered, counted and logged in its own name', async (_name, text) => {
+  ])('%s is answered once, and counted under its route', async (_name, text) => {
     const series = '{method="POST",route="/invocations",status="400"}';
     const before = await count(series);
     const { problem, statuses } = await speak(text);
@@ -121,13 +121,13 @@ describe('a request that is no good HTTP', () => {
     expect((await count(series)) - before).toBe(1);
   });
 
-  it('that ends before it has what it announced is told so', async () => {
+  it('that ends before its announced length is refused with that reason', async () => {
     const { problem, statuses } = await speak(post('Content-Length: 1000\r\n', 'short'), true);
     expect([statuses, problem.code, problem.detail]).toEqual([[400], 'bad_request', expect.stringContaining('ended')]);
     expect(await speak('GET /health HTT', true)).toMatchObject({ statuses: [400], problem: { code: 'bad_request' } });
   });
 
-  it('with more than it announced has its rest taken for another, which is refused', async () => {
+  it('that is longer than announced has its rest parsed as another request, which is refused', async () => {
     const text = `POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nshort and more`;
     expect((await speak(text)).statuses).toEqual([415, 400]);
   });
@@ -135,10 +135,10 @@ describe('a request that is no good HTTP', () => {
   it.each([
     ['HTTP/1.0 without a Host', 'GET /health/live HTTP/1.0\r\n\r\n'],
     ['an address in absolute form', get('http://here/health/live', last)],
-    ['an expectation that nobody knows', get('/health/live', `Expect: a-miracle\r\n${last}`)],
-    ['an upgrade that nobody offers', get('/health/live', `Upgrade: websocket\r\n${last}`)],
+    ['an unknown expectation', get('/health/live', `Expect: a-miracle\r\n${last}`)],
+    ['an unsupported upgrade', get('/health/live', `Upgrade: websocket\r\n${last}`)],
     ['blank lines before it', `\r\n\r\n${get('/health/live', last)}`],
-  ])('but only unusual, as %s, is answered as any other', async (_name, text) => {
+  ])('that is valid but unusual, such as %s, is answered normally', async (_name, text) => {
     expect(answersIn(await speakRaw(listening.port, text)).map(({ status }) => status)).toEqual([200]);
   });
 
@@ -157,18 +157,18 @@ describe('a request that is no good HTTP', () => {
     ['//example.org/docs', 404],
     ['/..;/health', 404],
     ['*', 404],
-  ])('but asks for %s, is told that there is no such thing', async (path, status) => {
+  ])('for the path %s is refused', async (path, status) => {
     const [answer] = answersIn(await speakRaw(listening.port, get(path, last)));
     expect([answer?.status, problemSchema.parse(JSON.parse(answer?.body ?? '')).status]).toEqual([status, status]);
   });
 });
 
-describe('a request that comes too slowly', () => {
+describe('a request that arrives too slowly', () => {
   it.each([
     ['GET / HTTP/1.1\r\nHost: h', 'head_timeout'],
     ['POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\nsho', 'body_timeout'],
     ['', null],
-  ])('is given up with a problem, when it came at all: %j', async (text, code) => {
+  ])('is ended, with a problem unless nothing was received: %j', async (text, code) => {
     const times = { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 };
     const server = createServer(times, () => undefined);
     answerClientErrors(server, trackConnections(server), null);

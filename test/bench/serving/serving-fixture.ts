@@ -20,7 +20,7 @@ const infoSchema = z.object({
 });
 
 /** A trained and promoted model on real services, requests for it, and an API whose settings a bench changes. */
-export interface ServingWorld {
+export interface ServingFixture {
   stack: TestStack;
   folder: string;
   modelName: string;
@@ -30,9 +30,9 @@ export interface ServingWorld {
   bundleFolder: string;
   api: ApiClient;
   port: number;
-  /** Ends the API and starts it with these settings; gives the variant it serves. Its log goes nowhere. */
+  /** Restarts the API with these settings; returns the variant it serves. Its log is discarded. */
   serve(settings: Record<string, string>): Promise<string>;
-  /** Ends one of the API's inference threads, if it was made for that. */
+  /** Kills one of the API's inference threads, if `withFaults` was set. */
   killThread(): void;
   stop(): Promise<void>;
 }
@@ -40,20 +40,20 @@ export interface ServingWorld {
 const plainApi = 'api/server.js';
 const faultyApi = 'test/bench/serving/api-with-faults.js';
 
-/** Pictures that take turns. */
-const pictures = 32;
+/** Number of images, used in rotation. */
+const imageCount = 32;
 
-interface WorldOptions {
+interface FixtureOptions {
   /** How many versions are trained, each promoted. */
   versions?: number;
   /** Whether inference threads can be killed. */
   withFaults?: boolean;
 }
 
-export async function startServingWorld(
+export async function startServingFixture(
   datasetDir: string,
-  { versions = 1, withFaults = false }: WorldOptions = {},
-): Promise<ServingWorld> {
+  { versions = 1, withFaults = false }: FixtureOptions = {},
+): Promise<ServingFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
   const stack = await startStack();
   const api = createApiClient(stack.apiUrl);
@@ -62,7 +62,7 @@ export async function startServingWorld(
   for (const name of ['api', 'pipeline', 'training'] as const) await stack.kill(name);
   // Both classes, and all kinds of sizes.
   const all = imagesBelow(datasetDir);
-  const imagePaths = all.filter((_, index) => index % Math.floor(all.length / pictures) === 0).slice(0, pictures);
+  const imagePaths = all.filter((_, index) => index % Math.floor(all.length / imageCount) === 0).slice(0, imageCount);
   let child: ChildProcess | null = null;
   return {
     stack,
@@ -93,11 +93,11 @@ export async function startServingWorld(
 }
 
 /** Where the FP32 or INT8 graph of the served bundle is. */
-export function graphOf({ bundleFolder }: ServingWorld, variant: string): string {
+export function graphOf({ bundleFolder }: ServingFixture, variant: string): string {
   return join(bundleFolder, variant === 'int8' ? bundleFiles.onnxInt8 : bundleFiles.onnx);
 }
 
-/** Trains a version and promotes it, whatever the gate thinks of it. */
+/** Trains a version and promotes it, regardless of the promotion gate. */
 async function train(api: ApiClient, datasetDir: string, version: number): Promise<void> {
   const { body } = await api.post('/api/v1/pipelines/retraining', {
     source: { kind: 'folder', path: datasetDir },
@@ -105,7 +105,7 @@ async function train(api: ApiClient, datasetDir: string, version: number): Promi
   });
   const { status, error, model_name: name } = await api.ended(acceptedSchema.parse(body).run_id, 600_000);
   if (status !== 'completed') throw new Error(JSON.stringify(error));
-  // The first one always is, and a later one when the gate finds it better.
+  // The first version is always promoted, a later one when the promotion gate finds it better.
   if ((await served(api)).model_version === String(version)) return;
   const wish = { model_name: name, version: String(version), reason: 'bench', override: true };
   const answer = await api.post('/api/v1/mlops/models/promote', wish);

@@ -24,15 +24,15 @@ import { sha256Of } from '../../../support/training-fixtures.js';
 const owner = { version: { modelName: 'a_model' }, serving: servingPolicySchema.parse({ keepInputs: 'all' }) };
 const secret = 'Ada of Somewhere';
 
-describe('pictures of predictions', () => {
+describe('captured images of predictions', () => {
   let records: TestDatabase;
   let service: TestService;
   let objects: ObjectStore;
   let inputs: PredictionInputStore;
   let folder: string;
-  let keeping: InputCapture;
+  let capture: InputCapture;
   let counts: Partial<Record<InputResult, number>>;
-  let picture: Uint8Array;
+  let image: Uint8Array;
   const opened: ObjectStore[] = [];
 
   beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('pictures of predictions', () => {
     opened.push(objects);
     await objects.ensureBucket();
     inputs = createPredictionInputStore(records.db);
-    picture = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#208020' } })
+    image = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#208020' } })
       .jpeg()
       .withExif({ IFD0: { Artist: secret } })
       .toBuffer();
@@ -51,10 +51,10 @@ describe('pictures of predictions', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'perennial-test-inputs-'));
     counts = {};
-    keeping = keepIn(folder);
+    capture = captureIn(folder);
   });
   afterEach(async () => {
-    await keeping.stop();
+    await capture.stop();
     await rm(folder, { recursive: true, force: true });
   });
   afterAll(async () => {
@@ -62,7 +62,7 @@ describe('pictures of predictions', () => {
     await Promise.all([records.stop(), service.stop()]);
   });
 
-  function keepIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputCapture {
+  function captureIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputCapture {
     return createInputCapture({
       objects: replaced.objects ?? objects,
       inputs,
@@ -71,26 +71,26 @@ describe('pictures of predictions', () => {
       logger: createLogger('test', 'silent'),
     });
   }
-  const offer = (to = keeping, bytes = picture, id = uuid7()): string => {
+  const offer = (to = capture, bytes = image, id = uuid7()): string => {
     to.offer(owner, { predictionId: id, imageSha256: sha256Of(bytes), bytes });
     return id;
   };
-  /** A store whose server is away, that says so at once. */
-  function awayObjects(): ObjectStore {
-    const away = () => Promise.reject(new Error('the object store is away'));
-    return { ...objects, put: away, delete: away };
+  /** An object store whose calls fail immediately. */
+  function unavailableObjects(): ObjectStore {
+    const unavailable = () => Promise.reject(new Error('the object store is unavailable'));
+    return { ...objects, put: unavailable, delete: unavailable };
   }
 
-  it('are stored without what their files tell besides them, and told apart from what was sent', async () => {
+  it('are stored without metadata, with a digest that differs from the one of the file sent', async () => {
     const id = offer();
-    await keeping.flush();
+    await capture.flush();
     const input = await inputs.get(id);
     const bytes = await objects.get(input?.objectKey ?? '');
-    expect(Buffer.from(picture).includes(secret)).toBe(true);
+    expect(Buffer.from(image).includes(secret)).toBe(true);
     expect(Buffer.from(bytes).includes(secret)).toBe(false);
     expect(input).toMatchObject({
       modelName: 'a_model',
-      imageSha256: sha256Of(picture),
+      imageSha256: sha256Of(image),
       contentSha256: sha256Of(bytes),
       sizeBytes: bytes.length,
       contentType: 'image/jpeg',
@@ -101,25 +101,25 @@ describe('pictures of predictions', () => {
     expect(counts).toEqual({ kept: 1 });
   });
 
-  it('are not kept when nobody can say what their file tells', async () => {
-    const id = offer(keeping, picture.subarray(0, picture.length - 4));
-    await keeping.flush();
+  it('are not stored when their metadata cannot be removed', async () => {
+    const id = offer(capture, image.subarray(0, image.length - 4));
+    await capture.flush();
     expect(await inputs.get(id)).toBeNull();
     expect(counts).toEqual({ unreadable: 1 });
   });
 
-  it('are dropped, and counted, when more come than memory has room for', async () => {
+  it('are dropped and counted when more arrive than memory can hold', async () => {
     const ids = Array.from({ length: 600 }, () => offer());
-    await keeping.flush();
+    await capture.flush();
     expect(counts).toEqual({ kept: 500, dropped: 100 });
     expect(await inputs.get(ids[499] ?? '')).not.toBeNull();
     expect(await inputs.get(ids[500] ?? '')).toBeNull();
   });
 
-  it('wait on disk while the object store is away, stripped, and follow when it is back', async () => {
+  it('wait on disk without metadata while the object store is unavailable, and are stored later', async () => {
     await service.pause();
     const ids = [offer(), offer(), offer()];
-    await keeping.flush();
+    await capture.flush();
     expect(counts).toEqual({ spooled: 3 });
     expect((await readdir(join(folder))).sort()).toEqual(ids.map((id) => `${id}.input`).sort());
     await service.resume();
@@ -134,45 +134,45 @@ describe('pictures of predictions', () => {
     expect(counts).toEqual({ spooled: 3, kept: 3 });
   }, 60_000);
 
-  it('wait on disk through a restart, and a file that is none of ours harms nothing', async () => {
-    const away = keepIn(folder, { objects: awayObjects() });
-    const id = offer(away);
-    await away.flush();
-    await away.stop();
+  it('wait on disk through a restart, and a foreign file does no harm', async () => {
+    const unavailable = captureIn(folder, { objects: unavailableObjects() });
+    const id = offer(unavailable);
+    await unavailable.flush();
+    await unavailable.stop();
     await writeFile(join(folder, 'rubbish.input'), 'no line of JSON');
-    await keeping.adopt();
+    await capture.adopt();
     expect(await inputs.get(id)).not.toBeNull();
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('are not left on disk half written by a process that was killed', async () => {
+  it('are not left half written on disk by a killed process', async () => {
     const [left, underWay] = [join(folder, `${uuid7()}.part`), join(folder, `${uuid7()}.part`)];
-    for (const path of [left, underWay]) await writeFile(path, picture);
+    for (const path of [left, underWay]) await writeFile(path, image);
     const longAgo = new Date(Date.now() - 2 * 3_600_000);
     await utimes(left, longAgo, longAgo);
-    await keeping.adopt();
+    await capture.adopt();
     expect(await readdir(folder)).toEqual([basename(underWay)]);
   });
 
   it('stay on disk while their file cannot be read', async () => {
-    const away = keepIn(folder, { objects: awayObjects() });
-    const id = offer(away);
-    await away.flush();
-    await away.stop();
+    const unavailable = captureIn(folder, { objects: unavailableObjects() });
+    const id = offer(unavailable);
+    await unavailable.flush();
+    await unavailable.stop();
     const name = `${id}.input`;
     await rename(join(folder, name), join(folder, 'elsewhere'));
-    // A link that leads in a circle: an error, and not for lack of a file.
+    // A symbolic link to itself: an error other than a missing file.
     await symlink(name, join(folder, name));
-    await keeping.adopt();
+    await capture.adopt();
     expect(await readdir(folder)).toContain(name);
     await rename(join(folder, 'elsewhere'), join(folder, name));
-    await keeping.adopt();
+    await capture.adopt();
     expect(await inputs.get(id)).not.toBeNull();
   });
 
-  it('are not lost by a stop in the middle of them', async () => {
+  it('are not lost by a shutdown while they are being stored', async () => {
     const stuck = { ...objects, put: () => new Promise<void>(() => undefined) };
-    const stopping = keepIn(folder, { objects: stuck });
+    const stopping = captureIn(folder, { objects: stuck });
     const ids = [offer(stopping), offer(stopping), offer(stopping), offer(stopping)];
     await stopping.stop();
     expect((await readdir(folder)).sort()).toEqual(ids.map((id) => `${id}.input`).sort());
@@ -181,7 +181,7 @@ describe('pictures of predictions', () => {
   });
 
   it('do not fill the disk', async () => {
-    const small = keepIn(folder, { objects: awayObjects(), spoolBytes: 1_000 });
+    const small = captureIn(folder, { objects: unavailableObjects(), spoolBytes: 1_000 });
     for (let count = 0; count < 5; count += 1) offer(small);
     await small.flush();
     await small.stop();
@@ -190,9 +190,9 @@ describe('pictures of predictions', () => {
     expect((await readdir(folder)).length).toBe(counts.spooled ?? 0);
   });
 
-  it('go when their time is over, as do objects that were never recorded', async () => {
+  it('are deleted when they expire, as are objects without a row', async () => {
     const [old, young] = [offer(), offer()];
-    await keeping.flush();
+    await capture.flush();
     const key = (await inputs.get(old))?.objectKey ?? '';
     await records.db.query(
       `UPDATE prediction_inputs SET expires_at = now() - interval '1 s' WHERE prediction_id = $1`,
@@ -204,13 +204,13 @@ describe('pictures of predictions', () => {
     expect(await objects.head(key)).toBeNull();
     expect(await inputs.get(young)).not.toBeNull();
     const orphan = `predictions/inputs/a_model/2020-01-01/${uuid7()}`;
-    await objects.put(orphan, picture);
+    await objects.put(orphan, image);
     expect(await removeOrphanInputs({ inputs, objects })).toBe(1);
     expect(await objects.head(orphan)).toBeNull();
     expect(await objects.head((await inputs.get(young))?.objectKey ?? '')).not.toBeNull();
   });
 
-  it('do not come back after an erasure that overtook them', async () => {
+  it('are not stored after an erasure that came first', async () => {
     const id = uuid7();
     await records.db.query(
       `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
@@ -218,8 +218,8 @@ describe('pictures of predictions', () => {
        VALUES ($1, to_timestamp($2::double precision / 1000), 'a_model', 1, 1, 'r', 'b', 'grass', 1, NULL, 1, 'predict', now())`,
       [id, Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)],
     );
-    offer(keeping, picture, id);
-    await keeping.flush();
+    offer(capture, image, id);
+    await capture.flush();
     expect(counts).toEqual({ erased: 1 });
     expect(await inputs.get(id)).toBeNull();
     const names: string[] = [];
