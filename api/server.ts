@@ -63,7 +63,7 @@ async function stop(
   logger.info('no more requests');
   await host?.stop();
   logger.info('inference threads ended');
-  await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputKeeping.stop()]);
+  await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputCapture.stop()]);
   logger.info('predictions written');
   await api.temporal.close();
   api.objects.close();

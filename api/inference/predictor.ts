@@ -50,7 +50,7 @@ export interface PredictorOptions {
   /** Metrics and other figures, which follow the predictions without standing in their way. */
   listeners: readonly PredictionListener[];
   predictionLog: Pick<PredictionLog, 'keep'>;
-  inputKeeping: Pick<InputCapture, 'offer'>;
+  inputCapture: Pick<InputCapture, 'offer'>;
   modelName: string;
   /** Answers to pictures that came before; none are kept without it. */
   cache?: PredictionCache | null;
@@ -147,7 +147,7 @@ class RecordingPredictor implements Predictor {
     const abstained = served.abstainBelow !== null && prediction.confidence < served.abstainBelow;
     const imageSha256 = picture?.imageSha256 ?? null;
     const predictionId = this.options.predictionLog.keep(served, { ...facts, imageSha256, prediction, abstained });
-    if (picture) this.options.inputKeeping.offer(served, { ...picture, predictionId });
+    if (picture) this.options.inputCapture.offer(served, { ...picture, predictionId });
     return { served, prediction, abstained, predictionId, latencyMs: facts.latencyMs };
   }
 

@@ -14,7 +14,7 @@ import { createPredictionLog, noPredictionLog, type PredictionLog } from './log/
 /** Writes predictions and their images to the stores, behind the answers. */
 export interface PredictionServices {
   predictionLog: PredictionLog;
-  inputKeeping: InputCapture;
+  inputCapture: InputCapture;
 }
 
 export interface PredictionOptions {
@@ -47,7 +47,7 @@ export function composePredictions(options: PredictionOptions): PredictionServic
       return { modelName, version, accuracy: await stores.feedback.productionAccuracy(modelName, { version }) };
     },
   });
-  return { predictionLog, inputKeeping: options.isLogged ? createCapture(options) : noInputCapture };
+  return { predictionLog, inputCapture: options.isLogged ? createCapture(options) : noInputCapture };
 }
 
 function createLog({ stores, spoolFolder, replica, metrics, logger }: PredictionOptions): PredictionLog {
@@ -84,13 +84,13 @@ interface MaintainedServices {
  * interrupted erasures, now and every hour. Returns the function that stops it.
  */
 export function startPredictionMaintenance(
-  { predictions: { predictionLog, inputKeeping }, stores, objects }: MaintainedServices,
+  { predictions: { predictionLog, inputCapture }, stores, objects }: MaintainedServices,
   logger: Logger,
 ): () => void {
   const work = async (): Promise<void> => {
     await stores.predictions.makePartitions();
     await predictionLog.adopt();
-    await inputKeeping.adopt();
+    await inputCapture.adopt();
     await removeExpiredInputs({ ...stores, objects });
     await finishErasures({ ...stores, objects });
   };

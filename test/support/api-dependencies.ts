@@ -20,7 +20,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
   return {
     host,
     predictor: createPredictor({
-      ...{ host, predictionLog, inputKeeping: noInputCapture, modelName: 'a_model' },
+      ...{ host, predictionLog, inputCapture: noInputCapture, modelName: 'a_model' },
       listeners: [metrics],
     }),
     health: {

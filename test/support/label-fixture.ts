@@ -74,7 +74,7 @@ export async function startLabelFixture(): Promise<LabelFixture> {
 /** Waits for the capture of images, which starts on the event-loop turn after the response. */
 async function flushCapture({ api }: ServedApi): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
-  await api.predictions.inputKeeping.flush();
+  await api.predictions.inputCapture.flush();
 }
 
 let imageCount = 0;

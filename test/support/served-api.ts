@@ -73,7 +73,7 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
       await listening.stop(1_000);
       endChores();
       await host.stop();
-      await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputKeeping.stop()]);
+      await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputCapture.stop()]);
       await api.temporal.close();
       api.objects.close();
       await api.database.close();

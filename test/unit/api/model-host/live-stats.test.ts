@@ -19,7 +19,7 @@ describe('the live metrics of a model', () => {
   const predictorOf = (cachedItems = 0): ReturnType<typeof createPredictor> =>
     createPredictor({
       ...{ host: { current: () => served }, modelName: 'a_model', cache: createPredictionCache(cachedItems) },
-      ...{ predictionLog: { keep: () => 'an id' }, inputKeeping: noInputCapture, listeners: [liveStats] },
+      ...{ predictionLog: { keep: () => 'an id' }, inputCapture: noInputCapture, listeners: [liveStats] },
     });
   const image = new Uint8Array(1);
 
