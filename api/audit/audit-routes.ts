@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { auditChannels, auditRecordViewSchema } from '../../contracts/audit/audit.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { auditView } from './audit-view.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 
@@ -28,7 +28,6 @@ const auditQuery = pageQuery.extend({
 export function auditRoutes({ audit }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/audit',
       operationId: 'listAudit',

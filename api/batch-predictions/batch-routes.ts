@@ -17,7 +17,7 @@ import { storeUpload, type UploadDestination } from '../datasets/store-upload.js
 import { receiveFiles } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, formBody, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { defineRoute, formBody, json, jsonBody, type Reply, type Route } from '../http/route.js';
 import { batchPath, batchPredictionView } from './batch-view.js';
 import { batchResultRoutes, type BatchResultDependencies } from './result-routes.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -53,7 +53,6 @@ export function batchAccepted(job: BatchPrediction): Reply<z.input<typeof batchP
 
 function startRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: batchPath,
     operationId: 'startBatchPrediction',
@@ -94,7 +93,6 @@ const uploadForm = z.object({
 
 function uploadRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${batchPath}/uploads`,
     operationId: 'uploadBatch',
@@ -134,7 +132,6 @@ function uploadRoute(dependencies: Dependencies): Route {
 function readRoutes({ batchPredictions }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: batchPath,
       operationId: 'listBatchPredictions',
@@ -150,7 +147,6 @@ function readRoutes({ batchPredictions }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: `${batchPath}/{id}`,
       operationId: 'getBatchPrediction',
@@ -170,7 +166,6 @@ function readRoutes({ batchPredictions }: Dependencies): Route[] {
 function cancelRoute(dependencies: Dependencies): Route {
   const { batchPredictions, starter } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${batchPath}/{id}/cancel`,
     operationId: 'cancelBatchPrediction',

@@ -6,7 +6,7 @@ import type {
   ResultFile,
   BatchPredictionStore,
 } from '../../stores/batch-predictions/batch-predictions.js';
-import { defineRoute, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, text, type Route } from '../http/route.js';
 import { sendObject } from '../http/send.js';
 import { batchPath } from './batch-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -29,7 +29,6 @@ export function batchResultRoutes(dependencies: BatchResultDependencies): Route[
 
 function resultRoute({ batchPredictions, objects }: BatchResultDependencies, format: BatchFormat): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${batchPath}/{id}/results.${format}`,
     operationId: `getBatchResults${format[0]?.toUpperCase() ?? ''}${format.slice(1)}`,

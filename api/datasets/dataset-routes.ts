@@ -10,7 +10,7 @@ import { toSnake } from '../../contracts/http/snake-shape.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { versionNumber } from '../../contracts/http/version-number.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 
 interface Dependencies {
@@ -21,7 +21,6 @@ interface Dependencies {
 export function datasetRoutes({ datasets }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/datasets',
       operationId: 'listDatasets',
@@ -37,7 +36,6 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/datasets/{name}',
       operationId: 'getDataset',
@@ -53,7 +51,6 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/datasets/{name}/versions/{version}',
       operationId: 'getDatasetVersion',

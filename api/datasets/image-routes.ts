@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import type { StoredImage, ImageStore } from '../../stores/datasets/images.js';
-import { defineRoute, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, text, type Route } from '../http/route.js';
 import { sendObject } from '../http/send.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 
@@ -24,7 +24,6 @@ const imageContents = { 'image/jpeg': z.string(), 'image/png': z.string(), 'imag
 export function imageRoutes({ images, objects }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: imageUrl('{sha256}'),
       operationId: 'getImage',

@@ -10,7 +10,7 @@ import { receiveFiles } from '../http/body/multipart.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
-import { defineRoute, formBody, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, formBody, json, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -41,7 +41,6 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
   const { settings, starter, temporalUrl } = dependencies;
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/datasets/{name}/images',
       operationId: 'uploadImages',

@@ -14,7 +14,7 @@ import { erase, type ErasureStores } from '../../stores/erasure/run-erasure.js';
 import type { Erasure, ErasureStore } from '../../stores/erasure/erasures.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
 
 interface Dependencies extends ErasureStores {
@@ -30,7 +30,6 @@ export function erasureRoutes(deps: Dependencies): Route[] {
 
 function requestErasureRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/erasures',
     operationId: 'requestErasure',
@@ -54,7 +53,6 @@ function requestErasureRoute(deps: Dependencies): Route {
 
 function listErasuresRoute({ erasures }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/erasures',
     operationId: 'listErasures',
@@ -72,7 +70,6 @@ function listErasuresRoute({ erasures }: Dependencies): Route {
 
 function deleteVersionRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'delete',
     path: '/api/v1/datasets/{name}/versions/{version}',
     operationId: 'deleteDatasetVersion',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { artifactViewSchema } from '../../contracts/experiments/http-experiments.js';
 import { pageOf } from '../../contracts/http/page.js';
-import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, json, text, type Route } from '../http/route.js';
 import { sendObject } from '../http/send.js';
 import { artifactView, contentTypeOf } from './run-view.js';
 import { runOf, runParams, runPath } from './run-routes.js';
@@ -24,7 +24,6 @@ export function runArtifactRoutes(dependencies: Dependencies): Route[] {
 
 function listRoute({ runDetails, runs }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${runPath}/artifacts`,
     operationId: 'listRunArtifacts',
@@ -43,7 +42,6 @@ function listRoute({ runDetails, runs }: Dependencies): Route {
 
 function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${runPath}/artifacts/{name}`,
     operationId: 'getRunArtifact',

@@ -12,7 +12,7 @@ import { parseFilter, parseOrder } from '../../domain/experiments/filter-languag
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { invalidRequest } from '../http/problems.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { experimentView, runSummaryView } from './run-view.js';
 import type { ExperimentStore } from '../../stores/experiments/experiments.js';
 
@@ -46,7 +46,6 @@ export function experimentRoutes(dependencies: Dependencies): Route[] {
 function readRoutes({ experiments }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/experiments',
       operationId: 'listExperiments',
@@ -61,7 +60,6 @@ function readRoutes({ experiments }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/experiments/{experiment}',
       operationId: 'getExperiment',
@@ -82,7 +80,6 @@ function readRoutes({ experiments }: Dependencies): Route[] {
 function changeRoutes({ experiments }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/experiments',
       operationId: 'createExperiment',
@@ -101,7 +98,6 @@ function changeRoutes({ experiments }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'patch',
       path: '/api/v1/experiments/{experiment}',
       operationId: 'editExperiment',
@@ -121,7 +117,6 @@ function changeRoutes({ experiments }: Dependencies): Route[] {
 
 function searchRoute({ experiments }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/experiments/{experiment}/runs',
     operationId: 'searchRuns',

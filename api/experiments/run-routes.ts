@@ -13,7 +13,7 @@ import { downsample } from '../../domain/experiments/downsample.js';
 import type { RunDetail, RunDetailStore } from '../../stores/experiments/run-details.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { parametersOf, runSummaryView, runView } from './run-view.js';
 import { anyExperiment, anyExperimentSchema } from './experiment-routes.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
@@ -77,7 +77,6 @@ export async function runOf(
 
 function getRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: runPath,
     operationId: 'getRun',
@@ -95,7 +94,6 @@ function getRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
 
 function editRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'patch',
     path: runPath,
     operationId: 'editRun',
@@ -116,7 +114,6 @@ function editRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
 
 function deleteRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'delete',
     path: runPath,
     operationId: 'deleteRun',
@@ -137,7 +134,6 @@ function deleteRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
 
 function curvesRoute({ runDetails }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${runPath}/metrics`,
     operationId: 'getRunMetrics',
@@ -170,7 +166,6 @@ function curvesRoute({ runDetails }: Dependencies): Route {
 
 function compareRoute({ runDetails }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/experiments/{experiment}/compare',
     operationId: 'compareRuns',

@@ -14,7 +14,7 @@ import { searchArtifacts } from '../../contracts/experiments/tuning.js';
 import { searchArtifactKey } from '../../stores/objects/object-keys.js';
 import type { SearchRecord, SearchStore } from '../../stores/experiments/searches.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, text, type Route } from '../http/route.js';
 import { searchSummaryView, searchView } from './search-view.js';
 import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -65,7 +65,6 @@ export function tuningRoutes(dependencies: Dependencies): Route[] {
 function startRoute(dependencies: Dependencies): Route {
   const { starter, temporalUrl, settings } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/pipelines/tuning',
     operationId: 'startTuning',
@@ -91,7 +90,6 @@ function startRoute(dependencies: Dependencies): Route {
 
 function listRoute({ searches }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/searches',
     operationId: 'listSearches',
@@ -113,7 +111,6 @@ function listRoute({ searches }: Dependencies): Route {
 
 function searchRoute({ searches }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path,
     operationId: 'getSearch',
@@ -139,7 +136,6 @@ interface SearchFile {
 
 function fileRoute({ searches, objects }: Dependencies, { file, contentType, ...route }: SearchFile): Route {
   return defineRoute({
-    ...nothing,
     ...route,
     method: 'get',
     tag: 'experiments',

@@ -1,5 +1,5 @@
 import { livenessSchema, readinessSchema, healthSchema } from '../../contracts/http/health.js';
-import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, json, text, type Route } from '../http/route.js';
 import type { HealthReporter } from './health.js';
 
 /** The text exposition format, and its content type. */
@@ -20,7 +20,6 @@ export function healthRoutes({ health, metrics }: Dependencies): Route[] {
 function stateRoutes(health: Dependencies['health']): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/health',
       operationId: 'getHealth',
@@ -32,7 +31,6 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       handle: async () => ({ body: await health.report(), headers: { 'Cache-Control': 'no-store' } }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/health/live',
       operationId: 'getLiveness',
@@ -44,7 +42,6 @@ function stateRoutes(health: Dependencies['health']): Route[] {
       handle: () => ({ body: { status: 'ok' as const } }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/health/ready',
       operationId: 'getReadiness',
@@ -63,7 +60,6 @@ function stateRoutes(health: Dependencies['health']): Route[] {
 
 function metricsRoute(metrics: Dependencies['metrics']): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/metrics',
     operationId: 'getMetrics',

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { errorTable, isErrorCode, PerennialError } from '../../contracts/errors.js';
 import { describeProblem } from './problems.js';
-import { defineRoute, json, nothing, text, type Route } from './route.js';
+import { defineRoute, json, text, type Route } from './route.js';
 
 /** Swagger UI is served from its package, so that the page works offline. */
 const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -50,7 +50,6 @@ const contentTypes: Record<Asset, string> = {
 export function documentationRoutes(document: () => object): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/',
       operationId: 'getRoot',
@@ -61,7 +60,6 @@ export function documentationRoutes(document: () => object): Route[] {
       handle: () => ({ body: 'See /docs\n', headers: { Location: '/docs' } }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/docs',
       operationId: 'getDocs',
@@ -73,7 +71,6 @@ export function documentationRoutes(document: () => object): Route[] {
     }),
     assetRoute(),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/openapi.json',
       operationId: 'getOpenApi',
@@ -89,7 +86,6 @@ export function documentationRoutes(document: () => object): Route[] {
 
 function assetRoute(): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/docs/{asset}',
     operationId: 'getDocsAsset',
@@ -109,7 +105,6 @@ function assetRoute(): Route {
 
 function problemRoute(): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/problems/{code}',
     operationId: 'getProblem',

@@ -9,29 +9,29 @@ import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf, type RouteKind } from './request-context.js';
 import { sendBody } from './send.js';
 
-/** Groups of routes, in the order in which the documentation shows them. */
+/** Groups of routes, in the order of the documentation. */
 export const tags = {
-  serving: 'Predictions, and the model that makes them',
-  pipelines: 'What runs: ingestion, retraining',
-  datasets: 'Images and their versions',
-  models: 'Model versions and why they were promoted or refused',
-  experiments: 'Training runs: parameters, metrics, artefacts, comparison',
-  retraining: 'When a model is trained again, and why it was or was not',
-  predictions: 'What was predicted, what was right, and where it came from',
-  schedules: 'What starts by itself, and when',
-  administration: 'Who did what, messages sent, erasure',
+  serving: 'Predictions and the served model',
+  pipelines: 'Workflow runs',
+  datasets: 'Datasets, images and versions',
+  models: 'Model registry and promotion',
+  experiments: 'Training runs: parameters, metrics, artifacts, comparison',
+  retraining: 'Retraining decisions',
+  predictions: 'Stored predictions, feedback and lineage',
+  schedules: 'Schedules of recurring workflows',
+  administration: 'Audit log, notifications, erasure',
   operation: 'Health, metrics, documentation',
 } as const;
 
-/** What a route takes as body. Forms are read by the route itself, which knows where the files belong. */
+/** The body of a route. Routes read forms themselves, because they know where files belong. */
 export interface BodyDefinition<B extends z.ZodType> {
   kind: 'none' | 'json' | 'form' | 'form_or_json' | 'raw';
   schema: B;
   /** Shown in the documentation; for forms it is the only description. */
   documented: z.ZodType | null;
-  /** The JSON that may be sent instead of a form. */
+  /** JSON that may be sent instead of a form. */
   documentedJson?: z.ZodType;
-  /** The contents a `raw` body may have, by content type; they take the place of `documented`. */
+  /** Content types of a `raw` body, in place of `documented`. */
   documentedContents?: Readonly<Record<string, z.ZodType>>;
   isRequired: boolean;
   limit: BodyLimit;
@@ -44,7 +44,7 @@ export interface RouteDefinition<
   S extends z.ZodType,
 > {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** Template in OpenAPI's spelling, `/datasets/{name}`. */
+  /** OpenAPI template, `/datasets/{name}`. */
   path: string;
   operationId: string;
   summary: string;
@@ -52,7 +52,7 @@ export interface RouteDefinition<
   kind?: RouteKind;
   params: P;
   query: Q;
-  /** Headers it reads beside the usual ones, for the documentation. */
+  /** Further request headers, for OpenAPI. */
   headers?: z.ZodObject;
   body: BodyDefinition<B>;
   success: {
@@ -60,17 +60,24 @@ export interface RouteDefinition<
     description: string;
     schema: S;
     contentType: string;
-    /** What else an answer may hold, by content type; the route sends it itself. */
+    /** Further content types of the response, which the route sends itself. */
     otherContents?: Readonly<Record<string, z.ZodType>>;
-    /** Further statuses that carry the same body. */
+    /** Further statuses with the same body. */
     otherStatuses?: readonly number[];
   };
-  /** Problems this route is known for; every route may answer with any. */
+  /** Documented problems; a route may answer with any. */
   problems: readonly ErrorCode[];
-  /** What the audit log calls the change this route makes, `noun.verb`; null when it makes none, as with every GET. */
+  /** Audit action of the route, `noun.verb`; null for routes that change nothing. */
   audit?: string | null;
   handle(input: RouteInput<P, Q, B>): Promise<Reply<z.input<S>>> | Reply<z.input<S>>;
 }
+
+/** A definition as a room writes it: parameters, query and body are optional. */
+type GivenRoute<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, S extends z.ZodType> = Omit<
+  RouteDefinition<P, Q, B, S>,
+  'params' | 'query' | 'body'
+> &
+  Partial<Pick<RouteDefinition<P, Q, B, S>, 'params' | 'query' | 'body'>>;
 
 export interface RouteInput<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   params: z.output<P>;
@@ -82,7 +89,7 @@ export interface RouteInput<P extends z.ZodObject, Q extends z.ZodObject, B exte
 
 export interface Reply<T> {
   body: T;
-  /** When it is not the one of `success`. */
+  /** Overrides the status of `success`. */
   status?: number;
   headers?: Readonly<Record<string, string>>;
 }
@@ -100,10 +107,10 @@ const noBody: BodyDefinition<z.ZodUnknown> = {
   limit: { maxBytes: 1_000_000 },
 };
 
-/** Defaults for routes without parameters and body. */
-export const nothing = { params: z.object({}), query: z.object({}), body: noBody };
+const noMembers = z.object({});
+const nothing = { params: noMembers, query: noMembers, body: noBody };
 
-/** A JSON body that is parsed by `schema`. A body that is left away counts as `{}`. */
+/** A JSON body that is parsed by `schema`. A missing body is treated as `{}`. */
 export function jsonBody<B extends z.ZodType>(schema: B, limit: BodyLimit, isRequired = false): BodyDefinition<B> {
   return { kind: 'json', schema, documented: schema, isRequired, limit };
 }
@@ -159,14 +166,19 @@ export function text(
 }
 
 /**
- * Makes a route of a definition: parameters and body are parsed by their schemas before `handle` sees them, and the
- * answer by its schema before it leaves, so that nothing undocumented comes in or goes out.
+ * Makes a route from a definition: parses parameters and body by their schemas before `handle`, and the answer by its
+ * schema before it is sent, so that requests and answers match the documentation.
  */
-export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, S extends z.ZodType>(
-  definition: RouteDefinition<P, Q, B, S>,
-): Route {
+export function defineRoute<
+  P extends z.ZodObject = typeof noMembers,
+  Q extends z.ZodObject = typeof noMembers,
+  B extends z.ZodType = z.ZodUnknown,
+  S extends z.ZodType = z.ZodType,
+>(given: GivenRoute<P, Q, B, S>): Route;
+export function defineRoute(given: GivenRoute<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>): Route {
+  const definition = { ...nothing, ...given };
   const { handle, ...documented } = definition;
-  const answer = async (input: RouteInput<P, Q, B>): Promise<void> => {
+  const answer = async (input: RouteInput<z.ZodObject, z.ZodObject, z.ZodType>): Promise<void> => {
     const { response } = input;
     const reply = await handle(input);
     if (response.headersSent) return;
@@ -175,7 +187,7 @@ export function defineRoute<P extends z.ZodObject, Q extends z.ZodObject, B exte
     if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
     await sendBody(input.request, response, bytesOf(body));
   };
-  // Not async, so that nothing holds on to the unparsed body while the answer is on its way.
+  // Not async, so that the unparsed body can be freed while the answer is computed.
   const handleParsed: RequestHandler = (request, response) =>
     answer({
       params: parse(definition.params, request.params, 'path'),
@@ -192,7 +204,7 @@ function bytesOf(body: unknown): string | Uint8Array {
   return body === undefined ? '' : JSON.stringify(body);
 }
 
-/** Puts routes into an application; a path's other methods are answered with 405 and `Allow`. */
+/** Mounts routes; other methods of a path are answered with 405 and `Allow`. */
 export function mountRoutes(app: Express, routes: readonly Route[]): void {
   const byPath = groupBy(routes, (route) => route.path);
   for (const [path, ofPath] of byPath) {
@@ -221,14 +233,14 @@ function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
   ];
 }
 
-/** JSON beside a form is no place for files. */
+/** Limit of JSON in place of a form, which contains no files. */
 const maxJsonBytes = 100_000;
 
 function isJson({ kind }: BodyDefinition<z.ZodType>, request: Request): boolean {
   return kind === 'json' || (kind === 'form_or_json' && request.is('application/json') !== false);
 }
 
-/** Express's parser skips what is not JSON; a client that sends something else is told so. */
+/** Express's parser skips other content types; answer them with `unsupported_type` instead. */
 const requireJson: RequestHandler = (request, _response, next) => {
   if (request.is('application/json') === false && request.get('content-length') !== '0') {
     const sent = request.get('content-type') ?? 'a body without a content type';
@@ -243,17 +255,17 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, prefix: string): 
   return parsed.data;
 }
 
-/** What a route's schema is given: nothing for a form, `{}` for a body left away that may be. */
+/** Input of the body schema: undefined for a form, `{}` for a missing optional body. */
 function jsonOf(body: BodyDefinition<z.ZodType>, request: Request): unknown {
   if (!isJson(body, request)) return undefined;
   const sent = takeBody(request);
   if (sent === undefined && body.isRequired) {
-    throw new PerennialError('bad_request', 'The request has no body. Send JSON; /docs shows what it holds.');
+    throw new PerennialError('bad_request', 'The request has no body. Send JSON; /docs describes it.');
   }
   return sent === undefined ? {} : sent;
 }
 
-/** The body as Express parsed it, which the request lets go of: it can be many times larger than what was sent. */
+/** Takes the parsed body from the request, so that it can be freed: it can be much larger than the sent text. */
 function takeBody(request: Request): unknown {
   const body: unknown = request.body;
   request.body = undefined;

@@ -5,7 +5,7 @@ import { explainedPredictionSchema, explainQuery } from '../../contracts/inferen
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
 import type { Explained, Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import { imageProblems } from './predict-routes.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -25,7 +25,6 @@ export function explainRoutes({ explanations, predictor, settings }: Dependencie
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/explain',
       operationId: 'explain',

@@ -5,7 +5,7 @@ import { toSnake } from '../../contracts/http/snake-shape.js';
 import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { type ServedModel, modelOf } from '../model-host/served-model.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { abstentionOf } from '../registry/calibration-view.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { ModelHost } from '../model-host/model-host.js';
@@ -19,7 +19,6 @@ interface Dependencies {
 export function modelRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/model/info',
       operationId: 'getModelInfo',

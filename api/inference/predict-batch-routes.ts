@@ -11,7 +11,7 @@ import type { MemoryBudget } from '../http/middleware/limit-body.js';
 import { predictEach } from './predict-each.js';
 import { problemOf, toPerennialError } from '../http/problems.js';
 import { contextOf } from '../http/request-context.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import { batchAccepted } from '../batch-predictions/batch-routes.js';
 import { imageProblems } from './predict-routes.js';
@@ -35,7 +35,6 @@ export function predictBatchRoutes(deps: Dependencies): Route[] {
   const receiveBatch = createBatchReceiver(settings);
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/predict/batch',
       operationId: 'predictBatch',

@@ -4,7 +4,7 @@ import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
 import type { Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
 import type { MemoryBudget } from '../http/middleware/limit-body.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { Predictor } from './predictor.js';
@@ -38,7 +38,6 @@ export function predictionRoutes({ explanations, memoryBudget: budget, predictor
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/predict',
       operationId: 'predict',

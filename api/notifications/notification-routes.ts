@@ -8,7 +8,7 @@ import { pageOf } from '../../contracts/http/page.js';
 import { deliveryStatusSchema, kindPatternSchema } from '../../contracts/notifications/notifications.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { notificationView } from './notification-view.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { NotificationStore } from '../../stores/notifications/notifications.js';
@@ -31,7 +31,6 @@ export function notificationRoutes(dependencies: Dependencies): Route[] {
 
 function listRoute({ notifications, settings: { publicUrl } }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/notifications',
     operationId: 'listNotifications',
@@ -56,7 +55,6 @@ function listRoute({ notifications, settings: { publicUrl } }: Dependencies): Ro
 function sendRoutes({ notifications, settings: { publicUrl } }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/notifications/{id}/resend',
       operationId: 'resendNotification',
@@ -73,7 +71,6 @@ function sendRoutes({ notifications, settings: { publicUrl } }: Dependencies): R
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/notifications/test',
       operationId: 'testNotification',

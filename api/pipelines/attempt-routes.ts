@@ -3,7 +3,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { attemptViewSchema } from '../../contracts/pipelines/http-attempts.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, type Route } from '../http/route.js';
 import { attemptView } from './attempt-view.js';
 import type { AttemptStore } from '../../stores/pipelines/attempts.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
@@ -17,7 +17,6 @@ interface Dependencies {
 export function pipelineAttemptRoutes({ pipelines, attempts }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/pipelines/{run_id}/attempts',
       operationId: 'listPipelineAttempts',

@@ -12,7 +12,7 @@ import type { PipelineRecord, PipelineStore } from '../../stores/pipelines/pipel
 import { actorOf } from '../access/actor.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
 import { accepted, recordStart } from '../workflows/accepted.js';
@@ -56,7 +56,6 @@ function startRoutes(dependencies: Dependencies): Route[] {
   const { starter, temporalUrl, settings } = dependencies;
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/pipelines/ingestion',
       operationId: 'startIngestion',
@@ -81,7 +80,6 @@ function startRoutes(dependencies: Dependencies): Route[] {
 function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/pipelines',
       operationId: 'listPipelines',
@@ -103,7 +101,6 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/api/v1/pipelines/{run_id}',
       operationId: 'getPipeline',
@@ -123,7 +120,6 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
 function cancelRoute(dependencies: Dependencies): Route {
   const { starter, pipelines, temporalUrl } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/pipelines/{run_id}/cancel',
     operationId: 'cancelPipeline',

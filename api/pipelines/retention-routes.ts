@@ -1,6 +1,6 @@
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { startRetentionSchema } from '../../contracts/retraining/http-schedules.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -23,7 +23,6 @@ export function retentionRoutes(dependencies: Dependencies): Route[] {
   const { starter, temporalUrl } = dependencies;
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/pipelines/retention',
       operationId: 'startRetention',

@@ -17,7 +17,7 @@ import { unknownModel } from '../../stores/promotion/production.js';
 import { actorOf } from '../access/actor.js';
 import { findPatienceMs, findPrediction, type PredictionLookup } from './find-prediction.js';
 import { invalidRequest } from '../http/problems.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { feedbackView, productionAccuracyView } from './prediction-view.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { FeedbackMetrics } from './prediction-metrics.js';
@@ -35,7 +35,6 @@ export function feedbackRoutes(deps: Dependencies): Route[] {
 
 function giveFeedbackRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/feedback',
     operationId: 'giveFeedback',
@@ -69,7 +68,6 @@ async function give(deps: Dependencies, given: Given, by: Actor, waitMs?: number
 
 function giveBatchRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/feedback/batch',
     operationId: 'giveFeedbackBatch',
@@ -114,7 +112,6 @@ export function checkLabel({ probabilities }: StoredPrediction, label: string): 
 
 function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models/{name}/production-accuracy',
     operationId: 'getProductionAccuracy',

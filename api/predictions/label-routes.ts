@@ -14,7 +14,7 @@ import { byPriority, labelPriority } from '../../domain/predictions/label-priori
 import { actorOf } from '../access/actor.js';
 import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
 import { checkLabel } from './feedback-routes.js';
 import { recordStart, accepted } from '../workflows/accepted.js';
@@ -48,7 +48,6 @@ export function labelRoutes(deps: Dependencies): Route[] {
 
 function queueRoute({ labels, settings }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/labels/queue',
     operationId: 'listLabelQueue',
@@ -85,7 +84,6 @@ function placeOfToken(token: string): { score: number; id: string } {
 
 function decideRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/labels',
     operationId: 'decideLabel',
@@ -127,7 +125,6 @@ function isKnown(probabilities: Readonly<Record<string, number>> | null, label: 
 
 function listRoute({ labels }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/labels',
     operationId: 'listLabels',
@@ -146,7 +143,6 @@ function listRoute({ labels }: Dependencies): Route {
 function ingestRoute(deps: Dependencies): Route {
   const { retrainer, settings, starter, temporalUrl } = deps;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/labels/ingest',
     operationId: 'ingestLabels',

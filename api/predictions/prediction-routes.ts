@@ -8,7 +8,7 @@ import {
 } from '../../contracts/predictions/http-predictions.js';
 import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, json, text, type Route } from '../http/route.js';
 import { feedbackView, capturedInputView, storedPredictionView } from './prediction-view.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -33,7 +33,6 @@ export function predictionHistoryRoutes(deps: Dependencies): Route[] {
 
 function listRoute({ predictions }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/predictions',
     operationId: 'listPredictions',
@@ -52,7 +51,6 @@ function listRoute({ predictions }: Dependencies): Route {
 
 function detailRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/predictions/{id}',
     operationId: 'getPrediction',
@@ -80,7 +78,6 @@ function detailRoute(deps: Dependencies): Route {
 
 function inputRoute({ inputs, objects }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/predictions/{id}/input',
     operationId: 'getPredictionInput',

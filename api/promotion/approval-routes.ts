@@ -7,7 +7,7 @@ import { approvalOutcomes, modelNameSchema } from '../../contracts/registry/regi
 import type { ApprovalRecord, ApprovalStore } from '../../stores/promotion/approvals.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import type { PromotionClient } from './promotion-client.js';
 
 interface Dependencies {
@@ -22,7 +22,6 @@ export function approvalRoutes(dependencies: Dependencies): Route[] {
 
 function listRoute({ approvals }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/approvals',
     operationId: 'listApprovals',
@@ -46,7 +45,6 @@ function listRoute({ approvals }: Dependencies): Route {
 function answerRoute({ approvals, promoter }: Dependencies, isApproved: boolean): Route {
   const verb = isApproved ? 'approve' : 'reject';
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `/api/v1/pipelines/{run_id}/${verb}`,
     operationId: `${verb}Pipeline`,

@@ -3,7 +3,7 @@ import { fromSnake, toSnake } from '../../contracts/http/snake-shape.js';
 import { policyBodySchema } from '../../contracts/promotion/http-policies.js';
 import { modelNameSchema } from '../../contracts/registry/registry.js';
 import { actorOf } from '../access/actor.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 
 interface Dependencies {
@@ -17,7 +17,6 @@ const params = z.object({ name: modelNameSchema });
 export function policyRoutes({ policies }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path,
       operationId: 'getModelPolicy',
@@ -29,7 +28,6 @@ export function policyRoutes({ policies }: Dependencies): Route[] {
       handle: async ({ params: { name } }) => ({ body: toSnake(policyBodySchema, await policies.get(name)) }),
     }),
     defineRoute({
-      ...nothing,
       method: 'put',
       path,
       operationId: 'setModelPolicy',

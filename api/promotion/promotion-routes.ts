@@ -21,7 +21,7 @@ import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedPromotion, PromotionClient } from './promotion-client.js';
-import { defineRoute, json, jsonBody, nothing, type Reply, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Reply, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -51,7 +51,6 @@ export function promotionRoutes(dependencies: Dependencies): Route[] {
 
 function promoteRoute({ registry, policies, promoter, settings }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/mlops/models/promote',
     operationId: 'promoteModelVersion',
@@ -152,7 +151,6 @@ const replicaLivesMs = 5_000;
 
 function rollbackRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/mlops/models/{name}/rollback',
     operationId: 'rollBackModel',
@@ -211,7 +209,6 @@ async function settled(
 function validateRoute(dependencies: Dependencies): Route {
   const { registry, starter, temporalUrl } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/mlops/models/{name}/versions/{version}/validate',
     operationId: 'validateModelVersion',

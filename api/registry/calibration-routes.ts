@@ -5,7 +5,7 @@ import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
 import { calibrationViewSchema } from '../../contracts/registry/http-calibration.js';
 import { versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
-import { defineRoute, json, nothing, text, type Route } from '../http/route.js';
+import { defineRoute, json, text, type Route } from '../http/route.js';
 import { calibrationView } from './calibration-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
@@ -27,7 +27,6 @@ export function calibrationRoutes(dependencies: Dependencies): Route[] {
 
 function reportRoute({ registry, objects, policies }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path,
     operationId: 'getModelVersionCalibration',
@@ -55,7 +54,6 @@ function reportRoute({ registry, objects, policies }: Dependencies): Route {
 
 function diagramRoute({ registry, objects }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${path}/reliability.svg`,
     operationId: 'getReliabilityDiagram',

@@ -13,7 +13,7 @@ import { aliasSchema, computedAliases, versionReferenceSchema } from '../../cont
 import { compareVersions } from '../../domain/registry/compare-versions.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { aliasView, modelSummaryView, productionChangeView, versionComparisonView } from './model-view.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
@@ -40,7 +40,6 @@ export function modelRegistryRoutes(dependencies: Dependencies): Route[] {
 
 function listRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models',
     operationId: 'listModels',
@@ -64,7 +63,6 @@ const comparedVersions = z
 
 function compareRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models/{name}/compare',
     operationId: 'compareModelVersions',
@@ -83,7 +81,6 @@ function compareRoute({ registry }: Dependencies): Route {
 
 function historyRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models/{name}/history',
     operationId: 'getProductionHistory',
@@ -111,7 +108,6 @@ function historyRoute({ registry }: Dependencies): Route {
 
 function listAliasesRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models/{name}/aliases',
     operationId: 'listModelAliases',
@@ -129,7 +125,6 @@ const aliasParams = z.object({ name: nameSchema, alias: aliasSchema });
 
 function setAliasRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'put',
     path: aliasPath,
     operationId: 'setModelAlias',
@@ -149,7 +144,6 @@ function setAliasRoute({ registry }: Dependencies): Route {
 
 function deleteAliasRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'delete',
     path: aliasPath,
     operationId: 'deleteModelAlias',

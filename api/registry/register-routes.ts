@@ -12,7 +12,7 @@ import { discardUnused } from '../datasets/store-upload.js';
 import { receiveFiles, type ReceivedFile } from '../http/body/multipart.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
-import { defineRoute, formOrJsonBody, json, nothing, type Route } from '../http/route.js';
+import { defineRoute, formOrJsonBody, json, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -38,7 +38,6 @@ interface Dependencies {
 export function registerRoutes(dependencies: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'post',
       path: '/api/v1/mlops/models/register',
       operationId: 'registerModel',

@@ -11,7 +11,7 @@ import { deleteVersion, type DeletionStores } from '../../stores/registry/delete
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { allowedRevisions, revisionTag } from './version-etag.js';
-import { defineRoute, json, jsonBody, nothing, text, type Reply, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, text, type Reply, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
@@ -49,7 +49,6 @@ const tagFilterSchema = z
 
 function listRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/mlops/models/{name}/versions',
     operationId: 'listModelVersions',
@@ -71,7 +70,6 @@ function listRoute({ registry }: Dependencies): Route {
 
 function getRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: versionPath,
     operationId: 'getModelVersion',
@@ -86,7 +84,6 @@ function getRoute({ registry }: Dependencies): Route {
 
 function editRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'patch',
     path: versionPath,
     operationId: 'editModelVersion',
@@ -107,7 +104,6 @@ function editRoute({ registry }: Dependencies): Route {
 
 function stageRoute({ registry }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${versionPath}/stage`,
     operationId: 'changeModelVersionStage',
@@ -134,7 +130,6 @@ function stageRoute({ registry }: Dependencies): Route {
 
 function deleteRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'delete',
     path: versionPath,
     operationId: 'deleteModelVersion',
@@ -165,7 +160,6 @@ function deleteRoute(dependencies: Dependencies): Route {
 
 function modelCardRoute({ registry, objects }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${versionPath}/model-card`,
     operationId: 'getModelCard',

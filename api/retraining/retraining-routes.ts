@@ -18,7 +18,7 @@ import { checkSource } from '../datasets/check-source.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { pageQuery } from '../http/page-query.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { checkView, decisionView } from './retraining-view.js';
 import { accepted } from '../workflows/accepted.js';
 import { changesOf, viewOf, type ScheduleLookup } from './schedules/schedule-routes.js';
@@ -56,7 +56,6 @@ export function retrainingRoutes(dependencies: Dependencies): Route[] {
 
 function checkRoute({ retrainer, settings }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${path}/check`,
     operationId: 'checkRetraining',
@@ -72,7 +71,6 @@ function checkRoute({ retrainer, settings }: Dependencies): Route {
 
 function triggerRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${path}/trigger/{name}`,
     operationId: 'triggerRetraining',
@@ -102,7 +100,6 @@ function triggerRoute(dependencies: Dependencies): Route {
 export function startRetrainingRoute(dependencies: OrderDependencies): Route {
   const { settings } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/api/v1/pipelines/retraining',
     operationId: 'startRetraining',
@@ -145,7 +142,6 @@ async function orderRetraining(
 function scheduleRoute(dependencies: Dependencies): Route {
   const { retrainer, schedules, settings } = dependencies;
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${path}/schedule`,
     operationId: 'scheduleRetraining',
@@ -168,7 +164,6 @@ function scheduleRoute(dependencies: Dependencies): Route {
 
 function historyRoute({ decisions }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${path}/history`,
     operationId: 'listRetrainingDecisions',

@@ -10,7 +10,7 @@ import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { predictEach, requestOfFile } from '../predict-each.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
-import { defineRoute, json, nothing, rawBody, text, type Route } from '../../http/route.js';
+import { defineRoute, json, rawBody, text, type Route } from '../../http/route.js';
 import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
@@ -66,7 +66,6 @@ export function invocationRoutes(deps: Dependencies): Route[] {
 
 function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: '/invocations',
     operationId: 'invoke',
@@ -126,7 +125,6 @@ async function predictAll(
 function probeRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/ping',
       operationId: 'ping',
@@ -138,7 +136,6 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/version',
       operationId: 'getVersion',

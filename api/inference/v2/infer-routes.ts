@@ -12,7 +12,7 @@ import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { PredictionRequest, Predictor } from '../predictor.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { contextOf } from '../../http/request-context.js';
-import { defineRoute, json, nothing, rawBody, type Route } from '../../http/route.js';
+import { defineRoute, json, rawBody, type Route } from '../../http/route.js';
 import { answerOf, type InferAnswer } from './answer.js';
 import { predictInput } from './infer.js';
 import { findModel, type ModelPath } from './models.js';
@@ -65,7 +65,6 @@ export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path)
   const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, takesCompressed: true };
   const success = json(v2InferResponseSchema, 'The outputs asked for, in JSON or behind it');
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${prefix}/infer`,
     operationId: `inferV2${suffix}`,

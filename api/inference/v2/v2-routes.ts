@@ -7,7 +7,7 @@ import {
 } from '../../../contracts/inference/http-v2.js';
 import { errorCodeOf } from '../../../contracts/errors.js';
 import type { MemoryBudget } from '../../http/middleware/limit-body.js';
-import { defineRoute, json, nothing, type Route } from '../../http/route.js';
+import { defineRoute, json, type Route } from '../../http/route.js';
 import { findModel, modelMetadata, type ModelPath } from './models.js';
 import { modelPaths, type Path } from './paths.js';
 import { inferRoute } from './infer-routes.js';
@@ -35,7 +35,6 @@ export function v2Routes(deps: Dependencies): Route[] {
 function serverRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/v2',
       operationId: 'getV2Server',
@@ -46,7 +45,6 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       handle: () => ({ body: { name: 'perennial', version: settings.version, extensions: [...extensions] } }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/v2/health/live',
       operationId: 'getV2Liveness',
@@ -58,7 +56,6 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
       handle: () => ({ body: { live: true } }),
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: '/v2/health/ready',
       operationId: 'getV2Readiness',
@@ -77,7 +74,6 @@ function serverRoutes({ host, settings }: Dependencies): Route[] {
 
 function metadataRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: prefix,
     operationId: `getV2Model${suffix}`,
@@ -92,7 +88,6 @@ function metadataRoute(deps: Dependencies, { prefix, suffix, params }: Path): Ro
 
 function readyRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: `${prefix}/ready`,
     operationId: `getV2Model${suffix}Readiness`,

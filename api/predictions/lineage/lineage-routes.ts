@@ -11,7 +11,7 @@ import { findPrediction, type PredictionLookup } from '../find-prediction.js';
 import { lineageGraph } from './graph.js';
 import { verifyLineage, type VerifyingStores } from './verify.js';
 import { pageQuery } from '../../http/page-query.js';
-import { defineRoute, json, nothing, type Route } from '../../http/route.js';
+import { defineRoute, json, type Route } from '../../http/route.js';
 import type { LineageStore } from '../../../stores/predictions/lineage.js';
 import type { TemporalUrl } from '../../workflows/temporal-url.js';
 
@@ -29,7 +29,6 @@ export function lineageRoutes(deps: Dependencies): Route[] {
 
 function lineageRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/predictions/{id}/lineage',
     operationId: 'getLineage',
@@ -53,7 +52,6 @@ function lineageRoute(deps: Dependencies): Route {
 
 function lineageImagesRoute(deps: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'get',
     path: '/api/v1/predictions/{id}/lineage/images',
     operationId: 'listLineageImages',

@@ -12,7 +12,7 @@ import { pageOf } from '../../../contracts/http/page.js';
 import { intervalSchema, type ScheduleSetting } from '../../../contracts/retraining/schedules.js';
 import { actorOf } from '../../access/actor.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
-import { defineRoute, json, jsonBody, nothing, type Route } from '../../http/route.js';
+import { defineRoute, json, jsonBody, type Route } from '../../http/route.js';
 import type { ScheduleState } from './schedule-state.js';
 import { scheduleView, type KnownRuns } from './schedule-view.js';
 import type { PipelineStore } from '../../../stores/pipelines/pipelines.js';
@@ -98,7 +98,6 @@ function readRoutes(dependencies: Dependencies): Route[] {
   const { schedules } = dependencies;
   return [
     defineRoute({
-      ...nothing,
       method: 'get',
       path,
       operationId: 'listSchedules',
@@ -113,7 +112,6 @@ function readRoutes(dependencies: Dependencies): Route[] {
       },
     }),
     defineRoute({
-      ...nothing,
       method: 'get',
       path: `${path}/{schedule_id}`,
       operationId: 'getSchedule',
@@ -136,7 +134,6 @@ function pauseRoutes(dependencies: Dependencies): Route[] {
   ] as const;
   return verbs.map(({ verb, operationId, summary }) =>
     defineRoute({
-      ...nothing,
       method: 'post',
       path: `${path}/{schedule_id}/${verb}`,
       operationId,
@@ -158,7 +155,6 @@ function pauseRoutes(dependencies: Dependencies): Route[] {
 
 function triggerRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${path}/{schedule_id}/trigger`,
     operationId: 'triggerSchedule',
@@ -176,7 +172,6 @@ function triggerRoute(dependencies: Dependencies): Route {
 
 function changeRoute(dependencies: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'put',
     path: `${path}/{schedule_id}`,
     operationId: 'changeSchedule',
@@ -198,7 +193,6 @@ function changeRoute(dependencies: Dependencies): Route {
 
 function backfillRoute({ schedules }: Dependencies): Route {
   return defineRoute({
-    ...nothing,
     method: 'post',
     path: `${path}/{schedule_id}/backfill`,
     operationId: 'backfillSchedule',
