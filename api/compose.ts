@@ -43,13 +43,13 @@ export interface Api {
   metrics: ApiMetrics;
   predictions: PredictionServices;
   retraining: RetrainingServices;
-  /** Makes the host of the model, once the address of this replica is known. */
+  /** Creates the model host, once the URL of this replica is known. */
   startServing(replicaUrl: string): ModelHost;
 }
 
 const pollMs = 1_000;
 
-/** Builds everything of the API on the configuration, once in a process. Nothing is connected yet. */
+/** Wires the API from the configuration, once per process. Connects nothing. */
 export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const services = createConnections(config, logger);
   const { database, objects, temporal } = services;
@@ -158,8 +158,8 @@ function createHost(
       variant: config.SERVING_VARIANT,
       latencyTargetMs: config.SERVING_LATENCY_TARGET_MS,
       onBatch: (images, reason) => metrics.countBatch(images, reason),
-      onVariantRefused: (message) => logger.warn({ reason: message }, 'a form of the network is not served'),
-      onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread died and is replaced'),
+      onVariantRefused: (message) => logger.warn({ reason: message }, 'a precision variant is not served'),
+      onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread crashed and is replaced'),
     },
   });
   return createModelHost({

@@ -21,7 +21,7 @@ export type ApiMetrics = RequestMetrics &
   SeriesRegistry &
   MetricsExposition;
 
-/** Every series of the API in a registry of its own. `queueLength` is asked at each scrape. */
+/** All series of the API in a separate registry. `queueLength` is called at each scrape. */
 export function createApiMetrics(queueLength: () => number): ApiMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

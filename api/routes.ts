@@ -40,7 +40,7 @@ import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
 
-/** Bytes of images and tensors that may be in memory at once, over all requests. */
+/** Maximum bytes of images and tensors in memory, over all requests. */
 const memoryBudgetBytes = 256_000_000;
 
 /** Routes of every room, in the order they are matched. Each declares what it needs. */
@@ -68,7 +68,7 @@ const rooms = [
   experimentRoutes,
   experimentRunRoutes,
   runArtifactRoutes,
-  // Before the runs themselves: `tuning` would be taken for the id of one.
+  // Before the runs: `tuning` would match as a run id.
   tuningRoutes,
   retentionRoutes,
   pipelineRoutes,

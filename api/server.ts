@@ -10,10 +10,10 @@ import type { ModelHost } from './model-host/model-host.js';
 import { startPredictionMaintenance } from './predictions/compose.js';
 import { waitUntilAvailable } from '../platform/wait-until-available.js';
 
-/** How long whoever started this process waits at most for the model in Production to be loaded. */
+/** How long the supervisor waits at most for the model in Production to be loaded. */
 const firstLoadMs = 30_000;
 
-/** Listens at once, so that liveness and clear answers are there from the start; work begins when the record is. */
+/** Listens at once, so that liveness and clear errors are available from the start; work begins once Postgres is reachable. */
 async function run(config: Config, logger: Logger): Promise<void> {
   const api = await composeApi(config, logger);
   const listening = await listen(api.app, config.HOST, config.PORT, { logger, metrics: api.metrics });
@@ -40,7 +40,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   await createSchedules(api, config.MODEL_NAME, logger, stopping.signal);
 }
 
-/** Temporal may come later than we do, or let others make schedules only: the rest goes on without them. */
+/** Temporal may start later, or forbid schedules; the API works without them. */
 async function createSchedules(api: Api, modelName: string, logger: Logger, signal: AbortSignal): Promise<void> {
   try {
     await waitUntilAvailable('create the schedules', () => api.retraining.schedules.ensure(modelName), logger, signal);
@@ -58,7 +58,7 @@ async function stop(
 ): Promise<void> {
   api.health.setStopping();
   api.metrics.setReady(false);
-  // Half of the time is for answers under way, so that the engine and the connections can end in order as well.
+  // Half of the grace period is for pending answers; the rest is for closing the engine and the connections.
   await Promise.all([host?.drain(), listening.stop(graceMs / 2, leaveMs)]);
   logger.info('no more requests');
   await host?.stop();
@@ -71,7 +71,7 @@ async function stop(
   logger.info('connections closed');
 }
 
-/** Where processes of this machine reach the API; one that listens everywhere is reached on loopback. */
+/** URL of the API for processes of this machine; loopback if it listens on all addresses. */
 function ownUrl({ HOST }: Config, port: number): string {
   if (HOST === '0.0.0.0' || HOST === '::') return `http://127.0.0.1:${port}`;
   return `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}`;

@@ -1,4 +1,4 @@
-/** Reads at most once in `ms`; whoever asks in between gets the same answer, a failure included. */
+/** Reads at most once per `ms`; calls in between get the same result, also a failure. */
 export function remember<T>(ms: number, read: () => Promise<T>): () => Promise<T> {
   let last: { at: number; answer: Promise<T> } | null = null;
   return () => {

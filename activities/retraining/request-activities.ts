@@ -85,7 +85,7 @@ function actorOf({ kind, trigger, workflowId }: AskedRequest): Actor {
   return { name: kind, via: trigger === 'schedule' ? 'schedule' : 'workflow', from: workflowId, requestId: null };
 }
 
-/** A run that was terminated in Temporal recorded no end; it must not hold others back for ever. */
+/** A run that was terminated in Temporal recorded no end; it must not block others forever. */
 async function closeOrphan(
   { decisions, pipelines, temporalClient }: RequestDependencies,
   modelName: string,

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../../contracts/errors.js';
 
 /**
- * Routes that are treated apart: the errors of a prediction are counted, and the good answers of a probe, which a
- * machine asks every few seconds, are logged at `debug`.
+ * Kinds of routes with special treatment: errors of predictions are counted, and successful probes, which are frequent,
+ * are logged at `debug`.
  */
 export type RouteKind = 'prediction' | 'probe';
 

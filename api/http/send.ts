@@ -4,19 +4,19 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
 
-/** What fits into a packet or so gains nothing: predictions are sent as they are. */
+/** Smaller bodies gain nothing from compression: predictions are sent uncompressed. */
 const leastBytes = 1_400;
 
-/** Quick rather than small: half of the time for nearly the same size. */
+/** Fast rather than small: half of the time for nearly the same size. */
 const options = { level: 4 };
 const compress = promisify(gzip);
 
 /**
- * Sends a body whose content type is set, compressed when that is worth it and the client takes gzip. Off the event
- * loop, so that a long list keeps nobody waiting. Streams do not come through here: they stay as they are.
+ * Sends a body whose content type is set, compressed if it is worth it and the client accepts gzip. Compresses off the
+ * event loop, so that a long list does not delay other requests. Streams are sent elsewhere, uncompressed.
  */
 export async function sendBody(request: Request, response: Response, body: string | Uint8Array): Promise<void> {
-  // Without it, express would take an array of bytes for an object.
+  // Express would serialise a plain byte array as an object.
   const plain = typeof body === 'string' ? body : Buffer.from(body);
   if (plain.length < leastBytes || !isText(response) || hasStrongTag(response)) {
     response.send(plain);
@@ -42,8 +42,7 @@ export interface ObjectHeaders {
 }
 
 /**
- * Streams what `open` gives, or answers 304 when the client has it already. A client that leaves meanwhile is no
- * failure of ours.
+ * Streams the result of `open`, or answers 304 if the client has it already. A client disconnect is no server error.
  */
 export async function sendObject(
   request: Request,
@@ -66,20 +65,20 @@ export async function sendObject(
 }
 
 /**
- * Whether the client has what the tag names (RFC 9110, 13.1.2). `request.fresh` of Express would say no to every
- * `fetch()` with If-None-Match, which adds `Cache-Control: no-cache` to it.
+ * Whether the client has the tagged representation (RFC 9110, 13.1.2). Express's `request.fresh` is false for every
+ * `fetch()` with If-None-Match, because fetch adds `Cache-Control: no-cache`.
  */
 function isKnown(request: Request, tag: string): boolean {
   const known = request.get('if-none-match')?.split(',') ?? [];
   return known.some((each) => ['*', tag, `W/${tag}`].includes(each.trim()));
 }
 
-/** Pictures are compressed already. */
+/** Images are compressed already. */
 function isText(response: Response): boolean {
   return /^text\/|json|javascript|svg|xml/.test(response.get('Content-Type') ?? '');
 }
 
-/** A strong tag names exact bytes, and comes back in If-Match. */
+/** A strong tag identifies exact bytes, and is used in If-Match. */
 function hasStrongTag(response: Response): boolean {
   const tag = response.getHeader('ETag');
   return typeof tag === 'string' && !tag.startsWith('W/');

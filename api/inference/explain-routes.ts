@@ -17,10 +17,10 @@ interface Dependencies {
   settings: ApiSettings;
 }
 
-/** Where an answer that is a picture names its prediction. */
+/** Header with the prediction id of an image answer. */
 const predictionIdHeader = 'X-Prediction-Id';
 
-/** Why a picture is taken for what it is. */
+/** Explanations of predictions. */
 export function explainRoutes({ explanations, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   return [
@@ -28,7 +28,7 @@ export function explainRoutes({ explanations, predictor, settings }: Dependencie
       method: 'post',
       path: '/explain',
       operationId: 'explain',
-      summary: 'Classify one image, and show which places of it speak for a class',
+      summary: 'Classify one image, and explain which regions support a class',
       tag: 'serving',
       kind: 'prediction',
       audit: null,
@@ -36,7 +36,7 @@ export function explainRoutes({ explanations, predictor, settings }: Dependencie
       headers: timeoutHeaders,
       body: imageBody(settings, { budget: explanations.memoryBudget }),
       success: {
-        ...json(explainedPredictionSchema, 'The prediction and why; as image/png the map over the picture, in short'),
+        ...json(explainedPredictionSchema, 'The prediction and its explanation; as image/png only the overlay'),
         otherContents: { 'image/png': z.string().meta({ format: 'binary' }) },
       },
       problems: imageProblems,
@@ -58,7 +58,7 @@ export function explainRoutes({ explanations, predictor, settings }: Dependencie
 
 function sendOverlay(response: Response, { explanation, predictionId }: Explained): void {
   if (explanation.overlay === null) {
-    throw new PerennialError('internal', 'The overlay was asked for and not drawn. Send the request again.');
+    throw new PerennialError('internal', 'The overlay was not drawn. Retry the request.');
   }
   response.set(predictionIdHeader, predictionId).type('png').end(explanation.overlay);
 }

@@ -21,7 +21,7 @@ export interface Explained extends Predicted {
 
 /** Explanations over HTTP, within a separate budget. */
 export interface Explanations {
-  /** Room for the images to be explained: apart from that of predictions, so that none of them is refused. */
+  /** Memory budget of explanations, separate from that of predictions, so that it never refuses a prediction. */
   memoryBudget: MemoryBudget;
   /**
    * Refuses while too many are running, before the body is read.
@@ -42,7 +42,7 @@ export interface Explanations {
 const mostAtOnce = 8;
 const retryAfterSeconds = 2;
 
-/** Bytes of images to be explained that may be in memory at once. */
+/** Maximum bytes of images to be explained in memory. */
 const memoryBudgetBytes = 96_000_000;
 
 /** Extra neighbours to look up, because some may have been erased. */
@@ -134,7 +134,7 @@ function explanationView(
   };
 }
 
-/** What single precision holds: the digits beyond are of no use, and half of the answer. */
+/** Rounds to single precision: further digits are meaningless and would double the answer. */
 function rounded(value: number): number {
   return Number(value.toPrecision(7));
 }

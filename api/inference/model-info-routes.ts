@@ -15,14 +15,14 @@ interface Dependencies {
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
-/** What is served. */
+/** The served model. */
 export function modelRoutes({ host, settings }: Dependencies): Route[] {
   return [
     defineRoute({
       method: 'get',
       path: '/model/info',
       operationId: 'getModelInfo',
-      summary: 'The model being served',
+      summary: 'The served model',
       tag: 'serving',
       success: json(modelInfoSchema, 'Version, classes, origin and test metrics'),
       problems: ['no_model'],

@@ -16,7 +16,7 @@ interface Dependencies {
   settings: ApiSettings;
 }
 
-/** What can be wrong with a picture, and with what predicts on it. */
+/** Problems of an image prediction. */
 export const imageProblems = [
   'bad_request',
   'no_file',
@@ -48,7 +48,7 @@ export function predictionRoutes({ explanations, memoryBudget: budget, predictor
       query: predictQuery,
       headers: timeoutHeaders,
       body: imageBody(settings, { budget }),
-      success: json(predictAnswerSchema, 'The most probable class, and how probable each is'),
+      success: json(predictAnswerSchema, 'The most probable class, and the probability of each'),
       problems: imageProblems,
       async handle({ request, query }) {
         predictor.served();

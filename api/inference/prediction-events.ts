@@ -3,19 +3,19 @@ import type { Prediction } from '../../model/serving/engine.js';
 import type { ServedModel } from '../model-host/served-model.js';
 import type { CacheResult } from './prediction-cache.js';
 
-/** A prediction that was made, and on what. `cached` is null without a cache; pixels are not decoded. */
+/** A prediction and its input kind. `cached` is null without a cache; pixels are not decoded. */
 export type PredictionEvent = { served: ServedModel; prediction: Prediction; latencyMs: number } & (
   { of: 'image'; cached: CacheResult | null } | { of: 'pixels' } | { of: 'explanation'; method: ExplanationMethod }
 );
 
-/** What the engine refused or failed at. An admission is asked before the body is read. */
+/** A refusal or failure of the engine. Admission happens before the body is read. */
 export interface PredictionFailure {
   served: ServedModel | null;
   of: PredictionEvent['of'] | 'admission';
   error: unknown;
 }
 
-/** Follows the work of the predictor. It is called for each prediction, before the answer is sent. */
+/** Observer of the predictor, called for each prediction before the answer is sent. */
 export interface PredictionListener {
   onPredicted(event: PredictionEvent): void;
   onFailed(failure: PredictionFailure): void;

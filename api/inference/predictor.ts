@@ -9,11 +9,11 @@ import { sha256Of } from '../../platform/sha256.js';
 import { modelOf } from '../model-host/served-model.js';
 
 export interface PredictionRequest extends JobOptions {
-  /** The route that asks, for the record. */
+  /** The route of the request. */
   route: PredictionRoute;
 }
 
-/** An answer as it is counted, kept and sent. */
+/** A prediction as counted, stored and sent. */
 export interface Predicted {
   served: ServedModel;
   prediction: Prediction;
@@ -23,21 +23,21 @@ export interface Predicted {
   latencyMs: number;
 }
 
-/** The one way from a picture to an answer: every protocol predicts, counts and keeps through here. */
+/** The single path from an image to an answer: every protocol predicts, counts and stores through here. */
 export interface Predictor {
-  /** The model that serves. Throws `no_model`. */
+  /** The served model. Throws `no_model`. */
   served(): ServedModel;
   /**
-   * Throws, and counts, what a prediction on so many images would be refused with at this moment, so that no body is
-   * read or parsed for it. Where a cache may know the answer, a single picture is always let in. Without a model it
-   * says nothing: a wrong request is told what is wrong with it first.
+   * Throws and counts the refusal that this many images would get now, so that no body is read or parsed in vain. A single
+   * image is always admitted if the cache may have its answer. Without a model it does not throw, so that an invalid
+   * request gets its own error first.
    */
   admit(images: number, request: PredictionRequest): void;
-  /** What the served model sees in an image file. Throws what `Engine.predictImage` throws. */
+  /** Predicts an image file. Throws what `Engine.predictImage` throws. */
   image(bytes: Uint8Array, request: PredictionRequest): Promise<Predicted>;
   /** The same for `count` images of 224×224 RGB pixels, in their order. */
   pixels(pixels: Uint8Array, count: number, request: PredictionRequest): Promise<Predicted[]>;
-  /** A prediction and which places of the picture speak for it. Throws what `Engine.explainImage` throws. */
+  /** Predicts and explains an image file. Throws what `Engine.explainImage` throws. */
   explain(
     bytes: Uint8Array,
     explain: ExplainOptions,
@@ -47,12 +47,12 @@ export interface Predictor {
 
 export interface PredictorOptions {
   host: Pick<ModelHost, 'current'>;
-  /** Metrics and other figures, which follow the predictions without standing in their way. */
+  /** Observers, such as metrics. */
   listeners: readonly PredictionListener[];
   predictionLog: Pick<PredictionLog, 'keep'>;
   inputCapture: Pick<InputCapture, 'offer'>;
   modelName: string;
-  /** Answers to pictures that came before; none are kept without it. */
+  /** Cache of answers; none without it. */
   cache?: PredictionCache | null;
 }
 
@@ -124,7 +124,7 @@ class RecordingPredictor implements Predictor {
     return { ...this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs }), explanation };
   }
 
-  /** Asks the cache, if there is one, before the engine; without one the picture is summed meanwhile. */
+  /** Looks into the cache before the engine; without a cache the digest is computed during the prediction. */
   private async predictOrRecall(served: ServedModel, bytes: Uint8Array, job: JobOptions): Promise<Recalled> {
     const { cache } = this.options;
     const predict = (): Promise<Prediction> => this.reporting(served, 'image', served.engine.predictImage(bytes, job));
@@ -133,7 +133,7 @@ class RecordingPredictor implements Predictor {
       return { imageSha256, prediction, cached: null };
     }
     const imageSha256 = await sha256Of(bytes);
-    // Whoever has a deadline or time to spare would impose it on who joins.
+    // Only default-priority requests without a deadline share a cache entry: a joiner would inherit the owner's deadline or low priority.
     const canJoin = job.deadlineAt === undefined && job.priority !== 'background';
     const { prediction, result } = await cache.answer(cacheKey(served, imageSha256), predict, canJoin);
     return { imageSha256, prediction, cached: result };

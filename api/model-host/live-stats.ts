@@ -2,10 +2,10 @@ import { errorCodeOf } from '../../contracts/errors.js';
 import type { LiveStats } from '../../contracts/promotion/live-stats.js';
 import type { Prediction } from '../../model/serving/engine.js';
 
-/** Latest predictions whose times the percentile is taken of. */
+/** Number of latest predictions in the latency percentile. */
 const timesKept = 500;
 
-/** A prediction as far as its figures need it. */
+/** Fields of a prediction for the statistics. */
 interface PredictionFacts {
   of: 'image' | 'pixels' | 'explanation' | 'admission';
   served: { generation: number } | null;
@@ -13,12 +13,12 @@ interface PredictionFacts {
   cached?: 'hit' | 'joined' | 'miss' | null;
 }
 
-/** The figures by which the guard of a promotion judges the model that serves, and those of the one before it. */
+/** Statistics of the served model and of the previous one, for the promotion guard. */
 export class LiveStatsRecorder {
   private current: Figures | null = null;
   private former: LiveStats | null = null;
 
-  /** From now on predictions of this generation count; null when none serves. */
+  /** Starts counting predictions of this generation; null for none. */
   begin(of: Pick<LiveStats, 'generation' | 'version'> | null): void {
     this.former = this.current?.read() ?? null;
     this.current = of && new Figures(of);
@@ -28,7 +28,7 @@ export class LiveStatsRecorder {
     return { current: this.current?.read() ?? null, former: this.former };
   }
 
-  /** An answer from the cache, or one that is explained, says nothing about how the model answers now. */
+  /** Cached and explained predictions are excluded: they do not show the current behaviour of the model. */
   onPredicted({ of, served, prediction, cached }: PredictionFacts): void {
     if (of === 'explanation' || cached === 'hit' || cached === 'joined') return;
     const { label, confidence, phases } = prediction;
@@ -36,7 +36,7 @@ export class LiveStatsRecorder {
   }
 
   onFailed({ of, served, error }: Pick<PredictionFacts, 'of' | 'served'> & { error: unknown }): void {
-    // What a client sent wrong, and what was refused in a rush, says nothing about the model.
+    // Client errors and shed requests do not count against the model.
     if ((of === 'image' || of === 'pixels') && errorCodeOf(error) === 'internal') this.figuresOf(served)?.failed();
   }
 
@@ -74,7 +74,7 @@ class Figures {
   }
 }
 
-/** Nearest rank, over what has been filled of a ring. */
+/** Nearest-rank percentile over the filled part of a ring buffer. */
 function percentile(ring: readonly number[], share: number): number | null {
   const times = Object.values(ring).sort((a, b) => a - b);
   return times[Math.ceil(times.length * share) - 1] ?? null;

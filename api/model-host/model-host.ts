@@ -17,9 +17,9 @@ export interface ModelHostOptions {
   modelName: string;
   replica: { id: string; url: string };
   registry: Pick<RegistryStore, 'servingState' | 'reportReplica' | 'removeReplica'>;
-  /** Looked into together with the record: the risk a policy accepts decides on abstentions. */
+  /** Read together with the serving state: the target risk of the policy decides on abstentions. */
   policies: Pick<PolicyStore, 'get'>;
-  /** Hints that there may be a new generation; gives the way to stop. The poll is what counts. */
+  /** Hints of a new generation; returns the function that stops it. The poll is authoritative. */
   subscribe: (onHint: () => void) => Promise<() => Promise<void>>;
   loadEngine: LoadEngine;
   onChange: (served: ServedModel | null) => void;
@@ -29,24 +29,24 @@ export interface ModelHostOptions {
 }
 
 export interface ModelHost {
-  /** The model to predict with, at this moment; use its engine before the next await. */
+  /** The served model; use its engine before the next await. */
   current(): ServedModel | null;
   start(): void;
-  /** Resolves when the record was looked into once and what it calls Production is loaded, or cannot be. */
+  /** Resolves once the serving state was read and its model is loaded, or failed to load. */
   settled(): Promise<void>;
-  /** Ends the poll and takes this replica out of the record, so that no promotion waits for it; it still predicts. */
+  /** Stops polling and deletes this replica's row, so that no promotion waits for it; it still predicts. */
   drain(): Promise<void>;
-  /** Leaves, then drains and closes the engine. */
+  /** Drains, then closes the engine. */
   stop(): Promise<void>;
 }
 
 const retryMs = { first: 1_000, most: 30_000 };
 
 /**
- * Serves what the record calls Production. Each new generation is loaded, warmed up and asked its probe beside the one
- * that serves, then takes its place in one assignment. The former stays loaded, so that a rollback is a matter of
- * milliseconds; the one before that answers what it has accepted and is closed. A generation that cannot be loaded
- * changes nothing but the report of this replica, and is tried again with growing pauses.
+ * Serves the Production version. Each new generation is loaded, warmed up and probed beside the serving one, then
+ * replaces it in one assignment. The previous engine stays loaded, so that a rollback takes milliseconds; the one before
+ * answers its accepted jobs and is closed. A generation that fails to load only changes the report of this replica, and is
+ * retried with back-off.
  */
 export function createModelHost(options: ModelHostOptions): ModelHost {
   return new Host(options);
@@ -64,7 +64,7 @@ class Host implements ModelHost {
   private served: ServedModel | null = null;
   private readonly slots: EngineSlots;
   private readonly policy: ServingPolicyPoller;
-  /** The generation that was brought into effect last. */
+  /** The generation applied last. */
   private generation = 0;
   private failed: Failure | null = null;
   private reachable = false;
@@ -111,12 +111,12 @@ class Host implements ModelHost {
   private async endFollowing(): Promise<void> {
     this.stopped = true;
     this.wake();
-    // The last look may report still; only what comes after it stays away.
+    // The last poll may still report; later reports are suppressed.
     await this.loop;
     try {
       await this.options.registry.removeReplica(this.options.replica.id);
     } catch (error) {
-      this.options.logger.warn({ error }, 'this replica stays in the record until it is taken for gone');
+      this.options.logger.warn({ error }, 'the row of this replica stays until it expires');
     }
   }
 
@@ -134,7 +134,7 @@ class Host implements ModelHost {
     this.endPause();
   }
 
-  /** Waits for the next poll or a hint; a hint that came during the last look counts as well. */
+  /** Waits for the next poll or a hint; a hint during the last poll counts too. */
   private async pause(): Promise<void> {
     if (!this.stopped && !this.hinted) {
       await new Promise<void>((resolve) => {
@@ -148,24 +148,24 @@ class Host implements ModelHost {
     this.hinted = false;
   }
 
-  /** Compares the record with what serves, starts a load if they differ, and reports this replica. */
+  /** Compares the serving state with the served model, loads on a difference, and reports this replica. */
   private async look(): Promise<void> {
     try {
       const reading = this.options.registry.servingState(this.options.modelName);
       const [state] = await Promise.all([reading, this.policy.look()]);
-      if (!this.reachable) this.options.logger.info('the record can be reached');
+      if (!this.reachable) this.options.logger.info('Postgres is reachable again');
       this.reachable = true;
       this.followPolicy();
       if (this.isDue(state.generation)) this.begin(state);
       if (!this.loading) this.settle();
       await this.report();
     } catch (error) {
-      if (this.reachable) this.options.logger.warn({ error }, 'the record cannot be reached; the loaded model stays');
+      if (this.reachable) this.options.logger.warn({ error }, 'Postgres is not reachable; the loaded model stays');
       this.reachable = false;
     }
   }
 
-  /** A change of policy needs no other engine. */
+  /** A policy change needs no new engine. */
   private followPolicy(): void {
     if (!this.served || this.served.serving === this.policy.serving) return;
     this.served = { ...this.served, ...this.policy.applyTo(this.served.engine) };
@@ -177,11 +177,11 @@ class Host implements ModelHost {
   }
 
   private begin({ generation, version }: ServingState): void {
-    // Ends in a later turn in any case, also when there is nothing to load.
+    // Always resolves on a later turn, also if there is nothing to load.
     this.loading = this.bringIntoEffect(generation, version).finally(() => {
       this.loading = null;
       this.settle();
-      // Whoever waits for this replica should not wait for the next poll.
+      // Report now, so that a promotion does not wait for the next poll.
       this.wake();
     });
   }
@@ -199,7 +199,7 @@ class Host implements ModelHost {
     }
   }
 
-  /** The engine that serves or served last when the bundle is the same: after a rollback, or a promotion taken back. */
+  /** The current or previous engine if it has the same bundle, as after a rollback; else a new one. */
   private async load(version: ModelVersion): Promise<LoadedEngine> {
     const { bundleSha256 } = version;
     return this.slots.find(bundleSha256) ?? { engine: await this.options.loadEngine(version), bundleSha256 };

@@ -33,7 +33,7 @@ export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
   });
   const inputs = new Counter({
     name: 'mlops_prediction_inputs_total',
-    help: 'Pictures of predictions that the policy wanted kept, by what became of them',
+    help: 'Images of predictions to capture by policy, by result',
     labelNames: ['result'],
     registers,
   });

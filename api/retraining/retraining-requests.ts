@@ -22,7 +22,7 @@ export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'tr
 
 /** Retrainings that people ask for: decided and kept as those of the schedules are. */
 export interface RetrainingRequests {
-  /** What continuous training would decide now. Writes nothing. Throws `not_found` for a model nobody knows. */
+  /** The decision that continuous training would take now. Writes nothing. Throws `not_found` for an unknown model. */
   check(modelName: string): Promise<{
     modelName: string;
     dataset: string;

@@ -64,7 +64,7 @@ export interface PipelineQuery {
 /** Workflow runs in the database. Every write is idempotent. */
 export interface PipelineStore {
   /**
-   * Begins the record of a run. An earlier run of the same workflow without a recorded end is closed as cancelled:
+   * Adds a run. An earlier run of the same workflow without a recorded end is closed as cancelled:
    * Temporal lets only one run of an id be open.
    */
   open(run: PipelineOpening): Promise<void>;

@@ -1,10 +1,10 @@
 import type { Request } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 
-/** How bodies may be sent. */
+/** Accepted content encodings. */
 type BodyEncoding = 'identity' | 'gzip' | 'deflate';
 
-/** How a body is sent. Throws `unsupported_type` for what nobody here undoes. */
+/** The content encoding of a body. Throws `unsupported_type` for an unsupported one. */
 export function encodingOf(request: Request): BodyEncoding {
   const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();
   if (encoding === 'identity' || encoding === 'gzip' || encoding === 'deflate') return encoding;
@@ -14,11 +14,11 @@ export function encodingOf(request: Request): BodyEncoding {
 export function encodingRefused(request: Request): PerennialError {
   return new PerennialError(
     'unsupported_type',
-    `Bodies are not taken with Content-Encoding ${request.get('content-encoding') ?? ''}. Send it uncompressed.`,
+    `Content-Encoding ${request.get('content-encoding') ?? ''} is not supported here. Send the body uncompressed.`,
   );
 }
 
-/** What a body gets that has more bytes than its route accepts. */
+/** The error for a body above the limit of its route. */
 export function bodyTooLarge(maxBytes: number): PerennialError {
   return new PerennialError(
     'too_large',

@@ -10,19 +10,18 @@ import { sendProblem } from '../middleware/answer-problems.js';
 import { bodyTooLarge } from './body-faults.js';
 
 export interface FileFormOptions {
-  /** Where each request gets a folder of its own. */
+  /** Parent of the temporary folder of each request. */
   uploadFolder: string;
-  /** Of the whole body, whatever length was declared. */
+  /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
   limits: multer.Options['limits'] & { files: number };
-  /** What a form without files gets to read. */
+  /** Message for a form without files. */
   noFile: string;
 }
 
 /**
- * Receives the files of a form, sent in the field `files`, into a folder that is removed when `use` is done with them;
- * the other fields are in `request.body`. Nothing of the body may have been read before.
- * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
+ * Receives the files of a form (field `files`) into a folder that is removed after `use`; the other fields are in
+ * `request.body`. The body must be unread. Throws `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
  * malformed form.
  */
 export async function receiveFiles<T>(
@@ -44,16 +43,15 @@ export async function receiveFiles<T>(
 }
 
 interface FormOptions {
-  /** Of the whole body, whatever length was declared. */
+  /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
   storage: multer.StorageEngine;
   limits?: multer.Options['limits'];
 }
 
 /**
- * Receives a form with multer: `pick` tells which files are expected. Nothing of the body may have been read before.
- * Throws errors of our table: `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
- * malformed form. Files that came before the error are the caller's to remove: one may still be closing.
+ * Receives a form with multer; `pick` declares the expected files. The body must be unread. Throws `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
+ * malformed form. The caller removes files received before the error, because one may still be closing.
  */
 async function receiveForm(
   request: Request,
@@ -81,8 +79,8 @@ async function receiveForm(
 }
 
 /**
- * Feeds a body to the parser of the form, up to `maxBytes`. What is larger is answered at once, because multer tells of
- * errors only when the client has sent everything.
+ * Pipes a body to the form parser, up to `maxBytes`. A larger body is answered at once, because multer reports errors only
+ * after the client has sent everything.
  */
 function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
   let received = 0;
@@ -97,7 +95,7 @@ function feed(request: Request, response: Response, parser: Writable, maxBytes: 
   request.on('data', count).pipe(parser);
 }
 
-/** Takes files into `folder`, which is made for the first of them. */
+/** Stores files in `folder`, which is created for the first one. */
 function storeIn(folder: string): multer.StorageEngine {
   return multer.diskStorage({
     destination: (_request, _file, done) => {
@@ -106,7 +104,7 @@ function storeIn(folder: string): multer.StorageEngine {
         (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), folder),
       );
     },
-    // A name of ours: the client's may hold anything, and two files may share one.
+    // Use our own names: the client's are untrusted and may repeat.
     filename: (_request, _file, done) => done(null, randomUUID()),
   });
 }
@@ -117,7 +115,7 @@ const receivedFilesSchema = z.array(
     .transform(({ originalname, path, size }) => ({ name: originalname, path, sizeBytes: size })),
 );
 
-/** A file of a form, on this machine's disk; `name` is what the client calls it. */
+/** A received file on the local disk; `name` is the client's file name. */
 export type ReceivedFile = z.output<typeof receivedFilesSchema>[number];
 
 const multerErrorSchema = z.object({ code: z.string(), field: z.string().optional(), message: z.string() });
@@ -127,7 +125,7 @@ function formError(error: unknown): Error {
   if (error instanceof PerennialError) return error;
   if (error instanceof multer.MulterError) return limitError(multerErrorSchema.parse(error));
   if (!(error instanceof Error)) return new Error(String(error));
-  // A full or read-only disk is our fault; everything else busboy reports is a malformed form.
+  // A full or read-only disk is a server error; all other errors of busboy are malformed forms.
   if (systemErrorSchema.safeParse(error).success) return error;
   return new PerennialError('bad_request', `The form cannot be read: ${error.message}. Check the multipart boundary.`);
 }

@@ -5,10 +5,9 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { bodyTooLarge, encodingOf } from './body-faults.js';
 
 /**
- * Reads a whole body as it was sent, decompressed where the route takes compressed ones; nothing of it may have been
- * read before. The bytes have an ArrayBuffer of their own. A body that turns out too large is left unread: whoever
- * answers drains it.
- * @throws PerennialError too_large; bad_request when it ends early; body_timeout when it comes too slowly
+ * Reads a whole body, decompressed if the route accepts compression. The body must be unread. The bytes have their own
+ * ArrayBuffer. The rest of a body above the limit stays unread: the error response drains it.
+ * @throws PerennialError too_large; bad_request if it ends early; body_timeout if it is too slow
  */
 export async function readBody(
   request: Request,
@@ -20,13 +19,13 @@ export async function readBody(
   return encoding === 'identity' ? sent : decompress(sent, encoding, maxBytes);
 }
 
-/** How many bytes are to come in every so often. */
+/** Minimum rate of a body. */
 interface Pace {
   bytes: number;
   everyMs: number;
 }
 
-/** A body that comes in slower than this, looked at every `everyMs`, only holds memory that others could use. */
+/** A slower body (checked every `everyMs`) only occupies memory. */
 const leastPace: Pace = { bytes: 100_000, everyMs: 30_000 };
 
 function receive(request: Request, maxBytes: number, pace: Pace): Promise<Buffer<ArrayBuffer>> {
@@ -58,12 +57,12 @@ function receive(request: Request, maxBytes: number, pace: Pace): Promise<Buffer
 
 interface Gathered {
   bytes(): number;
-  /** False when there is no room for it. */
+  /** False if it does not fit. */
   add(chunk: Buffer): boolean;
   whole(): Buffer<ArrayBuffer>;
 }
 
-/** Room for a body: all of it at once when its length is known, which Node sees to; null when it is too much. */
+/** Buffer of a body, allocated at once if its length is known; null if it is too large. */
 function gather(request: Request, maxBytes: number): Gathered | null {
   const declared = request.headers['content-length'];
   if (declared === undefined) return gatherChunks(maxBytes);
@@ -102,17 +101,19 @@ function watchPace(least: Pace, received: () => number, fail: (error: PerennialE
     before = received();
     if (bytes >= least.bytes) return;
     const pace = `${bytes} bytes came in ${least.everyMs / 1000} s; at least ${least.bytes} are expected`;
-    fail(new PerennialError('body_timeout', `Of the body ${pace}. Send it again over a faster line.`));
+    fail(
+      new PerennialError('body_timeout', `The upload is too slow: of the body ${pace}. Retry on a faster connection.`),
+    );
   };
   return setInterval(look, least.everyMs).unref();
 }
 
-/** What a request gets whose client has gone. */
+/** The error for a request whose client has disconnected. */
 export function endedEarly(): PerennialError {
   return new PerennialError('bad_request', 'The request ended before its body was complete. Send it again.');
 }
 
-/** Not Buffer.concat, which may put a small body into memory that others share. */
+/** Not Buffer.concat, which may place a small body in Node's shared pool. */
 function join(chunks: readonly Buffer[], bytes: number): Buffer<ArrayBuffer> {
   const whole = Buffer.from(new ArrayBuffer(bytes));
   let offset = 0;
@@ -131,7 +132,7 @@ async function decompress(
   maxBytes: number,
 ): Promise<Buffer<ArrayBuffer>> {
   try {
-    // What is truncated is an error, never half a body.
+    // A truncated stream is an error, never a partial body.
     const options = { maxOutputLength: maxBytes, finishFlush: constants.Z_FINISH };
     const whole = await decompressors[encoding](sent, options);
     return join([whole], whole.length);
@@ -139,7 +140,7 @@ async function decompress(
     if (error instanceof RangeError) throw bodyTooLarge(maxBytes);
     throw new PerennialError(
       'bad_request',
-      `The body is no complete ${encoding} stream, as its Content-Encoding says. Compress it again.`,
+      `The body is not a complete ${encoding} stream, despite its Content-Encoding. Compress it again.`,
     );
   }
 }

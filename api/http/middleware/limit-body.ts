@@ -2,13 +2,13 @@ import type { RequestHandler } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 import { bodyTooLarge, encodingOf, encodingRefused } from '../body/body-faults.js';
 
-/** Bytes of request bodies that may be in memory at the same time, over all requests. */
+/** Budget for request bodies in memory, over all requests. */
 export interface MemoryBudget {
-  /** Takes bytes from the budget; gives what returns them, or null when there are not enough left. */
+  /** Takes bytes from the budget; returns the function that releases them, or null if too few are left. */
   take(bytes: number): (() => void) | null;
 }
 
-/** A budget for bodies that are kept in memory until they are answered. `onShed` runs when one finds no room. */
+/** A budget for bodies in memory until their answer. `onShed` is called for each refusal. */
 export function createMemoryBudget(totalBytes: number, onShed: () => void): MemoryBudget {
   let left = totalBytes;
   return {
@@ -29,17 +29,16 @@ export function createMemoryBudget(totalBytes: number, onShed: () => void): Memo
 
 export interface BodyLimit {
   maxBytes: number;
-  /** Set for bodies kept in memory; those streamed to disk need none. */
+  /** For bodies in memory; bodies streamed to disk need none. */
   budget?: MemoryBudget;
-  /** Whether the route's reader undoes gzip and deflate; `maxBytes` then holds for what comes out as well. */
+  /** Whether the route decompresses gzip and deflate; `maxBytes` then limits the decompressed size too. */
   takesCompressed?: boolean;
 }
 
 /**
- * Refuses what need not be read: a body whose Content-Length is too large, a compressed one, whose real size nobody
- * knows, unless its route can take it, and any body while too many bytes are in memory already. A body of unknown length takes the most it may have
- * from the budget, and is cut off by whoever reads it. Nothing is read here: a stream that flows before its reader
- * listens loses what came meanwhile.
+ * Refuses bodies by their headers: a Content-Length above the limit, a compressed body unless the route decompresses it,
+ * and any body above the memory budget. A body of unknown length reserves its limit, and its reader enforces it. The body
+ * is not read here, because a stream that flows before its reader listens loses data.
  */
 export function limitBody({ maxBytes, budget, takesCompressed = false }: BodyLimit): RequestHandler {
   return (request, response, next) => {
@@ -51,7 +50,7 @@ export function limitBody({ maxBytes, budget, takesCompressed = false }: BodyLim
     const mostBytes = isSizeKnown ? Number(declared ?? 0) : maxBytes;
     const giveBack = budget?.take(mostBytes);
     if (giveBack === null) {
-      throw new PerennialError('overloaded', 'Too many large requests are being read at once. Try again in a moment.');
+      throw new PerennialError('overloaded', 'Too many large requests are being read at once. Retry later.');
     }
     response.once('close', () => giveBack?.());
     next();

@@ -8,14 +8,14 @@ export interface ObservedMetrics extends Pick<RequestMetrics, 'countRequest'> {
   countPredictionError(code: ErrorCode): void;
 }
 
-/** One log line and one count for each request, when its answer is out or its client gone. Never a body. */
+/** Logs and counts each request once its response is sent or its client has disconnected. Bodies are never logged. */
 export function observe(logger: Logger, metrics: ObservedMetrics): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
     response.once('close', () => {
       const seconds = (performance.now() - startedAt) / 1000;
       const { requestId, route, kind, problem } = contextOf(request);
-      // 499: the client left before there was an answer, as nginx writes it.
+      // 499: the client disconnected before the response, as in nginx.
       const status = response.headersSent ? response.statusCode : 499;
       metrics.countRequest({ method: request.method, route, status, seconds });
       if (problem && kind === 'prediction') metrics.countPredictionError(problem);

@@ -3,14 +3,14 @@ import { Server as NetServer } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Connections } from './connections.js';
 
-/** Lets requests through, or keeps them waiting for a moment. */
+/** Lets requests pass, or delays them shortly. */
 export interface Gate {
   handler: RequestListener;
   shut(): void;
   open(): void;
 }
 
-/** A gate before a handler, which stands open. */
+/** An open gate before a handler. */
 export function createGate(handler: RequestListener): Gate {
   let waiting: (() => void)[] | null = null;
   return {
@@ -33,30 +33,30 @@ export interface Leaving {
   server: Server;
   connections: Connections;
   gate: Gate;
-  /** After so long, what is left is cut off. */
+  /** Time after which remaining connections are closed. */
   graceMs: number;
-  /** For at least so long new connections are taken. */
+  /** Minimum time during which new connections are accepted. */
   leaveMs: number;
 }
 
-/** How long clients may go on coming; each answer tells them that it is the last on its connection. */
+/** Maximum drain time; every response closes its connection. */
 const longestLeaveMs = 500;
 
-/** After so long without a new connection, and with none open, everybody has understood. */
+/** The drain ends after this time without an open or new connection. */
 const quietMs = 100;
 
-/** Stops a server so that whoever got a connection gets a whole answer as well. */
+/** Graceful shutdown: every accepted connection gets a complete response. */
 export async function stopServer({ server, connections, gate, graceMs, leaveMs }: Leaving): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   connections.takeLeave();
   await leave(connections, leaveMs, Math.max(leaveMs, Math.min(longestLeaveMs, graceMs / 4)));
   await emptyQueue(connections, gate);
   const closed = new Promise<void>((resolve) => {
-    // That of http would also cut off the connections whose answers are on their way to slow readers.
+    // Not http's `close`, which would also close connections whose responses are still being read.
     NetServer.prototype.close.call(server, () => resolve());
   });
   gate.open();
-  // A connection that was kept alive becomes idle only after its answer; nobody else would close it then.
+  // A keep-alive connection becomes idle only after its response: close it then.
   const sweep = setInterval(() => connections.closeIdle(), 50);
   await closed;
   clearInterval(sweep);
@@ -64,9 +64,9 @@ export async function stopServer({ server, connections, gate, graceMs, leaveMs }
 }
 
 /**
- * Goes on listening for `leastMs`, and then until nobody comes any more, but not for longer than `mostMs`. Whoever is
- * told that we are not ready any more needs time to send its clients elsewhere. A connection that is closed while a
- * request comes in on it loses the request, and nobody knows whether it was done.
+ * Accepts connections for `leastMs`, and then until no client connects, at most `mostMs`. A load balancer needs time to
+ * react to the failed readiness. Closing a connection while a request arrives on it would lose the request, and the
+ * client could not know whether it was executed.
  */
 async function leave(connections: Connections, leastMs: number, mostMs: number): Promise<void> {
   const startedAt = performance.now();
@@ -85,10 +85,9 @@ const longestHoldMs = 200;
 const shortTurnMs = 0.05;
 
 /**
- * Ends in a turn of the event loop in which nobody came and nothing else took time. Clients that the kernel has
- * connected, but that we have not accepted yet, are reset when we stop listening: the queue must have been found empty
- * just before, and there is no way to keep others from coming between that and the end. Clients that come again as
- * soon as they are answered are made to wait, so that there is a pause to stop in.
+ * Resolves on an event-loop turn in which no connection arrived and no other work ran. Connections in the kernel's accept
+ * queue are reset when listening stops, so the queue must have been empty just before; later arrivals cannot be prevented.
+ * Clients that reconnect immediately are delayed, to create a pause in which listening can stop.
  */
 async function emptyQueue(connections: Connections, gate: Gate): Promise<void> {
   gate.shut();

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { PerennialError } from '../../../contracts/errors.js';
 
-/** Networks that are not the public internet: a picture there would be a look behind the firewall. */
+/** Networks outside the public internet: fetching from them would bypass the firewall (SSRF). */
 const innerNetworks = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -22,7 +22,7 @@ for (const [network, prefix] of [
   innerNetworks.addSubnet(network, prefix, 'ipv4');
 }
 for (const [network, prefix] of [
-  // With it every other way in which IPv6 writes down an IPv4 address, or leads to one.
+  // Also the other IPv6 forms that contain or lead to an IPv4 address.
   ['::', 96],
   ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
@@ -38,23 +38,23 @@ for (const [network, prefix] of [
   innerNetworks.addSubnet(network, prefix, 'ipv6');
 }
 
-/** Whether an IP address is of this machine or an inner network, also when IPv6 wraps an IPv4 address. */
+/** Whether an IP address is local or private, including IPv4 addresses in IPv6 form. */
 export function isInnerAddress(address: string): boolean {
   return innerNetworks.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**
- * The URL of a picture, if it may be fetched: http or https, without a password, and a host of the list, which names
- * `host` for the usual port or `host:port`.
+ * Parses the URL of an image: http or https, without a password, with a host of the list (`host` for the default port, or
+ * `host:port`).
  * @throws PerennialError url_not_allowed
  */
 export function allowedUrl(text: string, hosts: readonly string[]): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw refused('The URL of an image begins with http:// or https://. Send such an address, or the image itself.');
+    throw refused('The URL of an image must begin with http:// or https://. Send such a URL, or the image itself.');
   }
   if (url.username !== '' || url.password !== '') {
-    throw refused('The URL holds a user name or password. Send the image itself instead.');
+    throw refused('The URL contains a user name or password. Send the image itself instead.');
   }
   if (!hosts.some((host) => host.toLowerCase() === url.host)) {
     const allowed = hosts.length === 0 ? 'it names none' : `it names ${hosts.join(', ')}`;
@@ -66,14 +66,14 @@ export function allowedUrl(text: string, hosts: readonly string[]): URL {
 }
 
 /**
- * Whether a host of the list is named such that it may lead into an inner network: literally as an address of it, or
- * as `localhost`. Any other name may not, whatever it resolves to.
+ * Whether a host of the list may lead to a private network: only if the list has it as a private IP address or as
+ * `localhost`. Other names may not, whatever they resolve to.
  */
 export function mayBeInner({ hostname }: URL): boolean {
   return hostname === 'localhost' || isIP(hostname.replaceAll(/[[\]]/g, '')) !== 0;
 }
 
-/** What a picture's URL gets that leads where none may be fetched from. */
+/** The error for an image URL that is not allowed. */
 export function refused(message: string): PerennialError {
   return new PerennialError('url_not_allowed', message);
 }

@@ -6,28 +6,28 @@ import type { LookupFunction } from 'node:net';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { allowedUrl, isInnerAddress, mayBeInner, refused } from './allowed-address.js';
 
-/** Fetches the bytes at a URL, whatever they are. `withinMs` shortens the time for it. */
+/** Fetches the content of a URL. `withinMs` shortens the time limit. */
 export type FetchImage = (url: string, withinMs?: number) => Promise<Buffer>;
 
 export interface FetchImageOptions {
-  /** Entries `host` or `host:port`; nothing else is asked. */
+  /** Allowed hosts, as `host` or `host:port`. */
   hosts: readonly string[];
   maxBytes: number;
-  /** For all redirects together, to the last byte. */
+  /** Time limit over all redirects, to the last byte. */
   timeoutMs?: number;
-  /** Addresses of a name; the system's answer unless given. */
+  /** Resolves a name; default: the system resolver. */
   resolve?: (hostname: string) => Promise<LookupAddress[]>;
 }
 
 const usualTimeoutMs = 5_000;
 const mostRedirects = 3;
-/** An address takes no room in the budget of request bodies, and what it leads to may be as large as any of them. */
+/** Limits concurrent fetches, because fetched images are not in the budget of request bodies. */
 const mostAtOnce = 32;
 
 /**
- * Makes the way to pictures named by URL. A name is resolved once, and what is connected to is one of the very
- * addresses that were looked at: a name that changes its answer in between leads nowhere else.
- * The function throws `url_not_allowed`, `url_unreachable`, `too_large`, and `overloaded` while many are being fetched.
+ * Makes the fetcher of images by URL. A name is resolved once, and the connection uses one of the checked addresses, so
+ * that DNS rebinding is impossible. The function throws `url_not_allowed`, `url_unreachable`, `too_large`, and `overloaded` above the limit of
+ * concurrent fetches.
  */
 export function createImageFetcher(options: FetchImageOptions): FetchImage {
   const { hosts, maxBytes, timeoutMs = usualTimeoutMs } = options;
@@ -64,7 +64,7 @@ export function createImageFetcher(options: FetchImageOptions): FetchImage {
 type Ask = (url: URL, signal: AbortSignal) => Promise<IncomingMessage>;
 
 function createAsking(lookup: LookupFunction): Ask {
-  // Addresses are looked at when a connection is made, so a pooled one needs no second look.
+  // Addresses are checked when a connection is opened, so a pooled one needs no further check.
   const plain = new HttpAgent({ keepAlive: true });
   const secure = new HttpsAgent({ keepAlive: true });
   return (url, signal) =>
@@ -82,7 +82,7 @@ function createAsking(lookup: LookupFunction): Ask {
     });
 }
 
-/** Resolves a name as Node wants it for a connection, and refuses it when any of its addresses is an inner one. */
+/** A `lookup` function for Node that refuses a name if any of its addresses is private. */
 function outwardLookup(resolve: (hostname: string) => Promise<LookupAddress[]>): LookupFunction {
   return (hostname, { all }, done) => {
     resolve(hostname).then(
@@ -127,7 +127,7 @@ async function readAnswer(answer: IncomingMessage, url: URL, maxBytes: number): 
 
 function inner(hostname: string): PerennialError {
   return refused(
-    `The name ${hostname} leads to an address of an inner network, from which no images are fetched. Name the address itself in IMAGE_URL_HOSTS if it should be.`,
+    `The name ${hostname} resolves to a private address, from which no images are fetched. Add the address itself to IMAGE_URL_HOSTS to allow it.`,
   );
 }
 

@@ -11,19 +11,19 @@ import { createImageFetcher, type FetchImage } from './fetch-image.js';
 import { parseForm } from '../../http/body/parse-form.js';
 import { mediaTypeOf, parseJson } from '../../http/body/parse-json.js';
 
-/** A picture as a client sent it; nobody has looked at it yet. */
+/** An image as received, unvalidated. */
 export interface ReceivedImage {
   bytes: Buffer;
-  /** What the client calls it, if it says. */
+  /** The client's file name, if any. */
   filename: string | null;
 }
 
-/** Reads the picture of a request. Throws `no_file`, `bad_request`, `too_large`, `unsupported_type` and those of URLs. */
+/** Reads the image of a request. Throws `no_file`, `bad_request`, `too_large`, `unsupported_type` and those of URLs. */
 export type ReceiveImage = (request: Request) => Promise<ReceivedImage>;
 
 export type ImageSettings = Pick<ApiSettings, 'maxUploadBytes' | 'imageUrlHosts'>;
 
-/** Room for what a form or JSON holds beside the file. */
+/** Allowance for the other parts of a form or JSON. */
 export const overheadBytes = 64 * 1024;
 
 const mostParts = 20;
@@ -33,22 +33,22 @@ const imageForm = z.object({
 });
 const rawImage = z.string().meta({ format: 'binary', description: 'the image itself' });
 
-/** A picture in JSON, as the documentation shows it. */
+/** An image in JSON, for OpenAPI. */
 export const documentedImage = z.union([
   z.strictObject({ image: z.string().min(1).describe('an image file as base64') }),
   z.strictObject({
-    url: z.string().min(1).describe('where the image is: http or https, on a host of IMAGE_URL_HOSTS'),
+    url: z.string().min(1).describe('URL of the image: http or https, on a host of IMAGE_URL_HOSTS'),
   }),
 ]);
 
-/** The same as it is read: one schema, whose faults say more than those of a union. */
+/** The same for parsing: one schema gives better error messages than a union. */
 export const imageSchema = z
   .strictObject({ image: z.string().optional(), url: z.string().optional() })
   .refine(({ image, url }) => (image === undefined) !== (url === undefined), {
     error: 'expected either image (base64) or url',
   });
 
-/** The body of a route that takes one picture: as form, as it is, or in JSON. */
+/** The body of a route with one image: form, raw or JSON. */
 export function imageBody(
   { maxUploadBytes }: ImageSettings,
   limit: Omit<BodyLimit, 'maxBytes'>,
@@ -66,7 +66,7 @@ export function imageBody(
   );
 }
 
-/** Makes the one way in which routes read the picture of a request. */
+/** Makes the function that reads the image of a request, shared by all routes. */
 export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSettings): ReceiveImage {
   const fetchImage = createImageFetcher({ hosts: imageUrlHosts, maxBytes: maxUploadBytes });
   return async (request) => {
@@ -89,7 +89,7 @@ export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSett
   };
 }
 
-/** The picture that JSON holds or names. `pointer` is where in the body it stands. */
+/** The image in JSON, or at the URL in JSON. `pointer` is its place in the body. */
 export async function namedImage(
   { image, url }: z.infer<typeof imageSchema>,
   pointer: string,
@@ -118,7 +118,7 @@ function imageOfForm(body: Buffer, contentType: string): ReceivedImage {
   return { bytes: filled(file.bytes, 'file in the field “file”'), filename: file.filename };
 }
 
-/** Refuses a picture without bytes. */
+/** Refuses an empty image. */
 export function filled(bytes: Buffer, what: string): Buffer {
   if (bytes.length > 0) return bytes;
   throw new PerennialError('no_file', `The ${what} is empty. Send an image.`);

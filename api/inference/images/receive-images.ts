@@ -15,19 +15,19 @@ import { parseForm, type FormPart } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
-/** One of several pictures. Getting it throws what is wrong with this one alone. */
+/** One of several images. Reading it throws its own errors only. */
 export interface BatchedImage {
   filename: string | null;
   bytes: () => Promise<Buffer>;
 }
 
-/** Pictures that came with the request, or where others are that a job should go through. */
+/** The images of the request, or the source of a batch prediction. */
 export type ReceivedBatch = { images: readonly BatchedImage[] } | { job: StartBatchPrediction };
 
 const mostImages = 100;
-/** Somewhat too many are told how many may be sent. */
+/** Slightly more images than allowed are parsed, to report the limit. */
 const mostNamed = 1_000;
-/** Of a whole request; more is work for a job. */
+/** Limit of a whole request; larger ones need a batch prediction. */
 const maxBytes = 64_000_000;
 
 const imagesForm = z.object({
@@ -40,7 +40,7 @@ const imagesForm = z.object({
 const documentedImages = z.strictObject({ images: z.array(documentedImage).min(1).max(mostImages) });
 const imagesSchema = z.strictObject({ images: z.array(z.unknown()).min(1) });
 
-/** The body of a route that takes several pictures, or the place where they are. */
+/** The body of a route with several images, or with their source. */
 export function imagesBody(limit: Omit<BodyLimit, 'maxBytes'>): BodyDefinition<z.ZodUnknown> {
   return rawBody(
     { 'multipart/form-data': imagesForm, 'application/json': z.union([documentedImages, startBatchPredictionSchema]) },
@@ -48,7 +48,7 @@ export function imagesBody(limit: Omit<BodyLimit, 'maxBytes'>): BodyDefinition<z
   );
 }
 
-/** Makes the way in which several pictures are read. It throws what is wrong with the request as a whole. */
+/** Makes the function that reads several images. It throws errors of the whole request. */
 export function createBatchReceiver(settings: ImageSettings): (request: Request) => Promise<ReceivedBatch> {
   const fetchImage = createImageFetcher({ hosts: settings.imageUrlHosts, maxBytes: settings.maxUploadBytes });
   const imageOfJson = async (value: unknown, index: number, request: Request): Promise<Buffer> => {

@@ -28,7 +28,7 @@ const image = z.union([tensor, file]);
 const images = z.array(image).min(1).max(mostImages);
 const noParams = z.union([z.null(), z.strictObject({})]).optional();
 
-/** What the documentation shows; checked by hand, because a schema takes far too long over 150,000 numbers an image. */
+/** For OpenAPI only; checked in code, because a schema is far too slow for 150,000 numbers per image. */
 const documentedRequest = z.union([
   z.strictObject({ inputs: z.union([images, z.strictObject({ image: images })]), params: noParams }),
   z.strictObject({
@@ -49,7 +49,7 @@ const documentedRequest = z.union([
   z.strictObject({ dataframe_records: z.array(z.strictObject({ image })).min(1).max(mostImages), params: noParams }),
 ]);
 
-/** Names the rows' predictions, in their order; MLflow's body has no room for them. */
+/** Header with the prediction ids in the order of the rows, because MLflow's body has no field for them. */
 const idsHeader = 'X-Prediction-Ids';
 
 interface Dependencies {
@@ -77,7 +77,7 @@ function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
     body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true, budget }),
     success: json(
       invocationsResponseSchema,
-      `Calibrated probabilities, a row an image, in the order of the labels; ${idsHeader} names the predictions`,
+      `Calibrated probabilities, one row per image, in the order of the labels; ${idsHeader} has the prediction ids`,
     ),
     problems: [...imageProblems, 'invalid_tensor'],
     async handle({ request }) {
@@ -92,7 +92,7 @@ function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
   });
 }
 
-/** Apart from what waits for the prediction, so that the body is gone by then. */
+/** A separate function, so that the body can be freed before the prediction. */
 async function receive(
   request: Request,
   admit: (receivedAt: number) => void,
@@ -107,7 +107,7 @@ async function receive(
   return { invocation: await readInvocation(body), receivedAt };
 }
 
-/** All images or none: the protocol has no row for one that failed. */
+/** All images or none: the protocol has no row for a failed image. */
 async function predictAll(
   predictor: Pick<Predictor, 'image' | 'pixels'>,
   { images: sent, pixels, tensors }: Invocation,
@@ -128,10 +128,10 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       method: 'get',
       path: '/ping',
       operationId: 'ping',
-      summary: 'Whether a model can be invoked, as SageMaker and MLflow ask it',
+      summary: 'Readiness in the protocol of SageMaker and MLflow',
       tag: 'serving',
       kind: 'probe',
-      success: { ...text('text/plain', 'It can; 503 when no model is loaded'), otherStatuses: [503] },
+      success: { ...text('text/plain', 'Ready; 503 if no model is loaded'), otherStatuses: [503] },
       problems: [],
       handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
     }),
@@ -141,7 +141,7 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       operationId: 'getVersion',
       summary: 'Version of Perennial',
       tag: 'serving',
-      success: text('text/plain', 'The version alone'),
+      success: text('text/plain', 'The version'),
       problems: [],
       handle: () => ({ body: settings.version }),
     }),

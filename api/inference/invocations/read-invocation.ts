@@ -6,16 +6,16 @@ import { parseJson } from '../../http/body/parse-json.js';
 import { imageBytes, mostImages, requireFew, writeFlatImage, writeImageTensor } from '../tensors/tensors.js';
 import { scanTensors } from '../tensors/scan-tensors.js';
 
-/** The images of a scoring request, in a form that needs none of its JSON any more. */
+/** The images of a scoring request, independent of its JSON. */
 export interface Invocation {
   /** In the order of the request: an image file, or null for the next of the tensors. */
   images: readonly (Buffer | null)[];
-  /** Of the tensors, one after the other. */
+  /** Pixels of the tensors, concatenated. */
   pixels: Uint8Array;
   tensors: number;
 }
 
-/** Every pixel of the most images may be a list of its own, and be named as an image. */
+/** Allows a list per pixel of the maximum number of images. */
 const jsonBounds = { depth: 16, containers: mostImages * (inputSize * (inputSize + 1) + 2) + 1_000 };
 
 const shapes = ['inputs', 'instances', 'dataframe_split', 'dataframe_records'] as const;
@@ -57,11 +57,11 @@ export async function readInvocation(body: Buffer): Promise<Invocation> {
   return { images: Array.from({ length: count }, () => null), pixels, tensors: count };
 }
 
-/** An image as JSON holds it, and where. */
+/** An image in JSON with its place. */
 interface Cell {
   value: unknown;
   pointer: string;
-  /** Whether numbers stand in one list rather than in rows of pixels. */
+  /** Whether the numbers are one flat list. */
   isFlat?: boolean;
 }
 
@@ -89,7 +89,7 @@ function listed(values: readonly unknown[], pointer: string): Cells {
 
 const namedSchema = z.strictObject({ [onnxNames.image]: z.unknown() });
 
-/** A table has one column with an image in each cell, or a column for each value of its pixels. */
+/** A table has one column of images, or one column per pixel value. */
 function cellsOfTable({ columns, data }: NonNullable<Scoring['dataframe_split']>): Cell[] {
   const pointer = '#/dataframe_split/data';
   requireFew(data.length, pointer);

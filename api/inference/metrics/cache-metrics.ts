@@ -2,11 +2,11 @@ import { Counter, type Registry } from 'prom-client';
 import { cacheResults } from '../prediction-cache.js';
 import type { PredictionListener } from '../prediction-events.js';
 
-/** Series about pictures that came before. */
+/** Series of the prediction cache. */
 export function createCacheMetrics(registry: Registry): Pick<PredictionListener, 'onPredicted'> {
   const answers = new Counter({
     name: 'mlops_prediction_cache_total',
-    help: 'Pictures looked for among the answers kept, by what was found',
+    help: 'Lookups in the prediction cache, by result',
     labelNames: ['result'],
     registers: [registry],
   });

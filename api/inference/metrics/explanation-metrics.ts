@@ -4,7 +4,7 @@ import type { PredictionListener } from '../prediction-events.js';
 
 const buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Series about explanations: their times are none of predictions, behind which they wait. */
+/** Series of explanations, separate from predictions, behind which they wait. */
 export function createExplanationMetrics(registry: Registry): Pick<PredictionListener, 'onPredicted'> {
   const registers = [registry];
   const total = new Counter({

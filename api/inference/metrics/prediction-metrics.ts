@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../contracts/errors.js';
 import { latencyBuckets } from '../../http/request-metrics.js';
 import type { PredictionEvent } from '../prediction-events.js';
 
-/** What can go wrong with a prediction; each is a series from the start, at 0. */
+/** Error codes of predictions; each is a series from the start, at 0. */
 const predictionFaults = [
   'bad_request',
   'no_file',
@@ -27,7 +27,7 @@ export interface PredictionMetrics {
 }
 
 interface PredictionSeries extends PredictionMetrics {
-  /** Every class of a model gets its series at 0, so that rates are right from the first prediction. */
+  /** Creates the series of every class at 0, so that rates are right from the first prediction. */
   startSeries(modelVersion: string, labels: readonly string[]): void;
 }
 
@@ -41,7 +41,7 @@ export function createPredictionMetrics(registry: Registry): PredictionSeries {
       series.confidence.observe(confidence);
       if (event.of !== 'image') return;
       series.duration.observe(event.latencyMs / 1000);
-      // An answer that was kept took no time in the model.
+      // A cached answer took no time in the model.
       if (event.cached === 'hit' || event.cached === 'joined') return;
       series.inference.observe(phases.inferMs / 1000);
       series.phases.observe({ phase: 'queue' }, phases.queueMs / 1000);

@@ -1,14 +1,13 @@
 import { setImmediate as nextRound } from 'node:timers/promises';
 
-/** What the latest turn counts for in the moving mean of their times. */
+/** Weight of the latest turn in the moving average. */
 const latestShare = 0.1;
-/** A body that takes longer to come than this has a slow line, and holds nobody up. */
+/** A body that takes longer than this has a slow connection and is not counted. */
 const quickBodyMs = 100;
 
 /**
- * Turns at keeping the event loop busy for some milliseconds, as the pixels of an image in JSON do: one in each of its
- * rounds. Many bodies that come together would else hold up everything that is going on, and nobody could know how
- * long the last of them will wait.
+ * Queue for parsing that blocks the event loop for some milliseconds, such as JSON pixels: one job per event-loop turn.
+ * Without it, many bodies arriving together would delay all other work, and the waiting time would be unknown.
  */
 export class ParseQueue {
   #last = Promise.resolve();
@@ -16,12 +15,12 @@ export class ParseQueue {
   #coming = 0;
   #turnMs = 0;
 
-  /** How long a body that comes now would wait for its turn. */
+  /** Expected waiting time of a body that arrives now. */
   get backlogMs(): number {
     return (this.#waiting + this.#coming) * this.#turnMs;
   }
 
-  /** Says that a body is on its way, which will want a turn; call what it gives when it is there, or will not come. */
+  /** Announces an incoming body; call the result once it has arrived or failed. */
   announce(): () => void {
     let isOut = false;
     const leave = (): void => {
@@ -34,14 +33,14 @@ export class ParseQueue {
     return leave;
   }
 
-  /** Settles when it is the caller's turn, which lasts until it awaits something. */
+  /** Resolves at the caller's turn, which lasts until its next await. */
   async turn(): Promise<void> {
     this.#waiting += 1;
     this.#last = this.#last.then(() => nextRound());
     await this.#last;
     this.#waiting -= 1;
     const startedAt = performance.now();
-    // When the caller is done: what else there is in a round of the event loop is no part of its turn.
+    // Measure when the caller is done: other work of the event-loop turn does not count.
     process.nextTick(() => this.#note(performance.now() - startedAt));
   }
 
@@ -50,5 +49,5 @@ export class ParseQueue {
   }
 }
 
-/** There is one event loop for the whole process, and so there is one queue for it. */
+/** One queue per process, because there is one event loop. */
 export const parseQueue = new ParseQueue();

@@ -2,20 +2,20 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { inputSize } from '../../../contracts/training/training.js';
 
 const rowBytes = inputSize * 3;
-/** Bytes of one image as the model takes it. */
+/** Bytes of one input image of the model. */
 export const imageBytes = inputSize * rowBytes;
 
-/** More than fit into the largest body; without it, a body of empty lists would ask for terabytes of pixels. */
+/** More than fit into the largest body; without this limit, a body of empty lists would allocate terabytes. */
 export const mostImages = 100;
 
-/** Refuses more images than one request may hold. Throws `invalid_tensor`. */
+/** Refuses more images than the limit of a request. Throws `invalid_tensor`. */
 export function requireFew(images: number, pointer: string): void {
   if (images > mostImages) throw fault(pointer, `expected at most ${mostImages} images, got ${images}`);
 }
 
 /**
  * Writes one image into `pixels`: nested lists `[row][column][channel]`, 224×224×3, RGB from 0 to 255, which are rounded
- * to 8 bits. Throws `invalid_tensor` that points at the first wrong place.
+ * to 8 bits. Throws `invalid_tensor` with the first invalid place.
  */
 export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
   for (const [y, columns] of list(rows, inputSize, pointer, 'rows').entries()) {
@@ -26,12 +26,12 @@ export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: numb
   }
 }
 
-/** The same for one list of all values, row by row, as the columns of a table are. */
+/** The same for one flat list, row by row, such as the columns of a table. */
 export function writeFlatImage(values: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
   writeValues(list(values, imageBytes, pointer, 'values'), pixels, offset, pointer);
 }
 
-/** Writes numbers as they come. Throws what `refuse` makes of the place of the first that is no pixel. */
+/** Writes numbers in order. Throws the error that `refuse` makes for the first invalid one. */
 export function writeValues(
   values: readonly unknown[],
   pixels: Uint8Array,
@@ -41,7 +41,7 @@ export function writeValues(
 ): void {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    // NaN fails both comparisons; JSON has none, but a caller of this function may.
+    // NaN fails both comparisons; JSON has no NaN, but binary tensors may.
     if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
       throw refuse(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
     }
@@ -63,7 +63,7 @@ function fault(pointer: string, detail: string): PerennialError {
   );
 }
 
-/** A value of JSON, short enough for a message. */
+/** A JSON value, shortened for a message. */
 export function shown(value: unknown): string {
   return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
 }

@@ -5,18 +5,18 @@ import { parseBoundedJson } from '../../http/body/json-bounds.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
 import { imageBytes, mostImages } from '../tensors/tensors.js';
 
-/** A request whose JSON is parsed; `binary` is what came after it. */
+/** A request with parsed JSON and the bytes after it. */
 export interface InferBody {
   request: V2InferRequest;
   binary: Buffer;
 }
 
-/** Every pixel of the most images may be a list of its own. */
+/** Allows a list per pixel of the maximum number of images. */
 const jsonBounds = { depth: 16, containers: mostImages * inputSize * (inputSize + 1) + 1_000 };
 
 /**
- * Takes the body of an inference request apart: JSON alone, JSON followed by binary tensors, or, when the header says
- * that there is no JSON, pixels alone.
+ * Splits the body of an inference request: JSON, JSON followed by binary tensors, or raw pixels if the header declares no
+ * JSON.
  * @throws PerennialError bad_request
  */
 export function parseInferBody(body: Buffer, headerLength: string | undefined): InferBody {
@@ -36,7 +36,7 @@ function parseRequest(json: Buffer): V2InferRequest {
   return parsed.data;
 }
 
-/** What a body without JSON stands for: pixels of as many images as there are, and all outputs in binary. */
+/** The request of a raw body: pixels of one or more images, and all outputs in binary. */
 function rawRequest(body: Buffer): V2InferRequest {
   const shape = [Math.floor(body.length / imageBytes), inputSize, inputSize, 3];
   const parameters = { binary_data_size: body.length };

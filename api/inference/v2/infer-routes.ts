@@ -21,7 +21,7 @@ import { readQuestion, type Question } from './question.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 
-/** Room for 50 images in FP32 or 200 in 8 bits; `mostImages` is the most that one request may hold. */
+/** Fits 50 images in FP32 or 200 in UINT8; `mostImages` limits a request. */
 const maxBodyBytes = 32_000_000;
 
 const binaryContent = z.string().meta({
@@ -60,10 +60,10 @@ interface Dependencies {
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
-/** Inference below one of the paths of a model. */
+/** The inference route of a model path. */
 export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
   const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, takesCompressed: true };
-  const success = json(v2InferResponseSchema, 'The outputs asked for, in JSON or behind it');
+  const success = json(v2InferResponseSchema, 'The requested outputs, in JSON or in binary behind it');
   return defineRoute({
     method: 'post',
     path: `${prefix}/infer`,
@@ -92,7 +92,7 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
   const { question, input, receivedAt } = await receive(request, (at) =>
     deps.predictor.admit(1, { ...job, receivedAt: at }),
   );
-  // Another version may have come while the body did.
+  // The served version may have changed while the body was read.
   findModel(deps, path);
   return answerOf(
     await predictInput(deps.predictor, input, withTimeout({ ...job, receivedAt }, question, request)),
@@ -100,7 +100,7 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
   );
 }
 
-/** Apart from what waits for the prediction, so that the body is gone by then. */
+/** A separate function, so that the body can be freed before the prediction. */
 async function receive(
   request: Request,
   admit: (receivedAt: number) => void,
@@ -117,7 +117,7 @@ function withTimeout(job: PredictionRequest, { parameters }: Question, request: 
   return { ...job, deadlineAt: Math.min(deadlineAt, job.deadlineAt ?? Infinity) };
 }
 
-/** The clients of Triton name no content type. */
+/** Triton's clients send no content type. */
 function requireTensors(request: Request): void {
   const sent = request.get('content-type');
   if (sent === undefined || request.is(['application/json', 'application/octet-stream']) !== false) return;

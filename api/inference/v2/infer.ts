@@ -4,7 +4,7 @@ import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { inputPointer } from './tensor-fault.js';
 import type { InferInput } from './input.js';
 
-/** Predicts on the images of a request, in their order. Throws what `Predictor` throws; a bad file says which it is. */
+/** Predicts the images of a request, in order. Throws what `Predictor` throws; the error of a file names its position. */
 export async function predictInput(
   predictor: Pick<Predictor, 'image' | 'pixels'>,
   input: InferInput,
@@ -13,7 +13,7 @@ export async function predictInput(
   if (input.kind === 'pixels') return predictor.pixels(input.pixels, input.count, request);
   for (;;) {
     const predicted = await predictFiles(predictor, input.files, request);
-    // When another version came in the middle: tensors of an answer are of one version, which may know other classes.
+    // The version changed during the request: all rows of an answer must be of one version, because classes may differ.
     if (new Set(predicted.map(({ served }) => served.version.version)).size <= 1) return predicted;
   }
 }

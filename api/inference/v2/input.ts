@@ -9,18 +9,17 @@ import { numberFormatOf } from './numbers.js';
 import { readPixelLists } from './pixel-lists.js';
 import { inputPointer, invalidTensor } from './tensor-fault.js';
 
-/** What a request asks about: pixels of `count` images, or image files. */
+/** The input of a request: pixels of `count` images, or image files. */
 export type InferInput =
   { kind: 'pixels'; pixels: Uint8Array; count: number } | { kind: 'files'; files: readonly Uint8Array[] };
 
 /**
- * The images of a request. Pixels in 8 bits stay where they were received; nothing is allocated before shape and size
- * are known to fit.
+ * The images of a request. UINT8 pixels are used in place; nothing is allocated before shape and size are checked.
  * @throws PerennialError bad_request, invalid_tensor
  */
 export function readInput({ request, binary }: InferBody): InferInput {
   const [sent] = request.inputs;
-  // Clients whose languages know no absent members send null.
+  // Clients in languages without optional members send null.
   const input = sent && { ...sent, data: sent.data ?? undefined };
   if (input?.name !== onnxNames.image) {
     const detail = `the model has one input, \`${onnxNames.image}\`, and no \`${input?.name ?? ''}\``;
@@ -30,7 +29,7 @@ export function readInput({ request, binary }: InferBody): InferInput {
   return input.datatype === 'BYTES' ? readFiles(input, binary) : readPixels(input, binary);
 }
 
-/** A tensor is either in the JSON or behind it, and what is behind it has the size it is said to have. */
+/** Checks that a tensor is either in the JSON or behind it with the declared size. */
 function checkParts({ data, parameters }: V2Input, binary: Buffer): void {
   const size = parameters?.binary_data_size;
   const pointer = `${inputPointer}/parameters/binary_data_size`;

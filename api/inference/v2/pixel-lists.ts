@@ -3,7 +3,7 @@ import { invalidTensor } from './tensor-fault.js';
 
 /**
  * Pixels of a tensor in JSON: numbers in row-major order, flat or in lists that follow the shape, rounded to 8 bits.
- * The shape must have been checked: its product is what is allocated.
+ * The shape must be checked before, because its product is allocated.
  * @throws PerennialError invalid_tensor at the first wrong place
  */
 export function readPixelLists(data: unknown, shape: readonly number[]): Uint8Array {
@@ -17,7 +17,7 @@ interface Filling {
   offset: number;
 }
 
-/** A list holds either all numbers that are left of the shape, or a list for each place of its first dimension. */
+/** A list contains all remaining numbers of the shape, or one list per index of its first dimension. */
 function fill(value: unknown, shape: readonly number[], filling: Filling, at: string): void {
   if (!Array.isArray(value)) throw invalidTensor(at, `expected a list, got ${shown(value)}`);
   const [first = 0, ...rest] = shape;

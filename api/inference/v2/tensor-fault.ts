@@ -1,9 +1,9 @@
 import { PerennialError } from '../../../contracts/errors.js';
 
-/** Where a fault of the one input of a request is said to be. */
+/** Pointer to the input of a request. */
 export const inputPointer = '#/inputs/0';
 
-/** A tensor that is well formed and cannot be used; `at` is the place inside the input. */
+/** The error for a well-formed but unusable tensor; `at` is the place inside the input. */
 export function invalidTensor(at: string, detail: string): PerennialError {
   const pointer = at === '' ? inputPointer : `${inputPointer}/${at}`;
   return new PerennialError('invalid_tensor', `${pointer}: ${detail}.`, { details: { errors: [{ pointer, detail }] } });
