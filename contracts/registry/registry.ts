@@ -117,7 +117,7 @@ export const modelVersionSchema = z.object({
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
   decision: decisionSchema.nullable(),
-  semanticVersion: semanticVersionSchema.describe('unique per model; the rule is in domain/semantic-version.ts'),
+  semanticVersion: semanticVersionSchema.describe('unique per model; the rule is in domain/registry/semantic-version.ts'),
   description: descriptionSchema,
   tags: tagsSchema,
   origin: z.enum(origins),

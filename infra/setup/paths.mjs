@@ -42,6 +42,7 @@ export const dataFolderEntries = [
   's3',
   'temporal',
   'bundles',
+  'spool',
   'datasets',
   'scratch',
   'logs',
