@@ -51,8 +51,15 @@ export async function requirePromotable(
   request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
 ): Promise<void> {
   const earlier = await findRecord(db, request.idempotencyKey, 'promotion');
-  if (earlier) requireSameVersion(earlier, request);
-  else await requireReady(db, request.modelName, request.version);
+  if (earlier) return requireSameVersion(earlier, request);
+  try {
+    await requireReady(db, request.modelName, request.version);
+  } catch (error) {
+    // A request with the same key may have promoted the version between both reads.
+    const since = await findRecord(db, request.idempotencyKey, 'promotion');
+    if (!since) throw error;
+    requireSameVersion(since, request);
+  }
 }
 
 /** Only a version in Staging with a verified bundle can be promoted. */

@@ -102,7 +102,7 @@ describeWithPython('clients of the Open Inference Protocol', () => {
         'too late': { status: '504' },
         NaN: { status: '422' },
       });
-      expect(got.refused['unknown model']?.message).toContain('dandelion_grass_classifier is what is served');
+      expect(got.refused['unknown model']?.message).toContain('not served here; dandelion_grass_classifier is');
       expect(got.refused['NaN']?.message).toContain('element 0 is NaN');
     });
   });

@@ -84,7 +84,7 @@ describe('feedback', () => {
     expect(late.status).toBe(404);
     expect(await late.text()).toContain('predictions are stored for 90 days');
     const never = await send('/feedback', { prediction_id: randomUUID(), label: 'grass' });
-    expect(await never.text()).toContain('Use the prediction_id that /predict answered with');
+    expect(await never.text()).toContain('Use the prediction_id of the answer to /predict');
   });
 
   it('waits for a prediction that another replica is writing', async () => {

@@ -3,6 +3,7 @@ import { generationChannel } from '../../../../contracts/names.js';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
+import type { Database } from '../../../../stores/postgres/database.js';
 import type { Move } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import { decisionOf, evaluationOf, tester, unfenced } from '../../../support/measurements.js';
@@ -93,6 +94,27 @@ describe('promoting', () => {
     await expect(promote('nobody', 1)).rejects.toMatchObject({ code: 'not_found' });
     await expect(promote('refused', 2, 'refused-1')).rejects.toMatchObject({ code: 'conflict' });
     expect((await registry.servingState('refused')).generation).toBe(1);
+  });
+
+  it('is promotable for a request whose key promotes it while its state is read', async () => {
+    await register('overtaken');
+    let isFirst = true;
+    const racing: Database = {
+      ...records.db,
+      async row(schema, sql, parameters) {
+        const found = await records.db.row(schema, sql, parameters);
+        if (isFirst) {
+          isFirst = false;
+          await promote('overtaken', 1, 'overtaken-1');
+        }
+        return found;
+      },
+    };
+    const request = { modelName: 'overtaken', version: 1, idempotencyKey: 'overtaken-1' };
+    await createRegistryStore(racing).requirePromotable(request);
+    await expect(registry.requirePromotable({ ...request, idempotencyKey: 'overtaken-2' })).rejects.toThrow(
+      'in Production',
+    );
   });
 
   it('is refused for a bundle that was never checked, until a validation has loaded it', async () => {
