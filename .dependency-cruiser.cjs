@@ -1,4 +1,4 @@
-/** The layers of the house: who may import whom. Each rule says why. */
+/** The layers, and what each may import. The comment of a rule gives its reason. */
 const rooms = [
   'contracts',
   'platform',
@@ -61,7 +61,7 @@ const ground = ['contracts/errors.ts', 'contracts/names.ts', 'contracts/process.
 const floorRules = Object.entries(floors).flatMap(([layer, layerRooms]) =>
   layerRooms.map((room, floor) => ({
     name: `floor-${layer}-${room}`,
-    comment: 'A room knows only the rooms it stands on, so that features do not tie each other up.',
+    comment: 'A room imports only rooms below it, so that each can be changed without the rooms above.',
     severity: 'error',
     from: { path: `^${layer}/${room}/` },
     to: {
@@ -88,20 +88,20 @@ module.exports = {
     ...unknownRooms,
     {
       name: 'no-cycle',
-      comment: 'A cycle has no beginning for a reader.',
+      comment: 'Files that import each other cannot be understood or changed separately.',
       severity: 'error',
       from: {},
       to: { circular: true },
     },
     {
       name: 'no-tests-in-source',
-      comment: 'What ships never needs a test.',
+      comment: 'Product code must not depend on tests.',
       severity: 'error',
       from: { pathNot: '^test/' },
       to: { path: '^test/' },
     },
     layer('contracts', [], 'Shapes at the boundary know nothing of what is behind it.'),
-    layer('platform', ['contracts'], 'What every process needs must not drag the product in.'),
+    layer('platform', ['contracts'], 'Every process loads platform, so it must not import product code.'),
     layer('model', ['contracts'], 'The model core is pure: files and numbers in, files and numbers out.'),
     layer('domain', ['contracts'], 'Rules are pure functions.'),
     layer('stores', ['contracts', 'platform'], 'Stores speak SQL and S3 and decide nothing.'),

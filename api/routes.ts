@@ -89,7 +89,7 @@ type Intersection<Union> = (Union extends unknown ? (each: Union) => void : neve
 /** What all rooms need together. Tests of one room build its few fields only. */
 type RoomDependencies = Intersection<Parameters<(typeof rooms)[number]>[0]>;
 
-/** What the application is built on. */
+/** Dependencies of the application. */
 export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations'> &
   Parameters<typeof createExplanations>[0] & { metrics: ObservedMetrics; settings: ApiSettings };
 

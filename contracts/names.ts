@@ -65,7 +65,7 @@ export const tuningSteps = [
 export type TuningStep = (typeof tuningSteps)[number];
 export const trialSteps = ['run_trial'] as const;
 
-/** The steps of `applyRetention`, in order; each removes one kind of data. Stored predictions keep their versions. */
+/** The steps of `applyRetention`, in order. Predictions come first: a version with stored ones is not deleted. */
 export const retentionSteps = [
   'remove_predictions',
   'retire_model_versions',

@@ -20,7 +20,7 @@ export function snakeKeys(value: unknown): unknown {
   );
 }
 
-/** Names that are no identifiers stay as they are. */
+/** Names that are not identifiers stay unchanged. */
 function snakeName(name: string): string {
   return camel.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
 }

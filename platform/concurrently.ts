@@ -29,10 +29,10 @@ export async function concurrently<T, R>(
   throw failures.get(Math.min(...failures.keys()));
 }
 
-/** Runs works, at most so many at once; the others wait in the order they came. */
+/** Runs a limited number of tasks at once; the others wait in order of arrival. */
 export type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** For works that come one by one; for a list there is `concurrently`. */
+/** For tasks that arrive one by one; for a list use `concurrently`. */
 export function createLimiter(limit: number): Limiter {
   const waiting: (() => void)[] = [];
   let running = 0;
@@ -42,7 +42,7 @@ export function createLimiter(limit: number): Limiter {
     try {
       return await work();
     } finally {
-      // The one that waited longest takes the slot over, so that the count stays.
+      // The task that waited longest takes over the slot, so the count does not change.
       const next = waiting.shift();
       if (next) next();
       else running -= 1;

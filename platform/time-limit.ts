@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What `work` gives, or an error when there is no answer within `ms`. The work itself is not ended. */
+/** The result of `work`; throws when there is none within `ms`. The work itself is not stopped. */
 export async function withTimeLimit<T>(ms: number, work: Promise<T>): Promise<T> {
   const answered = new AbortController();
   const late = sleep(ms, undefined, { signal: answered.signal }).then(() => {

@@ -21,7 +21,7 @@ export async function importModel(input: ImportInput): Promise<ImportResult> {
       const { runId, known } = await findImported(input);
       return known ? await reportKnownVersion(progress, known) : await makeVersion(progress, { ...input, runId });
     } finally {
-      // A version that was made is no failure because its upload cannot be deleted.
+      // The import must not fail, once its version exists, because the upload cannot be deleted.
       await CancellationScope.nonCancellable(() => discardModelUpload({ uploadId: input.uploadId })).catch(
         () => undefined,
       );

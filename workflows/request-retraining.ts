@@ -18,7 +18,7 @@ import { trackSteps } from './progress.js';
 const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
   proxyActivities<RequestActivities>(recordOptions);
 
-/** Set by Temporal on workflows that a schedule starts: the time of the tick. */
+/** Set by Temporal on workflows that a schedule starts: the time at which the run was due. */
 const scheduledTimeKey = defineSearchAttributeKey('TemporalScheduledStartTime', SearchAttributeType.DATETIME);
 
 export interface RequestResult extends Decided {

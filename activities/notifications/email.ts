@@ -25,7 +25,7 @@ export function createEmailChannel(options: EmailOptions): Channel {
     kinds: options.kinds,
     async send(message, signal) {
       const missing = options.to.filter((address) => !message.reached.includes(address));
-      // The missing recipients may have been removed from the configuration.
+      // Nothing is left to send: recipients that lacked the message were removed from the configuration.
       if (missing.length === 0) return;
       const mail = { ...mailOf(message, options), envelope: { from: options.from, to: missing }, signal };
       const { accepted, rejectedErrors = [] } = await transport.sendMail(mail).catch((error: unknown) => {

@@ -23,12 +23,12 @@ export interface RequestDependencies {
   datasetName: string;
 }
 
-/** A request as the workflow hands it on. */
+/** A request as the workflow passes it on. */
 export interface AskedRequest extends RetrainingRequest {
   requestId: string;
   workflowId: string;
   scheduledFor: string | null;
-  /** What the search for new files met on the way. */
+  /** Notes of the search for new files, such as a folder that cannot be read. */
   notes: readonly string[];
 }
 
@@ -46,10 +46,10 @@ export interface RequestActivities {
   noteUnstartedRetraining(request: { requestId: string; message: string }): Promise<void>;
 }
 
-/** A folder that was looked at a moment ago holds nothing new. Made-up-for ticks come many at a time. */
+/** A folder scanned more recently is not scanned again: after an outage many missed runs start together. */
 const freshMs = 5 * 60_000;
 
-/** What a request to retrain is decided with, and how it is carried out. */
+/** Decides on requests to retrain and starts the retrainings. */
 export function createRequestActivities(deps: RequestDependencies): RequestActivities {
   const orders = createRetrainingOrders(deps, { judge: decideRetraining, metricsOf });
   return {
@@ -60,7 +60,7 @@ export function createRequestActivities(deps: RequestDependencies): RequestActiv
   };
 }
 
-/** Nothing while a retraining runs, which looks at the folders itself. */
+/** No sources while a retraining is running, because it rescans the folders itself. */
 async function foldersToRescan(
   deps: RequestDependencies,
   { modelName, dataset: asked }: Pick<RetrainingRequest, 'modelName' | 'dataset'>,
@@ -85,7 +85,7 @@ function actorOf({ kind, trigger, workflowId }: AskedRequest): Actor {
   return { name: kind, via: trigger === 'schedule' ? 'schedule' : 'workflow', from: workflowId, requestId: null };
 }
 
-/** A run that was terminated in Temporal recorded no end; it must not block others forever. */
+/** Closes a run that was terminated in Temporal: it recorded no end and would block others permanently. */
 async function closeOrphan(
   { decisions, pipelines, temporalClient }: RequestDependencies,
   modelName: string,

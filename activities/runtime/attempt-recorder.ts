@@ -15,7 +15,7 @@ export interface AttemptRecorder {
 const longestWaitMs = 2_000;
 /** Attempts that end sooner are written only once, at their end. */
 const shortMs = 50;
-/** Attempts that are kept for later while Postgres is unavailable; more are only logged. */
+/** Attempts that wait in memory while Postgres is unavailable; more are only logged. */
 const maxDeferred = 500;
 
 type Batch = Map<string, AttemptEntry>;

@@ -138,7 +138,7 @@ function readRoutes({ batchPredictions }: Dependencies): Route[] {
       summary: 'Batch predictions, newest first',
       tag: 'predictions',
       query: pageQuery.extend({ model: nameSchema.optional(), status: z.enum(batchStatuses).optional() }),
-      success: json(pageOf(batchPredictionViewSchema), 'A page of them'),
+      success: json(pageOf(batchPredictionViewSchema), 'A page of batch predictions'),
       problems: ['bad_request', 'database_unavailable'],
       async handle({ query: { limit, page_token, model, status } }) {
         const page = await batchPredictions.list({ limit, pageToken: page_token ?? null, modelName: model, status });

@@ -17,7 +17,7 @@ interface Dependencies {
   objects: Pick<ObjectStore, 'open'>;
 }
 
-/** Artifacts of runs. */
+/** Artefacts of runs. */
 export function runArtifactRoutes(dependencies: Dependencies): Route[] {
   return [listRoute(dependencies), fileRoute(dependencies)];
 }
@@ -27,10 +27,10 @@ function listRoute({ runDetails, runs }: Dependencies): Route {
     method: 'get',
     path: `${runPath}/artifacts`,
     operationId: 'listRunArtifacts',
-    summary: 'Artifacts of a run, by name',
+    summary: 'Artefacts of a run, by name',
     tag: 'experiments',
     params: runParams,
-    success: json(pageOf(artifactViewSchema), 'All of them'),
+    success: json(pageOf(artifactViewSchema), 'All artefacts of the run'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params }) {
       const run = await runOf(runDetails, params);
@@ -45,7 +45,7 @@ function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
     method: 'get',
     path: `${runPath}/artifacts/{name}`,
     operationId: 'getRunArtifact',
-    summary: 'An artifact of a run; write a slash in its name as %2F',
+    summary: 'An artefact of a run; write a slash in its name as %2F',
     tag: 'experiments',
     params: runParams.extend({ name: z.string().max(500) }),
     success: text('application/octet-stream', 'The file, with its own content type'),
@@ -53,7 +53,7 @@ function fileRoute({ runDetails, runs, objects }: Dependencies): Route {
     async handle({ params, request, response }) {
       const { runId } = await runOf(runDetails, params);
       const artifact = (await runs.artifacts(runId)).find(({ name }) => name === params.name);
-      if (!artifact) throw new PerennialError('not_found', `Run ${runId} has no artifact ${params.name}.`);
+      if (!artifact) throw new PerennialError('not_found', `Run ${runId} has no artefact ${params.name}.`);
       const headers = {
         ETag: `"${artifact.sha256}"`,
         'Cache-Control': 'private, no-cache',

@@ -80,7 +80,7 @@ function getRoute({ runDetails, runs, temporalUrl }: Dependencies): Route {
     method: 'get',
     path: runPath,
     operationId: 'getRun',
-    summary: 'A run: parameters, metrics, artifacts, result',
+    summary: 'A run: parameters, metrics, artefacts, result',
     tag: 'experiments',
     params: runParams,
     success: json(runViewSchema, 'The run'),

@@ -18,12 +18,12 @@ export function experimentView(experiment: Experiment): z.input<typeof experimen
   return toSnake(experimentViewSchema, experiment);
 }
 
-/** A run as lists show it. */
+/** A run in a list, as JSON. */
 export function runSummaryView(run: RunSummary | RunDetail): z.input<typeof runSummaryViewSchema> {
   return toSnake(runSummaryViewSchema, { ...run, parameters: parametersOf(run), metrics: run.finalMetrics });
 }
 
-/** A run with everything that is known of it. */
+/** A run with all its details, as JSON. */
 export function runView(
   run: RunDetail,
   artifacts: readonly Artifact[],
@@ -43,7 +43,7 @@ export function runView(
 
 type RunOfArtifact = Pick<RunDetail, 'experiment' | 'runId'>;
 
-/** A file that a run left, and where to get it. */
+/** An artefact of a run with its URL, as JSON. */
 export function artifactView(run: RunOfArtifact, artifact: Artifact): z.input<typeof artifactViewSchema> {
   return toSnake(artifactViewSchema, artifactOf(run, artifact));
 }
@@ -59,7 +59,7 @@ function artifactOf({ experiment, runId }: RunOfArtifact, artifact: Artifact): C
 
 const parametersSchema = snakeShape(hyperparametersSchema);
 
-/** Parameters by the names that filters know them by. */
+/** Parameters by the names that filters use. */
 export function parametersOf({ hyperparameters }: Pick<RunSummary, 'hyperparameters'>): Record<string, unknown> {
   return hyperparameters ? toSnake(parametersSchema, hyperparameters) : {};
 }

@@ -31,7 +31,7 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
     info: {
       title: 'Perennial',
       version,
-      description: 'Predictions, pipelines and the record of an image classifier that is kept alive.',
+      description: 'Predictions, pipelines, datasets, model registry and history of an image classifier.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
@@ -44,8 +44,8 @@ function requestBody(route: Route): object {
   const contents = contentsOf(route.body);
   if (contents === null) return {};
   const encoding = limit.takesCompressed
-    ? 'gzip and deflate are undone, and count as what comes out'
-    : 'sent as they are: a Content-Encoding is refused with 415';
+    ? 'counted after gzip or deflate is decompressed'
+    : 'uncompressed: a Content-Encoding is refused with 415';
   return {
     body: {
       description: `At most ${limit.maxBytes} bytes, ${encoding}.`,

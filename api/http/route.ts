@@ -15,7 +15,7 @@ export const tags = {
   pipelines: 'Workflow runs',
   datasets: 'Datasets, images and versions',
   models: 'Model registry and promotion',
-  experiments: 'Training runs: parameters, metrics, artifacts, comparison',
+  experiments: 'Training runs: parameters, metrics, artefacts, comparison',
   retraining: 'Retraining decisions',
   predictions: 'Stored predictions, feedback and lineage',
   schedules: 'Schedules of recurring workflows',

@@ -61,7 +61,7 @@ export function createExplanations({ predictor, images, metrics }: Dependencies)
     metrics.countShed('explanations');
     throw new PerennialError(
       'overloaded',
-      `${underWay} pictures are being explained already, and predictions go first. Send the request again later.`,
+      `${underWay} images are being explained, and predictions have priority. Send the request again later.`,
       { details: { retryAfterSeconds } },
     );
   };

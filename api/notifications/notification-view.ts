@@ -4,7 +4,7 @@ import { notificationText } from '../../domain/notifications/notification-text.j
 import { snakeKeys } from '../../domain/snake-keys.js';
 import type { NotificationRecord } from '../../stores/notifications/notifications.js';
 
-/** A message as JSON, with the words its channels give it. */
+/** A message as JSON, with the text that its channels send. */
 export function notificationView(message: NotificationRecord, publicUrl: string | null): NotificationView {
   const { kind, payload, deliveries } = message;
   return toSnake(notificationViewSchema, {

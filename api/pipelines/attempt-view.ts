@@ -16,7 +16,7 @@ const lineSchema = z.looseObject({
 /** Fields of a log line that the attempt contains already. */
 const known: readonly string[] = ['module', 'activity', 'attempt', 'workflow_id'];
 
-/** An attempt as JSON, its log lines taken apart. */
+/** An attempt as JSON, with its log lines parsed. */
 export function attemptView(pipeline: PipelineRecord, attempt: AttemptRecord): AttemptView {
   const { startedAt, endedAt } = attempt;
   return toSnake(attemptViewSchema, {

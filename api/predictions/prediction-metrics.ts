@@ -28,7 +28,7 @@ export function createFeedbackMetrics(registry: Registry): FeedbackMetrics {
   });
   const dropped = new Counter({
     name: 'mlops_predictions_log_dropped_total',
-    help: 'Predictions that were answered and not kept, because neither Postgres nor the disk took them',
+    help: 'Predictions that were answered but not stored: neither Postgres nor the disk accepted them',
     registers,
   });
   const inputs = new Counter({

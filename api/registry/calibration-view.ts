@@ -8,7 +8,7 @@ import {
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { Abstention } from '../../domain/predictions/abstention.js';
 
-/** An abstention by the names of its JSON. */
+/** The fields of an abstention view, with camelCase names. */
 export function abstentionOf({ threshold, reason, ...same }: Abstention): CamelInput<typeof abstentionViewSchema> {
   return { ...same, abstainBelow: threshold, note: reason };
 }

@@ -19,7 +19,7 @@ export function retrainingSeries(decisions: Pick<RetrainingDecisions, 'counts'>)
     const registers = [registry];
     new Counter({
       name: 'retraining_runs_total',
-      help: 'Retrainings that ended, by what they came to',
+      help: 'Ended retrainings, by outcome',
       labelNames: ['outcome'],
       registers,
       async collect() {
@@ -79,7 +79,7 @@ export function scheduleSeries(schedules: Pick<Schedules, 'list'>): (registry: R
     const registers = [registry];
     new Counter({
       name: 'mlops_schedule_skipped_total',
-      help: 'Due runs of schedules that were left out',
+      help: 'Skipped due runs of schedules, by reason',
       labelNames: ['schedule', 'reason'],
       registers,
       async collect() {
@@ -112,7 +112,7 @@ function latest<T>(read: () => Promise<T>): () => Promise<T | null> {
     const reading = read().then((answer) => {
       last = answer;
     });
-    // The requests that need Postgres or Temporal say that it is away.
+    // Routes that need Postgres or Temporal report that it is unavailable.
     await withTimeLimit(patienceMs, reading).catch(() => undefined);
     return last;
   });

@@ -15,12 +15,12 @@ import type { PipelineStarter, StartedRun } from '../workflows/pipeline-starter.
 
 export interface RetrainingOrder extends Pick<RetrainingInput, 'modelName' | 'trigger' | 'requestId'>, OrderOptions {
   dataset: string | null;
-  /** Whether it is started whatever the checks say. */
+  /** Whether it is started regardless of the checks. */
   force: boolean;
   by: Actor;
 }
 
-/** Retrainings that people ask for: decided and kept as those of the schedules are. */
+/** Manual retrainings. They are decided and stored like those of schedules. */
 export interface RetrainingRequests {
   /** The decision that continuous training would take now. Writes nothing. Throws `not_found` for an unknown model. */
   check(modelName: string): Promise<{
@@ -31,7 +31,7 @@ export interface RetrainingRequests {
   }>;
   /**
    * Starts a retraining or joins the one under way. Repeating a request with the same id returns the run it started. Throws
-   * `temporal_unavailable`, and `conflict` when it is not to be forced and was skipped.
+   * `temporal_unavailable`, and `conflict` if `force` is false and the request was skipped.
    */
   order(order: RetrainingOrder): Promise<{ run: StartedRun; decision: RetrainingDecision }>;
   /** Throws `not_found` for a model that has no version and is not the configured one. */

@@ -28,7 +28,7 @@ import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retra
 import type { Schedules } from './schedules/schedules.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-/** What a retraining is ordered with. */
+/** Dependencies of the routes that start a retraining. */
 export interface OrderDependencies {
   retrainer: Pick<RetrainingRequests, 'order'>;
   temporalUrl: TemporalUrl;
@@ -124,7 +124,7 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
   });
 }
 
-/** Both routes order with the hyperparameters as their bodies spell them, and answer 202. */
+/** Starts a retraining for either route and makes the 202 answer. `hyperparameters` are in snake_case. */
 async function orderRetraining(
   { retrainer, temporalUrl }: OrderDependencies,
   request: Request,

@@ -13,13 +13,13 @@ export function decisionView(decision: ListedDecision): RetrainingDecisionView {
   return toSnake(decisionViewOfRetrainingSchema, decisionFields(decision));
 }
 
-/** A decision by the names of its JSON. */
+/** The fields of a decision view, with camelCase names. */
 export function decisionFields(decision: ListedDecision): CamelInput<typeof decisionViewOfRetrainingSchema> {
   const { runId, errorMessage, summary } = decision;
   return { ...decision, run: runId === null ? null : { ...decision, runId, detail: errorMessage ?? summary } };
 }
 
-/** What would be decided, as JSON. */
+/** The decision that would be made now, as JSON. */
 export function checkView({
   verdict,
   ...check

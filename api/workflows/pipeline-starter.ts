@@ -130,7 +130,7 @@ function startersByHand(
   };
 }
 
-/** A client asks, and no dataset is named. */
+/** Fields of a manual start without a dataset. */
 function byHand(input: {
   modelName: string | null;
 }): Pick<StartRequest, 'input' | 'modelName' | 'requestId' | 'trigger' | 'dataset'> {

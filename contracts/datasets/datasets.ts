@@ -11,7 +11,7 @@ export const labelSchema = z
   .max(100)
   .refine(
     (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}\p{Cs}]/u.test(label),
-    'a label holds no slash, no control character and no half of a character',
+    'a label must not contain a slash, a control character or an unpaired surrogate',
   );
 
 export const imageFormats = ['jpeg', 'png', 'webp'] as const;

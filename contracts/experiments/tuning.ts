@@ -106,7 +106,7 @@ export const trialProgressSchema = trialScoreSchema.extend({
 });
 export type TrialProgress = z.infer<typeof trialProgressSchema>;
 
-/** Artifacts of a search. */
+/** Artefacts of a search. */
 export const searchArtifacts = { chart: 'search.svg', table: 'search.md', data: 'search.json' } as const;
 
 export const trialStatuses = ['running', 'stopped', 'failed', 'finished'] as const;

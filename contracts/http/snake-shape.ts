@@ -49,7 +49,7 @@ type CamelMembers<Values, Shape, Side extends 'input' | 'output'> = {
 
 /**
  * A schema of the same JSON with its names in snake_case. Only names of object schemas are renamed: keys of records, such
- * as class labels, stay as they are, and so does what a union or an unknown value holds. Throws for a refined object with
+ * as class labels, stay unchanged, and so does what a union or an unknown value holds. Throws for a refined object with
  * names to change, because the refinement reads the old ones: refine what this returns.
  */
 export function snakeShape<S extends z.ZodType>(schema: S): SnakeShape<S>;

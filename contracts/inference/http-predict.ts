@@ -11,7 +11,7 @@ export const predictionSchema = z
     unfamiliar: z
       .boolean()
       .describe('whether the image is out-of-distribution: unlike anything the model was trained on'),
-    distance: z.number().nullable().describe('cosine distance to the nearest training image in feature space, 0 to 2'),
+    distance: z.number().nullable().describe('Euclidean distance to the nearest training image (unit vectors), 0 to 2'),
     model_name: z.string(),
     model_version: z.string(),
     timestamp: z.iso.datetime(),

@@ -46,7 +46,7 @@ export const decideLabelSchema = z
   })
   .refine(({ decision, label }) => (decision === 'label') === (label !== undefined), {
     path: ['label'],
-    message: 'a label goes with the decision “label”, and with no other',
+    message: 'send `label` if the decision is “label”, and only then',
   })
   .meta({ id: 'DecideLabel' });
 

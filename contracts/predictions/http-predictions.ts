@@ -47,7 +47,7 @@ export const storedPredictionViewSchema = z
     latency_ms: z.number(),
     route: z.enum(predictionRoutes),
     variant: z.enum(variants),
-    distance: z.number().nullable().describe('cosine distance to the nearest training image in feature space, 0 to 2'),
+    distance: z.number().nullable().describe('Euclidean distance to the nearest training image (unit vectors), 0 to 2'),
     unfamiliar: z.boolean().describe('out-of-distribution: unlike anything the version was trained on'),
     neighbour: z.string().nullable().describe('class of the nearest training image'),
     abstained: z.boolean().describe('too uncertain for the target risk of the model'),

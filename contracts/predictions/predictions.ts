@@ -23,7 +23,7 @@ export const predictionRecordSchema = z.object({
   route: z.enum(predictionRoutes),
   // Journals of earlier releases lack the following fields.
   variant: z.enum(variants).default('fp32').describe('the precision variant that answered'),
-  distance: z.number().nullable().default(null).describe('cosine distance to the nearest training image'),
+  distance: z.number().nullable().default(null).describe('Euclidean distance to the nearest training image'),
   unfamiliar: z.boolean().default(false).describe('out-of-distribution'),
   neighbour: z.string().nullable().default(null).describe('class of the nearest training image'),
   abstained: z.boolean().default(false).describe('too uncertain for the target risk of the model'),

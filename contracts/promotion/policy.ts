@@ -6,7 +6,7 @@ export const approvalModes = ['never', 'always', 'when_needed'] as const;
 
 /** When a promotion needs approval. */
 export const approvalPolicySchema = z.strictObject({
-  mode: z.enum(approvalModes).default('when_needed').describe('when_needed: a small gain, or other classes'),
+  mode: z.enum(approvalModes).default('when_needed').describe('when_needed: gain below min_gain, or other classes'),
   minGain: share.default(0).describe('gain in test accuracy over Production below which approval is needed'),
   expiresAfterHours: z.number().positive().max(8760).default(72),
   onExpiry: z.enum(['reject', 'promote']).default('reject'),
@@ -15,7 +15,7 @@ export type ApprovalPolicy = z.infer<typeof approvalPolicySchema>;
 
 /** Conditions of automatic retrainings. */
 export const retrainingPolicySchema = z.strictObject({
-  minAccuracy: share.default(0.85).describe('production accuracy, by feedback, that a model must keep'),
+  minAccuracy: share.default(0.85).describe('minimum production accuracy, from feedback'),
   maxAccuracyDrop: share.default(0.05).describe('how far production accuracy may fall below test accuracy'),
   minFeedback: z.number().int().min(1).default(30).describe('minimum number of labelled predictions for a check'),
   newImages: z.number().int().min(1).default(50).describe('number of new images that starts a retraining'),
@@ -31,10 +31,10 @@ export type RetrainingPolicy = z.infer<typeof retrainingPolicySchema>;
 
 /** Limits of the promotion guard; a breach rolls the promotion back. */
 export const guardPolicySchema = z.strictObject({
-  minutes: z.number().min(0).max(1440).default(5).describe('how long a new version is watched; 0 turns the guard off'),
+  minutes: z.number().min(0).max(1440).default(5).describe('how long a new version is guarded; 0 turns the guard off'),
   minPredictions: z.number().int().min(1).default(20).describe('predictions before the guard judges'),
   maxErrorShare: share.default(0.05).describe('share of predictions with server errors'),
-  maxP95Ms: z.number().positive().default(2000).describe('95th percentile of the prediction latency'),
+  maxP95Ms: z.number().positive().default(2000).describe('95th percentile of decoding plus inference, in ms'),
   minConfidenceRatio: share.default(0.8).describe('mean confidence relative to that on the test images'),
   maxClassShare: share
     .default(0.98)

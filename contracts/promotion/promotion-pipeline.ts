@@ -14,7 +14,7 @@ export interface PromotionInput {
   reason: string;
   /** Repeating a promotion with the same key returns the first outcome and changes nothing. */
   idempotencyKey: string;
-  /** The decision of the gate; null for an override. */
+  /** The decision of the promotion gate; null for an override. */
   decision: Decision | null;
   /** The person who requested it, if it is not a pipeline; `actor` is the name. */
   by?: Actor;

@@ -21,7 +21,7 @@ const jsonText = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    context.addIssue({ code: 'custom', message: 'this is no JSON' });
+    context.addIssue({ code: 'custom', message: 'this is not valid JSON' });
     return z.NEVER;
   }
 });

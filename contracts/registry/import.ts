@@ -13,7 +13,7 @@ export const largeModelBytes = 15_000_000;
 export const importFormats = ['onnx', 'tfjs'] as const;
 
 const perChannel = z.tuple([z.number(), z.number(), z.number()]);
-const notZero = z.number().refine((value) => value !== 0, 'nothing can be divided by zero');
+const notZero = z.number().refine((value) => value !== 0, 'std must not be 0: pixels are divided by it');
 
 /** Pixels of 0–255 become (pixel - mean) / std before the network; one number, or one each for R, G and B. */
 export const scalingSchema = z.strictObject({
@@ -27,7 +27,7 @@ export const importLabelsSchema = z
   .array(labelSchema)
   .min(2)
   .max(10_000)
-  .refine((labels) => new Set(labels).size === labels.length, 'a label stands there twice');
+  .refine((labels) => new Set(labels).size === labels.length, 'a label is listed twice');
 
 /** Description of an uploaded model. */
 export const importFormSchema = z.object({

@@ -7,7 +7,7 @@ const reservedModelNames: readonly string[] = ['register', 'promote', 'export'];
 
 export const modelNameSchema = nameSchema.refine(
   (name) => !reservedModelNames.includes(name),
-  `${reservedModelNames.join(', ')} are parts of routes and no names of models`,
+  `${reservedModelNames.join(', ')} are reserved for routes; choose another name`,
 );
 
 export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
@@ -117,7 +117,9 @@ export const modelVersionSchema = z.object({
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
   decision: decisionSchema.nullable(),
-  semanticVersion: semanticVersionSchema.describe('unique per model; the rule is in domain/registry/semantic-version.ts'),
+  semanticVersion: semanticVersionSchema.describe(
+    'unique per model; the rule is in domain/registry/semantic-version.ts',
+  ),
   description: descriptionSchema,
   tags: tagsSchema,
   origin: z.enum(origins),

@@ -11,7 +11,7 @@ export function temporalBinary(): string {
   return installed('temporal', 'Temporal server', 'npm run setup, or set TEMPORAL_ADDRESS');
 }
 
-/** The S3 server that set-up found or installed. Its file name tells which one it is. */
+/** The S3 server that set-up found or installed. Its kind is derived from the file name. */
 export function objectStoreBinary(): { path: string; kind: ObjectStoreKind } {
   const path = installed('objectStore', 'S3 server', 'npm run setup, or set S3_ENDPOINT');
   return { path, kind: objectStoreKind(path) };

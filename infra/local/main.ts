@@ -35,7 +35,7 @@ async function run(config: Config, progress: Progress): Promise<void> {
     stop: async (reason) => {
       progress.print(`\nStopping (${reason}) …`);
       await stop();
-      progress.print('Stopped. All data is kept; npm start continues from here.');
+      progress.print('Stopped. All data is stored; npm start continues from here.');
     },
     kill: () => {
       supervisor.kill();

@@ -42,7 +42,7 @@ export async function newData(harness: Harness): Promise<string[]> {
   const { outcome, version, decision: gate } = await waitForRetraining(harness, run.run_id);
   expectThat(
     outcome === 'promoted' || outcome === 'refused',
-    `the gate promotes or refuses the new version (${outcome})`,
+    `the promotion gate promotes or refuses the new version (${outcome})`,
   );
   const refusals = gate.reasons.filter(({ passed }) => !passed);
   expectThat(outcome === 'promoted' || refusals.length > 0, 'a refusal has reasons');
@@ -51,7 +51,7 @@ export async function newData(harness: Harness): Promise<string[]> {
   expectThat(seen?.answer.model_version === serving, `version ${serving} answers`);
   return [
     `continuous training started a retraining because of ${metrics.new_images} new images, ${(metrics.new_share * 100).toFixed(0)} % of the dataset`,
-    `version ${version} was ${outcome}. Decision of the gate: ${gate.summary}`,
+    `version ${version} was ${outcome}. Decision of the promotion gate: ${gate.summary}`,
     `version ${serving} answers predictions`,
   ];
 }

@@ -19,8 +19,8 @@ export async function rollback(harness: Harness): Promise<string[]> {
   const bad = await trainBadly(harness);
   const traffic = sendTraffic(harness, images);
   try {
-    await promoteDespiteGate(harness, bad, 'The operator believes that the gate is wrong.');
-    report(`version ${bad} was promoted despite the gate, under a constant load of predictions`);
+    await promoteDespiteGate(harness, bad, 'The operator believes that the promotion gate is wrong.');
+    report(`version ${bad} was promoted despite the promotion gate, under a constant load of predictions`);
     const { durationMs, predictions, meanConfidence } = await traffic.waitForRollback(bad, good);
     const seconds = (durationMs / 1000).toFixed(1);
     report(`version ${good} answers again, ${seconds} s after the first prediction of version ${bad}`);
@@ -28,7 +28,7 @@ export async function rollback(harness: Harness): Promise<string[]> {
     report(`notification: ${text}`);
     expectThat(traffic.failures() === 0, `no prediction fails during the rollback; ${traffic.failures()} did`);
     return [
-      `the gate refused version ${bad}; it was promoted with an override`,
+      `the promotion gate refused version ${bad}; it was promoted with an override`,
       `mean confidence fell from ${usual.toFixed(3)} to ${meanConfidence.toFixed(3)} over ${predictions} predictions, so the promotion guard rolled it back`,
       `version ${good} answered again ${seconds} s after the first prediction of version ${bad}; no prediction failed`,
     ];
@@ -44,7 +44,7 @@ async function trainBadly(harness: Harness): Promise<string> {
   await upload(harness, dataset, images.map(mixLabel));
   harness.report(`dataset ${dataset} has shuffled labels; a retraining on it starts`);
   const { version, outcome, summary } = await retrain(harness, dataset);
-  expectThat(outcome === 'refused', `the gate refuses version ${version} (${summary})`);
+  expectThat(outcome === 'refused', `the promotion gate refuses version ${version} (${summary})`);
   return version;
 }
 

@@ -82,7 +82,7 @@ async function runSteps({ progress, purpose, withMinio = false }) {
     await withLock(lockFile, wait, () =>
       withLock(join(cacheFolder(), 'setup.lock'), wait, async () => {
         if (isReady()) return;
-        progress.print(`Setting up (downloads are kept in ${cacheFolder()})`);
+        progress.print(`Setting up (downloads are stored in ${cacheFolder()})`);
         for (const step of wanted) await runStep(step, progress);
       }),
     );

@@ -4,7 +4,7 @@ export const scenarios = /** @type {const} */ ({
     'predictions get worse, feedback shows it, an alert is sent, and a retraining puts a better model into Production',
   'new-data':
     'new images arrive, continuous training finds them, and the retrained model is promoted or refused with reasons',
-  rollback: 'a bad model is promoted despite the gate, performs badly, and is rolled back by the promotion guard',
+  rollback: 'a bad model is promoted despite the promotion gate, performs badly, and is rolled back by the guard',
 });
 
 /** @typedef {keyof typeof scenarios} ScenarioName */

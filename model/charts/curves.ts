@@ -24,7 +24,7 @@ const frames = [
   { left: 502, right: 864, top: 84, bottom: 326 },
 ] as const;
 
-/** Loss and accuracy by epoch, training beside validation, with the epoch whose weights were kept, as SVG text. */
+/** Loss and accuracy by epoch, training beside validation, with the epoch whose weights are used, as SVG text. */
 export function drawCurves(epochs: readonly EpochMetrics[], bestEpoch: number): string {
   const numbers = epochs.map(({ epoch }) => epoch);
   const best = epochs.find(({ epoch }) => epoch === bestEpoch);

@@ -40,7 +40,7 @@ export function writeModelCard(
     '',
     '## Training',
     '',
-    `${metrics.epochs.length} epochs, the weights of epoch ${metrics.bestEpoch + 1} kept (lowest validation loss).`,
+    `${metrics.epochs.length} epochs; weights of epoch ${metrics.bestEpoch + 1} (lowest validation loss).`,
     `Run \`${job.runId}\`, code revision \`${job.codeRevision}\`. Hyperparameters:`,
     '',
     '```json',

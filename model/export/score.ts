@@ -24,7 +24,7 @@ export function usesStoredFeatures({ architecture, fineTuneBlocks }: Hyperparame
   return architecture === 'efficientnet-lite0' && fineTuneBlocks === 0;
 }
 
-/** Scores all images of a job: from stored features where they are this network's, else from the pixels. */
+/** Scores all images of a job: from stored features if the network uses them, else from the pixels. */
 export async function scoreExamples(
   job: PackageJob,
   network: TrainedNetwork,

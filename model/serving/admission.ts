@@ -80,7 +80,7 @@ function answerMs(load: Load, images: number): number {
   return load.free || load.imageMs === null ? 0 : waitMs(load, images) + load.imageMs;
 }
 
-/** Expected time until a thread has finished `images` images and half of those in progress. */
+/** Expected time until the threads have finished `images` images and half of those in progress. */
 function waitMs({ working, threads, imageMs }: Load, images: number): number {
   return ((images + working / 2) * (imageMs ?? 0)) / threads;
 }

@@ -58,7 +58,7 @@ const rounds = 7;
 
 /**
  * The variant with the faster fastest run. Their runs alternate, so that other load on the machine slows both: the
- * choice holds until the next load.
+ * choice holds until the engine is loaded again.
  */
 async function fasterOf(int8: Candidate, fp32: Candidate): Promise<Candidate> {
   let [int8Ms, fp32Ms] = [Infinity, Infinity];

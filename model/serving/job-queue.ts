@@ -62,7 +62,7 @@ export class JobQueue {
     this.#images[request.priority] += imagesOf(request.waiting);
   }
 
-  /** Returns a job that was lost with its thread to the queue, ahead of all later requests of its priority. */
+  /** Puts a job that was lost with its thread back into the queue, ahead of all later requests of its priority. */
   putBack(queuedJob: QueuedJob): void {
     const { request } = queuedJob;
     const requests = this.#requests[request.priority];

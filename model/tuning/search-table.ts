@@ -25,7 +25,7 @@ const statusWords: Record<TrialStatus, string> = {
   finished: 'finished',
 };
 
-/** All trials of a search in Markdown, the best first, with those hyper-parameters in which they differ. */
+/** All trials of a search in Markdown, the best first, with the hyperparameters in which they differ. */
 export function writeSearchTable(search: ShownSearch): string {
   const ranked = [...search.trials].sort(compareTrials);
   const varied = variedNames(search.trials);
@@ -80,7 +80,7 @@ function rowOf({ number, status, hyperparameters, rungs, error }: ShownTrial, is
 
 type Name = Exclude<keyof Hyperparameters, 'epochs'>;
 
-/** Hyper-parameters that are not the same in all trials. */
+/** Hyperparameters that are not the same in all trials. */
 function variedNames(trials: readonly ShownTrial[]): Name[] {
   const names = [
     'architecture',

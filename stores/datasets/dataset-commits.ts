@@ -257,7 +257,7 @@ async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, pl
   return version;
 }
 
-/** The ingestion keeps its file rows, so that a repeated commit can count them. */
+/** Deletes file rows of replaced ingestions. This ingestion's stay, so that a repeated commit can count them. */
 async function forgetFormerMembers(tx: Queryable, { id, dataset }: LockedIngestion): Promise<void> {
   await tx.query(
     `DELETE FROM ingestion_files WHERE ingestion_id IN (

@@ -86,7 +86,7 @@ async function holdDeletable(tx: Queryable, dataset: string, version: number): P
   if (found.users.length > 0) {
     const [shown, more] = [found.users.slice(0, 10), Math.max(0, found.users.length - 10)];
     const users = `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-    throw new PerennialError('referenced', `${name} is what ${users} was made from. It is kept for their lineage.`);
+    throw new PerennialError('referenced', `${name} was used by ${users}, so it stays for their lineage.`);
   }
   return found;
 }

@@ -83,7 +83,7 @@ export interface DatasetStore {
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
   /** Sources that can be scanned again: folders and built-in sets, not uploads. */
   rescanTargets(name: string): Promise<Source[]>;
-  /** Number of labels given since the last label ingestion, to predictions of models trained on the dataset. */
+  /** Label sources that have labels newer than their last ingestion, of models trained on the dataset. */
   newLabels(name: string): Promise<Source[]>;
 }
 

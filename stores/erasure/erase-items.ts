@@ -12,7 +12,7 @@ export interface Erased {
 
 const keyRow = z.object({ objectKey: z.string() });
 
-/** Clears a prediction's image reference and the actors and comments of its feedback. Null if already cleared. */
+/** Clears a prediction's digest, probabilities, captured image, and who gave feedback. Null if already cleared. */
 export async function erasePrediction(tx: Queryable, id: string): Promise<Erased | null> {
   const cleared = await tx.query(
     `UPDATE predictions SET image_sha256 = NULL, probabilities = NULL, erased_at = now()

@@ -140,7 +140,7 @@ async function forgetMembers(
 }
 
 /**
- * Erases a model: deletes bundles, artifacts and checkpoints, makes its versions tombstones, clears its predictions.
+ * Erases a model: deletes bundles, artefacts and checkpoints, makes its versions tombstones, clears its predictions.
  * Parameters and metrics of runs stay. Null if already erased. Throws `referenced` while it is in Production, and
  * `conflict` while a run uses it.
  */

@@ -82,7 +82,7 @@ export interface NewRun {
   parentRunId?: string;
 }
 
-/** Training runs: parameters, metrics per epoch, checkpoints and artifacts. */
+/** Training runs: parameters, metrics per epoch, checkpoints and artefacts. */
 export interface RunStore extends EpochRecord {
   /**
    * Begins a run, or takes it over from earlier attempts, which cannot commit afterwards. `attempt` is Temporal's attempt

@@ -42,7 +42,7 @@ export interface DeliveryStore {
   markSent(delivery: Delivery): Promise<void>;
   /** Records a failed attempt. Returns whether it was the last one; without effect after the lease was lost. */
   markFailed(delivery: Delivery, failure: FailedAttempt): Promise<{ isDead: boolean }>;
-  /** Returns a delivery without an attempt. */
+  /** Ends the lease of a delivery, so that another dispatcher can take it. */
   release(delivery: Delivery): Promise<void>;
   /** Marks deliveries as dead whose channel no worker has configured for the retry period. */
   buryForgotten(giveUpAfterMs: number): Promise<void>;

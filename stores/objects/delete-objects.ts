@@ -2,11 +2,11 @@ import { DeleteObjectCommand, DeleteObjectsCommand, type S3Client } from '@aws-s
 import { concurrently } from '../../platform/concurrently.js';
 import { statusOf, toObjectStoreError } from './object-store-faults.js';
 
-/** The most that S3 takes in one request. */
+/** Maximum number of keys that S3 accepts in one request. */
 const keysPerRequest = 1_000;
-/** Requests at once to a server that takes one key a request. */
+/** Concurrent requests to a server that accepts only one key per request. */
 const deletionsAtOnce = 8;
-/** How servers refuse a request for several keys: it is unknown to them, or lacks the Content-MD5 they want. */
+/** Statuses of servers that do not support a request for several keys, or require its Content-MD5. */
 const refusals = new Set([400, 405, 501]);
 
 export async function deleteObject(client: S3Client, bucket: string, key: string): Promise<void> {

@@ -10,7 +10,7 @@ export function featureFileKey(backboneDigest: string, fileSha256: string): stri
   return `features/${backboneDigest.slice(0, 12)}/${fileSha256}.parquet`;
 }
 
-/** Prefix of all objects of a run. */
+/** Prefix of the checkpoints of a run. */
 export function checkpointPrefix(runId: string): string {
   return `checkpoints/${runId}/`;
 }

@@ -10,7 +10,7 @@ export interface RetentionStore {
   removeMessages(before: Date, limit: number): Promise<number>;
   /** Runs that ended before a time and still have checkpoints. */
   runsWithCheckpoints(before: Date): Promise<string[]>;
-  /** Those of these runs that have no row. */
+  /** The ids among these that have no run in the database. */
   unknownRuns(runIds: readonly string[]): Promise<string[]>;
   /** File rows of ingestions that ended before a time and are not the current scan of a source. */
   countFormerFiles(before: Date): Promise<number>;

@@ -28,7 +28,7 @@ export function pageOfRows<T>(rows: readonly { sequence: number; item: T }[], li
   return { items: items.map(({ item }) => item), nextPageToken };
 }
 
-/** The name after which the next page of a list sorted by name begins. */
+/** Checks the page token of a list sorted by name, which is a name. Throws `bad_request` for an invalid one. */
 export function checkNameToken(token: string | null | undefined): void {
   if (token === undefined || token === null || nameSchema.safeParse(token).success) return;
   throw new PerennialError('bad_request', 'The page token is invalid for this list. Start again without it.');

@@ -166,11 +166,11 @@ function refuseUnlessReplacing(former: LabelDecision, replaces: number | null): 
   const said = former.label === null ? former.decision : `${former.decision} “${former.label}”`;
   throw new PerennialError(
     'conflict',
-    `${former.actor ?? 'Somebody'} has decided on prediction ${former.predictionId} already: ${said}. To correct it, send replaces: "${former.id}".`,
+    `${former.actor ?? 'An erased actor'} has decided on prediction ${former.predictionId}: ${said}. To correct it, send replaces: "${former.id}".`,
   );
 }
 
-/** A labelled image is kept for the dataset; others leave the queue and expire. */
+/** A labelled image no longer expires, because the dataset needs it; others leave the queue and expire. */
 async function holdInput(
   tx: Queryable,
   { id, modelName }: StoredPrediction,

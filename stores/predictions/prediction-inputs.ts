@@ -32,7 +32,7 @@ export interface PredictionInputStore {
   /** At most `limit` expired images, the longest expired first. */
   expired(limit: number): Promise<Pick<PredictionInput, 'predictionId' | 'objectKey'>[]>;
   remove(predictionIds: readonly string[]): Promise<void>;
-  /** Those of these objects that have no row. */
+  /** The keys among these that have no row. */
   unknownObjects(objectKeys: readonly string[]): Promise<string[]>;
 }
 

@@ -156,7 +156,7 @@ async function close(tx: Queryable, { idempotencyKey, outcome, by, comment }: Ap
   });
 }
 
-/** The notification of a change of an approval. */
+/** Queues the notification of a change of an approval. */
 function tell(tx: Queryable, approval: ApprovalRecord, event: string, more: object): Promise<void> {
   const { idempotencyKey, modelName, version, pipelineRunId, requestedBy, summary } = approval;
   return addToOutbox(tx, {

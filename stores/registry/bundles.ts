@@ -8,7 +8,7 @@ import type { ObjectStore } from '../objects/object-store.js';
 
 /** Local copies to keep: Production, the candidate, the rollback target, and spares. */
 const keptCopies = 6;
-/** Files of a bundle on their way at once; it has few. */
+/** Files of a bundle that are transferred concurrently; a bundle has few files. */
 const filesAtOnce = 16;
 
 export interface BundleAddress {

@@ -136,16 +136,16 @@ function readFacts(db: Queryable, modelName: string, version: number | null): Pr
      )
      SELECT v.version, array_remove(ARRAY[
          CASE WHEN v.stage = 'Production' THEN 'it is in Production' END,
-         (SELECT format('a rollback of version %s in Production leads to it', of_version) FROM fallback f
+         (SELECT format('a rollback of version %s in Production would restore it', of_version) FROM fallback f
           WHERE f.version = v.version LIMIT 1),
          (SELECT format('the alias %s points at it', string_agg(alias, ', ' ORDER BY alias)) FROM model_aliases a
           WHERE a.model_name = v.model_name AND a.version = v.version HAVING count(*) > 0),
          CASE WHEN EXISTS (SELECT FROM approvals a WHERE a.model_name = v.model_name AND a.version = v.version
            AND a.outcome = 'waiting') THEN 'its promotion waits for approval' END,
          CASE WHEN EXISTS (SELECT FROM predictions p WHERE p.model_name = v.model_name AND p.version = v.version)
-           THEN 'predictions that are kept were made by it' END,
+           THEN 'stored predictions were made by it' END,
          CASE WHEN EXISTS (SELECT FROM feedback f WHERE f.model_name = v.model_name AND f.version = v.version)
-           THEN 'feedback that is kept speaks of it' END
+           THEN 'stored feedback refers to it' END
        ], NULL) AS references,
        (SELECT max(until) FROM served s WHERE s.version = v.version) AS last_served_at
      FROM model_versions v

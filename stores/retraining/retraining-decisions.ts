@@ -195,7 +195,7 @@ const runningRun = `
     AND NOT EXISTS (SELECT FROM pipelines p WHERE p.run_id = d.run_id)
   LIMIT 1`;
 
-/** A promoted version newer than the one in Production was rolled back since. */
+/** The last automatic retraining. If Production is older than the version it promoted, that was rolled back. */
 const lastAutomatic = `
   SELECT extract(epoch FROM now() - d.created_at)::double precision / 60 AS minutes_ago,
     coalesce(

@@ -16,7 +16,7 @@ export interface OrderRequest extends Omit<DecisionRequest, 'metrics' | 'dataset
   /** Null means the one that the model in Production was trained on. */
   dataset: string | null;
   trigger: DecisionInput['trigger'];
-  /** What is added to the reason. */
+  /** Sentences that are added to the reason. */
   notes?: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export interface RetrainingOrders {
   start(decision: RetrainingDecision, options?: OrderOptions): Promise<StartedRun>;
 }
 
-/** Rules of the domain: what is decided, and the figures that are recorded with it. */
+/** Rules of the domain: the decision, and the metrics that are stored with it. */
 export interface RetrainingRules {
   judge(input: DecisionInput): RetrainingVerdict;
   metricsOf(facts: RetrainingInputs): RetrainingMetrics;

@@ -34,7 +34,7 @@ export function parseForm(body: Buffer, contentType: string, mostParts: number):
     if (seen === mostParts) return { parts, isCut: true };
     const headersAt = afterLine(body, at);
     const end = body.indexOf(delimiter, headersAt);
-    if (end < 0) throw malformed('its last part has no end');
+    if (end < 0) throw malformed('its last part does not end');
     const part = parsePart(body.subarray(headersAt, end));
     if (part !== null) parts.push(part);
     at = end + delimiter.length;
@@ -65,7 +65,7 @@ function afterLine(body: Buffer, at: number): number {
 
 function parsePart(part: Buffer): FormPart | null {
   const end = part.subarray(0, mostHeaderBytes).indexOf(headerEnd);
-  if (end < 0) throw malformed('a part has no end of its headers');
+  if (end < 0) throw malformed('the headers of a part do not end');
   const disposition = /^content-disposition:\s*form-data\s*(;.*)$/im.exec(part.toString('utf8', 0, end))?.[1];
   const name = disposition === undefined ? undefined : parameter(disposition, 'name');
   if (disposition === undefined || name === undefined) return null;

@@ -25,7 +25,7 @@ export interface BatchedImage {
 export type ReceivedBatch = { images: readonly BatchedImage[] } | { job: StartBatchPrediction };
 
 const mostImages = 100;
-/** Slightly more images than allowed are parsed, to report the limit. */
+/** More images than allowed are parsed, so that the error can name the limit. */
 const mostNamed = 1_000;
 /** Limit of a whole request; larger ones need a batch prediction. */
 const maxBytes = 64_000_000;
@@ -107,6 +107,6 @@ function requireFew(images: number): void {
   if (images <= mostImages) return;
   throw new PerennialError(
     'too_large',
-    `A request may hold ${mostImages} images; this one has more. Send fewer, or have a job go through them: POST /api/v1/batch-predictions.`,
+    `A request may have ${mostImages} images; this one has more. Send fewer, or start a job: POST /api/v1/batch-predictions.`,
   );
 }

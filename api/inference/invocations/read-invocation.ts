@@ -46,8 +46,8 @@ type Scoring = z.infer<typeof scoringSchema>;
 
 /**
  * Reads a body of MLflow's scoring protocol. Images are 224×224×3 lists of numbers from 0 to 255, or image files as
- * base64. Parsed JSON takes about ten times the memory of its text, pixels a quarter: the lists are gone when this
- * is done, and there is never more than one such tree at a time, however many requests there are.
+ * base64. Parsed JSON takes about ten times the memory of its text, pixels a quarter, so the lists are freed when this
+ * function returns. Only one body is parsed at a time.
  * @throws PerennialError bad_request, invalid_tensor
  */
 export async function readInvocation(body: Buffer): Promise<Invocation> {

@@ -34,9 +34,7 @@ const headers = timeoutHeaders.extend({
     .int()
     .min(0)
     .optional()
-    .describe(
-      `bytes of the JSON before binary tensors; 0 when the body is nothing but pixels of \`${onnxNames.image}\``,
-    ),
+    .describe(`bytes of the JSON before binary tensors; 0 when the body has only the pixels of \`${onnxNames.image}\``),
 });
 
 const problems = [

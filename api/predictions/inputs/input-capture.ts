@@ -86,7 +86,7 @@ class Keeping implements InputCapture {
   offer({ version, serving }: InputOwner, { predictionId, imageSha256, bytes }: OfferedInput): void {
     if (this.stopped || !capturesInput(predictionId, serving)) return;
     if (this.buffer.length >= bufferItems || this.bufferedBytes + bytes.byteLength > bufferBytes) {
-      this.settle('dropped', 'more pictures come than the object store takes');
+      this.settle('dropped', 'images arrive faster than the object store accepts them');
       return;
     }
     const madeAt = timeOfUuid7(predictionId)?.getTime() ?? Date.now();
@@ -141,7 +141,7 @@ class Keeping implements InputCapture {
   private async keep(taken: SentInput): Promise<void> {
     const input = strip(taken);
     if (!input) {
-      this.settle('unreadable', 'nobody can say what the file of a picture tells besides it');
+      this.settle('unreadable', 'the image file is malformed, so its metadata cannot be removed');
       return;
     }
     // While the stores are unavailable, do not wait for them once per image.
@@ -179,9 +179,9 @@ class Keeping implements InputCapture {
   private async toSpool(input: SentInput): Promise<void> {
     try {
       if (await this.options.spool.put(input)) this.settle('spooled');
-      else this.settle('dropped', 'the disk space for pictures that wait is used up');
+      else this.settle('dropped', 'the disk space for waiting images is used up');
     } catch (error) {
-      this.settle('dropped', `a picture can neither be stored nor written to disk: ${messageOf(error)}`);
+      this.settle('dropped', `an image can neither be stored nor written to disk: ${messageOf(error)}`);
     }
   }
 

@@ -162,7 +162,7 @@ function addPromotion(graph: Graph, { generation, modelName }: StoredPrediction,
   const decided = node(
     'approval',
     String(approval.id),
-    `${approval.outcome} by ${approval.decidedBy ?? 'nobody'}`,
+    `${approval.outcome} by ${approval.decidedBy ?? 'an unknown actor'}`,
     decision,
   );
   connect(graph, from, 'approved_by').to(decided);

@@ -93,7 +93,7 @@ function workflowVerdict(run: LineageFacts['run']): Verdict {
 }
 
 function bundleVerdict(check: BundleCheck | null): Verdict {
-  const { files = 0, bytes = 0, failed = ['the record'] } = check ?? {};
+  const { files = 0, bytes = 0, failed = ['the row of the version'] } = check ?? {};
   const figures = { files, bytes, failed: failed.length };
   if (failed.length === 0) return { state: 'verified', detail: null, figures };
   return { state: 'failed', detail: `Missing or changed: ${failed.join(', ')}.`, figures };

@@ -163,7 +163,7 @@ class Log implements PredictionLog {
     if (this.dropped === 0 || Math.floor((this.dropped + rows) / 1_000) > Math.floor(this.dropped / 1_000)) {
       this.options.logger.error(
         { dropped: this.dropped + rows },
-        'predictions are not kept: neither Postgres nor the disk takes them',
+        'predictions are lost: neither Postgres nor the disk accepts them',
       );
     }
     this.dropped += rows;

@@ -19,7 +19,7 @@ import type { PipelineStore } from '../../../stores/pipelines/pipelines.js';
 import type { RetrainingDecisions } from '../../../stores/retraining/retraining-decisions.js';
 import type { Schedules } from './schedules.js';
 
-/** What the runs of a schedule are looked up in. */
+/** Stores in which the runs of a schedule are looked up. */
 export interface ScheduleLookup {
   decisions: Pick<RetrainingDecisions, 'ofRequests'>;
   pipelines: Pick<PipelineStore, 'get'>;
@@ -211,7 +211,7 @@ function backfillRoute({ schedules }: Dependencies): Route {
       const to = new Date(body.to);
       if (from >= to) throw new PerennialError('bad_request', '`from` is not before `to`: exchange them.');
       if (to.getTime() > Date.now()) {
-        throw new PerennialError('bad_request', '`to` is in the future: what is due then runs by itself.');
+        throw new PerennialError('bad_request', '`to` is in the future: runs due then start automatically.');
       }
       const times = await schedules.backfill(id, { from, to, dryRun: body.dry_run }, actorOf(request));
       return {

@@ -5,7 +5,7 @@ import type { ListedDecision } from '../../../stores/retraining/retraining-decis
 import type { ScheduleState } from './schedule-state.js';
 import { decisionFields } from '../retraining-view.js';
 
-/** What our record says of the runs that schedules started. */
+/** Stored decisions and statuses of the runs that schedules started. */
 export interface KnownRuns {
   decisions: readonly ListedDecision[];
   statuses: ReadonlyMap<string, RunStatus>;

@@ -109,6 +109,6 @@ describe('e-mail', () => {
     await fixture.add(1);
     const [waiting] = await fixture.until(([one]) => (one?.deliveries[0]?.attempts ?? 0) >= 2);
     expect(waiting?.deliveries[0]?.status).toBe('waiting');
-    expect(waiting?.deliveries[0]?.lastError).toMatch(/no answer|timeout/i);
+    expect(waiting?.deliveries[0]?.lastError).toMatch(/did not answer|timeout/i);
   });
 });

@@ -83,7 +83,7 @@ describe('what refers to a version', () => {
       [randomUUID()],
     );
     const refused = registry.markDeleted('predicting', 1, wish);
-    await expect(refused).rejects.toThrow(/predictions that are kept were made by it/);
+    await expect(refused).rejects.toThrow(/stored predictions were made by it/);
     await records.db.query(`DELETE FROM predictions WHERE model_name = 'predicting'`);
     expect((await registry.markDeleted('predicting', 1, wish)).deletedBy).toBe('curator');
   });
