@@ -51,7 +51,10 @@ export async function requirePromotable(
   request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>,
 ): Promise<void> {
   const earlier = await findRecord(db, request.idempotencyKey, 'promotion');
-  if (earlier) return requireSameVersion(earlier, request);
+  if (earlier) {
+    requireSameVersion(earlier, request);
+    return;
+  }
   try {
     await requireReady(db, request.modelName, request.version);
   } catch (error) {
