@@ -11,9 +11,9 @@ export async function concurrently<T, R>(
 ): Promise<R[]> {
   const results: R[] = [];
   const failures = new Map<number, unknown>();
-  const left = items.entries();
-  const lane = async (): Promise<void> => {
-    for (const [index, item] of left) {
+  const remaining = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of remaining) {
       try {
         signal?.throwIfAborted();
         results[index] = await work(item, index);
@@ -23,7 +23,7 @@ export async function concurrently<T, R>(
       if (failures.size > 0) return;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   if (failures.size === 0) return results;
   signal?.throwIfAborted();
   throw failures.get(Math.min(...failures.keys()));

@@ -65,7 +65,7 @@ async function ingestFile(
   const content = await tools.read(path);
   if (!('bytes' in content)) return { path, ...content };
   const sha256 = hash('sha256', content.bytes);
-  const status = await tools.ingestions.standing(sha256);
+  const status = await tools.ingestions.imageStatus(sha256);
   if (status === 'known') return { path, sha256, uploadedBytes: null };
   if (status === 'erased') return { path, reason: 'erased', detail: 'This image was erased on request.' };
   const inProgress = images.get(sha256);

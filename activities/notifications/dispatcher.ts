@@ -91,7 +91,7 @@ async function startDispatchLoop(
   const announce = async (): Promise<void> => {
     if (performance.now() - announcedAt <= timing.announceMs) return;
     await deliveries.announce(channels);
-    await deliveries.buryForgotten(timing.giveUpAfterMs);
+    await deliveries.expireUnconfigured(timing.giveUpAfterMs);
     announcedAt = performance.now();
   };
   // The loop retries at once and logs the failure.
@@ -102,7 +102,7 @@ async function startDispatchLoop(
     logger,
     async pass() {
       await announce();
-      while ((await deliveries.handOut()) > 0) onDispatched();
+      while ((await deliveries.createPending()) > 0) onDispatched();
     },
   });
 }

@@ -66,7 +66,7 @@ async function foldersToRescan(
   { modelName, dataset: asked }: Pick<RetrainingRequest, 'modelName' | 'dataset'>,
 ): Promise<{ dataset: string; sources: Source[] }> {
   const { dataset } = await deps.facts.read({ modelName, dataset: asked, fallback: deps.datasetName });
-  if ((await deps.decisions.standing(modelName)).running) return { dataset, sources: [] };
+  if ((await deps.decisions.state(modelName)).running) return { dataset, sources: [] };
   const detail = await deps.datasets.detail(dataset);
   const stale = (detail?.sources ?? []).filter(
     ({ kind, scannedAt }) => kind === 'folder' && Date.now() - Date.parse(scannedAt) > freshMs,
@@ -90,7 +90,7 @@ async function closeOrphan(
   { decisions, pipelines, temporalClient }: RequestDependencies,
   modelName: string,
 ): Promise<void> {
-  const runId = (await decisions.standing(modelName)).running?.runId;
+  const runId = (await decisions.state(modelName)).running?.runId;
   if (runId === undefined || runId === null) return;
   const workflowId = retrainingWorkflowId(modelName);
   const status = await temporalClient.use((client) => statusOfRun(client, workflowId, runId));

@@ -60,7 +60,7 @@ export function createPredictor(options: PredictorOptions): Predictor {
   return new RecordingPredictor(options);
 }
 
-type Picture = Omit<OfferedInput, 'predictionId'>;
+type PredictedImage = Omit<OfferedInput, 'predictionId'>;
 
 interface Recalled {
   imageSha256: string;
@@ -91,7 +91,7 @@ class RecordingPredictor implements Predictor {
     const { imageSha256, prediction, cached } = await this.predictOrRecall(served, bytes, job);
     const latencyMs = performance.now() - startedAt;
     for (const each of this.options.listeners) each.onPredicted({ of: 'image', served, prediction, latencyMs, cached });
-    return this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs });
+    return this.keep(served, prediction, { route, image: { imageSha256, bytes }, latencyMs });
   }
 
   async pixels(pixels: Uint8Array, count: number, { route, ...job }: PredictionRequest): Promise<Predicted[]> {
@@ -101,7 +101,7 @@ class RecordingPredictor implements Predictor {
     const latencyMs = performance.now() - startedAt;
     return predictions.map((prediction) => {
       for (const each of this.options.listeners) each.onPredicted({ of: 'pixels', served, prediction, latencyMs });
-      return this.keep(served, prediction, { route, picture: null, latencyMs });
+      return this.keep(served, prediction, { route, image: null, latencyMs });
     });
   }
 
@@ -121,7 +121,7 @@ class RecordingPredictor implements Predictor {
     for (const each of this.options.listeners) {
       each.onPredicted({ of: 'explanation', served, prediction, latencyMs, method });
     }
-    return { ...this.keep(served, prediction, { route, picture: { imageSha256, bytes }, latencyMs }), explanation };
+    return { ...this.keep(served, prediction, { route, image: { imageSha256, bytes }, latencyMs }), explanation };
   }
 
   /** Looks into the cache before the engine; without a cache the digest is computed during the prediction. */
@@ -142,12 +142,12 @@ class RecordingPredictor implements Predictor {
   private keep(
     served: ServedModel,
     prediction: Prediction,
-    { picture, ...facts }: { route: PredictionRoute; picture: Picture | null; latencyMs: number },
+    { image, ...facts }: { route: PredictionRoute; image: PredictedImage | null; latencyMs: number },
   ): Predicted {
     const abstained = served.abstainBelow !== null && prediction.confidence < served.abstainBelow;
-    const imageSha256 = picture?.imageSha256 ?? null;
+    const imageSha256 = image?.imageSha256 ?? null;
     const predictionId = this.options.predictionLog.keep(served, { ...facts, imageSha256, prediction, abstained });
-    if (picture) this.options.inputCapture.offer(served, { ...picture, predictionId });
+    if (image) this.options.inputCapture.offer(served, { ...image, predictionId });
     return { served, prediction, abstained, predictionId, latencyMs: facts.latencyMs };
   }
 

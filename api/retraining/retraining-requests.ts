@@ -59,12 +59,12 @@ export function createRetrainingRequests(options: RetrainingRequestsOptions): Re
     async check(modelName) {
       await checkKnown(modelName);
       const found = await facts.read({ modelName, dataset: null, fallback: datasetName });
-      const standing = await decisions.standing(modelName);
+      const state = await decisions.state(modelName);
       const verdict = decideRetraining({
         kind: 'continuous_training',
         trigger: 'schedule',
         inputs: found,
-        state: standing,
+        state,
       });
       return { modelName, dataset: found.dataset, verdict, metrics: metricsOf(found) };
     },

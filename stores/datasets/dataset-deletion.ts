@@ -19,14 +19,14 @@ const versionRow = z.object({
 /** Deletion of unreferenced dataset versions. */
 export interface DatasetDeletion {
   /** Marks a version's manifests as unpublished, and returns their keys. Throws as `deleteDatasetVersion`. */
-  withdraw(dataset: string, version: number): Promise<string[]>;
+  unpublish(dataset: string, version: number): Promise<string[]>;
   /** Throws as `deleteDatasetVersion`. */
   remove(dataset: string, version: number, by: Actor): Promise<{ digest: string }>;
 }
 
 export function createDatasetDeletion(db: Database): DatasetDeletion {
   return {
-    withdraw: (dataset, version) =>
+    unpublish: (dataset, version) =>
       db.transaction(async (tx) => {
         const { dvcMd5, isListed } = await holdDeletable(tx, dataset, version);
         await tx.query('UPDATE dataset_versions SET published_at = NULL WHERE dataset = $1 AND version = $2', [
@@ -57,7 +57,7 @@ export async function deleteDatasetVersion(
   version: number,
   by: Actor,
 ): Promise<{ digest: string }> {
-  await objects.deleteMany(await deletion.withdraw(dataset, version));
+  await objects.deleteMany(await deletion.unpublish(dataset, version));
   return deletion.remove(dataset, version, by);
 }
 

@@ -65,7 +65,7 @@ export interface IngestionStore {
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
   /** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
-  standing(sha256: string): Promise<'new' | 'known' | 'erased'>;
+  imageStatus(sha256: string): Promise<'new' | 'known' | 'erased'>;
   /** SHA-256 of the recorded image with this MD5 (the name of its object); null if there is none. */
   holderOfMd5(md5: string): Promise<string | null>;
   /** Records uploaded images and outcomes of files in one transaction. */
@@ -100,7 +100,7 @@ export function createIngestionStore(db: Database): IngestionStore {
         `SELECT path, label FROM ingestion_files WHERE ingestion_id = $1 AND outcome = 'pending' ORDER BY path LIMIT $2`,
         [id, limit],
       ),
-    standing: (sha256) => standingOf(db, sha256),
+    imageStatus: (sha256) => imageStatusOf(db, sha256),
     async holderOfMd5(md5) {
       const holder = await db.row(z.object({ sha256: z.string() }), 'SELECT sha256 FROM images WHERE md5 = $1', [md5]);
       return holder?.sha256 ?? null;
@@ -124,7 +124,7 @@ export function createIngestionStore(db: Database): IngestionStore {
   };
 }
 
-async function standingOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
+async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
   const image = await db.row(
     z.object({ isErased: z.boolean() }),
     'SELECT erased_at IS NOT NULL AS is_erased FROM images WHERE sha256 = $1',

@@ -36,7 +36,7 @@ export interface DeliveryStore {
    */
   announce(channels: readonly { name: NotificationChannel; kinds: readonly string[] }[]): Promise<void>;
   /** Creates the deliveries of new messages on the channels registered in the last minutes. Returns the number of messages. */
-  handOut(): Promise<number>;
+  createPending(): Promise<number>;
   /** Leases due deliveries, the longest due first; no other process gets them during the lease. */
   take(channel: NotificationChannel, limit: number, leaseMs: number): Promise<Delivery[]>;
   markSent(delivery: Delivery): Promise<void>;
@@ -45,7 +45,7 @@ export interface DeliveryStore {
   /** Ends the lease of a delivery, so that another dispatcher can take it. */
   release(delivery: Delivery): Promise<void>;
   /** Marks deliveries as dead whose channel no worker has configured for the retry period. */
-  buryForgotten(giveUpAfterMs: number): Promise<void>;
+  expireUnconfigured(giveUpAfterMs: number): Promise<void>;
 }
 
 const handOutLimit = 500;
@@ -55,7 +55,7 @@ export const announcedWithin = `interval '5 minutes'`;
 export function createDeliveryStore(db: Database): DeliveryStore {
   return {
     announce: (channels) => db.transaction((tx) => announce(tx, channels)),
-    handOut: () => handOut(db),
+    createPending: () => handOut(db),
     async take(channel, limit, leaseMs) {
       const taken = await db.rows(
         deliveryRow,
@@ -87,7 +87,7 @@ export function createDeliveryStore(db: Database): DeliveryStore {
         [messageId, channel, attempts],
       );
     },
-    buryForgotten: (giveUpAfterMs) => buryForgotten(db, giveUpAfterMs),
+    expireUnconfigured: (giveUpAfterMs) => buryForgotten(db, giveUpAfterMs),
   };
 }
 

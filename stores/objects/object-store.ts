@@ -39,7 +39,7 @@ export interface ObjectStore {
   /** Downloads to `path` atomically. */
   getToFile(key: string, path: string): Promise<void>;
   /** SHA-256 and size of an object, read as a stream. */
-  sum(key: string): Promise<{ sha256: string; sizeBytes: number }>;
+  digest(key: string): Promise<{ sha256: string; sizeBytes: number }>;
   /** Size of an object in bytes; null if it does not exist. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
   list(prefix: string): AsyncIterable<StoredObject>;
@@ -57,13 +57,13 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
   const client = connect(config);
   const bucket = config.S3_BUCKET;
   const deleteMany = (keys: readonly string[]): Promise<void> =>
-    told(bucket, () => deleteObjects(client, bucket, keys));
+    withErrorCodes(bucket, () => deleteObjects(client, bucket, keys));
   return {
-    ensureBucket: () => told(bucket, () => ensureBucket(client, bucket)),
+    ensureBucket: () => withErrorCodes(bucket, () => ensureBucket(client, bucket)),
     put: (key, body, contentType) =>
-      told(key, () => put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength })),
+      withErrorCodes(key, () => put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength })),
     putFile: (key, path, contentType) =>
-      told(key, async () => {
+      withErrorCodes(key, async () => {
         const { size } = await stat(path);
         const body = createReadStream(path);
         try {
@@ -74,18 +74,18 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         }
       }),
     get: (key) =>
-      told(key, async () => {
+      withErrorCodes(key, async () => {
         const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
         return Body ? await Body.transformToByteArray() : new Uint8Array();
       }),
-    open: (key) => told(key, () => open(client, bucket, key)),
-    getToFile: (key, path) => told(key, () => getToFile(client, bucket, key, path)),
-    sum: (key) => told(key, () => sum(client, bucket, key)),
-    head: (key) => told(key, () => head(client, bucket, key)),
+    open: (key) => withErrorCodes(key, () => open(client, bucket, key)),
+    getToFile: (key, path) => withErrorCodes(key, () => getToFile(client, bucket, key, path)),
+    digest: (key) => withErrorCodes(key, () => sum(client, bucket, key)),
+    head: (key) => withErrorCodes(key, () => head(client, bucket, key)),
     async *list(prefix) {
       for await (const page of listPages(client, bucket, prefix)) yield* page;
     },
-    delete: (key) => told(key, () => deleteObject(client, bucket, key)),
+    delete: (key) => withErrorCodes(key, () => deleteObject(client, bucket, key)),
     deleteMany,
     async deletePrefix(prefix, signal) {
       for await (const page of listPages(client, bucket, prefix)) {
@@ -111,7 +111,7 @@ function connect(config: Config & { S3_ENDPOINT: string }): S3Client {
   });
 }
 
-async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
+async function withErrorCodes<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -197,7 +197,7 @@ async function head(client: S3Client, bucket: string, key: string): Promise<{ si
 async function* listPages(client: S3Client, bucket: string, prefix: string): AsyncGenerator<StoredObject[]> {
   let token: string | undefined;
   do {
-    const page = await told(prefix, () =>
+    const page = await withErrorCodes(prefix, () =>
       client.send(
         new ListObjectsV2Command({
           Bucket: bucket,

@@ -18,14 +18,14 @@ export interface PromotionRequest {
 }
 
 /** Result of a change of Production. `repeated`: an earlier call made the change and this one changed nothing. */
-export interface Move {
+export interface ProductionMove {
   formerVersion: number | null;
   generation: number;
   repeated: boolean;
 }
 
 /** Within a transaction: see `RegistryStore.promote`. */
-export async function promote(tx: Queryable, request: PromotionRequest): Promise<Move> {
+export async function promote(tx: Queryable, request: PromotionRequest): Promise<ProductionMove> {
   const { modelName, version, idempotencyKey, expectedGeneration } = request;
   await lockModel(tx, modelName);
   const earlier = await findRecord(tx, idempotencyKey, 'promotion');
@@ -91,7 +91,7 @@ function notInStaging(
   );
 }
 
-function repetition(earlier: PromotionRow, request: PromotionRequest): Move {
+function repetition(earlier: PromotionRow, request: PromotionRequest): ProductionMove {
   requireSameVersion(earlier, request);
   return { formerVersion: earlier.formerVersion, generation: earlier.generation, repeated: true };
 }

@@ -12,7 +12,7 @@ import {
   productionStateOf,
 } from './production.js';
 import { findRecord, recordProductionChange, type PromotionRow } from './promotion-record.js';
-import type { Move } from './promotions.js';
+import type { ProductionMove } from './promotions.js';
 
 export interface ReversionRequest {
   /** Key of the promotion to revert. */
@@ -34,13 +34,13 @@ export interface RollbackRequest {
 }
 
 /** Result of a rollback: `version` serves again, `formerVersion` was archived. */
-export interface Rollback extends Omit<Move, 'formerVersion'> {
+export interface Rollback extends Omit<ProductionMove, 'formerVersion'> {
   version: number;
   formerVersion: number;
 }
 
 /** Within a transaction: see `RegistryStore.revertPromotion`. */
-export async function revertPromotion(tx: Queryable, request: ReversionRequest): Promise<Move> {
+export async function revertPromotion(tx: Queryable, request: ReversionRequest): Promise<ProductionMove> {
   const { idempotencyKey } = request;
   const promotion = await findRecord(tx, idempotencyKey, 'promotion');
   if (!promotion) throw new PerennialError('not_found', `There is no promotion with the key ${idempotencyKey}.`);

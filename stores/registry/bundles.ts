@@ -81,7 +81,7 @@ export interface BundleCheck {
 
 /** Verifies a stored bundle: the manifest against the registered digest, every file against the manifest. */
 export async function checkBundle(
-  objects: Pick<ObjectStore, 'get' | 'sum'>,
+  objects: Pick<ObjectStore, 'get' | 'digest'>,
   { bundleKey, bundleSha256 }: BundleAddress,
 ): Promise<BundleCheck> {
   const manifestBytes = await unlessMissing(objects.get(`${bundleKey}/${bundleFiles.manifest}`));
@@ -91,7 +91,7 @@ export async function checkBundle(
   const manifest = parseManifest(manifestBytes, bundleKey);
   const failed: string[] = [];
   for (const file of manifest.files) {
-    const found = await unlessMissing(objects.sum(`${bundleKey}/${file.path}`));
+    const found = await unlessMissing(objects.digest(`${bundleKey}/${file.path}`));
     if (found?.sha256 !== file.sha256 || found.sizeBytes !== file.sizeBytes) failed.push(file.path);
   }
   const bytes = manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

@@ -6,7 +6,7 @@ import { integerColumn, jsonParameter, timestampColumn } from '../postgres/colum
 import type { Database, Queryable } from '../postgres/database.js';
 import { checkNameToken, pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
 import { servedNow } from '../promotion/production.js';
-import { promote, requirePromotable, type Move, type PromotionRequest } from '../promotion/promotions.js';
+import { promote, requirePromotable, type ProductionMove, type PromotionRequest } from '../promotion/promotions.js';
 import {
   revertPromotion,
   rollBack,
@@ -72,11 +72,11 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   /** A decision after a served evaluation also marks the bundle as verified. */
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the previous one. Throws `not_found`, `conflict`, `stale_promotion`. */
-  promote(request: PromotionRequest): Promise<Move>;
+  promote(request: PromotionRequest): Promise<ProductionMove>;
   /** Throws `conflict` if the version cannot be promoted from its stage, unless this key has promoted it already. */
   requirePromotable(request: Pick<PromotionRequest, 'modelName' | 'version' | 'idempotencyKey'>): Promise<void>;
   /** Reverts a promotion: archives its version and restores the previous one, if any. */
-  revertPromotion(request: ReversionRequest): Promise<Move>;
+  revertPromotion(request: ReversionRequest): Promise<ProductionMove>;
   /** Puts a version that served before back into Production. Throws `not_found`, or `conflict` if there is none. */
   rollBack(request: RollbackRequest): Promise<Rollback>;
   /** The version that replicas must serve; generation 0 before the first promotion. */

@@ -60,12 +60,9 @@ export interface RetrainingDecisions {
    * stored. A repeated request gets its stored decision. The first decision that finds a version's production accuracy too
    * low queues a notification.
    */
-  decide(
-    request: DecisionRequest,
-    judge: (standing: RetrainingState) => RetrainingVerdict,
-  ): Promise<RetrainingDecision>;
+  decide(request: DecisionRequest, judge: (state: RetrainingState) => RetrainingVerdict): Promise<RetrainingDecision>;
   /** The current state of a model, for checks without a request. */
-  standing(modelName: string): Promise<RetrainingState>;
+  state(modelName: string): Promise<RetrainingState>;
   /** Records the run of a decision. */
   started(requestId: string, run: { runId: string; joined: boolean }): Promise<void>;
   /** Records that no run could be started. */
@@ -90,9 +87,9 @@ export function createRetrainingDecisions(db: Database): RetrainingDecisions {
         const known = await tx.row(decisionRow, 'SELECT * FROM retraining_decisions WHERE request_id = $1', [
           request.requestId,
         ]);
-        return known ?? (await insert(tx, request, judge(await readStanding(tx, request.modelName))));
+        return known ?? (await insert(tx, request, judge(await readState(tx, request.modelName))));
       }),
-    standing: (modelName) => readStanding(db, modelName),
+    state: (modelName) => readState(db, modelName),
     async started(requestId, { runId, joined }) {
       await db.query(
         'UPDATE retraining_decisions SET run_id = $2, joined = $3, start_error = NULL WHERE request_id = $1',
@@ -209,7 +206,7 @@ const lastAutomatic = `
   WHERE d.model_name = $1 AND d.decision = 'retrain' AND d.kind <> 'manual' AND d.start_error IS NULL
   ORDER BY d.id DESC LIMIT 1`;
 
-async function readStanding(db: Queryable, modelName: string): Promise<RetrainingState> {
+async function readState(db: Queryable, modelName: string): Promise<RetrainingState> {
   const running = await db.row(z.object({ runId: z.string().nullable() }), runningRun, [
     modelName,
     retrainingWorkflowId(modelName),

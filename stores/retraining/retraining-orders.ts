@@ -37,7 +37,7 @@ export interface RetrainingOrders {
 /** Rules of the domain: the decision, and the metrics that are stored with it. */
 export interface RetrainingRules {
   judge(input: DecisionInput): RetrainingVerdict;
-  metricsOf(facts: RetrainingInputs): RetrainingMetrics;
+  metricsOf(inputs: RetrainingInputs): RetrainingMetrics;
 }
 
 export interface RetrainingOrdersOptions {
@@ -52,14 +52,14 @@ export function createRetrainingOrders(
   { decisions, facts, starter, datasetName }: RetrainingOrdersOptions,
   { judge, metricsOf }: RetrainingRules,
 ): RetrainingOrders {
-  const factsOf = (modelName: string, dataset: string | null): Promise<RetrainingInputs> =>
+  const inputsOf = (modelName: string, dataset: string | null): Promise<RetrainingInputs> =>
     facts.read({ modelName, dataset, fallback: datasetName });
   return {
     async decide({ notes = [], dataset, ...request }) {
       const { kind, trigger, modelName } = request;
-      const found = await factsOf(modelName, dataset);
-      return decisions.decide({ ...request, dataset: found.dataset, metrics: metricsOf(found) }, (standing) => {
-        const verdict = judge({ kind, trigger, inputs: found, state: standing });
+      const found = await inputsOf(modelName, dataset);
+      return decisions.decide({ ...request, dataset: found.dataset, metrics: metricsOf(found) }, (state) => {
+        const verdict = judge({ kind, trigger, inputs: found, state });
         return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
       });
     },
@@ -68,7 +68,7 @@ export function createRetrainingOrders(
       if (runId !== null) return { workflowId, runId, joined: true };
       const hyperparameters =
         options?.hyperparameters ??
-        (await factsOf(modelName, dataset)).production?.hyperparameters ??
+        (await inputsOf(modelName, dataset)).production?.hyperparameters ??
         hyperparametersSchema.parse({});
       const source = options?.source ?? null;
       const input: RetrainingInput = { modelName, dataset, trigger, requestId, source, hyperparameters };

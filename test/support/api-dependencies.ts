@@ -83,7 +83,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     predictions: { get: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
-    deletion: { withdraw: nothing, remove: nothing },
+    deletion: { unpublish: nothing, remove: nothing },
     feedback: { add: nothing, history: nothing, confusion: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
@@ -151,7 +151,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       get: nothing,
       open: nothing,
       list: nothing,
-      sum: nothing,
+      digest: nothing,
       putFile: nothing,
       delete: nothing,
       deleteMany: nothing,

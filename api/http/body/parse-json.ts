@@ -24,8 +24,8 @@ export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: 
 }
 
 /** Bounds of JSON that contains this many images. */
-export function boundsOf(pictures: number): JsonBounds {
-  return { depth: 16, containers: 100 + pictures, values: 100 + 10 * pictures };
+export function boundsOf(images: number): JsonBounds {
+  return { depth: 16, containers: 100 + images, values: 100 + 10 * images };
 }
 
 /** Parses by a schema. Throws `bad_request` with pointers. */

@@ -98,7 +98,7 @@ function ended({ response }: Exchange): Promise<void> {
 function answerExchange({ request, response }: Exchange, error: PerennialError): void {
   const context = contextOf(request);
   context.problem = error.code;
-  const { status, headers, body } = tell(error, request.url?.split('?')[0] ?? '/', context.requestId);
+  const { status, headers, body } = problemResponse(error, request.url?.split('?')[0] ?? '/', context.requestId);
   response.writeHead(status, headers).end(body);
 }
 
@@ -107,7 +107,7 @@ const lingerMs = 2_000;
 
 function answerOnSocket(socket: Socket, error: PerennialError, mayLinger: boolean, observer: Observer | null): void {
   const requestId = randomUUID();
-  const { status, headers, body } = tell(error, '/', requestId);
+  const { status, headers, body } = problemResponse(error, '/', requestId);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nX-Request-Id: ${requestId}\r\n${lines.join('')}\r\n${body}`,
@@ -124,18 +124,18 @@ function answerOnSocket(socket: Socket, error: PerennialError, mayLinger: boolea
   socket.end();
 }
 
-function tell(
+function problemResponse(
   error: PerennialError,
   path: string,
   requestId: string,
 ): { status: number; headers: Record<string, string>; body: string } {
-  const dialect = problemFormatOf(path);
-  const body = JSON.stringify(dialect.render(problemOf(error, path, requestId)));
+  const format = problemFormatOf(path);
+  const body = JSON.stringify(format.render(problemOf(error, path, requestId)));
   const { status } = errorTable[error.code];
   const headers = {
     Date: new Date().toUTCString(),
     Connection: 'close',
-    'Content-Type': dialect.contentType,
+    'Content-Type': format.contentType,
     'Content-Length': String(Buffer.byteLength(body)),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',

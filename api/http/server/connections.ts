@@ -10,7 +10,7 @@ export interface Connections {
   /** Unanswered requests of a connection, oldest first. */
   underWay(socket: Socket): readonly Exchange[];
   /** From now on every response has `Connection: close`. */
-  takeLeave(): void;
+  closeAfterResponses(): void;
   /** Closes connections whose requests are answered and that sent nothing since. */
   closeIdle(): void;
 }
@@ -48,7 +48,7 @@ export function trackConnections(server: Server): Connections {
     taken: () => taken,
     open: () => connections.size,
     underWay: (socket) => [...(connections.get(socket)?.exchanges ?? [])],
-    takeLeave() {
+    closeAfterResponses() {
       isLeaving = true;
       for (const { exchanges } of connections.values()) {
         for (const { response } of exchanges) response.shouldKeepAlive = false;

@@ -48,7 +48,7 @@ const quietMs = 100;
 /** Graceful shutdown: every accepted connection gets a complete response. */
 export async function stopServer({ server, connections, gate, graceMs, leaveMs }: Leaving): Promise<void> {
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-  connections.takeLeave();
+  connections.closeAfterResponses();
   await leave(connections, leaveMs, Math.max(leaveMs, Math.min(longestLeaveMs, graceMs / 4)));
   await emptyQueue(connections, gate);
   const closed = new Promise<void>((resolve) => {

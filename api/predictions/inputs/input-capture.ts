@@ -17,7 +17,7 @@ import { sha256Of } from '../../../platform/sha256.js';
 /** Maximum bytes of images in memory; further ones are dropped. About two seconds of uploads. */
 const bufferItems = 500;
 const bufferBytes = 64_000_000;
-const lanes = 2;
+const uploadsAtOnce = 2;
 const retryMs = { first: 500, most: 30_000 };
 const stopMs = 2_000;
 const dayMs = 86_400_000;
@@ -79,7 +79,7 @@ class Keeping implements InputCapture {
   private failures = 0;
   private retryTimer: NodeJS.Timeout | undefined;
   private stopped = false;
-  private readonly told = new Set<InputResult>();
+  private readonly logged = new Set<InputResult>();
 
   constructor(private readonly options: InputCaptureOptions) {}
 
@@ -95,12 +95,12 @@ class Keeping implements InputCapture {
     this.buffer.push({ ...facts, bytes: ownBytes(bytes) });
     this.bufferedBytes += bytes.byteLength;
     // On a later event-loop turn, so that the answer is sent first.
-    if (this.running.size < lanes) setImmediate(() => this.openLane());
+    if (this.running.size < uploadsAtOnce) setImmediate(() => this.startUpload());
   }
 
   async flush(): Promise<void> {
     while (this.buffer.length > 0 || this.running.size > 0) {
-      this.openLane();
+      this.startUpload();
       await Promise.all(this.running);
     }
   }
@@ -123,10 +123,10 @@ class Keeping implements InputCapture {
     }
   }
 
-  private openLane(): void {
-    if (this.running.size >= lanes || this.buffer.length === 0) return;
-    const lane: Promise<void> = this.emptyBuffer().finally(() => void this.running.delete(lane));
-    this.running.add(lane);
+  private startUpload(): void {
+    if (this.running.size >= uploadsAtOnce || this.buffer.length === 0) return;
+    const upload: Promise<void> = this.emptyBuffer().finally(() => void this.running.delete(upload));
+    this.running.add(upload);
   }
 
   private async emptyBuffer(): Promise<void> {
@@ -239,8 +239,8 @@ class Keeping implements InputCapture {
   /** Logs the first loss of each kind; the metric counts all. */
   private settle(result: InputResult, why?: string): void {
     this.options.count(result);
-    if (why === undefined || this.told.has(result)) return;
-    this.told.add(result);
+    if (why === undefined || this.logged.has(result)) return;
+    this.logged.add(result);
     this.options.logger.warn({ result, reason: why }, 'an image of a prediction was not captured');
   }
 }

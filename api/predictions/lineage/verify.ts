@@ -9,7 +9,7 @@ import type { Graph, Relation } from './graph.js';
 
 export interface VerifyingStores {
   lineage: Pick<LineageStore, 'examples' | 'images' | 'sampleImages'>;
-  objects: Pick<ObjectStore, 'get' | 'sum'>;
+  objects: Pick<ObjectStore, 'get' | 'digest'>;
 }
 
 /** Number of images to verify in a sample. */
@@ -149,7 +149,7 @@ async function* allImages({ dataset, version }: Dataset, { lineage }: VerifyingS
 }
 
 async function wrongImages(images: readonly LineageImage[], { objects }: VerifyingStores): Promise<string[]> {
-  const found = await concurrently(images, readsAtOnce, ({ objectKey }) => unlessMissing(objects.sum(objectKey)));
+  const found = await concurrently(images, readsAtOnce, ({ objectKey }) => unlessMissing(objects.digest(objectKey)));
   return images.flatMap(({ sha256 }, index) => (found[index]?.sha256 === sha256 ? [] : [sha256]));
 }
 
@@ -158,7 +158,7 @@ async function checkFeatureFile(
   { objects }: VerifyingStores,
 ): Promise<Verdict> {
   if (!file) return agree('the feature file', null, null);
-  const found = await unlessMissing(objects.sum(file.objectKey));
+  const found = await unlessMissing(objects.digest(file.objectKey));
   const figures = { bytes: found?.sizeBytes ?? 0, images: file.images };
   if (found?.sha256 === file.sha256) return { state: 'verified', detail: null, figures };
   const detail = found ? `${file.objectKey} has SHA-256 ${found.sha256}.` : `${file.objectKey} is missing.`;

@@ -57,7 +57,7 @@ describe('a message', () => {
     const channels = ['webhook', 'slack'] as const;
     await deliveries.announce(channels.map((name) => ({ name, kinds: ['*'] })));
     await fixture.add(30);
-    await deliveries.handOut();
+    await deliveries.createPending();
     const taken = await Promise.all(channels.map((name) => deliveries.take(name, 30, 60_000)));
     expect((await fixture.messages()).some(({ doneAt }) => doneAt !== null)).toBe(false);
     const sideBySide = taken.flat().sort((a, b) => a.messageId - b.messageId);

@@ -4,7 +4,7 @@ import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
 import type { Database } from '../../../../stores/postgres/database.js';
-import type { Move } from '../../../../stores/promotion/promotions.js';
+import type { ProductionMove } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import { decisionOf, evaluationOf, tester, unfenced } from '../../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
@@ -36,7 +36,7 @@ function register(modelName: string): Promise<ModelVersion> {
   });
 }
 
-function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<Move> {
+function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<ProductionMove> {
   return registry.promote({ modelName, version, reason: 'better', idempotencyKey, ...unfenced });
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
-import type { Move } from '../../../../stores/promotion/promotions.js';
+import type { ProductionMove } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { Rollback } from '../../../../stores/promotion/rollbacks.js';
 import { tester, unfenced } from '../../../support/measurements.js';
@@ -18,7 +18,7 @@ afterAll(() => records.stop());
 
 const register = (modelName: string): Promise<unknown> => registry.register(newVersionOf(modelName));
 
-function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<Move> {
+function promote(modelName: string, version: number, idempotencyKey: string = randomUUID()): Promise<ProductionMove> {
   return registry.promote({ modelName, version, reason: 'better', idempotencyKey, ...unfenced });
 }
 

@@ -87,7 +87,7 @@ describe('decisions on retrainings', () => {
   it('see a run that was started elsewhere, and ignore it once it has ended', async () => {
     const runId = await open('elsewhere');
     expect(await decide('elsewhere')).toMatchObject({ skippedBecause: 'already_running' });
-    expect((await decisions.standing('elsewhere')).running).toEqual({ runId });
+    expect((await decisions.state('elsewhere')).running).toEqual({ runId });
     await createPipelineStore(records.db).close(runId, { status: 'failed' });
     expect(await decide('elsewhere')).toMatchObject({ decision: 'retrain' });
   });
