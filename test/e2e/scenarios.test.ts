@@ -124,7 +124,7 @@ describe('npm run scenario', () => {
 
   it('new-data: added images start a retraining by number and share', async () => {
     const { code, output } = await resultOf(start('new-data'));
-    expect(output).toMatch(/version \d+ was (promoted|refused)\. Decision of the gate: /);
+    expect(output).toMatch(/version \d+ was (promoted|refused)\. Decision of the promotion gate: /);
     expect(code).toBe(0);
     const decision = await newestDecision();
     expect(decision).toMatchObject({ trigger: 'new_data', metrics: { new_images: 40 }, run: { status: 'completed' } });
