@@ -65,7 +65,7 @@ describe('what refers to a version', () => {
     await registry.setAlias('referred', 'champion', 3, curator);
     await registry.setAlias('referred', 'best', 3, curator);
     expect(await referencesTo('referred', 2)).toEqual(['it is in Production']);
-    expect(await referencesTo('referred', 1)).toEqual(['a rollback of version 2 in Production leads to it']);
+    expect(await referencesTo('referred', 1)).toEqual(['a rollback of version 2 in Production would restore it']);
     expect(await referencesTo('referred', 3)).toEqual(['the alias best, champion points at it']);
     for (const version of [1, 2, 3]) {
       await expect(registry.markDeleted('referred', version, wish)).rejects.toMatchObject({ code: 'referenced' });
@@ -177,7 +177,7 @@ describe('retention', () => {
     expect(plan.retire).toEqual([4]);
     expect(plan.kept.slice(-3)).toEqual([
       { version: 3, reason: 'the alias reference points at it' },
-      { version: 2, reason: 'a rollback of version 14 in Production leads to it' },
+      { version: 2, reason: 'a rollback of version 14 in Production would restore it' },
       { version: 1, reason: 'it was in Production within the last 90 days' },
     ]);
     const years = planRetention(await registry.retentionFacts('many'), { keep: 10, now: new Date(Date.now() + 1e11) });
