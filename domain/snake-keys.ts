@@ -1,3 +1,5 @@
+import { snakeCase } from '../contracts/http/spelling.js';
+
 const camel = /^[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+$/;
 
 /** Members that hold maps: the keys in them, such as class labels, are data and keep their spelling. */
@@ -22,5 +24,5 @@ export function snakeKeys(value: unknown): unknown {
 
 /** Names that are not identifiers stay unchanged. */
 function snakeName(name: string): string {
-  return camel.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
+  return camel.test(name) ? snakeCase(name) : name;
 }

@@ -1,3 +1,5 @@
+import { snakeCase } from '../contracts/http/spelling.js';
+
 /** An activity that a pipeline or one of its children ran. */
 export interface RanActivity {
   workflowId: string;
@@ -38,8 +40,4 @@ export function stepOfActivity(
   if (names.length === 1) return names[0] ?? null;
   const candidates = stepsOf[activityType] ?? [snakeCase(activityType)];
   return candidates.find((candidate) => names.includes(candidate)) ?? null;
-}
-
-function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -77,8 +77,8 @@ async function foldersToRescan(
 
 async function decide(deps: RequestDependencies, orders: RetrainingOrders, request: AskedRequest): Promise<Decided> {
   await closeOrphan(deps, request.modelName);
-  const { decision, reason } = await orders.decide({ ...request, by: actorOf(request) });
-  return { decision, reason };
+  const { decision: made } = await orders.decide({ ...request, by: actorOf(request) });
+  return { decision: made.decision, reason: made.reason };
 }
 
 function actorOf({ kind, trigger, workflowId }: AskedRequest): Actor {

@@ -108,7 +108,7 @@ const noBody: BodyDefinition<z.ZodUnknown> = {
 };
 
 const noMembers = z.object({});
-const nothing = { params: noMembers, query: noMembers, body: noBody };
+const emptyInput = { params: noMembers, query: noMembers, body: noBody };
 
 /** A JSON body that is parsed by `schema`. A missing body is treated as `{}`. */
 export function jsonBody<B extends z.ZodType>(schema: B, limit: BodyLimit, isRequired = false): BodyDefinition<B> {
@@ -176,7 +176,7 @@ export function defineRoute<
   S extends z.ZodType = z.ZodType,
 >(given: GivenRoute<P, Q, B, S>): Route;
 export function defineRoute(given: GivenRoute<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>): Route {
-  const definition = { ...nothing, ...given };
+  const definition = { ...emptyInput, ...given };
   const { handle, ...documented } = definition;
   const answer = async (input: RouteInput<z.ZodObject, z.ZodObject, z.ZodType>): Promise<void> => {
     const { response } = input;

@@ -79,12 +79,15 @@ async function carryOut(
 ): Promise<{ run: StartedRun; decision: RetrainingDecision }> {
   await starter.reach();
   const kind = order.force ? 'manual' : 'continuous_training';
-  const decision = await orders.decide({ ...order, kind, scheduledFor: null });
+  const { decision, hyperparameters } = await orders.decide({ ...order, kind, scheduledFor: null });
   if (decision.decision === 'skip') {
     throw new PerennialError('conflict', `${decision.reason} Send force: true to retrain all the same.`);
   }
   try {
-    return { run: await orders.start(decision, order), decision };
+    return {
+      run: await orders.start(decision, { ...order, hyperparameters: order.hyperparameters ?? hyperparameters }),
+      decision,
+    };
   } catch (error) {
     await decisions.notStarted(order.requestId, messageOf(error));
     throw error;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { camelCase, snakeCase } from './spelling.js';
 
 /** `modelName` → `model_name`. */
 type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
@@ -114,10 +115,11 @@ function convert(schema: z.ZodType, value: unknown, naming: Naming): unknown {
 }
 
 function convertObject(schema: z.ZodObject, values: ReadonlyMap<string, unknown>, naming: Naming): object {
-  const present = membersOf(schema).filter(([name]) => values.has(naming.from(name)));
-  return Object.fromEntries(
-    present.map(([name, type]) => [naming.to(name), convert(type, values.get(naming.from(name)), naming)]),
-  );
+  const members = membersOf(schema).flatMap(([name, type]) => {
+    const from = naming.from(name);
+    return values.has(from) ? [[naming.to(name), convert(type, values.get(from), naming)] as const] : [];
+  });
+  return Object.fromEntries(members);
 }
 
 function membersOf(schema: z.ZodObject): [string, z.ZodType][] {
@@ -136,12 +138,4 @@ function innerOf(schema: z.ZodType): z.ZodType | null {
         ? schema.unwrap()
         : null;
   return inner instanceof z.ZodType ? inner : null;
-}
-
-function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function camelCase(name: string): string {
-  return name.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }

@@ -8,7 +8,7 @@ import { errorOf, integerColumn, jsonParameter, timestampColumn } from '../postg
 import type { Database, Queryable } from '../postgres/database.js';
 import { runSummaryColumns, runSummaryFrom, runSummarySelect } from './experiments.js';
 import type { Page } from '../postgres/page.js';
-import { publicName } from './run-epochs.js';
+import { snakeCase } from '../../contracts/http/spelling.js';
 import { lockRun } from './run-lock.js';
 
 const detailRow = runSummaryColumns
@@ -84,7 +84,7 @@ export function createRunDetailStore(db: Database): RunDetailStore {
         'SELECT DISTINCT name FROM run_metrics WHERE run_id = ANY($1)',
         [runIds],
       );
-      return rows.map(({ name }) => publicName(name)).sort();
+      return rows.map(({ name }) => snakeCase(name)).sort();
     },
     update: (runId, changes, by) => db.transaction((tx) => update(tx, runId, changes, by)),
     remove: (runId, by) => db.transaction((tx) => remove(tx, runId, by)),
@@ -102,7 +102,7 @@ async function curves(
     [runId],
   );
   const wanted = known
-    .map((row) => ({ stored: row.name, shown: publicName(row.name) }))
+    .map((row) => ({ stored: row.name, shown: snakeCase(row.name) }))
     .filter(({ shown }) => (name === undefined || shown === name) && shown > (pageToken ?? ''))
     .sort((a, b) => (a.shown < b.shown ? -1 : 1));
   const page = wanted.slice(0, limit);

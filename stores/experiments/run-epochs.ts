@@ -1,3 +1,4 @@
+import { snakeCase } from '../../contracts/http/spelling.js';
 import { z } from 'zod';
 import { epochMetricsSchema, type EpochMetrics, type Evaluation } from '../../contracts/training/training.js';
 import { jsonParameter } from '../postgres/columns.js';
@@ -64,11 +65,6 @@ export function createEpochRecord(db: Database): EpochRecord {
   };
 }
 
-/** The public name of a metric or parameter, for answers and searches: `trainLoss` is `train_loss`. */
-export function publicName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
 /** The measures of an evaluation by their public names. */
 export function measuresOf(evaluation: Evaluation): Record<string, number> {
   const { loss, accuracy, precision, recall, f1, rocAuc, calibrationError } = evaluation;
@@ -88,7 +84,7 @@ export async function writeMetrics(tx: Queryable, runId: string, epochs: readonl
     [runId, points.map(({ epoch }) => epoch), points.map(({ name }) => name), points.map(({ value }) => value)],
   );
   const newest = epochs.at(-1)?.epoch;
-  const last = points.filter(({ epoch }) => epoch === newest).map(({ name, value }) => [publicName(name), value]);
+  const last = points.filter(({ epoch }) => epoch === newest).map(({ name, value }) => [snakeCase(name), value]);
   await tx.query('UPDATE runs SET final_metrics = final_metrics || $2 WHERE run_id = $1', [
     runId,
     jsonParameter(Object.fromEntries(last)),

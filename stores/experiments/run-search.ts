@@ -1,3 +1,4 @@
+import { camelCase } from '../../contracts/http/spelling.js';
 import {
   runFields,
   type Field,
@@ -69,15 +70,10 @@ function expressionOf(field: Field, bind: Bind): Expression {
     case 'metrics':
       return { sql: `(runs.final_metrics -> ${bind(field.name)}::text)`, type: 'jsonb' };
     case 'params':
-      return { sql: `(runs.hyperparameters -> ${bind(innerName(field.name))}::text)`, type: 'jsonb' };
+      return { sql: `(runs.hyperparameters -> ${bind(camelCase(field.name))}::text)`, type: 'jsonb' };
     case 'tags':
       return { sql: `(runs.tags ->> ${bind(field.name)}::text)`, type: 'text' };
   }
-}
-
-/** The stored name of a parameter that is shown as `batch_size`. */
-function innerName(name: string): string {
-  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function valueFor(type: SqlType, value: unknown): string {

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { z } from 'zod';
+import { camelCase } from '../../contracts/http/spelling.js';
 import type { Logger } from '../../platform/logging.js';
 import { toDatabaseError } from './database-faults.js';
 import { subscribe } from './subscribe.js';
@@ -133,7 +134,7 @@ function camelCased(row: Row): Row {
 function camelName(name: string): string {
   const known = camelNames.get(name);
   if (known !== undefined) return known;
-  const camel = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const camel = camelCase(name);
   camelNames.set(name, camel);
   return camel;
 }

@@ -26,10 +26,16 @@ export interface OrderOptions {
   hyperparameters: Hyperparameters | null;
 }
 
+export interface OrderDecision {
+  decision: RetrainingDecision;
+  /** Those of the model in Production, or the defaults; read together with the inputs of the decision. */
+  hyperparameters: Hyperparameters;
+}
+
 /** Retrainings on request of a client or of a schedule. */
 export interface RetrainingOrders {
   /** Decides once for each request id; a repeated request gets the decision that was made before. */
-  decide(request: OrderRequest): Promise<RetrainingDecision>;
+  decide(request: OrderRequest): Promise<OrderDecision>;
   /** Starts the run of a decision or joins the one under way, and records it; a repetition joins the recorded run. */
   start(decision: RetrainingDecision, options?: OrderOptions): Promise<StartedRun>;
 }
@@ -58,18 +64,19 @@ export function createRetrainingOrders(
     async decide({ notes = [], dataset, ...request }) {
       const { kind, trigger, modelName } = request;
       const found = await inputsOf(modelName, dataset);
-      return decisions.decide({ ...request, dataset: found.dataset, metrics: metricsOf(found) }, (state) => {
-        const verdict = judge({ kind, trigger, inputs: found, state });
-        return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
-      });
+      const decision = await decisions.decide(
+        { ...request, dataset: found.dataset, metrics: metricsOf(found) },
+        (state) => {
+          const verdict = judge({ kind, trigger, inputs: found, state });
+          return { ...verdict, reason: [verdict.reason, ...notes].join(' ') };
+        },
+      );
+      return { decision, hyperparameters: hyperparametersOf(found) };
     },
     async start({ modelName, dataset, trigger, requestId, runId }, options) {
       const workflowId = retrainingWorkflowId(modelName);
       if (runId !== null) return { workflowId, runId, joined: true };
-      const hyperparameters =
-        options?.hyperparameters ??
-        (await inputsOf(modelName, dataset)).production?.hyperparameters ??
-        hyperparametersSchema.parse({});
+      const hyperparameters = options?.hyperparameters ?? hyperparametersOf(await inputsOf(modelName, dataset));
       const source = options?.source ?? null;
       const input: RetrainingInput = { modelName, dataset, trigger, requestId, source, hyperparameters };
       const run = await starter.start({
@@ -83,4 +90,8 @@ export function createRetrainingOrders(
       return run;
     },
   };
+}
+
+function hyperparametersOf({ production }: RetrainingInputs): Hyperparameters {
+  return production?.hyperparameters ?? hyperparametersSchema.parse({});
 }
