@@ -130,9 +130,9 @@ async function overConnections(target: Target, use: (socket: Socket) => Promise<
   }
 }
 
-async function write(socket: Socket, bytes: Buffer): Promise<void> {
-  if (socket.write(bytes)) return;
-  await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+/** Resolves when the bytes are handed over, or the connection is closed. */
+function write(socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => void socket.write(bytes, () => resolve()));
 }
 
 async function trickle(socket: Socket, bytes: Buffer, everyMs: number): Promise<void> {
