@@ -1,11 +1,11 @@
 import {
   chmodSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -55,8 +55,9 @@ function closeToOthers(home: string): void {
   // Postgres' own folder lies below; started by root, it runs as another account, which outside Linux must pass the top.
   const top = process.getuid?.() === 0 && process.platform !== 'linux' ? 0o711 : 0o700;
   for (const path of [home, ...entries]) {
-    const facts = lstatSync(path, { throwIfNoEntry: false });
-    if (facts === undefined || facts.isSymbolicLink()) continue;
+    // Follows a link: what lies elsewhere is data as well.
+    const facts = statSync(path, { throwIfNoEntry: false });
+    if (facts === undefined) continue;
     const mode = path === home ? top : facts.isDirectory() ? 0o700 : 0o600;
     if ((facts.mode & 0o777) !== mode) closeOne(path, mode);
   }

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimDataFolder, openDataFolder, readLayout } from '../../../infra/local/data-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
+/** Of util-linux: runs a command as another account, for root. */
+const otherAccount = 'setpriv';
 
 describe('a data folder', () => {
   it('is created with the version of its layout, and can be opened again', () => {
@@ -37,10 +39,22 @@ describe('a data folder', () => {
       expect(modeOf('layout.json')).toBe('600');
     });
 
-    const canBecomeAnother = process.getuid?.() === 0 && spawnSync('setpriv', ['--version']).status === 0;
+    it('is closed where a link leads to', () => {
+      const [elsewhere, linked] = [join(folder, 'elsewhere'), join(folder, 'linked')];
+      mkdirSync(join(elsewhere, 's3'), { recursive: true });
+      symlinkSync(elsewhere, linked);
+      mkdirSync(join(folder, 'disk'), { mode: 0o755 });
+      symlinkSync(join(folder, 'disk'), join(linked, 'bundles'));
+      openDataFolder(linked);
+      for (const path of [elsewhere, join(elsewhere, 's3'), join(folder, 'disk')]) {
+        expect(statSync(path).mode & 0o777).toBe(0o700);
+      }
+    });
+
+    const canBecomeAnother = process.getuid?.() === 0 && spawnSync(otherAccount, ['--version']).status === 0;
     (canBecomeAnother ? it : it.skip)('cannot be read by another account of the machine', () => {
       const asNobody = (...command: string[]): number | null =>
-        spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', ...command]).status;
+        spawnSync(otherAccount, ['--reuid=65534', '--regid=65534', '--clear-groups', ...command]).status;
       chmodSync(home, 0o755);
       chmodSync(join(home, 's3'), 0o755);
       expect(asNobody('cat', join(home, 's3', 'file'))).toBe(0);
