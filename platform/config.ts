@@ -160,8 +160,10 @@ export const configSchema = z.object({
     .optional()
     .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of downloading it'),
   CODE_REVISION: z.string().default('unknown').describe('revision of the code, stored with every run'),
-  REPLICA_URL: z.url().optional().describe('URL at which other processes reach this API'),
-  PUBLIC_URL: httpUrl.optional().describe('URL at which users reach the API, for links in notifications'),
+  REPLICA_URL: z.url().optional().describe('URL at which other processes reach this API; it answers under its host'),
+  PUBLIC_URL: httpUrl
+    .optional()
+    .describe('URL at which users reach the API, for links in notifications; pages of its origin may send changes'),
   NOTIFY_KINDS: commaList
     .prefault('*')
     .pipe(z.array(kindPatternSchema).min(1))
