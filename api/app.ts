@@ -1,5 +1,7 @@
 import express, { type Express } from 'express';
 import { answerNotFound, answerProblems } from './http/middleware/answer-problems.js';
+import { allowHosts } from './http/middleware/allowed-hosts.js';
+import { refuseForeignOrigins } from './http/middleware/foreign-origins.js';
 import { identify } from './http/middleware/identify.js';
 import { observe } from './http/middleware/observe.js';
 import { requireHost } from './http/middleware/require-host.js';
@@ -9,10 +11,11 @@ import { createRoutes, type ApiDependencies } from './routes.js';
 
 /** The HTTP application, which does not listen yet. */
 export function createApp(dependencies: ApiDependencies): Express {
-  const { logger, metrics } = dependencies;
+  const { logger, metrics, settings } = dependencies;
   const app = express();
   app.disable('x-powered-by');
   app.use(identify, observe(logger, metrics), secureHeaders, requireHost);
+  app.use(allowHosts(settings.allowedHosts), refuseForeignOrigins(settings.ownOrigins));
   mountRoutes(app, createRoutes(dependencies).routes);
   app.use(answerNotFound);
   app.use(answerProblems(logger));

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { generationChannel } from '../contracts/names.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
-import { scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
+import { allowedHosts, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { packageRoot } from '../platform/paths.js';
@@ -131,8 +131,10 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
     imageUrlHosts: config.IMAGE_URL_HOSTS,
     publicUrl: config.PUBLIC_URL ?? null,
+    allowedHosts: allowedHosts(config),
+    ownOrigins: config.PUBLIC_URL === undefined ? [] : [new URL(config.PUBLIC_URL).origin],
     uploadFolder,
-    sourceRoot: config.ALLOWED_SOURCE_ROOT ?? null,
+    sourceFolders: config,
   };
 }
 

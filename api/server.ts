@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../contracts/errors.js';
-import { loadConfig, type Config } from '../platform/config.js';
+import { isAnyAddress, loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { announceReady, onShutdown } from '../platform/process.js';
 import { migrate } from '../stores/postgres/migrate.js';
@@ -73,7 +73,7 @@ async function stop(
 
 /** URL of the API for processes of this machine; loopback if it listens on all addresses. */
 function ownUrl({ HOST }: Config, port: number): string {
-  if (HOST === '0.0.0.0' || HOST === '::') return `http://127.0.0.1:${port}`;
+  if (isAnyAddress(HOST)) return `http://127.0.0.1:${port}`;
   return `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}`;
 }
 

@@ -4,6 +4,8 @@ import type { ErrorCode } from './errors.js';
 export const remedies = {
   bad_request: 'Correct the fields that `detail` and `errors` name; GET /openapi.json describes every request.',
   no_file: 'Send the image as the form field `file`, as the raw body, or as base64 in JSON.',
+  foreign_origin: 'Open the pages of this API under its own address; behind a proxy, set PUBLIC_URL to that address.',
+  source_not_allowed: 'Add the folder to ALLOWED_SOURCE_ROOT, copy the images into DATASET_DIR, or upload them.',
   not_found: 'Check the address and the names in it; GET /openapi.json lists every route.',
   method_not_allowed: 'Use a method that the `Allow` header lists.',
   body_timeout: 'Retry on a faster connection, or send smaller files.',
@@ -14,6 +16,7 @@ export const remedies = {
   precondition_failed: 'Read the resource again and repeat the change with its new ETag.',
   too_large: 'Send smaller or fewer files; MAX_UPLOAD_BYTES is the limit of an image.',
   unsupported_type: 'Send one of the content types that `detail` names.',
+  foreign_host: 'Add the name to ALLOWED_HOSTS if it is a name of this API.',
   undecodable_image: 'Send a complete JPEG, PNG or WebP file.',
   image_too_large: 'Scale the image down, or raise MAX_IMAGE_PIXELS.',
   image_too_small: 'Send an image of at least the size that `detail` names.',

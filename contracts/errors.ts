@@ -5,6 +5,8 @@
 export const errorTable = {
   bad_request: { status: 400, retryable: false, title: 'Invalid request' },
   no_file: { status: 400, retryable: false, title: 'File missing' },
+  foreign_origin: { status: 403, retryable: false, title: 'Request from another origin' },
+  source_not_allowed: { status: 403, retryable: false, title: 'Source folder not allowed' },
   not_found: { status: 404, retryable: false, title: 'Not found' },
   method_not_allowed: { status: 405, retryable: false, title: 'Method not allowed' },
   body_timeout: { status: 408, retryable: true, title: 'Request body timeout' },
@@ -15,6 +17,7 @@ export const errorTable = {
   precondition_failed: { status: 412, retryable: false, title: 'Precondition failed' },
   too_large: { status: 413, retryable: false, title: 'Request too large' },
   unsupported_type: { status: 415, retryable: false, title: 'Unsupported content type' },
+  foreign_host: { status: 421, retryable: false, title: 'Host not allowed' },
   undecodable_image: { status: 422, retryable: false, title: 'Image cannot be decoded' },
   image_too_large: { status: 422, retryable: false, title: 'Image has too many pixels' },
   image_too_small: { status: 422, retryable: false, title: 'Image too small' },

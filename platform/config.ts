@@ -6,11 +6,22 @@ import { PerennialError } from '../contracts/errors.js';
 import { kindPatternSchema } from '../contracts/notifications/notifications.js';
 import { modelNameSchema } from '../contracts/registry/registry.js';
 import { hourRangeSchema, timeZoneSchema } from '../contracts/retraining/schedules.js';
+import { hostNameOf, hostPattern } from './allowed-hosts.js';
 import { packageRoot } from './paths.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' });
 const commaList = z.string().transform((list) => list.split(',').map((item) => item.trim()));
+const hostPatterns = commaList.transform((entries, context) =>
+  entries
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const pattern = hostPattern(entry);
+      if (pattern !== null) return pattern;
+      context.addIssue(`${entry} is not a host name without a port, *.example.org, or *`);
+      return z.NEVER;
+    }),
+);
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
 /**
@@ -20,6 +31,11 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 
 export const configSchema = z.object({
   PERENNIAL_HOME: z.string().default('.perennial').describe('folder that holds all state of the local stack'),
   HOST: z.string().default('127.0.0.1').describe('address that the API listens on'),
+  ALLOWED_HOSTS: hostPatterns
+    .prefault('')
+    .describe(
+      'host names under which the API answers beside loopback, HOST and those of PUBLIC_URL and REPLICA_URL, comma-separated; `*.example.org` means all names below, `*` any',
+    ),
   PORT: port.default(3000).describe('port of the API'),
   DATABASE_URL: z.url().optional().describe('your own Postgres (15 or newer); if unset, a local one is started'),
   DATABASE_POOL_SIZE: z.coerce
@@ -32,8 +48,11 @@ export const configSchema = z.object({
   S3_ENDPOINT: z.url().optional().describe('your own S3 server; if unset, a local one is started'),
   S3_BUCKET: z.string().default('perennial').describe('bucket for all objects; created if it does not exist'),
   S3_REGION: z.string().default('us-east-1').describe('region of the bucket'),
-  S3_ACCESS_KEY_ID: z.string().default('perennial').describe('access key of the S3 server'),
-  S3_SECRET_ACCESS_KEY: z.string().default('perennial-local').describe('secret key of the S3 server'),
+  S3_ACCESS_KEY_ID: z
+    .string()
+    .optional()
+    .describe('access key of the S3 server; if unset, the local one gets random keys (s3/keys.json in PERENNIAL_HOME)'),
+  S3_SECRET_ACCESS_KEY: z.string().optional().describe('secret key of the S3 server'),
   S3_FORCE_PATH_STYLE: flag.default(true).describe('use the bucket name in the path instead of the host name'),
   TEMPORAL_ADDRESS: z
     .string()
@@ -114,10 +133,12 @@ export const configSchema = z.object({
     .describe('hosts from which images may be fetched by URL, comma-separated; none by default'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
   MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('largest number of pixels of an image'),
-  ALLOWED_SOURCE_ROOT: z
-    .string()
-    .optional()
-    .describe('folder that must contain sources named over HTTP; default: any local path the process can read'),
+  ALLOWED_SOURCE_ROOT: commaList
+    .prefault('')
+    .transform((folders) => folders.filter((folder) => folder !== ''))
+    .describe(
+      'folders below which a source named over HTTP may be, beside DATASET_DIR and the project, comma-separated',
+    ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -139,8 +160,10 @@ export const configSchema = z.object({
     .optional()
     .describe('folder with include/ and lib/ of libtensorflow that set-up uses instead of downloading it'),
   CODE_REVISION: z.string().default('unknown').describe('revision of the code, stored with every run'),
-  REPLICA_URL: z.url().optional().describe('URL at which other processes reach this API'),
-  PUBLIC_URL: httpUrl.optional().describe('URL at which users reach the API, for links in notifications'),
+  REPLICA_URL: z.url().optional().describe('URL at which other processes reach this API; it answers under its host'),
+  PUBLIC_URL: httpUrl
+    .optional()
+    .describe('URL at which users reach the API, for links in notifications; pages of its origin may send changes'),
   NOTIFY_KINDS: commaList
     .prefault('*')
     .pipe(z.array(kindPatternSchema).min(1))
@@ -188,6 +211,8 @@ export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME
 
 /** Settings that require another one. */
 const companions = [
+  ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
+  ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
   ['NOTIFY_WEBHOOK_URL', 'NOTIFY_WEBHOOK_SECRET'],
   ['SMTP_URL', 'NOTIFY_EMAIL_FROM'],
   ['SMTP_URL', 'NOTIFY_EMAIL_TO'],
@@ -220,6 +245,19 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
 /** Folder for temporary files, which may be deleted at any time. */
 export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
+}
+
+/** Hosts under which the API answers beside loopback: its own names in the settings, as patterns of `hostPattern`. */
+export function allowedHosts({ ALLOWED_HOSTS, HOST, PUBLIC_URL, REPLICA_URL }: Config): string[] {
+  const own = [PUBLIC_URL, REPLICA_URL].flatMap((url) => (url === undefined ? [] : [new URL(url).host]));
+  const names = own.map(hostNameOf).filter((name) => name !== null);
+  const listens = isAnyAddress(HOST) ? null : hostPattern(HOST);
+  return [...ALLOWED_HOSTS, ...names, ...(listens === null ? [] : [listens])];
+}
+
+/** Whether a server that listens on this address does so on all addresses of the machine. */
+export function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 type ServiceAddresses = Record<'DATABASE_URL' | 'S3_ENDPOINT' | 'TEMPORAL_ADDRESS', string>;

@@ -104,8 +104,8 @@ async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData
   return { ...(await selectTrainingData(input.dataset)), notes };
 }
 
-/** Errors of a known folder that is gone, or empty like a mount point without its disk. */
-const missingSource: readonly ErrorCode[] = ['source_not_found', 'source_empty'];
+/** Errors of a known folder that is gone, no longer allowed, or empty like a mount point without its disk. */
+const missingSource: readonly ErrorCode[] = ['source_not_found', 'source_not_allowed', 'source_empty'];
 
 /** Returns a note about the source, or null. A known folder that is gone keeps its images, and the run continues. */
 async function ingest(

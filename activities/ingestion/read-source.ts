@@ -5,7 +5,7 @@ import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { isInside } from './is-inside.js';
+import { isInside } from '../../platform/is-inside.js';
 import { uploadPath } from './scan-source.js';
 
 export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; detail: string };

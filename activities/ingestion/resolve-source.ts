@@ -3,12 +3,11 @@ import { resolve } from 'node:path';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { maxPathBytes } from '../../domain/datasets/shorten-path.js';
-import type { Config } from '../../platform/config.js';
 import { packageRoot } from '../../platform/paths.js';
+import { requireAllowedSource } from '../../platform/source-folders.js';
 import type { SourceKind } from '../../stores/datasets/datasets.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { isInside } from './is-inside.js';
 import { downloadPublicSet } from './public-set.js';
 import { drawSyntheticSet } from './synthetic-set.js';
 
@@ -23,7 +22,7 @@ export interface ResolvedSource {
 /**
  * Resolves where the images are; downloads the public set and draws the synthetic set if needed. `default` is DATASET_DIR,
  * else the public photographs, else, when those cannot be reached, the synthetic set.
- * Throws `source_not_found`, `source_unreachable`, or `conflict` for an upload that was ingested before.
+ * Throws `source_not_found`, `source_not_allowed`, `source_unreachable`, or `conflict` for an upload that was ingested before.
  */
 export async function resolveSource(
   deps: IngestionDependencies,
@@ -36,7 +35,7 @@ export async function resolveSource(
       return { ...(await resolveDefault(deps, report, signal)), isDefault: true };
     case 'folder': {
       const locator = await resolveFolder(source.path);
-      await checkAllowed(deps.config, locator);
+      await requireAllowedSource(deps.config, locator);
       return { kind: 'folder', locator, isDefault: false, note: null };
     }
     case 'public':
@@ -98,16 +97,6 @@ async function resolveFolder(path: string): Promise<string> {
   throw new PerennialError(
     'source_not_found',
     `${path} is not a folder. Name the folder that holds the class folders.`,
-  );
-}
-
-async function checkAllowed({ ALLOWED_SOURCE_ROOT, DATASET_DIR }: Config, folder: string): Promise<void> {
-  if (ALLOWED_SOURCE_ROOT === undefined) return;
-  const allowed = [ALLOWED_SOURCE_ROOT, ...(DATASET_DIR === undefined ? [] : [DATASET_DIR])];
-  for (const root of allowed) if (isInside(await resolveFolder(root), folder)) return;
-  throw new PerennialError(
-    'source_not_found',
-    `The folder ${folder} is not below ${ALLOWED_SOURCE_ROOT}, where sources must be (ALLOWED_SOURCE_ROOT).`,
   );
 }
 

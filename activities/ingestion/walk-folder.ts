@@ -5,7 +5,7 @@ import { labelSchema } from '../../contracts/datasets/datasets.js';
 import { messageOf } from '../../contracts/errors.js';
 import { maxPathBytes, shortenPath } from '../../domain/datasets/shorten-path.js';
 import type { FoundFile } from '../../stores/datasets/ingestions.js';
-import { isInside } from './is-inside.js';
+import { isInside } from '../../platform/is-inside.js';
 
 interface Folder {
   /** Relative to the root; empty for the root. */

@@ -1,3 +1,5 @@
+import type { SourceFolders } from '../../platform/source-folders.js';
+
 export interface ApiSettings {
   version: string;
   modelName: string;
@@ -7,8 +9,12 @@ export interface ApiSettings {
   imageUrlHosts: readonly string[];
   /** Public URL of the API, for links; null if not configured. */
   publicUrl: string | null;
+  /** Hosts under which the API answers beside loopback, as patterns of `hostPattern`. */
+  allowedHosts: readonly string[];
+  /** Origins of its pages beside that of the host in the request. */
+  ownOrigins: readonly string[];
   /** Temporary folder for uploads. */
   uploadFolder: string;
-  /** Folder that must contain sources named over HTTP; null allows any. */
-  sourceRoot: string | null;
+  /** Folders that clients may name as sources. */
+  sourceFolders: SourceFolders;
 }

@@ -32,7 +32,7 @@ import type { TemporalUrl } from '../workflows/temporal-url.js';
 export interface OrderDependencies {
   retrainer: Pick<RetrainingRequests, 'order'>;
   temporalUrl: TemporalUrl;
-  settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceRoot'>;
+  settings: Pick<ApiSettings, 'datasetName' | 'modelName' | 'sourceFolders'>;
 }
 
 interface Dependencies extends ScheduleLookup, OrderDependencies {
@@ -108,9 +108,9 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
     audit: 'retraining.trigger',
     body: jsonBody(startRetrainingSchema, limit),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
+    problems: ['bad_request', 'unsupported_type', 'source_not_allowed', 'temporal_unavailable', 'database_unavailable'],
     async handle({ body, request }) {
-      if (body.source) await checkSource(body.source, settings.sourceRoot);
+      if (body.source) await checkSource(body.source, settings.sourceFolders);
       const { reply } = await orderRetraining(dependencies, request, body.hyperparameters, {
         modelName: body.model_name ?? settings.modelName,
         dataset: body.dataset ?? settings.datasetName,

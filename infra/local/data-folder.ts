@@ -1,6 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../../contracts/errors.js';
 import { tryLock } from '../setup/lock.mjs';
 import { dataFolderEntries } from '../setup/paths.mjs';
 
@@ -32,7 +42,37 @@ export function openDataFolder(home: string, known: readonly Upgrade[] = upgrade
       writeLayout(home, found + index + 1);
     }
   }
-  for (const name of ['logs', 'run']) mkdirSync(join(home, name), { recursive: true });
+  for (const name of ['logs', 'run']) mkdirSync(join(home, name), { recursive: true, mode: 0o700 });
+  closeToOthers(home);
+}
+
+/**
+ * Lets only this account enter the folder and its entries, also those that another umask or an unpacked copy made readable.
+ * Throws when it cannot, for instance because another account owns the folder.
+ */
+function closeToOthers(home: string): void {
+  const entries = dataFolderEntries.map((name) => join(home, name));
+  // Postgres' own folder lies below; started by root, it runs as another account, which outside Linux must pass the top.
+  const top = process.getuid?.() === 0 && process.platform !== 'linux' ? 0o711 : 0o700;
+  for (const path of [home, ...entries]) {
+    // Follows a link: what lies elsewhere is data as well.
+    const facts = statSync(path, { throwIfNoEntry: false });
+    if (facts === undefined) continue;
+    const mode = path === home ? top : facts.isDirectory() ? 0o700 : 0o600;
+    if ((facts.mode & 0o777) !== mode) closeOne(path, mode);
+  }
+}
+
+function closeOne(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode);
+  } catch (error) {
+    throw new Error(
+      `Other accounts may read ${path}, and its rights cannot be changed (${messageOf(error)}). ` +
+        'Make this account its owner, or set PERENNIAL_HOME to a folder of your own.',
+      { cause: error },
+    );
+  }
 }
 
 /**

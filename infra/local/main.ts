@@ -22,6 +22,8 @@ export async function main(): Promise<void> {
 
 async function run(config: Config, progress: Progress): Promise<void> {
   const home = config.PERENNIAL_HOME;
+  // What this process and its children write is for this account only.
+  process.umask(0o077);
   openDataFolder(home);
   const release = claimDataFolder(home);
   const supervisor = await createCleanSupervisor(home, progress);

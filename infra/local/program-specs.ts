@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { isAnyAddress } from '../../platform/config.js';
 import { packageRoot } from '../../platform/paths.js';
+import type { ObjectStoreKeys } from './object-store-keys.js';
 import { stopOrders, type ChildSpec } from './child-spec.js';
 
 /** Addresses of the services and of the API, for Perennial's own processes. */
 export interface StackAddresses {
   databaseUrl: string;
   s3Endpoint: string;
+  /** Keys of the local S3 server; null if the user has one. */
+  s3Keys: ObjectStoreKeys | null;
   temporalAddress: string;
   temporalUiUrl: string | null;
   apiPort: number;
@@ -47,13 +51,14 @@ function programEnvironment(
   home: string,
   environment: NodeJS.ProcessEnv,
 ): Record<string, string> {
-  const { databaseUrl, s3Endpoint, temporalAddress, temporalUiUrl, apiPort, host } = addresses;
+  const { databaseUrl, s3Endpoint, s3Keys, temporalAddress, temporalUiUrl, apiPort, host } = addresses;
   const dataset = environment['DATASET_DIR'];
   const cores = availableParallelism();
   return {
     PERENNIAL_HOME: home,
     DATABASE_URL: databaseUrl,
     S3_ENDPOINT: s3Endpoint,
+    ...(s3Keys && { S3_ACCESS_KEY_ID: s3Keys.accessKeyId, S3_SECRET_ACCESS_KEY: s3Keys.secretAccessKey }),
     TEMPORAL_ADDRESS: temporalAddress,
     HOST: host,
     PORT: String(apiPort),
@@ -73,8 +78,7 @@ function programEnvironment(
 
 /** The API's address for other processes of this machine. */
 export function reachableUrl(host: string, port: number): string {
-  const isAny = host === '0.0.0.0' || host === '::';
-  const name = isAny ? '127.0.0.1' : host;
+  const name = isAnyAddress(host) ? '127.0.0.1' : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 

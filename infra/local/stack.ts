@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../../platform/config.js';
 import type { ChildSpec } from './child-spec.js';
+import { objectStoreKeys, type ObjectStoreKeys } from './object-store-keys.js';
 import { localObjectStore } from './object-store.js';
 import { localPostgres } from './postgres.js';
 import { programSpecs, reachableUrl, type StackAddresses } from './program-specs.js';
@@ -8,6 +9,7 @@ import type { RunningChild } from './running-child.js';
 import { choosePorts, type Ports } from './stack-ports.js';
 import type { Supervisor } from './supervisor.js';
 import { localTemporal } from './temporal.js';
+import { guardWebUi } from './web-ui-guard.js';
 
 export interface StackOptions {
   config: Config;
@@ -49,16 +51,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 async function startServices(options: StackOptions, ports: Ports): Promise<StackAddresses> {
   const { config } = options;
-  const [databaseUrl, s3Endpoint, temporal] = await Promise.all([
+  const [databaseUrl, objects, temporal] = await Promise.all([
     config.DATABASE_URL ?? startPostgres(options, ports.postgres),
-    config.S3_ENDPOINT ?? startObjectStore(options, ports.s3),
+    config.S3_ENDPOINT === undefined
+      ? startObjectStore(options, ports.s3)
+      : { endpoint: config.S3_ENDPOINT, keys: null },
     config.TEMPORAL_ADDRESS === undefined
       ? startTemporal(options, ports)
       : { address: config.TEMPORAL_ADDRESS, uiUrl: config.TEMPORAL_UI_URL ?? null },
   ]);
   return {
     databaseUrl,
-    s3Endpoint,
+    s3Endpoint: objects.endpoint,
+    s3Keys: objects.keys,
     temporalAddress: temporal.address,
     temporalUiUrl: temporal.uiUrl,
     apiPort: ports.api,
@@ -73,27 +78,28 @@ async function startPostgres(options: StackOptions, port: number): Promise<strin
   return url;
 }
 
-async function startObjectStore(options: StackOptions, port: number): Promise<string> {
-  const { config } = options;
-  const { spec, endpoint } = localObjectStore({
-    folder: join(config.PERENNIAL_HOME, 's3'),
-    port,
-    accessKeyId: config.S3_ACCESS_KEY_ID,
-    secretAccessKey: config.S3_SECRET_ACCESS_KEY,
-    region: config.S3_REGION,
-  });
+async function startObjectStore(
+  options: StackOptions,
+  port: number,
+): Promise<{ endpoint: string; keys: ObjectStoreKeys }> {
+  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey, ...config } = options.config;
+  const folder = join(config.PERENNIAL_HOME, 's3');
+  const isChosen = accessKeyId !== undefined && secretAccessKey !== undefined;
+  const keys = isChosen ? { accessKeyId, secretAccessKey } : objectStoreKeys(folder);
+  const { spec, endpoint } = localObjectStore({ folder, port, ...keys, region: config.S3_REGION });
   await startOne(options, spec, endpoint);
-  return endpoint;
+  return { endpoint, keys };
 }
 
 async function startTemporal(options: StackOptions, ports: Ports): Promise<{ address: string; uiUrl: string }> {
   const { config } = options;
-  const { spec, address, uiUrl } = localTemporal({
+  const { spec, address, uiUrl, hiddenUi } = await localTemporal({
     folder: join(config.PERENNIAL_HOME, 'temporal'),
     port: ports.temporal,
     uiPort: ports.temporalUi,
     namespace: config.TEMPORAL_NAMESPACE,
   });
+  await guardWebUi(ports.temporalUi, hiddenUi);
   await startOne(options, spec, `${address}, Web UI ${uiUrl}`);
   return { address, uiUrl: config.TEMPORAL_UI_URL ?? uiUrl };
 }

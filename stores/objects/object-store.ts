@@ -101,7 +101,11 @@ function connect(config: Config & { S3_ENDPOINT: string }): S3Client {
   return new S3Client({
     endpoint: config.S3_ENDPOINT,
     region: config.S3_REGION,
-    credentials: { accessKeyId: config.S3_ACCESS_KEY_ID, secretAccessKey: config.S3_SECRET_ACCESS_KEY },
+    // Without keys the server refuses the request, and the error names the settings.
+    credentials: {
+      accessKeyId: config.S3_ACCESS_KEY_ID ?? 'unset',
+      secretAccessKey: config.S3_SECRET_ACCESS_KEY ?? 'unset',
+    },
     forcePathStyle: config.S3_FORCE_PATH_STYLE,
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },

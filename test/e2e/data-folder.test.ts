@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,10 @@ import { z } from 'zod';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { objectStoreBinary } from '../../infra/local/binaries.js';
+import { recordedPorts } from '../../infra/local/stack-ports.js';
 import { dataFolderEntries, platformKey } from '../../infra/setup/paths.mjs';
+import { loadConfig } from '../../platform/config.js';
+import { createObjectStore } from '../../stores/objects/object-store.js';
 import { poll } from '../support/api-client.js';
 import {
   answersSchema,
@@ -53,6 +56,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     parent = await mkdtemp(join(tmpdir(), 'perennial-recorded-'));
     home = join(parent, 'home');
     await unpackDataFolder(files.archive, home);
+    await chmod(home, 0o755);
     product = await startProduct({ ...fixtureSettings, DATASET_DIR: '' }, home);
     await product.settled();
   }, 180_000);
@@ -60,6 +64,15 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
   afterAll(async () => {
     await product.stop();
     await rm(parent, { recursive: true, force: true });
+  });
+
+  it('is closed to other accounts, and its S3 server to the keys that all data folders once had', async () => {
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    const S3_ENDPOINT = `http://127.0.0.1:${recordedPorts(join(home, 'run', 'stack.json'))?.s3 ?? 0}`;
+    const known = { S3_ACCESS_KEY_ID: 'perennial', S3_SECRET_ACCESS_KEY: 'perennial-local' };
+    const objects = createObjectStore({ ...loadConfig(known), S3_ENDPOINT });
+    await expect(objects.get('health')).rejects.toMatchObject({ code: 'object_store_refused' });
+    objects.close();
   });
 
   it('is served at once, without a training', () => {

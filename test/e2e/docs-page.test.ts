@@ -66,4 +66,16 @@ describeInBrowser('the documentation page', () => {
     expect(requested.filter((each) => !each.startsWith(`${url}/`) && !/^(data|blob):/.test(each))).toEqual([]);
     expect(complaints).toEqual([]);
   });
+
+  // Last, because the API has no services and reports a fault.
+  it('can send a change, which pages of other origins cannot', async () => {
+    const retention = page.locator('#operations-pipelines-startRetention');
+    await retention.click();
+    await retention.getByRole('button', { name: 'Try it out' }).click();
+    await retention.getByRole('button', { name: 'Execute' }).click();
+    const status = retention.locator('.live-responses-table .response-col_status').last();
+    await status.waitFor();
+    expect(await status.textContent()).not.toMatch(/403|421/);
+    expect(await status.textContent()).toMatch(/\d{3}/);
+  });
 });

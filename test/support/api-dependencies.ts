@@ -165,8 +165,10 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       maxUploadBytes: 20_000_000,
       imageUrlHosts: [],
       publicUrl: null,
+      allowedHosts: [],
+      ownOrigins: [],
       uploadFolder: join(tmpdir(), 'perennial-test-uploads'),
-      sourceRoot: null,
+      sourceFolders: { PERENNIAL_HOME: '/nonexistent', DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] },
     },
     ...replaced,
   };

@@ -40,7 +40,12 @@ export interface IngestionFixture {
 export async function startIngestionFixture(environment: Record<string, string> = {}): Promise<IngestionFixture> {
   const [database, objectServer] = await Promise.all([startTestDatabase(), startObjectStore()]);
   const home = mkdtempSync(join(tmpdir(), 'perennial-test-ingestion-'));
-  const config = loadConfig({ ...objectServer.environment, PERENNIAL_HOME: home, ...environment });
+  const config = loadConfig({
+    ...objectServer.environment,
+    PERENNIAL_HOME: home,
+    ALLOWED_SOURCE_ROOT: home,
+    ...environment,
+  });
   const real = createObjectStore({ ...config, S3_ENDPOINT: objectServer.endpoint });
   await real.ensureBucket();
   const uploads: string[] = [];

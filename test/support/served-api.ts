@@ -40,7 +40,10 @@ export async function startApi(environment: Record<string, string>): Promise<Ser
   // No server listens on port 9: services that a test does not start are unreachable.
   const away = { S3_ENDPOINT: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' };
   // The prediction cache and load shedding are off, so that they do not change the results of tests.
-  const plain = { PREDICTION_CACHE_ITEMS: '0', SERVING_LATENCY_TARGET_MS: '0' };
+  const plain = {
+    ...{ PREDICTION_CACHE_ITEMS: '0', SERVING_LATENCY_TARGET_MS: '0' },
+    ALLOWED_SOURCE_ROOT: '/photographs',
+  };
   const config = loadConfig({ ...away, ...plain, ...environment, PERENNIAL_HOME: home, SERVING_THREADS: '1' });
   const api = await composeApi(config, createLogger('api', 'silent'));
   const listening = await listen(api.app, '127.0.0.1', 0);

@@ -6,6 +6,7 @@ import { localObjectStore } from '../../infra/local/object-store.js';
 import { localPostgres } from '../../infra/local/postgres.js';
 import { signalProcess, startChild, type RunningChild } from '../../infra/local/running-child.js';
 import type { ChildSpec } from '../../infra/local/child-spec.js';
+import { guardWebUi } from '../../infra/local/web-ui-guard.js';
 import { localTemporal } from '../../infra/local/temporal.js';
 
 /** A real service on a temporary folder and a free port. `environment` is what `loadConfig` needs to find it. */
@@ -50,14 +51,20 @@ export async function startTemporal(
 ): Promise<TestService & { address: string; uiUrl: string }> {
   const folder = temporaryFolder('temporal');
   const [port = 0, uiPort = 0] = await freePorts(2);
-  const { spec, address, uiUrl } = localTemporal({
+  const { spec, address, uiUrl, hiddenUi } = await localTemporal({
     folder: onDisk ? folder : null,
     port,
     uiPort,
     namespace: 'default',
   });
   const environment = { TEMPORAL_ADDRESS: address, TEMPORAL_UI_URL: uiUrl };
-  return { ...(await startService(spec, folder, environment)), address, uiUrl };
+  const closeUi = await guardWebUi(uiPort, hiddenUi);
+  const service = await startService(spec, folder, environment);
+  const stop = async (): Promise<void> => {
+    closeUi();
+    await service.stop();
+  };
+  return { ...service, stop, address, uiUrl };
 }
 
 async function startService(

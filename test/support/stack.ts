@@ -47,6 +47,7 @@ export async function startStack(settings: Record<string, string> = {}): Promise
     ...objects.environment,
     ...temporal.environment,
     PERENNIAL_HOME: home,
+    ALLOWED_SOURCE_ROOT: [tmpdir(), process.env['DATASET_DIR'] ?? ''].join(','),
     PORT: String(port),
     REPLICA_URL: `http://127.0.0.1:${port}`,
     // No server listens there: the public photographs are unreachable, as on a machine without internet access.

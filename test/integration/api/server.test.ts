@@ -89,7 +89,7 @@ describe('the server process', () => {
     const server = startServer({ PORT: '0', SHUTDOWN_LEAVE_MS: '500' });
     const { url } = z.object({ url: z.url() }).parse(await server.ready);
     const { port } = new URL(url);
-    const text = 'GET /health/ready HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n';
+    const text = 'GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
     /** Statuses until the connection is refused. A client that is reset gets ECONNRESET or no response. */
     const askOnAndOn = async (statuses: number[]): Promise<void> => {
       for (;;) {

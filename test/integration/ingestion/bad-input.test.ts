@@ -217,7 +217,7 @@ describe('bad input', () => {
     const outside = fixture.folder(await classFolders({ grass: 1 }));
     const root = fixture.folder({ 'inside/grass/a.jpg': await patternImage(40) });
     symlinkSync(outside, join(root, 'way-out'));
-    const config = { ...fixture.deps.config, ALLOWED_SOURCE_ROOT: root };
+    const config = { ...fixture.deps.config, ALLOWED_SOURCE_ROOT: [root] };
     const resolve = (path: string): Promise<unknown> =>
       resolveSource(
         { ...fixture.deps, config },
@@ -226,8 +226,8 @@ describe('bad input', () => {
         new AbortController().signal,
       );
     await expect(resolve(join(root, 'inside'))).resolves.toMatchObject({ kind: 'folder' });
-    await expect(resolve(join(root, 'way-out'))).rejects.toMatchObject({ code: 'source_not_found' });
-    await expect(resolve(join(root, '..'))).rejects.toMatchObject({ code: 'source_not_found' });
+    await expect(resolve(join(root, 'way-out'))).rejects.toMatchObject({ code: 'source_not_allowed' });
+    await expect(resolve(join(root, '..'))).rejects.toMatchObject({ code: 'source_not_allowed' });
   });
 });
 

@@ -160,7 +160,7 @@ describe('retrainingPipeline', () => {
     expect(written.ends.at(-1)).toMatchObject({ status: 'failed', error: { code: 'parity_failed' } });
   });
 
-  it.each(['source_not_found', 'source_empty'])(
+  it.each(['source_not_found', 'source_not_allowed', 'source_empty'])(
     'goes on with the images it has on %s of a known folder',
     async (code) => {
       const gone = '/photographs is not there.';

@@ -1,9 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimDataFolder, openDataFolder, readLayout } from '../../../infra/local/data-folder.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const folder = temporaryFolder();
+/** Of util-linux: runs a command as another account, for root. */
+const otherAccount = 'setpriv';
 
 describe('a data folder', () => {
   it('is created with the version of its layout, and can be opened again', () => {
@@ -12,6 +15,53 @@ describe('a data folder', () => {
     openDataFolder(home);
     expect(readLayout(home)).toBe(1);
     expect(existsSync(join(home, 'logs'))).toBe(true);
+  });
+
+  describe('that others could read', () => {
+    const home = join(folder, 'readable');
+    const modeOf = (path: string): string => (statSync(join(home, path)).mode & 0o777).toString(8);
+
+    beforeAll(() => {
+      openDataFolder(home);
+      for (const name of ['s3', 'logs', 'postgres']) {
+        mkdirSync(join(home, name), { recursive: true });
+        writeFileSync(join(home, name, 'file'), 'a picture');
+        chmodSync(join(home, name), 0o755);
+      }
+      chmodSync(home, 0o755);
+      // The folder of the test itself must not be what keeps the other account out.
+      chmodSync(folder, 0o755);
+    });
+
+    it('is closed to other accounts when it is opened', () => {
+      openDataFolder(home);
+      expect(['.', 's3', 'logs', 'run', 'postgres'].map(modeOf)).toEqual(['700', '700', '700', '700', '700']);
+      expect(modeOf('layout.json')).toBe('600');
+    });
+
+    it('is closed where a link leads to', () => {
+      const [elsewhere, linked] = [join(folder, 'elsewhere'), join(folder, 'linked')];
+      mkdirSync(join(elsewhere, 's3'), { recursive: true });
+      symlinkSync(elsewhere, linked);
+      mkdirSync(join(folder, 'disk'), { mode: 0o755 });
+      symlinkSync(join(folder, 'disk'), join(linked, 'bundles'));
+      openDataFolder(linked);
+      for (const path of [elsewhere, join(elsewhere, 's3'), join(folder, 'disk')]) {
+        expect(statSync(path).mode & 0o777).toBe(0o700);
+      }
+    });
+
+    const canBecomeAnother = process.getuid?.() === 0 && spawnSync(otherAccount, ['--version']).status === 0;
+    (canBecomeAnother ? it : it.skip)('cannot be read by another account of the machine', () => {
+      const asNobody = (...command: string[]): number | null =>
+        spawnSync(otherAccount, ['--reuid=65534', '--regid=65534', '--clear-groups', ...command]).status;
+      chmodSync(home, 0o755);
+      chmodSync(join(home, 's3'), 0o755);
+      expect(asNobody('cat', join(home, 's3', 'file'))).toBe(0);
+      openDataFolder(home);
+      expect(asNobody('cat', join(home, 's3', 'file'))).not.toBe(0);
+      expect(asNobody('ls', home)).not.toBe(0);
+    });
   });
 
   it('of a newer layout is refused and not changed', () => {

@@ -5,6 +5,7 @@ import { programSpecs, reachableUrl } from '../../../infra/local/program-specs.j
 const addresses = {
   databaseUrl: 'postgresql://u:p@127.0.0.1:1/d',
   s3Endpoint: 'http://127.0.0.1:2',
+  s3Keys: { accessKeyId: 'an-id', secretAccessKey: 'a-secret' },
   temporalAddress: '127.0.0.1:3',
   temporalUiUrl: 'http://127.0.0.1:4',
   apiPort: 5,
@@ -21,6 +22,8 @@ describe("Perennial's processes", () => {
     expect(environmentOfApi({ PORT: '0', PERENNIAL_HOME: 'x', HOST: 'y' })).toMatchObject({
       DATABASE_URL: addresses.databaseUrl,
       S3_ENDPOINT: addresses.s3Endpoint,
+      S3_ACCESS_KEY_ID: 'an-id',
+      S3_SECRET_ACCESS_KEY: 'a-secret',
       TEMPORAL_ADDRESS: addresses.temporalAddress,
       TEMPORAL_UI_URL: addresses.temporalUiUrl,
       PERENNIAL_HOME: '/home',

@@ -10,10 +10,10 @@ import { problemSchema, type Problem } from '../../../../contracts/http/problem.
 import { emptyDependencies } from '../../../support/api-dependencies.js';
 import { answersIn, speakRaw } from '../../../support/raw-request.js';
 
-const get = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nHost: here\r\n${headers}\r\n`;
+const get = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
 const last = 'Connection: close\r\n';
 const post = (headers: string, body = ''): string =>
-  `POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
+  `POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
 
 /** Requests that the HTTP parser refuses before the application sees them, sent over raw sockets. */
 describe('a request that is not valid HTTP', () => {
@@ -54,12 +54,12 @@ describe('a request that is not valid HTTP', () => {
     ['text that is not HTTP', 'hello\r\n\r\n'],
     ['the beginning of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['an unknown method', 'FETCH / HTTP/1.1\r\nHost: here\r\n\r\n'],
-    ['an unknown version', 'GET / HTTP/7.3\r\nHost: here\r\n\r\n'],
+    ['an unknown method', 'FETCH / HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['an unknown version', 'GET / HTTP/7.3\r\nHost: localhost\r\n\r\n'],
     ['a header without a colon', get('/', 'nonsense\r\n')],
     ['a header with a zero byte', get('/', 'X-A: a\0b\r\n')],
     ['a blank before a colon', get('/', 'Content-Length : 5\r\n')],
-    ['a lone line feed in its head', 'GET / HTTP/1.1\nHost: here\n\n'],
+    ['a lone line feed in its head', 'GET / HTTP/1.1\nHost: localhost\n\n'],
     ['a length that is not a number', post('Content-Length: many\r\n', 'short')],
     ['a length below zero', post('Content-Length: -5\r\n', 'short')],
     ['two lengths', post('Content-Length: 5\r\nContent-Length: 6\r\n', 'short')],
@@ -91,7 +91,7 @@ describe('a request that is not valid HTTP', () => {
 
   it.each([
     ['HTTP/1.1 without a Host', `GET /ping HTTP/1.1\r\n${last}\r\n`],
-    ['two Hosts', get('/ping', `Host: there\r\n${last}`)],
+    ['two Hosts', get('/ping', `Host: localhost\r\n${last}`)],
   ])('as %s is refused by the application', async (_name, text) => {
     expect(await speak(text)).toMatchObject({ problem: { code: 'bad_request', instance: '/ping' }, statuses: [400] });
   });
@@ -128,7 +128,7 @@ describe('a request that is not valid HTTP', () => {
   });
 
   it('that is longer than announced has its rest parsed as another request, which is refused', async () => {
-    const text = `POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nshort and more`;
+    const text = `POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nshort and more`;
     expect((await speak(text)).statuses).toEqual([415, 400]);
   });
 
@@ -166,7 +166,7 @@ describe('a request that is not valid HTTP', () => {
 describe('a request that arrives too slowly', () => {
   it.each([
     ['GET / HTTP/1.1\r\nHost: h', 'head_timeout'],
-    ['POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\nsho', 'body_timeout'],
+    ['POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nsho', 'body_timeout'],
     ['', null],
   ])('is ended, with a problem unless nothing was received: %j', async (text, code) => {
     const times = { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 };

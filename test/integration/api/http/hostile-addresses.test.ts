@@ -49,7 +49,7 @@ describe('a hostile address', () => {
     expect(inPath.length + inQuery.length).toBeGreaterThan(60);
     const faults: string[] = [];
     for (const address of [...inPath, ...inQuery]) {
-      const text = `GET ${address} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n`;
+      const text = `GET ${address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
       const [answer] = answersIn(await speakRaw(Number(new URL(served.url).port), text));
       const { status = 0, body = '' } = answer ?? {};
       // Services that this test does not start may be reported as unavailable.

@@ -221,7 +221,7 @@ async function sendBlindly(port: number, length: number): Promise<{ answer: stri
     socket.on('close', () => resolve());
     socket.on('error', () => resolve());
   });
-  const head = `POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+  const head = `POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
   socket.write(`${head}Content-Length: ${length}\r\n\r\n`);
   const block = Buffer.alloc(1_000_000);
   for (let sent = 0; sent < length && socket.writable; sent += block.length) {

@@ -153,7 +153,7 @@ describe('invocations', () => {
       return answer;
     };
     const head = (length: string): string =>
-      `POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n${length}\r\n`;
+      `POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n${length}\r\n`;
 
     it.each([
       ['more than it sends', head('Content-Length: 1000\r\n') + 'short', true],
