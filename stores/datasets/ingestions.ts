@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { quarantineReasonSchema, type ImageFacts, type QuarantineReason } from '../../contracts/datasets/datasets.js';
+import { claimObject } from '../objects/object-claims.js';
 import { integerColumn } from '../postgres/columns.js';
 import { sourceKinds, type SourceKind } from './datasets.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -68,6 +69,8 @@ export interface IngestionStore {
   imageStatus(sha256: string): Promise<'new' | 'known' | 'erased'>;
   /** SHA-256 of the recorded image with this MD5 (the name of its object); null if there is none. */
   holderOfMd5(md5: string): Promise<string | null>;
+  /** Protects the object of an image from retention until it is recorded; call it before the upload. */
+  claim(objectKey: string): Promise<void>;
   /** Records uploaded images and outcomes of files in one transaction. */
   settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
@@ -105,6 +108,7 @@ export function createIngestionStore(db: Database): IngestionStore {
       const holder = await db.row(z.object({ sha256: z.string() }), 'SELECT sha256 FROM images WHERE md5 = $1', [md5]);
       return holder?.sha256 ?? null;
     },
+    claim: (objectKey) => claimObject(db, objectKey),
     settle: (id, outcomes, images) =>
       db.transaction(async (tx) => {
         await addImages(tx, images);
