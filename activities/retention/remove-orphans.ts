@@ -72,6 +72,7 @@ function deleteUnreferenced(
 ): Promise<string[]> {
   return locks.withLock(removalLock, async () => {
     const unreferenced = await references.unreferenced(rule, keys);
+    await references.forget(rule, unreferenced);
     await objects.deleteMany(unreferenced);
     return unreferenced;
   });

@@ -1,4 +1,5 @@
 import type { StorageKind } from '../../contracts/storage/storage.js';
+import { claimHours } from '../objects/object-claims.js';
 
 /**
  * Objects of one kind: the exact form of their keys, and the condition in SQL under which such an object is referenced.
@@ -8,6 +9,8 @@ export interface ObjectRule {
   kind: StorageKind;
   pattern: RegExp;
   isReferenced: string;
+  /** Notes in the database that objects are about to be deleted; the statement gets their owners. */
+  forget?: string;
 }
 
 const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
@@ -17,12 +20,25 @@ const ofOpenRun = `EXISTS (SELECT FROM runs r WHERE r.run_id = asked.owner AND r
 const ofOpenBatch = `EXISTS (SELECT FROM batch_predictions b WHERE b.id = asked.owner::uuid AND b.erased_at IS NULL
   AND b.status IN ('waiting', 'running'))`;
 
+/** An image that any dataset contains, or that an ingestion accepted, which may become a member of a dataset. */
+const ofUsedImage = `EXISTS (SELECT FROM images i
+  WHERE i.md5 = replace(asked.owner, '/', '') AND i.erased_at IS NULL AND i.removed_at IS NULL
+    AND (i.created_at > now() - interval '${claimHours} hours'
+      OR EXISTS (SELECT FROM dataset_examples e WHERE e.sha256 = i.sha256)
+      OR EXISTS (SELECT FROM dataset_conflicts c WHERE c.sha256 = i.sha256)
+      OR EXISTS (SELECT FROM ingestion_files f WHERE f.sha256 = i.sha256)))`;
+/** It has listed the images of a dataset version, which may have been deleted since. */
+const whileDatasetIsPredicted = `EXISTS (SELECT FROM batch_predictions b WHERE b.status IN ('waiting', 'running')
+  AND b.job_order #>> '{source,kind}' = 'dataset')`;
+
 /** Every key that Perennial writes. A key of another form belongs to somebody else. */
 export const objectRules: Readonly<Record<string, ObjectRule>> = {
   image: {
     kind: 'datasets',
     pattern: /^raw\/files\/md5\/(?<owner>[0-9a-f]{2}\/[0-9a-f]{30})$/,
-    isReferenced: `EXISTS (SELECT FROM images i WHERE i.md5 = replace(asked.owner, '/', '') AND i.erased_at IS NULL)`,
+    isReferenced: `${ofUsedImage} OR ${whileDatasetIsPredicted}`,
+    forget: `UPDATE images SET removed_at = now()
+      WHERE md5 = ANY (SELECT replace(owner, '/', '') FROM unnest($1::text[]) AS gone (owner)) AND erased_at IS NULL`,
   },
   listing: {
     kind: 'datasets',

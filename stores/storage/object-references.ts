@@ -7,6 +7,8 @@ import { classifyKey, type ObjectRule } from './object-kinds.js';
 export interface ObjectReferences {
   /** Those of `keys`, all of one rule, that no row and no claim refers to. */
   unreferenced(rule: ObjectRule, keys: readonly string[]): Promise<string[]>;
+  /** Notes that objects are about to be deleted, so that the same content is stored again when it comes again. */
+  forget(rule: ObjectRule, keys: readonly string[]): Promise<void>;
 }
 
 export function createObjectReferences(db: Database): ObjectReferences {
@@ -21,6 +23,10 @@ export function createObjectReferences(db: Database): ObjectReferences {
         [keys, keys.map((key) => ownerOf(rule, key)), claimHours],
       );
       return rows.map(({ key }) => key);
+    },
+    async forget(rule, keys) {
+      if (rule.forget !== undefined && keys.length > 0)
+        await db.query(rule.forget, [keys.map((key) => ownerOf(rule, key))]);
     },
   };
 }
