@@ -82,13 +82,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     expect(await product.api.get(`${models}/policy`)).toMatchObject({ status: 200, body: recorded.policy });
   });
 
-  it('finds every object, unchanged, that a recorded prediction depends on', async () => {
-    const path = `/api/v1/predictions/${recorded.prediction.prediction_id}`;
-    const lineage = await product.api.get(`${path}/lineage?verify=full`);
-    expect(lineage).toMatchObject({ status: 200, body: { verified: true } });
-    const input = await fetch(`${product.url}${path}/input`);
-    expect(Buffer.from(await input.arrayBuffer()).equals(await readFile(files.image))).toBe(true);
-  });
+  it('finds every object, unchanged, that a recorded prediction depends on', () => findsObjects());
 
   it('predicts what was recorded for the same image', async () => {
     const { status, body } = await product.api.predict(files.image);
@@ -143,6 +137,14 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     expect(predictionSchema.parse(body).model_version).toBe(version);
   }, 240_000);
 
+  it('keeps every object that the recorded release refers to when retention removes orphans', async () => {
+    const { body } = await product.api.post('/api/v1/pipelines/retention', { dry_run: false });
+    const ended = await product.api.ended(acceptedSchema.parse(body).run_id);
+    expect(ended).toMatchObject({ status: 'completed', result: { removed: { remove_orphaned_objects: 0 } } });
+    await findsObjects();
+    expect((await product.api.predict(files.image)).status).toBe(200);
+  });
+
   it('stops and leaves no process behind', async () => {
     expect(await product.stop()).toBe(0);
     const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args=']);
@@ -152,6 +154,14 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
   it('has no entry that npm run reset would leave', () => {
     expect(dataFolderEntries).toEqual(expect.arrayContaining(readdirSync(home)));
   });
+
+  async function findsObjects(): Promise<void> {
+    const path = `/api/v1/predictions/${recorded.prediction.prediction_id}`;
+    const lineage = await product.api.get(`${path}/lineage?verify=full`);
+    expect(lineage).toMatchObject({ status: 200, body: { verified: true } });
+    const input = await fetch(`${product.url}${path}/input`);
+    expect(Buffer.from(await input.arrayBuffer()).equals(await readFile(files.image))).toBe(true);
+  }
 
   async function serves(version: string): Promise<void> {
     await poll(
