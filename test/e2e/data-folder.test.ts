@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { objectStoreBinary } from '../../infra/local/binaries.js';
 import { dataFolderEntries, platformKey } from '../../infra/setup/paths.mjs';
+import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { poll } from '../support/api-client.js';
 import {
   answersSchema,
@@ -53,6 +54,12 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     parent = await mkdtemp(join(tmpdir(), 'perennial-recorded-'));
     home = join(parent, 'home');
     await unpackDataFolder(files.archive, home);
+    // An orphan, and objects old enough for retention whenever they were recorded.
+    const orphan = join(home, 's3', 'objects', 'perennial', featureFileKey('0'.repeat(64), '0'.repeat(64)));
+    await mkdir(dirname(orphan), { recursive: true });
+    await writeFile(orphan, 'left over');
+    const touch = ['-exec', 'touch', '-t', '202001010000', '{}', '+'];
+    await promisify(execFile)('find', [join(home, 's3'), '-type', 'f', ...touch]);
     product = await startProduct({ ...fixtureSettings, DATASET_DIR: '' }, home);
     await product.settled();
   }, 180_000);
@@ -140,7 +147,10 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
   it('keeps every object that the recorded release refers to when retention removes orphans', async () => {
     const { body } = await product.api.post('/api/v1/pipelines/retention', { dry_run: false });
     const ended = await product.api.ended(acceptedSchema.parse(body).run_id);
-    expect(ended).toMatchObject({ status: 'completed', result: { removed: { remove_orphaned_objects: 0 } } });
+    expect(ended).toMatchObject({
+      status: 'completed',
+      result: { orphans: [{ kind: 'features', objects: 1, bytes: 9 }] },
+    });
     await findsObjects();
     expect((await product.api.predict(files.image)).status).toBe(200);
   });
