@@ -194,7 +194,7 @@ async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<
   await tx.query(
     `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key)
      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::integer[], $7::text[])
-     ON CONFLICT (sha256) DO UPDATE SET removed_at = NULL WHERE images.removed_at IS NOT NULL`,
+     ON CONFLICT (sha256) DO NOTHING`,
     [
       inOrder.map(({ sha256 }) => sha256),
       inOrder.map(({ md5 }) => md5),
@@ -205,6 +205,9 @@ async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<
       inOrder.map(({ md5 }) => rawImageKey(md5)),
     ],
   );
+  await tx.query('UPDATE images SET removed_at = NULL WHERE sha256 = ANY($1) AND removed_at IS NOT NULL', [
+    inOrder.map(({ sha256 }) => sha256),
+  ]);
 }
 
 async function setOutcomes(tx: Queryable, id: string, outcomes: readonly FileOutcome[]): Promise<void> {
