@@ -9,6 +9,7 @@ import { predictionSchema } from '../../contracts/inference/http-predict.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { objectStoreBinary } from '../../infra/local/binaries.js';
 import { dataFolderEntries, platformKey } from '../../infra/setup/paths.mjs';
+import { storageViewSchema } from '../../contracts/storage/http-storage.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { poll } from '../support/api-client.js';
 import {
@@ -153,6 +154,19 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     });
     await findsObjects();
     expect((await product.api.predict(files.image)).status).toBe(200);
+  });
+
+  it('shows the space that each of its parts takes up', async () => {
+    const storage = storageViewSchema.parse((await product.api.get('/api/v1/storage')).body);
+    expect(storage.orphans).toMatchObject({ dry_run: false, items: [{ kind: 'features', objects: 1 }] });
+    const used = storage.items.filter(({ bytes }) => (bytes ?? 0) > 0).map(({ kind, place }) => `${kind} ${place}`);
+    expect(used).toEqual(
+      expect.arrayContaining([
+        ...['datasets bucket', 'bundles bucket', 'artifacts bucket', 'predictions bucket'],
+        ...['predictions database', 'database database'],
+        ...['bundles disk', 'database disk', 'logs disk', 'temporal disk'],
+      ]),
+    );
   });
 
   it('stops and leaves no process behind', async () => {
