@@ -40,19 +40,29 @@ function onlyIn(name, packages, homes, comment) {
 /** The rooms of a layer from the ground up: a room imports only those before it. Rooms to come have their place. */
 const floors = {
   api: [
-    ...['http', 'model-host', 'access', 'audit', 'health', 'notifications', 'workflows', 'monitoring', 'exports'],
-    ...['features', 'datasets', 'retraining', 'registry', 'batch-predictions', 'predictions', 'erasure', 'experiments'],
+    ...['http', 'model-host', 'access', 'audit', 'health', 'notifications', 'workflows', 'storage', 'monitoring'],
+    ...[
+      'exports',
+      'features',
+      'datasets',
+      'retraining',
+      'registry',
+      'batch-predictions',
+      'predictions',
+      'erasure',
+      'experiments',
+    ],
     ...['promotion', 'traffic', 'inference', 'pipelines', 'mlflow'],
   ],
   stores: [
     ...['postgres', 'objects', 'access', 'audit', 'features', 'notifications', 'erasure', 'datasets', 'experiments'],
-    ...['promotion', 'predictions', 'batch-predictions', 'pipelines', 'registry', 'retraining', 'traffic'],
-    ...['monitoring', 'exports', 'mlflow'],
+    ...['promotion', 'predictions', 'batch-predictions', 'pipelines', 'registry', 'retraining', 'storage'],
+    ...['traffic', 'monitoring', 'exports', 'mlflow'],
   ],
   contracts: [
-    ...['http', 'access', 'audit', 'notifications', 'workflows', 'training', 'datasets', 'features', 'registry'],
-    ...['promotion', 'experiments', 'predictions', 'batch-predictions', 'traffic', 'inference', 'retraining'],
-    ...['monitoring', 'exports', 'pipelines', 'mlflow'],
+    ...['http', 'access', 'audit', 'notifications', 'workflows', 'storage', 'training', 'datasets', 'features'],
+    ...['registry', 'promotion', 'experiments', 'predictions', 'batch-predictions', 'traffic', 'inference'],
+    ...['retraining', 'monitoring', 'exports', 'pipelines', 'mlflow'],
   ],
 };
 /** Files at the top of a layer that every room may import. The others there put rooms together, and no room imports them. */

@@ -29,6 +29,8 @@ import { composePredictions, type PredictionServices } from './predictions/compo
 import { createPredictionCache } from './inference/prediction-cache.js';
 import { createPredictor } from './inference/predictor.js';
 import { createPromotionClient } from './promotion/promotion-client.js';
+import { storageSeries } from './storage/storage-metrics.js';
+import { createStorageMeter } from './storage/storage-meter.js';
 import { createStores, type Stores } from '../stores/create-stores.js';
 import { createTemporalLink, type TemporalLink } from './workflows/temporal-link.js';
 import { createTemporalUrl } from './workflows/temporal-url.js';
@@ -59,8 +61,9 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes: probesOf(services) });
   const stores = createStores(database, accuracyOf);
-  metrics.addSeries(notificationSeries(stores.notifications));
-  metrics.addSeries(productionSeries(stores.registry));
+  const storage = createStorageMeter({ objects, databaseSizes: stores.databaseSizes, home: config.PERENNIAL_HOME });
+  const series = [notificationSeries(stores.notifications), productionSeries(stores.registry), storageSeries(storage)];
+  series.forEach(metrics.addSeries);
   const replica = `${hostname()}-${randomUUID()}`;
   const predictions = composePredictions({
     ...{ stores, objects, replica, host: serving, metrics, logger },
@@ -87,6 +90,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     ...predictions,
     ...retraining,
     objects,
+    storage,
     logger,
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });

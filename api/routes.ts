@@ -37,6 +37,7 @@ import { registerRoutes } from './registry/register-routes.js';
 import { retentionRoutes } from './pipelines/retention-routes.js';
 import { retrainingRoutes } from './retraining/retraining-routes.js';
 import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
+import { storageRoutes } from './storage/storage-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
 
@@ -79,6 +80,7 @@ const rooms = [
   imageRoutes,
   uploadRoutes,
   notificationRoutes,
+  storageRoutes,
   auditRoutes,
 ] as const;
 

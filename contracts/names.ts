@@ -65,8 +65,8 @@ export const tuningSteps = [
 export type TuningStep = (typeof tuningSteps)[number];
 export const trialSteps = ['run_trial'] as const;
 
-/** The steps of `applyRetention`, in order. Predictions come first: a version with stored ones is not deleted. */
-export const retentionSteps = [
+/** The steps of `applyRetention` that remove expired items. Predictions first: a version with stored ones is not deleted. */
+export const expirySteps = [
   'remove_predictions',
   'retire_model_versions',
   'remove_messages',
@@ -75,7 +75,14 @@ export const retentionSteps = [
   'remove_uploads',
   'remove_attempts',
 ] as const;
-export type RetentionStep = (typeof retentionSteps)[number];
+export type ExpiryStep = (typeof expirySteps)[number];
+
+/** The last step of `applyRetention`: objects that the steps before it, or interrupted work, left without a reference. */
+export const orphanStep = 'remove_orphaned_objects';
+
+/** The steps of `applyRetention`, in order. */
+export const retentionSteps = [...expirySteps, orphanStep] as const;
+type RetentionStep = (typeof retentionSteps)[number];
 
 /** The steps of `importModel`, in order. */
 export const importSteps = ['check_bundle', 'evaluate', 'register'] as const;

@@ -31,6 +31,8 @@ import { createPolicyStore } from './promotion/policies.js';
 import { createRegistryStore } from './registry/registry.js';
 import { createRetrainingDecisions } from './retraining/retraining-decisions.js';
 import { createRetrainingInputStore } from './retraining/retraining-inputs.js';
+import { createDatabaseSizes } from './storage/database-sizes.js';
+import { createObjectReferences } from './storage/object-references.js';
 
 export type Stores = ReturnType<typeof storesOf>;
 
@@ -52,6 +54,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     audit: createAuditStore(database),
     batchPredictions: createBatchPredictionStore(database),
     commits: createDatasetCommits(database),
+    databaseSizes: createDatabaseSizes(database),
     datasets: createDatasetStore(database),
     decisions: createRetrainingDecisions(database),
     deletion: createDatasetDeletion(database),
@@ -74,6 +77,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     predictions: createPredictionStore(database),
     registry: createRegistryStore(database),
     retention: createRetentionStore(database),
+    references: createObjectReferences(database),
     runDetails: createRunDetailStore(database),
     runs: createRunStore(database),
     searches: createSearchStore(database),

@@ -54,7 +54,9 @@ function checkSomethingIsUsable({ locator }: Ingestion, { accepted, quarantined 
 async function publish({ commits, objects }: IngestionDependencies, dataset: string, version: number): Promise<void> {
   const images = await commits.listImages(dataset, version);
   const { json, md5 } = dvcDirectory(images);
-  await objects.put(rawImageKey(`${md5}.dir`), Buffer.from(json), 'application/json');
+  const listingKey = rawImageKey(`${md5}.dir`);
+  await commits.claim(listingKey);
+  await objects.put(listingKey, Buffer.from(json), 'application/json');
   for (const split of splits) {
     const entries = images
       .filter((image) => image.side === split)

@@ -94,6 +94,8 @@ async function storeImage(
     // MD5 collisions do not happen by chance. Overwriting the other image would change every version that contains it.
     return { reason: 'undecodable', detail: `Other bytes with the same MD5 are stored already (SHA-256 ${holder}).` };
   }
-  await objects.put(rawImageKey(facts.md5), bytes, `image/${facts.format}`);
+  const objectKey = rawImageKey(facts.md5);
+  await ingestions.claim(objectKey);
+  await objects.put(objectKey, bytes, `image/${facts.format}`);
   return facts;
 }

@@ -1,7 +1,8 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import { errorCodeOf } from '../../contracts/errors.js';
-import type { RetentionStep } from '../../contracts/names.js';
+import type { ExpiryStep } from '../../contracts/names.js';
 import type { RetentionResult } from '../../contracts/retraining/schedules.js';
+import type { OrphanCount } from '../../contracts/storage/storage.js';
 import { planRetention } from '../../domain/registry/version-retention.js';
 import type { AttemptStore } from '../../stores/pipelines/attempts.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -10,11 +11,7 @@ import { batchPrefix } from '../../stores/objects/object-keys.js';
 import type { BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
-import {
-  removeExpiredInputs,
-  removeOrphanInputs,
-  type PredictionInputStore,
-} from '../../stores/predictions/prediction-inputs.js';
+import { removeExpiredInputs, type PredictionInputStore } from '../../stores/predictions/prediction-inputs.js';
 import type { PredictionStore } from '../../stores/predictions/predictions.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RetentionStore } from '../../stores/pipelines/retention.js';
@@ -22,8 +19,9 @@ import type { RunStore } from '../../stores/experiments/runs.js';
 import { discardUpload, type UploadStore } from '../../stores/datasets/uploads.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { removeCheckpoints } from '../training/checkpoints.js';
+import { removeOrphans, type OrphanDependencies } from './remove-orphans.js';
 
-export interface RetentionDependencies {
+export interface RetentionDependencies extends OrphanDependencies {
   attempts: Pick<AttemptStore, 'removeBefore'>;
   audit: Pick<AuditStore, 'add'>;
   batchPredictions: Pick<BatchPredictionStore, 'expired' | 'remove'>;
@@ -38,7 +36,7 @@ export interface RetentionDependencies {
 }
 
 export interface RemovalOrder {
-  step: RetentionStep;
+  step: ExpiryStep;
   dryRun: boolean;
   by: Actor;
 }
@@ -46,6 +44,8 @@ export interface RemovalOrder {
 export interface RetentionActivities {
   /** Removes the items of a step, or counts them in a dry run. Referenced items stay. Returns the number of items. */
   removeExpired(order: RemovalOrder): Promise<number>;
+  /** Removes unreferenced objects, or counts them in a dry run. */
+  removeOrphanedObjects(order: { dryRun: boolean }): Promise<OrphanCount[]>;
   noteRetention(note: { by: Actor; result: RetentionResult }): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ const batch = 1_000;
 
 type Remove = (deps: RetentionDependencies, order: RemovalOrder) => Promise<number>;
 
-const steps: Record<RetentionStep, Remove> = {
+const steps: Record<ExpiryStep, Remove> = {
   remove_predictions: removePredictions,
   retire_model_versions: retireVersions,
   remove_messages: ({ retention }, { dryRun }) => {
@@ -78,8 +78,13 @@ const steps: Record<RetentionStep, Remove> = {
 export function createRetentionActivities(deps: RetentionDependencies): RetentionActivities {
   return {
     removeExpired: (order) => withHeartbeat(() => steps[order.step](deps, order)),
+    removeOrphanedObjects: ({ dryRun }) =>
+      withHeartbeat((report, signal) => removeOrphans({ ...deps, dryRun, report, signal })),
     noteRetention: ({ by, result }) =>
-      deps.audit.add({ by, action: 'retention.apply', subject: 'retention', after: result.removed }),
+      deps.audit.add({
+        ...{ by, action: 'retention.apply', subject: 'retention' },
+        after: { ...result.removed, ...(result.orphans && { orphans: result.orphans }) },
+      }),
   };
 }
 
@@ -110,10 +115,9 @@ async function isDeleted(deps: RetentionDependencies, deletion: Parameters<typeo
   }
 }
 
-/** Also removes expired captured images, and those that a killed process left without a database row. */
+/** Also removes expired captured images. */
 async function removePredictions(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
   let removed = dryRun ? await deps.inputs.countExpired() : await removeExpiredInputs(deps);
-  if (!dryRun) await removeOrphanInputs(deps);
   for (const modelName of await deps.registry.models()) {
     const { predictionDays } = (await deps.policies.get(modelName)).retention;
     const before = ago(predictionDays);

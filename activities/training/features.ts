@@ -56,6 +56,7 @@ async function embedFile(
     );
     const { sha256 } = await hashFile(outputPath);
     const objectKey = featureFileKey(backboneDigest, sha256);
+    await deps.features.claim(objectKey);
     await deps.objects.putFile(objectKey, outputPath);
     await deps.features.add({
       backbone: backboneDigest,

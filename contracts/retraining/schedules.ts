@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { orphanCountSchema } from '../storage/storage.js';
 
 /** Kinds of schedules. The first two exist once per model. */
 export const scheduleJobs = ['mlops_retraining_pipeline', 'continuous_training', 'retention'] as const;
@@ -59,8 +60,12 @@ export interface RetentionInput {
 export const retentionResultSchema = z.object({
   dryRun: z.boolean(),
   removed: z.record(z.string(), z.number().int()).describe('numbers of removed items, or of items to remove, by step'),
+  orphans: z
+    .array(orphanCountSchema)
+    .default([])
+    .describe('unreferenced objects that were removed, or would be, by kind'),
 });
-export type RetentionResult = z.infer<typeof retentionResultSchema>;
+export type RetentionResult = z.input<typeof retentionResultSchema>;
 
 function knownTimeZone(name: string): string | null {
   // Offsets such as +01:00 are not names, and the scheduler does not support them.

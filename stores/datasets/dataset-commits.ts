@@ -13,6 +13,7 @@ import {
 import { PerennialError } from '../../contracts/errors.js';
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter } from '../postgres/columns.js';
+import { claimObject } from '../objects/object-claims.js';
 import type { Database, Queryable } from '../postgres/database.js';
 
 /** Current content of the sources of a dataset, and the splits assigned before. */
@@ -62,6 +63,8 @@ export interface DatasetCommits {
   /** Whether the version's manifests are in the object store. */
   isPublished(dataset: string, version: number): Promise<boolean>;
   markPublished(dataset: string, version: number): Promise<void>;
+  /** Protects a listing from retention; call it before the upload. */
+  claim(objectKey: string): Promise<void>;
 }
 
 export function createDatasetCommits(db: Database): DatasetCommits {
@@ -81,6 +84,7 @@ export function createDatasetCommits(db: Database): DatasetCommits {
       );
       return published.length > 0;
     },
+    claim: (objectKey) => claimObject(db, objectKey),
     async markPublished(dataset, version) {
       await db.query('UPDATE dataset_versions SET published_at = now() WHERE dataset = $1 AND version = $2', [
         dataset,

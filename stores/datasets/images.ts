@@ -14,15 +14,18 @@ export type StoredImage = z.output<typeof imageRow>;
 
 /** Images of every dataset, by the digest of their bytes. */
 export interface ImageStore {
-  /** The known images among these, including erased ones, unordered. */
+  /** The known images among these, including erased ones, unordered; none whose bytes retention removed. */
   find(sha256s: readonly string[]): Promise<StoredImage[]>;
 }
 
 export function createImageStore(db: Database): ImageStore {
   return {
     find: (sha256s) =>
-      db.rows(imageRow, 'SELECT sha256, format, size_bytes, object_key, erased_at FROM images WHERE sha256 = ANY($1)', [
-        sha256s,
-      ]),
+      db.rows(
+        imageRow,
+        `SELECT sha256, format, size_bytes, object_key, erased_at FROM images
+         WHERE sha256 = ANY($1) AND (removed_at IS NULL OR erased_at IS NOT NULL)`,
+        [sha256s],
+      ),
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { quarantineReasonSchema, type ImageFacts, type QuarantineReason } from '../../contracts/datasets/datasets.js';
+import { claimObject, removalLock } from '../objects/object-claims.js';
 import { integerColumn } from '../postgres/columns.js';
 import { sourceKinds, type SourceKind } from './datasets.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -68,7 +69,12 @@ export interface IngestionStore {
   imageStatus(sha256: string): Promise<'new' | 'known' | 'erased'>;
   /** SHA-256 of the recorded image with this MD5 (the name of its object); null if there is none. */
   holderOfMd5(md5: string): Promise<string | null>;
-  /** Records uploaded images and outcomes of files in one transaction. */
+  /** Protects the object of an image from retention until it is recorded; call it before the upload. */
+  claim(objectKey: string): Promise<void>;
+  /**
+   * Records uploaded images and outcomes of files in one transaction. Throws `internal` when retention has removed the
+   * bytes of a known image meanwhile, so that a retry stores them again.
+   */
   settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
   /** Abandons an ingestion. */
@@ -105,11 +111,8 @@ export function createIngestionStore(db: Database): IngestionStore {
       const holder = await db.row(z.object({ sha256: z.string() }), 'SELECT sha256 FROM images WHERE md5 = $1', [md5]);
       return holder?.sha256 ?? null;
     },
-    settle: (id, outcomes, images) =>
-      db.transaction(async (tx) => {
-        await addImages(tx, images);
-        await setOutcomes(tx, id, outcomes);
-      }),
+    claim: (objectKey) => claimObject(db, objectKey),
+    settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
     async abandon(id) {
       await db.query(
@@ -127,7 +130,8 @@ export function createIngestionStore(db: Database): IngestionStore {
 async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
   const image = await db.row(
     z.object({ isErased: z.boolean() }),
-    'SELECT erased_at IS NOT NULL AS is_erased FROM images WHERE sha256 = $1',
+    `SELECT erased_at IS NOT NULL AS is_erased FROM images
+     WHERE sha256 = $1 AND (removed_at IS NULL OR erased_at IS NOT NULL)`,
     [sha256],
   );
   if (!image) return 'new';
@@ -173,6 +177,18 @@ function staleScan(id: string, attempt: number): PerennialError {
 }
 
 /** Ordered by digest, so that two ingestions of the same images cannot deadlock. */
+async function settle(
+  tx: Queryable,
+  id: string,
+  outcomes: readonly FileOutcome[],
+  images: readonly ImageFacts[],
+): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [removalLock]);
+  await addImages(tx, images);
+  await setOutcomes(tx, id, outcomes);
+  await refuseRemoved(tx, outcomes);
+}
+
 async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<void> {
   const inOrder = [...images].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   await tx.query(
@@ -189,6 +205,9 @@ async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<
       inOrder.map(({ md5 }) => rawImageKey(md5)),
     ],
   );
+  await tx.query('UPDATE images SET removed_at = NULL WHERE sha256 = ANY($1) AND removed_at IS NOT NULL', [
+    inOrder.map(({ sha256 }) => sha256),
+  ]);
 }
 
 async function setOutcomes(tx: Queryable, id: string, outcomes: readonly FileOutcome[]): Promise<void> {
@@ -207,6 +226,15 @@ async function setOutcomes(tx: Queryable, id: string, outcomes: readonly FileOut
       outcomes.map((outcome) => ('reason' in outcome ? outcome.detail : null)),
     ],
   );
+}
+
+/** After its look-up an image may lose its last dataset and its bytes. The lock of the removal makes that visible here. */
+async function refuseRemoved(tx: Queryable, outcomes: readonly FileOutcome[]): Promise<void> {
+  const removed = await tx.query('SELECT FROM images WHERE sha256 = ANY($1) AND removed_at IS NOT NULL LIMIT 1', [
+    outcomes.flatMap((outcome) => ('sha256' in outcome ? [outcome.sha256] : [])),
+  ]);
+  if (removed.length === 0) return;
+  throw new PerennialError('internal', 'Retention removed an image during its ingestion. It is read again.');
 }
 
 async function readCounts(db: Queryable, id: string): Promise<IngestionCounts> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { claimObject } from '../objects/object-claims.js';
 import type { Database } from '../postgres/database.js';
 
 export interface FeatureFile {
@@ -10,6 +11,8 @@ export interface FeatureFile {
 export interface FeatureStore {
   /** Those of `sha256s` without an embedding, in the given order. */
   missing(backboneDigest: string, sha256s: readonly string[]): Promise<string[]>;
+  /** Protects a file from retention until it is recorded; call it before the upload. */
+  claim(objectKey: string): Promise<void>;
   /** Records an uploaded file; `images` in the order of its rows. Existing embeddings stay. */
   add(file: {
     backbone: string;
@@ -34,6 +37,7 @@ export function createFeatureStore(db: Database): FeatureStore {
       );
       return rows.map(({ sha256 }) => sha256);
     },
+    claim: (objectKey) => claimObject(db, objectKey),
     async add({ backbone, objectKey, sha256, images, runId }) {
       await db.query(
         `WITH file AS (

@@ -53,10 +53,13 @@ export function predictionInputKey(modelName: string, createdAt: Date, predictio
 
 /** Prefix of all captured images of a model. */
 export function predictionInputPrefix(modelName: string): string {
-  return `${predictionInputsPrefix}${modelName}/`;
+  return `predictions/inputs/${modelName}/`;
 }
 
-export const predictionInputsPrefix = 'predictions/inputs/';
+/** Prefix of the files of a bundle, without a slash. */
+export function bundleKeyOf(modelName: string, bundleSha256: string): string {
+  return `models/${modelName}/${bundleSha256.slice(0, 16)}`;
+}
 
 export function splitManifestKey(side: Split, dataset: string, version: number): string {
   return `${side}/${dataset}/${String(version)}.json`;

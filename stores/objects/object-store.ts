@@ -20,6 +20,8 @@ import { isMissing, toObjectStoreError } from './object-store-faults.js';
 export interface StoredObject {
   key: string;
   sizeBytes: number;
+  /** When it was written last. */
+  modifiedAt: Date;
 }
 
 /**
@@ -42,7 +44,8 @@ export interface ObjectStore {
   digest(key: string): Promise<{ sha256: string; sizeBytes: number }>;
   /** Size of an object in bytes; null if it does not exist. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
-  list(prefix: string): AsyncIterable<StoredObject>;
+  /** `pageSize`: objects per request; small pages keep the process responsive, large ones are faster. */
+  list(prefix: string, pageSize?: number): AsyncIterable<StoredObject>;
   /** Removes an object; a missing one is no error. */
   delete(key: string): Promise<void>;
   /** Removes objects, many a request; throws when one of them cannot be removed. */
@@ -82,8 +85,8 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
     getToFile: (key, path) => withErrorCodes(key, () => getToFile(client, bucket, key, path)),
     digest: (key) => withErrorCodes(key, () => sum(client, bucket, key)),
     head: (key) => withErrorCodes(key, () => head(client, bucket, key)),
-    async *list(prefix) {
-      for await (const page of listPages(client, bucket, prefix)) yield* page;
+    async *list(prefix, pageSize) {
+      for await (const page of listPages(client, bucket, prefix, pageSize)) yield* page;
     },
     delete: (key) => withErrorCodes(key, () => deleteObject(client, bucket, key)),
     deleteMany,
@@ -198,7 +201,12 @@ async function head(client: S3Client, bucket: string, key: string): Promise<{ si
   }
 }
 
-async function* listPages(client: S3Client, bucket: string, prefix: string): AsyncGenerator<StoredObject[]> {
+async function* listPages(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  pageSize?: number,
+): AsyncGenerator<StoredObject[]> {
   let token: string | undefined;
   do {
     const page = await withErrorCodes(prefix, () =>
@@ -206,12 +214,14 @@ async function* listPages(client: S3Client, bucket: string, prefix: string): Asy
         new ListObjectsV2Command({
           Bucket: bucket,
           Prefix: prefix,
+          ...(pageSize !== undefined && { MaxKeys: pageSize }),
           ...(token !== undefined && { ContinuationToken: token }),
         }),
       ),
     );
-    yield (page.Contents ?? []).flatMap(({ Key, Size }) =>
-      Key === undefined ? [] : { key: Key, sizeBytes: Size ?? 0 },
+    // An object of unknown age counts as new, so that retention keeps it.
+    yield (page.Contents ?? []).flatMap(({ Key, Size, LastModified }) =>
+      Key === undefined ? [] : { key: Key, sizeBytes: Size ?? 0, modifiedAt: LastModified ?? new Date() },
     );
     token = page.NextContinuationToken;
   } while (token !== undefined);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { inputsLock } from '../erasure/erase-items.js';
-import { predictionInputsPrefix } from '../objects/object-keys.js';
+import { claimObject } from '../objects/object-claims.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
 const inputRow = z.object({
@@ -24,6 +24,8 @@ export type PredictionInput = z.output<typeof inputRow>;
 
 /** Captured images of predictions. */
 export interface PredictionInputStore {
+  /** Protects an object from retention that is stored again after a failure. */
+  claim(objectKey: string): Promise<void>;
   /** Records an image whose object is stored. False if it was erased meanwhile: the caller must delete the object. */
   add(input: PredictionInput): Promise<boolean>;
   /** Null also if expired. */
@@ -32,14 +34,13 @@ export interface PredictionInputStore {
   /** At most `limit` expired images, the longest expired first. */
   expired(limit: number): Promise<Pick<PredictionInput, 'predictionId' | 'objectKey'>[]>;
   remove(predictionIds: readonly string[]): Promise<void>;
-  /** The keys among these that have no row. */
-  unknownObjects(objectKeys: readonly string[]): Promise<string[]>;
 }
 
 const present = '(expires_at IS NULL OR expires_at > now())';
 
 export function createPredictionInputStore(db: Database): PredictionInputStore {
   return {
+    claim: (objectKey) => claimObject(db, objectKey),
     add: (input) => db.transaction((tx) => add(tx, input)),
     get: (predictionId) =>
       db.row(inputRow, `SELECT * FROM prediction_inputs WHERE prediction_id = $1 AND ${present}`, [predictionId]),
@@ -55,15 +56,6 @@ export function createPredictionInputStore(db: Database): PredictionInputStore {
       ),
     async remove(predictionIds) {
       await db.query('DELETE FROM prediction_inputs WHERE prediction_id = ANY($1)', [predictionIds]);
-    },
-    async unknownObjects(objectKeys) {
-      const rows = await db.rows(
-        z.object({ key: z.string() }),
-        `SELECT key FROM unnest($1::text[]) AS asked (key)
-         WHERE NOT EXISTS (SELECT FROM prediction_inputs WHERE prediction_id::text = split_part(key, '/', 5))`,
-        [objectKeys],
-      );
-      return rows.map(({ key }) => key);
     },
   };
 }
@@ -100,10 +92,8 @@ async function add(tx: Queryable, input: PredictionInput): Promise<boolean> {
 }
 
 const batchSize = 200;
-/** An image is recorded after its object; an unrecorded object of this age belongs to a dead process. */
-const orphanAgeMs = 86_400_000;
 
-type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'deleteMany' | 'list'> };
+type Removal = { inputs: PredictionInputStore; objects: Pick<ObjectStore, 'deleteMany'> };
 
 /** Removes expired images; returns their number. */
 export async function removeExpiredInputs({ inputs, objects }: Removal): Promise<number> {
@@ -115,22 +105,4 @@ export async function removeExpiredInputs({ inputs, objects }: Removal): Promise
     removed += batch.length;
     if (batch.length < batchSize) return removed;
   }
-}
-
-/** Removes objects without a row; returns their number. */
-export async function removeOrphanInputs({ inputs, objects }: Removal, now = Date.now()): Promise<number> {
-  let removed = 0;
-  let keys: string[] = [];
-  const sweep = async (): Promise<void> => {
-    const unknown = await inputs.unknownObjects(keys);
-    await objects.deleteMany(unknown);
-    removed += unknown.length;
-    keys = [];
-  };
-  for await (const { key } of objects.list(predictionInputsPrefix)) {
-    const day = Date.parse(key.split('/')[3] ?? '');
-    if (day + 2 * orphanAgeMs < now && keys.push(key) === batchSize) await sweep();
-  }
-  await sweep();
-  return removed;
 }

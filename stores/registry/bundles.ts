@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { concurrently } from '../../platform/concurrently.js';
+import { bundleKeyOf } from '../objects/object-keys.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
 /** Local copies to keep: Production, the candidate, the rollback target, and spares. */
@@ -25,7 +26,7 @@ export interface BundleAddress {
 export async function publishBundle(objects: ObjectStore, folder: string, modelName: string): Promise<BundleAddress> {
   const manifestBytes = await readFile(join(folder, bundleFiles.manifest));
   const bundleSha256 = hash('sha256', manifestBytes);
-  const bundleKey = `models/${modelName}/${bundleSha256.slice(0, 16)}`;
+  const bundleKey = bundleKeyOf(modelName, bundleSha256);
   const { files } = parseManifest(manifestBytes, folder);
   await concurrently(files, filesAtOnce, ({ path }) => objects.putFile(`${bundleKey}/${path}`, join(folder, path)));
   await objects.put(`${bundleKey}/${bundleFiles.manifest}`, manifestBytes, 'application/json');

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { predictionSchema } from '../../contracts/inference/http-predict.js';
@@ -12,6 +12,8 @@ import { recordedPorts } from '../../infra/local/stack-ports.js';
 import { dataFolderEntries, platformKey } from '../../infra/setup/paths.mjs';
 import { loadConfig } from '../../platform/config.js';
 import { createObjectStore } from '../../stores/objects/object-store.js';
+import { storageViewSchema } from '../../contracts/storage/http-storage.js';
+import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { poll } from '../support/api-client.js';
 import {
   answersSchema,
@@ -57,6 +59,12 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     home = join(parent, 'home');
     await unpackDataFolder(files.archive, home);
     await chmod(home, 0o755);
+    // An orphan, and objects old enough for retention whenever they were recorded.
+    const orphan = join(home, 's3', 'objects', 'perennial', featureFileKey('0'.repeat(64), '0'.repeat(64)));
+    await mkdir(dirname(orphan), { recursive: true });
+    await writeFile(orphan, 'left over');
+    const touch = ['-exec', 'touch', '-t', '202001010000', '{}', '+'];
+    await promisify(execFile)('find', [join(home, 's3'), '-type', 'f', ...touch]);
     product = await startProduct({ ...fixtureSettings, DATASET_DIR: '' }, home);
     await product.settled();
   }, 180_000);
@@ -95,13 +103,7 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     expect(await product.api.get(`${models}/policy`)).toMatchObject({ status: 200, body: recorded.policy });
   });
 
-  it('finds every object, unchanged, that a recorded prediction depends on', async () => {
-    const path = `/api/v1/predictions/${recorded.prediction.prediction_id}`;
-    const lineage = await product.api.get(`${path}/lineage?verify=full`);
-    expect(lineage).toMatchObject({ status: 200, body: { verified: true } });
-    const input = await fetch(`${product.url}${path}/input`);
-    expect(Buffer.from(await input.arrayBuffer()).equals(await readFile(files.image))).toBe(true);
-  });
+  it('finds every object, unchanged, that a recorded prediction depends on', () => findsObjects());
 
   it('predicts what was recorded for the same image', async () => {
     const { status, body } = await product.api.predict(files.image);
@@ -156,6 +158,30 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
     expect(predictionSchema.parse(body).model_version).toBe(version);
   }, 240_000);
 
+  it('keeps every object that the recorded release refers to when retention removes orphans', async () => {
+    const { body } = await product.api.post('/api/v1/pipelines/retention', { dry_run: false });
+    const ended = await product.api.ended(acceptedSchema.parse(body).run_id);
+    expect(ended).toMatchObject({
+      status: 'completed',
+      result: { orphans: [{ kind: 'features', objects: 1, bytes: 9 }] },
+    });
+    await findsObjects();
+    expect((await product.api.predict(files.image)).status).toBe(200);
+  });
+
+  it('shows the space that each of its parts takes up', async () => {
+    const storage = storageViewSchema.parse((await product.api.get('/api/v1/storage')).body);
+    expect(storage.orphans).toMatchObject({ dry_run: false, items: [{ kind: 'features', objects: 1 }] });
+    const used = storage.items.filter(({ bytes }) => (bytes ?? 0) > 0).map(({ kind, place }) => `${kind} ${place}`);
+    expect(used).toEqual(
+      expect.arrayContaining([
+        ...['datasets bucket', 'bundles bucket', 'artifacts bucket', 'predictions bucket'],
+        ...['predictions database', 'database database'],
+        ...['bundles disk', 'database disk', 'logs disk', 'temporal disk'],
+      ]),
+    );
+  });
+
   it('stops and leaves no process behind', async () => {
     expect(await product.stop()).toBe(0);
     const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args=']);
@@ -165,6 +191,14 @@ describe.each(recordedCommits())('a data folder recorded by %s', (commit) => {
   it('has no entry that npm run reset would leave', () => {
     expect(dataFolderEntries).toEqual(expect.arrayContaining(readdirSync(home)));
   });
+
+  async function findsObjects(): Promise<void> {
+    const path = `/api/v1/predictions/${recorded.prediction.prediction_id}`;
+    const lineage = await product.api.get(`${path}/lineage?verify=full`);
+    expect(lineage).toMatchObject({ status: 200, body: { verified: true } });
+    const input = await fetch(`${product.url}${path}/input`);
+    expect(Buffer.from(await input.arrayBuffer()).equals(await readFile(files.image))).toBe(true);
+  }
 
   async function serves(version: string): Promise<void> {
     await poll(

@@ -150,6 +150,8 @@ const cases: Record<string, Case> = {
     mergeBatchResults: refuse,
   }),
   'retention-applied': retention({}),
+  'retention-orphans-removed': retention({}),
+  'retention-orphans-refused': retention({ removeOrphanedObjects: refuse }),
   'retention-failed': retention({
     removeExpired: ({ step }) => (step === 'remove_uploads' ? refuse() : Promise.resolve(3)),
   }),

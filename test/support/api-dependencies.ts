@@ -72,6 +72,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       remove: nothing,
     },
     runs: { artifacts: () => Promise.resolve([]), get: nothing },
+    storage: { latest: nothing },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
     predictionLog,
     inputs: { get: () => Promise.resolve(null) },

@@ -97,6 +97,7 @@ function fakeRequests(): RequestActivities & RetentionActivities {
     startDecidedRetraining: () => Promise.resolve({ workflowId: 'retrain-m', runId: 'run', joined: false }),
     noteUnstartedRetraining: () => Promise.resolve(),
     removeExpired: () => Promise.resolve(3),
+    removeOrphanedObjects: () => Promise.resolve([{ kind: 'features', objects: 3, bytes: 3_000_000 }]),
     noteRetention: () => Promise.resolve(),
   };
 }

@@ -51,7 +51,7 @@ export interface InputCapture {
 
 export interface InputCaptureOptions {
   objects: Pick<ObjectStore, 'put' | 'delete'>;
-  inputs: Pick<PredictionInputStore, 'add'>;
+  inputs: Pick<PredictionInputStore, 'add' | 'claim'>;
   spool: InputSpool;
   count: (result: InputResult) => void;
   logger: Logger;
@@ -159,9 +159,14 @@ class Keeping implements InputCapture {
   }
 
   /** Store the object first, so that every row has its object; retention removes objects without a row. */
-  private async send({ bytes, predictionId, modelName, ...facts }: SentInput): Promise<void> {
+  private async send(
+    { bytes, predictionId, modelName, ...facts }: SentInput,
+    { again } = { again: false },
+  ): Promise<void> {
     const createdAt = timeOfUuid7(predictionId) ?? new Date();
     const objectKey = predictionInputKey(modelName, createdAt, predictionId);
+    // A former attempt may have stored it long ago without its row.
+    if (again) await this.options.inputs.claim(objectKey);
     await this.options.objects.put(objectKey, bytes, facts.contentType);
     const isKept = await this.options.inputs.add({
       ...facts,
@@ -207,7 +212,7 @@ class Keeping implements InputCapture {
   private async sendFromSpool(name: string): Promise<void> {
     const input = await this.options.spool.read(name);
     try {
-      if (input) await this.send(input);
+      if (input) await this.send(input, { again: true });
     } catch (error) {
       // An image that Postgres refuses must not block the others.
       if (!isRefusedData(error)) throw error;

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createRetentionActivities, type RemovalOrder } from '../../../activities/retention/activities.js';
-import type { RetentionStep } from '../../../contracts/names.js';
+import type { ExpiryStep } from '../../../contracts/names.js';
 import { loadConfig } from '../../../platform/config.js';
+import { createAdvisoryLocks } from '../../../stores/postgres/advisory-lock.js';
+import { createObjectReferences } from '../../../stores/storage/object-references.js';
 import { createAttemptStore } from '../../../stores/pipelines/attempts.js';
 import { createAuditStore } from '../../../stores/audit/audit.js';
 import { createBatchPredictionStore } from '../../../stores/batch-predictions/batch-predictions.js';
@@ -27,7 +29,7 @@ describe('the steps of retention', () => {
   let service: TestService;
   let objects: ObjectStore;
   let registry: RegistryStore;
-  let remove: (step: RetentionStep, dryRun?: boolean) => Promise<number>;
+  let remove: (step: ExpiryStep, dryRun?: boolean) => Promise<number>;
   let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
@@ -43,15 +45,17 @@ describe('the steps of retention', () => {
       audit: createAuditStore(db),
       batchPredictions: createBatchPredictionStore(db),
       inputs: createPredictionInputStore(db),
+      locks: createAdvisoryLocks(db),
       objects,
       policies: createPolicyStore(db),
       predictions: createPredictionStore(db),
+      references: createObjectReferences(db),
       registry,
       retention: createRetentionStore(db),
       runs: createRunStore(db),
       uploads: createUploadStore(db),
     });
-    const order = (step: RetentionStep, dryRun: boolean): RemovalOrder => ({ step, dryRun, by });
+    const order = (step: ExpiryStep, dryRun: boolean): RemovalOrder => ({ step, dryRun, by });
     note = (removed) => noteRetention({ by, result: { dryRun: false, removed } });
     remove = (step, dryRun = false) => new MockActivityEnvironment().run(removeExpired, order(step, dryRun));
   });
@@ -61,7 +65,7 @@ describe('the steps of retention', () => {
   });
 
   /** Counts first, which changes nothing; then removes as many; then finds nothing more. */
-  const expectRemoved = async (step: RetentionStep, count: number): Promise<void> => {
+  const expectRemoved = async (step: ExpiryStep, count: number): Promise<void> => {
     expect(await remove(step, true)).toBe(count);
     expect(await remove(step, true)).toBe(count);
     expect(await remove(step)).toBe(count);

@@ -37,7 +37,8 @@ describe('applyRetention', () => {
   it('runs every step, is recorded, and writes one audit row', async () => {
     const { result, written } = await run({ dryRun: false, trigger: 'schedule' });
     const removed = Object.fromEntries(retentionSteps.map((step) => [step, 3]));
-    expect(result).toEqual({ dryRun: false, removed });
+    const orphans = [{ kind: 'features', objects: 3, bytes: 3_000_000 }];
+    expect(result).toEqual({ dryRun: false, removed, orphans });
     expect(written.opened).toEqual(['applyRetention']);
     expect(written.ends).toMatchObject([{ status: 'completed', result: { removed } }]);
     expect(written.calls.filter((call) => call === 'noteRetention')).toHaveLength(1);
@@ -46,7 +47,10 @@ describe('applyRetention', () => {
   it('writes no audit row when it only counts', async () => {
     const { written } = await run({ dryRun: true, trigger: 'manual' });
     expect(written.calls).not.toContain('noteRetention');
-    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', detail: '3 would be removed' });
+    expect(written.steps.at(-1)).toMatchObject({
+      name: 'remove_orphaned_objects',
+      detail: '3 objects of 3000000 bytes in total would be removed',
+    });
   });
 
   it('records what was removed before it was cancelled', async () => {
@@ -74,6 +78,6 @@ describe('applyRetention', () => {
     );
     expect(result).toBeInstanceOf(WorkflowFailedError);
     expect(written.ends).toMatchObject([{ status: 'failed', error: { code: 'object_store_refused' } }]);
-    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_attempts', status: 'completed' });
+    expect(written.steps.at(-1)).toMatchObject({ name: 'remove_orphaned_objects', status: 'completed' });
   });
 });

@@ -13,7 +13,6 @@ import { createObjectStore, type ObjectStore } from '../../../../stores/objects/
 import {
   createPredictionInputStore,
   removeExpiredInputs,
-  removeOrphanInputs,
   type PredictionInputStore,
 } from '../../../../stores/predictions/prediction-inputs.js';
 import { poll } from '../../../support/api-client.js';
@@ -141,8 +140,11 @@ describe('captured images of predictions', () => {
     await unavailable.stop();
     await writeFile(join(folder, 'rubbish.input'), 'no line of JSON');
     await capture.adopt();
-    expect(await inputs.get(id)).not.toBeNull();
+    const input = await inputs.get(id);
     expect(await readdir(folder)).toEqual([]);
+    // Retention may be removing an object that was stored long ago without its row.
+    const claims = await records.db.query('SELECT FROM object_claims WHERE object_key = $1', [input?.objectKey]);
+    expect(claims).toHaveLength(1);
   });
 
   it('are not left half written on disk by a killed process', async () => {
@@ -190,7 +192,7 @@ describe('captured images of predictions', () => {
     expect((await readdir(folder)).length).toBe(counts.spooled ?? 0);
   });
 
-  it('are deleted when they expire, as are objects without a row', async () => {
+  it('are deleted when they expire', async () => {
     const [old, young] = [offer(), offer()];
     await capture.flush();
     const key = (await inputs.get(old))?.objectKey ?? '';
@@ -203,11 +205,6 @@ describe('captured images of predictions', () => {
     expect(await removeExpiredInputs({ inputs, objects })).toBe(1);
     expect(await objects.head(key)).toBeNull();
     expect(await inputs.get(young)).not.toBeNull();
-    const orphan = `predictions/inputs/a_model/2020-01-01/${uuid7()}`;
-    await objects.put(orphan, image);
-    expect(await removeOrphanInputs({ inputs, objects })).toBe(1);
-    expect(await objects.head(orphan)).toBeNull();
-    expect(await objects.head((await inputs.get(young))?.objectKey ?? '')).not.toBeNull();
   });
 
   it('are not stored after an erasure that came first', async () => {

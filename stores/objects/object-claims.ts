@@ -1,0 +1,32 @@
+import type { Database } from '../postgres/database.js';
+
+/** Held shared while a claim is written, and exclusively while unreferenced objects are removed. */
+export const removalLock = 'object removal';
+
+/** How long a claim protects an object: longer than any activity takes from the upload to the row. */
+export const claimHours = 48;
+
+/** Void claims that a new claim deletes, so that the table stays small although the retention may be paused. */
+const voidClaimsAtOnce = 100;
+
+/**
+ * Protects an object from the retention until it is recorded. Call it before the upload of an object whose key was
+ * possibly used before, because it is derived from the content: the retention may be removing that former object. Waits
+ * until a removal under way has ended, so that the upload comes after it.
+ */
+export async function claimObject(db: Database, objectKey: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [removalLock]);
+    await tx.query(
+      `INSERT INTO object_claims (object_key, claimed_at) VALUES ($1, clock_timestamp())
+       ON CONFLICT (object_key) DO UPDATE SET claimed_at = excluded.claimed_at`,
+      [objectKey],
+    );
+    await tx.query(
+      `DELETE FROM object_claims WHERE object_key IN (
+         SELECT object_key FROM object_claims WHERE claimed_at < now() - $1 * interval '1 hour'
+         LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+      [claimHours, voidClaimsAtOnce],
+    );
+  });
+}
