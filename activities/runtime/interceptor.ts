@@ -64,7 +64,7 @@ export function createActivityInterceptor(
  * Endless retries do not fix a bug, or a trainer that dies each time. All attempts count, also those that failed because a
  * service was unavailable, so the limits leave room for a minute of that (ten attempts).
  */
-const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 30 };
+const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 15 };
 
 /** Converts an error to a Temporal failure; Temporal's own failures, such as a cancellation, pass unchanged. */
 export function toTemporalFailure(error: unknown, attempt: number): unknown {
