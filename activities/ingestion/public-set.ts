@@ -95,6 +95,10 @@ async function fetchOnce(url: string, signal: AbortSignal): Promise<Response> {
 }
 
 async function readBody(answer: Response, url: string): Promise<Uint8Array> {
+  if (!answer.headers.has('content-length') && !answer.headers.has('transfer-encoding')) {
+    await answer.body?.cancel();
+    throw unreachable(url, 'the length of a photograph is not sent, so a part of it would look like the whole');
+  }
   try {
     return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {
