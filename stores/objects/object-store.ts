@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { IncomingMessage } from 'node:http';
@@ -160,10 +161,13 @@ async function open(client: S3Client, bucket: string, key: string): Promise<Read
 async function getToFile(client: S3Client, bucket: string, key: string, path: string): Promise<void> {
   const body = await open(client, bucket, key);
   const partial = `${path}.${String(process.pid)}.partial`;
+  const file = createWriteStream(partial);
   try {
-    await pipeline(body, createWriteStream(partial));
+    await pipeline(body, file);
     await rename(partial, path);
   } catch (error) {
+    // A file that is still being opened would appear after it was removed.
+    if (!file.closed) await once(file, 'close').catch(() => undefined);
     await rm(partial, { force: true });
     throw error;
   }
