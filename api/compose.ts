@@ -11,6 +11,7 @@ import { allowedHosts, scratchFolder, serviceAddresses, type Config } from '../p
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { packageRoot } from '../platform/paths.js';
+import { addressWithoutSecrets } from '../platform/secrets.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
 import { createApp } from './app.js';
@@ -108,7 +109,12 @@ type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;
 function createConnections(config: Config, logger: Logger): Connections {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = serviceAddresses(config, 'The API');
   return {
-    database: createDatabase({ url: DATABASE_URL, poolSize: config.DATABASE_POOL_SIZE, logger }),
+    database: createDatabase({
+      url: DATABASE_URL,
+      poolSize: config.DATABASE_POOL_SIZE,
+      logger,
+      queryTimeoutMs: config.DATABASE_TIMEOUT_MS,
+    }),
     objects: createObjectStore({ ...config, S3_ENDPOINT }),
     temporal: createTemporalLink({
       address: TEMPORAL_ADDRESS,
@@ -134,7 +140,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
     datasetName: config.DATASET_NAME,
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
     imageUrlHosts: config.IMAGE_URL_HOSTS,
-    publicUrl: config.PUBLIC_URL ?? null,
+    publicUrl: config.PUBLIC_URL === undefined ? null : addressWithoutSecrets(config.PUBLIC_URL),
     allowedHosts: allowedHosts(config),
     ownOrigins: config.PUBLIC_URL === undefined ? [] : [new URL(config.PUBLIC_URL).origin],
     uploadFolder,

@@ -12,6 +12,7 @@ export const errorTable = {
   body_timeout: { status: 408, retryable: true, title: 'Request body timeout' },
   head_timeout: { status: 408, retryable: true, title: 'Request header timeout' },
   conflict: { status: 409, retryable: false, title: 'Conflict with the current state' },
+  run_in_progress: { status: 409, retryable: false, title: 'Another run is in progress' },
   stale_promotion: { status: 409, retryable: false, title: 'Production has changed' },
   referenced: { status: 409, retryable: false, title: 'Still referenced' },
   precondition_failed: { status: 412, retryable: false, title: 'Precondition failed' },

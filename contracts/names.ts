@@ -102,7 +102,7 @@ export type StepName =
   | TuningStep
   | (typeof trialSteps)[number];
 
-/** One retraining per model at a time: a second request joins the run with this id. */
+/** One retraining per model at a time: a second request with the same inputs joins the run with this id. */
 export function retrainingWorkflowId(modelName: string): string {
   return `retrain-${modelName}`;
 }
@@ -112,7 +112,7 @@ export function ingestionWorkflowId(dataset: string, sourceHash: string): string
   return `ingest-${dataset}-${sourceHash}`;
 }
 
-/** One search per model at a time: a second request joins the run with this id. */
+/** One search per model at a time: a second request with the same inputs joins the run with this id. */
 export function tuningWorkflowId(modelName: string): string {
   return `tune-${modelName}`;
 }

@@ -8,6 +8,7 @@ import { modelNameSchema } from '../contracts/registry/registry.js';
 import { hourRangeSchema, timeZoneSchema } from '../contracts/retraining/schedules.js';
 import { hostNameOf, hostPattern } from './allowed-hosts.js';
 import { packageRoot } from './paths.js';
+import { hideSecretsOf } from './secrets.js';
 
 const port = z.coerce.number().int().min(0).max(65535);
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' });
@@ -45,6 +46,13 @@ export const configSchema = z.object({
     .max(100)
     .default(10)
     .describe('most connections to Postgres per process'),
+  DATABASE_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(20_000)
+    .describe('time limit of a statement that the API sends to Postgres, in ms'),
   S3_ENDPOINT: z.url().optional().describe('your own S3 server; if unset, a local one is started'),
   S3_BUCKET: z.string().default('perennial').describe('bucket for all objects; created if it does not exist'),
   S3_REGION: z.string().default('us-east-1').describe('region of the bucket'),
@@ -54,6 +62,13 @@ export const configSchema = z.object({
     .describe('access key of the S3 server; if unset, the local one gets random keys (s3/keys.json in PERENNIAL_HOME)'),
   S3_SECRET_ACCESS_KEY: z.string().optional().describe('secret key of the S3 server'),
   S3_FORCE_PATH_STYLE: flag.default(true).describe('use the bucket name in the path instead of the host name'),
+  S3_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(300_000)
+    .default(8_000)
+    .describe('how long the S3 server may send and take no byte during a request, in ms'),
   TEMPORAL_ADDRESS: z
     .string()
     .optional()
@@ -223,6 +238,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
+  hideSecretsOf(present);
   const parsed = configSchema.safeParse(present);
   const problems = [
     ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []),

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { destination, pino, type DestinationStream, type Logger } from 'pino';
+import { withoutSecrets } from './secrets.js';
 
 export type { Logger };
 
@@ -16,7 +17,7 @@ const maxBytes = 32_000;
 
 const currentCapture = new AsyncLocalStorage<(line: string) => void>();
 
-/** Logs JSON lines with timestamp, level, message, module and bound fields. */
+/** Logs JSON lines with timestamp, level, message, module and bound fields, without the secrets of the settings. */
 export function createLogger(
   module: string,
   level = 'info',
@@ -32,7 +33,8 @@ export function createLogger(
       formatters: { level: (label) => ({ level: label }) },
     },
     {
-      write(line) {
+      write(text) {
+        const line = withoutSecrets(text);
         currentCapture.getStore()?.(line);
         output.write(line);
       },

@@ -13,18 +13,27 @@ const recorded = new Map<number, () => void>();
 
 process.on('disconnect', () => process.exit(1));
 process.on('message', (message) => {
-  const order = trainerOrderSchema.parse(message);
+  const parsed = trainerOrderSchema.safeParse(message);
+  if (!parsed.success) {
+    report(send({ type: 'failed', code: 'internal', message: `The job is not valid: ${parsed.error.message}` }));
+    return;
+  }
+  const order = parsed.data;
   if (order.type === 'recorded') {
     recorded.get(order.epoch)?.();
     recorded.delete(order.epoch);
     return;
   }
-  work(order.job).catch((error: unknown) => {
+  report(work(order.job));
+});
+
+function report(end: Promise<void>): void {
+  end.catch((error: unknown) => {
     // Reporting the failure failed too; the parent handles the early exit.
     process.stderr.write(`${messageOf(error)}\n`);
     process.exit(1);
   });
-});
+}
 
 const events: JobEvents = {
   onProgress: (progress) => void send(progress),

@@ -1,6 +1,7 @@
 import { configuredChannels } from '../activities/notifications/channels.js';
 import { dispatchTiming, startDispatcher } from '../activities/notifications/dispatcher.js';
 import { outboxChannel } from '../contracts/names.js';
+import { addressWithoutSecrets } from '../platform/secrets.js';
 import type { Background, Wiring } from './run-worker.js';
 
 /** Sends notifications over the configured channels, in parallel to the activities of the worker. */
@@ -11,7 +12,7 @@ export async function startNotifications({ config, logger, deps }: Wiring): Prom
     ...deps,
     channels,
     subscribe: (onHint) => deps.database.listen(outboxChannel, onHint),
-    publicUrl: config.PUBLIC_URL ?? null,
+    publicUrl: config.PUBLIC_URL === undefined ? null : addressWithoutSecrets(config.PUBLIC_URL),
     logger,
     timing: dispatchTiming(config.NOTIFY_TIMEOUT_MS),
   });

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
 import { minimumImagesOfClass } from '../../domain/datasets/check-trainable.js';
 import type { Config } from '../../platform/config.js';
+import { addressWithoutSecrets, withoutCredentials } from '../../platform/secrets.js';
 import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { LocalSet } from './synthetic-set.js';
@@ -24,7 +25,7 @@ const completionFile = '.complete';
  */
 export async function downloadPublicSet(config: Config, report: Report, signal: AbortSignal): Promise<LocalSet> {
   const folder = join(config.PERENNIAL_HOME, 'datasets', 'public');
-  const request = `${config.PUBLIC_DATASET_URL} ${String(config.PUBLIC_DATASET_IMAGES)}`;
+  const request = `${addressWithoutSecrets(config.PUBLIC_DATASET_URL)} ${String(config.PUBLIC_DATASET_IMAGES)}`;
   const completionPath = join(folder, completionFile);
   if ((await exists(completionPath)) && (await readFile(completionPath, 'utf8')) === request)
     return { folder, note: null };
@@ -64,7 +65,7 @@ async function download(config: Config, folder: string, report: Report, signal: 
   if (missing === wanted.length) {
     throw new PerennialError(
       'source_unreachable',
-      `There is no photograph at ${config.PUBLIC_DATASET_URL}. Set PUBLIC_DATASET_URL, or DATASET_DIR to a folder of your own.`,
+      `There is no photograph at ${addressWithoutSecrets(config.PUBLIC_DATASET_URL)}. Set PUBLIC_DATASET_URL, or DATASET_DIR to a folder of your own.`,
     );
   }
   return missing;
@@ -85,7 +86,8 @@ async function fetchWithRetries(url: string, maxBytes: number, signal: AbortSign
 
 async function fetchOnce(url: string, signal: AbortSignal): Promise<Response> {
   try {
-    return await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
+    const { url: target, headers } = withoutCredentials(url);
+    return await fetch(target, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
   } catch (error) {
     signal.throwIfAborted();
     throw unreachable(url, messageOf(error instanceof Error ? (error.cause ?? error) : error));
@@ -93,6 +95,10 @@ async function fetchOnce(url: string, signal: AbortSignal): Promise<Response> {
 }
 
 async function readBody(answer: Response, url: string): Promise<Uint8Array> {
+  if (!answer.headers.has('content-length') && !answer.headers.has('transfer-encoding')) {
+    await answer.body?.cancel();
+    throw unreachable(url, 'the length of a photograph is not sent, so a part of it would look like the whole');
+  }
   try {
     return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {

@@ -4,6 +4,7 @@ import { notificationText } from '../../domain/notifications/notification-text.j
 import { snakeKeys } from '../../domain/snake-keys.js';
 import { backoffMs, type BackoffLimits } from '../../platform/backoff.js';
 import type { Logger } from '../../platform/logging.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 import type { Delivery, DeliveryStore } from '../../stores/notifications/deliveries.js';
 import { DeliveryFailure, type Channel, type OutgoingMessage } from './channel.js';
 import { startLoop, type Loop } from './loop.js';
@@ -164,7 +165,7 @@ async function deliver(
     }
     const retryInMs = Math.max(backoffMs(timing.retryMs, delivery.attempts), requestedWaitMs(failure, timing));
     const reached = failure instanceof DeliveryFailure ? failure.reached : [];
-    const error = messageOf(failure);
+    const error = withoutSecrets(messageOf(failure));
     const { isDead } = await deliveries.markFailed(delivery, {
       error,
       retryInMs,

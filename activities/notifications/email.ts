@@ -29,7 +29,7 @@ export function createEmailChannel(options: EmailOptions): Channel {
       if (missing.length === 0) return;
       const mail = { ...mailOf(message, options), envelope: { from: options.from, to: missing }, signal };
       const { accepted, rejectedErrors = [] } = await transport.sendMail(mail).catch((error: unknown) => {
-        throw new DeliveryFailure(`The mail server did not accept the message: ${messageOf(error)}`);
+        throw new DeliveryFailure(reasonOf(error, timeoutMs));
       });
       const refused = missing.filter((address) => !accepted.includes(address));
       if (refused.length === 0) return;
@@ -37,6 +37,14 @@ export function createEmailChannel(options: EmailOptions): Channel {
       throw new DeliveryFailure(`The mail server refused ${refused.join(', ')}: ${reasons}`, { reached: accepted });
     },
   };
+}
+
+/** Whichever of the transport's time limits fires first, the reason is the same. */
+function reasonOf(error: unknown, timeoutMs: number): string {
+  const isTimeout = error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT';
+  return isTimeout
+    ? `The mail server did not answer within ${timeoutMs} ms.`
+    : `The mail server did not accept the message: ${messageOf(error)}`;
 }
 
 function mailOf({ deliveryId, kind, subject, text, link }: OutgoingMessage, { from, to }: EmailOptions): object {

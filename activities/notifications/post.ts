@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
+import { withoutCredentials } from '../../platform/secrets.js';
 import { DeliveryFailure } from './channel.js';
 
 export interface Post {
@@ -16,9 +17,10 @@ const shownBytes = 300;
  * same host, so that a receiver cannot redirect messages to another host.
  */
 export async function postJson({ url, body, headers }: Post, signal: AbortSignal): Promise<void> {
-  let target = new URL(url);
+  const { url: first, headers: credentials } = withoutCredentials(url);
+  let target = first;
   for (let redirects = 0; ; redirects += 1) {
-    const response = await sendRequest(target, { body, ...(headers && { headers }) }, signal);
+    const response = await sendRequest(target, { body, headers: { ...headers, ...credentials } }, signal);
     if (response.ok) {
       await response.body?.cancel();
       return;
@@ -55,7 +57,7 @@ function reasonOf(cause: unknown): string {
 function redirectOf(response: Response, from: URL): URL | null {
   const location = response.headers.get('location');
   if ((response.status !== 307 && response.status !== 308) || location === null) return null;
-  const target = URL.canParse(location, from.href) ? new URL(location, from) : null;
+  const target = URL.canParse(location, from.href) ? withoutCredentials(new URL(location, from)).url : null;
   return target?.origin === from.origin ? target : null;
 }
 

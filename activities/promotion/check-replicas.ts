@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addressWithoutSecrets } from '../../platform/secrets.js';
 import type { RegistryStore, Replica } from '../../stores/registry/registry.js';
 import type { Report } from '../runtime/heartbeat.js';
 import { smokeTest } from './smoke-test.js';
@@ -50,7 +51,7 @@ export async function checkReplicas(
   for (;;) {
     signal.throwIfAborted();
     const live = await deps.registry.liveReplicas(input.modelName, replicaLivesMs);
-    const replicas = live.map(({ url }) => url);
+    const replicas = live.map(({ url }) => addressWithoutSecrets(url));
     const now = performance.now();
     if (live.length > 0) lastSeenAt = now;
     else if (now - lastSeenAt >= timeouts.noneLiveMs) {
@@ -85,7 +86,8 @@ async function inspectReplicas(
   image: Uint8Array,
 ): Promise<Inspection> {
   if (live.length === 0) return { open: true, detail: 'no replica reports' };
-  for (const { url, generation: reached, error, errorCode } of live) {
+  for (const { url: address, generation: reached, error, errorCode } of live) {
+    const url = addressWithoutSecrets(address);
     if (reached >= generation && errorCode === 'bundle_invalid') {
       return { open: false, passed: false, detail: `${url} could not load the version: ${error ?? errorCode}` };
     }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
+import { addressWithoutSecrets, withoutCredentials } from '../../platform/secrets.js';
 
 export type SmokeTest =
   | { outcome: 'passed' }
@@ -13,14 +14,16 @@ const retryableStatuses = [408, 429, 502, 503, 504];
 const answerSchema = z.object({ model_version: z.string(), confidence: z.number().min(0).max(1) });
 
 /** Requests one prediction from a replica, and checks that `version` answers. */
-export async function smokeTest(url: string, image: Uint8Array, version: number): Promise<SmokeTest> {
+export async function smokeTest(address: string, image: Uint8Array, version: number): Promise<SmokeTest> {
+  const url = addressWithoutSecrets(address);
   const form = new FormData();
   form.append('file', new Blob([new Uint8Array(image)]), 'smoke-test');
   let response: Response;
   let text: string;
   try {
     const signal = AbortSignal.timeout(timeoutMs);
-    response = await fetch(new URL('/predict', url), { method: 'POST', body: form, signal });
+    const { url: target, headers } = withoutCredentials(new URL('/predict', address));
+    response = await fetch(target, { method: 'POST', body: form, headers, signal });
     text = await response.text();
   } catch (error) {
     return { outcome: 'unanswered', detail: `${url} does not answer: ${messageOf(error)}` };

@@ -10,6 +10,7 @@ import {
   type ErrorCode,
 } from '../../contracts/errors.js';
 import { createLogCapture, type Logger, type LogCapture } from '../../platform/logging.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 import type { AttemptEntry } from '../../stores/pipelines/attempts.js';
 import type { AttemptRecorder } from './attempt-recorder.js';
 
@@ -64,19 +65,26 @@ export function createActivityInterceptor(
  * Endless retries do not fix a bug, or a trainer that dies each time. All attempts count, also those that failed because a
  * service was unavailable, so the limits leave room for a minute of that (ten attempts).
  */
-const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 30 };
+const attemptLimits: Partial<Record<ErrorCode, number>> = { internal: 15, trainer_died: 15 };
 
 /** Converts an error to a Temporal failure; Temporal's own failures, such as a cancellation, pass unchanged. */
 export function toTemporalFailure(error: unknown, attempt: number): unknown {
   if (error instanceof TemporalFailure) return error;
   const code = errorCodeOf(error);
   return ApplicationFailure.create({
-    message: messageOf(error),
+    message: withoutSecrets(messageOf(error)),
     type: code,
     nonRetryable: !errorTable[code].retryable || attempt >= (attemptLimits[code] ?? Infinity),
     details: error instanceof PerennialError ? [error.details] : [],
-    ...(error instanceof Error && { cause: error }),
+    ...(error instanceof Error && !hasSecret(error) && { cause: error }),
   });
+}
+
+/** Whether a secret of the settings stands in the error or its causes, which Temporal would store. */
+function hasSecret(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const text = `${error.message} ${error.stack ?? ''}`;
+  return withoutSecrets(text) !== text || hasSecret(error.cause);
 }
 
 /** The cancellation of the activity, if it was cancelled: any error thrown after that is a consequence of it. */

@@ -7,6 +7,7 @@ import { fitModel, type FitResult } from './fit.js';
 import { packageModel } from './package.js';
 import { registerModel } from './register.js';
 import { createTrainerPool } from './trainer-pool.js';
+import { onDataset } from './vanished-data.js';
 
 export interface TrainingActivities {
   extractFeatures(input: FeaturesInput): Promise<FeaturesResult>;
@@ -23,9 +24,9 @@ export interface RegistrationActivities {
 export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
   const fitting = { ...deps, trainers: createTrainerPool(deps.logger) };
   return {
-    extractFeatures: (input) => extractFeatures(deps, input),
-    fitModel: (input) => fitModel(fitting, input),
-    packageModel: (input) => packageModel(fitting, input),
+    extractFeatures: (input) => onDataset(deps.datasets, input, () => extractFeatures(deps, input)),
+    fitModel: (input) => onDataset(deps.datasets, input, () => fitModel(fitting, input)),
+    packageModel: (input) => onDataset(deps.datasets, input, () => packageModel(fitting, input)),
   };
 }
 

@@ -5,6 +5,7 @@ import type { TrialStore } from '../../stores/experiments/trials.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { TrainingDependencies } from '../training/dependencies.js';
 import { fetchTrainerInputs } from '../training/fit.js';
+import { onDataset } from '../training/vanished-data.js';
 import { closeSearch, endRung, type RungEnd, type SearchDependencies, type SearchEnd } from './search-record.js';
 import { createTrialRunner } from './trial-runner.js';
 
@@ -29,7 +30,9 @@ export function createTrialActivities(deps: TrainingDependencies & { trials: Tri
   return {
     async runTrialRung(input) {
       const { workflowExecution, attempt } = Context.current().info;
-      const progress = await withHeartbeat((_report, signal) => runner.run(input, signal));
+      const progress = await onDataset(deps.datasets, input, () =>
+        withHeartbeat((_report, signal) => runner.run(input, signal)),
+      );
       const place = { workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision, attempt };
       await deps.trials.recordRung(input, place, progress);
       const { epochs, bestEpoch, loss, accuracy } = progress;

@@ -1,3 +1,4 @@
+import { errorCodeOf } from '../../contracts/errors.js';
 import type { ReceivedFile } from '../http/body/multipart.js';
 import { uploadKey } from '../../stores/objects/object-keys.js';
 import { concurrently } from '../../platform/concurrently.js';
@@ -30,10 +31,20 @@ export async function storeUpload(
       await uploads.addUploadFile(uploadId, position, name, key, sizeBytes);
     });
   } catch (error) {
-    await discardUnused(stores, uploadId);
+    await discardAfter(error, stores, uploadId);
     throw error;
   }
   return uploadId;
+}
+
+/** Removes an upload that could not be stored. While the object store does not answer, the client does not wait for it. */
+export async function discardAfter(
+  error: unknown,
+  stores: DiscardStores & { logger: Logger },
+  uploadId: string,
+): Promise<void> {
+  const discarded = discardUnused(stores, uploadId);
+  if (errorCodeOf(error) !== 'object_store_unavailable') await discarded;
 }
 
 /** Removes an upload that will not be used. A failure is only logged: retention removes the rest. */

@@ -72,8 +72,8 @@ function startRoute(dependencies: Dependencies): Route {
     tag: 'pipelines',
     audit: 'pipeline.start',
     body: jsonBody(startTuningSchema, limit),
-    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'unsupported_type', 'temporal_unavailable'],
+    success: json(acceptedSchema, 'Started, or joined the one under way with the same inputs', 202),
+    problems: ['bad_request', 'run_in_progress', 'unsupported_type', 'temporal_unavailable'],
     async handle({ body, request }) {
       const {
         modelName = settings.modelName,

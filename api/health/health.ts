@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
 import type { readinessSchema, healthSchema } from '../../contracts/http/health.js';
 import { remember } from '../../platform/remember.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 import { withTimeLimit } from '../../platform/time-limit.js';
 import type { ModelHost } from '../model-host/model-host.js';
 
@@ -70,6 +71,6 @@ async function stateOf(probe: Probe): Promise<DependencyState> {
     await withTimeLimit(probeTimeoutMs, probe());
     return { status: 'up' };
   } catch (error) {
-    return { status: 'down', detail: messageOf(error) };
+    return { status: 'down', detail: withoutSecrets(messageOf(error)) };
   }
 }

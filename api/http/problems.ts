@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { remedies } from '../../contracts/error-remedies.js';
 import type { Problem } from '../../contracts/http/problem.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 
 const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
 /** A fault in a request: a JSON pointer and a message. */
@@ -73,7 +74,8 @@ export function problemOf(error: PerennialError, instance: string, traceId: stri
     type: `/problems/${error.code}`,
     title,
     status,
-    detail: status === 500 ? `Internal error. Look for trace ${traceId} in the API log.` : error.message,
+    detail:
+      status === 500 ? `Internal error. Look for trace ${traceId} in the API log.` : withoutSecrets(error.message),
     instance,
     code: error.code,
     trace_id: traceId,

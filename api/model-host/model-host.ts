@@ -1,4 +1,5 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { backoffMs } from '../../platform/backoff.js';
 import type { Engine } from '../../model/serving/engine.js';
@@ -219,7 +220,7 @@ class Host implements ModelHost {
 
   private noteFailure(generation: number, error: unknown): void {
     const tries = this.failed?.generation === generation ? this.failed.tries + 1 : 1;
-    const [code, message] = [errorCodeOf(error), messageOf(error)];
+    const [code, message] = [errorCodeOf(error), withoutSecrets(messageOf(error))];
     this.failed = { generation, code, message, tries, retryAt: Date.now() + backoffMs(retryMs, tries) };
   }
 

@@ -26,6 +26,7 @@ import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
+import { addressWithoutSecrets } from '../../platform/secrets.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
@@ -198,7 +199,7 @@ async function settled(
   for (;;) {
     const live = await registry.liveReplicas(modelName, replicaLivesMs);
     const replicas = live.map(({ url, generation: reached, error }) => ({
-      url,
+      url: addressWithoutSecrets(url),
       serves: reached >= generation && error === null,
     }));
     if (replicas.every(({ serves }) => serves) || performance.now() > deadline) return replicas;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ImportForm, ImportInput, ImportOrder } from '../../contracts/registry/import.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { importOrderKey, uploadKey } from '../../stores/objects/object-keys.js';
-import { discardUnused } from '../datasets/store-upload.js';
+import { discardAfter } from '../datasets/store-upload.js';
 import type { ReceivedFile } from '../http/body/multipart.js';
 import type { Logger } from '../../platform/logging.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -47,7 +47,7 @@ export async function storeModelUpload(stores: Stores, upload: ModelUpload): Pro
     await writeFile(orderPath, JSON.stringify({ ...form, format, files, by } satisfies ImportOrder));
     await stores.objects.putFile(importOrderKey(uploadId), orderPath, 'application/json');
   } catch (error) {
-    await discardUnused(stores, uploadId);
+    await discardAfter(error, stores, uploadId);
     throw error;
   }
   const { modelName, dataset } = form;

@@ -79,8 +79,15 @@ function triggerRoute(dependencies: Dependencies): Route {
     audit: 'retraining.trigger',
     params: z.object({ name: modelNameSchema }),
     body: jsonBody(triggerRetrainingSchema, limit),
-    success: json(triggeredRetrainingSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
+    success: json(triggeredRetrainingSchema, 'Started, or joined the one under way with the same inputs', 202),
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'run_in_progress',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
     async handle({ params: { name }, body, request }) {
       await dependencies.retrainer.checkKnown(name);
       const { reply, decision } = await orderRetraining(dependencies, request, body.hyperparameters, {
@@ -107,8 +114,15 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
     tag: 'pipelines',
     audit: 'retraining.trigger',
     body: jsonBody(startRetrainingSchema, limit),
-    success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'unsupported_type', 'source_not_allowed', 'temporal_unavailable', 'database_unavailable'],
+    success: json(acceptedSchema, 'Started, or joined the one under way with the same inputs', 202),
+    problems: [
+      'bad_request',
+      'run_in_progress',
+      'unsupported_type',
+      'source_not_allowed',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
     async handle({ body, request }) {
       if (body.source) await checkSource(body.source, settings.sourceFolders);
       const { reply } = await orderRetraining(dependencies, request, body.hyperparameters, {

@@ -80,6 +80,7 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
         workflowId: tuningWorkflowId(input.modelName),
         steps: tuningSteps,
         input,
+        wishes: { dataset: input.dataset, space: input.space, budget: input.budget },
       }),
     ...startersByHand(start),
     reach: () => options.temporal.probe(),

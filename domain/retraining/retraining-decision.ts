@@ -15,7 +15,7 @@ import { percent } from '../percent.js';
 const outcomesOfSameData: readonly string[] = ['refused', 'rolled_back', 'rejected', 'expired'];
 
 /**
- * Decides on a request to retrain, with a reason for each check. A manual request always retrains, or joins the running
+ * Decides on a request to retrain, with a reason for each check. A manual request always retrains, or joins a running
  * retraining. The weekly schedule retrains unless something holds it back. Continuous training retrains when a check
  * fires and nothing holds it back.
  */
@@ -64,7 +64,9 @@ function triggerOf({ kind, trigger }: DecisionInput, fired: readonly RetrainingR
 function reasonOf({ kind, state }: DecisionInput, fired: readonly RetrainingReason[]): string {
   const details = fired.map(({ detail }) => detail);
   if (kind === 'manual') {
-    const first = state.running ? 'Requested manually; it joins the run in progress.' : 'Requested manually.';
+    const first = state.running
+      ? 'Requested manually while a run of this model is in progress.'
+      : 'Requested manually.';
     return [first, ...details].join(' ');
   }
   return kind === 'mlops_retraining_pipeline' ? ['Its schedule is due.', ...details].join(' ') : details.join(' ');

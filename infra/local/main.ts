@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../../contracts/errors.js';
 import { loadConfig, type Config } from '../../platform/config.js';
+import { addressWithoutSecrets } from '../../platform/secrets.js';
 import { createProgress, type Progress } from '../setup/progress.mjs';
 import { claimDataFolder, openDataFolder } from './data-folder.js';
 import { runFirstTime } from './first-run.js';
@@ -86,7 +87,8 @@ async function bootAndGreet(
   const addresses = {
     API: apiUrl,
     'API documentation': `${apiUrl}/docs`,
-    'Temporal Web UI': temporalUiUrl ?? 'set TEMPORAL_UI_URL to show it here',
+    'Temporal Web UI':
+      temporalUiUrl === null ? 'set TEMPORAL_UI_URL to show it here' : addressWithoutSecrets(temporalUiUrl),
     Logs: join(home, 'logs'),
     'To stop': 'Ctrl-C',
   };

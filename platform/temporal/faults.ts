@@ -1,5 +1,6 @@
 import { isGrpcServiceError, ScheduleNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { withoutSecrets } from '../secrets.js';
 
 /** gRPC codes of an unreachable, slow or overloaded server: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED. */
 const unavailableCodes: readonly number[] = [14, 4, 1, 8];
@@ -19,7 +20,9 @@ export function toTemporalError(error: unknown, address: string): unknown {
   const hint = grpc.message.includes('search attribute')
     ? ' Register the Keyword search attributes MlModel, MlDataset, MlTrigger and MlStage in the namespace.'
     : '';
-  return new PerennialError('internal', `Temporal refused the request: ${grpc.message}.${hint}`, { cause: error });
+  return new PerennialError('internal', `Temporal refused the request: ${withoutSecrets(grpc.message)}.${hint}`, {
+    cause: error,
+  });
 }
 
 function isNotFound(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   WorkflowExecutionAlreadyStartedError,
@@ -31,10 +32,13 @@ export interface StartRequest {
   dataset: string | null;
   /** Whether the workflow id is never reused, not even after the run has ended. */
   once?: boolean;
+  /** The wishes that a request must share with the run it joins; omitted where the workflow id names them all. */
+  wishes?: object;
 }
 
 /**
- * Starts workflows. A request for a run in progress joins it. After `temporal_unavailable` the workflow may have been
+ * Starts workflows. A request for a run in progress joins it if both have the same wishes; otherwise it fails with
+ * `run_in_progress`. After `temporal_unavailable` the workflow may have been
  * started nevertheless; after any other error it has not.
  */
 export interface RunStarter {
@@ -62,7 +66,10 @@ const memoSchema = z.object({
   request_id: z.string().catch(''),
   trigger: triggerSchema.catch('manual'),
   dataset: z.string().nullable().catch(null),
+  /** Runs of earlier releases have none. */
+  wishes_sha256: z.string().nullable().catch(null),
 });
+type Memo = z.output<typeof memoSchema>;
 
 export function createRunStarter(options: StarterOptions): RunStarter {
   return { start: (request) => (request.once === true ? startOnce(options, request) : start(options, request)) };
@@ -88,6 +95,7 @@ async function isOver({ pipelines }: StarterOptions, runId: string): Promise<boo
 async function startOnce({ temporal, pipelines, logger }: StarterOptions, request: StartRequest): Promise<StartedRun> {
   const { runId, memo } = await temporal.use((client) => startOrJoin(client, request));
   const joined = memo.request_id !== request.requestId;
+  if (joined) requireSameWishes(request, runId, memo);
   try {
     // The workflow inserts this row itself once a worker runs it; a client may read the run before that.
     await pipelines.open({
@@ -108,12 +116,27 @@ async function startOnce({ temporal, pipelines, logger }: StarterOptions, reques
   return { workflowId: request.workflowId, runId, joined };
 }
 
-async function startOrJoin(
-  client: Client,
-  request: StartRequest,
-): Promise<{ runId: string; memo: z.output<typeof memoSchema> }> {
+/** Throws `run_in_progress` if the run was started with other wishes than these. */
+function requireSameWishes(request: StartRequest, runId: string, memo: Memo): void {
+  const sameDataset = memo.dataset === null || request.dataset === null || memo.dataset === request.dataset;
+  const digest = wishesDigest(request);
+  if (sameDataset && (digest === null || memo.wishes_sha256 === null || memo.wishes_sha256 === digest)) return;
+  const other = memo.dataset === null ? '' : ` on dataset ${memo.dataset}`;
+  const difference = sameDataset ? 'other settings' : `dataset ${request.dataset ?? ''}`;
+  throw new PerennialError(
+    'run_in_progress',
+    `Run ${runId} of ${request.workflowId} is in progress${other}, and this request asks for ${difference}. Wait until the run has ended, or cancel it: POST /api/v1/pipelines/${runId}/cancel.`,
+  );
+}
+
+function wishesDigest({ wishes }: StartRequest): string | null {
+  return wishes === undefined ? null : hash('sha256', JSON.stringify(wishes));
+}
+
+async function startOrJoin(client: Client, request: StartRequest): Promise<{ runId: string; memo: Memo }> {
   const { workflowId, requestId, trigger, dataset } = request;
-  const runId = await startWorkflow(client, request, { request_id: requestId, trigger, dataset });
+  const memo = { request_id: requestId, trigger, dataset, wishes_sha256: wishesDigest(request) };
+  const runId = await startWorkflow(client, request, memo);
   const described = await describeStarted(client, workflowId, runId);
   return { runId: firstRunOf(described), memo: memoSchema.parse(described.memo ?? {}) };
 }

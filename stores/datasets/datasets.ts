@@ -77,7 +77,10 @@ export interface DatasetStore {
   versionDetail(name: string, version: number): Promise<DatasetVersionDetail>;
   /** Content of the sources at the last ingestion; null for a dataset without a version. */
   latestVersion(name: string): Promise<DatasetVersion | null>;
-  /** Every image of a version that is not erased, with its label and split, ordered by digest. */
+  /**
+   * Every image of a version that is not erased, with its label and split, ordered by digest. Throws `not_found` for a
+   * version that does not exist or was erased.
+   */
   examples(name: string, version: number): Promise<Example[]>;
   /** Facts of the known images among these, ordered by digest. */
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
@@ -118,13 +121,17 @@ export function createDatasetStore(db: Database): DatasetStore {
          WHERE d.name = $1`,
         [name],
       ),
-    examples: (name, version) =>
-      db.rows(
+    async examples(name, version) {
+      const examples = await db.rows(
         exampleSchema,
         `SELECT e.sha256, e.label, e.side FROM dataset_examples e JOIN images i USING (sha256)
          WHERE e.dataset = $1 AND e.version = $2 AND i.erased_at IS NULL ORDER BY e.sha256`,
         [name, version],
-      ),
+      );
+      // Afterwards, so that an erasure between both statements is noticed.
+      await readVersion(db, name, version);
+      return examples;
+    },
     imageFacts: (sha256s) =>
       db.rows(
         imageFactsSchema.extend({ sizeBytes: integerColumn }),

@@ -1,15 +1,10 @@
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { networkFaults } from '../../platform/network-faults.js';
+import { withoutSecrets } from '../../platform/secrets.js';
+import { isTimeout, unanswered } from './connect.js';
 
 const networkCodes = new Set<string>([...networkFaults, 'ERR_STREAM_PREMATURE_CLOSE']);
-const networkNames = new Set([
-  'TimeoutError',
-  'RequestTimeout',
-  'SlowDown',
-  'ServiceUnavailable',
-  'InternalError',
-  'AbortError',
-]);
+const networkNames = new Set(['RequestTimeout', 'SlowDown', 'ServiceUnavailable', 'InternalError', 'AbortError']);
 const refusals = new Set([
   'AccessDenied',
   'InvalidAccessKeyId',
@@ -27,10 +22,11 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
       cause: error,
     });
   }
+  if (isTimeout(error)) return unanswered();
   if (isNetworkFault(error)) {
     return new PerennialError(
       'object_store_unavailable',
-      `The S3 server cannot be reached (${messageOf(error) || error.name}). Check that it runs and that S3_ENDPOINT is right.`,
+      `The S3 server cannot be reached (${withoutSecrets(messageOf(error)) || error.name}). Check that it runs and that S3_ENDPOINT is right.`,
       { cause: error },
     );
   }

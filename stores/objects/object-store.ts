@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
+import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -10,10 +12,11 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { PerennialError } from '../../contracts/errors.js';
 import type { Config } from '../../platform/config.js';
+import { connectObjectStore } from './connect.js';
 import { deleteObject, deleteObjects } from './delete-objects.js';
 import { isMissing, toObjectStoreError } from './object-store-faults.js';
 
@@ -55,9 +58,12 @@ export interface ObjectStore {
   close(): void;
 }
 
+/** How long the reader of an open object may pause. */
+const readerTimeoutMs = 60_000;
+
 /** The object store of the configuration. Connects on first use. */
 export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
-  const client = connect(config);
+  const client = connectObjectStore(config);
   const bucket = config.S3_BUCKET;
   const deleteMany = (keys: readonly string[]): Promise<void> =>
     withErrorCodes(bucket, () => deleteObjects(client, bucket, keys));
@@ -81,7 +87,13 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
         return Body ? await Body.transformToByteArray() : new Uint8Array();
       }),
-    open: (key) => withErrorCodes(key, () => open(client, bucket, key)),
+    open: (key) =>
+      withErrorCodes(key, async () => {
+        const body = await open(client, bucket, key);
+        // The connection also idles while the caller does not read, for instance on behalf of a slow client.
+        if (body instanceof IncomingMessage) body.setTimeout(readerTimeoutMs);
+        return body;
+      }),
     getToFile: (key, path) => withErrorCodes(key, () => getToFile(client, bucket, key, path)),
     digest: (key) => withErrorCodes(key, () => sum(client, bucket, key)),
     head: (key) => withErrorCodes(key, () => head(client, bucket, key)),
@@ -98,24 +110,6 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
     },
     close: () => client.destroy(),
   };
-}
-
-function connect(config: Config & { S3_ENDPOINT: string }): S3Client {
-  return new S3Client({
-    endpoint: config.S3_ENDPOINT,
-    region: config.S3_REGION,
-    // Without keys the server refuses the request, and the error names the settings.
-    credentials: {
-      accessKeyId: config.S3_ACCESS_KEY_ID ?? 'unset',
-      secretAccessKey: config.S3_SECRET_ACCESS_KEY ?? 'unset',
-    },
-    forcePathStyle: config.S3_FORCE_PATH_STYLE,
-    maxAttempts: 3,
-    requestHandler: { connectionTimeout: 3_000, socketTimeout: 30_000 },
-    // Some S3 servers reject the SDK's own checksums; our objects carry their digests in their names or rows.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
 }
 
 async function withErrorCodes<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -170,10 +164,13 @@ async function open(client: S3Client, bucket: string, key: string): Promise<Read
 async function getToFile(client: S3Client, bucket: string, key: string, path: string): Promise<void> {
   const body = await open(client, bucket, key);
   const partial = `${path}.${String(process.pid)}.partial`;
+  const file = createWriteStream(partial);
   try {
-    await pipeline(body, createWriteStream(partial));
+    await pipeline(body, file);
     await rename(partial, path);
   } catch (error) {
+    // A file that is still being opened would appear after it was removed.
+    if (!file.closed) await once(file, 'close').catch(() => undefined);
     await rm(partial, { force: true });
     throw error;
   }

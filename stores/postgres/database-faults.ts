@@ -1,5 +1,6 @@
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { networkFaults } from '../../platform/network-faults.js';
+import { withoutSecrets } from '../../platform/secrets.js';
 
 /** Codes of the driver and the system for an unreachable server or a lost connection. */
 const faultCodes = new Set<string>([...networkFaults, 'ENOENT', '57P01', '57P02', '57P03', '53300', '25006']);
@@ -21,7 +22,7 @@ export function toDatabaseError(error: unknown): unknown {
   if (!isConnectionFault(error)) return error;
   return new PerennialError(
     'database_unavailable',
-    `Postgres cannot be reached (${messageOf(error) || codeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
+    `Postgres cannot be reached (${withoutSecrets(messageOf(error)) || codeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
     { cause: error },
   );
 }

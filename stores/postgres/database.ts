@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { z } from 'zod';
+import { errorCodeOf } from '../../contracts/errors.js';
 import { camelCase } from '../../contracts/http/spelling.js';
 import type { Logger } from '../../platform/logging.js';
 import { toDatabaseError } from './database-faults.js';
@@ -115,9 +116,13 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
     await tx.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {
-      broken = true;
-    });
+    // A server that does not answer would not answer this either; it rolls back when the connection ends.
+    broken = errorCodeOf(error) === 'database_unavailable';
+    if (!broken) {
+      await client.query('ROLLBACK').catch(() => {
+        broken = true;
+      });
+    }
     throw error;
   } finally {
     client.off('error', ignore);

@@ -36,7 +36,10 @@ export interface OrderDecision {
 export interface RetrainingOrders {
   /** Decides once for each request id; a repeated request gets the decision that was made before. */
   decide(request: OrderRequest): Promise<OrderDecision>;
-  /** Starts the run of a decision or joins the one under way, and records it; a repetition joins the recorded run. */
+  /**
+   * Starts the run of a decision, or joins the one under way with the same inputs, and records it; a repetition joins the
+   * recorded run. Throws `run_in_progress` while a run with other inputs is under way.
+   */
   start(decision: RetrainingDecision, options?: OrderOptions): Promise<StartedRun>;
 }
 
@@ -85,6 +88,7 @@ export function createRetrainingOrders(
         workflowId,
         steps: retrainingSteps,
         input,
+        wishes: { dataset, source, hyperparameters },
       });
       await decisions.started(requestId, run);
       return run;

@@ -1,7 +1,7 @@
 import type { Channel } from '../../activities/notifications/channel.js';
 import { startDispatcher, type Dispatcher, type DispatchTiming } from '../../activities/notifications/dispatcher.js';
 import { outboxChannel } from '../../contracts/names.js';
-import { createLogger } from '../../platform/logging.js';
+import { createLogger, type Logger } from '../../platform/logging.js';
 import { createDeliveryStore } from '../../stores/notifications/deliveries.js';
 import { createNotificationStore, type NotificationRecord } from '../../stores/notifications/notifications.js';
 import { createOutboxStore } from '../../stores/notifications/outbox.js';
@@ -11,9 +11,10 @@ import { startTestDatabase, type TestDatabase } from './test-database.js';
 
 /** Timings that shorten the retries of a week to a second. */
 export const fastTiming: DispatchTiming = {
-  timeoutMs: 400,
+  // Far above what a receiver of a test needs, also on a loaded machine; tests of silent receivers shorten it.
+  timeoutMs: 20_000,
   pollMs: 50,
-  leaseMs: 1_000,
+  leaseMs: 30_000,
   retryMs: { first: 20, most: 100 },
   giveUpAfterMs: 60_000,
   announceMs: 60_000,
@@ -22,7 +23,7 @@ export const fastTiming: DispatchTiming = {
 /** Notifications, and dispatchers that send them, on a real Postgres. */
 export interface NotificationFixture {
   records: TestDatabase;
-  dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>): Promise<Dispatcher>;
+  dispatch(channels: readonly Channel[], timing?: Partial<DispatchTiming>, logger?: Logger): Promise<Dispatcher>;
   /** Starts an HTTP receiver; `clear` stops it. */
   receiver: typeof startReceiver;
   /** Adds messages with the numbers 1 to `count` in their payloads. */
@@ -56,13 +57,13 @@ export async function startNotificationFixture(): Promise<NotificationFixture> {
   await clear();
   return {
     records,
-    async dispatch(channels, timing = {}) {
+    async dispatch(channels, timing = {}, logger = createLogger('test', process.env['TEST_LOG_LEVEL'] ?? 'silent')) {
       const dispatcher = await startDispatcher({
         deliveries: createDeliveryStore(db),
         channels,
         subscribe: (onHint) => db.listen(outboxChannel, onHint),
         publicUrl: 'https://perennial.example/',
-        logger: createLogger('test', process.env['TEST_LOG_LEVEL'] ?? 'silent'),
+        logger,
         timing: { ...fastTiming, ...timing },
       });
       dispatchers.add(dispatcher);
@@ -79,7 +80,7 @@ export async function startNotificationFixture(): Promise<NotificationFixture> {
       }
     },
     messages,
-    until: (holds) => poll(messages, holds, 8_000),
+    until: (holds) => poll(messages, holds, 30_000),
     clear,
     async stop() {
       await clear();

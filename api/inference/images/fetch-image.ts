@@ -54,11 +54,17 @@ export function createImageFetcher(options: FetchImageOptions): FetchImage {
       return await follow(url, signal);
     } catch (error) {
       if (signal.aborted) throw unreachable(url, `it was not there within ${mostMs} ms`);
-      throw error instanceof PerennialError ? error : unreachable(url, messageOf(error));
+      throw error instanceof PerennialError ? error : unreachable(url, reasonOf(error));
     } finally {
       underWay -= 1;
     }
   };
+}
+
+/** Node's word for a body that ends too early says nothing to a client. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  return message === 'aborted' ? 'the connection ended before the image did' : message;
 }
 
 type Ask = (url: URL, signal: AbortSignal) => Promise<IncomingMessage>;
@@ -107,6 +113,11 @@ async function readAnswer(answer: IncomingMessage, url: URL, maxBytes: number): 
     answer.destroy();
     throw unreachable(url, `it answers with status ${answer.statusCode ?? 0}`);
   }
+  const doubt = doubtAboutBody(answer);
+  if (doubt !== null) {
+    answer.destroy();
+    throw unreachable(url, doubt);
+  }
   if (Number(answer.headers['content-length'] ?? 0) > maxBytes) {
     answer.destroy();
     throw tooLarge(url, maxBytes);
@@ -123,6 +134,15 @@ async function readAnswer(answer: IncomingMessage, url: URL, maxBytes: number): 
     answer.once('close', () => reject(unreachable(url, 'the connection ended before the image did')));
   });
   return Buffer.concat(parts);
+}
+
+/** Why the body could not be told from a part of it, or is not the image itself; null if there is no reason. */
+function doubtAboutBody({ headers }: IncomingMessage): string | null {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') return `it is sent with the content encoding ${encoding}, which was not asked for`;
+  const isChunked = /\bchunked$/i.test(headers['transfer-encoding'] ?? '');
+  if (headers['content-length'] !== undefined || isChunked) return null;
+  return 'its length is not sent (neither Content-Length nor chunks), so a part of it would look like the whole';
 }
 
 function inner(hostname: string): PerennialError {

@@ -145,6 +145,24 @@ describe('a manual trigger', () => {
     expect((await history(model)).items.map(({ decision }) => decision)).toEqual(['retrain', 'retrain']);
   });
 
+  it('answers 409 that names the running run when its inputs differ, and leaves that run alone', async () => {
+    const model = await knownModel('different');
+    await fixture.addDataset('other_flowers', 1);
+    const running = await trigger(model, { hyperparameters: { epochs: 3 } });
+    for (const body of [{ dataset: 'other_flowers', hyperparameters: { epochs: 3 } }, {}]) {
+      const refused = await problem(`${path}/trigger/${model}`, { method: 'POST', body });
+      expect(refused).toMatchObject({ status: 409, code: 'run_in_progress' });
+      expect(refused.detail).toContain(
+        `Run ${running.run_id} of retrain-${model} is in progress on dataset dandelion_grass`,
+      );
+    }
+    const body = { model_name: model, dataset: 'other_flowers', trigger: 'manual' };
+    const pipeline = await problem('/api/v1/pipelines/retraining', { method: 'POST', body });
+    expect(pipeline).toMatchObject({ status: 409, code: 'run_in_progress' });
+    expect(pipeline.detail).toContain('this request asks for dataset other_flowers');
+    expect(await trigger(model, { hyperparameters: { epochs: 3 } })).toMatchObject({ run_id: running.run_id });
+  });
+
   it('rejects an idempotency key that is too long', async () => {
     const response = await fetch(`${fixture.served.url}${path}/trigger/${await knownModel('keyed')}`, {
       method: 'POST',

@@ -9,7 +9,11 @@ import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { batchActivities } from '../batch-fixture.js';
 import { createPromotionWorker } from '../promotion-fixture.js';
 
-/** A worker for batch predictions as a separate program that tests kill: it prints each finished chunk. */
+/**
+ * A worker for batch predictions as a separate program that tests kill: it prints each finished chunk. After the first it
+ * begins others and finishes none, so that some are left however late it is killed.
+ */
+let isOneDone = false;
 const config = loadConfig();
 const logger = createLogger('test', 'silent');
 const database = createDatabase({ url: config.DATABASE_URL ?? '', poolSize: 10, logger });
@@ -20,7 +24,9 @@ const worker = await createPromotionWorker(connection, database, {
   ...activities,
   async predictBatchChunk(input) {
     console.log(`begun ${input.chunk}`);
+    if (isOneDone) await new Promise(() => undefined);
     const result = await activities.predictBatchChunk(input);
+    isOneDone = true;
     console.log(`done ${input.chunk}`);
     return result;
   },

@@ -5,14 +5,17 @@ import { withTimeLimit } from '../../../platform/time-limit.js';
 describe('a remembered answer', () => {
   it('is read once for all callers within the time, also concurrent ones, and again after it', async () => {
     let reads = 0;
-    const read = remember(30, async () => {
+    const slowly = async (): Promise<number> => {
       await sleep(1);
       return ++reads;
-    });
+    };
+    const read = remember(60_000, slowly);
     expect(await Promise.all([read(), read(), read()])).toEqual([1, 1, 1]);
     expect(await read()).toBe(1);
-    await sleep(40);
-    expect(await read()).toBe(2);
+    const readSoon = remember(5, slowly);
+    expect(await readSoon()).toBe(2);
+    await sleep(20);
+    expect(await readSoon()).toBe(3);
   });
 
   it('may be a failure, which is not retried immediately', async () => {

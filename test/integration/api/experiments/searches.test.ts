@@ -20,7 +20,7 @@ import { createTrialStore } from '../../../../stores/experiments/trials.js';
 import { createRequests } from '../../../support/requests.js';
 import { commitImages } from '../../../support/dataset-version.js';
 import { evaluationOf, hyperparameters } from '../../../support/measurements.js';
-import { startApi, type ServedApi } from '../../../support/served-api.js';
+import { problemOf, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, startTemporal, type TestService } from '../../../support/services.js';
 
 let services: TestService[];
@@ -73,6 +73,9 @@ describe('starting a search', () => {
     const [first, second] = await Promise.all(responses.map(async (each) => acceptedSchema.parse(await each.json())));
     expect(first).toMatchObject({ workflow_id: tuningWorkflowId('rose'), joined: false });
     expect(second).toMatchObject({ run_id: first?.run_id, joined: true });
+    const other = await start({ ...body, dataset: 'other_flowers' });
+    expect(await problemOf(other)).toEqual({ status: 409, code: 'run_in_progress' });
+    expect(await problemOf(await start({ ...body, budget: { trials: 8 } }))).toMatchObject({ code: 'run_in_progress' });
     const history = await served.api.temporal.use((client) =>
       client.workflow.getHandle(tuningWorkflowId('rose')).fetchHistory(),
     );

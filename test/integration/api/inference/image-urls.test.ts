@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer as createRawServer } from 'node:net';
+import { z } from 'zod';
 import {
   createImageFetcher,
   type FetchImage,
@@ -107,6 +109,29 @@ describe('fetching an image by its URL', () => {
     expect((await failure(`http://${host}/${path}`))[0]).toBe(code);
     expect(asked.filter((each) => each !== `/${path}`)).toEqual([]);
     expect(asked.length).toBeLessThanOrEqual(4);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['with fewer bytes than its length', 'content-length: 100\r\n\r\nhalf', /ended before the image did/],
+    ['without its last chunk', 'transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n', /ended before the image did/],
+    ['in the middle of a chunk', 'transfer-encoding: chunked\r\n\r\n10\r\nhalf', /ended before the image did/],
+    ['without any length', 'connection: close\r\n\r\nhalf', /length is not sent/],
+    ['compressed', 'content-encoding: gzip\r\ncontent-length: 4\r\n\r\nhalf', /content encoding gzip/],
+  ])('takes no image that ends %s for a whole one', async (_name, rest, reason) => {
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      const raw = createRawServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n${rest}`, () => socket[end]()));
+      });
+      raw.listen(0, '127.0.0.1');
+      await once(raw, 'listening');
+      const at = `127.0.0.1:${z.object({ port: z.number() }).parse(raw.address()).port}`;
+      const [code, message] = await failure(`http://${at}/image`, { hosts: [at] });
+      expect(code).toBe('url_unreachable');
+      // A reset may destroy bytes that were sent before it, so it says only that the connection was lost.
+      if (end === 'end') expect(message).toMatch(reason);
+      raw.close();
+    }
   });
 
   it.each(['slow', 'silent'])('stops waiting for a server that is %s', async (path) => {

@@ -263,7 +263,7 @@ describe('pipelines', () => {
       const away = await post('/api/v1/pipelines/retraining', { model_name: 'later' });
       expect(problemOf(away)).toEqual({ status: 503, code: 'temporal_unavailable' });
       expect(away.headers.get('retry-after')).toBe('5');
-      expect(performance.now() - startedAt).toBeLessThan(8_000);
+      expect(performance.now() - startedAt).toBeLessThan(20_000);
       expect((await ask('/api/v1/pipelines')).status).toBe(200);
     } finally {
       await services.temporal.resume();

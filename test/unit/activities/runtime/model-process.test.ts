@@ -44,6 +44,14 @@ describe('a trainer process', () => {
       await expect(work).rejects.toMatchObject({ code: 'not_found' });
     }));
 
+  it('survives a job that is not valid, and says what is wrong with it', () =>
+    withFolder(async (folder) => {
+      const job = { ...(await longTraining(folder)), labels: [], examples: [] };
+      const work = runModelJob(job, { signal: new AbortController().signal, logger });
+      await expect(work).rejects.toMatchObject({ code: 'internal' });
+      await expect(work).rejects.toThrow('The job is not valid');
+    }));
+
   it('stops when an epoch cannot be recorded, with the error of the database', () =>
     withFolder(async (folder) => {
       const epochs: number[] = [];

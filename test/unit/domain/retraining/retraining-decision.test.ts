@@ -160,13 +160,13 @@ describe('the other kinds of request', () => {
     });
   });
 
-  it('always retrains on a manual request, and says when it joins', () => {
+  it('always retrains on a manual request, and says when another run is in progress', () => {
     const lastAutomatic = { minutesAgo: 1, outcome: null, dataset: 'flowers', datasetVersion: null };
     const busy = { running: { runId: 'r1' }, awaitingApproval: true, lastAutomatic };
     expect(decideOn('manual', { data: null }, busy)).toMatchObject({
       decision: 'retrain',
       trigger: 'manual',
-      reason: 'Requested manually; it joins the run in progress.',
+      reason: 'Requested manually while a run of this model is in progress.',
     });
   });
 

@@ -39,14 +39,23 @@ describe('stopping a listener', () => {
     for (let round = 0; round < 5; round++) {
       const listening = await listen((_request, response) => response.end('here'), '127.0.0.1', 0);
       const asked: Promise<string>[] = [];
+      const outcomes = new Set<string>();
+      const ask = (): void => {
+        const outcome = askAnew(listening.port);
+        asked.push(outcome);
+        void outcome.then((each) => outcomes.add(each));
+      };
       // Clients also connect in the event-loop turn in which the listener closes and has not accepted them yet.
-      const coming = setInterval(() => asked.push(askAnew(listening.port), askAnew(listening.port)), 1);
-      await sleep(20);
+      const coming = setInterval(() => {
+        ask();
+        ask();
+      }, 1);
+      while (!outcomes.has('answered')) await sleep(1);
       await listening.stop(2_000);
-      await sleep(20);
+      while (!outcomes.has('ECONNREFUSED')) await sleep(1);
       clearInterval(coming);
-      const outcomes = await Promise.all(asked);
-      expect(new Set(outcomes)).toEqual(new Set(['answered', 'ECONNREFUSED']));
+      await Promise.all(asked);
+      expect(outcomes).toEqual(new Set(['answered', 'ECONNREFUSED']));
     }
   });
 
