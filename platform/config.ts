@@ -113,6 +113,14 @@ export const configSchema = z.object({
     .transform((hosts) => hosts.filter((host) => host !== ''))
     .describe('hosts from which images may be fetched by URL, comma-separated; none by default'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
+  MIN_FREE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(64_000_000)
+    .describe(
+      'free space of the disk of PERENNIAL_HOME below which uploads, ingestion and training are refused, so that predictions continue',
+    ),
   MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('largest number of pixels of an image'),
   ALLOWED_SOURCE_ROOT: z
     .string()
@@ -220,6 +228,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
 /** Folder for temporary files, which may be deleted at any time. */
 export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
+}
+
+/** Folders that grow with use, which may be mounts of their own. */
+export function localFolders(config: Config): string[] {
+  return [config.PERENNIAL_HOME, scratchFolder(config)];
 }
 
 type ServiceAddresses = Record<'DATABASE_URL' | 'S3_ENDPOINT' | 'TEMPORAL_ADDRESS', string>;

@@ -7,6 +7,7 @@ import {
   isErrorCode,
   messageOf,
   PerennialError,
+  systemFault,
   type ErrorCode,
 } from '../../contracts/errors.js';
 import { createLogCapture, type Logger, type LogCapture } from '../../platform/logging.js';
@@ -71,7 +72,7 @@ export function toTemporalFailure(error: unknown, attempt: number): unknown {
   if (error instanceof TemporalFailure) return error;
   const code = errorCodeOf(error);
   return ApplicationFailure.create({
-    message: messageOf(error),
+    message: messageOf(systemFault(error) ?? error),
     type: code,
     nonRetryable: !errorTable[code].retryable || attempt >= (attemptLimits[code] ?? Infinity),
     details: error instanceof PerennialError ? [error.details] : [],

@@ -80,7 +80,14 @@ function triggerRoute(dependencies: Dependencies): Route {
     params: z.object({ name: modelNameSchema }),
     body: jsonBody(triggerRetrainingSchema, limit),
     success: json(triggeredRetrainingSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'not_found', 'conflict', 'temporal_unavailable', 'database_unavailable'],
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'insufficient_storage',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
     async handle({ params: { name }, body, request }) {
       await dependencies.retrainer.checkKnown(name);
       const { reply, decision } = await orderRetraining(dependencies, request, body.hyperparameters, {
@@ -108,7 +115,14 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
     audit: 'retraining.trigger',
     body: jsonBody(startRetrainingSchema, limit),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'unsupported_type', 'source_not_found', 'temporal_unavailable', 'database_unavailable'],
+    problems: [
+      'bad_request',
+      'unsupported_type',
+      'source_not_found',
+      'insufficient_storage',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
     async handle({ body, request }) {
       if (body.source) await checkSource(body.source, settings.sourceRoot);
       const { reply } = await orderRetraining(dependencies, request, body.hyperparameters, {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../contracts/errors.js';
 import { crashesInRow, restartDelayMs } from './backoff.js';
 import type { ChildSpec } from './child-spec.js';
 import { openLogFile, type LogFile } from './log-file.js';
@@ -104,12 +105,21 @@ async function keepAlive(
     await sleep(delayMs(crashes), undefined, { signal }).catch(() => undefined);
     if (isOver()) return;
     startedMs = Date.now();
-    child = await launch(entry, runFile, signal).catch(() => null);
-    if (child !== null) {
+    try {
+      child = await launch(entry, runFile, signal);
       report(`${name} is running again.`);
-    } else {
+    } catch (error) {
+      child = null;
       crashes += 1;
-      if (!isOver()) reportFailure('could not be started');
+      if (!isOver()) reportFailure(`could not be started (${reasonOf(error)})`);
     }
   }
+}
+
+/** The first line of a failed start, and the last line of its output, which names the cause. */
+function reasonOf(error: unknown): string {
+  const lines = messageOf(error)
+    .split('\n')
+    .map((line) => line.trim());
+  return [...new Set([lines[0], lines.at(-1)])].join(': ').slice(0, 300);
 }

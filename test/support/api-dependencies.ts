@@ -8,6 +8,7 @@ import { createPredictor } from '../../api/inference/predictor.js';
 import { modelPolicySchema } from '../../contracts/promotion/policy.js';
 import { createTemporalUrl } from '../../api/workflows/temporal-url.js';
 import { createLogger } from '../../platform/logging.js';
+import { roomyStorage } from './storage.js';
 
 /** Dependencies of an API without a model and with an empty database. Tests replace the ones they test. */
 export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics?: ApiMetrics } = {}): ApiDependencies {
@@ -157,6 +158,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       deleteMany: nothing,
       deletePrefix: nothing,
     },
+    storage: roomyStorage,
     logger: createLogger('api', 'silent'),
     settings: {
       version: '0.0.0',

@@ -3,6 +3,7 @@ import { appendFile, mkdir, open, readdir, readFile, rm, stat, type FileHandle }
 import { join } from 'node:path';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import { isAlive } from '../../../platform/process-temp-folder.js';
+import { bytesIn } from '../bytes-in.js';
 
 /** A segment older than this belongs to a dead process: open ones are closed after a minute. */
 const abandonedAfterMs = 10 * 60_000;
@@ -30,11 +31,15 @@ export interface PredictionJournal {
   abandoned(): Promise<string[]>;
 }
 
+/** Throws if the journal, with so many bytes, may not grow. */
+export type RequireRoom = (journalBytes: number) => Promise<void>;
+
 /** A journal in `folder`, which processes of one machine may share: file names start with the process id. */
-export function createPredictionJournal(folder: string): PredictionJournal {
+export function createPredictionJournal(folder: string, requireRoom: RequireRoom): PredictionJournal {
   const ours = new Set<string>();
   return {
     async open() {
+      await requireRoom(await bytesIn(folder));
       await mkdir(folder, { recursive: true });
       const path = join(folder, `${process.pid}-${randomUUID()}.jsonl`);
       const handle = await open(path, 'a');

@@ -20,6 +20,7 @@ import { poll } from '../../../support/api-client.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { startObjectStore, type TestService } from '../../../support/services.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
+import { roomyStorage } from '../../../support/storage.js';
 
 const owner = { version: { modelName: 'a_model' }, serving: servingPolicySchema.parse({ keepInputs: 'all' }) };
 const secret = 'Ada of Somewhere';
@@ -67,6 +68,7 @@ describe('captured images of predictions', () => {
       objects: replaced.objects ?? objects,
       inputs,
       spool: createInputSpool(path, replaced.spoolBytes ?? 1_000_000),
+      storage: roomyStorage,
       count: (result) => (counts[result] = (counts[result] ?? 0) + 1),
       logger: createLogger('test', 'silent'),
     });

@@ -62,7 +62,7 @@ function logIn(folder: string, journal: Partial<PredictionJournal> = {}): LogFix
   const log = createPredictionLog({
     replica: 'here',
     predictions: { add: (rows) => postgres.add(rows) },
-    journal: { ...createPredictionJournal(folder), ...journal },
+    journal: { ...createPredictionJournal(folder, () => Promise.resolve()), ...journal },
     onDrop: (rows) => (dropped += rows),
     logger: createLogger('test', 'silent'),
   });
