@@ -127,5 +127,5 @@ function codeOf(error: unknown): string {
 /** A number of bytes for people. */
 export function megabytes(bytes: number): string {
   if (bytes >= 10_000_000_000) return `${(bytes / 1e9).toFixed(0)} GB`;
-  return `${(bytes / 1e6).toFixed(bytes < 10_000_000 ? 1 : 0)} MB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1_000_000_000 ? 1 : 0)} MB`;
 }

@@ -11,7 +11,6 @@ const recordSchema = z.object({
   startedAt: z.string(),
   stopSignal: z.enum(signals),
 });
-const retryMs = 5_000;
 export type ProcessRecord = z.infer<typeof recordSchema>;
 
 /**
@@ -24,7 +23,7 @@ export interface RunFile {
   clear(): void;
 }
 
-export function createRunFile(path: string): RunFile {
+export function createRunFile(path: string, retryMs = 5_000): RunFile {
   let records: ProcessRecord[] = [];
   let retry: NodeJS.Timeout | undefined;
   const write = (): void => {

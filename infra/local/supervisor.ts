@@ -40,10 +40,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const stopping = new AbortController();
   return {
     start: async (spec) => {
+      if (stopping.signal.aborted) throw new Error(`${spec.name} is not started, because the stack stops.`);
       const log = openLogFile(join(options.logsFolder, `${spec.name}.log`));
       const entry: Watched = { spec, log, pid: null, child: null, over: Promise.resolve() };
       watched.push(entry);
-      const child = await launch(entry, options.runFile, stopping.signal);
+      const launched = launch(entry, options.runFile, stopping.signal);
+      entry.over = launched.then(ignore, ignore);
+      const child = await launched;
       entry.over = keepAlive(entry, child, stopping.signal, options);
       return child;
     },
@@ -60,10 +63,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   };
 }
 
-async function end({ child, over, log }: Watched): Promise<void> {
-  await child?.stop();
-  await over;
-  log.close();
+/** Also ends a process that is being started: first its start ends, then the process. */
+async function end(entry: Watched): Promise<void> {
+  await entry.child?.stop();
+  await entry.over;
+  await entry.child?.stop();
+  await entry.over;
+  entry.log.close();
+}
+
+function ignore(): void {
+  return;
 }
 
 async function launch(entry: Watched, runFile: RunFile, signal: AbortSignal): Promise<RunningChild> {
