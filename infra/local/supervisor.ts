@@ -121,14 +121,16 @@ async function keepAlive(
     } catch (error) {
       child = null;
       crashes += 1;
-      if (!isOver()) reportFailure(`could not be started (${reasonOf(error)})`);
+      if (!isOver()) reportFailure(`could not be started (${reasonOf(name, error)})`);
     }
   }
 }
 
 /** The first line of a failed start, and the last line of its output, which names the cause. */
-function reasonOf(error: unknown): string {
+function reasonOf(name: string, error: unknown): string {
   const lines = messageOf(error)
+    .replace(`${name} `, '')
+    .replace('could not be started: ', '')
     .split('\n')
     .map((line) => line.trim());
   return [...new Set([lines[0], lines.at(-1)])].join(': ').slice(0, 300);

@@ -19,9 +19,9 @@ export interface SmallDisk {
 }
 
 /** Mounts a disk of `size`, such as `420m`. Only root on Linux may do that. */
-export async function mountDisk(size: string): Promise<SmallDisk> {
+export async function mountDisk(size: string, mode: 'rw' | 'ro' = 'rw'): Promise<SmallDisk> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-disk-'));
-  const reason = await mount(folder, size);
+  const reason = await mount(folder, `size=${size},${mode}`);
   const path = join(folder, 'ballast');
   let ballast: FileHandle | null = null;
   return {
@@ -44,10 +44,10 @@ export async function mountDisk(size: string): Promise<SmallDisk> {
   };
 }
 
-async function mount(folder: string, size: string): Promise<string | null> {
+async function mount(folder: string, options: string): Promise<string | null> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'only root on Linux may mount a file system';
   try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+    await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
     return null;
   } catch {
     return 'this container may not mount a file system';

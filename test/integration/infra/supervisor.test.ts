@@ -161,8 +161,8 @@ describe('a supervised process', () => {
     await untilReported(4);
     expect(reported.map((line) => line.replace(/; restart.*/, ''))).toEqual([
       'returning was ended by SIGKILL',
-      'returning could not be started (returning ended with code 3)',
-      'returning could not be started (returning ended with code 3)',
+      'returning could not be started (ended with code 3)',
+      'returning could not be started (ended with code 3)',
       'returning is running again.',
     ]);
   });

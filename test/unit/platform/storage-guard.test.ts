@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mountDisk } from '../../support/small-disk.js';
 import { createStorageGuard, type StorageUse } from '../../../platform/storage-guard.js';
 
 /** More than any disk has. */
@@ -44,5 +45,15 @@ describe('the storage guard', () => {
   it('takes the folder with a shortage, whatever the others have', async () => {
     const guard = createStorageGuard({ folders: [folder, '/proc/self/no\0path'], minFreeBytes: 0 });
     expect((await guard.measure()).shortage).toContain('cannot be examined');
+  });
+});
+
+const readOnly = await mountDisk('1m', 'ro');
+(readOnly.reason === null ? describe : describe.skip)('the storage guard on a read-only disk', () => {
+  afterAll(() => readOnly.unmount());
+
+  it('refuses, and says how to continue', async () => {
+    const guard = createStorageGuard({ folders: [readOnly.folder], minFreeBytes: 0 });
+    await expect(guard.require('run')).rejects.toThrow(/not writable \(EROFS\)\. Mount it read-write/);
   });
 });
