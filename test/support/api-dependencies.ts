@@ -57,7 +57,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       get: () => Promise.resolve(null),
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
     },
-    attempts: { list: () => Promise.resolve({ items: [], nextPageToken: null }) },
+    attempts: { waiting: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     experiments: {
       create: nothing,
       update: nothing,
