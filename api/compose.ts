@@ -7,9 +7,10 @@ import { z } from 'zod';
 import { generationChannel } from '../contracts/names.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
-import { allowedHosts, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
+import { allowedHosts, localFolders, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
+import { createStorageGuard, type StorageGuard } from '../platform/storage-guard.js';
 import { packageRoot } from '../platform/paths.js';
 import { addressWithoutSecrets } from '../platform/secrets.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
@@ -18,6 +19,8 @@ import { createApp } from './app.js';
 import { composeRetraining, type RetrainingServices } from './retraining/compose.js';
 import type { ApiSettings } from './http/settings.js';
 import { reconcileBatches } from './batch-predictions/reconcile-batches.js';
+import type { StorageMetrics } from './health/storage-metrics.js';
+import { storageProbe } from './health/storage-probe.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
 import { createEngineLoader } from './model-host/load-engine.js';
 import { LiveStatsRecorder } from './model-host/live-stats.js';
@@ -60,20 +63,22 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const serving = { current: () => host?.current() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
   const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
-  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes: probesOf(services) });
+  const storage = createStorage(config, metrics);
+  const probes = { ...probesOf(services), storage: storageProbe(storage) };
+  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database, accuracyOf);
-  const storage = createStorageMeter({ objects, databaseSizes: stores.databaseSizes, home: config.PERENNIAL_HOME });
-  const series = [notificationSeries(stores.notifications), productionSeries(stores.registry), storageSeries(storage)];
+  const storageMeter = createStorageMeter({ objects, databaseSizes: stores.databaseSizes, home: config.PERENNIAL_HOME });
+  const series = [notificationSeries(stores.notifications), productionSeries(stores.registry), storageSeries(storageMeter)];
   series.forEach(metrics.addSeries);
   const replica = `${hostname()}-${randomUUID()}`;
   const predictions = composePredictions({
-    ...{ stores, objects, replica, host: serving, metrics, logger },
+    ...{ stores, objects, replica, host: serving, metrics, storage, logger },
     isLogged: config.PREDICTION_LOG,
     spoolFolder: join(config.PERENNIAL_HOME, 'spool'),
   });
   const liveStats = new LiveStatsRecorder();
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
-  const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, logger });
+  const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, storage, logger });
   const retraining = composeRetraining({ config, stores, temporal, starter, metrics, logger });
   const app = createApp({
     host: serving,
@@ -90,9 +95,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     batchPredictions: reconcileBatches({ ...stores, temporal, logger }),
     ...predictions,
     ...retraining,
-    objects,
-    storage,
-    logger,
+    ...{ objects, storage, storageMeter, logger },
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
@@ -102,6 +105,16 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     return host;
   };
   return { app, database, objects, temporal, stores, health, metrics, predictions, retraining, startServing };
+}
+
+function createStorage(config: Config, metrics: StorageMetrics): StorageGuard {
+  const storage = createStorageGuard({
+    folders: localFolders(config),
+    minFreeBytes: config.MIN_FREE_BYTES,
+    onRefused: (use) => metrics.countStorageRefusal(use),
+  });
+  metrics.watchStorage(storage);
+  return storage;
 }
 
 type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;

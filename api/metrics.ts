@@ -8,6 +8,7 @@ import { createFeedbackMetrics, type FeedbackMetrics } from './predictions/predi
 import { createRequestMetrics, type RequestMetrics, type SeriesRegistry } from './http/request-metrics.js';
 import { createPredictionMetrics, type PredictionMetrics } from './inference/metrics/prediction-metrics.js';
 import type { PredictionListener } from './inference/prediction-events.js';
+import { createStorageMetrics, type StorageMetrics } from './health/storage-metrics.js';
 import type { MetricsExposition } from './health/health-routes.js';
 import { createModelMetrics, type ModelMetrics } from './model-host/model-metrics.js';
 
@@ -18,6 +19,7 @@ export type ApiMetrics = RequestMetrics &
   ModelMetrics &
   FeedbackMetrics &
   BatchMetrics &
+  StorageMetrics &
   SeriesRegistry &
   MetricsExposition;
 
@@ -34,6 +36,7 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
     ...requests,
     ...createFeedbackMetrics(registry),
     ...createBatchMetrics(registry),
+    ...createStorageMetrics(registry),
     countPredictionError: predictions.countPredictionError,
     onPredicted(event) {
       predictions.onPredicted(event);

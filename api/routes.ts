@@ -1,5 +1,6 @@
 import { createExplanations } from './inference/explanations.js';
 import { createMemoryBudget } from './http/middleware/limit-body.js';
+import { createUploadQuota, type UploadQuotaOptions } from './http/body/upload-quota.js';
 import { buildOpenApiDocument } from './http/openapi.js';
 import type { ObservedMetrics } from './http/middleware/observe.js';
 import type { Route } from './http/route.js';
@@ -92,8 +93,9 @@ type Intersection<Union> = (Union extends unknown ? (each: Union) => void : neve
 type RoomDependencies = Intersection<Parameters<(typeof rooms)[number]>[0]>;
 
 /** Dependencies of the application. */
-export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations'> &
-  Parameters<typeof createExplanations>[0] & { metrics: ObservedMetrics; settings: ApiSettings };
+export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations' | 'uploadQuota'> &
+  Parameters<typeof createExplanations>[0] &
+  Pick<UploadQuotaOptions, 'storage'> & { metrics: ObservedMetrics; settings: ApiSettings };
 
 /** The one table of routes: the application is mounted from it and the OpenAPI document describes it. */
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
@@ -101,6 +103,7 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
     ...dependencies,
     memoryBudget: createMemoryBudget(memoryBudgetBytes, () => dependencies.metrics.countShed('memory')),
     explanations: createExplanations(dependencies),
+    uploadQuota: createUploadQuota({ ...dependencies, onShed: () => dependencies.metrics.countShed('uploads') }),
   };
   let document: object = {};
   const routes = [...documentationRoutes(() => document), ...rooms.flatMap((room) => room(shared))];

@@ -43,6 +43,9 @@ export const remedies = {
   object_store_unavailable: 'Check that the S3 server runs and that S3_ENDPOINT reaches it.',
   object_store_refused: 'Check S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY and the rights on S3_BUCKET.',
   temporal_unavailable: 'Check that Temporal runs and that TEMPORAL_ADDRESS reaches it.',
+  insufficient_storage: 'Free disk space in the folder that `detail` names; nothing needs a restart.',
+  system_limit:
+    'Raise the limit that `detail` names (ulimit -n, ulimit -v) and restart, or send fewer requests at once.',
   configuration_invalid: 'Correct the setting that the message names; docs/configuration.md lists all.',
   cancelled: 'Start the work again if it is still wanted.',
   internal: 'Look for the trace id in the log of the API, and report the fault with it.',

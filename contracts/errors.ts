@@ -44,6 +44,8 @@ export const errorTable = {
   object_store_unavailable: { status: 503, retryable: true, title: 'Object store unavailable' },
   object_store_refused: { status: 503, retryable: false, title: 'Object store access denied' },
   temporal_unavailable: { status: 503, retryable: true, title: 'Temporal unavailable' },
+  insufficient_storage: { status: 507, retryable: true, title: 'Insufficient storage' },
+  system_limit: { status: 503, retryable: true, title: 'Limit of the operating system reached' },
   configuration_invalid: { status: 500, retryable: false, title: 'Invalid configuration' },
   cancelled: { status: 409, retryable: false, title: 'Cancelled' },
   internal: { status: 500, retryable: true, title: 'Internal error' },
@@ -70,7 +72,36 @@ export class PerennialError extends Error {
 /** The code of a failure, or `internal` for an unknown one. */
 export function errorCodeOf(error: unknown): ErrorCode {
   const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return isErrorCode(code) ? code : 'internal';
+  if (isErrorCode(code)) return code;
+  return systemFaultOf(code)?.code ?? 'internal';
+}
+
+/** Faults of the operating system that pass when the operator makes room, by the code of Node.js. */
+const systemFaults: Readonly<Record<string, { code: ErrorCode; what: string }>> = {
+  ENOSPC: { code: 'insufficient_storage', what: 'The disk is full' },
+  EDQUOT: { code: 'insufficient_storage', what: 'The disk quota of this user is used up' },
+  EROFS: { code: 'insufficient_storage', what: 'The file system is read-only' },
+  EMFILE: { code: 'system_limit', what: 'This process has too many open files' },
+  ENFILE: { code: 'system_limit', what: 'This machine has too many open files' },
+  ENOMEM: { code: 'system_limit', what: 'The operating system gives this process no more memory' },
+};
+
+function systemFaultOf(code: unknown): { code: ErrorCode; what: string } | undefined {
+  return typeof code === 'string' && Object.hasOwn(systemFaults, code) ? systemFaults[code] : undefined;
+}
+
+/** A full or read-only disk, or a limit of the system, as a failure of the table; null for any other error. */
+export function systemFault(error: unknown): PerennialError | null {
+  if (!(error instanceof Error) || error instanceof PerennialError || !('code' in error)) return null;
+  const fault = systemFaultOf(error.code);
+  if (fault === undefined) return null;
+  const { code, what } = fault;
+  const advice =
+    code === 'insufficient_storage'
+      ? 'Free space or make it writable; the work continues then, without a restart.'
+      : 'Retry with less work at once, or raise the limit (see ulimit) and restart.';
+  // Without the message, which names paths that a client must not see.
+  return new PerennialError(code, `${what} (${String(error.code)}). ${advice}`, { cause: error });
 }
 
 export function isErrorCode(code: unknown): code is ErrorCode {

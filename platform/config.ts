@@ -147,6 +147,14 @@ export const configSchema = z.object({
     .transform((hosts) => hosts.filter((host) => host !== ''))
     .describe('hosts from which images may be fetched by URL, comma-separated; none by default'),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
+  MIN_FREE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(64_000_000)
+    .describe(
+      'free space of the disk of PERENNIAL_HOME below which uploads, ingestion and training are refused, so that predictions continue',
+    ),
   MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('largest number of pixels of an image'),
   ALLOWED_SOURCE_ROOT: commaList
     .prefault('')
@@ -274,6 +282,11 @@ export function allowedHosts({ ALLOWED_HOSTS, HOST, PUBLIC_URL, REPLICA_URL }: C
 /** Whether a server that listens on this address does so on all addresses of the machine. */
 export function isAnyAddress(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
+}
+
+/** Folders that grow with use, which may be mounts of their own. */
+export function localFolders(config: Config): string[] {
+  return [config.PERENNIAL_HOME, scratchFolder(config)];
 }
 
 type ServiceAddresses = Record<'DATABASE_URL' | 'S3_ENDPOINT' | 'TEMPORAL_ADDRESS', string>;

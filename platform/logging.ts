@@ -18,11 +18,7 @@ const maxBytes = 32_000;
 const currentCapture = new AsyncLocalStorage<(line: string) => void>();
 
 /** Logs JSON lines with timestamp, level, message, module and bound fields, without the secrets of the settings. */
-export function createLogger(
-  module: string,
-  level = 'info',
-  output: DestinationStream = destination({ sync: true }),
-): Logger {
+export function createLogger(module: string, level = 'info', output: DestinationStream = standardOutput()): Logger {
   return pino(
     {
       level,
@@ -40,6 +36,14 @@ export function createLogger(
       },
     },
   );
+}
+
+/** Standard output. What it does not accept ends nothing: a full disk must not stop the process. */
+function standardOutput(): DestinationStream {
+  // Lines wait in memory up to this number of bytes and are written when it accepts them again.
+  const output = destination({ sync: true, maxLength: 1_000_000 });
+  output.on('error', () => undefined);
+  return output;
 }
 
 /** Captures the newest 200 lines or 32 kB of a piece of work, whichever is less. */

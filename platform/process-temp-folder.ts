@@ -1,20 +1,33 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemFault } from '../contracts/errors.js';
 
 /**
- * Creates the folder `<parent>/<pid>` for this process and removes those of dead processes, which a killed process leaves
- * behind.
+ * The folder `<parent>/<pid>` for this process. Creates it, and removes those of dead processes, which a killed process
+ * leaves behind. On a full or read-only disk it only returns the path: whoever writes there creates it then.
  */
 export async function createProcessTempFolder(parent: string): Promise<string> {
+  const folder = join(parent, String(process.pid));
+  try {
+    await prepare(parent, folder);
+  } catch (error) {
+    if (systemFault(error) === null && !isDenied(error)) throw error;
+  }
+  return folder;
+}
+
+async function prepare(parent: string, folder: string): Promise<void> {
   await mkdir(parent, { recursive: true });
   for (const name of await readdir(parent)) {
     if (!isAlive(Number(name)) || Number(name) === process.pid) {
       await rm(join(parent, name), { recursive: true, force: true });
     }
   }
-  const folder = join(parent, String(process.pid));
   await mkdir(folder);
-  return folder;
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
 }
 
 /** Whether a process with this id exists, including those of other users. */

@@ -1,5 +1,5 @@
 import './lower-priority.js';
-import { errorCodeOf, messageOf, PerennialError } from '../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError, systemFault } from '../contracts/errors.js';
 import {
   backgroundRequestSchema,
   imagePredictionOf,
@@ -21,7 +21,7 @@ process.on('SIGTERM', () => undefined);
 process.on('message', (message) => {
   // If sending fails too, this process crashes, and its parent handles the early exit.
   answer(backgroundRequestSchema.parse(message)).then(reply, (error: unknown) =>
-    reply({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) }),
+    reply({ type: 'failed', code: errorCodeOf(error), message: messageOf(systemFault(error) ?? error) }),
   );
 });
 

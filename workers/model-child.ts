@@ -1,4 +1,4 @@
-import { errorCodeOf, messageOf } from '../contracts/errors.js';
+import { errorCodeOf, messageOf, systemFault } from '../contracts/errors.js';
 import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
 import { createJobRunner } from '../model/run-job.js';
@@ -49,7 +49,7 @@ async function work(job: ModelJob): Promise<void> {
   try {
     await send({ type: 'done', result: await runJob(job, events) });
   } catch (error) {
-    await send({ type: 'failed', code: errorCodeOf(error), message: messageOf(error) });
+    await send({ type: 'failed', code: errorCodeOf(error), message: messageOf(systemFault(error) ?? error) });
   }
 }
 

@@ -3,8 +3,9 @@ import { Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/
 import { createAttemptRecorder } from '../activities/runtime/attempt-recorder.js';
 import { createActivityInterceptor } from '../activities/runtime/interceptor.js';
 import { messageOf } from '../contracts/errors.js';
-import { loadConfig, type Config } from '../platform/config.js';
+import { loadConfig, localFolders, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
+import { createStorageGuard } from '../platform/storage-guard.js';
 import { announceReady, onShutdown } from '../platform/process.js';
 import { connect, type WorkerDependencies } from './dependencies.js';
 
@@ -37,6 +38,7 @@ export async function runWorker(
     const recording = {
       attempts: createAttemptRecorder(deps.attempts, logger),
       worker: `${name} ${process.pid} on ${hostname()}`,
+      storage: createStorageGuard({ folders: localFolders(config), minFreeBytes: config.MIN_FREE_BYTES }),
     };
     const worker = await Worker.create({
       connection: deps.temporal,

@@ -7,17 +7,21 @@ import {
   isErrorCode,
   messageOf,
   PerennialError,
+  systemFault,
   type ErrorCode,
 } from '../../contracts/errors.js';
 import { createLogCapture, type Logger, type LogCapture } from '../../platform/logging.js';
 import { withoutSecrets } from '../../platform/secrets.js';
+import type { StorageGuard } from '../../platform/storage-guard.js';
 import type { AttemptEntry } from '../../stores/pipelines/attempts.js';
 import type { AttemptRecorder } from './attempt-recorder.js';
+import { waitForStorage } from './wait-for-storage.js';
 
-/** Where attempts are recorded, and the name of this worker process. */
+/** Where attempts are recorded, the name of this worker process, and its disk. */
 export interface AttemptRecording {
   attempts: AttemptRecorder;
   worker: string;
+  storage?: Pick<StorageGuard, 'state' | 'refusal'>;
 }
 
 const unrecorded: AttemptRecording = {
@@ -32,7 +36,7 @@ const unrecorded: AttemptRecording = {
 export function createActivityInterceptor(
   context: Context,
   logger: Logger,
-  { attempts, worker }: AttemptRecording = unrecorded,
+  { attempts, worker, storage }: AttemptRecording = unrecorded,
 ): ActivityInboundCallsInterceptor {
   const { activityType, attempt, workflowExecution } = context.info;
   const log = logger.child({ activity: activityType, attempt, workflow_id: workflowExecution?.workflowId });
@@ -42,9 +46,16 @@ export function createActivityInterceptor(
       const durationMs = (): number => Math.round(performance.now() - startedAt);
       const capture = createLogCapture();
       const begun = attemptOf(context.info, worker);
-      const end = attempts.begin(begun);
+      let end = attempts.begin(begun);
+      const showWaiting = (reason: PerennialError | null): void => {
+        const error = reason && errorOf(toTemporalFailure(reason, attempt));
+        end = attempts.begin({ ...begun, error, log: [...capture.lines] });
+      };
       try {
-        const result: unknown = await capture.during(() => next(input));
+        const result: unknown = await capture.during(async () => {
+          if (storage) await waitForStorage(context, storage, log, showWaiting);
+          return next(input);
+        });
         log.info({ duration_ms: durationMs() }, 'activity completed');
         await end({ ...begun, ...endOf('completed', capture) });
         return result;
@@ -72,7 +83,7 @@ export function toTemporalFailure(error: unknown, attempt: number): unknown {
   if (error instanceof TemporalFailure) return error;
   const code = errorCodeOf(error);
   return ApplicationFailure.create({
-    message: withoutSecrets(messageOf(error)),
+    message: withoutSecrets(messageOf(systemFault(error) ?? error)),
     type: code,
     nonRetryable: !errorTable[code].retryable || attempt >= (attemptLimits[code] ?? Infinity),
     details: error instanceof PerennialError ? [error.details] : [],

@@ -15,6 +15,7 @@ import { startBatchPrediction, type BatchStarterDependencies } from './start-bat
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { storeUpload, type UploadDestination } from '../datasets/store-upload.js';
 import { receiveFiles } from '../http/body/multipart.js';
+import type { UploadQuota } from '../http/body/upload-quota.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, formBody, json, jsonBody, type Reply, type Route } from '../http/route.js';
@@ -33,6 +34,7 @@ interface Dependencies extends BatchStarterDependencies, BatchResultDependencies
   starter: BatchStarterDependencies['starter'] & Pick<PipelineStarter, 'cancel'>;
   audit: Pick<AuditStore, 'add'>;
   settings: Pick<ApiSettings, 'modelName' | 'maxUploadBytes' | 'uploadFolder'>;
+  uploadQuota: UploadQuota;
 }
 
 /** Batch predictions: predictions over many images as durable jobs. */
@@ -68,6 +70,7 @@ function startRoute(dependencies: Dependencies): Route {
       'unsupported_type',
       'source_empty',
       'no_model',
+      'insufficient_storage',
       'temporal_unavailable',
       'object_store_unavailable',
       'database_unavailable',
@@ -106,6 +109,8 @@ function uploadRoute(dependencies: Dependencies): Route {
       'no_file',
       'too_large',
       'unsupported_type',
+      'overloaded',
+      'insufficient_storage',
       'object_store_unavailable',
       'object_store_refused',
       'database_unavailable',
@@ -113,7 +118,7 @@ function uploadRoute(dependencies: Dependencies): Route {
     async handle({ request, response }) {
       const { uploadFolder, maxUploadBytes: fileSize } = dependencies.settings;
       const limits = { fileSize, files: maxFiles, fields: 0, parts: maxFiles };
-      const options = { uploadFolder, maxBytes: maxRequestBytes, limits, noFile };
+      const options = { uploadFolder, quota: dependencies.uploadQuota, maxBytes: maxRequestBytes, limits, noFile };
       return receiveFiles(request, response, options, async (files) => {
         const uploadId = await storeUpload(dependencies, { dataset: null, label: null }, files);
         const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

@@ -7,6 +7,7 @@ import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js'
 import { actorOf } from '../access/actor.js';
 import { discardUnused, storeUpload, type UploadDestination } from './store-upload.js';
 import { receiveFiles } from '../http/body/multipart.js';
+import type { UploadQuota } from '../http/body/upload-quota.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
@@ -21,6 +22,7 @@ interface Dependencies extends UploadDestination {
   temporalUrl: TemporalUrl;
   settings: Pick<ApiSettings, 'maxUploadBytes' | 'uploadFolder'>;
   audit: Pick<AuditStore, 'add'>;
+  uploadQuota: UploadQuota;
 }
 
 const maxFiles = 500;
@@ -38,7 +40,7 @@ const uploadForm = z.object({
 
 /** Uploads images into a dataset: to disk, to the object store, then an ingestion. */
 export function uploadRoutes(dependencies: Dependencies): Route[] {
-  const { settings, starter, temporalUrl } = dependencies;
+  const { settings, starter, temporalUrl, uploadQuota: quota } = dependencies;
   return [
     defineRoute({
       method: 'post',
@@ -55,6 +57,8 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
         'no_file',
         'too_large',
         'unsupported_type',
+        'overloaded',
+        'insufficient_storage',
         'temporal_unavailable',
         'object_store_unavailable',
         'object_store_refused',
@@ -65,7 +69,7 @@ export function uploadRoutes(dependencies: Dependencies): Route[] {
           ...{ fileSize: settings.maxUploadBytes, files: maxFiles },
           ...{ fields: 16, fieldSize: 1024, parts: maxFiles + 20 },
         };
-        const options = { uploadFolder: settings.uploadFolder, maxBytes: maxRequestBytes, limits, noFile };
+        const options = { uploadFolder: settings.uploadFolder, quota, maxBytes: maxRequestBytes, limits, noFile };
         return receiveFiles(request, response, options, async (files) => {
           const label = labelOf(request);
           // Check Temporal before storing anything: the images of a start that may have succeeded must stay.

@@ -73,7 +73,7 @@ function startRoute(dependencies: Dependencies): Route {
     audit: 'pipeline.start',
     body: jsonBody(startTuningSchema, limit),
     success: json(acceptedSchema, 'Started, or joined the one under way with the same inputs', 202),
-    problems: ['bad_request', 'run_in_progress', 'unsupported_type', 'temporal_unavailable'],
+    problems: ['bad_request', 'run_in_progress', 'unsupported_type', 'insufficient_storage', 'temporal_unavailable'],
     async handle({ body, request }) {
       const {
         modelName = settings.modelName,

@@ -10,7 +10,7 @@ type Health = z.input<typeof healthSchema>;
 type Readiness = z.input<typeof readinessSchema>;
 type DependencyState = Health['dependencies'][string];
 
-/** A cheap request to a dependency; throws if it does not answer. */
+/** A cheap request to a dependency; throws if it does not answer. A text that it returns is shown as `detail`. */
 export type Probe = () => Promise<unknown>;
 
 export interface HealthReporter {
@@ -68,8 +68,8 @@ export function createHealthReporter({ modelName, host, probes }: HealthOptions)
 
 async function stateOf(probe: Probe): Promise<DependencyState> {
   try {
-    await withTimeLimit(probeTimeoutMs, probe());
-    return { status: 'up' };
+    const detail = await withTimeLimit(probeTimeoutMs, probe());
+    return typeof detail === 'string' ? { status: 'up', detail } : { status: 'up' };
   } catch (error) {
     return { status: 'down', detail: withoutSecrets(messageOf(error)) };
   }

@@ -1,6 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
-import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import {
+  errorCodeOf,
+  errorTable,
+  messageOf,
+  PerennialError,
+  systemFault,
+  type ErrorCode,
+} from '../../contracts/errors.js';
 import { remedies } from '../../contracts/error-remedies.js';
 import type { Problem } from '../../contracts/http/problem.js';
 import { withoutSecrets } from '../../platform/secrets.js';
@@ -25,6 +32,8 @@ const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
   database_unavailable: 5,
   object_store_unavailable: 5,
   source_unreachable: 30,
+  insufficient_storage: 30,
+  system_limit: 5,
 };
 
 /** Error types of Express's body parser as codes. */
@@ -55,6 +64,8 @@ export function faultsOf(error: z.ZodError, prefix: string): RequestFault[] {
 /** Maps errors of Express, its parsers and malformed URLs to an error of the table. */
 export function toPerennialError(error: unknown): PerennialError {
   if (error instanceof PerennialError) return error;
+  const fault = systemFault(error);
+  if (fault) return fault;
   const parsed = parserErrorSchema.safeParse(error);
   const known = parsed.success ? parserCodes[parsed.data.type] : undefined;
   if (known) return new PerennialError(known.code, known.detail);

@@ -3,7 +3,7 @@ import { shedReasons as engineShedReasons } from '../../model/serving/admission.
 
 export const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-const shedReasons = [...engineShedReasons, 'memory', 'explanations'] as const;
+const shedReasons = [...engineShedReasons, 'memory', 'explanations', 'uploads'] as const;
 
 export interface RequestFacts {
   method: string;

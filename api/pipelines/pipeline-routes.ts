@@ -8,6 +8,9 @@ import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
+import { stepOfActivity } from '../../domain/step-of-activity.js';
+import type { StorageGuard } from '../../platform/storage-guard.js';
+import type { AttemptStore } from '../../stores/pipelines/attempts.js';
 import type { PipelineRecord, PipelineStore } from '../../stores/pipelines/pipelines.js';
 import { actorOf } from '../access/actor.js';
 import { recordChange } from '../audit/record-change.js';
@@ -24,6 +27,8 @@ import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 export interface Dependencies extends OrderDependencies {
   starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  attempts: Pick<AttemptStore, 'waiting'>;
+  storage: Pick<StorageGuard, 'state'>;
   audit: AuditStore;
   logger: Logger;
 }
@@ -64,7 +69,7 @@ function startRoutes(dependencies: Dependencies): Route[] {
       audit: 'pipeline.start',
       body: jsonBody(startIngestionSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-      problems: ['bad_request', 'unsupported_type', 'source_not_allowed', 'temporal_unavailable'],
+      problems: ['bad_request', 'unsupported_type', 'source_not_allowed', 'insufficient_storage', 'temporal_unavailable'],
       async handle({ body: { dataset, source }, request }) {
         await checkSource(source, settings.sourceFolders);
         const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
@@ -77,7 +82,8 @@ function startRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
+function recordRoutes(dependencies: Dependencies): Route[] {
+  const { pipelines, temporalUrl } = dependencies;
   return [
     defineRoute({
       method: 'get',
@@ -110,7 +116,7 @@ function recordRoutes({ pipelines, temporalUrl }: Dependencies): Route[] {
       success: json(pipelineViewSchema, 'The run'),
       problems: ['not_found', 'database_unavailable'],
       handle: async ({ params }) => ({
-        body: pipelineView(await runOf(pipelines, params.run_id), temporalUrl),
+        body: pipelineView(await withWaiting(dependencies, await runOf(pipelines, params.run_id)), temporalUrl),
         headers: { 'Cache-Control': 'no-store' },
       }),
     }),
@@ -145,6 +151,22 @@ function cancelRoute(dependencies: Dependencies): Route {
       return { body: pipelineView(record, temporalUrl) };
     },
   });
+}
+
+/** Shows in the running step that an activity waits for disk space. Looks only while this machine has too little of it. */
+async function withWaiting(
+  { attempts, storage }: Pick<Dependencies, 'attempts' | 'storage'>,
+  record: PipelineRecord,
+): Promise<PipelineRecord> {
+  if (record.status !== 'running' || (await storage.state()).shortage === null) return record;
+  const waiting = await attempts.waiting(record.id);
+  if (!waiting?.error) return record;
+  const name = stepOfActivity(record, waiting);
+  const detail = `waits: ${waiting.error.message}`;
+  const steps = record.steps.map((step) =>
+    step.name === name && step.status === 'running' ? { ...step, detail } : step,
+  );
+  return { ...record, steps };
 }
 
 async function runOf(pipelines: Dependencies['pipelines'], runId: string): Promise<PipelineRecord> {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { PerennialError } from '../../contracts/errors.js';
 import type { Logger } from '../../platform/logging.js';
+import type { StorageGuard } from '../../platform/storage-guard.js';
 import type { Stores } from '../../stores/create-stores.js';
 import { finishErasures } from '../../stores/erasure/run-erasure.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -28,6 +30,7 @@ export interface PredictionOptions {
   replica: string;
   host: Pick<ModelHost, 'current'>;
   metrics: Pick<FeedbackMetrics, 'watchPredictions' | 'countDroppedPredictions' | 'countInput'>;
+  storage: Pick<StorageGuard, 'require'>;
   logger: Logger;
 }
 
@@ -50,11 +53,27 @@ export function composePredictions(options: PredictionOptions): PredictionServic
   return { predictionLog, inputCapture: options.isLogged ? createCapture(options) : noInputCapture };
 }
 
-function createLog({ stores, spoolFolder, replica, metrics, logger }: PredictionOptions): PredictionLog {
+/** Most bytes of the journal, which grows while Postgres is unavailable: a million predictions. */
+const journalBytes = 500_000_000;
+/** Most bytes of the journal while the disk is short of space. */
+const journalBytesWhenShort = 8_000_000;
+
+/** Throws if the journal may not grow; predictions wait in memory then, and the oldest that fit are stored. */
+async function requireJournalRoom(storage: PredictionOptions['storage'], bytes: number): Promise<void> {
+  if (bytes > journalBytes) {
+    throw new PerennialError(
+      'insufficient_storage',
+      `The journal of predictions has its limit of ${journalBytes} bytes.`,
+    );
+  }
+  if (bytes > journalBytesWhenShort) await storage.require('journal');
+}
+
+function createLog({ stores, spoolFolder, replica, metrics, storage, logger }: PredictionOptions): PredictionLog {
   return createPredictionLog({
     replica,
     predictions: stores.predictions,
-    journal: createPredictionJournal(join(spoolFolder, 'predictions')),
+    journal: createPredictionJournal(join(spoolFolder, 'predictions'), (bytes) => requireJournalRoom(storage, bytes)),
     onDrop: (rows) => metrics.countDroppedPredictions(rows),
     logger,
   });
@@ -63,11 +82,12 @@ function createLog({ stores, spoolFolder, replica, metrics, logger }: Prediction
 /** Maximum bytes of captured images on disk. */
 const spoolBytes = 1_000_000_000;
 
-function createCapture({ stores, objects, spoolFolder, metrics, logger }: PredictionOptions): InputCapture {
+function createCapture({ stores, objects, spoolFolder, metrics, storage, logger }: PredictionOptions): InputCapture {
   return createInputCapture({
     objects,
     inputs: stores.inputs,
     spool: createInputSpool(join(spoolFolder, 'inputs'), spoolBytes),
+    storage,
     count: (result) => metrics.countInput(result),
     logger,
   });

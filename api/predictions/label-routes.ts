@@ -151,7 +151,14 @@ function ingestRoute(deps: Dependencies): Route {
     audit: 'pipeline.start',
     body: jsonBody(ingestLabelsSchema, { maxBytes: 10_000 }),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'not_found', 'unsupported_type', 'temporal_unavailable', 'database_unavailable'],
+    problems: [
+      'bad_request',
+      'not_found',
+      'unsupported_type',
+      'insufficient_storage',
+      'temporal_unavailable',
+      'database_unavailable',
+    ],
     async handle({ body, request }) {
       const model = body.model ?? settings.modelName;
       await retrainer.checkKnown(model);

@@ -10,6 +10,7 @@ import { actorOf } from '../access/actor.js';
 import { storeModelUpload, type ModelUpload } from './store-model-upload.js';
 import { discardUnused } from '../datasets/store-upload.js';
 import { receiveFiles, type ReceivedFile } from '../http/body/multipart.js';
+import type { UploadQuota } from '../http/body/upload-quota.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
 import { faultsOf, invalidRequest } from '../http/problems.js';
 import { defineRoute, formOrJsonBody, json, type Route } from '../http/route.js';
@@ -31,6 +32,7 @@ interface Dependencies {
   starter: Pick<PipelineStarter, 'reach' | 'startImport'>;
   temporalUrl: TemporalUrl;
   settings: Pick<ApiSettings, 'datasetName' | 'uploadFolder'>;
+  uploadQuota: UploadQuota;
   logger: Logger;
 }
 
@@ -59,6 +61,8 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
         'conflict',
         'too_large',
         'unsupported_type',
+        'overloaded',
+        'insufficient_storage',
         'temporal_unavailable',
         'object_store_unavailable',
         'object_store_refused',
@@ -123,8 +127,14 @@ const importLimits = {
 const noFile = 'Send the model as multipart/form-data in the field “files”, or {"run_id"} as JSON to register a run.';
 
 async function registerFiles(dependencies: Dependencies, request: Request, response: Response): Promise<StartedRun> {
-  const { settings, starter } = dependencies;
-  const options = { uploadFolder: settings.uploadFolder, maxBytes: maxImportBytes, limits: importLimits, noFile };
+  const { settings, starter, uploadQuota: quota } = dependencies;
+  const options = {
+    uploadFolder: settings.uploadFolder,
+    quota,
+    maxBytes: maxImportBytes,
+    limits: importLimits,
+    noFile,
+  };
   return receiveFiles(request, response, options, async (files, folder) => {
     const format = formatOf(files);
     const upload = { form: readForm(request.body, settings.datasetName), format, files, by: actorOf(request), folder };

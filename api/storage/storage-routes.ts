@@ -7,12 +7,12 @@ import { defineRoute, json, type Route } from '../http/route.js';
 import type { StorageMeter } from './storage-meter.js';
 
 interface Dependencies {
-  storage: Pick<StorageMeter, 'latest'>;
+  storageMeter: Pick<StorageMeter, 'latest'>;
   pipelines: Pick<PipelineStore, 'list'>;
 }
 
 /** Space in use. */
-export function storageRoutes({ storage, pipelines }: Dependencies): Route[] {
+export function storageRoutes({ storageMeter, pipelines }: Dependencies): Route[] {
   return [
     defineRoute({
       method: 'get',
@@ -23,7 +23,7 @@ export function storageRoutes({ storage, pipelines }: Dependencies): Route[] {
       success: json(storageViewSchema, 'The last measurement'),
       problems: ['database_unavailable'],
       async handle() {
-        const [measurement, orphans] = await Promise.all([storage.latest(), lastOrphans(pipelines)]);
+        const [measurement, orphans] = await Promise.all([storageMeter.latest(), lastOrphans(pipelines)]);
         const totalBytes = measurement.items.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
         const measuredAt = measurement.measuredAt.toISOString();
         return { body: toSnake(storageViewSchema, { ...measurement, totalBytes, measuredAt, orphans }) };

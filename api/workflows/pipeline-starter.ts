@@ -31,6 +31,7 @@ import {
   type StarterOptions,
   type StartRequest,
 } from '../../platform/temporal/run-starter.js';
+import type { StorageGuard } from '../../platform/storage-guard.js';
 import type { TemporalLink } from './temporal-link.js';
 
 export type { StartedRun } from '../../platform/temporal/run-starter.js';
@@ -46,18 +47,25 @@ export interface PipelineStarter extends RunStarter {
   startRetention(input: RetentionInput): Promise<StartedRun>;
   /** Starts one batch prediction per id; a repetition returns the run that exists. */
   startBatch(input: BatchInput): Promise<StartedRun>;
-  /** Throws `temporal_unavailable` if Temporal cannot be reached. */
+  /** Throws `insufficient_storage` if the disk has no room for a run, `temporal_unavailable` if Temporal cannot be reached. */
   reach(): Promise<void>;
   /** Requests cancellation of a run. Throws `conflict` if it has ended. */
   cancel(run: { workflowId: string; runId: string }): Promise<void>;
 }
 
-export function createPipelineStarter(options: StarterOptions & { temporal: TemporalLink }): PipelineStarter {
+export function createPipelineStarter(
+  options: StarterOptions & { temporal: TemporalLink; storage: Pick<StorageGuard, 'require'> },
+): PipelineStarter {
   const { start } = createRunStarter(options);
+  /** Starts a run that writes large files. */
+  const startLarge: RunStarter['start'] = async (request) => {
+    await options.storage.require('run');
+    return start(request);
+  };
   return {
     start,
     startIngestion: (input) =>
-      start({
+      startLarge({
         ...input,
         workflow: workflowTypes.ingestDataset,
         workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
@@ -66,7 +74,7 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
         modelName: null,
       }),
     startImport: (input) =>
-      start({
+      startLarge({
         ...input,
         workflow: workflowTypes.importModel,
         workflowId: importWorkflowId(input.modelName, input.contentId),
@@ -74,7 +82,7 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
         input,
       }),
     startTuning: (input) =>
-      start({
+      startLarge({
         ...input,
         workflow: workflowTypes.tuneModel,
         workflowId: tuningWorkflowId(input.modelName),
@@ -82,8 +90,11 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
         input,
         wishes: { dataset: input.dataset, space: input.space, budget: input.budget },
       }),
-    ...startersByHand(start),
-    reach: () => options.temporal.probe(),
+    ...startersByHand(start, startLarge),
+    async reach() {
+      await options.storage.require('run');
+      await options.temporal.probe();
+    },
     cancel: ({ workflowId, runId }) =>
       options.temporal.use(async (client) => {
         await requestCancel(client, workflowId, runId);
@@ -93,6 +104,7 @@ export function createPipelineStarter(options: StarterOptions & { temporal: Temp
 
 function startersByHand(
   start: RunStarter['start'],
+  startLarge: RunStarter['start'],
 ): Pick<PipelineStarter, 'startPromotion' | 'startValidation' | 'startRetention' | 'startBatch'> {
   return {
     startPromotion: (input) =>
@@ -104,7 +116,7 @@ function startersByHand(
         once: true,
       }),
     startBatch: (input) =>
-      start({
+      startLarge({
         ...byHand(input),
         dataset: input.dataset,
         workflow: workflowTypes.batchPredict,

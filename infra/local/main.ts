@@ -2,19 +2,28 @@ import { join } from 'node:path';
 import { messageOf } from '../../contracts/errors.js';
 import { loadConfig, type Config } from '../../platform/config.js';
 import { addressWithoutSecrets } from '../../platform/secrets.js';
+import { createStorageGuard } from '../../platform/storage-guard.js';
 import { createProgress, type Progress } from '../setup/progress.mjs';
 import { claimDataFolder, openDataFolder } from './data-folder.js';
 import { runFirstTime } from './first-run.js';
+import { guarded } from './guardian.js';
 import { clearLeftovers, createRunFile } from './run-file.js';
 import { startStack } from './stack.js';
+import { storageAdvice } from './storage-advice.js';
 import { onStopRequest } from './stop-request.js';
 import { createSupervisor, type Supervisor } from './supervisor.js';
 
 /** What `npm start` does after set-up: boots the stack, trains a first model if there is none, and keeps running. */
 export async function main(): Promise<void> {
   const progress = createProgress({ nameWidth: 24 });
+  // The output may go to a full disk, or to a terminal that is gone.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
-    await run(loadConfig(), progress);
+    const config = loadConfig();
+    await run(config, progress).catch(async (error: unknown) => {
+      const advice = await storageAdvice(config.PERENNIAL_HOME, error);
+      throw advice === null ? error : new Error(`${messageOf(error)}\n\n${advice}`);
+    });
   } catch (error) {
     progress.print(`\n${messageOf(error)}`);
     process.exit(1);
@@ -62,7 +71,7 @@ async function createCleanSupervisor(home: string, progress: Progress): Promise<
     progress.print(`Stopped processes that an earlier start had left running: ${leftovers.join(', ')}.`);
   return createSupervisor({
     logsFolder: join(home, 'logs'),
-    runFile: createRunFile(runFile),
+    runFile: guarded(createRunFile(runFile)),
     report: (line) => progress.print(`  ! ${line}`),
   });
 }
@@ -75,6 +84,8 @@ async function bootAndGreet(
 ): Promise<void> {
   const home = config.PERENNIAL_HOME;
   progress.print(`\nStarting Perennial on ${home}`);
+  const { shortage } = await createStorageGuard({ folders: [home], minFreeBytes: config.MIN_FREE_BYTES }).measure();
+  if (shortage !== null) progress.print(`  ! ${shortage}`);
   const { apiUrl, temporalUiUrl } = await startStack({
     config,
     supervisor,

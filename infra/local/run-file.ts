@@ -13,18 +13,27 @@ const recordSchema = z.object({
 });
 export type ProcessRecord = z.infer<typeof recordSchema>;
 
-/** Lists the processes of a running stack on disk, so that the next start can stop those a killed supervisor left. */
+/**
+ * Lists the processes of a running stack on disk, so that the next start can stop those a killed supervisor left. While the
+ * disk accepts nothing the list stays in memory and is written later.
+ */
 export interface RunFile {
   add(record: ProcessRecord): void;
   remove(pid: number): void;
   clear(): void;
 }
 
-export function createRunFile(path: string): RunFile {
+export function createRunFile(path: string, retryMs = 5_000): RunFile {
   let records: ProcessRecord[] = [];
+  let retry: NodeJS.Timeout | undefined;
   const write = (): void => {
-    writeFileSync(`${path}.draft`, JSON.stringify(records, null, 2));
-    renameSync(`${path}.draft`, path);
+    clearTimeout(retry);
+    try {
+      writeFileSync(`${path}.draft`, JSON.stringify(records, null, 2));
+      renameSync(`${path}.draft`, path);
+    } catch {
+      retry = setTimeout(write, retryMs).unref();
+    }
   };
   return {
     add: (record) => {
@@ -35,7 +44,10 @@ export function createRunFile(path: string): RunFile {
       records = records.filter((record) => record.pid !== pid);
       write();
     },
-    clear: () => rmSync(path, { force: true }),
+    clear: () => {
+      clearTimeout(retry);
+      removeFile(path);
+    },
   };
 }
 
@@ -54,8 +66,17 @@ export async function clearLeftovers(path: string): Promise<string[]> {
     // Children outlive their parent in its process group; the system does not reuse the group's id while they live.
     if (isOurs || identifyProcess(record.pid) === null) signalProcess(-record.pid, 'SIGKILL');
   }
-  rmSync(path, { force: true });
+  removeFile(path);
   return stopped;
+}
+
+/** On a read-only disk the file stays; its processes are gone, and process ids are compared with their start times. */
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    return;
+  }
 }
 
 function readRecords(path: string): ProcessRecord[] {

@@ -58,12 +58,14 @@ export async function startChild(spec: ChildSpec, options: StartOptions = {}): P
   const exited = waitForExit(child, pid, lastLines);
   const stop = (): Promise<void> => stopChild(spec, pid, exited);
   const ready = spec.ready === 'message' ? readyByMessage : pollUntilTrue(spec.ready, exited);
+  const started = new AbortController();
   const outcome = await Promise.race([
     ready.then((url) => ({ url })),
     exited.then((exit) => ({ fault: describeExit(exit) })),
     sleep(spec.readyTimeoutMs, { fault: `was not ready after ${spec.readyTimeoutMs / 1000} s` }, { ref: false }),
-    untilAborted(options.signal).then(() => ({ fault: 'was stopped during its start' })),
+    untilAborted(options.signal, started.signal).then(() => ({ fault: 'was stopped during its start' })),
   ]);
+  started.abort();
   if ('url' in outcome) return { pid, startedAt, url: outcome.url, exited, stop };
   await stop();
   throw new Error([`${spec.name} ${outcome.fault}`, ...lastLines.map((line) => `    ${line}`)].join('\n'));
@@ -84,10 +86,11 @@ function waitForExit(child: ChildProcess, pid: number, lastLines: string[]): Pro
   });
 }
 
-function untilAborted(signal: AbortSignal | undefined): Promise<void> {
+/** The signal lives as long as the stack: the listener of each start is removed when `over` fires. */
+function untilAborted(signal: AbortSignal | undefined, over: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) resolve();
-    signal?.addEventListener('abort', () => resolve(), { once: true });
+    signal?.addEventListener('abort', () => resolve(), { once: true, signal: over });
   });
 }
 
@@ -100,7 +103,8 @@ function spawnChild(spec: ChildSpec): Promise<{ child: ChildProcess; pid: number
     spec.ready === 'message' ? (['ignore', 'pipe', 'pipe', 'ipc'] as const) : (['ignore', 'pipe', 'pipe'] as const);
   return new Promise((resolve, reject) => {
     const child = spawn(spec.command, spec.args, { env: spec.env, stdio: [...stdio], detached: true });
-    child.once('error', (error) => reject(new Error(`${spec.name} could not be started: ${error.message}`)));
+    // Also after the start: an error that nobody listens to would end the supervisor.
+    child.on('error', (error) => reject(new Error(`${spec.name} could not be started: ${error.message}`)));
     child.once('spawn', () => {
       if (child.pid !== undefined) resolve({ child, pid: child.pid });
     });
@@ -108,7 +112,10 @@ function spawnChild(spec: ChildSpec): Promise<{ child: ChildProcess; pid: number
 }
 
 function readLines(stream: Readable | null, onLine: (line: string) => void): void {
-  if (stream !== null) createInterface({ input: stream }).on('line', onLine);
+  if (stream === null) return;
+  const ignore = (): void => undefined;
+  stream.on('error', ignore);
+  createInterface({ input: stream }).on('line', onLine).on('error', ignore);
 }
 
 function waitForMessage(child: ChildProcess): Promise<string | null> {

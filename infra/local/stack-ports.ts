@@ -41,9 +41,18 @@ export async function choosePorts(wanted: Ports, recordFile: string): Promise<Po
     else if (previous !== null && (await isPortFree(previous[name]))) ports[name] = previous[name];
     else ports[name] = spare[index] ?? 0;
   }
-  writeFileSync(`${recordFile}.draft`, JSON.stringify(ports, null, 2));
-  renameSync(`${recordFile}.draft`, recordFile);
+  record(ports, recordFile);
   return ports;
+}
+
+/** A stack that cannot write its ports still runs; only the next start and the scenarios cannot read them. */
+function record(ports: Ports, file: string): void {
+  try {
+    writeFileSync(`${file}.draft`, JSON.stringify(ports, null, 2));
+    renameSync(`${file}.draft`, file);
+  } catch {
+    return;
+  }
 }
 
 async function refuseTaken(name: PortName, port: number): Promise<void> {

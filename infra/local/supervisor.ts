@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../contracts/errors.js';
 import { crashesInRow, restartDelayMs } from './backoff.js';
 import type { ChildSpec } from './child-spec.js';
 import { openLogFile, type LogFile } from './log-file.js';
@@ -39,10 +40,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const stopping = new AbortController();
   return {
     start: async (spec) => {
+      if (stopping.signal.aborted) throw new Error(`${spec.name} is not started, because the stack stops.`);
       const log = openLogFile(join(options.logsFolder, `${spec.name}.log`));
       const entry: Watched = { spec, log, pid: null, child: null, over: Promise.resolve() };
       watched.push(entry);
-      const child = await launch(entry, options.runFile, stopping.signal);
+      const launched = launch(entry, options.runFile, stopping.signal);
+      entry.over = launched.then(ignore, ignore);
+      const child = await launched;
       entry.over = keepAlive(entry, child, stopping.signal, options);
       return child;
     },
@@ -59,10 +63,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   };
 }
 
-async function end({ child, over, log }: Watched): Promise<void> {
-  await child?.stop();
-  await over;
-  log.close();
+/** Also ends a process that is being started: first its start ends, then the process. */
+async function end(entry: Watched): Promise<void> {
+  await entry.child?.stop();
+  await entry.over;
+  await entry.child?.stop();
+  await entry.over;
+  entry.log.close();
+}
+
+function ignore(): void {
+  return;
 }
 
 async function launch(entry: Watched, runFile: RunFile, signal: AbortSignal): Promise<RunningChild> {
@@ -104,12 +115,23 @@ async function keepAlive(
     await sleep(delayMs(crashes), undefined, { signal }).catch(() => undefined);
     if (isOver()) return;
     startedMs = Date.now();
-    child = await launch(entry, runFile, signal).catch(() => null);
-    if (child !== null) {
+    try {
+      child = await launch(entry, runFile, signal);
       report(`${name} is running again.`);
-    } else {
+    } catch (error) {
+      child = null;
       crashes += 1;
-      if (!isOver()) reportFailure('could not be started');
+      if (!isOver()) reportFailure(`could not be started (${reasonOf(name, error)})`);
     }
   }
+}
+
+/** The first line of a failed start, and the last line of its output, which names the cause. */
+function reasonOf(name: string, error: unknown): string {
+  const lines = messageOf(error)
+    .replace(`${name} `, '')
+    .replace('could not be started: ', '')
+    .split('\n')
+    .map((line) => line.trim());
+  return [...new Set([lines[0], lines.at(-1)])].join(': ').slice(0, 300);
 }

@@ -51,8 +51,8 @@ export async function withLock(file, onWait, work) {
  */
 function createWhole(file, mine) {
   const draft = `${file}.${String(process.pid)}`;
-  writeFileSync(draft, JSON.stringify(mine));
   try {
+    writeFileSync(draft, JSON.stringify(mine));
     linkSync(draft, file);
     return true;
   } catch (error) {
@@ -105,10 +105,16 @@ function removeStale(file, deadHolder) {
 }
 
 /**
+ * On a disk that has become read-only the lock stays; the next start takes it over, because its holder is gone.
  * @param {string} file
  * @param {ProcessIdentity} mine
  */
 function releaseOwn(file, mine) {
   const holder = readHolder(file);
-  if (holder?.pid === mine.pid && holder.startedAt === mine.startedAt) rmSync(file, { force: true });
+  if (holder?.pid !== mine.pid || holder.startedAt !== mine.startedAt) return;
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    return;
+  }
 }

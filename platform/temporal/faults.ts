@@ -5,6 +5,9 @@ import { withoutSecrets } from '../secrets.js';
 /** gRPC codes of an unreachable, slow or overloaded server: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED. */
 const unavailableCodes: readonly number[] = [14, 4, 1, 8];
 
+/** What the server reports of its database: SQLite, or the system below any other. */
+const fullDisk = /disk is full|no space left on device|read-?only (?:database|file system)/i;
+
 /** Maps a failed request to Temporal to the error table. Our own errors and "not found" answers are returned unchanged. */
 export function toTemporalError(error: unknown, address: string): unknown {
   if (error instanceof PerennialError || isNotFound(error)) return error;
@@ -14,6 +17,13 @@ export function toTemporalError(error: unknown, address: string): unknown {
     return new PerennialError(
       'temporal_unavailable',
       `Temporal at ${address} does not answer. Predictions still work. Retry when Temporal is available again.`,
+      { cause: error },
+    );
+  }
+  if (fullDisk.test(grpc.message)) {
+    return new PerennialError(
+      'insufficient_storage',
+      `Temporal at ${address} cannot write to its disk (${grpc.message}). Free space there; Temporal continues then.`,
       { cause: error },
     );
   }

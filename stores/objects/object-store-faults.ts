@@ -14,6 +14,15 @@ const refusals = new Set([
   'XAdminUserNotFound',
 ]);
 
+/** How S3 servers report a full disk or quota; some with status 500 or 403. */
+const fullNames = new Set([
+  'InsufficientStorage',
+  'QuotaExceeded',
+  'XMinioStorageFull',
+  'XMinioAdminBucketQuotaExceeded',
+]);
+const fullMessage = /no space left|disk quota exceeded|read-only file system/i;
+
 /** Maps a failure of the S3 client to an error code; `what` is the key or bucket. */
 export function toObjectStoreError(error: unknown, what: string): unknown {
   if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return error;
@@ -23,6 +32,13 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
     });
   }
   if (isTimeout(error)) return unanswered();
+  if (isStorageFault(error)) {
+    return new PerennialError(
+      'insufficient_storage',
+      `The S3 server has no space for ${what} (${messageOf(error) || error.name}). Free space on its disk, or raise its quota.`,
+      { cause: error },
+    );
+  }
   if (isNetworkFault(error)) {
     return new PerennialError(
       'object_store_unavailable',
@@ -44,6 +60,11 @@ export function toObjectStoreError(error: unknown, what: string): unknown {
 export function isMissing(error: unknown): boolean {
   if (!(error instanceof Error) || refusals.has(error.name)) return false;
   return statusOf(error) === 404 || error.name === 'NoSuchKey' || error.name === 'NoSuchBucket';
+}
+
+function isStorageFault(error: Error): boolean {
+  if (statusOf(error) === 507 || fullNames.has(error.name)) return true;
+  return statusOf(error) >= 500 && fullMessage.test(error.message);
 }
 
 function isNetworkFault(error: Error): boolean {

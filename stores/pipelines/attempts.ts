@@ -62,9 +62,14 @@ export interface AttemptStore {
    * exists or the pipeline has ended.
    */
   list(pipelineId: string, query: { limit: number; pageToken?: string | null }): Promise<Page<AttemptRecord>>;
+  /** An attempt of a pipeline or its children that waits, with the reason as its error; null if none does. */
+  waiting(pipelineId: string): Promise<AttemptRecord | null>;
   /** Deletes at most `limit` of the oldest attempts that began before a time; returns their number. */
   removeBefore(before: Date, limit: number): Promise<number>;
 }
+
+/** Most attempts of a pipeline among which a waiting one is looked for. */
+const maxLooked = 100_000;
 
 export function createAttemptStore(db: Database): AttemptStore {
   return {
@@ -72,6 +77,15 @@ export function createAttemptStore(db: Database): AttemptStore {
     async list(pipelineId, { limit, pageToken }) {
       const rows = await db.rows(attemptRow, selectAttempts, [pipelineId, sequenceOfToken(pageToken), limit + 1]);
       return pageOfRows(rows, limit);
+    },
+    async waiting(pipelineId) {
+      const [row] = await db.rows(
+        attemptRow,
+        `SELECT * FROM (${selectAttempts}) AS shown
+         WHERE shown_status = 'running' AND error_code IS NOT NULL LIMIT 1`,
+        [pipelineId, null, maxLooked],
+      );
+      return row?.item ?? null;
     },
     async removeBefore(before, limit) {
       const removed = await db.query(

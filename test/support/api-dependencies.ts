@@ -8,6 +8,7 @@ import { createPredictor } from '../../api/inference/predictor.js';
 import { modelPolicySchema } from '../../contracts/promotion/policy.js';
 import { createTemporalUrl } from '../../api/workflows/temporal-url.js';
 import { createLogger } from '../../platform/logging.js';
+import { roomyStorage } from './storage.js';
 
 /** Dependencies of an API without a model and with an empty database. Tests replace the ones they test. */
 export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics?: ApiMetrics } = {}): ApiDependencies {
@@ -56,7 +57,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       get: () => Promise.resolve(null),
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
     },
-    attempts: { list: () => Promise.resolve({ items: [], nextPageToken: null }) },
+    attempts: { waiting: () => Promise.resolve(null), list: () => Promise.resolve({ items: [], nextPageToken: null }) },
     experiments: {
       create: nothing,
       update: nothing,
@@ -72,7 +73,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       remove: nothing,
     },
     runs: { artifacts: () => Promise.resolve([]), get: nothing },
-    storage: { latest: nothing },
+    storageMeter: { latest: nothing },
     policies: { get: () => Promise.resolve(modelPolicySchema.parse({})), set: nothing },
     predictionLog,
     inputs: { get: () => Promise.resolve(null) },
@@ -158,6 +159,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       deleteMany: nothing,
       deletePrefix: nothing,
     },
+    storage: roomyStorage,
     logger: createLogger('api', 'silent'),
     settings: {
       version: '0.0.0',

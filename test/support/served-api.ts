@@ -34,9 +34,9 @@ export interface ServedApi {
   stop(): Promise<void>;
 }
 
-/** Starts the API as `api/server.ts` does, on the services in `environment`. */
-export async function startApi(environment: Record<string, string>): Promise<ServedApi> {
-  const home = await mkdtemp(join(tmpdir(), 'perennial-test-api-'));
+/** Starts the API as `api/server.ts` does, on the services in `environment`, with a data folder below `parent`. */
+export async function startApi(environment: Record<string, string>, parent = tmpdir()): Promise<ServedApi> {
+  const home = await mkdtemp(join(parent, 'perennial-test-api-'));
   // No server listens on port 9: services that a test does not start are unreachable.
   const away = { S3_ENDPOINT: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' };
   // The prediction cache and load shedding are off, so that they do not change the results of tests.

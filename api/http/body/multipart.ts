@@ -8,10 +8,12 @@ import { z } from 'zod';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from '../middleware/answer-problems.js';
 import { bodyTooLarge } from './body-faults.js';
+import type { UploadQuota, UploadUnderWay } from './upload-quota.js';
 
 export interface FileFormOptions {
   /** Parent of the temporary folder of each request. */
   uploadFolder: string;
+  quota: UploadQuota;
   /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
   limits: multer.Options['limits'] & { files: number };
@@ -22,23 +24,28 @@ export interface FileFormOptions {
 /**
  * Receives the files of a form (field `files`) into a folder that is removed after `use`; the other fields are in
  * `request.body`. The body must be unread. Throws `too_large`, `no_file`, `unsupported_type` for another content type, `bad_request` for a
- * malformed form.
+ * malformed form, `insufficient_storage` and `overloaded` as the quota says.
  */
 export async function receiveFiles<T>(
   request: Request,
   response: Response,
-  { uploadFolder, maxBytes, limits, noFile }: FileFormOptions,
+  { uploadFolder, quota, maxBytes, limits, noFile }: FileFormOptions,
   use: (files: ReceivedFile[], folder: string) => Promise<T>,
 ): Promise<T> {
   const folder = join(uploadFolder, randomUUID());
+  const declared = request.get('content-length');
+  const upload = await quota.admit(declared === undefined ? null : Number(declared));
   try {
-    const options = { maxBytes, storage: storeIn(folder), limits };
+    const options = { maxBytes, storage: storeIn(folder), limits, upload };
     await receiveForm(request, response, options, (upload) => upload.array('files', limits.files));
     const files = receivedFilesSchema.parse(request.files ?? []);
     if (files.length === 0) throw new PerennialError('no_file', noFile);
+    await quota.requireRoom(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     return await use(files, folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // Retries while there are too many open files: a folder that stays would occupy the disk until the next start.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }).catch(() => undefined);
+    upload.end();
   }
 }
 
@@ -46,6 +53,7 @@ interface FormOptions {
   /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
   storage: multer.StorageEngine;
+  upload: UploadUnderWay;
   limits?: multer.Options['limits'];
 }
 
@@ -56,7 +64,7 @@ interface FormOptions {
 async function receiveForm(
   request: Request,
   response: Response,
-  { maxBytes, ...options }: FormOptions,
+  { maxBytes, upload, ...options }: FormOptions,
   pick: (upload: multer.Multer) => RequestHandler,
 ): Promise<void> {
   if (request.is('multipart/form-data') === false) {
@@ -68,7 +76,7 @@ async function receiveForm(
   const feeding = {
     ...options,
     defParamCharset: 'utf8',
-    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, maxBytes),
+    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, { maxBytes, upload }),
   };
   await new Promise<void>((resolve, reject) => {
     void pick(multer(feeding))(request, response, (error: unknown) => {
@@ -79,19 +87,27 @@ async function receiveForm(
 }
 
 /**
- * Pipes a body to the form parser, up to `maxBytes`. A larger body is answered at once, because multer reports errors only
- * after the client has sent everything.
+ * Pipes a body to the form parser, up to `maxBytes` and while the quota allows it. A refusal is answered at once, because
+ * multer reports errors only after the client has sent everything.
  */
-function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
+function feed(
+  request: Request,
+  response: Response,
+  parser: Writable,
+  { maxBytes, upload }: Pick<FormOptions, 'maxBytes' | 'upload'>,
+): void {
   let received = 0;
-  const count = (chunk: Buffer): void => {
-    received += chunk.length;
-    if (received <= maxBytes) return;
+  const refuse = (error: PerennialError): void => {
     request.off('data', count).unpipe(parser);
-    const error = bodyTooLarge(maxBytes);
     sendProblem(request, response, error);
     parser.destroy(error);
   };
+  const count = (chunk: Buffer): void => {
+    received += chunk.length;
+    if (received > maxBytes) refuse(bodyTooLarge(maxBytes));
+    else upload.add(chunk.length);
+  };
+  upload.onRefusal(refuse);
   request.on('data', count).pipe(parser);
 }
 

@@ -12,7 +12,7 @@ import { contextOf } from '../request-context.js';
 
 /** Observes requests that never reach the application. */
 export interface Observer {
-  logger: Pick<Logger, 'info'>;
+  logger: Pick<Logger, 'info' | 'warn'>;
   metrics: Pick<RequestMetrics, 'countRequest'>;
 }
 

@@ -43,6 +43,9 @@ export async function listen(
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, resolve);
   });
+  // After the start an error means that a connection could not be accepted, for instance with too many open files. It
+  // concerns that connection only; without a listener it would end the process.
+  server.on('error', (error) => observer?.logger.warn({ error }, 'a connection could not be accepted'));
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,

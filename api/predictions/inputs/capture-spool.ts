@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { bytesIn } from '../bytes-in.js';
 
 /** An image to be stored. */
 const sentInputSchema = z.object({
@@ -43,11 +44,17 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
       const content = Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), bytes]);
       if ((await found()) + held + content.length > maxBytes) return false;
       held += content.length;
-      await mkdir(folder, { recursive: true });
       // Write atomically: the process may be killed at any time.
       const partial = join(folder, `${randomUUID()}${partialSuffix}`);
-      await writeFile(partial, content);
-      await rename(partial, join(folder, `${input.predictionId}${suffix}`));
+      try {
+        await mkdir(folder, { recursive: true });
+        await writeFile(partial, content);
+        await rename(partial, join(folder, `${input.predictionId}${suffix}`));
+      } catch (error) {
+        held -= content.length;
+        await rm(partial, { force: true }).catch(() => undefined);
+        throw error;
+      }
       return true;
     },
     async waiting() {
@@ -81,12 +88,6 @@ function isMissing(error: unknown): boolean {
 async function removeLeft(path: string): Promise<void> {
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
   if (mtimeMs < Date.now() - partialAgeMs) await rm(path, { force: true });
-}
-
-async function bytesIn(folder: string): Promise<number> {
-  const names = await readdir(folder).catch(() => []);
-  const sizes = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => ({ size: 0 }))));
-  return sizes.reduce((sum, { size }) => sum + size, 0);
 }
 
 function parse(content: Buffer): SentInput | null {

@@ -4,6 +4,7 @@ import { capturesInput } from '../../../domain/predictions/captures-input.js';
 import { stripMetadata } from '../../../model/images/strip-metadata.js';
 import { backoffMs } from '../../../platform/backoff.js';
 import type { Logger } from '../../../platform/logging.js';
+import type { StorageGuard } from '../../../platform/storage-guard.js';
 import { withTimeLimit } from '../../../platform/time-limit.js';
 import { timeOfUuid7 } from '../../../platform/uuid7.js';
 import { predictionInputKey } from '../../../stores/objects/object-keys.js';
@@ -53,6 +54,7 @@ export interface InputCaptureOptions {
   objects: Pick<ObjectStore, 'put' | 'delete'>;
   inputs: Pick<PredictionInputStore, 'add' | 'claim'>;
   spool: InputSpool;
+  storage: Pick<StorageGuard, 'require'>;
   count: (result: InputResult) => void;
   logger: Logger;
 }
@@ -142,6 +144,12 @@ class Keeping implements InputCapture {
     const input = strip(taken);
     if (!input) {
       this.settle('unreadable', 'the image file is malformed, so its metadata cannot be removed');
+      return;
+    }
+    try {
+      await this.options.storage.require('capture');
+    } catch (error) {
+      this.settle('dropped', messageOf(error));
       return;
     }
     // While the stores are unavailable, do not wait for them once per image.

@@ -3,6 +3,7 @@ import { appendFile, mkdir, open, readdir, readFile, rm, stat, type FileHandle }
 import { join } from 'node:path';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import { isAlive } from '../../../platform/process-temp-folder.js';
+import { bytesIn } from '../bytes-in.js';
 
 /** A segment older than this belongs to a dead process: open ones are closed after a minute. */
 const abandonedAfterMs = 10 * 60_000;
@@ -30,22 +31,30 @@ export interface PredictionJournal {
   abandoned(): Promise<string[]>;
 }
 
+/** Throws if the journal, with so many bytes, may not grow. */
+export type RequireRoom = (journalBytes: number) => Promise<void>;
+
 /** A journal in `folder`, which processes of one machine may share: file names start with the process id. */
-export function createPredictionJournal(folder: string): PredictionJournal {
-  const ours = new Set<string>();
+export function createPredictionJournal(folder: string, requireRoom: RequireRoom): PredictionJournal {
+  /** Our files with their bytes. Counted here, because looking at the disk would delay every new file. */
+  const ours = new Map<string, number>();
+  let others = 0;
+  void bytesIn(folder).then((bytes) => (others = bytes));
   return {
     async open() {
+      await requireRoom([...ours.values()].reduce((sum, bytes) => sum + bytes, others));
       await mkdir(folder, { recursive: true });
       const path = join(folder, `${process.pid}-${randomUUID()}.jsonl`);
       const handle = await open(path, 'a');
-      ours.add(path);
-      return openSegment(path, handle);
+      ours.set(path, 0);
+      return openSegment(path, handle, (bytes) => ours.set(path, (ours.get(path) ?? 0) + bytes));
     },
     async read(path) {
       const text = await unlessGone(readFile(path, 'utf8'));
       return parseLines(text ?? '');
     },
     async remove(path) {
+      if (!ours.has(path)) others -= Math.min(others, await sizeOf(path));
       await rm(path, { force: true });
       ours.delete(path);
     },
@@ -58,10 +67,14 @@ export function createPredictionJournal(folder: string): PredictionJournal {
   };
 }
 
-function openSegment(path: string, handle: FileHandle): OpenSegment {
+function openSegment(path: string, handle: FileHandle, count: (bytes: number) => void): OpenSegment {
   return {
     path,
-    append: (predictions) => handle.appendFile(predictions.map(lineOf).join('')),
+    append(predictions) {
+      const text = predictions.map(lineOf).join('');
+      count(Buffer.byteLength(text));
+      return handle.appendFile(text);
+    },
     close: () => handle.close(),
   };
 }
@@ -96,7 +109,14 @@ function parseJson(line: string): unknown {
   }
 }
 
-async function ifAbandoned(folder: string, name: string, ours: ReadonlySet<string>): Promise<string[]> {
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+async function ifAbandoned(folder: string, name: string, ours: ReadonlyMap<string, number>): Promise<string[]> {
   const pid = segmentName.exec(name)?.[1];
   const path = join(folder, name);
   if (pid === undefined || ours.has(path)) return [];

@@ -1,4 +1,4 @@
-import { messageOf } from '../../../contracts/errors.js';
+import { errorCodeOf, messageOf } from '../../../contracts/errors.js';
 import type { PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import type { Prediction } from '../../../model/serving/engine.js';
 import { backoffMs } from '../../../platform/backoff.js';
@@ -82,6 +82,7 @@ class Log implements PredictionLog {
   private journalling: Promise<void> = Promise.resolve();
   private failures = 0;
   private diskRetryAt = 0;
+  private diskFailures = 0;
   private dropped = 0;
   private stopped = false;
 
@@ -187,6 +188,8 @@ class Log implements PredictionLog {
       // Count before the write, to include rows in flight.
       this.open.rows.push(...rows);
       await this.open.file.append(rows);
+      if (this.diskFailures > 0) this.options.logger.info('the journal of predictions is written again');
+      this.diskFailures = 0;
     } catch (error) {
       await this.withoutDisk(rows, error);
     }
@@ -194,7 +197,12 @@ class Log implements PredictionLog {
 
   /** The file may end in a partial line, so nothing more is appended; its rows stay in memory too. */
   private async withoutDisk(rows: PredictionRecord[], error: unknown): Promise<void> {
-    this.options.logger.error({ error: messageOf(error) }, 'the journal of predictions cannot be written');
+    // Only the first failure: a full disk must not flood the log.
+    if (this.diskFailures === 0) {
+      const reason = { code: errorCodeOf(error), error: messageOf(error) };
+      this.options.logger.error(reason, 'the journal of predictions cannot be written; they wait in memory');
+    }
+    this.diskFailures += 1;
     this.diskRetryAt = Date.now() + diskRetryMs;
     const torn = this.open;
     this.open = null;

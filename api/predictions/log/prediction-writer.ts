@@ -72,9 +72,16 @@ export class PredictionWriter {
     for (let batch = this.batches[0]; batch; batch = this.batches[0]) {
       const rows = batch.rows ?? (await this.readBack(batch.path));
       for (let from = 0; from < rows.length; from += insertRows) await this.insert(rows.slice(from, from + insertRows));
-      if (batch.path !== null) await this.options.journal.remove(batch.path);
+      if (batch.path !== null) await this.remove(batch.path);
       this.batches.splice(this.batches.indexOf(batch), 1);
     }
+  }
+
+  /** On a read-only disk the file stays: the next process inserts its rows once more, which changes nothing. */
+  private async remove(path: string): Promise<void> {
+    await this.options.journal.remove(path).catch((error: unknown) => {
+      this.options.logger.warn({ error, path }, 'a file of the journal cannot be removed');
+    });
   }
 
   private async readBack(path: string | null): Promise<PredictionRecord[]> {
@@ -100,7 +107,10 @@ export class PredictionWriter {
     } catch (error) {
       if (!isRefusedData(error)) throw error;
       this.options.logger.error({ error, prediction_id: row.id }, 'Postgres refuses a prediction; it is set aside');
-      await this.options.journal.setAside(row);
+      // A full disk must not make it block those behind it.
+      await this.options.journal.setAside(row).catch((failure: unknown) => {
+        this.options.logger.error({ error: failure, prediction_id: row.id }, 'it could not be set aside and is lost');
+      });
     }
   }
 }

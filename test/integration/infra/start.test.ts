@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { claimDataFolder, openDataFolder } from '../../../infra/local/data-folder.js';
 import { freePorts } from '../../../infra/local/ports.js';
 import { packageRoot } from '../../../platform/paths.js';
+import { mountDisk } from '../../support/small-disk.js';
 import { startProgram, type Program } from '../../support/program.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -44,6 +47,22 @@ describe('npm start', () => {
     expect(await program.ended).toBe(1);
     expect(program.output()).toMatch(/PORT: .*LOG_LEVEL: /);
   });
+});
+
+const fullDisk = await mountDisk('16m');
+(fullDisk.reason === null ? describe : describe.skip)('npm start on a full disk', () => {
+  afterAll(() => fullDisk.unmount());
+
+  it('says so in a sentence, with what to do, and leaves no process running', async () => {
+    const home = join(fullDisk.folder, 'home');
+    const program = startMain({ PERENNIAL_HOME: home, PORT: '0' });
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toMatch(/cannot write to its data folder .* has [\d.]+ MB free\. Make room there/);
+    expect(program.output()).toContain('PERENNIAL_HOME');
+    expect(program.output()).not.toContain('    at ');
+    const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args=']);
+    expect(stdout.split('\n').filter((line) => line.includes(home))).toEqual([]);
+  }, 120_000);
 });
 
 describe('two set-ups at once', () => {

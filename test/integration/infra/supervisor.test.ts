@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChildSpec } from '../../../infra/local/child-spec.js';
 import { createRunFile } from '../../../infra/local/run-file.js';
+import { startChild } from '../../../infra/local/running-child.js';
 import { createSupervisor, type Supervisor } from '../../../infra/local/supervisor.js';
 import { packageRoot } from '../../../platform/paths.js';
 import { startProgram, type Program } from '../../support/program.js';
@@ -23,8 +25,9 @@ function survivors(pids: readonly number[]): string[] {
 async function startTinyStack(
   home: string,
   graceMs = 300,
+  ...more: string[]
 ): Promise<{ program: Program; pids: number[]; left: string }> {
-  const program = startProgram([tinyStack, home, String(graceMs)], { npm_lifecycle_event: undefined });
+  const program = startProgram([tinyStack, home, String(graceMs), ...more], { npm_lifecycle_event: undefined });
   const left = await program.line(/^left/);
   const pids = (await program.line(/^up/)).split(' ').slice(1).map(Number);
   return { program, pids, left: left.slice('left '.length) };
@@ -75,6 +78,22 @@ describe('a supervisor', () => {
     await middle.line(/^stopping npm is gone/);
     await untilGone(pids);
   });
+
+  it('stops everything and says why after an error that nothing handles', async () => {
+    const { program, pids } = await startTinyStack(join(folder, 'failed'));
+    program.process.kill('SIGUSR2');
+    expect(await program.ended).toBe(1);
+    expect(program.output()).toContain('stopping unexpected error: nothing handles this');
+    expect(survivors(pids)).toEqual([]);
+  });
+
+  it('with a guardian leaves no process behind when it is killed', async () => {
+    const { program, pids } = await startTinyStack(join(folder, 'guarded'), 300, 'guarded');
+    expect(survivors(pids)).toHaveLength(4);
+    program.process.kill('SIGKILL');
+    await program.ended;
+    await untilGone(pids);
+  }, 60_000);
 
   it('that was killed leaves processes behind, and the next start stops exactly those', async () => {
     const home = join(folder, 'killed');
@@ -142,10 +161,19 @@ describe('a supervised process', () => {
     await untilReported(4);
     expect(reported.map((line) => line.replace(/; restart.*/, ''))).toEqual([
       'returning was ended by SIGKILL',
-      'returning could not be started',
-      'returning could not be started',
+      'returning could not be started (ended with code 3)',
+      'returning could not be started (ended with code 3)',
       'returning is running again.',
     ]);
+  });
+
+  it('leaves no listener on the signal of the stack at any of its starts', async () => {
+    const stack = new AbortController();
+    for (let starts = 0; starts < 3; starts += 1) {
+      const child = await startChild(spec('restarting', ready), { signal: stack.signal });
+      await child.stop();
+    }
+    expect(getEventListeners(stack.signal, 'abort')).toEqual([]);
   });
 
   it('that exits before it is ready fails the start with its last lines of output', async () => {

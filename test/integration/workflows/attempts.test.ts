@@ -6,16 +6,19 @@ import { createActivityInterceptor } from '../../../activities/runtime/intercept
 import { createRecordActivities } from '../../../activities/runtime/records.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import { attemptViewSchema } from '../../../contracts/pipelines/http-attempts.js';
+import { pipelineSchema } from '../../../contracts/pipelines/http-pipelines.js';
 import { pageOf } from '../../../contracts/http/page.js';
 import { retrainingWorkflowId } from '../../../contracts/names.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createAttemptStore } from '../../../stores/pipelines/attempts.js';
 import { createPipelineStore } from '../../../stores/pipelines/pipelines.js';
 import type { retrainingPipeline } from '../../../workflows/index.js';
+import { poll } from '../../support/api-client.js';
 import { hyperparameters } from '../../support/measurements.js';
 import { createFakeActivities, type AllActivities } from '../../support/fake-activities.js';
 import { problemOf, startApi, type ServedApi } from '../../support/served-api.js';
 import { startPostgres, type TestService } from '../../support/services.js';
+import { roomyStorage } from '../../support/storage.js';
 import { startWorkflowServer, type WorkflowServer } from '../../support/workflow-server.js';
 
 type Attempt = z.output<typeof attemptViewSchema>;
@@ -35,11 +38,15 @@ afterAll(async () => {
 const logger = createLogger('worker', 'info', { write: () => undefined });
 
 /** Runs a retraining on activities that succeed unless they are replaced, and gives its id when it has ended. */
-async function run(replaced: Partial<AllActivities>): Promise<string> {
+async function run(replaced: Partial<AllActivities>, storage = roomyStorage): Promise<string> {
   const { database } = served.api;
   const records = createRecordActivities({ pipelines: createPipelineStore(database) });
   const { activities } = createFakeActivities({ ...records, ...replaced });
-  const recording = { attempts: createAttemptRecorder(createAttemptStore(database), logger), worker: 'worker 1' };
+  const recording = {
+    attempts: createAttemptRecorder(createAttemptStore(database), logger),
+    worker: 'worker 1',
+    storage,
+  };
   const inbound: Parameters<WorkflowServer['withWorkers']>[2] = {
     activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, recording) })],
   };
@@ -131,6 +138,28 @@ describe('the attempts of a pipeline', () => {
     expect(told).toMatchObject([
       { payload: { runId, step: 'validate_new_model', error: { code: 'bundle_invalid' }, productionVersion: null } },
     ]);
+  });
+
+  it('show one that waits for disk space, in the step of the run too, and one that then completes', async () => {
+    let shortage: string | null = 'The disk is full.';
+    const storage = { ...roomyStorage, state: () => Promise.resolve({ freeBytes: 0, minFreeBytes: 1, shortage }) };
+    const short = await startApi({ ...postgres.environment, MIN_FREE_BYTES: String(2 ** 52) });
+    const ended = run({}, storage);
+    const runs = pageOf(pipelineSchema);
+    const newest = async (): Promise<z.output<typeof pipelineSchema>> => {
+      const list = runs.parse(await (await fetch(`${short.url}/api/v1/pipelines?limit=1`)).json());
+      const path = `/api/v1/pipelines/${list.items[0]?.id ?? ''}`;
+      return pipelineSchema.parse(await (await fetch(`${short.url}${path}`)).json());
+    };
+    const waiting = await poll(newest, ({ steps }) =>
+      steps.some(({ detail }) => detail === 'waits: The disk is full.'),
+    );
+    const [attempt] = (await attemptsOf(waiting.id)).filter(({ error }) => error !== null);
+    expect(attempt).toMatchObject({ status: 'running', attempt: 1, error: { code: 'insufficient_storage' } });
+    shortage = null;
+    const attempts = await attemptsOf(await ended);
+    expect(attempts.every(({ status, error }) => status === 'completed' && error === null)).toBe(true);
+    await short.stop();
   });
 
   it('show one that was cancelled as cancelled', async () => {

@@ -1,16 +1,17 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChildSpec } from '../../../infra/local/child-spec.js';
+import { guarded } from '../../../infra/local/guardian.js';
 import { clearLeftovers, createRunFile } from '../../../infra/local/run-file.js';
 import { onStopRequest } from '../../../infra/local/stop-request.js';
 import { createSupervisor } from '../../../infra/local/supervisor.js';
 
 /**
  * A supervisor over two small processes, as a separate program that tests may kill: `tiny-stack.js <folder>
- * [<grace in ms>]`. It
+ * [<grace in ms> [guarded]]`. It throws an error that nothing handles on SIGUSR2, and
  * writes `left <names>` for what it cleared and `up <pid> <pid>` when both are ready.
  */
-const [folder = '.', graceMs = '300'] = process.argv.slice(2);
+const [folder = '.', graceMs = '300', guard] = process.argv.slice(2);
 const runFile = join(folder, 'processes.json');
 mkdirSync(folder, { recursive: true });
 
@@ -35,7 +36,15 @@ function spec(name: keyof typeof programs, stopOrder: number): ChildSpec {
 }
 
 console.log(`left ${(await clearLeftovers(runFile)).join(' ')}`);
-const supervisor = createSupervisor({ logsFolder: folder, runFile: createRunFile(runFile), report: console.log });
+process.on('SIGUSR2', () => {
+  throw new Error('nothing handles this');
+});
+const records = createRunFile(runFile);
+const supervisor = createSupervisor({
+  logsFolder: folder,
+  runFile: guard === undefined ? records : guarded(records),
+  report: console.log,
+});
 onStopRequest({
   stop: async (reason) => {
     console.log(`stopping ${reason}`);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLogFile } from '../../../infra/local/log-file.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -30,5 +30,34 @@ describe('a log file', () => {
     log.close();
     log.write('late');
     expect(readFileSync(join(folder, 'c.log'), 'utf8')).toBe('');
+  });
+
+  it('that cannot be opened loses lines without an error, and reports their number when it can be opened again', () => {
+    const path = join(folder, 'd.log');
+    mkdirSync(path);
+    const log = openLogFile(path);
+    log.write('first');
+    log.write('second');
+    rmdirSync(path);
+    log.write('third');
+    log.write('fourth');
+    log.close();
+    expect(readFileSync(path, 'utf8')).toMatch(/^2 lines were lost: EISDIR.*\nthird\nfourth\n$/);
+  });
+
+  it('that cannot be rotated does not throw', () => {
+    const path = join(folder, 'e.log');
+    mkdirSync(`${path}.1/not/empty`, { recursive: true });
+    const log = openLogFile(path, { maxBytes: 20, keep: 2 });
+    mkdirSync(`${path}.2/not/empty`, { recursive: true });
+    for (let number = 10; number < 22; number += 1) log.write(`line ${number}`);
+    log.close();
+    expect(readFileSync(path, 'utf8')).toContain('line 10\n');
+  });
+
+  (existsSync('/dev/full') ? it : it.skip)('does not throw on a full disk', () => {
+    const log = openLogFile('/dev/full');
+    for (let number = 0; number < 3; number += 1) log.write('lost');
+    log.close();
   });
 });

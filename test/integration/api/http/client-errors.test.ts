@@ -26,7 +26,7 @@ describe('a request that is not valid HTTP', () => {
       if (request.url === '/slow') void sleep(50).then(() => response.setHeader('Content-Length', 4).end('slow'));
       else app(request, response);
     };
-    const logger = { info: (line: object) => lines.push(line) };
+    const logger = { info: (line: object) => lines.push(line), warn: () => undefined };
     listening = await listen(handler, '127.0.0.1', 0, { logger, metrics });
   });
   beforeEach(() => lines.splice(0));

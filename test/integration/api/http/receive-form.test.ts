@@ -10,6 +10,7 @@ import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
 import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-request.js';
+import { roomyQuota } from '../../../support/storage.js';
 
 const maxBytes = 300_000;
 
@@ -22,7 +23,13 @@ describe('receiveFiles', () => {
     const app = express();
     app.post('/', async (request, response) => {
       try {
-        const options = { uploadFolder: folder, maxBytes, limits: { files: 10 }, noFile: 'Send files.' };
+        const options = {
+          uploadFolder: folder,
+          quota: roomyQuota,
+          maxBytes,
+          limits: { files: 10 },
+          noFile: 'Send files.',
+        };
         await receiveFiles(request, response, options, async (files, received) => {
           outcomes.push('received');
           response.json({ files: files.length, stored: (await readdir(received)).length });

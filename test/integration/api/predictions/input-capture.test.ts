@@ -2,11 +2,16 @@ import { mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
-import { createInputCapture, type InputCapture } from '../../../../api/predictions/inputs/input-capture.js';
+import {
+  createInputCapture,
+  type InputCapture,
+  type InputCaptureOptions,
+} from '../../../../api/predictions/inputs/input-capture.js';
 import type { InputResult } from '../../../../api/predictions/inputs/capture-results.js';
 import { createInputSpool } from '../../../../api/predictions/inputs/capture-spool.js';
 import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { loadConfig } from '../../../../platform/config.js';
+import { PerennialError } from '../../../../contracts/errors.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
@@ -19,6 +24,7 @@ import { poll } from '../../../support/api-client.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { startObjectStore, type TestService } from '../../../support/services.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
+import { roomyStorage } from '../../../support/storage.js';
 
 const owner = { version: { modelName: 'a_model' }, serving: servingPolicySchema.parse({ keepInputs: 'all' }) };
 const secret = 'Ada of Somewhere';
@@ -61,11 +67,15 @@ describe('captured images of predictions', () => {
     await Promise.all([records.stop(), service.stop()]);
   });
 
-  function captureIn(path: string, replaced: { objects?: ObjectStore; spoolBytes?: number } = {}): InputCapture {
+  function captureIn(
+    path: string,
+    replaced: Partial<Pick<InputCaptureOptions, 'objects' | 'storage'>> & { spoolBytes?: number } = {},
+  ): InputCapture {
     return createInputCapture({
       objects: replaced.objects ?? objects,
       inputs,
       spool: createInputSpool(path, replaced.spoolBytes ?? 1_000_000),
+      storage: replaced.storage ?? roomyStorage,
       count: (result) => (counts[result] = (counts[result] ?? 0) + 1),
       logger: createLogger('test', 'silent'),
     });
@@ -113,6 +123,22 @@ describe('captured images of predictions', () => {
     expect(counts).toEqual({ kept: 500, dropped: 100 });
     expect(await inputs.get(ids[499] ?? '')).not.toBeNull();
     expect(await inputs.get(ids[500] ?? '')).toBeNull();
+  });
+
+  it('are dropped and counted while the disk is short of space, and stored again afterwards', async () => {
+    let isShort = true;
+    const full = new PerennialError('insufficient_storage', 'The disk is full.');
+    const require = (): Promise<void> => (isShort ? Promise.reject(full) : Promise.resolve());
+    const short = captureIn(folder, { storage: { require } });
+    const dropped = offer(short);
+    await short.flush();
+    isShort = false;
+    const kept = offer(short);
+    await short.flush();
+    expect(counts).toEqual({ dropped: 1, kept: 1 });
+    expect(await inputs.get(dropped)).toBeNull();
+    expect(await inputs.get(kept)).not.toBeNull();
+    await short.stop();
   });
 
   it('wait on disk without metadata while the object store is unavailable, and are stored later', async () => {

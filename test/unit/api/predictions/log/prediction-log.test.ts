@@ -62,7 +62,7 @@ function logIn(folder: string, journal: Partial<PredictionJournal> = {}): LogFix
   const log = createPredictionLog({
     replica: 'here',
     predictions: { add: (rows) => postgres.add(rows) },
-    journal: { ...createPredictionJournal(folder), ...journal },
+    journal: { ...createPredictionJournal(folder, () => Promise.resolve()), ...journal },
     onDrop: (rows) => (dropped += rows),
     logger: createLogger('test', 'silent'),
   });
@@ -171,6 +171,39 @@ describe('the prediction log', () => {
       await fixture.log.flush();
       expect([...fixture.postgres.rows.keys()].sort()).toEqual([ids[0], ids[2]]);
       expect(await readFile(join(folder, 'refused.jsonl'), 'utf8')).toContain(ids[1]);
+      await fixture.log.stop();
+    }));
+
+  it('waits in memory while the journal may not grow, and is journalled again when it may', () =>
+    withFolder(async (folder) => {
+      let sizes: number[] = [];
+      let isFull = true;
+      const limited = createPredictionJournal(folder, (bytes) => {
+        sizes.push(bytes);
+        return isFull ? Promise.reject(new PerennialError('insufficient_storage', 'full')) : Promise.resolve();
+      });
+      const fixture = logIn(folder, limited);
+      fixture.postgres.isAway = true;
+      add(fixture, 3);
+      await poll(
+        () => Promise.resolve(sizes.length),
+        (asked) => asked > 0,
+      );
+      expect(await readdir(folder)).toEqual([]);
+      isFull = false;
+      sizes = [];
+      await poll(
+        async () => {
+          add(fixture, 1);
+          return (await readdir(folder)).length;
+        },
+        (files) => files > 0,
+      );
+      fixture.postgres.isAway = false;
+      await fixture.log.flush();
+      expect(fixture.dropped()).toBe(0);
+      expect(fixture.postgres.rows.size).toBeGreaterThan(3);
+      expect(await readdir(folder)).toEqual([]);
       await fixture.log.stop();
     }));
 });
