@@ -1,5 +1,4 @@
 import { createExplanations } from './inference/explanations.js';
-import { createMemoryBudget } from './http/middleware/limit-body.js';
 import { buildOpenApiDocument } from './http/openapi.js';
 import type { ObservedMetrics } from './http/middleware/observe.js';
 import type { Route } from './http/route.js';
@@ -39,9 +38,6 @@ import { retrainingRoutes } from './retraining/retraining-routes.js';
 import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
-
-/** Maximum bytes of images and tensors in memory, over all requests. */
-const memoryBudgetBytes = 256_000_000;
 
 /** Routes of every room, in the order they are matched. Each declares what it needs. */
 const rooms = [
@@ -90,14 +86,13 @@ type Intersection<Union> = (Union extends unknown ? (each: Union) => void : neve
 type RoomDependencies = Intersection<Parameters<(typeof rooms)[number]>[0]>;
 
 /** Dependencies of the application. */
-export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations'> &
+export type ApiDependencies = Omit<RoomDependencies, 'explanations'> &
   Parameters<typeof createExplanations>[0] & { metrics: ObservedMetrics; settings: ApiSettings };
 
 /** The one table of routes: the application is mounted from it and the OpenAPI document describes it. */
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
   const shared = {
     ...dependencies,
-    memoryBudget: createMemoryBudget(memoryBudgetBytes, () => dependencies.metrics.countShed('memory')),
     explanations: createExplanations(dependencies),
   };
   let document: object = {};

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from '../middleware/answer-problems.js';
 import { bodyTooLarge } from './body-faults.js';
+import { watchBody, type Pace } from './watch-body.js';
 
 export interface FileFormOptions {
   /** Parent of the temporary folder of each request. */
@@ -17,6 +18,7 @@ export interface FileFormOptions {
   limits: multer.Options['limits'] & { files: number };
   /** Message for a form without files. */
   noFile: string;
+  pace?: Pace;
 }
 
 /**
@@ -27,12 +29,12 @@ export interface FileFormOptions {
 export async function receiveFiles<T>(
   request: Request,
   response: Response,
-  { uploadFolder, maxBytes, limits, noFile }: FileFormOptions,
+  { uploadFolder, maxBytes, limits, noFile, pace }: FileFormOptions,
   use: (files: ReceivedFile[], folder: string) => Promise<T>,
 ): Promise<T> {
   const folder = join(uploadFolder, randomUUID());
   try {
-    const options = { maxBytes, storage: storeIn(folder), limits };
+    const options = { maxBytes, pace, storage: storeIn(folder), limits };
     await receiveForm(request, response, options, (upload) => upload.array('files', limits.files));
     const files = receivedFilesSchema.parse(request.files ?? []);
     if (files.length === 0) throw new PerennialError('no_file', noFile);
@@ -45,6 +47,7 @@ export async function receiveFiles<T>(
 interface FormOptions {
   /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
+  pace: Pace | undefined;
   storage: multer.StorageEngine;
   limits?: multer.Options['limits'];
 }
@@ -56,7 +59,7 @@ interface FormOptions {
 async function receiveForm(
   request: Request,
   response: Response,
-  { maxBytes, ...options }: FormOptions,
+  { maxBytes, pace, ...options }: FormOptions,
   pick: (upload: multer.Multer) => RequestHandler,
 ): Promise<void> {
   if (request.is('multipart/form-data') === false) {
@@ -68,7 +71,7 @@ async function receiveForm(
   const feeding = {
     ...options,
     defParamCharset: 'utf8',
-    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, maxBytes),
+    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, { maxBytes, pace }),
   };
   await new Promise<void>((resolve, reject) => {
     void pick(multer(feeding))(request, response, (error: unknown) => {
@@ -79,19 +82,27 @@ async function receiveForm(
 }
 
 /**
- * Pipes a body to the form parser, up to `maxBytes`. A larger body is answered at once, because multer reports errors only
- * after the client has sent everything.
+ * Pipes a body to the form parser, up to `maxBytes` and not slower than `pace`. A refused body is answered at once,
+ * because multer reports errors only after the client has sent everything.
  */
-function feed(request: Request, response: Response, parser: Writable, maxBytes: number): void {
+function feed(
+  request: Request,
+  response: Response,
+  parser: Writable,
+  { maxBytes, pace }: Pick<FormOptions, 'maxBytes' | 'pace'>,
+): void {
   let received = 0;
-  const count = (chunk: Buffer): void => {
-    received += chunk.length;
-    if (received <= maxBytes) return;
+  const refuse = (error: PerennialError): void => {
+    stopWatch();
     request.off('data', count).unpipe(parser);
-    const error = bodyTooLarge(maxBytes);
     sendProblem(request, response, error);
     parser.destroy(error);
   };
+  const count = (chunk: Buffer): void => {
+    received += chunk.length;
+    if (received > maxBytes) refuse(bodyTooLarge(maxBytes));
+  };
+  const stopWatch = watchBody(request, refuse, pace);
   request.on('data', count).pipe(parser);
 }
 

@@ -6,7 +6,6 @@ import {
   type StartBatchPrediction,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
-import type { BodyLimit } from '../../http/middleware/limit-body.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
@@ -41,10 +40,10 @@ const documentedImages = z.strictObject({ images: z.array(documentedImage).min(1
 const imagesSchema = z.strictObject({ images: z.array(z.unknown()).min(1) });
 
 /** The body of a route with several images, or with their source. */
-export function imagesBody(limit: Omit<BodyLimit, 'maxBytes'>): BodyDefinition<z.ZodUnknown> {
+export function imagesBody(): BodyDefinition<z.ZodUnknown> {
   return rawBody(
     { 'multipart/form-data': imagesForm, 'application/json': z.union([documentedImages, startBatchPredictionSchema]) },
-    { maxBytes, ...limit },
+    { maxBytes },
   );
 }
 

@@ -8,7 +8,6 @@ import {
   v2InferResponseSchema,
 } from '../../../contracts/inference/http-v2.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
-import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { PredictionRequest, Predictor } from '../predictor.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { contextOf } from '../../http/request-context.js';
@@ -52,7 +51,6 @@ const problems = [
 ] as const;
 
 interface Dependencies {
-  memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName'>;
@@ -60,7 +58,7 @@ interface Dependencies {
 
 /** The inference route of a model path. */
 export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
-  const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, takesCompressed: true };
+  const limit = { maxBytes: maxBodyBytes, takesCompressed: true };
   const success = json(v2InferResponseSchema, 'The requested outputs, in JSON or in binary behind it');
   return defineRoute({
     method: 'post',
