@@ -5,8 +5,8 @@ export interface JsonBounds {
   depth: number;
   /** Maximum number of lists and objects. */
   containers: number;
-  /** Maximum number of further values in them; default: unlimited. */
-  values?: number;
+  /** Maximum number of further values in them. */
+  values: number;
 }
 
 /** More distinct keys than any request has. A short key takes thirty times its text in memory. */
@@ -39,13 +39,12 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function checkBounds(bytes: Uint8Array, bounds: JsonBounds): void {
-  const mostValues = bounds.values ?? Infinity;
   let [depth, containers, values, keys] = [0, 0, 0, 0];
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0;
     if (byte === quote) at = endOfString(bytes, at);
     else if (byte === comma) {
-      if (++values > mostValues) throw beyond(`more than ${mostValues} values`);
+      if (++values > bounds.values) throw beyond(`more than ${bounds.values} values`);
     } else if (byte === colon) {
       if (++keys > mostKeys) throw beyond(`more than ${mostKeys} keys`);
     } else if (byte < 0x5b) continue;

@@ -12,6 +12,7 @@ import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { parseForm, type FormPart } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
 /** One of several images. Reading it throws its own errors only. */
@@ -69,7 +70,7 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       );
     }
     requireUtf8(request);
-    const body = parseBoundedJson(await readBody(request, maxBytes), boundsOf(mostNamed));
+    const body = await parseJsonOf(await readBody(request, maxBytes));
     if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
     const { images } = parsed(imagesSchema, body);
     requireFew(images.length);
@@ -77,6 +78,11 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),
     };
   };
+}
+
+function parseJsonOf(body: Buffer<ArrayBuffer>): unknown {
+  const bounds = boundsOf(mostNamed);
+  return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
 }
 
 function imagesOfForm(form: Buffer, contentType: string): BatchedImage[] {

@@ -8,6 +8,7 @@ import { mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { readInvocation, type Invocation } from './read-invocation.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { predictEach, requestOfFile } from '../predict-each.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { defineRoute, json, rawBody, text, type Route } from '../../http/route.js';
 import { mostImages } from '../tensors/tensors.js';
@@ -102,7 +103,8 @@ async function receive(
   }
   requireUtf8(request);
   const { body, receivedAt } = await receiveInTurn(request, maxJsonBytes, admit);
-  return { invocation: await readInvocation(body), receivedAt };
+  const invocation = await (isLong(body) ? parserThread.invocation(body) : readInvocation(body));
+  return { invocation, receivedAt };
 }
 
 /** All images or none: the protocol has no row for a failed image. */

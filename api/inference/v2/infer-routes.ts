@@ -16,7 +16,8 @@ import { answerOf, type InferAnswer } from './answer.js';
 import { predictInput } from './infer.js';
 import { findModel, type ModelPath } from './models.js';
 import type { Path } from './paths.js';
-import { readQuestion, type Question } from './question.js';
+import { readQuestion, type Question, type ReadQuestion } from './question.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 
@@ -100,9 +101,12 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
 async function receive(
   request: Request,
   admit: (receivedAt: number) => void,
-): Promise<ReturnType<typeof readQuestion> & { receivedAt: number }> {
+): Promise<ReadQuestion & { receivedAt: number }> {
   const { body, receivedAt } = await receiveInTurn(request, maxBodyBytes, admit);
-  return { ...readQuestion(body, request.get(v2HeaderLength)), receivedAt };
+  const headerLength = request.get(v2HeaderLength);
+  const isAllJson = headerLength === undefined || headerLength === String(body.length);
+  const read = isAllJson && isLong(body) ? await parserThread.question(body) : readQuestion(body, headerLength);
+  return { ...read, receivedAt };
 }
 
 /** The earlier of the header's deadline and that of the protocol's parameter, which is in microseconds. */
