@@ -15,7 +15,7 @@ export const remedies = {
   too_large: 'Send smaller or fewer files; MAX_UPLOAD_BYTES is the limit of an image.',
   unsupported_type: 'Send one of the content types that `detail` names.',
   undecodable_image: 'Send a complete JPEG, PNG or WebP file.',
-  image_too_large: 'Scale the image down, or raise MAX_IMAGE_PIXELS.',
+  image_too_large: 'Scale the image down, save it in 8 bits without interlacing, or raise MAX_IMAGE_PIXELS.',
   image_too_small: 'Send an image of at least the size that `detail` names.',
   invalid_tensor: 'Send the shape, type and range that GET /v2/models/{model_name} describes.',
   source_empty: 'Use a folder with one folder per class and JPEG, PNG or WebP images in them.',
