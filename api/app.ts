@@ -1,4 +1,7 @@
 import express, { type Express } from 'express';
+import { createMemoryBudget } from './http/body/memory-budget.js';
+import { closeUnreadBodies } from './http/middleware/drain.js';
+import { shareMemory } from './http/middleware/limit-body.js';
 import { answerNotFound, answerProblems } from './http/middleware/answer-problems.js';
 import { allowHosts } from './http/middleware/allowed-hosts.js';
 import { refuseForeignOrigins } from './http/middleware/foreign-origins.js';
@@ -9,13 +12,18 @@ import { secureHeaders } from './http/middleware/secure-headers.js';
 import { mountRoutes } from './http/route.js';
 import { createRoutes, type ApiDependencies } from './routes.js';
 
+/** Maximum bytes of request bodies in memory, over all requests. */
+const memoryBudgetBytes = 256_000_000;
+
 /** The HTTP application, which does not listen yet. */
 export function createApp(dependencies: ApiDependencies): Express {
   const { logger, metrics, settings } = dependencies;
   const app = express();
   app.disable('x-powered-by');
+  const memory = createMemoryBudget({ totalBytes: memoryBudgetBytes, onShed: () => metrics.countShed('memory') });
   app.use(identify, observe(logger, metrics), secureHeaders, requireHost);
   app.use(allowHosts(settings.allowedHosts), refuseForeignOrigins(settings.ownOrigins));
+  app.use(closeUnreadBodies(), shareMemory(memory));
   mountRoutes(app, createRoutes(dependencies).routes);
   app.use(answerNotFound);
   app.use(answerProblems(logger));

@@ -1,5 +1,4 @@
 import { createExplanations } from './inference/explanations.js';
-import { createMemoryBudget } from './http/middleware/limit-body.js';
 import { createUploadQuota, type UploadQuotaOptions } from './http/body/upload-quota.js';
 import { buildOpenApiDocument } from './http/openapi.js';
 import type { ObservedMetrics } from './http/middleware/observe.js';
@@ -41,9 +40,6 @@ import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
 import { storageRoutes } from './storage/storage-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
-
-/** Maximum bytes of images and tensors in memory, over all requests. */
-const memoryBudgetBytes = 256_000_000;
 
 /** Routes of every room, in the order they are matched. Each declares what it needs. */
 const rooms = [
@@ -93,7 +89,7 @@ type Intersection<Union> = (Union extends unknown ? (each: Union) => void : neve
 type RoomDependencies = Intersection<Parameters<(typeof rooms)[number]>[0]>;
 
 /** Dependencies of the application. */
-export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanations' | 'uploadQuota'> &
+export type ApiDependencies = Omit<RoomDependencies, 'explanations' | 'uploadQuota'> &
   Parameters<typeof createExplanations>[0] &
   Pick<UploadQuotaOptions, 'storage'> & { metrics: ObservedMetrics; settings: ApiSettings };
 
@@ -101,7 +97,6 @@ export type ApiDependencies = Omit<RoomDependencies, 'memoryBudget' | 'explanati
 export function createRoutes(dependencies: ApiDependencies): { routes: readonly Route[]; document: object } {
   const shared = {
     ...dependencies,
-    memoryBudget: createMemoryBudget(memoryBudgetBytes, () => dependencies.metrics.countShed('memory')),
     explanations: createExplanations(dependencies),
     uploadQuota: createUploadQuota({ ...dependencies, onShed: () => dependencies.metrics.countShed('uploads') }),
   };

@@ -19,7 +19,7 @@ export const remedies = {
   unsupported_type: 'Send one of the content types that `detail` names.',
   foreign_host: 'Add the name to ALLOWED_HOSTS if it is a name of this API.',
   undecodable_image: 'Send a complete JPEG, PNG or WebP file.',
-  image_too_large: 'Scale the image down, or raise MAX_IMAGE_PIXELS.',
+  image_too_large: 'Scale the image down, save it in 8 bits without interlacing, or raise MAX_IMAGE_PIXELS.',
   image_too_small: 'Send an image of at least the size that `detail` names.',
   invalid_tensor: 'Send the shape, type and range that GET /v2/models/{model_name} describes.',
   source_empty: 'Use a folder with one folder per class and JPEG, PNG or WebP images in them.',

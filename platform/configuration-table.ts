@@ -1,4 +1,4 @@
-import { configSchema } from './config.js';
+import { configSchema } from './config-schema.js';
 
 /** All settings as a Markdown table: name, default, description. */
 export function configurationTable(): string {

@@ -21,7 +21,6 @@ const detailsSchema = z.object({
   /** Overrides the table below. */
   retryAfterSeconds: z.number().positive().optional(),
 });
-const parserErrorSchema = z.object({ type: z.string(), status: z.number().int() });
 
 /** Seconds before a retry, for codes where waiting helps. */
 const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
@@ -36,21 +35,15 @@ const retryAfterSeconds: Readonly<Partial<Record<ErrorCode, number>>> = {
   system_limit: 5,
 };
 
-/** Error types of Express's body parser as codes. */
-const parserCodes: Readonly<Record<string, { code: ErrorCode; detail: string }>> = {
-  'entity.parse.failed': { code: 'bad_request', detail: 'The body is not valid JSON. Check it with a JSON parser.' },
-  'entity.too.large': { code: 'too_large', detail: 'The body is larger than this route accepts. Send less at once.' },
-  'request.size.invalid': { code: 'bad_request', detail: 'The body does not have the length of Content-Length.' },
-  'request.aborted': { code: 'bad_request', detail: 'The request ended before its body was complete.' },
-  'charset.unsupported': { code: 'unsupported_type', detail: 'JSON must be UTF-8.' },
-};
+/** More faults than anyone corrects one by one; a body of a few megabytes can have a million. */
+const mostFaults = 100;
 
-/** A `bad_request` with all faults of a request. */
+/** A `bad_request` with the faults of a request, of very many the first. */
 export function invalidRequest(faults: readonly RequestFault[]): PerennialError {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
   const detail = first ? `${first.pointer}: ${first.detail}${more}` : 'The request is not valid.';
-  return new PerennialError('bad_request', detail, { details: { errors: faults } });
+  return new PerennialError('bad_request', detail, { details: { errors: faults.slice(0, mostFaults) } });
 }
 
 /** Faults of a zod parse as pointers below `prefix`: `#` for the body, `query` and `path` for parameters. */
@@ -61,14 +54,11 @@ export function faultsOf(error: z.ZodError, prefix: string): RequestFault[] {
   }));
 }
 
-/** Maps errors of Express, its parsers and malformed URLs to an error of the table. */
+/** Maps errors of Express and malformed URLs to an error of the table. */
 export function toPerennialError(error: unknown): PerennialError {
   if (error instanceof PerennialError) return error;
   const fault = systemFault(error);
   if (fault) return fault;
-  const parsed = parserErrorSchema.safeParse(error);
-  const known = parsed.success ? parserCodes[parsed.data.type] : undefined;
-  if (known) return new PerennialError(known.code, known.detail);
   if (error instanceof URIError) return new PerennialError('bad_request', 'The URL contains an invalid % sequence.');
   return new PerennialError(errorCodeOf(error), messageOf(error), { cause: error });
 }

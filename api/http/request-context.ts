@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../../contracts/errors.js';
+import type { BodyCharge } from './body/memory-budget.js';
 
 /**
  * Kinds of routes with special treatment: errors of predictions are counted, and successful probes, which are frequent,
@@ -16,6 +17,8 @@ export interface RequestContext {
   /** Route template, such as `/api/v1/pipelines/{run_id}`; `unmatched` without a route. */
   route: string;
   kind?: RouteKind | undefined;
+  /** What its body holds of the memory budget. */
+  memory?: BodyCharge;
   /** Code of the problem that was sent, if any. */
   problem?: ErrorCode;
 }

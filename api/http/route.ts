@@ -1,10 +1,10 @@
-import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import type { Express, Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { answerOtherMethods } from './middleware/answer-problems.js';
 import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
-import { limitTime, timeForBody } from './middleware/limit-time.js';
+import { receiveJson } from './middleware/receive-json.js';
 import { faultsOf, invalidRequest } from './problems.js';
 import { contextOf, type RouteKind } from './request-context.js';
 import { sendBody } from './send.js';
@@ -223,14 +223,8 @@ function bodyHandlers(body: BodyDefinition<z.ZodType>): RequestHandler[] {
   if (body.kind === 'none') return [];
   const limit = limitBody(body.limit);
   if (body.kind === 'form' || body.kind === 'raw') return [limit];
-  if (body.kind === 'form_or_json')
-    return [limit, limitTime(timeForBody(maxJsonBytes)), express.json({ limit: maxJsonBytes, strict: false })];
-  return [
-    limit,
-    requireJson,
-    limitTime(timeForBody(body.limit.maxBytes)),
-    express.json({ limit: body.limit.maxBytes, strict: false }),
-  ];
+  if (body.kind === 'form_or_json') return [limit, receiveJson(maxJsonBytes)];
+  return [limit, requireJson, receiveJson(body.limit.maxBytes)];
 }
 
 /** Limit of JSON in place of a form, which contains no files. */
@@ -240,7 +234,7 @@ function isJson({ kind }: BodyDefinition<z.ZodType>, request: Request): boolean 
   return kind === 'json' || (kind === 'form_or_json' && request.is('application/json') !== false);
 }
 
-/** Express's parser skips other content types; answer them with `unsupported_type` instead. */
+/** Refuses other content types, which `receiveJson` would leave unread. */
 const requireJson: RequestHandler = (request, _response, next) => {
   if (request.is('application/json') === false && request.get('content-length') !== '0') {
     const sent = request.get('content-type') ?? 'a body without a content type';

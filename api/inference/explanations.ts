@@ -3,7 +3,7 @@ import type { ExplanationView } from '../../contracts/inference/http-explanation
 import type { Explanation, Neighbour } from '../../model/serving/engine.js';
 import type { StoredImage, ImageStore } from '../../stores/datasets/images.js';
 import type { Predicted, PredictionRequest, Predictor } from './predictor.js';
-import { createMemoryBudget, type MemoryBudget } from '../http/middleware/limit-body.js';
+import { createMemoryBudget, type MemoryBudget } from '../http/body/memory-budget.js';
 import { imageUrl } from '../datasets/image-routes.js';
 import type { RequestMetrics } from '../http/request-metrics.js';
 
@@ -66,7 +66,7 @@ export function createExplanations({ predictor, images, metrics }: Dependencies)
     );
   };
   return {
-    memoryBudget: createMemoryBudget(memoryBudgetBytes, () => metrics.countShed('memory')),
+    memoryBudget: createMemoryBudget({ totalBytes: memoryBudgetBytes, onShed: () => metrics.countShed('memory') }),
     requireRoom,
     async explain(bytes, { label, neighbours, overlay }, request) {
       requireRoom();

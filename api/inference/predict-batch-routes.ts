@@ -7,7 +7,6 @@ import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { createBatchReceiver, imagesBody, type BatchedImage } from './images/receive-images.js';
 import { logFault } from '../http/middleware/answer-problems.js';
-import type { MemoryBudget } from '../http/middleware/limit-body.js';
 import { predictEach } from './predict-each.js';
 import { problemOf, toPerennialError } from '../http/problems.js';
 import { contextOf } from '../http/request-context.js';
@@ -21,7 +20,6 @@ import type { ApiSettings } from '../http/settings.js';
 import type { PredictionMetrics } from './metrics/prediction-metrics.js';
 
 interface Dependencies extends BatchStarterDependencies {
-  memoryBudget: MemoryBudget;
   logger: Logger;
   metrics: Pick<PredictionMetrics, 'countPredictionError'>;
   predictor: Pick<Predictor, 'image' | 'served'>;
@@ -43,7 +41,7 @@ export function predictBatchRoutes(deps: Dependencies): Route[] {
       kind: 'prediction',
       audit: 'batch_prediction.start',
       headers: timeoutHeaders,
-      body: imagesBody({ budget: deps.memoryBudget }),
+      body: imagesBody(),
       success: {
         ...json(predictBatchSchema, 'One result per image; 202 with the job if `source` is given'),
         otherStatuses: [202],

@@ -3,7 +3,6 @@ import { predictAnswerSchema, predictQuery } from '../../contracts/inference/htt
 import { deadlineOf, timeoutHeaders } from '../http/deadline.js';
 import type { Explanations } from './explanations.js';
 import { createImageReceiver, imageBody } from './images/receive-image.js';
-import type { MemoryBudget } from '../http/middleware/limit-body.js';
 import { defineRoute, json, type Route } from '../http/route.js';
 import { predictionView } from './prediction-answer.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -11,7 +10,6 @@ import type { Predictor } from './predictor.js';
 
 interface Dependencies {
   explanations: Explanations;
-  memoryBudget: MemoryBudget;
   predictor: Pick<Predictor, 'admit' | 'image' | 'served'>;
   settings: ApiSettings;
 }
@@ -34,7 +32,7 @@ export const imageProblems = [
 ] as const satisfies readonly ErrorCode[];
 
 /** Predictions on uploaded images. */
-export function predictionRoutes({ explanations, memoryBudget: budget, predictor, settings }: Dependencies): Route[] {
+export function predictionRoutes({ explanations, predictor, settings }: Dependencies): Route[] {
   const receiveImage = createImageReceiver(settings);
   return [
     defineRoute({
@@ -47,7 +45,7 @@ export function predictionRoutes({ explanations, memoryBudget: budget, predictor
       audit: null,
       query: predictQuery,
       headers: timeoutHeaders,
-      body: imageBody(settings, { budget }),
+      body: imageBody(settings),
       success: json(predictAnswerSchema, 'The most probable class, and the probability of each'),
       problems: imageProblems,
       async handle({ request, query }) {

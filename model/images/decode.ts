@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training/training.js';
+import { isHuge } from './decoding-work.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 
 // libvips caches recent operations with their pixels. Every image is decoded once, so the cache would only use memory.
@@ -25,19 +26,30 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promi
   if (!header.ok) return header;
   try {
     // `truncated` is the laxest level that still refuses half an image; stricter ones refuse good photographs.
-    const pixels = await sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels })
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      .resize(inputSize, inputSize, { fit: 'fill' })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .timeout({ seconds: longestDecodeSeconds })
-      .toBuffer();
+    const decode = (): Promise<Buffer> =>
+      sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels })
+        .autoOrient()
+        .flatten({ background: '#ffffff' })
+        .resize(inputSize, inputSize, { fit: 'fill' })
+        .toColourspace('srgb')
+        .raw({ depth: 'uchar' })
+        .timeout({ seconds: longestDecodeSeconds })
+        .toBuffer();
+    const pixels = await (isHuge(bytes) ? oneByOne(decode) : decode());
     if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
     return { ok: true, header, pixels };
   } catch (error) {
     return undecodable(bytes, header.format, error);
   }
+}
+
+let lastHuge: Promise<unknown> = Promise.resolve();
+
+/** Decodes huge images one after another, because each can take hundreds of megabytes; others need not wait. */
+function oneByOne(decode: () => Promise<Buffer>): Promise<Buffer> {
+  const decoded = lastHuge.then(decode);
+  lastHuge = decoded.catch(() => undefined);
+  return decoded;
 }
 
 /**

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import type { ImageFormat, QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { headBytes, nameOfType, sniffFormat } from './format.js';
+import { decodingWork, mostWorkPerPixel, workOf } from './decoding-work.js';
 import { readJpegSize } from './jpeg-size.js';
 
 /** Limits of an image, checked before it is decoded. */
@@ -41,7 +42,8 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
   }
   try {
     const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await readSizeWithDecoder(bytes));
-    return checkSize({ ok: true, format, width, height }, limits);
+    const header: ImageHeader = { ok: true, format, width, height };
+    return checkSize(header, limits) ?? checkWork(bytes, limits) ?? header;
   } catch (error) {
     return undecodable(bytes, format, error);
   }
@@ -64,7 +66,7 @@ function fault(reason: QuarantineReason, detail: string): ImageFault {
   return { ok: false, reason, detail };
 }
 
-function checkSize(header: ImageHeader, limits: ImageLimits): ImageHeader | ImageFault {
+function checkSize(header: Pick<ImageHeader, 'width' | 'height'>, limits: ImageLimits): ImageFault | null {
   const size = `${header.width}×${header.height} pixels`;
   if (header.width * header.height > limits.maxPixels) {
     return fault('too_many_pixels', `The image has ${size}; at most ${limits.maxPixels} pixels are accepted.`);
@@ -72,7 +74,16 @@ function checkSize(header: ImageHeader, limits: ImageLimits): ImageHeader | Imag
   if (Math.min(header.width, header.height) < limits.minSide) {
     return fault('too_small', `The image has ${size}; each side needs at least ${limits.minSide}.`);
   }
-  return header;
+  return null;
+}
+
+/** Refuses what takes as long and as much memory as an image with far more pixels, such as 16 bits in interlaced passes. */
+function checkWork(bytes: Uint8Array, { maxPixels }: ImageLimits): ImageFault | null {
+  const work = decodingWork(bytes);
+  if (work === null || workOf(work) <= maxPixels * mostWorkPerPixel) return null;
+  const most = Math.floor((maxPixels * mostWorkPerPixel) / work.perPixel);
+  const image = `${work.width}×${work.height} pixels of ${work.manner}`;
+  return fault('too_many_pixels', `The image has ${image}; stored that way, at most ${most} pixels are accepted.`);
 }
 
 function endsEarly(bytes: Uint8Array, format: ImageFormat, decoderMessage: string): boolean {

@@ -1,13 +1,13 @@
 import { PerennialError } from '../../contracts/errors.js';
-import type { Priority } from './job-queue.js';
+import type { Lane } from './job-queue.js';
 
 /** State of the pool when a request arrives. */
 export interface Load {
-  priority: Priority;
+  lane: Lane;
   /** Images of the request. */
   images: number;
   deadlineAt: number;
-  /** Images that already wait with its priority. */
+  /** Images that already wait in its lane. */
   waiting: number;
   /** Images ahead of the first image of the request, and ahead of its last. */
   beforeFirst: number;
@@ -26,11 +26,14 @@ export interface Load {
 }
 
 export interface AdmissionOptions {
-  /** Images that may wait per priority; a larger request is accepted only when nothing waits. */
+  /** Images that may wait per lane, of huge ones `mostHugeWaiting`; a larger request is accepted only when nothing waits. */
   queueLimit: number;
   /** Requests that would wait longer for their first image are refused; 0 for no target. */
   latencyTargetMs: number;
 }
+
+/** Huge images that may wait: each takes a thread for up to seconds. */
+const mostHugeWaiting = 4;
 
 /** Why a request was shed under load. */
 export const shedReasons = ['queue_full', 'latency_target', 'deadline'] as const;
@@ -42,16 +45,17 @@ export type ShedReason = (typeof shedReasons)[number];
  */
 export function refusalOf(load: Load, options: AdmissionOptions, now: number): PerennialError | null {
   if (load.deadlineAt <= now) return deadlineExceeded();
-  if (load.waiting > 0 && load.waiting + load.images > options.queueLimit) {
+  const queueLimit = load.lane === 'huge' ? Math.min(mostHugeWaiting, options.queueLimit) : options.queueLimit;
+  if (load.waiting > 0 && load.waiting + load.images > queueLimit) {
     return overloaded(
       'queue_full',
-      `The queue is full: ${load.waiting} images are waiting, at most ${options.queueLimit} may.`,
+      `The queue is full: ${load.waiting} ${load.lane === 'huge' ? 'huge ' : ''}images are waiting, at most ${queueLimit} may.`,
       waitMs(load, load.beforeLast + load.images),
     );
   }
   const { latencyTargetMs } = options;
   const latencyMs = load.elapsedMs + answerMs(load, load.beforeFirst);
-  if (load.priority === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
+  if (load.lane === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
       `The answer would take about ${Math.ceil(latencyMs)} ms, too much for the latency target of ${latencyTargetMs} ms.`,

@@ -1,8 +1,12 @@
 import type { PerennialError } from '../../contracts/errors.js';
+import { isHuge } from '../images/decoding-work.js';
 import type { Job, JobOutcome } from './messages.js';
 
 /** Priority of a request. Background work runs when no interactive request waits. */
 export type Priority = 'interactive' | 'background';
+
+/** The queue of a request: that of its priority, or that of huge images, behind which others should not wait. */
+export type Lane = Priority | 'huge';
 
 export type Answer = Extract<JobOutcome, { type: 'answer' }> & { queueMs: number };
 
@@ -19,6 +23,7 @@ export interface QueuedJob {
 /** The jobs of one request. */
 export interface JobRequest {
   readonly priority: Priority;
+  readonly lane: Lane;
   readonly acceptedAt: number;
   /** Start of its latency. */
   readonly receivedAt: number;
@@ -31,76 +36,78 @@ export interface JobRequest {
 }
 
 /**
- * Waiting jobs by priority. Within a priority requests are served round-robin, one job each: a request for one image
+ * Waiting jobs by lane. Within a lane requests are served round-robin, one job each: a request for one image
  * does not wait for all images of a request for a thousand. The jobs of a request keep their order.
  */
 export class JobQueue {
-  readonly #requests: Record<Priority, JobRequest[]> = { interactive: [], background: [] };
-  readonly #images: Record<Priority, number> = { interactive: 0, background: 0 };
+  readonly #requests: Record<Lane, JobRequest[]> = { interactive: [], huge: [], background: [] };
+  readonly #images: Record<Lane, number> = { interactive: 0, huge: 0, background: 0 };
 
   /** Waiting images. */
   get images(): number {
-    return this.#images.interactive + this.#images.background;
+    return this.#images.interactive + this.#images.huge + this.#images.background;
   }
 
-  imagesIn(priority: Priority): number {
-    return this.#images[priority];
+  imagesIn(lane: Lane): number {
+    return this.#images[lane];
   }
 
-  /** Images ahead of the last of `images` images of a new request with this priority. */
-  imagesBefore(priority: Priority, images: number): number {
-    const before = this.#requests[priority].reduce(
-      (sum, request) => sum + Math.min(images, imagesOf(request.waiting)),
-      0,
-    );
-    return priority === 'interactive' ? before : before + this.#images.interactive;
+  /** When the request was accepted whose job is next in this lane; Infinity if none waits. */
+  nextAcceptedAt(lane: Lane): number {
+    return this.#requests[lane][0]?.acceptedAt ?? Infinity;
   }
 
-  /** Adds a request, last of its priority. */
+  /** Images ahead of the last of `images` images of a new request in this lane. */
+  imagesBefore(lane: Lane, images: number): number {
+    const before = this.#requests[lane].reduce((sum, request) => sum + Math.min(images, imagesOf(request.waiting)), 0);
+    return lane === 'background' ? before + this.#images.interactive + this.#images.huge : before;
+  }
+
+  /** Adds a request, last of its lane. */
   add(request: JobRequest): void {
-    this.#requests[request.priority].push(request);
-    this.#images[request.priority] += imagesOf(request.waiting);
+    this.#requests[request.lane].push(request);
+    this.#images[request.lane] += imagesOf(request.waiting);
   }
 
-  /** Puts a job that was lost with its thread back into the queue, ahead of all later requests of its priority. */
+  /** Puts a job that was lost with its thread back into the queue, ahead of all later requests of its lane. */
   putBack(queuedJob: QueuedJob): void {
     const { request } = queuedJob;
-    const requests = this.#requests[request.priority];
+    const requests = this.#requests[request.lane];
     const at = requests.indexOf(request);
     if (at !== -1) requests.splice(at, 1);
     request.waiting.unshift(queuedJob);
     const later = requests.findIndex(({ acceptedAt }) => acceptedAt >= request.acceptedAt);
     requests.splice(later === -1 ? requests.length : later, 0, request);
-    this.#images[request.priority] += queuedJob.images;
+    this.#images[request.lane] += queuedJob.images;
   }
 
   /** Removes and returns the next job, if it satisfies `passes`; otherwise null. */
-  take(priority: Priority, passes: (queuedJob: QueuedJob) => boolean = () => true): QueuedJob | null {
-    const requests = this.#requests[priority];
+  take(lane: Lane, passes: (queuedJob: QueuedJob) => boolean = () => true): QueuedJob | null {
+    const requests = this.#requests[lane];
     const [request] = requests;
     const [queuedJob] = request?.waiting ?? [];
     if (request === undefined || queuedJob === undefined || !passes(queuedJob)) return null;
     request.waiting.shift();
     requests.shift();
     if (request.waiting.length > 0) requests.push(request);
-    this.#images[priority] -= queuedJob.images;
+    this.#images[lane] -= queuedJob.images;
     return queuedJob;
   }
 
   /** Removes and returns the waiting jobs of a request. */
   drop(request: JobRequest): QueuedJob[] {
-    const requests = this.#requests[request.priority];
+    const requests = this.#requests[request.lane];
     const at = requests.indexOf(request);
     if (at !== -1) requests.splice(at, 1);
     const dropped = request.waiting.splice(0);
-    this.#images[request.priority] -= imagesOf(dropped);
+    this.#images[request.lane] -= imagesOf(dropped);
     return dropped;
   }
 
   /** Removes and returns all jobs. */
   clear(): QueuedJob[] {
-    const { interactive, background } = this.#requests;
-    return [...interactive, ...background].flatMap((request) => this.drop(request));
+    const { interactive, huge, background } = this.#requests;
+    return [...interactive, ...huge, ...background].flatMap((request) => this.drop(request));
   }
 }
 
@@ -117,6 +124,12 @@ export function requestFor(
       }),
   );
   return { request, answers };
+}
+
+/** The lane of jobs: huge images of background work wait with the other background work. */
+export function laneOf(jobs: readonly Job[], priority: Priority): Lane {
+  if (priority === 'background') return priority;
+  return jobs.some(({ kind, bytes }) => (kind === 'image' || kind === 'explain') && isHuge(bytes)) ? 'huge' : priority;
 }
 
 /** Number of images in a job. */

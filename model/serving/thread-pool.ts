@@ -1,19 +1,23 @@
-import { PerennialError, messageOf } from '../../contracts/errors.js';
+import { PerennialError } from '../../contracts/errors.js';
 import { deadlineExceeded, refusalOf, type AdmissionOptions } from './admission.js';
-import { batchLimit, type ReleaseReason } from './batch-limit.js';
+import type { ReleaseReason } from './batch-limit.js';
+import { JobPicker } from './job-picker.js';
 import {
   imagesIn,
   JobQueue,
+  laneOf,
   requestFor,
   type Answer,
   type JobRequest,
+  type Lane,
   type Priority,
   type QueuedJob,
 } from './job-queue.js';
 import { LatencyMargin } from './latency-margin.js';
-import type { Job, JobOutcome } from './messages.js';
+import { dispatchFailed, settle, threadLost } from './job-outcomes.js';
+import type { Job } from './messages.js';
 import { ThreadSupervisor } from './thread-supervisor.js';
-import type { Outcome, Thread } from './thread.js';
+import type { Thread } from './thread.js';
 import { Workload, type Batch } from './workload.js';
 
 export interface ThreadPoolOptions extends AdmissionOptions {
@@ -38,6 +42,12 @@ export interface RunOptions {
   receivedAt?: number | undefined;
 }
 
+interface Admitted {
+  lane: Lane;
+  deadlineAt: number;
+  receivedAt?: number | undefined;
+}
+
 /** A job that ended two threads is not tried on a third. */
 const lostThreadsAllowed = 1;
 /**
@@ -50,20 +60,23 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * Threads that share one queue. A free thread takes the next job; when none is free, busy threads prefetch short
- * interactive jobs. Background jobs run when no others wait, and one thread is kept free of them. A thread that ended
- * is replaced and its jobs are tried on another.
+ * interactive jobs. Background jobs run when no others wait, and one thread is kept free of them and of huge images. A
+ * thread that ended is replaced and its jobs are tried on another.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #queue = new JobQueue();
   readonly #workload = new Workload();
   readonly #margin = new LatencyMargin();
+  readonly #picker: JobPicker;
   readonly #supervisor: ThreadSupervisor;
   #closing: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
 
   private constructor(options: ThreadPoolOptions) {
     this.#options = options;
+    const [queue, workload] = [this.#queue, this.#workload];
+    this.#picker = new JobPicker({ ...options, queue, workload, alive: () => this.#supervisor.alive });
     this.#supervisor = new ThreadSupervisor({
       ...options,
       onStarted: (thread) => {
@@ -98,11 +111,12 @@ export class ThreadPool {
     const acceptedAt = performance.now();
     const { priority = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
     // Without `receivedAt`: the time until now is spent, and a refusal would not save it.
-    this.admit(
+    const lane = laneOf(jobs, priority);
+    this.#admit(
       jobs.reduce((sum, job) => sum + imagesIn(job), 0),
-      { priority, deadlineAt },
+      { lane, deadlineAt },
     );
-    const { request, answers } = requestFor(jobs, { priority, deadlineAt, acceptedAt, receivedAt });
+    const { request, answers } = requestFor(jobs, { priority, lane, deadlineAt, acceptedAt, receivedAt });
     this.#queue.add(request);
     this.#dispatch();
     const stopTimer = this.#watchDeadline(request);
@@ -117,23 +131,28 @@ export class ThreadPool {
 
   /** Throws what `run` would throw at once for so many images, and has no other effect. */
   admit(images: number, { priority = 'interactive', deadlineAt = Infinity, receivedAt }: RunOptions = {}): void {
+    this.#admit(images, { lane: priority, deadlineAt, receivedAt });
+  }
+
+  #admit(images: number, { lane, deadlineAt, receivedAt }: Admitted): void {
     if (this.#closing !== null) {
       throw new PerennialError('no_model', 'This model is being unloaded. Send the request again.');
     }
     const now = performance.now();
     const { prefetched } = this.#workload;
     const load = {
-      priority,
+      lane,
       images,
       deadlineAt,
-      waiting: this.#queue.imagesIn(priority) + (priority === 'interactive' ? prefetched : 0),
-      beforeFirst: prefetched + this.#queue.imagesBefore(priority, 1),
-      beforeLast: prefetched + this.#queue.imagesBefore(priority, images),
+      waiting: this.#queue.imagesIn(lane) + (lane === 'interactive' ? prefetched : 0),
+      beforeFirst: prefetched + this.#queue.imagesBefore(lane, 1),
+      beforeLast: prefetched + this.#queue.imagesBefore(lane, images),
       working: this.#workload.working,
-      threads: Math.max(1, this.#supervisor.alive),
-      free: this.#workload.free.length > 0 && this.#mayTake(priority),
+      threads: Math.max(1, this.#supervisor.alive - this.#workload.threadsFor('huge')),
+      free: this.#workload.free.length > 0 && this.#picker.mayTake(lane),
       usableShare: this.#margin.share,
-      imageMs: this.#workload.imageMs,
+      // The average does not apply to huge images.
+      imageMs: lane === 'huge' ? null : this.#workload.imageMs,
       elapsedMs: now - (receivedAt ?? now),
     };
     const refusal = refusalOf(load, this.#options, now);
@@ -163,86 +182,26 @@ export class ThreadPool {
 
   #dispatch(): void {
     for (const thread of this.#workload.free) {
-      const queuedJobs = this.#takeNext();
+      const queuedJobs = this.#picker.next();
       if (queuedJobs === null) break;
       void this.#work(thread, queuedJobs);
     }
     for (;;) {
       const thread = this.#workload.threadToPrefetch(1 + (this.#options.prefetch ?? defaultPrefetch));
-      const queuedJobs = thread === null ? null : this.#takeForPrefetch();
+      const queuedJobs = thread === null ? null : this.#picker.nextForPrefetch();
       if (thread === null || queuedJobs === null) break;
       void this.#work(thread, queuedJobs);
     }
     if (this.#queue.images === 0 && this.#workload.isIdle) this.#onDrained?.();
   }
 
-  #takeNext(): QueuedJob[] | null {
-    const first = this.#takeInTime('interactive');
-    if (first?.job.kind === 'image') return this.#fillBatch(first);
-    const queuedJob = first ?? (this.#mayTake('background') ? this.#takeInTime('background') : null);
-    return queuedJob === null ? null : [queuedJob];
-  }
-
-  #takeForPrefetch(): QueuedJob[] | null {
-    // A thread with a background job will be free soon and can then start at once.
-    if (this.#workload.threadsFor('background') > 0) return null;
-    const first = this.#takeInTime('interactive', (queuedJob) => this.#canPrefetch(queuedJob));
-    if (first === null) return null;
-    return first.job.kind === 'image' ? this.#fillBatch(first) : [first];
-  }
-
-  /**
-   * Whether a job may be prefetched, or be followed by a prefetched one: it is interactive, short, and was not lost
-   * with a thread.
-   */
-  #canPrefetch({ job, images, request, lostThreads }: QueuedJob): boolean {
-    const isShort = (job.kind === 'image' || job.kind === 'pixels') && images <= this.#options.batchSize;
-    return isShort && request.priority === 'interactive' && lostThreads === 0;
-  }
-
-  /**
-   * Whether a free thread may take a job of this priority. Background jobs wait until nothing interactive waits, not
-   * even as prefetched at a busy thread, and leave one thread to interactive jobs.
-   */
-  #mayTake(priority: Priority): boolean {
-    const { prefetched } = this.#workload;
-    const inBackground = this.#workload.threadsFor('background');
-    return priority === 'interactive' || (prefetched === 0 && inBackground < Math.max(1, this.#supervisor.alive - 1));
-  }
-
-  #takeInTime(priority: Priority, passes?: (queuedJob: QueuedJob) => boolean): QueuedJob | null {
-    for (;;) {
-      const queuedJob = this.#queue.take(priority, passes);
-      if (queuedJob === null || queuedJob.request.deadlineAt > performance.now()) return queuedJob;
-      queuedJob.reject(deadlineExceeded());
-    }
-  }
-
-  /** Adds single images to the first one, up to the batch limit. */
-  #fillBatch(first: QueuedJob): QueuedJob[] {
-    const { latencyTargetMs } = this.#options;
-    const { imageMs } = this.#workload;
-    const waitedMs = performance.now() - first.request.receivedAt;
-    // A job that may have ended a thread runs alone.
-    const batchSize = first.lostThreads > 0 ? 1 : this.#options.batchSize;
-    const limit = batchLimit({ batchSize, latencyTargetMs, waitedMs, imageMs });
-    const queuedJobs = [first];
-    while (queuedJobs.length < limit.images) {
-      const next = this.#takeInTime('interactive', ({ job, lostThreads }) => job.kind === 'image' && lostThreads === 0);
-      if (next === null) break;
-      queuedJobs.push(next);
-    }
-    this.#options.onBatch?.(queuedJobs.length, queuedJobs.length < limit.images ? 'nothing_waits' : limit.reason);
-    return queuedJobs;
-  }
-
   async #work(thread: Thread, queuedJobs: readonly QueuedJob[]): Promise<void> {
     const [first] = queuedJobs;
     const batch: Batch = {
       queuedJobs,
-      priority: first?.request.priority ?? 'interactive',
+      lane: first?.request.lane ?? 'interactive',
       images: queuedJobs.reduce((sum, queuedJob) => sum + queuedJob.images, 0),
-      allowsPrefetch: queuedJobs.every((queuedJob) => this.#canPrefetch(queuedJob)),
+      allowsPrefetch: queuedJobs.every((queuedJob) => this.#picker.canPrefetch(queuedJob)),
       dispatchedAt: performance.now(),
     };
     this.#workload.begin(thread, batch);
@@ -260,9 +219,9 @@ export class ThreadPool {
   }
 
   /** Learns from requests of one job that waited: larger requests are slow because of their size. */
-  #noteLatency({ priority, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
+  #noteLatency({ lane, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
     const { latencyTargetMs } = this.#options;
-    if (latencyTargetMs === 0 || priority !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
+    if (latencyTargetMs === 0 || lane !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
     this.#margin.note(performance.now() - receivedAt, latencyTargetMs);
   }
 
@@ -284,24 +243,4 @@ export class ThreadPool {
     if (!isDrained) await new Promise<void>((resolve) => (this.#onDrained = resolve));
     await this.#supervisor.stop();
   }
-}
-
-function settle(queuedJob: QueuedJob, outcome: JobOutcome | undefined, startedAt: number): void {
-  const queueMs = startedAt - queuedJob.request.acceptedAt;
-  if (outcome?.type === 'answer') queuedJob.resolve({ ...outcome, queueMs });
-  else if (outcome?.type === 'refused') queuedJob.reject(new PerennialError(outcome.code, outcome.message));
-  else
-    queuedJob.reject(
-      new PerennialError('internal', 'The inference thread gave no valid reply. Send the request again.'),
-    );
-}
-
-/** Jobs that could not be posted: the fault is not the thread's. */
-function dispatchFailed(error: unknown, queuedJobs: readonly QueuedJob[]): Outcome {
-  const message = `The job could not be sent to an inference thread (${messageOf(error)}).`;
-  return { type: 'done', outcomes: queuedJobs.map(() => ({ type: 'refused', code: 'internal', message })) };
-}
-
-function threadLost(message: string): PerennialError {
-  return new PerennialError('internal', `The inference thread was lost (${message}). Send the request again.`);
 }

@@ -1,4 +1,4 @@
-import type { JobRequest, Priority, QueuedJob } from './job-queue.js';
+import type { JobRequest, Lane, QueuedJob } from './job-queue.js';
 import type { Thread } from './thread.js';
 
 /** Weight of the latest batch in the moving average of the time per image. */
@@ -7,7 +7,7 @@ const latestShare = 0.1;
 /** Jobs dispatched to a thread together. */
 export interface Batch {
   readonly queuedJobs: readonly QueuedJob[];
-  readonly priority: Priority;
+  readonly lane: Lane;
   readonly images: number;
   /** Whether the thread may prefetch another batch while this one is in progress. */
   readonly allowsPrefetch: boolean;
@@ -74,9 +74,9 @@ export class Workload {
     return this.#imageMs;
   }
 
-  /** Threads that run a job of this priority. */
-  threadsFor(priority: Priority): number {
-    return this.#sum(({ batches: [first] }) => (first?.priority === priority ? 1 : 0));
+  /** Threads that run a job of this lane. */
+  threadsFor(lane: Lane): number {
+    return this.#sum(({ batches: [first] }) => (first?.lane === lane ? 1 : 0));
   }
 
   /** Whether no batch is dispatched, not even to a thread that has ended. */
@@ -97,8 +97,8 @@ export class Workload {
     dispatched.batches.splice(dispatched.batches.indexOf(batch), 1);
     const startedAt = Math.max(batch.dispatchedAt, dispatched.freeSince);
     dispatched.freeSince = now;
-    // Background jobs take other times than interactive ones, so they do not count.
-    if (batch.priority === 'interactive') this.#note((now - startedAt) / batch.images);
+    // Background jobs and huge images take other times, so they do not count.
+    if (batch.lane === 'interactive') this.#note((now - startedAt) / batch.images);
     return startedAt;
   }
 

@@ -88,6 +88,11 @@ export function imageJob(mark: number): Job {
   return { kind: 'image', bytes: Uint8Array.of(mark) };
 }
 
+/** The mark of an image of one byte; `other` for any other image. */
+export function markOf({ bytes }: Job, other: string): string {
+  return bytes.length === 1 ? String(bytes[0]) : other;
+}
+
 /** The marks of the jobs dispatched to a thread. */
 export function marksOf(thread: ManualThread | undefined): (number | undefined)[] {
   return thread?.jobs.map(({ bytes }) => bytes[0]) ?? [];

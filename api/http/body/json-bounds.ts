@@ -5,19 +5,21 @@ export interface JsonBounds {
   depth: number;
   /** Maximum number of lists and objects. */
   containers: number;
-  /** Maximum number of further values in them; default: unlimited. */
-  values?: number;
+  /** Maximum number of further values in them. */
+  values: number;
 }
 
 /** More distinct keys than any request has. A short key takes thirty times its text in memory. */
 const mostKeys = 10_000;
 
+/** Bounds of JSON without images: a thousand labels, a few hundred settings. */
+export const plainBounds: JsonBounds = { depth: 32, containers: 5_000, values: 20_000 };
+
 const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
-const openers = new Set([0x5b, 0x7b]);
-const closers = new Set([0x5d, 0x7d]);
+const [openList, openObject, closeList, closeObject] = [0x5b, 0x7b, 0x5d, 0x7d];
 
 /**
  * Parses untrusted UTF-8 JSON within bounds: a list of two bytes takes fifty in memory, so a body of brackets alone could
@@ -37,21 +39,20 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function checkBounds(bytes: Uint8Array, bounds: JsonBounds): void {
-  const mostValues = bounds.values ?? Infinity;
   let [depth, containers, values, keys] = [0, 0, 0, 0];
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] ?? 0;
     if (byte === quote) at = endOfString(bytes, at);
     else if (byte === comma) {
-      if (++values > mostValues) throw beyond(`more than ${mostValues} values`);
+      if (++values > bounds.values) throw beyond(`more than ${bounds.values} values`);
     } else if (byte === colon) {
       if (++keys > mostKeys) throw beyond(`more than ${mostKeys} keys`);
     } else if (byte < 0x5b) continue;
-    else if (openers.has(byte)) {
+    else if (byte === openList || byte === openObject) {
       containers++;
       if (++depth > bounds.depth) throw beyond(`nested more than ${bounds.depth} deep`);
       if (containers > bounds.containers) throw beyond(`more than ${bounds.containers} lists and objects`);
-    } else if (closers.has(byte)) depth--;
+    } else if (byte === closeList || byte === closeObject) depth--;
   }
 }
 

@@ -7,8 +7,10 @@ import multer from 'multer';
 import { z } from 'zod';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from '../middleware/answer-problems.js';
+import { clientOf } from '../client-address.js';
 import { bodyTooLarge } from './body-faults.js';
 import type { UploadQuota, UploadUnderWay } from './upload-quota.js';
+import { watchBody, type Pace } from './watch-body.js';
 
 export interface FileFormOptions {
   /** Parent of the temporary folder of each request. */
@@ -19,6 +21,7 @@ export interface FileFormOptions {
   limits: multer.Options['limits'] & { files: number };
   /** Message for a form without files. */
   noFile: string;
+  pace?: Pace;
 }
 
 /**
@@ -29,14 +32,14 @@ export interface FileFormOptions {
 export async function receiveFiles<T>(
   request: Request,
   response: Response,
-  { uploadFolder, quota, maxBytes, limits, noFile }: FileFormOptions,
+  { uploadFolder, quota, maxBytes, limits, noFile, pace }: FileFormOptions,
   use: (files: ReceivedFile[], folder: string) => Promise<T>,
 ): Promise<T> {
   const folder = join(uploadFolder, randomUUID());
   const declared = request.get('content-length');
-  const upload = await quota.admit(declared === undefined ? null : Number(declared));
+  const upload = await quota.admit(clientOf(request), declared === undefined ? null : Number(declared));
   try {
-    const options = { maxBytes, storage: storeIn(folder), limits, upload };
+    const options = { maxBytes, pace, storage: storeIn(folder), limits, upload };
     await receiveForm(request, response, options, (upload) => upload.array('files', limits.files));
     const files = receivedFilesSchema.parse(request.files ?? []);
     if (files.length === 0) throw new PerennialError('no_file', noFile);
@@ -52,6 +55,7 @@ export async function receiveFiles<T>(
 interface FormOptions {
   /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
+  pace: Pace | undefined;
   storage: multer.StorageEngine;
   upload: UploadUnderWay;
   limits?: multer.Options['limits'];
@@ -64,7 +68,7 @@ interface FormOptions {
 async function receiveForm(
   request: Request,
   response: Response,
-  { maxBytes, upload, ...options }: FormOptions,
+  { maxBytes, pace, upload, ...options }: FormOptions,
   pick: (upload: multer.Multer) => RequestHandler,
 ): Promise<void> {
   if (request.is('multipart/form-data') === false) {
@@ -76,7 +80,7 @@ async function receiveForm(
   const feeding = {
     ...options,
     defParamCharset: 'utf8',
-    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, { maxBytes, upload }),
+    streamHandler: (_request: unknown, parser: Writable) => feed(request, response, parser, { maxBytes, pace, upload }),
   };
   await new Promise<void>((resolve, reject) => {
     void pick(multer(feeding))(request, response, (error: unknown) => {
@@ -87,17 +91,18 @@ async function receiveForm(
 }
 
 /**
- * Pipes a body to the form parser, up to `maxBytes` and while the quota allows it. A refusal is answered at once, because
- * multer reports errors only after the client has sent everything.
+ * Pipes a body to the form parser, up to `maxBytes`, not slower than `pace`, and while the quota allows it. A refused body
+ * is answered at once, because multer reports errors only after the client has sent everything.
  */
 function feed(
   request: Request,
   response: Response,
   parser: Writable,
-  { maxBytes, upload }: Pick<FormOptions, 'maxBytes' | 'upload'>,
+  { maxBytes, pace, upload }: Pick<FormOptions, 'maxBytes' | 'pace' | 'upload'>,
 ): void {
   let received = 0;
   const refuse = (error: PerennialError): void => {
+    stopWatch();
     request.off('data', count).unpipe(parser);
     sendProblem(request, response, error);
     parser.destroy(error);
@@ -108,6 +113,7 @@ function feed(
     else upload.add(chunk.length);
   };
   upload.onRefusal(refuse);
+  const stopWatch = watchBody(request, refuse, pace);
   request.on('data', count).pipe(parser);
 }
 

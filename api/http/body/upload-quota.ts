@@ -1,4 +1,5 @@
 import { PerennialError } from '../../../contracts/errors.js';
+import { groupBy } from '../group-by.js';
 import type { StorageGuard, StorageState } from '../../../platform/storage-guard.js';
 
 /** Limits of the uploads that are being received, over all requests. */
@@ -8,8 +9,11 @@ const measureEveryMs = 500;
 
 /** Admits uploads to the disk, and ends those under way when the disk runs short. */
 export interface UploadQuota {
-  /** Throws `insufficient_storage` if the declared bytes do not fit, and `overloaded` when too many uploads are under way. */
-  admit(declaredBytes: number | null): Promise<UploadUnderWay>;
+  /**
+   * Throws `insufficient_storage` if the declared bytes do not fit, and `overloaded` when too many uploads are under way. A
+   * client with fewer uploads than another gets a slot of that one, whose youngest upload is refused.
+   */
+  admit(client: string, declaredBytes: number | null): Promise<UploadUnderWay>;
   /** Throws `insufficient_storage` if the disk has no room to store received files. */
   requireRoom(bytes: number): Promise<void>;
 }
@@ -32,12 +36,13 @@ export interface UploadQuotaOptions {
 export function createUploadQuota(options: UploadQuotaOptions): UploadQuota {
   const uploads = new Uploads(options);
   return {
-    admit: (declaredBytes) => uploads.admit(declaredBytes),
+    admit: (client, declaredBytes) => uploads.admit(client, declaredBytes),
     requireRoom: (bytes) => options.storage.require('upload', bytes),
   };
 }
 
 interface Counted {
+  client: string;
   bytes: number;
   refuse: ((error: PerennialError) => void) | null;
 }
@@ -52,10 +57,10 @@ class Uploads {
 
   constructor(private readonly options: UploadQuotaOptions) {}
 
-  async admit(declaredBytes: number | null): Promise<UploadUnderWay> {
-    const { limits = uploadLimits, storage } = this.options;
-    if (this.underWay.size >= limits.atOnce) throw this.shed(`${limits.atOnce} uploads are being received`);
-    const upload: Counted = { bytes: 0, refuse: null };
+  async admit(client: string, declaredBytes: number | null): Promise<UploadUnderWay> {
+    const { storage } = this.options;
+    this.takeSlot(client);
+    const upload: Counted = { client, bytes: 0, refuse: null };
     this.underWay.add(upload);
     const end = (): void => this.end(upload);
     try {
@@ -72,6 +77,18 @@ class Uploads {
       add: (bytes) => this.add(upload, bytes),
       end,
     };
+  }
+
+  private takeSlot(client: string): void {
+    const { limits = uploadLimits } = this.options;
+    if (this.underWay.size < limits.atOnce) return;
+    const error = this.shed(`${limits.atOnce} uploads are being received`);
+    const byClient = groupBy(this.underWay, (upload) => upload.client);
+    const most = [...byClient.values()].reduce((one, other) => (other.length > one.length ? other : one));
+    const youngest = most.findLast(({ refuse }) => refuse !== null);
+    if (youngest === undefined || most.length <= (byClient.get(client)?.length ?? 0) + 1) throw error;
+    this.underWay.delete(youngest);
+    this.refuse(youngest, error);
   }
 
   private add(upload: Counted, bytes: number): void {

@@ -35,6 +35,8 @@ export function sendProblem(request: Request, response: Response, error: Perenni
   const { contentType, render } = problemFormatOf(problem.instance);
   response.status(problem.status).setHeader('Content-Type', contentType);
   response.setHeader('Cache-Control', 'no-store');
+  // The rest of such a body would only occupy the connection.
+  if (error.code === 'body_timeout') response.setHeader('Connection', 'close');
   if (problem.retry_after_seconds !== undefined) response.setHeader('Retry-After', problem.retry_after_seconds);
   answered.add(response);
   endAfterDrain(request, response, JSON.stringify(render(problem)));

@@ -1,4 +1,6 @@
+import type { RequestHandler } from 'express';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { areTiny } from '../body/watch-body.js';
 
 /** Maximum bytes of a refused body that are still read, so that the client can read the answer. */
 export const drainLimits = { bytes: 100_000_000, ms: 10_000 } as const;
@@ -21,19 +23,44 @@ export function endAfterDrain(request: IncomingMessage, response: ServerResponse
   }
   if (length > shortBytes) response.setHeader('Connection', 'close');
   response.write(body);
-  drain(request, () => response.end());
+  drain(request, () => {
+    drained.add(request);
+    response.end();
+  });
+}
+
+/** Requests whose bodies were discarded as far as the bounds allow. */
+const drained = new WeakSet<IncomingMessage>();
+
+/**
+ * Closes the connection of a body that is not complete some time after the response, such as the body of a GET request:
+ * no reader waits for it, Node discards what comes, and without a bound it could come for ever.
+ */
+export function closeUnreadBodies(afterMs: number = drainLimits.ms): RequestHandler {
+  return (request, response, next) => {
+    response.once('finish', () => {
+      if (request.complete) return;
+      const leave = (): void => {
+        if (!request.complete) request.socket.destroySoon();
+      };
+      if (drained.has(request)) leave();
+      else setTimeout(leave, afterMs).unref();
+    });
+    next();
+  };
 }
 
 function drain(request: IncomingMessage, done: () => void): void {
-  let bytes = 0;
+  let [bytes, pieces] = [0, 0];
   const finish = (): void => {
     clearTimeout(timer);
     request.off('data', count).off('end', finish).off('close', finish);
     done();
   };
-  const count = (chunk: Buffer): void => {
-    bytes += chunk.length;
-    if (bytes > drainLimits.bytes) finish();
+  const count = (piece: Buffer): void => {
+    bytes += piece.length;
+    pieces += 1;
+    if (bytes > drainLimits.bytes || areTiny(pieces, bytes)) finish();
   };
   const timer = setTimeout(finish, drainLimits.ms);
   request.on('data', count).once('end', finish).once('close', finish);

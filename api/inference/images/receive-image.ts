@@ -51,7 +51,7 @@ export const imageSchema = z
 /** The body of a route with one image: form, raw or JSON. */
 export function imageBody(
   { maxUploadBytes }: ImageSettings,
-  limit: Omit<BodyLimit, 'maxBytes'>,
+  limit: Omit<BodyLimit, 'maxBytes'> = {},
 ): BodyDefinition<z.ZodUnknown> {
   return rawBody(
     {

@@ -6,13 +6,13 @@ import {
   type StartBatchPrediction,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
-import type { BodyLimit } from '../../http/middleware/limit-body.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { parseForm, type FormPart } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
 /** One of several images. Reading it throws its own errors only. */
@@ -41,10 +41,10 @@ const documentedImages = z.strictObject({ images: z.array(documentedImage).min(1
 const imagesSchema = z.strictObject({ images: z.array(z.unknown()).min(1) });
 
 /** The body of a route with several images, or with their source. */
-export function imagesBody(limit: Omit<BodyLimit, 'maxBytes'>): BodyDefinition<z.ZodUnknown> {
+export function imagesBody(): BodyDefinition<z.ZodUnknown> {
   return rawBody(
     { 'multipart/form-data': imagesForm, 'application/json': z.union([documentedImages, startBatchPredictionSchema]) },
-    { maxBytes, ...limit },
+    { maxBytes },
   );
 }
 
@@ -70,7 +70,7 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       );
     }
     requireUtf8(request);
-    const body = parseBoundedJson(await readBody(request, maxBytes), boundsOf(mostNamed));
+    const body = await parseJsonOf(await readBody(request, maxBytes));
     if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
     const { images } = parsed(imagesSchema, body);
     requireFew(images.length);
@@ -78,6 +78,11 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),
     };
   };
+}
+
+function parseJsonOf(body: Buffer<ArrayBuffer>): unknown {
+  const bounds = boundsOf(mostNamed);
+  return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
 }
 
 function imagesOfForm(form: Buffer, contentType: string): BatchedImage[] {

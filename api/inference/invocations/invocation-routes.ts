@@ -6,9 +6,9 @@ import { inputSize } from '../../../contracts/training/training.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
 import { mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { readInvocation, type Invocation } from './read-invocation.js';
-import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { Predicted, PredictionRequest, Predictor } from '../predictor.js';
 import { predictEach, requestOfFile } from '../predict-each.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { defineRoute, json, rawBody, text, type Route } from '../../http/route.js';
 import { mostImages } from '../tensors/tensors.js';
@@ -53,7 +53,6 @@ const documentedRequest = z.union([
 const idsHeader = 'X-Prediction-Ids';
 
 interface Dependencies {
-  memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'version'>;
@@ -64,7 +63,7 @@ export function invocationRoutes(deps: Dependencies): Route[] {
   return [invokeRoute(deps), ...probeRoutes(deps)];
 }
 
-function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
+function invokeRoute({ predictor }: Dependencies): Route {
   return defineRoute({
     method: 'post',
     path: '/invocations',
@@ -74,7 +73,7 @@ function invokeRoute({ memoryBudget: budget, predictor }: Dependencies): Route {
     kind: 'prediction',
     audit: null,
     headers: timeoutHeaders,
-    body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true, budget }),
+    body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true }),
     success: json(
       invocationsResponseSchema,
       `Calibrated probabilities, one row per image, in the order of the labels; ${idsHeader} has the prediction ids`,
@@ -104,7 +103,8 @@ async function receive(
   }
   requireUtf8(request);
   const { body, receivedAt } = await receiveInTurn(request, maxJsonBytes, admit);
-  return { invocation: await readInvocation(body), receivedAt };
+  const invocation = await (isLong(body) ? parserThread.invocation(body) : readInvocation(body));
+  return { invocation, receivedAt };
 }
 
 /** All images or none: the protocol has no row for a failed image. */

@@ -1,22 +1,19 @@
 import { z } from 'zod';
 import { onnxNames } from '../../../contracts/registry/bundle.js';
-import { inputSize } from '../../../contracts/training/training.js';
 import { decodeBase64 } from '../../http/body/decode-base64.js';
 import { parseJson } from '../../http/body/parse-json.js';
-import { imageBytes, mostImages, requireFew, writeFlatImage, writeImageTensor } from '../tensors/tensors.js';
+import { tensorBounds } from '../tensors/tensor-bounds.js';
+import { imageBytes, requireFew, writeFlatImage, writeImageTensor } from '../tensors/tensors.js';
 import { scanTensors } from '../tensors/scan-tensors.js';
 
 /** The images of a scoring request, independent of its JSON. */
 export interface Invocation {
   /** In the order of the request: an image file, or null for the next of the tensors. */
-  images: readonly (Buffer | null)[];
+  images: readonly (Uint8Array | null)[];
   /** Pixels of the tensors, concatenated. */
   pixels: Uint8Array;
   tensors: number;
 }
-
-/** Allows a list per pixel of the maximum number of images. */
-const jsonBounds = { depth: 16, containers: mostImages * (inputSize * (inputSize + 1) + 2) + 1_000 };
 
 const shapes = ['inputs', 'instances', 'dataframe_split', 'dataframe_records'] as const;
 
@@ -52,7 +49,7 @@ type Scoring = z.infer<typeof scoringSchema>;
  */
 export async function readInvocation(body: Buffer): Promise<Invocation> {
   const scanned = await scanTensors(body);
-  if (scanned === null) return gather(cellsOf(parseJson(body, scoringSchema, jsonBounds)));
+  if (scanned === null) return gather(cellsOf(parseJson(body, scoringSchema, tensorBounds(body.length))));
   const { pixels, count } = scanned;
   return { images: Array.from({ length: count }, () => null), pixels, tensors: count };
 }

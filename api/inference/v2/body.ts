@@ -3,7 +3,8 @@ import { v2HeaderLength, v2InferRequestSchema, type V2InferRequest } from '../..
 import { inputSize } from '../../../contracts/training/training.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
 import { faultsOf, invalidRequest } from '../../http/problems.js';
-import { imageBytes, mostImages } from '../tensors/tensors.js';
+import { tensorBounds } from '../tensors/tensor-bounds.js';
+import { imageBytes } from '../tensors/tensors.js';
 
 /** A request with parsed JSON and the bytes after it. */
 export interface InferBody {
@@ -11,8 +12,8 @@ export interface InferBody {
   binary: Buffer;
 }
 
-/** Allows a list per pixel of the maximum number of images. */
-const jsonBounds = { depth: 16, containers: mostImages * inputSize * (inputSize + 1) + 1_000 };
+/** JSON in front of binary tensors names their shapes only. */
+const mostHeaderBytes = 1_000_000;
 
 /**
  * Splits the body of an inference request: JSON, JSON followed by binary tensors, or raw pixels if the header declares no
@@ -26,12 +27,16 @@ export function parseInferBody(body: Buffer, headerLength: string | undefined): 
     const detail = `expected the number of bytes of the JSON, at most the ${body.length} of the whole body`;
     throw invalidRequest([{ pointer: `header/${v2HeaderLength}`, detail }]);
   }
+  if (jsonBytes > mostHeaderBytes && jsonBytes < body.length) {
+    const detail = `expected at most ${mostHeaderBytes} bytes of JSON in front of binary tensors`;
+    throw invalidRequest([{ pointer: `header/${v2HeaderLength}`, detail }]);
+  }
   if (jsonBytes === 0) return { request: rawRequest(body), binary: body };
   return { request: parseRequest(body.subarray(0, jsonBytes)), binary: body.subarray(jsonBytes) };
 }
 
 function parseRequest(json: Buffer): V2InferRequest {
-  const parsed = v2InferRequestSchema.safeParse(parseBoundedJson(json, jsonBounds));
+  const parsed = v2InferRequestSchema.safeParse(parseBoundedJson(json, tensorBounds(json.length)));
   if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#'));
   return parsed.data;
 }

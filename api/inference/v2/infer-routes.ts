@@ -8,7 +8,6 @@ import {
   v2InferResponseSchema,
 } from '../../../contracts/inference/http-v2.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
-import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import type { PredictionRequest, Predictor } from '../predictor.js';
 import { receiveInTurn } from '../tensors/receive-in-turn.js';
 import { contextOf } from '../../http/request-context.js';
@@ -17,7 +16,8 @@ import { answerOf, type InferAnswer } from './answer.js';
 import { predictInput } from './infer.js';
 import { findModel, type ModelPath } from './models.js';
 import type { Path } from './paths.js';
-import { readQuestion, type Question } from './question.js';
+import { readQuestion, type Question, type ReadQuestion } from './question.js';
+import { isLong, parserThread } from '../parsing/parser-thread.js';
 import type { ApiSettings } from '../../http/settings.js';
 import type { ModelHost } from '../../model-host/model-host.js';
 
@@ -52,7 +52,6 @@ const problems = [
 ] as const;
 
 interface Dependencies {
-  memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName'>;
@@ -60,7 +59,7 @@ interface Dependencies {
 
 /** The inference route of a model path. */
 export function inferRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route {
-  const limit = { maxBytes: maxBodyBytes, budget: deps.memoryBudget, takesCompressed: true };
+  const limit = { maxBytes: maxBodyBytes, takesCompressed: true };
   const success = json(v2InferResponseSchema, 'The requested outputs, in JSON or in binary behind it');
   return defineRoute({
     method: 'post',
@@ -102,9 +101,12 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
 async function receive(
   request: Request,
   admit: (receivedAt: number) => void,
-): Promise<ReturnType<typeof readQuestion> & { receivedAt: number }> {
+): Promise<ReadQuestion & { receivedAt: number }> {
   const { body, receivedAt } = await receiveInTurn(request, maxBodyBytes, admit);
-  return { ...readQuestion(body, request.get(v2HeaderLength)), receivedAt };
+  const headerLength = request.get(v2HeaderLength);
+  const isAllJson = headerLength === undefined || headerLength === String(body.length);
+  const read = isAllJson && isLong(body) ? await parserThread.question(body) : readQuestion(body, headerLength);
+  return { ...read, receivedAt };
 }
 
 /** The earlier of the header's deadline and that of the protocol's parameter, which is in microseconds. */

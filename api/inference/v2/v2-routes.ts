@@ -6,7 +6,6 @@ import {
   v2ServerSchema,
 } from '../../../contracts/inference/http-v2.js';
 import { errorCodeOf } from '../../../contracts/errors.js';
-import type { MemoryBudget } from '../../http/middleware/limit-body.js';
 import { defineRoute, json, type Route } from '../../http/route.js';
 import { findModel, modelMetadata, type ModelPath } from './models.js';
 import { modelPaths, type Path } from './paths.js';
@@ -16,7 +15,6 @@ import type { ModelHost } from '../../model-host/model-host.js';
 import type { Predictor } from '../predictor.js';
 
 interface Dependencies {
-  memoryBudget: MemoryBudget;
   host: Pick<ModelHost, 'current'>;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName' | 'version'>;

@@ -4,7 +4,7 @@ import { expectDocument } from '../../support/document.js';
 const introduction = `# Configuration
 
 Every setting is an environment variable; an empty string counts as unset. This table is generated from
-\`platform/config.ts\`; a test checks that it is up to date.
+\`platform/config-schema.ts\`; a test checks that it is up to date.
 
 `;
 

@@ -93,7 +93,7 @@ describe('invocations', () => {
         400,
         'bad_request',
       ],
-      ['a million empty objects', `{"instances":[${'{},'.repeat(500_000)}{}]}`, 422, 'invalid_tensor'],
+      ['a million empty objects', `{"instances":[${'{},'.repeat(500_000)}{}]}`, 400, 'bad_request'],
       ['numbers above the largest double', '{"inputs": [[[[1e999, 0, 0]]]]}', 422, 'invalid_tensor'],
       ['a wrong dtype', '{"inputs": [true]}', 422, 'invalid_tensor'],
       ['null', '{"inputs": [null]}', 422, 'invalid_tensor'],

@@ -50,20 +50,16 @@ describe('problemOf', () => {
     expect(problem.status).toBe(400);
     expect(problem.errors?.map(({ pointer }) => pointer)).toEqual(['#/source/a~1b~0c', '#/epochs']);
   });
+
+  it('lists the first faults of very many, and counts the others', () => {
+    const faults = Array.from({ length: 5_000 }, (_, index) => ({ pointer: `#/${index}`, detail: 'wrong' }));
+    const problem = problemOf(invalidRequest(faults), '/', 'x');
+    expect(problem.errors).toHaveLength(100);
+    expect(problem.detail).toBe('#/0: wrong (and 4999 more)');
+  });
 });
 
 describe('toPerennialError', () => {
-  it.each([
-    ['entity.parse.failed', 'bad_request'],
-    ['entity.too.large', 'too_large'],
-    ['charset.unsupported', 'unsupported_type'],
-  ])('knows the body parser’s %s', (type, code) => {
-    const thrown = Object.assign(new Error('parser'), { type, status: 400, body: 'secret body' });
-    const error = toPerennialError(thrown);
-    expect(error.code).toBe(code);
-    expect(error.cause).toBeUndefined();
-  });
-
   it('treats a malformed URL as a client error', () => {
     expect(toPerennialError(new URIError('malformed')).code).toBe('bad_request');
   });

@@ -8,7 +8,7 @@ const target = { queueLimit: 100, latencyTargetMs: 100 };
 /** A request for one image at a time when both threads are busy. */
 function loadOf(part: Partial<Load>): Load {
   return {
-    priority: 'interactive',
+    lane: 'interactive',
     images: 1,
     deadlineAt: Infinity,
     waiting: part.beforeFirst ?? 0,
@@ -49,8 +49,8 @@ describe('admission', () => {
   });
 
   it('applies the queue limit to background work, but not the latency target', () => {
-    expect(reasonOf({ priority: 'background', beforeFirst: 90 })).toBeNull();
-    expect(reasonOf({ priority: 'background', waiting: 100 })).toBe('queue_full');
+    expect(reasonOf({ lane: 'background', beforeFirst: 90 })).toBeNull();
+    expect(reasonOf({ lane: 'background', waiting: 100 })).toBe('queue_full');
   });
 
   it('accepts one request above the queue limit when nothing waits, and no other behind it', () => {

@@ -24,12 +24,12 @@ function quotaOn(disk: { freeBytes: number }, limits?: { atOnce: number; bytes: 
 describe('the quota of uploads', () => {
   it('refuses an upload whose declared length does not fit, before it is received', async () => {
     const quota = quotaOn({ freeBytes: 1_000 });
-    await expect(quota.admit(901)).rejects.toMatchObject({ code: 'insufficient_storage' });
-    (await quota.admit(900)).end();
+    await expect(quota.admit('one', 901)).rejects.toMatchObject({ code: 'insufficient_storage' });
+    (await quota.admit('one', 900)).end();
   });
 
   it('refuses an upload of unknown length when it has taken what is free, before the disk shows it', async () => {
-    const upload = await quotaOn({ freeBytes: 1_000 }).admit(null);
+    const upload = await quotaOn({ freeBytes: 1_000 }).admit('one', null);
     const refusals: PerennialError[] = [];
     upload.onRefusal((error) => refusals.push(error));
     upload.add(900);
@@ -42,7 +42,7 @@ describe('the quota of uploads', () => {
 
   it('counts the bytes of all uploads together', async () => {
     const quota = quotaOn({ freeBytes: 1_000 });
-    const [one, other] = [await quota.admit(null), await quota.admit(null)];
+    const [one, other] = [await quota.admit('one', null), await quota.admit('one', null)];
     one.add(900);
     const refused = new Promise<PerennialError>((resolve) => other.onRefusal(resolve));
     other.add(1);
@@ -53,7 +53,7 @@ describe('the quota of uploads', () => {
 
   it('ends an upload that sends nothing when the disk runs short', async () => {
     const disk = { freeBytes: 1_000 };
-    const upload = await quotaOn(disk).admit(null);
+    const upload = await quotaOn(disk).admit('one', null);
     const refused = new Promise<PerennialError>((resolve) => upload.onRefusal(resolve));
     disk.freeBytes = 99;
     expect(await refused).toMatchObject({ code: 'insufficient_storage' });
@@ -63,22 +63,32 @@ describe('the quota of uploads', () => {
   it('admits uploads again when there is space', async () => {
     const disk = { freeBytes: 0 };
     const quota = quotaOn(disk);
-    await expect(quota.admit(null)).rejects.toMatchObject({ code: 'insufficient_storage' });
+    await expect(quota.admit('one', null)).rejects.toMatchObject({ code: 'insufficient_storage' });
     disk.freeBytes = 1_000;
-    (await quota.admit(null)).end();
+    (await quota.admit('one', null)).end();
   });
 
   it('answers overloaded for more uploads at once, and for more bytes together, than its limits', async () => {
     const quota = quotaOn({ freeBytes: 1e12 }, { atOnce: 1, bytes: 50 });
-    const upload = await quota.admit(null);
-    await expect(quota.admit(null)).rejects.toMatchObject({ code: 'overloaded' });
+    const upload = await quota.admit('one', null);
+    await expect(quota.admit('one', null)).rejects.toMatchObject({ code: 'overloaded' });
     const refused = new Promise<PerennialError>((resolve) => upload.onRefusal(resolve));
     upload.add(51);
     expect(await refused).toMatchObject({ code: 'overloaded' });
     upload.end();
     await poll(
-      () => quota.admit(null).then((next) => next.end()),
+      () => quota.admit('one', null).then((next) => next.end()),
       () => true,
     );
+  });
+
+  it('gives a client a slot of the one that holds most, and that one no more', async () => {
+    const quota = quotaOn({ freeBytes: 1e12 }, { atOnce: 3, bytes: 50 });
+    const refused: number[] = [];
+    for (const number of [1, 2, 3]) (await quota.admit('many', null)).onRefusal(() => refused.push(number));
+    await expect(quota.admit('many', null)).rejects.toMatchObject({ code: 'overloaded' });
+    await quota.admit('one', null);
+    expect(refused).toEqual([3]);
+    await expect(quota.admit('one', null)).rejects.toMatchObject({ code: 'overloaded' });
   });
 });
