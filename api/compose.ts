@@ -34,7 +34,7 @@ import { createPredictionCache } from './inference/prediction-cache.js';
 import { createPredictor } from './inference/predictor.js';
 import { createPromotionClient } from './promotion/promotion-client.js';
 import { storageSeries } from './storage/storage-metrics.js';
-import { createStorageMeter } from './storage/storage-meter.js';
+import { createStorageMeter, type StorageMeter } from './storage/storage-meter.js';
 import { createStores, type Stores } from '../stores/create-stores.js';
 import { createTemporalLink, type TemporalLink } from './workflows/temporal-link.js';
 import { createTemporalUrl } from './workflows/temporal-url.js';
@@ -67,9 +67,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const probes = { ...probesOf(services), storage: storageProbe(storage) };
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database, accuracyOf);
-  const storageMeter = createStorageMeter({ objects, databaseSizes: stores.databaseSizes, home: config.PERENNIAL_HOME });
-  const series = [notificationSeries(stores.notifications), productionSeries(stores.registry), storageSeries(storageMeter)];
-  series.forEach(metrics.addSeries);
+  const storageMeter = createStorageMeter({ objects, ...stores, home: config.PERENNIAL_HOME });
+  addStoredSeries(metrics, stores, storageMeter);
   const replica = `${hostname()}-${randomUUID()}`;
   const predictions = composePredictions({
     ...{ stores, objects, replica, host: serving, metrics, storage, logger },
@@ -115,6 +114,12 @@ function createStorage(config: Config, metrics: StorageMetrics): StorageGuard {
   });
   metrics.watchStorage(storage);
   return storage;
+}
+
+/** Series whose values are read from the database, or measured, at a scrape. */
+function addStoredSeries(metrics: ApiMetrics, { notifications, registry }: Stores, meter: StorageMeter): void {
+  const series = [notificationSeries(notifications), productionSeries(registry), storageSeries(meter)];
+  series.forEach(metrics.addSeries);
 }
 
 type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;

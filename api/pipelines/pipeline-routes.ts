@@ -69,7 +69,13 @@ function startRoutes(dependencies: Dependencies): Route[] {
       audit: 'pipeline.start',
       body: jsonBody(startIngestionSchema, limit),
       success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-      problems: ['bad_request', 'unsupported_type', 'source_not_allowed', 'insufficient_storage', 'temporal_unavailable'],
+      problems: [
+        'bad_request',
+        'unsupported_type',
+        'source_not_allowed',
+        'insufficient_storage',
+        'temporal_unavailable',
+      ],
       async handle({ body: { dataset, source }, request }) {
         await checkSource(source, settings.sourceFolders);
         const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
