@@ -8,12 +8,13 @@ import type { RegistryStore, Replica } from '../../stores/registry/registry.js';
 import { withHeartbeat, type Report } from '../runtime/heartbeat.js';
 
 export interface GuardDependencies {
-  registry: Pick<RegistryStore, 'get' | 'servingState' | 'liveReplicas'>;
+  registry: Pick<RegistryStore, 'get' | 'servingState' | 'liveReplicas' | 'productionMoves'>;
   policies: PolicyStore;
 }
 
 export interface GuardVerdict {
-  outcome: 'passed' | 'breach' | 'superseded';
+  /** `kept`: a breach of a version without a former one, which keeps serving. */
+  outcome: 'passed' | 'breach' | 'kept' | 'superseded';
   detail: string;
 }
 
@@ -55,13 +56,28 @@ async function monitorVersion(
       previous: statsOf(live, 'former'),
       testConfidence: decision?.meanConfidence ?? null,
     });
-    if (breach !== null) return { outcome: 'breach', detail: `Version ${version} was rolled back: ${breach}` };
+    if (breach !== null) return verdictOn(breach, version, await hasFormer(registry, modelName));
     report({ observed });
     if (Date.now() - beganAt > policy.minutes * 60_000) {
       return { outcome: 'passed', detail: `${observed} predictions in ${policy.minutes} minutes, nothing wrong.` };
     }
     await sleep(pollMs);
   }
+}
+
+/** Without a former version a rollback would end serving, which anybody could cause with a hundred odd images. */
+function verdictOn(breach: string, version: number, hasFormer: boolean): GuardVerdict {
+  return hasFormer
+    ? { outcome: 'breach', detail: `Version ${version} was rolled back: ${breach}` }
+    : {
+        outcome: 'kept',
+        detail: `Version ${version} keeps serving, because no version was served before it: ${breach}`,
+      };
+}
+
+async function hasFormer(registry: GuardDependencies['registry'], modelName: string): Promise<boolean> {
+  const [move] = (await registry.productionMoves(modelName, { limit: 1 })).items;
+  return move !== undefined && move.insteadOf !== null;
 }
 
 function statsOf(live: readonly Replica[], which: 'current' | 'former'): LiveStats[] {

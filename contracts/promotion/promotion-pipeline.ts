@@ -55,7 +55,7 @@ export interface GuardInput {
 }
 
 export interface GuardResult {
-  outcome: 'passed' | 'rolled_back' | 'superseded';
+  outcome: 'passed' | 'rolled_back' | 'kept' | 'superseded';
   detail: string;
 }
 
