@@ -15,18 +15,16 @@ const voidClaimsAtOnce = 100;
  * until a removal under way has ended, so that the upload comes after it.
  */
 export async function claimObject(db: Database, objectKey: string): Promise<void> {
-  await db.transaction(async (tx) => {
-    await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [removalLock]);
-    await tx.query(
-      `INSERT INTO object_claims (object_key, claimed_at) VALUES ($1, clock_timestamp())
-       ON CONFLICT (object_key) DO UPDATE SET claimed_at = excluded.claimed_at`,
-      [objectKey],
-    );
-    await tx.query(
-      `DELETE FROM object_claims WHERE object_key IN (
-         SELECT object_key FROM object_claims WHERE claimed_at < now() - $1 * interval '1 hour'
-         LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-      [claimHours, voidClaimsAtOnce],
-    );
-  });
+  // One statement, since an ingestion claims every new image.
+  await db.query(
+    `WITH void AS (
+       DELETE FROM object_claims WHERE object_key IN (
+         SELECT object_key FROM object_claims
+         WHERE claimed_at < now() - $3 * interval '1 hour' AND object_key <> $2
+         LIMIT $4 FOR UPDATE SKIP LOCKED))
+     INSERT INTO object_claims (object_key, claimed_at)
+     SELECT $2, clock_timestamp() FROM pg_advisory_xact_lock_shared(hashtext($1))
+     ON CONFLICT (object_key) DO UPDATE SET claimed_at = excluded.claimed_at`,
+    [removalLock, objectKey, claimHours, voidClaimsAtOnce],
+  );
 }

@@ -99,6 +99,7 @@ describe('the secrets of a service', () => {
     const config = loadConfig({
       DATABASE_URL: url('database', 'postgresql'),
       S3_ENDPOINT: url('s3'),
+      S3_ACCESS_KEY_ID: 'ada',
       S3_SECRET_ACCESS_KEY: secret('s3-key'),
       TEMPORAL_API_KEY: secret('temporal-key'),
       PUBLIC_DATASET_URL: url('dataset'),
