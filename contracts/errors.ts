@@ -76,6 +76,12 @@ export function errorCodeOf(error: unknown): ErrorCode {
   return systemFaultOf(code)?.code ?? 'internal';
 }
 
+/** The code that Node.js, Postgres or a library gave an error, such as `ENOENT`; empty for an error without one. */
+export function systemCodeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof code === 'string' ? code : '';
+}
+
 /** Faults of the operating system that pass when the operator makes room, by the code of Node.js. */
 const systemFaults: Readonly<Record<string, { code: ErrorCode; what: string }>> = {
   ENOSPC: { code: 'insufficient_storage', what: 'The disk is full' },
@@ -92,8 +98,9 @@ function systemFaultOf(code: unknown): { code: ErrorCode; what: string } | undef
 
 /** A full or read-only disk, or a limit of the system, as a failure of the table; null for any other error. */
 export function systemFault(error: unknown): PerennialError | null {
-  if (!(error instanceof Error) || error instanceof PerennialError || !('code' in error)) return null;
-  const fault = systemFaultOf(error.code);
+  if (error instanceof PerennialError) return null;
+  const systemCode = systemCodeOf(error);
+  const fault = systemFaultOf(systemCode);
   if (fault === undefined) return null;
   const { code, what } = fault;
   const advice =
@@ -101,7 +108,7 @@ export function systemFault(error: unknown): PerennialError | null {
       ? 'Free space or make it writable; the work continues then, without a restart.'
       : 'Retry with less work at once, or raise the limit (see ulimit) and restart.';
   // Without the message, which names paths that a client must not see.
-  return new PerennialError(code, `${what} (${String(error.code)}). ${advice}`, { cause: error });
+  return new PerennialError(code, `${what} (${systemCode}). ${advice}`, { cause: error });
 }
 
 export function isErrorCode(code: unknown): code is ErrorCode {

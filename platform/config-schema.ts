@@ -9,15 +9,14 @@ import { hostPattern } from './allowed-hosts.js';
 const port = z.coerce.number().int().min(0).max(65535);
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' });
 const commaList = z.string().transform((list) => list.split(',').map((item) => item.trim()));
-const hostPatterns = commaList.transform((entries, context) =>
-  entries
-    .filter((entry) => entry !== '')
-    .map((entry) => {
-      const pattern = hostPattern(entry);
-      if (pattern !== null) return pattern;
-      context.addIssue(`${entry} is not a host name without a port, *.example.org, or *`);
-      return z.NEVER;
-    }),
+const optionalList = commaList.prefault('').transform((items) => items.filter((item) => item !== ''));
+const hostPatterns = optionalList.transform((entries, context) =>
+  entries.map((entry) => {
+    const pattern = hostPattern(entry);
+    if (pattern !== null) return pattern;
+    context.addIssue(`${entry} is not a host name without a port, *.example.org, or *`);
+    return z.NEVER;
+  }),
 );
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
@@ -28,11 +27,9 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 
 export const configSchema = z.object({
   PERENNIAL_HOME: z.string().default('.perennial').describe('folder that holds all state of the local stack'),
   HOST: z.string().default('127.0.0.1').describe('address that the API listens on'),
-  ALLOWED_HOSTS: hostPatterns
-    .prefault('')
-    .describe(
-      'host names under which the API answers beside loopback, HOST and those of PUBLIC_URL and REPLICA_URL, comma-separated; `*.example.org` means all names below, `*` any',
-    ),
+  ALLOWED_HOSTS: hostPatterns.describe(
+    'host names under which the API answers beside loopback, HOST and those of PUBLIC_URL and REPLICA_URL, comma-separated; `*.example.org` means all names below, `*` any',
+  ),
   PORT: port.default(3000).describe('port of the API'),
   DATABASE_URL: z.url().optional().describe('your own Postgres (15 or newer); if unset, a local one is started'),
   DATABASE_POOL_SIZE: z.coerce
@@ -138,10 +135,9 @@ export const configSchema = z.object({
   PREDICTION_LOG: flag
     .default(true)
     .describe('store predictions in Postgres; without it there is no prediction history, feedback or lineage'),
-  IMAGE_URL_HOSTS: commaList
-    .prefault('')
-    .transform((hosts) => hosts.filter((host) => host !== ''))
-    .describe('hosts from which images may be fetched by URL, comma-separated; none by default'),
+  IMAGE_URL_HOSTS: optionalList.describe(
+    'hosts from which images may be fetched by URL, comma-separated; none by default',
+  ),
   MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(20_000_000).describe('largest image accepted over HTTP'),
   MIN_FREE_BYTES: z.coerce
     .number()
@@ -152,12 +148,9 @@ export const configSchema = z.object({
       'free space of the disk of PERENNIAL_HOME below which uploads, ingestion and training are refused, so that predictions continue',
     ),
   MAX_IMAGE_PIXELS: z.coerce.number().int().min(1).default(50_000_000).describe('largest number of pixels of an image'),
-  ALLOWED_SOURCE_ROOT: commaList
-    .prefault('')
-    .transform((folders) => folders.filter((folder) => folder !== ''))
-    .describe(
-      'folders below which a source named over HTTP may be, beside DATASET_DIR and the project, comma-separated',
-    ),
+  ALLOWED_SOURCE_ROOT: optionalList.describe(
+    'folders below which a source named over HTTP may be, beside DATASET_DIR and the project, comma-separated',
+  ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemFault } from '../contracts/errors.js';
+import { systemFault, systemCodeOf } from '../contracts/errors.js';
 
 /**
  * The folder `<parent>/<pid>` for this process. Creates it, and removes those of dead processes, which a killed process
- * leaves behind. On a full or read-only disk it only returns the path: whoever writes there creates it then.
+ * leaves behind. On a full or read-only disk it only returns the path, and the first writer creates it.
  */
 export async function createProcessTempFolder(parent: string): Promise<string> {
   const folder = join(parent, String(process.pid));
@@ -27,7 +27,7 @@ async function prepare(parent: string, folder: string): Promise<void> {
 }
 
 function isDenied(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
+  return ['EACCES', 'EPERM'].includes(systemCodeOf(error));
 }
 
 /** Whether a process with this id exists, including those of other users. */
@@ -37,6 +37,6 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return systemCodeOf(error) === 'EPERM';
   }
 }

@@ -19,7 +19,7 @@ const addressSettings = [
   'PUBLIC_URL',
   'SMTP_URL',
 ] as const;
-/** Whoever knows the path of such an address can post to it. */
+/** The path of such an address is a secret: it is all that a sender needs. */
 const webhookSettings = ['NOTIFY_WEBHOOK_URL', 'NOTIFY_SLACK_WEBHOOK_URL'] as const;
 
 /** An address without user name, password, query and fragment; one that is not a URL is not shown. */

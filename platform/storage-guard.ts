@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { messageOf, PerennialError } from '../contracts/errors.js';
+import { messageOf, PerennialError, systemCodeOf } from '../contracts/errors.js';
 import { remember } from './remember.js';
 
 /** The room that local files have. */
@@ -74,14 +74,19 @@ function worse(one: StorageState, other: StorageState): StorageState {
 async function stateOf(folder: string, minFreeBytes: number): Promise<StorageState> {
   try {
     const present = await nearestPresent(folder);
-    const { bavail, bsize, blocks } = await statfs(present);
-    // Some network file systems report no size at all.
-    const freeBytes = blocks === 0 ? null : bavail * bsize;
+    const { freeBytes } = await diskSpace(present);
     const shortage = shortageOf(freeBytes, minFreeBytes, 0) ?? (await unwritable(present));
     return { freeBytes, minFreeBytes, shortage };
   } catch (error) {
     return { freeBytes: null, minFreeBytes, shortage: `The data folder cannot be examined: ${messageOf(error)}.` };
   }
+}
+
+/** Space of the disk of a folder; null where it is not reported. Throws for a missing folder. */
+export async function diskSpace(folder: string): Promise<{ freeBytes: number | null; diskBytes: number | null }> {
+  const { bavail, bsize, blocks } = await statfs(folder);
+  // Some network file systems report no size at all.
+  return blocks === 0 ? { freeBytes: null, diskBytes: null } : { freeBytes: bavail * bsize, diskBytes: blocks * bsize };
 }
 
 async function nearestPresent(folder: string): Promise<string> {
@@ -90,8 +95,7 @@ async function nearestPresent(folder: string): Promise<string> {
     return folder;
   } catch (error) {
     const parent = dirname(folder);
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (!isMissing || parent === folder) throw error;
+    if (systemCodeOf(error) !== 'ENOENT' || parent === folder) throw error;
     return nearestPresent(parent);
   }
 }
@@ -114,14 +118,10 @@ async function unwritable(folder: string): Promise<string | null> {
     return null;
   } catch (error) {
     return (
-      `The data folder (PERENNIAL_HOME) is not writable (${codeOf(error)}). Mount it read-write and give this user ` +
+      `The data folder (PERENNIAL_HOME) is not writable (${systemCodeOf(error) || messageOf(error)}). Mount it read-write and give this user ` +
       'write access: uploads, ingestion and training continue then, without a restart. Predictions continue meanwhile.'
     );
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : messageOf(error);
 }
 
 /** A number of bytes for people. */

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, open, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
-import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { isInside } from '../../platform/is-inside.js';
@@ -69,8 +69,8 @@ async function readBelow(root: string, path: string, maxBytes: number): Promise<
     }
     return await readRegularFile(real, maxBytes);
   } catch (error) {
-    const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
-    if (typeof code !== 'string' || !fileErrorCodes.has(code)) throw error;
+    const code = systemCodeOf(error);
+    if (!fileErrorCodes.has(code)) throw error;
     await access(root).catch((cause: unknown) => {
       throw new PerennialError(
         'source_not_found',

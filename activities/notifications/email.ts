@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import { messageOf } from '../../contracts/errors.js';
+import { messageOf, systemCodeOf } from '../../contracts/errors.js';
 import { DeliveryFailure, type Channel, type OutgoingMessage } from './channel.js';
 
 export interface EmailOptions {
@@ -41,8 +41,7 @@ export function createEmailChannel(options: EmailOptions): Channel {
 
 /** Whichever of the transport's time limits fires first, the reason is the same. */
 function reasonOf(error: unknown, timeoutMs: number): string {
-  const isTimeout = error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT';
-  return isTimeout
+  return systemCodeOf(error) === 'ETIMEDOUT'
     ? `The mail server did not answer within ${timeoutMs} ms.`
     : `The mail server did not accept the message: ${messageOf(error)}`;
 }

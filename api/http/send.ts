@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
+import { systemCodeOf } from '../../contracts/errors.js';
 
 /** Smaller bodies gain nothing from compression: predictions are sent uncompressed. */
 const leastBytes = 1_400;
@@ -59,7 +60,7 @@ export async function sendObject(
   try {
     await pipeline(bytes, response);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    if (systemCodeOf(error) === 'ERR_STREAM_PREMATURE_CLOSE') return;
     throw error;
   }
 }

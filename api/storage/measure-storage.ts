@@ -1,7 +1,7 @@
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { storageKinds, type StorageItem, type StorageKind } from '../../contracts/storage/storage.js';
+import { diskSpace } from '../../platform/storage-guard.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { DatabaseSizeStore } from '../../stores/storage/database-sizes.js';
 import { classifyKey } from '../../stores/storage/object-kinds.js';
@@ -45,7 +45,7 @@ export async function measureStorage({ objects, databaseSizes, home }: StorageSo
   const [bucket, database, disk, local] = await Promise.all([
     measureBucket(objects).catch(() => null),
     databaseSizes.sizes().catch(() => null),
-    statfs(home).catch(() => null),
+    diskSpace(home).catch(() => null),
     measureFolders(home),
   ]);
   return {
@@ -55,8 +55,8 @@ export async function measureStorage({ objects, databaseSizes, home }: StorageSo
       { kind: 'database', place: 'database', bytes: database?.otherBytes ?? null, objects: null },
       ...local,
     ],
-    freeBytes: disk && disk.bavail * disk.bsize,
-    diskBytes: disk && disk.blocks * disk.bsize,
+    freeBytes: disk?.freeBytes ?? null,
+    diskBytes: disk?.diskBytes ?? null,
     measuredAt: new Date(),
   };
 }

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { messageOf } from '../../contracts/errors.js';
+import { messageOf, systemCodeOf } from '../../contracts/errors.js';
 
 export interface LogFile {
   /** Never throws: a line that cannot be written is counted, and the count is written with the next line that can. */
@@ -103,6 +103,6 @@ function moveIfThere(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (systemCodeOf(error) !== 'ENOENT') throw error;
   }
 }

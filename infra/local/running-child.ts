@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { systemCodeOf } from '../../contracts/errors.js';
 import { identifyProcess } from '../setup/process-identity.mjs';
 import type { ChildSpec } from './child-spec.js';
 
@@ -103,7 +104,7 @@ function spawnChild(spec: ChildSpec): Promise<{ child: ChildProcess; pid: number
     spec.ready === 'message' ? (['ignore', 'pipe', 'pipe', 'ipc'] as const) : (['ignore', 'pipe', 'pipe'] as const);
   return new Promise((resolve, reject) => {
     const child = spawn(spec.command, spec.args, { env: spec.env, stdio: [...stdio], detached: true });
-    // Also after the start: an error that nobody listens to would end the supervisor.
+    // Also after the start: an error without a listener would end the supervisor.
     child.on('error', (error) => reject(new Error(`${spec.name} could not be started: ${error.message}`)));
     child.once('spawn', () => {
       if (child.pid !== undefined) resolve({ child, pid: child.pid });
@@ -151,7 +152,6 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    const isGone = error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM');
-    if (!isGone) throw error;
+    if (!['ESRCH', 'EPERM'].includes(systemCodeOf(error))) throw error;
   }
 }

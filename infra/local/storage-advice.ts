@@ -1,4 +1,4 @@
-import { messageOf, systemFault } from '../../contracts/errors.js';
+import { messageOf, systemFault, systemCodeOf } from '../../contracts/errors.js';
 import { createStorageGuard, megabytes } from '../../platform/storage-guard.js';
 
 /** Below this a service may be unable to start: Postgres writes its files in pieces of 16 MB. */
@@ -10,7 +10,7 @@ const printed = /no space left on device|disk quota exceeded|read-only file syst
 /** What to do after a start that failed because of a full or read-only disk; null when that is not the cause. */
 export async function storageAdvice(home: string, error: unknown): Promise<string | null> {
   const { freeBytes, shortage } = await createStorageGuard({ folders: [home], minFreeBytes: startBytes }).measure();
-  const isDenied = error instanceof Error && 'code' in error && error.code === 'EACCES';
+  const isDenied = systemCodeOf(error) === 'EACCES';
   const isCause = systemFault(error)?.code === 'insufficient_storage' || isDenied || printed.test(messageOf(error));
   if (!isCause && shortage === null) return null;
   const free = freeBytes === null ? '' : ` Its disk has ${megabytes(freeBytes)} free.`;

@@ -1,4 +1,4 @@
-import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import { networkFaults } from '../../platform/network-faults.js';
 import { withoutSecrets } from '../../platform/secrets.js';
 import { isTimeout, unanswered } from './connect.js';
@@ -68,8 +68,7 @@ function isStorageFault(error: Error): boolean {
 }
 
 function isNetworkFault(error: Error): boolean {
-  const code: unknown = 'code' in error ? error.code : undefined;
-  if (typeof code === 'string' && networkCodes.has(code)) return true;
+  if (networkCodes.has(systemCodeOf(error))) return true;
   return networkNames.has(error.name) || statusOf(error) >= 500 || statusOf(error) === 429;
 }
 

@@ -1,4 +1,4 @@
-import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
+import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import { networkFaults } from '../../platform/network-faults.js';
 import { withoutSecrets } from '../../platform/secrets.js';
 
@@ -22,7 +22,7 @@ const unwritableFile = /^could not (?:open|create|extend|write|rename).* file/;
  * and text with a NUL character to `bad_request`; returns every other failure unchanged.
  */
 export function toDatabaseError(error: unknown): unknown {
-  if (codeOf(error) === impossibleText) {
+  if (systemCodeOf(error) === impossibleText) {
     return new PerennialError('bad_request', 'A text holds a NUL character. Send it without.', { cause: error });
   }
   if (isDiskFault(error)) {
@@ -35,30 +35,25 @@ export function toDatabaseError(error: unknown): unknown {
   if (!isConnectionFault(error)) return error;
   return new PerennialError(
     'database_unavailable',
-    `Postgres cannot be reached (${withoutSecrets(messageOf(error)) || codeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
+    `Postgres cannot be reached (${withoutSecrets(messageOf(error)) || systemCodeOf(error)}). Check that it runs and that DATABASE_URL is right.`,
     { cause: error },
   );
 }
 
 /** Whether Postgres refused the data, so that the same statement cannot succeed. */
 export function isRefusedData(error: unknown): boolean {
-  return errorCodeOf(error) === 'bad_request' || /^2[23]/.test(codeOf(error));
+  return errorCodeOf(error) === 'bad_request' || /^2[23]/.test(systemCodeOf(error));
 }
 
 function isDiskFault(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = systemCodeOf(error);
   return code === diskFull || (code === '42501' && unwritableFile.test(messageOf(error)));
 }
 
 function isConnectionFault(error: unknown): boolean {
   if (!(error instanceof Error) || errorCodeOf(error) !== 'internal') return false;
-  const code = codeOf(error);
+  const code = systemCodeOf(error);
   return (
     faultCodes.has(code) || /^08/.test(code) || insufficientResources.test(code) || faultMessages.test(error.message)
   );
-}
-
-function codeOf(error: unknown): string {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : '';
-  return typeof code === 'string' ? code : '';
 }

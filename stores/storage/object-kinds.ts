@@ -31,7 +31,7 @@ const ofUsedImage = `EXISTS (SELECT FROM images i
 const whileDatasetIsPredicted = `EXISTS (SELECT FROM batch_predictions b WHERE b.status IN ('waiting', 'running')
   AND b.job_order #>> '{source,kind}' = 'dataset')`;
 
-/** Every key that Perennial writes. A key of another form belongs to somebody else. */
+/** Every key that Perennial writes. A key of another form was written by another program. */
 export const objectRules: Readonly<Record<string, ObjectRule>> = {
   image: {
     kind: 'datasets',

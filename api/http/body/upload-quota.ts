@@ -94,20 +94,21 @@ class Uploads {
   private add(upload: Counted, bytes: number): void {
     upload.bytes += bytes;
     this.received += bytes;
-    const { limits = uploadLimits, storage } = this.options;
+    const { limits = uploadLimits } = this.options;
     const total = [...this.underWay].reduce((sum, each) => sum + each.bytes, 0);
     if (total > limits.bytes) this.refuse(upload, this.shed('the uploads being received are too large together'));
-    const refusal = upload.refuse && storage.refusal('upload', this.estimate());
-    if (refusal) this.refuse(upload, refusal);
+    this.refuseIfShort(upload);
   }
 
   /** A held upload sends nothing, so a timer looks: its files give their space back to the rest. */
   private async watch(): Promise<void> {
     await this.measure();
-    for (const upload of this.underWay) {
-      const refusal = upload.refuse && this.options.storage.refusal('upload', this.estimate());
-      if (refusal) this.refuse(upload, refusal);
-    }
+    for (const upload of this.underWay) this.refuseIfShort(upload);
+  }
+
+  private refuseIfShort(upload: Counted): void {
+    const refusal = upload.refuse && this.options.storage.refusal('upload', this.estimate());
+    if (refusal) this.refuse(upload, refusal);
   }
 
   private async measure(): Promise<void> {

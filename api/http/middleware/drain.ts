@@ -34,7 +34,7 @@ const drained = new WeakSet<IncomingMessage>();
 
 /**
  * Closes the connection of a body that is not complete some time after the response, such as the body of a GET request:
- * no reader waits for it, Node discards what comes, and without a bound it could come for ever.
+ * it has no reader, Node discards what comes, and without a bound it could continue without end.
  */
 export function closeUnreadBodies(afterMs: number = drainLimits.ms): RequestHandler {
   return (request, response, next) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { systemCodeOf } from '../../../contracts/errors.js';
 import { bytesIn } from '../bytes-in.js';
 
 /** An image to be stored. */
@@ -81,7 +82,7 @@ export function createInputSpool(folder: string, maxBytes: number): InputSpool {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return systemCodeOf(error) === 'ENOENT';
 }
 
 /** Removes partial files of dead processes, which would stay otherwise. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, open, readdir, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemCodeOf } from '../../../contracts/errors.js';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
 import { isAlive } from '../../../platform/process-temp-folder.js';
 import { bytesIn } from '../bytes-in.js';
@@ -83,7 +84,7 @@ async function unlessGone<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (systemCodeOf(error) === 'ENOENT') return null;
     throw error;
   }
 }
