@@ -109,6 +109,7 @@ describe('predictions of an API process that ends', () => {
     const safe = answeredBefore(performance.now());
     server.child.kill('SIGKILL');
     await loads;
+    expect(safe.length).toBeGreaterThan(20);
     const next = await startServing();
     await poll(
       () => missing(safe),
