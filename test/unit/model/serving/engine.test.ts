@@ -151,7 +151,7 @@ describe('the engine', () => {
 describe('a thread that gets a malformed job', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
   const start = async (): Promise<Thread> =>
-    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null });
+    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, preprocessing: 2, references: null });
 
   it('dies with a reason, and answers `died` from then on', async () => {
     await writeTinyBundle(folder);
