@@ -126,7 +126,7 @@ async function resume(plan: FitPlan, path: string): Promise<Checkpoint> {
   if (checkpoint.fingerprint !== plan.fingerprint) {
     throw new PerennialError(
       'checkpoint_invalid',
-      `${path} belongs to a training with other hyperparameters or images; start this one without it.`,
+      `${path} belongs to a training with other hyperparameters, images or preprocessing; start this one without it.`,
     );
   }
   writeVariables(plan.trainable, checkpoint.weights);
