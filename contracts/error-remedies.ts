@@ -3,6 +3,7 @@ import type { ErrorCode } from './errors.js';
 /** What a client or an operator can do about each failure. */
 export const remedies = {
   bad_request: 'Correct the fields that `detail` and `errors` name; GET /openapi.json describes every request.',
+  unknown_parameter: 'Correct or remove the query parameter that `detail` names; it lists those that the route takes.',
   no_file: 'Send the image as the form field `file`, as the raw body, or as base64 in JSON.',
   foreign_origin: 'Open the pages of this API under its own address; behind a proxy, set PUBLIC_URL to that address.',
   source_not_allowed: 'Add the folder to ALLOWED_SOURCE_ROOT, copy the images into DATASET_DIR, or upload them.',

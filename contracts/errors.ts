@@ -4,6 +4,7 @@
  */
 export const errorTable = {
   bad_request: { status: 400, retryable: false, title: 'Invalid request' },
+  unknown_parameter: { status: 400, retryable: false, title: 'Unknown query parameter' },
   no_file: { status: 400, retryable: false, title: 'File missing' },
   foreign_origin: { status: 403, retryable: false, title: 'Request from another origin' },
   source_not_allowed: { status: 403, retryable: false, title: 'Source folder not allowed' },

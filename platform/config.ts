@@ -5,6 +5,7 @@ import { hostNameOf, hostPattern } from './allowed-hosts.js';
 import { configSchema } from './config-schema.js';
 import { packageRoot } from './paths.js';
 import { hideSecretsOf } from './secrets.js';
+import { validate } from './validation/validate.js';
 
 export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
 
@@ -23,23 +24,23 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
   hideSecretsOf(present);
-  const parsed = configSchema.safeParse(present);
+  const { data, faults } = validate(configSchema, present, 'the environment');
   const problems = [
-    ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []),
+    ...(faults?.map(({ detail }) => detail) ?? []),
     ...companions
       .filter(([name, needed]) => Object.hasOwn(present, name) && !Object.hasOwn(present, needed))
       .map(([name, needed]) => `${needed}: must be set when ${name} is set`),
   ];
-  if (parsed.success && parsed.data.SHUTDOWN_LEAVE_MS > parsed.data.SHUTDOWN_GRACE_MS / 4) {
+  if (data !== null && data.SHUTDOWN_LEAVE_MS > data.SHUTDOWN_GRACE_MS / 4) {
     problems.push('SHUTDOWN_LEAVE_MS: must be at most a quarter of SHUTDOWN_GRACE_MS');
   }
-  if (!parsed.success || problems.length > 0) {
+  if (data === null || problems.length > 0) {
     throw new PerennialError(
       'configuration_invalid',
       `The configuration is invalid. Correct these environment variables and start again: ${problems.join('; ')}`,
     );
   }
-  return { ...parsed.data, PERENNIAL_HOME: resolve(packageRoot, parsed.data.PERENNIAL_HOME) };
+  return { ...data, PERENNIAL_HOME: resolve(packageRoot, data.PERENNIAL_HOME) };
 }
 
 /** Folder for temporary files, which may be deleted at any time. */

@@ -10,7 +10,7 @@ import { receiveFiles } from '../http/body/multipart.js';
 import type { UploadQuota } from '../http/body/upload-quota.js';
 import { recordChange } from '../audit/record-change.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
-import { faultsOf, invalidRequest } from '../http/problems.js';
+import { parseRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
@@ -112,7 +112,5 @@ async function startIngestion(
 }
 
 function labelOf(request: Request): string {
-  const form = z.object({ label: labelSchema }).safeParse(request.body);
-  if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
-  return form.data.label;
+  return parseRequest(z.object({ label: labelSchema }), request.body, '#').label;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { errorTable, isErrorCode, PerennialError } from '../../contracts/errors.js';
 import { describeProblem } from './problems.js';
-import { defineRoute, json, text, type Route } from './route.js';
+import { anyQuery, defineRoute, json, text, type Route } from './route.js';
 
 /** Swagger UI is served from its package, so that the page works offline. */
 const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -65,6 +65,7 @@ export function documentationRoutes(document: () => object): Route[] {
       operationId: 'getDocs',
       summary: 'Interactive API documentation',
       tag: 'operation',
+      query: anyQuery,
       success: text('text/html', 'The page'),
       problems: [],
       handle: () => ({ body: page }),
@@ -91,6 +92,7 @@ function assetRoute(): Route {
     operationId: 'getDocsAsset',
     summary: 'An asset of the documentation page',
     tag: 'operation',
+    query: anyQuery,
     params: z.object({ asset: z.string() }),
     success: { ...text('text/plain', 'The file'), schema: z.unknown().meta({ type: 'string' }) },
     problems: ['not_found'],

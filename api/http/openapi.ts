@@ -5,7 +5,7 @@ import { problemSchema } from '../../contracts/http/problem.js';
 import { v2ProblemSchema } from '../../contracts/inference/http-v2.js';
 import { problemFormatOf } from './problem-format.js';
 import { groupBy } from './group-by.js';
-import { tags, type Route } from './route.js';
+import { anyQuery, tags, type Route } from './route.js';
 
 /** The OpenAPI 3.1 document of the routes. Schemas with an id in their `meta` become components. */
 export function buildOpenApiDocument(routes: readonly Route[], version: string): object {
@@ -73,10 +73,15 @@ function responsesOf(route: Route): Record<string, ResponseConfig> {
   const answer = { description, content: mediaTypes({ [contentType]: schema, ...otherContents }) };
   const statuses = [status, ...otherStatuses];
   const responses: Record<string, ResponseConfig> = Object.fromEntries(statuses.map((each) => [each, answer]));
-  const byStatus = groupBy(route.problems, (code) => errorTable[code].status);
+  const byStatus = groupBy(problemsOf(route), (code) => errorTable[code].status);
   for (const [problemStatus, codes] of byStatus) responses[problemStatus] = problemResponse(codes, route.path);
   responses['default'] = { description: 'Any other problem', ...problemContent(route.path) };
   return responses;
+}
+
+/** Every route but pages refuses unknown query parameters. */
+function problemsOf({ problems, query }: Route): readonly ErrorCode[] {
+  return query === anyQuery ? problems : [...problems, 'unknown_parameter'];
 }
 
 function problemResponse(codes: readonly ErrorCode[], path: string): ResponseConfig {

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { acceptedSchema } from '../workflows/accepted.js';
 import { snakeShape } from '../http/snake-shape.js';
-import { datasetStatisticsSchema, nameSchema, quarantineReasons, sourceSchema } from './datasets.js';
+import { datasetStatisticsSchema, nameSchema, quarantineReasons } from './datasets.js';
+import { sourceBodySchema } from './http-source.js';
 import { ingestionResultSchema } from './ingestion.js';
 
 export const startIngestionSchema = z
   .strictObject({
     dataset: nameSchema.optional(),
-    source: sourceSchema.default({ kind: 'default' }),
+    source: sourceBodySchema.default({ kind: 'default' }),
   })
   .meta({ id: 'StartIngestion' });
 

@@ -88,9 +88,11 @@ export function refusalOf({ headers, body }: Pick<RawAnswer, 'headers' | 'body'>
   status: number;
   code: string;
   error: string;
+  /** Pointer to the first wrong place. */
+  at: string | undefined;
 } {
   expect(headers['content-type']).toBe('application/json');
-  const { status, code, error, detail } = v2ProblemSchema.parse(JSON.parse(body));
+  const { status, code, error, detail, errors } = v2ProblemSchema.parse(JSON.parse(body));
   expect(error).toBe(detail);
-  return { status, code, error };
+  return { status, code, error, at: errors?.[0]?.pointer };
 }

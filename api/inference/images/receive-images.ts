@@ -6,12 +6,12 @@ import {
   type StartBatchPrediction,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
-import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { parseRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { parseForm, type FormPart } from '../../http/body/parse-form.js';
-import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
+import { boundsOf, mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
@@ -53,9 +53,8 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
   const fetchImage = createImageFetcher({ hosts: settings.imageUrlHosts, maxBytes: settings.maxUploadBytes });
   const imageOfJson = async (value: unknown, index: number, request: Request): Promise<Buffer> => {
     const pointer = `#/images/${index}`;
-    const named = imageSchema.safeParse(value);
-    if (!named.success) throw invalidRequest(faultsOf(named.error, pointer));
-    return (await namedImage(named.data, pointer, fetchImage, request)).bytes;
+    const named = parseRequest(imageSchema, value, pointer);
+    return (await namedImage(named, pointer, fetchImage, request)).bytes;
   };
   return async (request) => {
     const type = mediaTypeOf(request);
@@ -71,8 +70,8 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
     }
     requireUtf8(request);
     const body = await parseJsonOf(await readBody(request, maxBytes));
-    if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
-    const { images } = parsed(imagesSchema, body);
+    if (isJob(body)) return { job: parseRequest(startBatchPredictionSchema, body, '#') };
+    const { images } = parseRequest(imagesSchema, body, '#');
     requireFew(images.length);
     return {
       images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),

@@ -94,6 +94,7 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
   return answerOf(
     await predictInput(deps.predictor, input, withTimeout({ ...job, receivedAt }, question, request)),
     question,
+    input.kind === 'pixels' ? input.scale : null,
   );
 }
 
