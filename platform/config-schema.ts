@@ -102,6 +102,23 @@ export const configSchema = z.object({
     .max(1)
     .default(0.8)
     .describe('test accuracy a model needs to be promoted'),
+  PROMOTION_MIN_RECALL: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('recall that no class of a model to be promoted may be significantly below, on the test images'),
+  PROMOTION_MIN_CV_ACCURACY: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.7)
+    .describe('cross-validated accuracy that a model to be promoted may not be significantly below'),
+  PROMOTION_MAX_P95_MS: z.coerce
+    .number()
+    .positive()
+    .default(2_000)
+    .describe('longest 95th percentile of the answer time of a model to be promoted, measured by validation, in ms'),
   SERVING_THREADS: z.coerce
     .number()
     .int()

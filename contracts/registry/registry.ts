@@ -16,6 +16,10 @@ export type Stage = z.infer<typeof stageSchema>;
 
 export const gateChecks = [
   'minimum_accuracy',
+  'class_recall',
+  'above_majority',
+  'cross_validation',
+  'answer_time',
   'not_worse_than_production',
   'something_changed',
   'same_classes',
