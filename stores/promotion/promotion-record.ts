@@ -14,6 +14,13 @@ const recordSchema = z.object({
 });
 export type PromotionRow = z.output<typeof recordSchema>;
 
+/**
+ * Columns of `promotions`: the version in Production from then on, and the one that it replaced. The row of a rollback has
+ * them the other way round: the archived version as `version`, the one that serves again as `former_version`.
+ */
+export const productionColumns = `CASE kind WHEN 'promotion' THEN version ELSE former_version END AS version,
+    CASE kind WHEN 'promotion' THEN former_version ELSE version END AS instead_of`;
+
 /** The promotion or rollback with this key. */
 export function findRecord(tx: Queryable, key: string, kind: 'promotion' | 'rollback'): Promise<PromotionRow | null> {
   return tx.row(recordSchema, 'SELECT * FROM promotions WHERE idempotency_key = $1 AND kind = $2', [key, kind]);
