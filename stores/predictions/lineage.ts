@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { exampleSchema, splitSchema, type Example } from '../../contracts/datasets/datasets.js';
-import { approvalOutcomes } from '../../contracts/registry/registry.js';
+import { approvalOutcomes, productionChangeKinds } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
@@ -67,7 +67,7 @@ const featureFileRow = z.object({
 
 const promotionRow = z.object({
   id: integerColumn,
-  kind: z.enum(['promotion', 'rollback']),
+  kind: z.enum(productionChangeKinds),
   /** The version in Production from then on; null if none. */
   version: z.number().nullable(),
   /** The version that it replaced; null if none. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { productionChangeKinds } from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
@@ -7,8 +8,8 @@ import { requireModel } from './rows.js';
 
 const moveRow = z.object({
   id: integerColumn,
-  kind: z.enum(['promotion', 'rollback']),
-  /** The version in Production from then on; null if a rollback left none. */
+  kind: z.enum(productionChangeKinds),
+  /** The version in Production from then on; null if a rollback or retirement left none. */
   version: z.number().nullable(),
   insteadOf: z.number().nullable(),
   generation: integerColumn,
