@@ -60,7 +60,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const services = createConnections(config, logger);
   const { database, objects, temporal } = services;
   let host: ModelHost | null = null;
-  const serving = { current: () => host?.current() ?? null };
+  const serving = { current: () => host?.current() ?? null, retirement: () => host?.retirement() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
   const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
   const storage = createStorage(config, metrics);

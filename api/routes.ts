@@ -33,6 +33,7 @@ import { predictionRoutes } from './inference/predict-routes.js';
 import { predictionHistoryRoutes } from './predictions/prediction-routes.js';
 import { runArtifactRoutes } from './experiments/artifact-routes.js';
 import { promotionRoutes } from './promotion/promotion-routes.js';
+import { retireRoutes } from './promotion/retire-routes.js';
 import { registerRoutes } from './registry/register-routes.js';
 import { retentionRoutes } from './pipelines/retention-routes.js';
 import { retrainingRoutes } from './retraining/retraining-routes.js';
@@ -52,8 +53,10 @@ const rooms = [
   batchPredictionRoutes,
   modelRoutes,
   registerRoutes,
-  modelRegistryRoutes,
   promotionRoutes,
+  // After them: `register` and `promote` would match as model names.
+  modelRegistryRoutes,
+  retireRoutes,
   approvalRoutes,
   policyRoutes,
   modelVersionRoutes,

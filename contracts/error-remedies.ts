@@ -29,6 +29,7 @@ export const remedies = {
   dataset_too_small: 'Add images until every class has the number that `detail` names.',
   head_too_large: 'Shorten the address, the cookies or the headers.',
   no_model: 'Wait for the first training, or start a retraining and promote its version.',
+  model_retired: 'Move a version of the model to Staging and promote it, or send requests to another model.',
   deadline_exceeded: 'Retry later, or allow more time with X-Request-Timeout-Ms.',
   url_not_allowed: 'Add the host to IMAGE_URL_HOSTS, or send the image itself.',
   url_unreachable: 'Check the address, or send the image itself.',

@@ -30,6 +30,7 @@ export const errorTable = {
   dataset_too_small: { status: 422, retryable: false, title: 'Dataset too small' },
   head_too_large: { status: 431, retryable: false, title: 'Request headers too large' },
   no_model: { status: 503, retryable: true, title: 'No model in Production' },
+  model_retired: { status: 503, retryable: false, title: 'Model retired' },
   deadline_exceeded: { status: 504, retryable: true, title: 'Deadline exceeded' },
   url_not_allowed: { status: 422, retryable: false, title: 'Image address not allowed' },
   url_unreachable: { status: 422, retryable: false, title: 'Image address unreachable' },

@@ -4,6 +4,7 @@ import type { ValidationInput } from '../../contracts/promotion/promotion-pipeli
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
 import { gateRulesOf, type GateDefaults } from '../../domain/promotion/gate-measures.js';
 import { decidePromotion, type GateInput } from '../../domain/promotion/promotion-gate.js';
+import { askWhileRetired } from '../../domain/promotion/retired-model.js';
 import { sameLabels } from '../../domain/registry/semantic-version.js';
 import { compareOnSameImages } from '../../model/evaluation/compare.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
@@ -47,7 +48,7 @@ async function validateCandidate(
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
   // Read before the comparison: it is the fence of the promotion.
-  const { generation } = await deps.registry.servingState(input.modelName);
+  const { generation, retirement } = await deps.registry.servingState(input.modelName);
   const production = await deps.registry.production(input.modelName);
   const { approval, promotion } = await deps.policies.get(input.modelName);
   const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
@@ -68,7 +69,7 @@ async function validateCandidate(
       (production === null || sameLabels(candidate.labels, production.labels)) && knowsItsClasses(candidate, examples),
     ...judge(candidate, served, testSet),
   });
-  const decision: Decision = { ...decided, generation, ...confidenceOf(served) };
+  const decision: Decision = { ...askWhileRetired(decided, retirement), generation, ...confidenceOf(served) };
   await deps.registry.recordDecision(candidate.modelName, candidate.version, decision);
   return decision;
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import {
@@ -20,13 +19,13 @@ import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { recordChange } from '../audit/record-change.js';
+import { settleReplicas } from './settle-replicas.js';
 import type { StartedPromotion, PromotionClient } from './promotion-client.js';
 import { defineRoute, json, jsonBody, type Reply, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
-import { addressWithoutSecrets } from '../../platform/secrets.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
@@ -146,10 +145,6 @@ function promotionReply(
   return { body: { ...about, outcome, detail, former_version: former, generation, replicas } };
 }
 
-/** How long a rollback waits for the replicas, and the polling interval. */
-const settling = { totalMs: 5_000, pollMs: 20 };
-const replicaLivesMs = 5_000;
-
 function rollbackRoute({ registry }: Dependencies): Route {
   return defineRoute({
     method: 'post',
@@ -173,7 +168,7 @@ function rollbackRoute({ registry }: Dependencies): Route {
         idempotencyKey: `${name}/${idempotencyKeyOf(request)}`,
         expectedGeneration: body.expected_generation ?? generation,
       });
-      const replicas = await settled(registry, name, moved.generation, startedAt + settling.totalMs);
+      const replicas = await settleReplicas(registry, name, moved.generation, startedAt);
       return {
         body: {
           model_name: name,
@@ -187,24 +182,6 @@ function rollbackRoute({ registry }: Dependencies): Route {
       };
     },
   });
-}
-
-/** Waits until every live replica serves the generation, or until the deadline. */
-async function settled(
-  registry: Dependencies['registry'],
-  modelName: string,
-  generation: number,
-  deadline: number,
-): Promise<{ url: string; serves: boolean }[]> {
-  for (;;) {
-    const live = await registry.liveReplicas(modelName, replicaLivesMs);
-    const replicas = live.map(({ url, generation: reached, error }) => ({
-      url: addressWithoutSecrets(url),
-      serves: reached >= generation && error === null,
-    }));
-    if (replicas.every(({ serves }) => serves) || performance.now() > deadline) return replicas;
-    await sleep(settling.pollMs);
-  }
 }
 
 function validateRoute(dependencies: Dependencies): Route {

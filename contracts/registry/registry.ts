@@ -14,6 +14,19 @@ export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
 export const stageSchema = z.enum(stages);
 export type Stage = z.infer<typeof stageSchema>;
 
+/** Kinds of changes of Production. A retirement leaves it empty on purpose. */
+export const productionChangeKinds = ['promotion', 'rollback', 'retirement'] as const;
+export type ProductionChangeKind = (typeof productionChangeKinds)[number];
+
+/** Why nothing of a model is served, and who decided so. The next promotion ends it. */
+export const retirementSchema = z.object({
+  version: z.number().int().describe('the version that left Production'),
+  at: z.iso.datetime(),
+  by: z.string(),
+  reason: z.string(),
+});
+export type Retirement = z.infer<typeof retirementSchema>;
+
 export const gateChecks = [
   'minimum_accuracy',
   'class_recall',

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { exampleSchema, splitSchema, type Example } from '../../contracts/datasets/datasets.js';
-import { approvalOutcomes } from '../../contracts/registry/registry.js';
+import { approvalOutcomes, productionChangeKinds } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import type { Page } from '../postgres/page.js';
+import { productionColumns } from '../promotion/promotion-record.js';
 
 const erasedAt = timestampColumn.nullable();
 
@@ -66,9 +67,11 @@ const featureFileRow = z.object({
 
 const promotionRow = z.object({
   id: integerColumn,
-  kind: z.enum(['promotion', 'rollback']),
-  version: z.number(),
-  formerVersion: z.number().nullable(),
+  kind: z.enum(productionChangeKinds),
+  /** The version in Production from then on; null if none. */
+  version: z.number().nullable(),
+  /** The version that it replaced; null if none. */
+  insteadOf: z.number().nullable(),
   actor: z.string(),
   reason: z.string(),
   workflowId: z.string().nullable(),
@@ -164,7 +167,8 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
   ]);
   const promotion = await db.row(
     promotionRow.extend({ idempotencyKey: z.string() }),
-    'SELECT * FROM promotions WHERE model_name = $1 AND generation = $2 ORDER BY id DESC LIMIT 1',
+    `SELECT id, kind, actor, reason, workflow_id, created_at, idempotency_key, ${productionColumns}
+     FROM promotions WHERE model_name = $1 AND generation = $2 ORDER BY id DESC LIMIT 1`,
     [modelName, generation],
   );
   const dataset = found && (await readDataset(db, found.dataset, found.datasetVersion));
@@ -174,9 +178,11 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
     dataset,
     featureFiles: dataset ? await readFeatureFiles(db, dataset.dataset, dataset.version) : [],
     promotion,
+    // A rollback has the key of the promotion that it reverted, which somebody may have approved.
     approval:
-      promotion &&
-      (await db.row(approvalRow, 'SELECT * FROM approvals WHERE idempotency_key = $1', [promotion.idempotencyKey])),
+      promotion?.kind === 'promotion'
+        ? await db.row(approvalRow, 'SELECT * FROM approvals WHERE idempotency_key = $1', [promotion.idempotencyKey])
+        : null,
   };
 }
 

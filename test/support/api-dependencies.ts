@@ -15,7 +15,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
   const nothing = (): never => {
     throw new Error('this test did not expect this call');
   };
-  const host = replaced.host ?? { current: () => null };
+  const host = replaced.host ?? { current: () => null, retirement: () => null };
   const metrics = replaced.metrics ?? createApiMetrics(() => 0);
   const predictionLog = { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
@@ -116,6 +116,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     registry: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       summaries: () => Promise.resolve({ items: [], nextPageToken: null }),
+      summary: nothing,
+      retire: nothing,
       get: nothing,
       servingState: nothing,
       liveReplicas: nothing,

@@ -62,7 +62,11 @@ export async function startV2Fixture(): Promise<V2Fixture> {
     7,
   );
   const current = (): typeof served | null => (fixture.isLoaded ? served : null);
-  const listening = await listen(createApp(emptyDependencies({ host: { current } })), '127.0.0.1', 0);
+  const listening = await listen(
+    createApp(emptyDependencies({ host: { current, retirement: () => null } })),
+    '127.0.0.1',
+    0,
+  );
   const url = `http://127.0.0.1:${listening.port}/v2`;
   const post = ({ headers, body }: InferPost): Promise<RawAnswer> =>
     postRaw(`${url}/models/a_model/infer`, { 'content-length': String(Buffer.byteLength(body)), ...headers }, [body]);

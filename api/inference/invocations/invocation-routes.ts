@@ -15,7 +15,7 @@ import { defineRoute, json, rawBody, text, type Route } from '../../http/route.j
 import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
-import type { ModelHost } from '../../model-host/model-host.js';
+import type { ServingHost } from '../../model-host/served-model.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -58,7 +58,7 @@ const idsHeader = 'X-Prediction-Ids';
 const scaleHeader = 'X-Input-Scale';
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'version'>;
 }
@@ -141,7 +141,11 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       kind: 'probe',
       success: { ...text('text/plain', 'Ready; 503 if no model is loaded'), otherStatuses: [503] },
       problems: [],
-      handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
+      handle() {
+        if (host.current()) return { body: 'ok\n' };
+        const code = host.retirement() ? 'model_retired' : 'no_model';
+        return { body: `${errorTable[code].title}\n`, status: 503 };
+      },
     }),
     defineRoute({
       method: 'get',

@@ -130,6 +130,17 @@ async function firstRun(answers: Record<string, FakeAnswer[]>, datasetFolder: st
 }
 
 describe('the first run', () => {
+  it('trains nothing for a retired model, and says who retired it', async () => {
+    const retired = { version: '3', at: at(1), by: 'ada', reason: 'replaced by another' };
+    const model = { name: 'flowers', versions: 3, latest_version: '3', production_version: null };
+    const shown = await firstRun({
+      'GET /health': [{ body: health(null) }],
+      'GET /api/v1/mlops/models/flowers': [{ body: { ...model, production_since: null, retired, created_at: at(0) } }],
+    });
+    expect(shown).toContain(`flowers was retired by ada at ${at(1)} (replaced by another).`);
+    expect(api?.requests.map(({ what }) => what)).not.toContain(started);
+  });
+
   it('prints the served version, when there is one, and starts nothing', async () => {
     const shown = await firstRun({ 'GET /health': [{ body: health('7') }] });
     expect(shown).toBe('\nflowers version 7 is being served.\n');

@@ -21,6 +21,9 @@ describe('the text of a message', () => {
     );
     expect(textOf('model.rollback', move)).toMatch(/version 3 serves again\. Why: it is better\./);
     expect(textOf('model.rollback', { ...move, formerVersion: null })).toMatch(/nothing is served/);
+    expect(textOf('model.retirement', { ...move, formerVersion: null })).toMatch(
+      /nothing is served.*it is better\..*promote/,
+    );
   });
 
   it('of a degraded version has the measured value and the consequence', () => {
