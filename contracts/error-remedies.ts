@@ -24,6 +24,8 @@ export const remedies = {
   image_too_small: 'Send an image of at least the size that `detail` names.',
   invalid_tensor: 'Send the shape, type and range that GET /v2/models/{model_name} describes.',
   source_empty: 'Use a folder with one folder per class and JPEG, PNG or WebP images in them.',
+  source_invalid: 'Correct the table of labels as `detail` says.',
+  archive_invalid: 'Send a complete zip, tar or tar.gz of class folders that hold images.',
   source_not_found: 'Check that the path exists on the worker and that its user can read it.',
   source_unreachable: 'Check the network of the worker, or ingest from a local folder.',
   dataset_too_small: 'Add images until every class has the number that `detail` names.',

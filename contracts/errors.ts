@@ -25,6 +25,8 @@ export const errorTable = {
   image_too_small: { status: 422, retryable: false, title: 'Image too small' },
   invalid_tensor: { status: 422, retryable: false, title: 'Invalid tensor' },
   source_empty: { status: 422, retryable: false, title: 'Source has no images' },
+  source_invalid: { status: 422, retryable: false, title: 'Source cannot be read' },
+  archive_invalid: { status: 422, retryable: false, title: 'Archive refused' },
   source_not_found: { status: 422, retryable: false, title: 'Source not found' },
   source_unreachable: { status: 503, retryable: false, title: 'Source unreachable' },
   dataset_too_small: { status: 422, retryable: false, title: 'Dataset too small' },

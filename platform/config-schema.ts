@@ -168,6 +168,17 @@ export const configSchema = z.object({
   ALLOWED_SOURCE_ROOT: optionalList.describe(
     'folders below which a source named over HTTP may be, beside DATASET_DIR and the project, comma-separated',
   ),
+  INGEST_S3_BUCKET: z
+    .string()
+    .optional()
+    .describe('bucket from which sources of the kind `s3` are read, beside S3_BUCKET'),
+  INGEST_S3_ENDPOINT: httpUrl.optional().describe('S3 server of INGEST_S3_BUCKET; if unset, that of S3_ENDPOINT'),
+  INGEST_S3_REGION: z.string().optional().describe('region of INGEST_S3_BUCKET; if unset, S3_REGION'),
+  INGEST_S3_ACCESS_KEY_ID: z
+    .string()
+    .optional()
+    .describe('access key for INGEST_S3_BUCKET; if unset, that of S3_ENDPOINT is used on the same server only'),
+  INGEST_S3_SECRET_ACCESS_KEY: z.string().optional().describe('secret key for INGEST_S3_BUCKET'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -38,7 +38,7 @@ export async function ingestDataset(input: IngestionInput, continuation?: Contin
       const scan = await progress.step(
         'scan',
         async () => continuation?.scan ?? (await scanSource({ ingestionId })),
-        ({ files }) => `${files} files`,
+        ({ files, note }) => [`${files} files`, ...(note === undefined ? [] : [note])].join('; '),
       );
       await progress.step('ingest_images', () => ingestImages(progress, input, { source, scan }), describeBatch);
       const result = await progress.step(

@@ -12,6 +12,8 @@ export interface IngestionDependencies {
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;
+  /** The bucket of INGEST_S3_BUCKET, if it is not the own one. */
+  sourceObjects?: Pick<ObjectStore, 'list' | 'open'> | undefined;
   config: Config;
   logger: Logger;
 }

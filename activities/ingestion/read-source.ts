@@ -1,23 +1,59 @@
 import { constants } from 'node:fs';
 import { access, open, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
+import { dirname, join } from 'node:path';
 import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { isInside } from '../../platform/is-inside.js';
+import { archiveLimits } from './archive/archive-entry.js';
+import { archiveGroups, groupLimits, type FileGroup } from './archive/archive-groups.js';
+import { fetchArchive } from './archive/fetch-archive.js';
+import { readObject } from './s3/bucket-source.js';
 import { uploadPath } from './scan-source.js';
-
-export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; detail: string };
+import { tooLarge, type SourceBytes } from './source-bytes.js';
 
 /** Reads a complete file of a source, or returns why it cannot be read. */
-export type ReadSource = (path: string) => Promise<SourceBytes>;
+type ReadSource = (path: string) => Promise<SourceBytes>;
+
+/**
+ * Pending files in groups whose outcomes are written together. `limit` bounds their number, except that the files of an archive are
+ * read in one pass, because each pass begins at its start.
+ */
+export async function* pendingGroups(
+  deps: IngestionDependencies,
+  ingestion: Ingestion,
+  limit: number,
+  signal: AbortSignal,
+): AsyncGenerator<FileGroup> {
+  const { kind, locator, id } = ingestion;
+  const isUploadedArchive = kind === 'upload' && (await deps.uploads.getUpload(locator)).label === null;
+  const isArchive = kind === 'archive' || isUploadedArchive;
+  const files = await deps.ingestions.takePending(id, isArchive ? archiveLimits.entries : limit);
+  const paths = files.map(({ path }) => path);
+  if (isArchive) {
+    const archive = isUploadedArchive ? await fetchArchive(deps, locator) : { path: locator, remove: doNothing };
+    try {
+      yield* archiveGroups(archive.path, new Set(paths), deps.config.MAX_UPLOAD_BYTES, signal);
+    } finally {
+      await archive.remove();
+    }
+    return;
+  }
+  const read = await sourceReader(deps, ingestion);
+  for (let from = 0; from < paths.length; from += groupLimits.files) {
+    yield { paths: paths.slice(from, from + groupLimits.files), read };
+  }
+}
+
+async function doNothing(): Promise<void> {}
 
 /** Returns a reader for the source of an ingestion. Files above `MAX_UPLOAD_BYTES` are not read. */
-export async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
+async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
   const { uploads, objects, config } = deps;
   const maxBytes = config.MAX_UPLOAD_BYTES;
   if (kind === 'labels') return labelReader(deps, locator);
+  if (kind === 's3') return (path) => readObject(deps, locator, path);
+  if (kind === 'csv') return (path) => readBelow(dirname(locator), path, maxBytes);
   if (kind !== 'upload') return (path) => readBelow(locator, path, maxBytes);
   const files = await uploads.uploadFiles(locator);
   const fileAt = new Map(files.map((file) => [uploadPath(file), file]));
@@ -93,8 +129,4 @@ async function readRegularFile(path: string, maxBytes: number): Promise<SourceBy
   } finally {
     await file.close();
   }
-}
-
-function tooLarge(sizeBytes: number, maxBytes: number): SourceBytes {
-  return { reason: 'too_many_bytes', detail: `The file has ${sizeBytes} bytes; at most ${maxBytes} are accepted.` };
 }

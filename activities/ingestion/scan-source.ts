@@ -5,12 +5,18 @@ import type { FoundFile, Ingestion } from '../../stores/datasets/ingestions.js';
 import type { UploadFile } from '../../stores/datasets/uploads.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
+import { fetchArchive } from './archive/fetch-archive.js';
+import { scanArchive } from './archive/scan-archive.js';
+import { scanCsv } from './csv/scan-csv.js';
+import { scanBucket } from './s3/bucket-source.js';
 import { walkFolder } from './walk-folder.js';
 
 export interface ScanResult {
   files: number;
   /** Files that are refused without reading them: links out of the source, files outside class folders, and so on. */
   refused: number;
+  /** What a person should know of the source, such as unused columns. */
+  note?: string;
 }
 
 const filesPerInsert = 500;
@@ -24,7 +30,8 @@ export async function scanSource(
 ): Promise<ScanResult> {
   const { attempt } = Context.current().info;
   await deps.ingestions.restartScan(ingestion.id, attempt);
-  const result = { files: 0, refused: 0 };
+  const result: ScanResult = { files: 0, refused: 0 };
+  const notes: string[] = [];
   let chunk: FoundFile[] = [];
   const flush = async (): Promise<void> => {
     await deps.ingestions.addFiles(ingestion.id, attempt, chunk);
@@ -32,7 +39,7 @@ export async function scanSource(
     report({ found: result.files });
     signal.throwIfAborted();
   };
-  for await (const file of filesOf(deps, ingestion)) {
+  for await (const file of filesOf(deps, ingestion, { signal, note: (text) => notes.push(text) })) {
     result.files += 1;
     if (file.refusal) result.refused += 1;
     chunk.push(file);
@@ -42,13 +49,31 @@ export async function scanSource(
   if (result.files === 0) {
     throw emptySourceError(ingestion);
   }
-  return result;
+  if (notes.length === 0) return result;
+  const note = notes.join(' ');
+  await deps.ingestions.addNote(ingestion.id, note);
+  return { ...result, note };
 }
 
-function filesOf(deps: IngestionDependencies, { kind, locator }: Ingestion): AsyncIterable<FoundFile> {
+interface ScanTools {
+  signal: AbortSignal;
+  note: (text: string) => void;
+}
+
+function filesOf(
+  deps: IngestionDependencies,
+  { kind, locator }: Ingestion,
+  { signal, note }: ScanTools,
+): AsyncIterable<FoundFile> {
   switch (kind) {
     case 'upload':
-      return uploadedFiles(deps, locator);
+      return uploadedFiles(deps, locator, signal);
+    case 'archive':
+      return scanArchive(locator, deps.config.MAX_UPLOAD_BYTES, signal);
+    case 'csv':
+      return scanCsv(locator, note);
+    case 's3':
+      return scanBucket(deps, locator, signal);
     case 'labels':
       return labelledImages(deps, locator);
     case 'folder':
@@ -72,10 +97,32 @@ async function* labelledImages({ labels }: IngestionDependencies, modelName: str
   for (const { predictionId, label } of await labels.accepted(modelName)) yield { path: predictionId, label };
 }
 
-async function* uploadedFiles({ uploads }: IngestionDependencies, uploadId: string): AsyncGenerator<FoundFile> {
-  const { label } = await uploads.getUpload(uploadId);
-  for (const file of await uploads.uploadFiles(uploadId))
-    yield { path: uploadPath(file), label: (label ?? '').normalize('NFC') };
+async function* uploadedFiles(
+  deps: IngestionDependencies,
+  uploadId: string,
+  signal: AbortSignal,
+): AsyncGenerator<FoundFile> {
+  const { label } = await deps.uploads.getUpload(uploadId);
+  // An archive brings its own labels.
+  if (label === null) {
+    yield* scanUploadedArchive(deps, uploadId, signal);
+    return;
+  }
+  for (const file of await deps.uploads.uploadFiles(uploadId))
+    yield { path: uploadPath(file), label: label.normalize('NFC') };
+}
+
+async function* scanUploadedArchive(
+  deps: IngestionDependencies,
+  uploadId: string,
+  signal: AbortSignal,
+): AsyncGenerator<FoundFile> {
+  const archive = await fetchArchive(deps, uploadId);
+  try {
+    yield* scanArchive(archive.path, deps.config.MAX_UPLOAD_BYTES, signal);
+  } finally {
+    await archive.remove();
+  }
 }
 
 /** Path of an uploaded file: unique within its upload, with the original name at the end. */

@@ -6,7 +6,7 @@ import type { RetrainingRequest, RetrainingVerdict } from '../../contracts/retra
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
 import type { RunStarter, StartedRun, StarterOptions } from '../../platform/temporal/run-starter.js';
 import { isOpen, statusOfRun } from '../../platform/temporal/run-status.js';
-import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import { rescanTarget, type DatasetStore, type SourceKind } from '../../stores/datasets/datasets.js';
 import { endOfOrphan, type PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
@@ -46,6 +46,9 @@ export interface RequestActivities {
   noteUnstartedRetraining(request: { requestId: string; message: string }): Promise<void>;
 }
 
+/** Kinds of sources in which people put new images. */
+const growing: readonly SourceKind[] = ['folder', 'archive', 'csv', 's3'];
+
 /** A folder scanned more recently is not scanned again: after an outage many missed runs start together. */
 const freshMs = 5 * 60_000;
 
@@ -69,10 +72,9 @@ async function foldersToRescan(
   if ((await deps.decisions.state(modelName)).running) return { dataset, sources: [] };
   const detail = await deps.datasets.detail(dataset);
   const stale = (detail?.sources ?? []).filter(
-    ({ kind, scannedAt }) => kind === 'folder' && Date.now() - Date.parse(scannedAt) > freshMs,
+    ({ kind, scannedAt }) => growing.includes(kind) && Date.now() - Date.parse(scannedAt) > freshMs,
   );
-  const folders = stale.map(({ locator }): Source => ({ kind: 'folder', path: locator }));
-  return { dataset, sources: [...folders, ...(await deps.datasets.newLabels(dataset))] };
+  return { dataset, sources: [...stale.flatMap(rescanTarget), ...(await deps.datasets.newLabels(dataset))] };
 }
 
 async function decide(deps: RequestDependencies, orders: RetrainingOrders, request: AskedRequest): Promise<Decided> {

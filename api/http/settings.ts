@@ -1,3 +1,4 @@
+import type { SourceBuckets } from '../../platform/source-buckets.js';
 import type { SourceFolders } from '../../platform/source-folders.js';
 
 export interface ApiSettings {
@@ -16,5 +17,5 @@ export interface ApiSettings {
   /** Temporary folder for uploads. */
   uploadFolder: string;
   /** Folders that clients may name as sources. */
-  sourceFolders: SourceFolders;
+  sourceFolders: SourceFolders & SourceBuckets;
 }

@@ -33,6 +33,8 @@ export const quarantineReasons = [
   'unreadable',
   'link_outside_source',
   'bad_label',
+  'unsafe_entry',
+  'not_listed',
   'erased',
 ] as const;
 export const quarantineReasonSchema = z.enum(quarantineReasons);
@@ -53,6 +55,19 @@ export type ImageFacts = z.infer<typeof imageFactsSchema>;
 export const sourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('default') }),
   z.object({ kind: z.literal('folder'), path: z.string().min(1) }),
+  z.object({
+    kind: z.literal('archive'),
+    path: z.string().min(1).describe('a zip, tar or tar.gz of class folders on the machine of the pipeline worker'),
+  }),
+  z.object({
+    kind: z.literal('csv'),
+    path: z.string().min(1).describe('a table of files and labels; the files are in its folder'),
+  }),
+  z.object({
+    kind: z.literal('s3'),
+    prefix: z.string().min(1).max(900).describe('prefix of the keys of class folders'),
+    bucket: z.string().min(1).max(255).optional().describe('default: INGEST_S3_BUCKET, else S3_BUCKET'),
+  }),
   z.object({ kind: z.literal('public') }),
   z.object({ kind: z.literal('synthetic') }),
   z.object({ kind: z.literal('upload'), uploadId: z.uuid() }),

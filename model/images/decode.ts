@@ -88,5 +88,7 @@ const errorCodes = {
   unreadable: 'undecodable_image',
   link_outside_source: 'undecodable_image',
   bad_label: 'bad_request',
+  unsafe_entry: 'undecodable_image',
+  not_listed: 'undecodable_image',
   erased: 'not_found',
 } as const satisfies Record<QuarantineReason, ErrorCode>;

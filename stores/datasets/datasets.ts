@@ -9,16 +9,17 @@ import {
   type Source,
 } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { bucketOfLocator } from '../../platform/source-buckets.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { checkNameToken, type Page } from '../postgres/page.js';
 
-export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels'] as const;
+export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels', 'archive', 'csv', 's3'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 
 const sourceRow = z.object({
   kind: z.enum(sourceKinds),
-  /** The folder, the upload id, or the model whose predictions were labelled. */
+  /** The folder or file, `s3://bucket/prefix/`, the upload id, or the model whose predictions were labelled. */
   locator: z.string(),
   scannedAt: timestampColumn,
 });
@@ -155,10 +156,15 @@ function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {
   );
 }
 
-function rescanTarget({ kind, locator }: DatasetSource): Source[] {
+/** A source as it is scanned again; nothing for one that is not, such as an upload. */
+export function rescanTarget({ kind, locator }: DatasetSource): Source[] {
   switch (kind) {
     case 'folder':
+    case 'archive':
+    case 'csv':
       return [{ kind, path: locator }];
+    case 's3':
+      return [{ kind, ...bucketOfLocator(locator) }];
     case 'public':
     case 'synthetic':
       return [{ kind }];

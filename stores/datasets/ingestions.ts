@@ -77,6 +77,8 @@ export interface IngestionStore {
    */
   settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
+  /** Adds a sentence about the source to the note of the result; a repetition adds nothing. */
+  addNote(id: string, note: string): Promise<void>;
   /** Abandons an ingestion. */
   abandon(id: string): Promise<void>;
 }
@@ -114,6 +116,7 @@ export function createIngestionStore(db: Database): IngestionStore {
     claim: (objectKey) => claimObject(db, objectKey),
     settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
+    addNote: (id, note) => addNote(db, id, note),
     async abandon(id) {
       await db.query(
         `UPDATE ingestions SET status = 'abandoned', ended_at = now() WHERE id = $1 AND status = 'running'`,
@@ -125,6 +128,14 @@ export function createIngestionStore(db: Database): IngestionStore {
       );
     },
   };
+}
+
+async function addNote(db: Queryable, id: string, note: string): Promise<void> {
+  await db.query(
+    `UPDATE ingestions SET note = CASE WHEN position($2 IN coalesce(note, '')) > 0 THEN note
+       ELSE concat_ws(' ', note, $2::text) END WHERE id = $1`,
+    [id, note],
+  );
 }
 
 async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {

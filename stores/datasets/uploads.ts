@@ -9,6 +9,7 @@ import type { Database } from '../postgres/database.js';
 const uploadRow = z.object({
   /** Null for images that are uploaded for prediction only. */
   dataset: z.string().nullable(),
+  /** Null for an archive, which brings its own labels. */
   label: z.string().nullable(),
   isDiscarded: z.boolean(),
 });
@@ -26,8 +27,11 @@ export type UploadFile = z.output<typeof fileRow>;
 
 /** Images uploaded over HTTP that wait in the object store for ingestion or prediction. */
 export interface UploadStore {
-  /** Begins an upload whose files share one label, or are for prediction only; returns its id. */
-  createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
+  /**
+   * Begins an upload whose files share one label, which is an archive of class folders (label null), or which is for prediction only
+   * (dataset null); returns its id.
+   */
+  createUpload(upload: { dataset: string; label: string | null } | { dataset: null; label: null }): Promise<string>;
   /** Records a stored file. Throws `conflict` if the upload was deleted with its dataset. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */

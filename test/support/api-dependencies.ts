@@ -173,7 +173,10 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       allowedHosts: [],
       ownOrigins: [],
       uploadFolder: join(tmpdir(), 'perennial-test-uploads'),
-      sourceFolders: { PERENNIAL_HOME: '/nonexistent', DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] },
+      sourceFolders: {
+        ...{ PERENNIAL_HOME: '/nonexistent', DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] },
+        ...{ S3_BUCKET: 'perennial', INGEST_S3_BUCKET: undefined },
+      },
     },
     ...replaced,
   };
