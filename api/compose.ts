@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Express } from 'express';
 import { z } from 'zod';
 import { generationChannel } from '../contracts/names.js';
+import { publishRules } from '../domain/datasets/publish-rules.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
 import { allowedHosts, localFolders, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
@@ -13,6 +14,7 @@ import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createStorageGuard, type StorageGuard } from '../platform/storage-guard.js';
 import { packageRoot } from '../platform/paths.js';
 import { addressWithoutSecrets } from '../platform/secrets.js';
+import { createVersionPublisher, type VersionPublisher } from '../stores/datasets/publish-version.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
 import { createApp } from './app.js';
@@ -45,6 +47,7 @@ export interface Api {
   objects: ObjectStore;
   temporal: TemporalLink;
   stores: Stores;
+  publisher: VersionPublisher;
   health: HealthReporter;
   metrics: ApiMetrics;
   predictions: PredictionServices;
@@ -67,6 +70,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const probes = { ...probesOf(services), storage: storageProbe(storage) };
   const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database, accuracyOf);
+  const publisher = createVersionPublisher({ ...stores, objects }, publishRules);
   const storageMeter = createStorageMeter({ objects, ...stores, home: config.PERENNIAL_HOME });
   addStoredSeries(metrics, stores, storageMeter);
   const replica = `${hostname()}-${randomUUID()}`;
@@ -94,7 +98,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     batchPredictions: reconcileBatches({ ...stores, temporal, logger }),
     ...predictions,
     ...retraining,
-    ...{ objects, storage, storageMeter, logger },
+    ...{ objects, publisher, storage, storageMeter, logger },
     settings: settingsOf(config, await packageVersion(), uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
@@ -103,7 +107,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, stores, health, metrics, predictions, retraining, startServing };
+  return { ...services, app, stores, publisher, health, metrics, predictions, retraining, startServing };
 }
 
 function createStorage(config: Config, metrics: StorageMetrics): StorageGuard {

@@ -1,10 +1,9 @@
-import { splits } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
-import { dvcDirectory } from '../../domain/datasets/dvc-directory.js';
 import { planVersion } from '../../domain/datasets/plan-version.js';
+import { publishRules } from '../../domain/datasets/publish-rules.js';
 import type { Ingestion, IngestionCounts } from '../../stores/datasets/ingestions.js';
-import { rawImageKey, splitManifestKey } from '../../stores/objects/object-keys.js';
+import { createVersionPublisher } from '../../stores/datasets/publish-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 
 /**
@@ -23,7 +22,7 @@ export async function commitVersion(deps: IngestionDependencies, ingestion: Inge
       `Each of the ${plan.conflicts.length} images of ${dataset} appears under two labels, so none can be used. Leave each in one class folder.`,
     );
   });
-  if (!(await deps.commits.isPublished(dataset, version))) await publish(deps, dataset, version);
+  await createVersionPublisher(deps, publishRules).publish(dataset, version);
   const quarantined = sum(counts.quarantined);
   return {
     dataset,
@@ -48,31 +47,6 @@ function checkSomethingIsUsable({ locator }: Ingestion, { accepted, quarantined 
     'source_empty',
     `None of the files in ${locator} can be used (${reasons.join(', ')}). A source is a folder with one folder for each class, which contain JPEG, PNG or WebP images.`,
   );
-}
-
-/** Writes the manifests and the DVC listing of a version; repeating it writes the same bytes under the same keys. */
-async function publish({ commits, objects }: IngestionDependencies, dataset: string, version: number): Promise<void> {
-  const images = await commits.listImages(dataset, version);
-  const { json, md5 } = dvcDirectory(images);
-  const listingKey = rawImageKey(`${md5}.dir`);
-  await commits.claim(listingKey);
-  await objects.put(listingKey, Buffer.from(json), 'application/json');
-  for (const split of splits) {
-    const entries = images
-      .filter((image) => image.side === split)
-      .map(({ sha256, md5: contentMd5, label, sizeBytes, format, width, height }) => ({
-        sha256,
-        label,
-        key: rawImageKey(contentMd5),
-        size_bytes: sizeBytes,
-        format,
-        width,
-        height,
-      }));
-    const manifest = Buffer.from(JSON.stringify({ dataset, version, side: split, images: entries }));
-    await objects.put(splitManifestKey(split, dataset, version), manifest, 'application/json');
-  }
-  await commits.markPublished(dataset, version);
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

@@ -122,7 +122,8 @@ async function forgetMembers(
   dataset: string,
   images: readonly z.output<typeof imageRow>[],
 ): Promise<void> {
-  for (const table of ['dataset_examples', 'dataset_conflicts', 'dataset_quarantine', 'image_sides']) {
+  const tables = ['dataset_examples', 'dataset_conflicts', 'dataset_quarantine', 'image_corrections', 'image_sides'];
+  for (const table of tables) {
     await tx.query(`DELETE FROM ${table} WHERE dataset = $1`, [dataset]);
   }
   await tx.query('DELETE FROM dataset_sources WHERE dataset = $1', [dataset]);

@@ -197,10 +197,13 @@ function readRun(db: Database, runId: string): Promise<LineageFacts['run']> {
   );
 }
 
+/** Images are counted as the version was made, also those that were erased since. */
 function readDataset(db: Database, dataset: string, version: number): Promise<LineageFacts['dataset']> {
   return db.row(
     datasetRow,
-    `SELECT v.*, coalesce((v.statistics ->> 'images')::bigint, 0) AS images,
+    `SELECT v.*, coalesce(nullif((
+         SELECT count(*) FROM dataset_examples e WHERE e.dataset = v.dataset AND e.version = v.version), 0),
+         (v.statistics ->> 'images')::bigint, 0) AS images,
        (SELECT count(*) FROM dataset_examples e JOIN images i USING (sha256)
         WHERE e.dataset = v.dataset AND e.version = v.version AND i.erased_at IS NOT NULL) AS erased_images,
        (SELECT coalesce(jsonb_object_agg(side, counted), '{}') FROM (SELECT side, count(*) AS counted

@@ -72,16 +72,18 @@ export function createRetrainingInputStore(
   };
 }
 
-/** The newest version of a dataset, and the number of its images that a given version lacks. */
+/** The newest version of a dataset, and the number of its images that a given version lacks or labels otherwise. */
 async function readGrowth(db: Database, dataset: string, known: number | null): Promise<RetrainingInputs['data']> {
   const growth = await db.row(
     growthRow,
     `SELECT v.version AS dataset_version, v.statistics, count(e.sha256) AS images,
        count(e.sha256) FILTER (WHERE NOT EXISTS (
          SELECT FROM dataset_examples k WHERE k.dataset = e.dataset AND k.version = $2 AND k.sha256 = e.sha256
+           AND k.label = e.label
        )) AS new_images
      FROM datasets d JOIN dataset_versions v ON v.dataset = d.name AND v.version = d.current_version
-       LEFT JOIN dataset_examples e ON e.dataset = v.dataset AND e.version = v.version
+       LEFT JOIN (dataset_examples e JOIN images i ON i.sha256 = e.sha256 AND i.erased_at IS NULL)
+         ON e.dataset = v.dataset AND e.version = v.version
      WHERE d.name = $1 GROUP BY v.dataset, v.version`,
     [dataset, known],
   );

@@ -86,6 +86,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
     deletion: { unpublish: nothing, remove: nothing },
+    publisher: { publishPending: nothing },
     feedback: { add: nothing, history: nothing, confusion: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
