@@ -41,9 +41,9 @@ export const fileSpellings: readonly (readonly [string, string, string | null])[
   ],
 ];
 
-/** A form with boundary BB of one part with these headers, whose file holds the text “\r\n--B”. */
+/** A form with boundary BB of one part with these headers, whose file holds the text “RIFF\r\n--B”. */
 export function formWithHeaders(headers: string, field: string): string {
-  return `--BB\r\n${headers.replaceAll('FIELD', field)}\r\n\r\n\r\n--B\r\n--BB--\r\n`;
+  return `--BB\r\n${headers.replaceAll('FIELD', field)}\r\n\r\nRIFF\r\n--B\r\n--BB--\r\n`;
 }
 
-export const spelledFile = '\r\n--B';
+export const spelledFile = 'RIFF\r\n--B';

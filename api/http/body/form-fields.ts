@@ -10,7 +10,9 @@ export function fileElsewhere(sent: string, field: string): PerennialError {
 export function noFileIn(field: string, sent: readonly string[], advice = ''): PerennialError {
   const names = [...new Set(sent)].slice(0, 10).map((name) => `“${name.slice(0, 100)}”`);
   const instead = names.length === 0 ? 'no field' : `only ${names.join(', ')}`;
-  const detail = `The form has no file in the field “${field}”; it has ${instead}.`;
+  const detail = sent.includes(field)
+    ? `The field “${field}” holds text. Give its part a file name.`
+    : `The form has no file in the field “${field}”; it has ${instead}.`;
   return new PerennialError(
     'no_file',
     `${detail} ${advice === '' ? `Send the file in the field “${field}”.` : advice}`,

@@ -67,18 +67,22 @@ export class PartHeaderWriter extends Transform {
     const end = this.#rest.subarray(0, start + mostHeaderBytes).indexOf(headerEnd, start);
     if (end < 0 && this.#rest.length < start + mostHeaderBytes) return false;
     if (end < 0) throw malformedForm('the headers of a part do not end');
+    const contentAt = end + headerEnd.length;
+    // The next delimiter alone has more bytes.
+    if (this.#rest.length < contentAt + typeBytes) return false;
     const text = this.#rest.toString('utf8', start, end);
+    const type = this.#rest.toString('latin1', contentAt, contentAt + typeBytes);
     this.push(this.#delimiter);
-    this.push(`\r\n${this.#respelled(text.replace(/^[ \t]*\r\n/, ''))}\r\n\r\n`);
-    this.#rest = this.#rest.subarray(end + headerEnd.length);
+    this.push(`\r\n${this.#respelled(text.replace(/^[ \t]*\r\n/, ''), type)}\r\n\r\n`);
+    this.#rest = this.#rest.subarray(contentAt);
     this.#state = 'content';
     return true;
   }
 
-  #respelled(text: string): string {
+  #respelled(text: string, type: string): string {
     const headers = parsePartHeaders(text);
     if (headers === null) return text;
-    const isFile = isFilePart(headers) || headers.name === this.fileField;
+    const isFile = isFilePart(headers) || (headers.name === this.fileField && isOfFile(type, headers.contentType));
     const file = isFile ? `; filename="${escaped(headers.filename ?? 'file')}"\r\nContent-Type: ${fileType}` : '';
     return `Content-Disposition: form-data; name="${escaped(headers.name)}"${file}`;
   }
@@ -87,6 +91,13 @@ export class PartHeaderWriter extends Transform {
     if (bytes > 0 && !this.#isBeforeFirst) this.push(this.#rest.subarray(0, bytes));
     this.#rest = this.#rest.subarray(bytes);
   }
+}
+
+/** The first bytes of an image or a model; the content of a part without name and type may be text as well. */
+const typeBytes = 4;
+
+function isOfFile(firstBytes: string, contentType: string): boolean {
+  return contentType !== '' || /^(RIFF|[^\x20-\x7e\r\n\t])/.test(firstBytes);
 }
 
 const fileType = 'application/octet-stream';
