@@ -8,7 +8,14 @@ import { generationChannel } from '../contracts/names.js';
 import { publishRules } from '../domain/datasets/publish-rules.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
-import { allowedHosts, localFolders, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
+import {
+  allowedHosts,
+  basePathOf,
+  localFolders,
+  scratchFolder,
+  serviceAddresses,
+  type Config,
+} from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createStorageGuard, type StorageGuard } from '../platform/storage-guard.js';
@@ -65,10 +72,11 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   let host: ModelHost | null = null;
   const serving = { current: () => host?.current() ?? null, retirement: () => host?.retirement() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
+  const version = await packageVersion();
   const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
   const storage = createStorage(config, metrics);
   const probes = { ...probesOf(services), storage: storageProbe(storage) };
-  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
+  const health = createHealthReporter({ version, modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database, accuracyOf);
   const publisher = createVersionPublisher({ ...stores, objects }, publishRules);
   const storageMeter = createStorageMeter({ objects, ...stores, home: config.PERENNIAL_HOME });
@@ -99,7 +107,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     ...predictions,
     ...retraining,
     ...{ objects, publisher, storage, storageMeter, logger },
-    settings: settingsOf(config, await packageVersion(), uploadFolder),
+    settings: settingsOf(config, version, uploadFolder),
   });
   const startServing = (replicaUrl: string): ModelHost => {
     const reporting = { database, objects, stores, metrics, liveStats };
@@ -163,6 +171,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
     imageUrlHosts: config.IMAGE_URL_HOSTS,
     publicUrl: config.PUBLIC_URL === undefined ? null : addressWithoutSecrets(config.PUBLIC_URL),
+    basePath: basePathOf(config),
     allowedHosts: allowedHosts(config),
     ownOrigins: config.PUBLIC_URL === undefined ? [] : [new URL(config.PUBLIC_URL).origin],
     uploadFolder,

@@ -105,6 +105,6 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
   };
   let document: object = {};
   const routes = [...documentationRoutes(() => document), ...rooms.flatMap((room) => room(shared))];
-  document = buildOpenApiDocument(routes, dependencies.settings.version);
+  document = buildOpenApiDocument(routes, dependencies.settings);
   return { routes, document };
 }

@@ -204,6 +204,11 @@ export const configSchema = z.object({
   PUBLIC_URL: httpUrl
     .optional()
     .describe('URL at which users reach the API, for links in notifications; pages of its origin may send changes'),
+  BASE_PATH: z
+    .string()
+    .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path that begins with a slash, such as /flowers')
+    .optional()
+    .describe('path under which a proxy offers the API, whether it strips it or not; default: the path of PUBLIC_URL'),
   NOTIFY_KINDS: commaList
     .prefault('*')
     .pipe(z.array(kindPatternSchema).min(1))

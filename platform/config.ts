@@ -59,6 +59,11 @@ export function allowedHosts({ ALLOWED_HOSTS, HOST, PUBLIC_URL, REPLICA_URL }: C
   return [...ALLOWED_HOSTS, ...names, ...(listens === null ? [] : [listens])];
 }
 
+/** The path under which a proxy offers the API: its own setting, else that of PUBLIC_URL; empty for none. */
+export function basePathOf({ BASE_PATH, PUBLIC_URL }: Config): string {
+  return (BASE_PATH ?? (PUBLIC_URL === undefined ? '' : new URL(PUBLIC_URL).pathname)).replace(/\/+$/, '');
+}
+
 /** Whether a server that listens on this address does so on all addresses of the machine. */
 export function isAnyAddress(host: string): boolean {
   return host === '0.0.0.0' || host === '::';

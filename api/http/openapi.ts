@@ -5,10 +5,14 @@ import { problemSchema } from '../../contracts/http/problem.js';
 import { v2ProblemSchema } from '../../contracts/inference/http-v2.js';
 import { problemFormatOf } from './problem-format.js';
 import { groupBy } from './group-by.js';
+import type { ApiSettings } from './settings.js';
 import { anyQuery, tags, type Route } from './route.js';
 
 /** The OpenAPI 3.1 document of the routes. Schemas with an id in their `meta` become components. */
-export function buildOpenApiDocument(routes: readonly Route[], version: string): object {
+export function buildOpenApiDocument(
+  routes: readonly Route[],
+  { version, basePath }: Pick<ApiSettings, 'version' | 'basePath'>,
+): object {
   const registry = new OpenAPIRegistry();
   for (const route of routes) {
     registry.registerPath({
@@ -34,7 +38,8 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
       description: 'Predictions, pipelines, datasets, model registry and history of an image classifier.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/' }],
+    // Without a base path relative to the document, so that it is right behind a proxy that strips a prefix.
+    servers: [{ url: basePath === '' ? './' : basePath }],
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
   });
 }

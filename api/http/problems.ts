@@ -82,19 +82,20 @@ export function toPerennialError(error: unknown): PerennialError {
 
 /**
  * The RFC 9457 problem for an error. Clients see no internal
- * message: an `internal` error names only the trace id to look for in the log.
+ * message: an `internal` error names only the trace id to look for in the log. `instance` is the path of the request below
+ * the base path.
  */
-export function problemOf(error: PerennialError, instance: string, traceId: string): Problem {
+export function problemOf(error: PerennialError, instance: string, traceId: string, basePath = ''): Problem {
   const { status, title } = errorTable[error.code];
   const { errors, retryAfterSeconds: known } = detailsSchema.catch({}).parse(error.details);
   const seconds = known === undefined ? retryAfterSeconds[error.code] : Math.ceil(known);
   return {
-    type: `/problems/${error.code}`,
+    type: `${basePath}/problems/${error.code}`,
     title,
     status,
     detail:
       status === 500 ? `Internal error. Look for trace ${traceId} in the API log.` : withoutSecrets(error.message),
-    instance,
+    instance: `${basePath}${instance}`,
     code: error.code,
     trace_id: traceId,
     ...(errors && { errors }),

@@ -1,6 +1,7 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { withLinksBelow, withLocationBelow } from './base-path.js';
 import { answerOtherMethods } from './middleware/answer-problems.js';
 import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
@@ -186,8 +187,10 @@ export function defineRoute(given: GivenRoute<z.ZodObject, z.ZodObject, z.ZodTyp
     const { response } = input;
     const reply = await handle(input);
     if (response.headersSent) return;
-    response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
-    const body: unknown = definition.success.schema.parse(reply.body);
+    const { basePath = '' } = contextOf(input.request);
+    const headers = withLocationBelow(basePath, reply.headers ?? {});
+    response.status(reply.status ?? definition.success.status).set(headers);
+    const body = withLinksBelow(basePath, definition.success.schema.parse(reply.body));
     if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
     await sendBody(input.request, response, bytesOf(body));
   };

@@ -27,7 +27,9 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     health: {
       report: () =>
         Promise.resolve({
-          status: 'ok',
+          status: 'healthy',
+          version: '0.0.0',
+          timestamp: new Date(0).toISOString(),
           model_loaded: false,
           model_name: 'a_model',
           model_version: null,
@@ -171,6 +173,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       maxUploadBytes: 20_000_000,
       imageUrlHosts: [],
       publicUrl: null,
+      basePath: '',
       allowedHosts: [],
       ownOrigins: [],
       uploadFolder: join(tmpdir(), 'perennial-test-uploads'),

@@ -10,7 +10,7 @@ import { parseRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
-import { parseForm, type FormPart } from '../../http/body/parse-form.js';
+import { filesOf, parseForm } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
@@ -84,24 +84,15 @@ function parseJsonOf(body: Buffer<ArrayBuffer>): unknown {
   return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
 }
 
-function imagesOfForm(form: Buffer, contentType: string): BatchedImage[] {
-  const { parts, isCut } = parseForm(form, contentType, mostImages + 20);
-  const files = parts.filter((part): part is NamedPart => part.filename !== null);
-  requireFew(isCut ? Infinity : files.length);
-  const stray = files.find(({ name }) => name !== 'files');
-  if (stray !== undefined) {
-    throw new PerennialError('bad_request', `There is an unexpected file in the field “${stray.name}”; see /docs.`);
-  }
-  if (files.length === 0) {
-    throw new PerennialError('no_file', 'Send images as multipart/form-data in the field “files”, once for each.');
-  }
+function imagesOfForm(body: Buffer, contentType: string): BatchedImage[] {
+  const form = parseForm(body, contentType, mostImages + 20);
+  const files = form.isCut ? [] : filesOf(form, 'files');
+  requireFew(form.isCut ? Infinity : files.length);
   return files.map(({ filename, bytes }) => ({
     filename,
-    bytes: () => Promise.resolve().then(() => filled(bytes, `file “${filename}”`)),
+    bytes: () => Promise.resolve().then(() => filled(bytes, filename === null ? 'file' : `file “${filename}”`)),
   }));
 }
-
-type NamedPart = FormPart & { filename: string };
 
 function isJob(body: unknown): boolean {
   return typeof body === 'object' && body !== null && 'source' in body;
