@@ -12,7 +12,16 @@ import { subjectOf, versionOfRun, versionRow } from './rows.js';
 export type Numbering = (next: Lineage, before: { latest: Lineage; greatest: string } | null) => string;
 
 type Given = Pick<ModelVersion, 'origin' | 'description' | 'tags'>;
-type Assigned = 'version' | 'stage' | 'createdAt' | 'decision' | 'semanticVersion' | 'verifiedAt' | 'revision';
+type Assigned =
+  | 'version'
+  | 'stage'
+  | 'createdAt'
+  | 'decision'
+  | 'lastValidation'
+  | 'lastValidatedAt'
+  | 'semanticVersion'
+  | 'verifiedAt'
+  | 'revision';
 
 /** Fields of a new version. Packaging and import have verified its bundle. */
 export type NewVersion = Omit<ModelVersion, Assigned | keyof Given> &
