@@ -96,12 +96,13 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
 
 /** The stored decision under the current policy. Throws `conflict` if the version must not be promoted, with the remedy. */
 function decisionFor(
-  { modelName, version, stage, decision }: ModelVersion,
+  { modelName, version, stage, ...judged }: ModelVersion,
   override: boolean,
   { approval }: ModelPolicy,
 ): Decision | null {
   // This key has promoted it already: return that result.
   if (stage !== 'Staging') return null;
+  const decision = newestValidation(judged);
   if (!decision) {
     throw new PerennialError(
       'conflict',
@@ -120,8 +121,17 @@ function decisionFor(
 }
 
 /** The history shows that a refusal was overridden. */
-function reasonOf({ decision }: ModelVersion, reason: string): string {
+function reasonOf(version: ModelVersion, reason: string): string {
+  const decision = newestValidation(version);
   return decision?.outcome === 'refuse' ? `${reason} (overrides a refusal: ${decision.summary})` : reason;
+}
+
+/** A version that serves again keeps the decision of its promotion; a new promotion follows its newest validation. */
+function newestValidation({
+  decision,
+  lastValidation,
+}: Pick<ModelVersion, 'decision' | 'lastValidation'>): Decision | null {
+  return lastValidation ?? decision;
 }
 
 function promotionReply(

@@ -36,7 +36,11 @@ export const modelVersionViewSchema = z
     bundle_sha256: z.string(),
     size_bytes: z.number().int(),
     metrics: evaluationViewSchema,
-    decision: decisionViewSchema.nullable(),
+    decision: decisionViewSchema
+      .nullable()
+      .describe('the one the version was promoted by; before its first promotion the newest validation'),
+    last_validation: decisionViewSchema.nullable().describe('the newest validation, also one after the promotion'),
+    last_validated_at: z.iso.datetime().nullable(),
     verified_at: z.iso.datetime().nullable().describe('when the bundle was last verified'),
     created_at: z.iso.datetime(),
   })

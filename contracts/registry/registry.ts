@@ -133,7 +133,11 @@ export const modelVersionSchema = z.object({
   bundleSha256: z.string().describe('SHA-256 of manifest.json, which lists every other file'),
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
-  decision: decisionSchema.nullable(),
+  decision: decisionSchema
+    .nullable()
+    .describe('the one the version was promoted by; before its first promotion the newest validation'),
+  lastValidation: decisionSchema.nullable().describe('the newest validation, also after the promotion'),
+  lastValidatedAt: z.iso.datetime().nullable(),
   semanticVersion: semanticVersionSchema.describe(
     'unique per model; the rule is in domain/registry/semantic-version.ts',
   ),

@@ -88,6 +88,9 @@ async function runEpoch(
     trainAccuracy: train.accuracy,
     validationLoss: validation.loss,
     validationAccuracy: validation.accuracy,
+    validationPrecision: validation.precision,
+    validationRecall: validation.recall,
+    validationF1: validation.f1,
     durationMs: performance.now() - startedAt,
   };
 }

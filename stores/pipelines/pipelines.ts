@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   runStatuses,
+  stepStatuses,
   type PipelineEnd,
   type PipelineOpening,
   type RunStatus,
@@ -13,7 +14,7 @@ import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const stepSchema = z.object({
   name: z.string(),
-  status: z.enum(['pending', ...runStatuses]),
+  status: z.enum(stepStatuses),
   detail: z.string().nullable(),
   startedAt: timestampColumn.nullable(),
   endedAt: timestampColumn.nullable(),

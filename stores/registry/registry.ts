@@ -84,7 +84,10 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   /** Throws `not_found`. */
   summary(modelName: string): Promise<ModelSummary>;
   production(modelName: string): Promise<ModelVersion | null>;
-  /** A decision after a served evaluation also marks the bundle as verified. */
+  /**
+   * Stores a validation. `decision` of a version that was promoted stays the one it was promoted by. A decision after a
+   * served evaluation also marks the bundle as verified.
+   */
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the previous one. Throws `not_found`, `conflict`, `stale_promotion`. */
   promote(request: PromotionRequest): Promise<ProductionMove>;
@@ -186,7 +189,10 @@ async function listModels(
 async function recordDecision(tx: Queryable, modelName: string, version: number, decision: Decision): Promise<void> {
   const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
   await tx.query(
-    `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
+    `UPDATE model_versions v SET last_validation = $3, last_validated_at = now(),
+       decision = CASE WHEN EXISTS (SELECT FROM promotions p WHERE p.model_name = v.model_name
+         AND p.version = v.version AND p.kind = 'promotion') THEN decision ELSE $3 END,
+       verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
      WHERE model_name = $1 AND version = $2`,
     [modelName, version, jsonParameter(decision), wasServed],
   );

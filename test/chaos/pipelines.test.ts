@@ -41,7 +41,11 @@ beforeAll(async () => {
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';
   database = createDatabase({ url, poolSize: 4, logger: createLogger('test', 'silent') });
-  const policy = modelPolicySchema.parse({ guard: { minutes: 0 }, approval: { mode: 'never' } });
+  const policy = modelPolicySchema.parse({
+    guard: { minutes: 0 },
+    approval: { mode: 'never' },
+    promotion: { minRecall: 0, aboveMajority: false, minCrossValidatedAccuracy: 0 },
+  });
   for (const model of models) await createPolicyStore(database).set(model, policy, tester);
 }, 60_000);
 afterAll(async () => {

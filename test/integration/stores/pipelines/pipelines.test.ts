@@ -73,6 +73,13 @@ describe('a pipeline run', () => {
     expect(record?.steps.map(({ status }) => status)).toEqual(['pending', 'failed', 'pending', 'pending']);
   });
 
+  it('stores that a step was skipped, and why', async () => {
+    const runId = await open();
+    await pipelines.enterStep(runId, { name: 'scan', status: 'skipped', detail: 'nothing to do' });
+    await pipelines.close(runId, { status: 'completed' });
+    expect((await pipelines.get(runId))?.steps[1]).toMatchObject({ status: 'skipped', detail: 'nothing to do' });
+  });
+
   it('stores its result', async () => {
     const runId = await open();
     await pipelines.close(runId, { status: 'completed', result: { version: 3, labels: ['a', 'b'] } });
