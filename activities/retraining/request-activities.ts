@@ -1,5 +1,6 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
+import type { StartedTraining } from '../../contracts/datasets/ingestion.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { retrainingWorkflowId } from '../../contracts/names.js';
 import type { RetrainingRequest, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
@@ -10,13 +11,14 @@ import { rescanTarget, type DatasetStore, type SourceKind } from '../../stores/d
 import { endOfOrphan, type PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
+import { trainOnNewVersion, type NewVersion } from './train-on-new-version.js';
 import { createRetrainingOrders, type RetrainingOrders } from '../../stores/retraining/retraining-orders.js';
 
 export interface RequestDependencies {
-  datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;
+  datasets: Pick<DatasetStore, 'detail' | 'newLabels' | 'version'>;
   decisions: RetrainingDecisions;
   facts: RetrainingInputStore;
-  pipelines: Pick<PipelineStore, 'close'>;
+  pipelines: Pick<PipelineStore, 'close' | 'get'>;
   starter: RunStarter;
   temporalClient: StarterOptions['temporal'];
   /** Dataset of models that have none of their own yet. */
@@ -44,6 +46,8 @@ export interface RequestActivities {
   decideOnRetraining(request: AskedRequest): Promise<Decided>;
   startDecidedRetraining(request: Pick<AskedRequest, 'requestId'>): Promise<StartedRun>;
   noteUnstartedRetraining(request: { requestId: string; message: string }): Promise<void>;
+  /** Starts the training that an ingestion was asked for. */
+  trainOnNewVersion(made: NewVersion): Promise<StartedTraining>;
 }
 
 /** Kinds of sources in which people put new images. */
@@ -60,6 +64,10 @@ export function createRequestActivities(deps: RequestDependencies): RequestActiv
     decideOnRetraining: (request) => decide(deps, orders, request),
     startDecidedRetraining: async ({ requestId }) => orders.start(await decided(deps, requestId)),
     noteUnstartedRetraining: ({ requestId, message }) => deps.decisions.notStarted(requestId, message),
+    trainOnNewVersion: async (made) => {
+      await closeOrphan(deps, made.modelName);
+      return trainOnNewVersion({ ...deps, orders }, made);
+    },
   };
 }
 

@@ -18,6 +18,7 @@ import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
+import { trainingOf } from '../datasets/then-train.js';
 import { accepted, recordStart } from '../workflows/accepted.js';
 import { startRetrainingRoute, type OrderDependencies } from '../retraining/retraining-routes.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -76,9 +77,10 @@ function startRoutes(dependencies: Dependencies): Route[] {
         'insufficient_storage',
         'temporal_unavailable',
       ],
-      async handle({ body: { dataset, source }, request }) {
+      async handle({ body: { dataset, source, ...training }, request }) {
         await checkSource(source, settings.sourceFolders);
-        const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
+        const thenTrain = trainingOf(training, settings.modelName);
+        const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual', ...thenTrain } as const;
         const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
         await recordStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);

@@ -9,6 +9,11 @@ export const startIngestionSchema = z
   .strictObject({
     dataset: nameSchema.optional(),
     source: sourceBodySchema.default({ kind: 'default' }),
+    then_train: z
+      .boolean()
+      .default(false)
+      .describe('retrain a model afterwards, unless it was trained on the resulting version before'),
+    model_name: nameSchema.optional().describe('model of `then_train`; default: MODEL_NAME'),
   })
   .meta({ id: 'StartIngestion' });
 

@@ -8,8 +8,19 @@ export const ingestionInputSchema = z.object({
   label: z.string().optional(),
   trigger: triggerSchema,
   requestId: z.string(),
+  /** The model to train on the resulting version, unless it was trained on it before. */
+  thenTrain: z.object({ modelName: nameSchema }).optional(),
 });
 export type IngestionInput = z.infer<typeof ingestionInputSchema>;
+
+/** What became of `then_train`. */
+export const startedTrainingSchema = z.object({
+  modelName: z.string(),
+  runId: z.string().nullable().describe('run of the retraining; null if none was started'),
+  joined: z.boolean().describe('whether a retraining that had not taken its data yet includes the version'),
+  reason: z.string(),
+});
+export type StartedTraining = z.infer<typeof startedTrainingSchema>;
 
 export const ingestionResultSchema = z.object({
   dataset: z.string(),
@@ -25,5 +36,6 @@ export const ingestionResultSchema = z.object({
   statistics: datasetStatisticsSchema,
   /** For example that the images are synthetic. */
   note: z.string().nullable(),
+  training: startedTrainingSchema.optional().describe('present if the request said `then_train`'),
 });
 export type IngestionResult = z.infer<typeof ingestionResultSchema>;

@@ -1,4 +1,5 @@
 import { batchCompleted, batchFailed } from './batch-notification-text.js';
+import { ingestionCompleted } from './ingestion-notification-text.js';
 import { sentence, type ReadField, type NotificationDraft, type DraftWriter } from './notification-draft.js';
 import { snakeKeys } from '../snake-keys.js';
 
@@ -34,6 +35,7 @@ const writers: Readonly<Record<string, DraftWriter>> = {
   'retraining.skipped': retrainingSkipped,
   'retraining.unstarted': retrainingUnstarted,
   'pipeline.failed': pipelineFailed,
+  'ingestion.completed': ingestionCompleted,
   'batch_prediction.completed': batchCompleted,
   'batch_prediction.failed': batchFailed,
   'approval.requested': approvalRequested,

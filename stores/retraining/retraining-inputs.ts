@@ -27,6 +27,8 @@ const growthRow = z.object({
 export interface RetrainingInputStore {
   /** `dataset` null means the one that Production was trained on, or `fallback`. */
   read(question: { modelName: string; dataset: string | null; fallback: string }): Promise<RetrainingInputs>;
+  /** The first version of a model that was trained on a version of a dataset; null if there is none. */
+  versionTrainedOn(modelName: string, data: { dataset: string; version: number }): Promise<number | null>;
   /** Whether the model ever had a version. */
   isKnown(modelName: string): Promise<boolean>;
 }
@@ -65,6 +67,15 @@ export function createRetrainingInputStore(
           : { labelled: 0, accuracy: null, interval: null },
         data: await readGrowth(db, asked, production?.dataset === asked ? production.datasetVersion : null),
       };
+    },
+    async versionTrainedOn(modelName, { dataset, version }) {
+      const trained = await db.row(
+        z.object({ version: z.number().nullable() }),
+        `SELECT min(v.version) AS version FROM model_versions v LEFT JOIN runs r ON r.run_id = v.run_id
+         WHERE v.model_name = $1 AND v.dataset = $2 AND v.dataset_version = $3 AND r.kind IS DISTINCT FROM 'import'`,
+        [modelName, dataset, version],
+      );
+      return trained?.version ?? null;
     },
     async isKnown(modelName) {
       return (await db.query('SELECT FROM models WHERE name = $1', [modelName])).length > 0;

@@ -67,6 +67,21 @@ describe('the text of a message', () => {
     );
   });
 
+  it('of an ingestion has its counts, what to look at, and the training that follows', () => {
+    const counts = { runId: 'a/b', dataset: 'flowers', version: 2, files: 20, newImages: 3, duplicates: 1 };
+    const clean = notificationText('ingestion.completed', { ...counts, quarantined: 0, conflicts: 0, note: null }, url);
+    expect(clean).toEqual({
+      subject: 'flowers: an ingestion has finished with version 2',
+      text: '20 files were read for flowers, which is at version 2: 3 new images, 1 duplicates, 0 quarantined.',
+      link: `${url}/api/v1/pipelines/a%2Fb`,
+    });
+    const training = { modelName: 'm', runId: 'r', reason: 'Started the retraining of m: run r.' };
+    const refused = { ...counts, quarantined: 4, conflicts: 2, note: 'The images are synthetic', training };
+    expect(textOf('ingestion.completed', refused)).toMatch(
+      /4 quarantined\. 2 images of the dataset are in two classes.* reasons\. The images are synthetic\. Started the retraining of m: run r\.$/,
+    );
+  });
+
   it('of every outcome says what to do next', () => {
     const payload = { model_name: 'roses', version: 4, summary: 'accuracy 0.91' };
     expect(textOf('retraining.promoted', payload)).toMatch(/new version in Production.*accuracy 0\.91/);
