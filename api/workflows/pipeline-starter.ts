@@ -68,7 +68,10 @@ export function createPipelineStarter(
       startLarge({
         ...input,
         workflow: workflowTypes.ingestDataset,
-        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
+        workflowId: ingestionWorkflowId(
+          input.dataset,
+          hashOf({ source: input.source, label: input.label ?? null, replaces: input.replaces }),
+        ),
         steps: ingestionSteps,
         input,
         modelName: null,
