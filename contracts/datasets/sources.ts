@@ -1,7 +1,11 @@
 import { z } from 'zod';
 
 /** The id of a source in a path or a body: a positive number. */
-export const sourceIdSchema = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+export const sourceIdSchema = z.coerce
+  .number({ error: 'expected the id of a source, a positive whole number' })
+  .int()
+  .min(1)
+  .max(Number.MAX_SAFE_INTEGER);
 
 /** The source of a file. */
 export const sourceReferenceSchema = z.object({

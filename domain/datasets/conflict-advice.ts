@@ -19,8 +19,7 @@ export function adviseOnConflict(dataset: string, { sha256, files }: Conflicting
   if (new Set(files.map(({ label }) => label)).size < 2) {
     return 'The sources no longer name two labels for this image: the conflict is solved in the current version, or by the next ingestion.';
   }
-  const said = sources.map(describe).join(', ');
-  return `${said}. ${waysOut(dataset, sources, sha256)}`;
+  return `${tell(sources)}. ${waysOut(dataset, sources, sha256)}`;
 }
 
 /** At most this many groups of sources are spelled out. */
@@ -37,14 +36,14 @@ export function adviseOnConflicts(
   const groups = new Map<string, { images: number; sources: SourceSaying[]; sha256: string }>();
   for (const { sha256, files } of conflicts) {
     const sources = bySource(files);
-    const key = sources.map(describe).join(', ');
+    const key = tell(sources);
     const group = groups.get(key) ?? { images: 0, sources, sha256 };
     groups.set(key, { ...group, images: group.images + 1 });
   }
   const largest = [...groups].sort(([, a], [, b]) => b.images - a.images).slice(0, shownGroups);
   const told = largest.map(
     ([said, { images, sources, sha256 }]) =>
-      `${images === 1 ? 'One image' : `${images} images`}: ${said}. ${waysOut(dataset, sources, images === 1 ? sha256 : '{sha256}')}`,
+      `${groups.size === 1 ? '' : `${images} of them: `}${said}. ${waysOut(dataset, sources, images === 1 ? sha256 : '{sha256}')}`,
   );
   const more = groups.size > shownGroups ? ' The page of the version lists the others.' : '';
   return `${total === 1 ? 'One image appears' : `${total} images appear`} under two labels and ${total === 1 ? 'is' : 'are'} in no version until that is solved. ${told.join(' ')}${more}`;
@@ -61,6 +60,11 @@ function bySource(files: readonly ConflictingFile[]): SourceSaying[] {
     sources.set(source.sourceId, { ...source, labels: [...new Set([...labels, label])].sort() });
   }
   return [...sources.values()];
+}
+
+function tell(sources: readonly SourceSaying[]): string {
+  const said = sources.map(describe).join(', ');
+  return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
 function describe({ sourceId, kind, locator, missing, labels }: SourceSaying): string {

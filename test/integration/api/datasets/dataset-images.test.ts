@@ -22,7 +22,7 @@ describe('an image in a dataset', () => {
     const run = await datasets.upload('wrong', 'dandelion', image);
     expect(run.conflicts).toBe(1);
     const [dandelion, grass] = await datasets.sourcesOf('wrong');
-    expect(run.conflictAdvice).toContain(`source ${grass?.id} (upload ${grass?.locator}) says "grass"`);
+    expect(run.conflictAdvice).toContain(`Source ${grass?.id} (upload ${grass?.locator}) says "grass"`);
     expect(run.conflictAdvice).toContain(`PATCH /api/v1/datasets/wrong/images/${sha256}`);
     const [conflict] = (await datasets.versionOf('wrong', run.version)).conflicts;
     expect(conflict?.files).toMatchObject([

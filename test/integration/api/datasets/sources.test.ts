@@ -55,7 +55,7 @@ describe('a source of a dataset', () => {
     expect(gone).toMatchObject({ locator: folder, missing: true });
     expect(gone?.missing_since).not.toBeNull();
     const wayOut = `detach its former place: DELETE /api/v1/datasets/moved/sources/${gone?.id}`;
-    expect(run.conflictAdvice).toContain(`source ${gone?.id} (folder ${folder}, no longer there) says "grass"`);
+    expect(run.conflictAdvice).toContain(`Source ${gone?.id} (folder ${folder}, no longer there) says "grass"`);
     expect(run.conflictAdvice).toContain(wayOut);
     const { conflicts } = await datasets.versionOf('moved', run.version);
     expect(conflicts).toHaveLength(6);
