@@ -12,6 +12,8 @@ import { explainRoutes } from './inference/explain-routes.js';
 import { imageRoutes } from './datasets/image-routes.js';
 import { labelRoutes } from './predictions/label-routes.js';
 import { v2Routes } from './inference/v2/v2-routes.js';
+import { datasetImageRoutes } from './datasets/dataset-image-routes.js';
+import { sourceRoutes } from './datasets/source-routes.js';
 import { datasetRoutes } from './datasets/dataset-routes.js';
 import { documentationRoutes } from './http/documentation-routes.js';
 import { experimentRunRoutes } from './experiments/run-routes.js';
@@ -77,6 +79,8 @@ const rooms = [
   retrainingRoutes,
   scheduleRoutes,
   datasetRoutes,
+  sourceRoutes,
+  datasetImageRoutes,
   imageRoutes,
   uploadRoutes,
   notificationRoutes,

@@ -2,9 +2,13 @@ import { createAuditStore } from './audit/audit.js';
 import { createBatchPredictionStore } from './batch-predictions/batch-predictions.js';
 import { createDatasetCommits } from './datasets/dataset-commits.js';
 import { createDatasetDeletion } from './datasets/dataset-deletion.js';
+import { createDatasetEdits } from './datasets/dataset-edits.js';
+import { createDatasetImageStore } from './datasets/dataset-images.js';
 import { createDatasetStore } from './datasets/datasets.js';
 import { createImageStore } from './datasets/images.js';
 import { createIngestionStore } from './datasets/ingestions.js';
+import { createPublicationStore } from './datasets/publications.js';
+import { createSourceStore } from './datasets/sources.js';
 import { createUploadStore } from './datasets/uploads.js';
 import { createErasureStore } from './erasure/erasures.js';
 import { createExperimentStore } from './experiments/experiments.js';
@@ -55,6 +59,8 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     batchPredictions: createBatchPredictionStore(database),
     commits: createDatasetCommits(database),
     databaseSizes: createDatabaseSizes(database),
+    datasetEdits: createDatasetEdits(database),
+    datasetImages: createDatasetImageStore(database),
     datasets: createDatasetStore(database),
     decisions: createRetrainingDecisions(database),
     deletion: createDatasetDeletion(database),
@@ -77,10 +83,12 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     predictions: createPredictionStore(database),
     registry: createRegistryStore(database),
     retention: createRetentionStore(database),
+    publications: createPublicationStore(database),
     references: createObjectReferences(database),
     runDetails: createRunDetailStore(database),
     runs: createRunStore(database),
     searches: createSearchStore(database),
+    sources: createSourceStore(database),
     trials: createTrialStore(database),
     uploads: createUploadStore(database),
   };

@@ -27,14 +27,15 @@ interface Continuation {
 
 /** Scans a source, stores its new images, and commits the resulting dataset version. */
 export async function ingestDataset(input: IngestionInput, continuation?: Continuation): Promise<IngestionResult> {
-  const { dataset, trigger } = input;
+  const { dataset, trigger, replaces } = input;
   // The id of the first run stays the same when the workflow continues as new, and is unique for each ingestion.
   const ingestionId = workflowInfo().firstExecutionRunId;
   return recordPipeline({ trigger, modelName: null, dataset, steps: ingestionStepsOf(input) }, async (progress) => {
     try {
       const source = await progress.step(
         'resolve_source',
-        async () => continuation?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source })),
+        async () =>
+          continuation?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source, replaces })),
         ({ kind, locator, note }) => note ?? `${kind} ${locator}`,
       );
       const scan = await progress.step(

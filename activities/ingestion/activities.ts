@@ -6,6 +6,7 @@ import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';
 import { resolveSource, type ResolvedSource } from './resolve-source.js';
 import { scanSource, type ScanResult } from './scan-source.js';
+import { adviseOnVanished } from './vanished-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 
 /**
@@ -13,7 +14,12 @@ import { withHeartbeat } from '../runtime/heartbeat.js';
  * can be repeated and continues where it stopped.
  */
 export interface IngestionActivities {
-  resolveSource(input: { ingestionId: string; dataset: string; source: Source }): Promise<ResolvedSource>;
+  resolveSource(input: {
+    ingestionId: string;
+    dataset: string;
+    source: Source;
+    replaces?: number | undefined;
+  }): Promise<ResolvedSource>;
   scanSource(input: { ingestionId: string }): Promise<ScanResult>;
   /** Processes at most `limit` files; `pending` is the number of files left. */
   ingestBatch(input: { ingestionId: string; limit: number }): Promise<BatchResult>;
@@ -27,10 +33,15 @@ export interface IngestionActivities {
 export function createIngestionActivities(deps: IngestionDependencies): IngestionActivities {
   const { ingestions } = deps;
   return {
-    resolveSource: ({ ingestionId, dataset, source }) =>
+    resolveSource: ({ ingestionId, dataset, source, replaces }) =>
       withHeartbeat(async (report, signal) => {
-        const resolved = await resolveSource(deps, { dataset, source }, report, signal);
-        const { kind, locator, isDefault, note } = await ingestions.open({ id: ingestionId, dataset, ...resolved });
+        const resolved = await resolveSource(deps, { dataset, source }, report, signal).catch(
+          async (error: unknown) => {
+            throw await adviseOnVanished(deps, { dataset, source }, error);
+          },
+        );
+        const opened = await ingestions.open({ id: ingestionId, dataset, ...resolved, replaces });
+        const { kind, locator, isDefault, note } = opened;
         return { kind, locator, isDefault, note };
       }),
     scanSource: ({ ingestionId }) =>

@@ -5,6 +5,7 @@ import { publishRules } from '../../domain/datasets/publish-rules.js';
 import type { Ingestion, IngestionCounts } from '../../stores/datasets/ingestions.js';
 import { createVersionPublisher } from '../../stores/datasets/publish-version.js';
 import type { IngestionDependencies } from './dependencies.js';
+import { adviseAfterCommit } from './vanished-source.js';
 
 /**
  * Makes the files of an ingestion the members of their source and returns the resulting dataset version; a new one only if
@@ -23,6 +24,8 @@ export async function commitVersion(deps: IngestionDependencies, ingestion: Inge
     );
   });
   await createVersionPublisher(deps, publishRules).publish(dataset, version);
+  const { conflicts } = statistics;
+  const conflictAdvice = await adviseAfterCommit(deps, dataset, { version, conflicts });
   const quarantined = sum(counts.quarantined);
   return {
     dataset,
@@ -34,7 +37,8 @@ export async function commitVersion(deps: IngestionDependencies, ingestion: Inge
     uploadedBytes: counts.uploadedBytes,
     duplicates: counts.duplicates,
     quarantined,
-    conflicts: statistics.conflicts,
+    conflicts,
+    conflictAdvice,
     statistics,
     note: ingestion.note,
   };

@@ -4,11 +4,15 @@ import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import type { IngestionStore } from '../../stores/datasets/ingestions.js';
 import type { LabelStore } from '../../stores/predictions/labels.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
+import type { PublicationStore } from '../../stores/datasets/publications.js';
+import type { SourceStore } from '../../stores/datasets/sources.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
 
 export interface IngestionDependencies {
   ingestions: IngestionStore;
   commits: DatasetCommits;
+  publications: PublicationStore;
+  sources: SourceStore;
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;

@@ -103,8 +103,8 @@ export function createPipelineStarter(
 }
 
 /** What two requests must have in common for one ingestion. */
-function ingestionWishes({ source, label, thenTrain }: IngestionInput): string {
-  return hashOf({ source, label: label ?? null, ...(thenTrain && { thenTrain }) });
+function ingestionWishes({ source, label, replaces, thenTrain }: IngestionInput): string {
+  return hashOf({ source, label: label ?? null, replaces, ...(thenTrain && { thenTrain }) });
 }
 
 function startersByHand(

@@ -14,6 +14,9 @@ export const labelSchema = z
     'a label must not contain a slash, a control character or an unpaired surrogate',
   );
 
+/** Digest of an image in a path or a body. */
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
+
 export const imageFormats = ['jpeg', 'png', 'webp'] as const;
 export const imageFormatSchema = z.enum(imageFormats);
 export type ImageFormat = z.infer<typeof imageFormatSchema>;

@@ -4,6 +4,7 @@ import { snakeShape } from '../http/snake-shape.js';
 import { datasetStatisticsSchema, nameSchema, quarantineReasons } from './datasets.js';
 import { sourceBodySchema } from './http-source.js';
 import { ingestionResultSchema } from './ingestion.js';
+import { sourceReferenceSchema as sourceOfFileSchema } from './sources.js';
 
 export const startIngestionSchema = z
   .strictObject({
@@ -14,6 +15,12 @@ export const startIngestionSchema = z
       .default(false)
       .describe('retrain a model afterwards, unless it was trained on the resulting version before'),
     model_name: nameSchema.optional().describe('model of `then_train`; default: MODEL_NAME'),
+    replaces: z
+      .number()
+      .int()
+      .min(1)
+      .optional()
+      .describe('id of a source of the dataset that this one takes the place of, such as a folder that was moved'),
   })
   .meta({ id: 'StartIngestion' });
 
@@ -32,9 +39,15 @@ export const datasetSummaryViewSchema = z
 
 const sourceReferenceSchema = z.object({ kind: z.string(), locator: z.string() });
 
+const sourceReferenceOfFile = sourceOfFileSchema.extend({
+  path: z.string(),
+  label: z.string(),
+  missing: z.boolean().describe('the folder of the source is not at its place'),
+});
+
 export const datasetViewSchema = datasetSummaryViewSchema
   .extend({
-    sources: z.array(sourceReferenceSchema.extend({ scanned_at: z.iso.datetime() })),
+    sources: z.array(sourceReferenceSchema.extend({ id: z.number().int(), scanned_at: z.iso.datetime() })),
     history: z.array(z.object({ version: z.number().int(), digest: z.string(), created_at: z.iso.datetime() })),
   })
   .meta({ id: 'Dataset' });
@@ -59,7 +72,17 @@ export const datasetVersionViewSchema = z
       )
       .describe('the first thousand quarantined files'),
     conflicts: z
-      .array(z.object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) }))
+      .array(
+        z.object({
+          sha256: z.string(),
+          labels: z.array(z.string()),
+          paths: z.array(z.string()),
+          files: z
+            .array(sourceReferenceOfFile)
+            .describe('the files of attached sources, with the label that they have now'),
+          remedy: z.string().describe('who says what, and what can be done'),
+        }),
+      )
       .describe('the first thousand images that are excluded because they appear under two labels'),
   })
   .meta({ id: 'DatasetVersion' });

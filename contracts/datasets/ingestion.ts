@@ -6,6 +6,8 @@ export const ingestionInputSchema = z.object({
   dataset: nameSchema,
   source: sourceSchema,
   label: z.string().optional(),
+  /** Id of the source that this one takes the place of. */
+  replaces: z.number().int().optional(),
   trigger: triggerSchema,
   requestId: z.string(),
   /** The model to train on the resulting version, unless it was trained on it before. */
@@ -33,6 +35,8 @@ export const ingestionResultSchema = z.object({
   duplicates: z.number().int(),
   quarantined: z.number().int(),
   conflicts: z.number().int(),
+  /** Which sources say what about them, and what can be done; runs of earlier releases have none. */
+  conflictAdvice: z.string().nullable().optional(),
   statistics: datasetStatisticsSchema,
   /** For example that the images are synthetic. */
   note: z.string().nullable(),

@@ -18,6 +18,7 @@ export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels',
 export type SourceKind = (typeof sourceKinds)[number];
 
 const sourceRow = z.object({
+  id: integerColumn,
   kind: z.enum(sourceKinds),
   /** The folder or file, `s3://bucket/prefix/`, the upload id, or the model whose predictions were labelled. */
   locator: z.string(),
@@ -87,7 +88,7 @@ export interface DatasetStore {
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
   /** Sources that can be scanned again: folders and built-in sets, not uploads. */
   rescanTargets(name: string): Promise<Source[]>;
-  /** Label sources that have labels newer than their last ingestion, of models trained on the dataset. */
+  /** Attached or new label sources with labels newer than their last ingestion, of models trained on the dataset. */
   newLabels(name: string): Promise<Source[]>;
 }
 
@@ -150,7 +151,7 @@ export function createDatasetStore(db: Database): DatasetStore {
 function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {
   return db.rows(
     sourceRow,
-    `SELECT kind, locator, scanned_at FROM dataset_sources
+    `SELECT id, kind, locator, scanned_at FROM dataset_sources
      WHERE dataset = $1 AND current_ingestion_id IS NOT NULL ORDER BY id`,
     [name],
   );
@@ -182,8 +183,9 @@ async function readNewLabels(db: Queryable, name: string): Promise<Source[]> {
        SELECT model_name FROM model_versions WHERE dataset = $1
        UNION SELECT locator FROM dataset_sources WHERE dataset = $1 AND kind = 'labels')
      GROUP BY model_name HAVING bool_or(decision = 'label') AND NOT EXISTS (
-       SELECT FROM dataset_sources s JOIN ingestions i ON i.id = s.current_ingestion_id
-       WHERE s.dataset = $1 AND s.kind = 'labels' AND s.locator = d.model_name AND i.started_at > max(d.created_at))
+       SELECT FROM dataset_sources s LEFT JOIN ingestions i ON i.id = s.current_ingestion_id
+       WHERE s.dataset = $1 AND s.kind = 'labels' AND s.locator = d.model_name
+         AND (i.started_at > max(d.created_at) OR s.detached_at IS NOT NULL))
      ORDER BY model_name`,
     [name],
   );

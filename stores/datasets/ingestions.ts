@@ -53,6 +53,8 @@ export interface IngestionStore {
     locator: string;
     isDefault: boolean;
     note: string | null;
+    /** Id of the source that this one takes the place of when the ingestion is committed. */
+    replaces?: number | undefined;
   }): Promise<Ingestion>;
   /** Throws `not_found`. */
   get(id: string): Promise<Ingestion>;
@@ -90,12 +92,12 @@ export function createIngestionStore(db: Database): IngestionStore {
     throw new PerennialError('not_found', `There is no ingestion ${id}.`);
   };
   return {
-    async open({ id, dataset, kind, locator, isDefault, note }) {
+    async open({ id, dataset, kind, locator, isDefault, note, replaces }) {
       await db.query('INSERT INTO datasets (name) VALUES ($1) ON CONFLICT DO NOTHING', [dataset]);
       await db.query(
-        `INSERT INTO ingestions (id, dataset, kind, locator, is_default, note) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO NOTHING`,
-        [id, dataset, kind, locator, isDefault, note],
+        `INSERT INTO ingestions (id, dataset, kind, locator, is_default, note, replaces_source)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
+        [id, dataset, kind, locator, isDefault, note, replaces ?? null],
       );
       return get(id);
     },

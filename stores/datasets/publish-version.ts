@@ -1,7 +1,7 @@
 import { splits, type DatasetStatistics, type Example, type ImageFacts } from '../../contracts/datasets/datasets.js';
 import { rawImageKey, splitManifestKey } from '../objects/object-keys.js';
 import type { ObjectStore } from '../objects/object-store.js';
-import type { DatasetCommits } from './dataset-commits.js';
+import type { PublicationStore } from './publications.js';
 
 type Images = readonly (ImageFacts & Example)[];
 
@@ -23,22 +23,19 @@ export interface VersionPublisher {
 }
 
 export interface PublishStores {
-  commits: Pick<
-    DatasetCommits,
-    'publication' | 'unpublished' | 'whilePublishing' | 'listImages' | 'claim' | 'markPublished'
-  >;
+  publications: PublicationStore;
   objects: Pick<ObjectStore, 'put'>;
 }
 
 export function createVersionPublisher(stores: PublishStores, rules: PublishRules): VersionPublisher {
   const publish = (dataset: string, version: number): Promise<void> =>
-    stores.commits.whilePublishing(dataset, version, async () => {
+    stores.publications.whilePublishing(dataset, version, async () => {
       while (!(await publishOnce(stores, rules, dataset, version)));
     });
   return {
     publish,
     async publishPending(olderThanSeconds = 0) {
-      for (const { dataset, version } of await stores.commits.unpublished(olderThanSeconds)) {
+      for (const { dataset, version } of await stores.publications.unpublished(olderThanSeconds)) {
         await publish(dataset, version);
       }
     },
@@ -47,21 +44,21 @@ export function createVersionPublisher(stores: PublishStores, rules: PublishRule
 
 /** Publishes what the version holds now; false if an erasure changed it meanwhile. */
 async function publishOnce(
-  { commits, objects }: PublishStores,
+  { publications, objects }: PublishStores,
   rules: PublishRules,
   dataset: string,
   version: number,
 ): Promise<boolean> {
-  const pending = await commits.publication(dataset, version);
+  const pending = await publications.publication(dataset, version);
   if (!pending) return true;
-  const images = await commits.listImages(dataset, version);
+  const images = await publications.listImages(dataset, version);
   const { json, md5 } = rules.listing(images);
   const listingKey = rawImageKey(`${md5}.dir`);
-  await commits.claim(listingKey);
+  await publications.claim(listingKey);
   await objects.put(listingKey, Buffer.from(json), 'application/json');
   await writeManifests(objects, dataset, version, images);
   const statistics = rules.statistics(images, pending.statistics);
-  return commits.markPublished({ dataset, version, publication: pending.publication, dvcMd5: md5, statistics });
+  return publications.markPublished({ dataset, version, publication: pending.publication, dvcMd5: md5, statistics });
 }
 
 /** Repeating it writes the same bytes under the same keys. */

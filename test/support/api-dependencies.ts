@@ -88,7 +88,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
     deletion: { unpublish: nothing, remove: nothing },
-    publisher: { publishPending: nothing },
+    publisher: { publish: nothing, publishPending: nothing },
     feedback: { add: nothing, history: nothing, confusion: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
@@ -139,6 +139,9 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       unfinishedDeletions: nothing,
       bundleRemoved: nothing,
     },
+    sources: { get: nothing, list: nothing, conflicts: () => Promise.resolve([]) },
+    datasetEdits: { correct: nothing, detach: nothing },
+    datasetImages: { get: nothing },
     datasets: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       detail: () => Promise.resolve(null),
