@@ -24,6 +24,8 @@ export const errorTable = {
   image_too_small: { status: 422, retryable: false, title: 'Image too small' },
   invalid_tensor: { status: 422, retryable: false, title: 'Invalid tensor' },
   source_empty: { status: 422, retryable: false, title: 'Source has no images' },
+  source_layout: { status: 422, retryable: false, title: 'Source layout not understood' },
+  split_undecided: { status: 422, retryable: false, title: 'Existing split' },
   source_not_found: { status: 422, retryable: false, title: 'Source not found' },
   source_unreachable: { status: 503, retryable: false, title: 'Source unreachable' },
   dataset_too_small: { status: 422, retryable: false, title: 'Dataset too small' },

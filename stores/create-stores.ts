@@ -5,6 +5,7 @@ import { createDatasetDeletion } from './datasets/dataset-deletion.js';
 import { createDatasetStore } from './datasets/datasets.js';
 import { createImageStore } from './datasets/images.js';
 import { createIngestionStore } from './datasets/ingestions.js';
+import { createRefusalStore } from './datasets/refusals.js';
 import { createUploadStore } from './datasets/uploads.js';
 import { createErasureStore } from './erasure/erasures.js';
 import { createExperimentStore } from './experiments/experiments.js';
@@ -75,6 +76,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     pipelines: createPipelineStore(database),
     policies,
     predictions: createPredictionStore(database),
+    refusals: createRefusalStore(database),
     registry: createRegistryStore(database),
     retention: createRetentionStore(database),
     references: createObjectReferences(database),

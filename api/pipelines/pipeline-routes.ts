@@ -73,6 +73,8 @@ function startRoutes(dependencies: Dependencies): Route[] {
         'bad_request',
         'unsupported_type',
         'source_not_allowed',
+        'source_layout',
+        'split_undecided',
         'insufficient_storage',
         'temporal_unavailable',
       ],

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { triggerSchema } from '../workflows/runs.js';
-import { nameSchema, sourceSchema, datasetStatisticsSchema } from './datasets.js';
+import { labelCounts } from './by-label.js';
+import {
+  datasetStatisticsSchema,
+  nameSchema,
+  quarantineReasonSchema,
+  skippedSchema,
+  sourceSchema,
+} from './datasets.js';
 
 export const ingestionInputSchema = z.object({
   dataset: nameSchema,
@@ -10,6 +17,16 @@ export const ingestionInputSchema = z.object({
   requestId: z.string(),
 });
 export type IngestionInput = z.infer<typeof ingestionInputSchema>;
+
+const ingestionCountsSchema = z.object({
+  taken: z.number().int().describe('files of images that were not stored before'),
+  known: z.number().int().describe('files of images that were stored already, also by an earlier file'),
+  quarantined: z.partialRecord(quarantineReasonSchema, z.number().int()).describe('by reason'),
+  conflicts: labelCounts().describe('files of excluded images, by label'),
+  skipped: skippedSchema.describe('by kind'),
+});
+/** What became of each file of an ingestion; the numbers add up to `files`. */
+export type IngestionCounts = z.infer<typeof ingestionCountsSchema>;
 
 export const ingestionResultSchema = z.object({
   dataset: z.string(),
@@ -23,6 +40,9 @@ export const ingestionResultSchema = z.object({
   quarantined: z.number().int(),
   conflicts: z.number().int(),
   statistics: datasetStatisticsSchema,
+  // Results of earlier releases lack both.
+  counts: ingestionCountsSchema.nullable().default(null).describe('what became of the files; adds up to `files`'),
+  warnings: z.array(z.string()).default([]).describe('what a person should look at'),
   /** For example that the images are synthetic. */
   note: z.string().nullable(),
 });

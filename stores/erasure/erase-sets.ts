@@ -119,7 +119,13 @@ async function forgetMembers(
   dataset: string,
   images: readonly z.output<typeof imageRow>[],
 ): Promise<void> {
-  for (const table of ['dataset_examples', 'dataset_conflicts', 'dataset_quarantine', 'image_sides']) {
+  for (const table of [
+    'dataset_examples',
+    'dataset_conflicts',
+    'open_conflicts',
+    'dataset_quarantine',
+    'image_sides',
+  ]) {
     await tx.query(`DELETE FROM ${table} WHERE dataset = $1`, [dataset]);
   }
   await tx.query('DELETE FROM dataset_sources WHERE dataset = $1', [dataset]);
@@ -127,7 +133,7 @@ async function forgetMembers(
     dataset,
   ]);
   await tx.query(
-    `UPDATE ingestions SET locator = 'erased', note = NULL, result = NULL, status = 'abandoned' WHERE dataset = $1`,
+    `UPDATE ingestions SET locator = 'erased', note = NULL, warnings = '[]', result = NULL, status = 'abandoned' WHERE dataset = $1`,
     [dataset],
   );
   await tx.query('DELETE FROM uploads WHERE dataset = $1', [dataset]);
