@@ -43,7 +43,10 @@ export const storedPredictionViewSchema = z
     bundle_sha256: z.string(),
     prediction: z.string(),
     confidence: z.number(),
-    probabilities: labelNumbers().nullable().describe('null after erasure'),
+    probabilities: labelNumbers()
+      .nullable()
+      .meta({ type: ['object', 'null'], additionalProperties: { type: 'number' } })
+      .describe('null after erasure'),
     image_sha256: z.string().nullable().describe('digest of the uploaded file; null for tensors and after erasure'),
     latency_ms: z.number(),
     route: z.enum(predictionRoutes),
