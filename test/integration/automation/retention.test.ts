@@ -170,9 +170,9 @@ describe('the steps of retention', () => {
   });
 
   it('remove files of past ingestions, and none of the current members of a source', async () => {
-    await ingestion(records, 'former', `'committed', now() - interval '8 days'`);
-    await ingestion(records, 'current', `'committed', now() - interval '8 days'`);
-    await ingestion(records, 'young', `'abandoned', now() - interval '6 days'`);
+    await ingestion(records, 'former', `'committed', now() - interval '31 days'`);
+    await ingestion(records, 'current', `'committed', now() - interval '31 days'`);
+    await ingestion(records, 'young', `'abandoned', now() - interval '29 days'`);
     await ingestion(records, 'going', `'running', NULL`);
     await records.db.query(
       `INSERT INTO dataset_sources (dataset, kind, locator, is_default, current_ingestion_id)
@@ -199,6 +199,25 @@ describe('the steps of retention', () => {
     await expectRemoved('remove_uploads', 1);
     expect(await objects.head(left)).toBeNull();
     expect(await objects.head(ingested)).not.toBeNull();
+  });
+
+  it('keep the uploaded files that an ingestion refused, for a month', async () => {
+    const id = randomUUID();
+    const refused = await upload('flowers', 48, id);
+    await records.db.query(
+      `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes) VALUES ($1, 0, 'a.png', $2, 3)`,
+      [id, refused],
+    );
+    await ingestion(records, 'refusing', `'abandoned', now()`, id);
+    await records.db.query(
+      `UPDATE ingestion_files SET path = '000000-a.png', outcome = 'quarantined', reason = 'truncated'
+       WHERE ingestion_id = 'refusing'`,
+    );
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(refused)).not.toBeNull();
+    await records.db.query(`UPDATE uploads SET discarded_at = now() - interval '31 days' WHERE id = $1`, [id]);
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(refused)).toBeNull();
   });
 
   it('keep an upload whose run still waits for a worker, and no other', async () => {
