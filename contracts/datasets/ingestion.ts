@@ -18,6 +18,7 @@ export const ingestionInputSchema = z.object({
 });
 export type IngestionInput = z.infer<typeof ingestionInputSchema>;
 
+/** What became of each file of an ingestion; the numbers add up to `files`. */
 const ingestionCountsSchema = z.object({
   taken: z.number().int().describe('files of images that were not stored before'),
   known: z.number().int().describe('files of images that were stored already, also by an earlier file'),
@@ -25,8 +26,6 @@ const ingestionCountsSchema = z.object({
   conflicts: labelCounts().describe('files of excluded images, by label'),
   skipped: skippedSchema.describe('by kind'),
 });
-/** What became of each file of an ingestion; the numbers add up to `files`. */
-export type IngestionCounts = z.infer<typeof ingestionCountsSchema>;
 
 export const ingestionResultSchema = z.object({
   dataset: z.string(),

@@ -33,10 +33,8 @@ describe('the steps of retention', () => {
   let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
-    const [startedRecords, store] = await Promise.all([startTestDatabase(), startObjectStore()]);
-    records = startedRecords;
-    service = store;
-    objects = createObjectStore({ ...loadConfig(store.environment), S3_ENDPOINT: store.endpoint });
+    [records, service] = await Promise.all([startTestDatabase(), startObjectStore()]);
+    objects = createObjectStore({ ...loadConfig(service.environment), S3_ENDPOINT: service.endpoint });
     await objects.ensureBucket();
     const { db } = records;
     registry = createRegistryStore(db);
@@ -170,8 +168,7 @@ describe('the steps of retention', () => {
   });
 
   it('remove files of past ingestions, and none of the current members of a source', async () => {
-    await ingestion(records, 'former', `'committed', now() - interval '31 days'`);
-    await ingestion(records, 'current', `'committed', now() - interval '31 days'`);
+    for (const id of ['former', 'current']) await ingestion(records, id, `'committed', now() - interval '31 days'`);
     await ingestion(records, 'young', `'abandoned', now() - interval '29 days'`);
     await ingestion(records, 'going', `'running', NULL`);
     await records.db.query(
@@ -204,15 +201,11 @@ describe('the steps of retention', () => {
   it('keep the uploaded files that an ingestion refused, for a month', async () => {
     const id = randomUUID();
     const refused = await upload('flowers', 48, id);
-    await records.db.query(
-      `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes) VALUES ($1, 0, 'a.png', $2, 3)`,
-      [id, refused],
-    );
+    await records.db.query(`INSERT INTO upload_files VALUES ($1, 0, 'a.png', $2, 3)`, [id, refused]);
     await ingestion(records, 'refusing', `'abandoned', now()`, id);
-    await records.db.query(
-      `UPDATE ingestion_files SET path = '000000-a.png', outcome = 'quarantined', reason = 'truncated'
-       WHERE ingestion_id = 'refusing'`,
-    );
+    await records.db
+      .query(`UPDATE ingestion_files SET path = '000000-a.png', outcome = 'quarantined', reason = 'truncated'
+      WHERE ingestion_id = 'refusing'`);
     await expectRemoved('remove_uploads', 1);
     expect(await objects.head(refused)).not.toBeNull();
     await records.db.query(`UPDATE uploads SET discarded_at = now() - interval '31 days' WHERE id = $1`, [id]);

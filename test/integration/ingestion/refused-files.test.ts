@@ -96,7 +96,12 @@ describe('names that are no UTF-8', () => {
 
   it('of files do not matter; of class folders quarantine their files, with the way out', async () => {
     const path = fixture.folder(await classFolders({ grass: 2 }, 33_000));
-    writeBytes(path, Buffer.from('grass'), Buffer.concat([latin1, Buffer.from(' 100%.jpg')]), await patternImage(33_100));
+    writeBytes(
+      path,
+      Buffer.from('grass'),
+      Buffer.concat([latin1, Buffer.from(' 100%.jpg')]),
+      await patternImage(33_100),
+    );
     writeBytes(path, latin1, Buffer.from('0.jpg'), await patternImage(33_101));
     writeBytes(path, Buffer.from('l%F6wenzahn'), Buffer.from('0.jpg'), await patternImage(33_102));
     const { files, quarantined, statistics } = await fixture.ingest({ kind: 'folder', path }, 'bytes');
@@ -110,7 +115,17 @@ describe('names that are no UTF-8', () => {
 
 describe('labels', () => {
   it('are trimmed and NFC, refused when blank or invisible, and warned of when nearly equal', async () => {
-    const names = ['grass', 'grass ', ' grass', '\u00a0grass\u3000', 'Grass', 'gr\u200bass', '   ', '__proto__', 'toString'];
+    const names = [
+      'grass',
+      'grass ',
+      ' grass',
+      '\u00a0grass\u3000',
+      'Grass',
+      'gr\u200bass',
+      '   ',
+      '__proto__',
+      'toString',
+    ];
     const files: Record<string, Uint8Array> = {};
     for (const [index, name] of names.entries()) files[`${name}/a.jpg`] = await patternImage(34_000 + index);
     const { statistics, counts, warnings } = await fixture.ingest(

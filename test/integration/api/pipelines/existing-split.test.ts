@@ -13,7 +13,14 @@ describe('a request for a source that is split already', () => {
   let listening: Listening;
   beforeAll(async () => {
     root = realpathSync(mkdtempSync(join(tmpdir(), 'perennial-test-split-')));
-    for (const folder of ['split/train/grass', 'split/val/grass', 'boxes/images', 'boxes/labels', 'plain/a', 'plain/b']) {
+    for (const folder of [
+      'split/train/grass',
+      'split/val/grass',
+      'boxes/images',
+      'boxes/labels',
+      'plain/a',
+      'plain/b',
+    ]) {
       mkdirSync(join(root, folder), { recursive: true });
       writeFileSync(join(root, folder, '1.jpg'), 'x');
     }
