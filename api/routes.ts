@@ -42,6 +42,7 @@ import { retrainingRoutes } from './retraining/retraining-routes.js';
 import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
 import { storageRoutes } from './storage/storage-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
+import { quarantineRoutes } from './datasets/quarantine-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
 
 /** Routes of every room, in the order they are matched. Each declares what it needs. */
@@ -82,6 +83,7 @@ const rooms = [
   sourceRoutes,
   datasetImageRoutes,
   imageRoutes,
+  quarantineRoutes,
   uploadRoutes,
   notificationRoutes,
   storageRoutes,

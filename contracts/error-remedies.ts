@@ -26,6 +26,8 @@ export const remedies = {
   source_empty: 'Use a folder with one folder per class and JPEG, PNG or WebP images in them.',
   source_invalid: 'Correct the table of labels as `detail` says.',
   archive_invalid: 'Send a complete zip, tar or tar.gz of class folders that hold images.',
+  source_layout: 'Arrange the source as `detail` says: one folder per class with its images.',
+  split_undecided: 'Send `split` with `keep` or `ignore` in `source`; later runs of the source remember it.',
   source_not_found: 'Check that the path exists on the worker and that its user can read it.',
   source_unreachable: 'Check the network of the worker, or ingest from a local folder.',
   dataset_too_small: 'Add images until every class has the number that `detail` names.',

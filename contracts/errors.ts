@@ -27,6 +27,8 @@ export const errorTable = {
   source_empty: { status: 422, retryable: false, title: 'Source has no images' },
   source_invalid: { status: 422, retryable: false, title: 'Source cannot be read' },
   archive_invalid: { status: 422, retryable: false, title: 'Archive refused' },
+  source_layout: { status: 422, retryable: false, title: 'Source layout not understood' },
+  split_undecided: { status: 422, retryable: false, title: 'Existing split' },
   source_not_found: { status: 422, retryable: false, title: 'Source not found' },
   source_unreachable: { status: 503, retryable: false, title: 'Source unreachable' },
   dataset_too_small: { status: 422, retryable: false, title: 'Dataset too small' },

@@ -9,6 +9,7 @@ import { createImageStore } from './datasets/images.js';
 import { createIngestionStore } from './datasets/ingestions.js';
 import { createPublicationStore } from './datasets/publications.js';
 import { createSourceStore } from './datasets/sources.js';
+import { createRefusalStore } from './datasets/refusals.js';
 import { createUploadStore } from './datasets/uploads.js';
 import { createErasureStore } from './erasure/erasures.js';
 import { createExperimentStore } from './experiments/experiments.js';
@@ -81,6 +82,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     pipelines: createPipelineStore(database),
     policies,
     predictions: createPredictionStore(database),
+    refusals: createRefusalStore(database),
     registry: createRegistryStore(database),
     retention: createRetentionStore(database),
     publications: createPublicationStore(database),

@@ -1,10 +1,10 @@
 import type { Source } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
-import { discardUpload } from '../../stores/datasets/uploads.js';
+import { settleUpload } from '../../stores/datasets/uploads.js';
 import { commitVersion } from './commit-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';
-import { resolveSource, type ResolvedSource } from './resolve-source.js';
+import { existingSplitOf, resolveSource, type ResolvedSource } from './resolve-source.js';
 import { scanSource, type ScanResult } from './scan-source.js';
 import { adviseOnVanished } from './vanished-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
@@ -24,9 +24,9 @@ export interface IngestionActivities {
   /** Processes at most `limit` files; `pending` is the number of files left. */
   ingestBatch(input: { ingestionId: string; limit: number }): Promise<BatchResult>;
   commitDatasetVersion(input: { ingestionId: string }): Promise<IngestionResult>;
-  /** Deletes uploaded originals, which are now stored by content. */
+  /** Deletes uploaded originals, which are now stored by content, except refused ones. */
   discardUpload(input: { uploadId: string }): Promise<void>;
-  /** Deletes the file list of a failed ingestion. */
+  /** Deletes the file list of a failed ingestion, except refused files. */
   abandonIngestion(input: { ingestionId: string }): Promise<void>;
 }
 
@@ -40,7 +40,8 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
             throw await adviseOnVanished(deps, { dataset, source }, error);
           },
         );
-        const opened = await ingestions.open({ id: ingestionId, dataset, ...resolved, replaces });
+        const split = existingSplitOf(source);
+        const opened = await ingestions.open({ id: ingestionId, dataset, ...resolved, replaces, split });
         const { kind, locator, isDefault, note } = opened;
         return { kind, locator, isDefault, note };
       }),
@@ -52,7 +53,7 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
       ),
     commitDatasetVersion: ({ ingestionId }) =>
       withHeartbeat(async () => commitVersion(deps, await ingestions.get(ingestionId))),
-    discardUpload: ({ uploadId }) => withHeartbeat(() => discardUpload(deps, uploadId)),
+    discardUpload: ({ uploadId }) => withHeartbeat(() => settleUpload(deps, uploadId)),
     abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
   };
 }

@@ -1,13 +1,15 @@
-import { labelSchema } from '../../contracts/datasets/datasets.js';
+import { labelSchema, type SkippedKind } from '../../contracts/datasets/datasets.js';
+import { clutterKind } from '../../domain/datasets/clutter.js';
 import { maxPathBytes, shortenPath } from '../../domain/datasets/shorten-path.js';
-import type { FoundFile } from '../../stores/datasets/ingestions.js';
+import type { FoundFile } from '../../stores/datasets/scan-rows.js';
 
-/** Files and folders that Windows Explorer and the macOS archiver create. */
-const ignoredNames = new Set(['thumbs.db', 'desktop.ini', '__macosx']);
-
-/** Whether a file or folder of this name is no part of a dataset: hidden, or left by a system. */
-export function isIgnoredName(name: string): boolean {
-  return name.startsWith('.') || ignoredNames.has(name.toLowerCase());
+/** The kind of clutter that a path leads through, or null. */
+export function clutterOfPath(path: string): SkippedKind | null {
+  for (const name of path.split('/')) {
+    const kind = clutterKind(name);
+    if (kind !== null) return kind;
+  }
+  return null;
 }
 
 /**
@@ -23,15 +25,15 @@ export function classifyPath(path: string, where = path): FoundFile {
       'The file is outside the class folders. Move it into the folder of its class.',
     );
   }
-  return labelledFile(path, where.slice(0, end), 'The folder name');
+  return labelledFile(path, where.slice(0, end), 'folder name');
 }
 
-/** A file with a label, or with the reason why that is no label. `whose` begins the sentence about it. */
-export function labelledFile(path: string, name: string, whose: string): FoundFile {
-  const label = labelSchema.safeParse(name.normalize('NFC'));
+/** A file under the label that a name stands for, or refused because the name is no label. `what` is the kind of name. */
+export function labelledFile(path: string, name: string, what: string): FoundFile {
+  const label = labelSchema.safeParse(name);
   if (label.success) return { path, label: label.data };
   const why = label.error.issues.map(({ message }) => message).join('; ');
-  return refusedFile(path, 'bad_label', `${whose} is not a valid label: ${why}`);
+  return refusedFile(path, 'bad_label', `The ${what} is not a valid label: ${why}`);
 }
 
 /** A file that is refused without reading it. */

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { access, open, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
+import { bytePath, joinBytes, pathOf, realBytes, storedBytes } from '../../platform/folder-names.js';
 import { isInside } from '../../platform/is-inside.js';
 import { archiveLimits } from './archive/archive-entry.js';
 import { archiveGroups, groupLimits, type FileGroup } from './archive/archive-groups.js';
@@ -99,11 +100,12 @@ const fileErrorCodes = new Set([
 
 async function readBelow(root: string, path: string, maxBytes: number): Promise<SourceBytes> {
   try {
-    const real = await realpath(join(root, path));
-    if (!isInside(root, real)) {
+    const folder = bytePath(root);
+    const real = await realBytes(joinBytes(folder, storedBytes(path)));
+    if (!isInside(folder, real)) {
       return { reason: 'link_outside_source', detail: 'The link points outside the source folder.' };
     }
-    return await readRegularFile(real, maxBytes);
+    return await readRegularFile(pathOf(real), maxBytes);
   } catch (error) {
     const code = systemCodeOf(error);
     if (!fileErrorCodes.has(code)) throw error;
@@ -119,7 +121,7 @@ async function readBelow(root: string, path: string, maxBytes: number): Promise<
 }
 
 /** Opens without blocking, so that a pipe in place of a file cannot hang the worker. */
-async function readRegularFile(path: string, maxBytes: number): Promise<SourceBytes> {
+async function readRegularFile(path: Buffer, maxBytes: number): Promise<SourceBytes> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
     const facts = await file.stat();

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Source } from '../../contracts/datasets/datasets.js';
+import type { ExistingSplit, Source } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { maxPathBytes } from '../../domain/datasets/shorten-path.js';
 import { packageRoot } from '../../platform/paths.js';
@@ -19,6 +19,11 @@ export interface ResolvedSource {
   locator: string;
   isDefault: boolean;
   note: string | null;
+}
+
+/** What the source says of a split that it has already. */
+export function existingSplitOf(source: Source): ExistingSplit | null {
+  return 'split' in source ? (source.split ?? null) : null;
 }
 
 /**

@@ -1,7 +1,12 @@
 import { Context } from '@temporalio/activity';
+import { labelSchema, type Skipped } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { layoutWarnings, requireLayout } from '../../domain/datasets/existing-split.js';
+import { readLayout } from '../../domain/datasets/source-layout.js';
+import { bytePath, folderLister } from '../../platform/folder-names.js';
 import { shortenPath } from '../../domain/datasets/shorten-path.js';
-import type { FoundFile, Ingestion } from '../../stores/datasets/ingestions.js';
+import type { Ingestion } from '../../stores/datasets/ingestions.js';
+import type { FoundFile } from '../../stores/datasets/scan-rows.js';
 import type { UploadFile } from '../../stores/datasets/uploads.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
@@ -9,9 +14,12 @@ import { fetchArchive } from './archive/fetch-archive.js';
 import { scanArchive } from './archive/scan-archive.js';
 import { scanCsv } from './csv/scan-csv.js';
 import { scanBucket } from './s3/bucket-source.js';
+import { labelledFile } from './classify-path.js';
+import { createTally, skippedOf, type ScanTally } from './scan-tally.js';
 import { walkFolder } from './walk-folder.js';
 
 export interface ScanResult {
+  /** Without skipped files. */
   files: number;
   /** Files that are refused without reading them: links out of the source, files outside class folders, and so on. */
   refused: number;
@@ -39,16 +47,18 @@ export async function scanSource(
     report({ found: result.files });
     signal.throwIfAborted();
   };
-  for await (const file of filesOf(deps, ingestion, { signal, note: (text) => notes.push(text) })) {
+  const tally = createTally();
+  const { files, warnings } = await contentOf(deps, ingestion, { tally, signal, note: (text) => notes.push(text) });
+  for await (const file of files) {
     result.files += 1;
     if (file.refusal) result.refused += 1;
     chunk.push(file);
     if (chunk.length === filesPerInsert) await flush();
   }
   if (chunk.length > 0) await flush();
-  if (result.files === 0) {
-    throw emptySourceError(ingestion);
-  }
+  const skipped = skippedOf(tally);
+  await deps.ingestions.endScan(ingestion.id, attempt, { skipped, warnings: [...warnings, ...renamedFolders(tally)] });
+  if (result.files === 0) throw emptySourceError(ingestion, skipped);
   if (notes.length === 0) return result;
   const note = notes.join(' ');
   await deps.ingestions.addNote(ingestion.id, note);
@@ -56,70 +66,98 @@ export async function scanSource(
 }
 
 interface ScanTools {
+  tally: ScanTally;
   signal: AbortSignal;
   note: (text: string) => void;
 }
 
-function filesOf(
-  deps: IngestionDependencies,
-  { kind, locator }: Ingestion,
-  { signal, note }: ScanTools,
-): AsyncIterable<FoundFile> {
+interface SourceContent {
+  files: AsyncIterable<FoundFile>;
+  /** What a person should know of the way in which the source is read. */
+  warnings: string[];
+}
+
+async function contentOf(deps: IngestionDependencies, ingestion: Ingestion, tools: ScanTools): Promise<SourceContent> {
+  const { kind, locator } = ingestion;
+  const { tally, signal, note } = tools;
   switch (kind) {
     case 'upload':
-      return uploadedFiles(deps, locator, signal);
+      return { files: uploadedFiles(deps, locator, tools), warnings: [] };
     case 'archive':
-      return scanArchive(locator, deps.config.MAX_UPLOAD_BYTES, signal);
+      return { files: scanArchive(locator, deps.config.MAX_UPLOAD_BYTES, tally, signal), warnings: [] };
     case 'csv':
-      return scanCsv(locator, note);
+      return { files: scanCsv(locator, tally, note), warnings: [] };
     case 's3':
-      return scanBucket(deps, locator, signal);
+      return { files: scanBucket(deps, locator, tally, signal), warnings: [] };
     case 'labels':
-      return labelledImages(deps, locator);
+      return { files: labelledImages(deps, locator), warnings: [] };
     case 'folder':
     case 'public':
     case 'synthetic':
-      return walkFolder(locator);
+      return folderContent(deps, ingestion, tally);
   }
 }
 
-function emptySourceError({ kind, locator }: Ingestion): PerennialError {
+/** Throws `source_layout` and `split_undecided` as `requireLayout`. */
+async function folderContent(
+  { ingestions }: IngestionDependencies,
+  { dataset, locator, split }: Ingestion,
+  tally: ScanTally,
+): Promise<SourceContent> {
+  const root = bytePath(locator);
+  const classes = new Set(await ingestions.labelsOf(dataset));
+  const layout = await readLayout(folderLister(root), (name) => classes.has(labelSchema.safeParse(name).data ?? name));
+  requireLayout(layout, split, locator);
+  return {
+    files: walkFolder({ root, layout, existingSplit: split, tally }),
+    warnings: layoutWarnings(layout, split),
+  };
+}
+
+function renamedFolders({ renamed }: ScanTally): string[] {
+  return [...renamed].map(([folder, label]) => `The folder “${folder}” is read as the class “${label}”.`);
+}
+
+function emptySourceError({ kind, locator }: Ingestion, skipped: Skipped): PerennialError {
+  const passedOver = Object.entries(skipped).map(([what, files]) => `${files} ${what}`);
+  const only = passedOver.length === 0 ? '' : ` but what programs leave (${passedOver.join(', ')})`;
   return new PerennialError(
     'source_empty',
     kind === 'labels'
       ? `Model ${locator} has no captured image with an accepted label. Set keep_inputs in its policy, then label the images of GET /api/v1/labels/queue.`
-      : `There are no files in ${locator}. A source is a folder with one folder for each class, which contain the images.`,
+      : `There are no files in ${locator}${only}. A source is a folder with one folder for each class, which contain the images.`,
   );
 }
 
 /** The path of each is the id of its prediction, which the reader and lineage use. */
 async function* labelledImages({ labels }: IngestionDependencies, modelName: string): AsyncGenerator<FoundFile> {
-  for (const { predictionId, label } of await labels.accepted(modelName)) yield { path: predictionId, label };
+  for (const { predictionId, label } of await labels.accepted(modelName))
+    yield labelledFile(predictionId, label, 'label');
 }
 
 async function* uploadedFiles(
   deps: IngestionDependencies,
   uploadId: string,
-  signal: AbortSignal,
+  tools: ScanTools,
 ): AsyncGenerator<FoundFile> {
   const { label } = await deps.uploads.getUpload(uploadId);
   // An archive brings its own labels.
   if (label === null) {
-    yield* scanUploadedArchive(deps, uploadId, signal);
+    yield* scanUploadedArchive(deps, uploadId, tools);
     return;
   }
   for (const file of await deps.uploads.uploadFiles(uploadId))
-    yield { path: uploadPath(file), label: label.normalize('NFC') };
+    yield labelledFile(uploadPath(file), label, 'label of the upload');
 }
 
 async function* scanUploadedArchive(
   deps: IngestionDependencies,
   uploadId: string,
-  signal: AbortSignal,
+  { tally, signal }: ScanTools,
 ): AsyncGenerator<FoundFile> {
   const archive = await fetchArchive(deps, uploadId);
   try {
-    yield* scanArchive(archive.path, deps.config.MAX_UPLOAD_BYTES, signal);
+    yield* scanArchive(archive.path, deps.config.MAX_UPLOAD_BYTES, tally, signal);
   } finally {
     await archive.remove();
   }

@@ -79,6 +79,8 @@ function startRoutes(dependencies: Dependencies): Route[] {
         'not_found',
         'conflict',
         'source_not_allowed',
+        'source_layout',
+        'split_undecided',
         'insufficient_storage',
         'temporal_unavailable',
         'database_unavailable',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from './by-label.js';
 import { acceptedSchema } from '../workflows/accepted.js';
 import { snakeShape } from '../http/snake-shape.js';
 import { datasetStatisticsSchema, nameSchema, quarantineReasons } from './datasets.js';
@@ -32,7 +33,7 @@ export const datasetSummaryViewSchema = z
     current_version: z.number().int().nullable().describe('null until the first ingestion is complete'),
     versions: z.number().int(),
     images: z.number().int(),
-    classes: z.record(z.string(), z.number().int()),
+    classes: labelCounts(),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'DatasetSummary' });
@@ -86,6 +87,25 @@ export const datasetVersionViewSchema = z
       .describe('the first thousand images that are excluded because they appear under two labels'),
   })
   .meta({ id: 'DatasetVersion' });
+
+/** A file that an ingestion refused. */
+export const refusedFileViewSchema = z
+  .object({
+    run_id: z.string().describe('the ingestion that refused it'),
+    kind: z.string().describe('kind of the source'),
+    locator: z.string().describe('the source'),
+    path: z.string().describe('path in the source; one that is no UTF-8 begins with `bytes:` and is escaped'),
+    label: z.string().nullable(),
+    reason: z.enum(quarantineReasons),
+    detail: z.string().nullable(),
+    file_url: z.string().nullable().describe('the bytes of an uploaded file, stored for 30 days'),
+  })
+  .meta({ id: 'RefusedFile' });
+
+/** An image that is excluded because the sources hold it under several labels. */
+export const openConflictViewSchema = z
+  .object({ sha256: z.string(), labels: z.array(z.string()), paths: z.array(z.string()) })
+  .meta({ id: 'OpenConflict' });
 
 /** `result` of a completed ingestion. */
 export const ingestionResultViewSchema = snakeShape(ingestionResultSchema).meta({ id: 'IngestionResult' });

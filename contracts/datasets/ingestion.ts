@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { triggerSchema } from '../workflows/runs.js';
-import { nameSchema, sourceSchema, datasetStatisticsSchema } from './datasets.js';
+import { labelCounts } from './by-label.js';
+import {
+  datasetStatisticsSchema,
+  nameSchema,
+  quarantineReasonSchema,
+  skippedSchema,
+  sourceSchema,
+} from './datasets.js';
 
 export const ingestionInputSchema = z.object({
   dataset: nameSchema,
@@ -23,6 +30,14 @@ export const startedTrainingSchema = z.object({
   reason: z.string(),
 });
 export type StartedTraining = z.infer<typeof startedTrainingSchema>;
+/** What became of each file of an ingestion; the numbers add up to `files`. */
+const ingestionCountsSchema = z.object({
+  taken: z.number().int().describe('files of images that were not stored before'),
+  known: z.number().int().describe('files of images that were stored already, also by an earlier file'),
+  quarantined: z.partialRecord(quarantineReasonSchema, z.number().int()).describe('by reason'),
+  conflicts: labelCounts().describe('files of excluded images, by label'),
+  skipped: skippedSchema.describe('by kind'),
+});
 
 export const ingestionResultSchema = z.object({
   dataset: z.string(),
@@ -38,6 +53,9 @@ export const ingestionResultSchema = z.object({
   /** Which sources say what about them, and what can be done; runs of earlier releases have none. */
   conflictAdvice: z.string().nullable().optional(),
   statistics: datasetStatisticsSchema,
+  // Results of earlier releases lack both.
+  counts: ingestionCountsSchema.nullable().default(null).describe('what became of the files; adds up to `files`'),
+  warnings: z.array(z.string()).default([]).describe('what a person should look at'),
   /** For example that the images are synthetic. */
   note: z.string().nullable(),
   training: startedTrainingSchema.optional().describe('present if the request said `then_train`'),

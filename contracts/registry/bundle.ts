@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers } from '../datasets/by-label.js';
 import { versionArchitectures } from './registry.js';
 import { hyperparametersSchema } from '../training/training.js';
 
@@ -98,7 +99,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 export const driftReferenceSchema = z.object({
   images: z.number().int(),
-  classShares: z.record(z.string(), z.number()),
+  classShares: labelNumbers(),
   featureMean: z.array(z.number()),
   featureStandardDeviation: z.array(z.number()),
 });

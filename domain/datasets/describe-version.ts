@@ -10,7 +10,13 @@ interface Described {
 }
 
 /** Computes the statistics of a dataset version. */
-export function describeVersion({ images, examples, members, conflicts, quarantined }: Described): DatasetStatistics {
+export function describeVersion({
+  images,
+  examples,
+  members,
+  conflicts,
+  quarantined,
+}: Described): Omit<DatasetStatistics, 'skipped' | 'warnings'> {
   const classes = countBy(examples.map(({ label }) => label));
   const sizes = Object.values(classes);
   return {

@@ -3,16 +3,21 @@ import type {
   Example,
   ImageFacts,
   QuarantineReason,
+  Skipped,
   Split,
 } from '../../contracts/datasets/datasets.js';
 import { assignSplit } from './assign-split.js';
 import { datasetDigest } from './dataset-digest.js';
 import { describeVersion } from './describe-version.js';
 import { dvcDirectory, type DvcDirectory } from './dvc-directory.js';
+import { allowedOf, leakWarnings } from './split-leaks.js';
+import { similarLabels } from './similar-labels.js';
 
 /** A file of one of a dataset's sources whose image was accepted. */
 export interface Member extends ImageFacts {
   label: string;
+  /** The splits that its folder in an existing split allows; null for any. */
+  splits?: readonly Split[] | null;
   /** Source and path, for messages. */
   where: string;
 }
@@ -29,6 +34,9 @@ export interface DatasetState {
   /** Split of every image that this dataset has ever had. */
   sides: ReadonlyMap<string, Split>;
   quarantined: Readonly<Partial<Record<QuarantineReason, number>>>;
+  skipped?: Skipped;
+  /** What the scans of the sources found worth a look. */
+  warnings?: readonly string[];
 }
 
 export interface VersionPlan {
@@ -43,7 +51,7 @@ export interface VersionPlan {
 }
 
 /** Plans the next version of a dataset from what its sources hold now. */
-export function planVersion({ members, sides, quarantined }: DatasetState): VersionPlan {
+export function planVersion({ members, sides, quarantined, skipped = {}, warnings = [] }: DatasetState): VersionPlan {
   const groups = groupByImage(members);
   const conflicts = [...groups.values()].filter((group) => labelsOf(group).length > 1).map(conflictOf);
   const images = [...groups.values()].flatMap((group) => (labelsOf(group).length === 1 ? group.slice(0, 1) : []));
@@ -53,7 +61,9 @@ export function planVersion({ members, sides, quarantined }: DatasetState): Vers
   });
   const newExamples = assignSplit(
     settled,
-    images.filter(({ sha256 }) => !sides.has(sha256)),
+    images
+      .filter(({ sha256 }) => !sides.has(sha256))
+      .map(({ sha256, label }) => ({ sha256, label, splits: allowedOf(groups.get(sha256) ?? []) })),
   );
   const examples = [...settled, ...newExamples].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   return {
@@ -62,7 +72,11 @@ export function planVersion({ members, sides, quarantined }: DatasetState): Vers
     conflicts,
     digest: datasetDigest(examples),
     dvc: dvcDirectory(images),
-    statistics: describeVersion({ images, examples, conflicts: conflicts.length, quarantined, members }),
+    statistics: {
+      ...describeVersion({ images, examples, conflicts: conflicts.length, quarantined, members }),
+      skipped,
+      warnings: [...warnings, ...labelWarnings(examples), ...leakWarnings(groups, examples)],
+    },
   };
 }
 
@@ -74,6 +88,14 @@ function groupByImage(members: readonly Member[]): Map<string, Member[]> {
     else groups.set(member.sha256, [member]);
   }
   return groups;
+}
+
+function labelWarnings(examples: readonly Example[]): string[] {
+  const groups = similarLabels([...new Set(examples.map(({ label }) => label))]);
+  return groups.map(
+    (group) =>
+      `The classes ${group.map((label) => `“${label}”`).join(', ')} have nearly the same name. If they are one class, give their folders one name.`,
+  );
 }
 
 function labelsOf(group: readonly Member[]): string[] {

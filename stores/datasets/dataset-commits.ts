@@ -8,9 +8,11 @@ import {
   type Example,
   type ImageFacts,
   type QuarantineReason,
+  type Skipped,
   type Split,
 } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { conflictingSchema, noConflicts, readConflicting, readFindings, replaceConflicts } from './commit-findings.js';
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -18,9 +20,11 @@ import { adoptMembers } from './adopt-members.js';
 
 /** Current content of the sources of a dataset, and the splits assigned before. */
 export interface CommitState {
-  members: (ImageFacts & { label: string; where: string })[];
+  members: (ImageFacts & { label: string; splits: Split[] | null; where: string })[];
   sides: Map<string, Split>;
   quarantined: Partial<Record<QuarantineReason, number>>;
+  skipped: Skipped;
+  warnings: string[];
 }
 
 /** Content of a version. */
@@ -38,6 +42,7 @@ const committedSchema = z.object({
   digest: z.string(),
   isNewVersion: z.boolean(),
   statistics: datasetStatisticsSchema,
+  conflicting: conflictingSchema.default(noConflicts),
 });
 export type Committed = z.output<typeof committedSchema>;
 
@@ -109,9 +114,11 @@ export async function makeVersion(
   );
   const version = known?.version ?? (await recordVersion(tx, { id: ingestionId, dataset }, planned));
   await recordConflicts(tx, dataset, version, planned);
+  await replaceConflicts(tx, dataset, planned);
   await tx.query('UPDATE datasets SET current_version = $2 WHERE name = $1', [dataset, version]);
   const { digest, statistics } = planned;
-  return { version, digest, isNewVersion: known === null, statistics };
+  const conflicting = await readConflicting(tx, ingestionId, planned);
+  return { version, digest, isNewVersion: known === null, statistics, conflicting };
 }
 
 async function noteVersion(
@@ -150,9 +157,14 @@ const filesOfDataset = `FROM dataset_sources source JOIN ingestion_files f ON f.
 
 async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   const members = await tx.rows(
-    imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), where: z.string() }),
-    `SELECT i.*, coalesce(correction.label, member.label) AS label, member.where FROM images i JOIN (
-       SELECT f.sha256, f.label, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
+    imageFactsSchema.extend({
+      sizeBytes: integerColumn,
+      label: z.string(),
+      splits: z.array(splitSchema).nullable(),
+      where: z.string(),
+    }),
+    `SELECT i.*, coalesce(correction.label, member.label) AS label, member.splits, member.where FROM images i JOIN (
+       SELECT f.sha256, f.label, f.splits, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
      ) member USING (sha256)
      LEFT JOIN current_image_corrections correction ON correction.dataset = $1 AND correction.sha256 = i.sha256
      WHERE i.erased_at IS NULL AND correction.action IS DISTINCT FROM 'remove' ORDER BY i.sha256, "where"`,
@@ -172,6 +184,7 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
     members,
     sides: new Map(sides.map(({ sha256, side }) => [sha256, side])),
     quarantined: Object.fromEntries(quarantined.map(({ reason, files }) => [reason, files])),
+    ...(await readFindings(tx, dataset)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { noConflicts } from './commit-findings.js';
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { ImageChange } from '../../contracts/datasets/corrections.js';
@@ -142,6 +143,6 @@ async function unchanged(tx: Queryable, dataset: string): Promise<Edited> {
        JOIN dataset_versions v ON v.dataset = d.name AND v.version = d.current_version WHERE d.name = $1`,
     [dataset],
   );
-  if (current) return { ...current, isNewVersion: false, changed: false };
+  if (current) return { ...current, conflicting: noConflicts, isNewVersion: false, changed: false };
   throw new PerennialError('not_found', `Dataset ${dataset} has no version. Ingest images to create one.`);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../../contracts/datasets/by-label.js';
 import {
   datasetStatisticsSchema,
   exampleSchema,
@@ -43,7 +44,7 @@ const summaryRow = z.object({
   currentVersion: z.number().nullable(),
   versions: integerColumn,
   images: integerColumn,
-  classes: z.record(z.string(), z.number()),
+  classes: labelCounts(),
 });
 export type DatasetSummary = z.output<typeof summaryRow>;
 

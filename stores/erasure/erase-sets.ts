@@ -122,8 +122,14 @@ async function forgetMembers(
   dataset: string,
   images: readonly z.output<typeof imageRow>[],
 ): Promise<void> {
-  const tables = ['dataset_examples', 'dataset_conflicts', 'dataset_quarantine', 'image_corrections', 'image_sides'];
-  for (const table of tables) {
+  for (const table of [
+    'dataset_examples',
+    'dataset_conflicts',
+    'open_conflicts',
+    'dataset_quarantine',
+    'image_corrections',
+    'image_sides',
+  ]) {
     await tx.query(`DELETE FROM ${table} WHERE dataset = $1`, [dataset]);
   }
   await tx.query('DELETE FROM dataset_sources WHERE dataset = $1', [dataset]);
@@ -131,7 +137,7 @@ async function forgetMembers(
     dataset,
   ]);
   await tx.query(
-    `UPDATE ingestions SET locator = 'erased', note = NULL, result = NULL, status = 'abandoned' WHERE dataset = $1`,
+    `UPDATE ingestions SET locator = 'erased', note = NULL, warnings = '[]', result = NULL, status = 'abandoned' WHERE dataset = $1`,
     [dataset],
   );
   await tx.query('DELETE FROM uploads WHERE dataset = $1', [dataset]);

@@ -148,6 +148,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       versionDetail: nothing,
     },
     images: { find: () => Promise.resolve([]) },
+    refusals: { files: nothing, conflicts: nothing, upload: () => Promise.resolve(null) },
     batchPredictions: {
       known: nothing,
       open: nothing,

@@ -71,6 +71,8 @@ export const statistics: DatasetStatistics = {
   duplicates: 0,
   quarantined: {},
   conflicts: 0,
+  skipped: {},
+  warnings: [],
 };
 
 export function ingestionResultOf(dataset: string): IngestionResult {
@@ -86,6 +88,8 @@ export function ingestionResultOf(dataset: string): IngestionResult {
     quarantined: 0,
     conflicts: 0,
     statistics,
+    counts: { taken: 100, known: 0, quarantined: {}, conflicts: {}, skipped: {} },
+    warnings: [],
     note: null,
   };
 }

@@ -1,5 +1,6 @@
-import type { FoundFile } from '../../../stores/datasets/ingestions.js';
-import { classifyPath, isIgnoredName, refusedFile, withShortPath } from '../classify-path.js';
+import type { FoundFile } from '../../../stores/datasets/scan-rows.js';
+import { classifyPath, clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
+import { countFile, type ScanTally } from '../scan-tally.js';
 import type { ArchiveEntry } from './archive-entry.js';
 import { archiveEntries } from './open-archive.js';
 
@@ -7,8 +8,13 @@ import { archiveEntries } from './open-archive.js';
  * Lists the files of an archive of class folders. A single folder around all class folders, as most programs pack it, is no
  * class. Nothing is yielded before the whole archive is known to be sound.
  */
-export async function* scanArchive(path: string, maxFileBytes: number, signal: AbortSignal): AsyncGenerator<FoundFile> {
-  const entries = await listEntries(path, maxFileBytes, signal);
+export async function* scanArchive(
+  path: string,
+  maxFileBytes: number,
+  tally: ScanTally,
+  signal: AbortSignal,
+): AsyncGenerator<FoundFile> {
+  const entries = await listEntries(path, maxFileBytes, tally, signal);
   const around = folderAround(entries.flatMap((entry) => (entry.refusal === null ? [entry.path] : [])));
   const seen = new Set<string>();
   for (const [position, entry] of entries.entries()) {
@@ -25,11 +31,18 @@ export async function* scanArchive(path: string, maxFileBytes: number, signal: A
 
 type Listed = Pick<ArchiveEntry, 'path' | 'refusal'>;
 
-async function listEntries(path: string, maxFileBytes: number, signal: AbortSignal): Promise<Listed[]> {
+async function listEntries(
+  path: string,
+  maxFileBytes: number,
+  tally: ScanTally,
+  signal: AbortSignal,
+): Promise<Listed[]> {
   const entries: Listed[] = [];
   for await (const { path: name, refusal } of archiveEntries(path, maxFileBytes)) {
     signal.throwIfAborted();
-    if (refusal !== null || !name.split('/').some(isIgnoredName)) entries.push({ path: name, refusal });
+    const clutter = refusal === null ? clutterOfPath(name) : null;
+    if (clutter === null) entries.push({ path: name, refusal });
+    else countFile(tally, clutter);
   }
   return entries;
 }

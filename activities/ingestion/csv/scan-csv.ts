@@ -1,6 +1,9 @@
 import { basename, dirname, posix } from 'node:path';
-import type { FoundFile } from '../../../stores/datasets/ingestions.js';
+import type { FoundFile } from '../../../stores/datasets/scan-rows.js';
 import { labelledFile, refusedFile, withShortPath } from '../classify-path.js';
+import type { SourceLayout } from '../../../domain/datasets/source-layout.js';
+import { bytePath } from '../../../platform/folder-names.js';
+import type { ScanTally } from '../scan-tally.js';
 import { walkFolder } from '../walk-folder.js';
 import { readLabels, type LabelRow } from './read-labels.js';
 
@@ -8,12 +11,16 @@ import { readLabels, type LabelRow } from './read-labels.js';
  * Lists the files of the folder that a table of labels lies in. Every file has an outcome, also one without a row, and so has
  * every row, also one without a file. `note` is told what else a person should know.
  */
-export async function* scanCsv(path: string, note: (text: string) => void): AsyncGenerator<FoundFile> {
+export async function* scanCsv(
+  path: string,
+  tally: ScanTally,
+  note: (text: string) => void,
+): AsyncGenerator<FoundFile> {
   const root = dirname(path);
   const table = basename(path);
   const { rows, unused } = await readLabels(path);
   if (unused.length > 0) note(`Columns of ${table} that are not used: ${unused.slice(0, 10).join(', ')}.`);
-  const files = await filesBelow(root, table);
+  const files = await filesBelow(root, table, tally);
   const find = finderOf(root, files);
   const rowsOf = new Map<string, LabelRow[]>();
   for (const row of rows) {
@@ -28,9 +35,13 @@ export async function* scanCsv(path: string, note: (text: string) => void): Asyn
   }
 }
 
-async function filesBelow(root: string, table: string): Promise<Map<string, FoundFile>> {
+/** The folders mean nothing: the table has the labels. */
+const noLayout: SourceLayout = { roots: [], splitFolders: [], wrapper: null, fault: null };
+
+async function filesBelow(root: string, table: string, tally: ScanTally): Promise<Map<string, FoundFile>> {
   const files = new Map<string, FoundFile>();
-  for await (const file of walkFolder(root, (path) => ({ path, label: null }))) {
+  const walked = { root: bytePath(root), layout: noLayout, existingSplit: null, tally };
+  for await (const file of walkFolder(walked, (file) => ({ path: file, label: null }))) {
     if (file.path !== table) files.set(file.path, file);
   }
   return files;
@@ -65,7 +76,7 @@ function finderOf(root: string, files: ReadonlyMap<string, FoundFile>): (named: 
 function labelledBy(path: string, [first, ...others]: readonly LabelRow[], table: string): FoundFile {
   if (!first) return refusedFile(path, 'not_listed', `${table} has no row for this file.`);
   const other = others.find(({ label }) => label !== first.label);
-  if (!other) return labelledFile(path, first.label, `The label in row ${first.row}`);
+  if (!other) return labelledFile(path, first.label, `label in row ${first.row}`);
   const detail = `Row ${first.row} of ${table} calls it “${first.label}”, row ${other.row} “${other.label}”. Leave one row.`;
   return refusedFile(path, 'bad_label', detail);
 }

@@ -1,15 +1,21 @@
 import { errorCodeOf, messageOf, PerennialError } from '../../../contracts/errors.js';
 import { bucketOfLocator, sourceFolderOf, type BucketFolder } from '../../../platform/source-buckets.js';
-import type { FoundFile } from '../../../stores/datasets/ingestions.js';
+import type { FoundFile } from '../../../stores/datasets/scan-rows.js';
 import type { ObjectStore } from '../../../stores/objects/object-store.js';
-import { classifyPath, isIgnoredName, refusedFile, withShortPath } from '../classify-path.js';
+import { classifyPath, clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
 import type { IngestionDependencies } from '../dependencies.js';
+import { countFile, type ScanTally } from '../scan-tally.js';
 import { readWithin, tooLarge, type SourceBytes } from '../source-bytes.js';
 
 type Deps = Pick<IngestionDependencies, 'config' | 'objects' | 'sourceObjects'>;
 
 /** Lists the objects of a bucket folder, page by page, as a folder of class folders. */
-export async function* scanBucket(deps: Deps, locator: string, signal: AbortSignal): AsyncGenerator<FoundFile> {
+export async function* scanBucket(
+  deps: Deps,
+  locator: string,
+  tally: ScanTally,
+  signal: AbortSignal,
+): AsyncGenerator<FoundFile> {
   const { prefix, objects } = open(deps, locator);
   const maxBytes = deps.config.MAX_UPLOAD_BYTES;
   try {
@@ -17,7 +23,12 @@ export async function* scanBucket(deps: Deps, locator: string, signal: AbortSign
       signal.throwIfAborted();
       const path = key.slice(prefix.length);
       // Consoles create an empty object for each folder.
-      if (path.endsWith('/') || path === '' || path.split('/').some(isIgnoredName)) continue;
+      if (path.endsWith('/') || path === '') continue;
+      const clutter = clutterOfPath(path);
+      if (clutter !== null) {
+        countFile(tally, clutter);
+        continue;
+      }
       const refused = sizeBytes > maxBytes ? tooLarge(sizeBytes, maxBytes) : null;
       yield withShortPath(
         refused && 'reason' in refused ? refusedFile(path, refused.reason, refused.detail) : classifyPath(path),

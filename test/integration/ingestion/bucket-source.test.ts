@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createSourceStore } from '../../../stores/objects/source-store.js';
 import { createObjectStore, type ObjectStore } from '../../../stores/objects/object-store.js';
 import type { IngestionDependencies } from '../../../activities/ingestion/dependencies.js';
+import { createTally } from '../../../activities/ingestion/scan-tally.js';
 import { readObject, scanBucket } from '../../../activities/ingestion/s3/bucket-source.js';
 import {
   classFolders,
@@ -115,7 +116,7 @@ describe('a prefix of a bucket', () => {
 
     async function scan(from: typeof deps): Promise<unknown[]> {
       const found = [];
-      for await (const file of scanBucket(from, locator, new AbortController().signal)) found.push(file);
+      for await (const file of scanBucket(from, locator, createTally(), new AbortController().signal)) found.push(file);
       return found;
     }
 
