@@ -4,6 +4,7 @@ import { createDatasetCommits } from './datasets/dataset-commits.js';
 import { createDatasetDeletion } from './datasets/dataset-deletion.js';
 import { createDatasetStore } from './datasets/datasets.js';
 import { createImageStore } from './datasets/images.js';
+import { createPixelIdentityStore } from './datasets/pixel-identities.js';
 import { createIngestionStore } from './datasets/ingestions.js';
 import { createUploadStore } from './datasets/uploads.js';
 import { createErasureStore } from './erasure/erasures.js';
@@ -73,6 +74,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     notifications: createNotificationStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
+    pixels: createPixelIdentityStore(database),
     policies,
     predictions: createPredictionStore(database),
     registry: createRegistryStore(database),

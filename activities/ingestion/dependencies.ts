@@ -2,6 +2,7 @@ import type { Config } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
 import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import type { IngestionStore } from '../../stores/datasets/ingestions.js';
+import type { PixelIdentityStore } from '../../stores/datasets/pixel-identities.js';
 import type { LabelStore } from '../../stores/predictions/labels.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
@@ -9,6 +10,7 @@ import type { UploadStore } from '../../stores/datasets/uploads.js';
 export interface IngestionDependencies {
   ingestions: IngestionStore;
   commits: DatasetCommits;
+  pixels: PixelIdentityStore;
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;

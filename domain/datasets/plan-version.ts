@@ -9,10 +9,14 @@ import { assignSplit } from './assign-split.js';
 import { datasetDigest } from './dataset-digest.js';
 import { describeVersion } from './describe-version.js';
 import { dvcDirectory, type DvcDirectory } from './dvc-directory.js';
+import { groupByPicture, pictureOf } from './same-picture.js';
 
 /** A file of one of a dataset's sources whose image was accepted. */
 export interface Member extends ImageFacts {
   label: string;
+  /** See `PixelIdentity`; null where it is not known. */
+  pixelSha256?: string | null | undefined;
+  perceptualHash?: string | null | undefined;
   /** Source and path, for messages. */
   where: string;
 }
@@ -26,7 +30,7 @@ export interface Conflict {
 
 export interface DatasetState {
   members: readonly Member[];
-  /** Split of every image that this dataset has ever had. */
+  /** Split of every image that this dataset has ever had, by the SHA-256 of its bytes and by that of its pixels. */
   sides: ReadonlyMap<string, Split>;
   quarantined: Readonly<Partial<Record<QuarantineReason, number>>>;
 }
@@ -44,18 +48,21 @@ export interface VersionPlan {
 
 /** Plans the next version of a dataset from what its sources hold now. */
 export function planVersion({ members, sides, quarantined }: DatasetState): VersionPlan {
-  const groups = groupByImage(members);
-  const conflicts = [...groups.values()].filter((group) => labelsOf(group).length > 1).map(conflictOf);
-  const images = [...groups.values()].flatMap((group) => (labelsOf(group).length === 1 ? group.slice(0, 1) : []));
-  const settled = images.flatMap(({ sha256, label }) => {
-    const split = sides.get(sha256);
-    return split ? [{ sha256, label, side: split }] : [];
+  const groups = groupByPicture(members, sides);
+  const conflicts = groups.filter((group) => labelsOf(group).length > 1).map(conflictOf);
+  const images = groups.flatMap((group) => (labelsOf(group).length === 1 ? group.slice(0, 1) : []));
+  // A copy in another file takes the split of the image: the same pixels are never trained on and tested.
+  const splitOf = (image: Member): Split | undefined => sides.get(image.sha256) ?? sides.get(pictureOf(image));
+  const settled = images.flatMap((image) => {
+    const split = splitOf(image);
+    return split ? [{ sha256: image.sha256, label: image.label, side: split }] : [];
   });
-  const newExamples = assignSplit(
+  const assigned = assignSplit(
     settled,
-    images.filter(({ sha256 }) => !sides.has(sha256)),
+    images.filter((image) => splitOf(image) === undefined),
   );
-  const examples = [...settled, ...newExamples].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  const examples = [...settled, ...assigned].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  const newExamples = examples.filter(({ sha256 }) => !sides.has(sha256));
   return {
     examples,
     newExamples,
@@ -64,16 +71,6 @@ export function planVersion({ members, sides, quarantined }: DatasetState): Vers
     dvc: dvcDirectory(images),
     statistics: describeVersion({ images, examples, conflicts: conflicts.length, quarantined, members }),
   };
-}
-
-function groupByImage(members: readonly Member[]): Map<string, Member[]> {
-  const groups = new Map<string, Member[]>();
-  for (const member of members) {
-    const group = groups.get(member.sha256);
-    if (group) group.push(member);
-    else groups.set(member.sha256, [member]);
-  }
-  return groups;
 }
 
 function labelsOf(group: readonly Member[]): string[] {

@@ -15,6 +15,7 @@ import { createDatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import { createDatasetStore, type DatasetStore } from '../../stores/datasets/datasets.js';
 import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 import { createObjectStore, type ObjectStore } from '../../stores/objects/object-store.js';
+import { createPixelIdentityStore } from '../../stores/datasets/pixel-identities.js';
 import { createLabelStore } from '../../stores/predictions/labels.js';
 import { createUploadStore } from '../../stores/datasets/uploads.js';
 import { startTestDatabase, type TestDatabase } from './test-database.js';
@@ -59,6 +60,7 @@ export async function startIngestionFixture(environment: Record<string, string> 
   const deps: IngestionDependencies = {
     ingestions: createIngestionStore(database.db),
     commits: createDatasetCommits(database.db),
+    pixels: createPixelIdentityStore(database.db),
     uploads: createUploadStore(database.db),
     labels: createLabelStore(database.db),
     objects,
