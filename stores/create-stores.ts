@@ -6,6 +6,7 @@ import { createDatasetEdits } from './datasets/dataset-edits.js';
 import { createDatasetImageStore } from './datasets/dataset-images.js';
 import { createDatasetStore } from './datasets/datasets.js';
 import { createImageStore } from './datasets/images.js';
+import { createPixelIdentityStore } from './datasets/pixel-identities.js';
 import { createIngestionStore } from './datasets/ingestions.js';
 import { createPublicationStore } from './datasets/publications.js';
 import { createSourceStore } from './datasets/sources.js';
@@ -80,6 +81,7 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     notifications: createNotificationStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
+    pixels: createPixelIdentityStore(database),
     policies,
     predictions: createPredictionStore(database),
     refusals: createRefusalStore(database),

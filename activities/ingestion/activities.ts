@@ -5,6 +5,7 @@ import { commitVersion } from './commit-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';
 import { existingSplitOf, resolveSource, type ResolvedSource } from './resolve-source.js';
+import { identifyPixels } from './identify-pixels.js';
 import { scanSource, type ScanResult } from './scan-source.js';
 import { adviseOnVanished } from './vanished-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
@@ -52,7 +53,11 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
         ingestBatch(deps, await ingestions.get(ingestionId), limit, report, signal),
       ),
     commitDatasetVersion: ({ ingestionId }) =>
-      withHeartbeat(async () => commitVersion(deps, await ingestions.get(ingestionId))),
+      withHeartbeat(async (report, signal) => {
+        const ingestion = await ingestions.get(ingestionId);
+        await identifyPixels(deps, ingestion.dataset, report, signal);
+        return commitVersion(deps, ingestion);
+      }),
     discardUpload: ({ uploadId }) => withHeartbeat(() => settleUpload(deps, uploadId)),
     abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
   };

@@ -2,6 +2,7 @@ import type { Config } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
 import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import type { IngestionStore } from '../../stores/datasets/ingestions.js';
+import type { PixelIdentityStore } from '../../stores/datasets/pixel-identities.js';
 import type { LabelStore } from '../../stores/predictions/labels.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PublicationStore } from '../../stores/datasets/publications.js';
@@ -13,6 +14,7 @@ export interface IngestionDependencies {
   commits: DatasetCommits;
   publications: PublicationStore;
   sources: SourceStore;
+  pixels: PixelIdentityStore;
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;

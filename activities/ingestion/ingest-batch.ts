@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { ImageFacts } from '../../contracts/datasets/datasets.js';
+import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
 import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
@@ -52,7 +52,7 @@ export async function ingestBatch(
 }
 
 /** Result for new bytes: the image's metadata once it is uploaded, or why it was refused. */
-type NewImage = ImageFacts | Refusal;
+type NewImage = (ImageFacts & PixelIdentity) | Refusal;
 type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
 
 type IngestTools = IngestionDependencies & { read: FileGroup['read']; decoding: Limiter };
@@ -82,13 +82,16 @@ function outcomeOf(path: string, image: NewImage, isFirst: boolean): FileOutcome
 
 /** Checks an image and stores its bytes under their MD5, as DVC does. */
 async function storeImage(
-  { config, decoding, ingestions, objects }: IngestTools,
+  { config, decoding, ingestions, pixels, objects }: IngestTools,
   bytes: Uint8Array,
 ): Promise<NewImage> {
   const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
   const inspection = await decoding(() => inspectImage(bytes, limits));
   if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
   const { facts } = inspection;
+  if (await pixels.isErased(facts)) {
+    return { reason: 'erased', detail: 'This image was erased on request, in another file.' };
+  }
   const holder = await ingestions.holderOfMd5(facts.md5);
   if (holder !== null && holder !== facts.sha256) {
     // MD5 collisions do not happen by chance. Overwriting the other image would change every version that contains it.

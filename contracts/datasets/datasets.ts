@@ -71,6 +71,21 @@ export const imageFactsSchema = z.object({
 });
 export type ImageFacts = z.infer<typeof imageFactsSchema>;
 
+/**
+ * Version of the digest of an image's pixels. It rises when the same file gives other pixels, such as with another JPEG
+ * decoder; digests of different versions are never compared.
+ */
+export const pixelVersion = 1;
+
+/** What an image shows, whatever its file. */
+export interface PixelIdentity {
+  /** Digest of all decoded pixels, as they are shown. */
+  pixelSha256: string;
+  pixelVersion: number;
+  /** 64 bits in hexadecimal, of which few differ between images that look alike. */
+  perceptualHash: string;
+}
+
 /** Where images come from. `default` means DATASET_DIR, else the public set, else the synthetic set. */
 export const sourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('default'), split: existingSplitSchema.optional() }),
@@ -103,12 +118,31 @@ export const datasetStatisticsSchema = z.object({
   formats: z.partialRecord(imageFormatSchema, z.number().int()),
   width: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
   height: z.object({ min: z.number(), mean: z.number(), max: z.number() }),
-  duplicates: z.number().int().describe('files whose bytes another file of the same label already holds'),
+  duplicates: z
+    .number()
+    .int()
+    .describe('files whose image another file of the same label already holds, with the same bytes or pixels'),
   quarantined: z.partialRecord(quarantineReasonSchema, z.number().int()),
   conflicts: z.number().int().describe('distinct images that appear under two labels and are excluded'),
   // Versions of earlier releases lack the following two fields.
   skipped: skippedSchema.default({}).describe('files that file systems and programs left between the images'),
   warnings: z.array(z.string()).default([]).describe('what a person should look at, such as nearly equal labels'),
+  nearDuplicates: z
+    .object({
+      pairs: z.number().int().describe('at most 1000 are counted'),
+      examples: z
+        .array(
+          z.object({
+            images: z.array(z.string()).describe('their SHA-256'),
+            labels: z.array(z.string()),
+            sides: z.array(splitSchema),
+            differingBits: z.number().int().describe('of the 64 of their perceptual hashes'),
+          }),
+        )
+        .describe('the first 20'),
+    })
+    .optional()
+    .describe('images that look almost alike; all stay in the version. Omitted for versions of earlier releases'),
   imbalanceRatio: z.number().describe('images of the largest class divided by those of the smallest'),
 });
 export type DatasetStatistics = z.infer<typeof datasetStatisticsSchema>;

@@ -10,7 +10,7 @@ type Conflicting = z.output<typeof conflictingSchema>;
 export const noConflicts: Conflicting = { byLabel: {}, newImages: 0 };
 
 interface PlannedConflicts {
-  conflicts: readonly { sha256: string; labels: string[]; paths: string[] }[];
+  conflicts: readonly { sha256s: string[] }[];
 }
 
 /** What the scans of all sources passed over, and what they found worth a look. */
@@ -38,7 +38,7 @@ export async function readConflicting(
     z.object({ label: z.string(), files: integerColumn, newImages: integerColumn }),
     `SELECT label, count(*) AS files, count(uploaded_bytes) AS new_images FROM ingestion_files
      WHERE ingestion_id = $1 AND outcome = 'accepted' AND sha256 = ANY($2) GROUP BY label ORDER BY label`,
-    [ingestionId, conflicts.map(({ sha256 }) => sha256)],
+    [ingestionId, conflicts.flatMap(({ sha256s }) => sha256s)],
   );
   return {
     byLabel: Object.fromEntries(rows.map(({ label, files }) => [label, files])),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   datasetStatisticsSchema,
   imageFactsSchema,
+  pixelVersion,
   quarantineReasonSchema,
   splitSchema,
   type DatasetStatistics,
@@ -20,7 +21,13 @@ import { adoptMembers } from './adopt-members.js';
 
 /** Current content of the sources of a dataset, and the splits assigned before. */
 export interface CommitState {
-  members: (ImageFacts & { label: string; splits: Split[] | null; where: string })[];
+  members: (ImageFacts & {
+    label: string;
+    splits: Split[] | null;
+    where: string;
+    pixelSha256: string | null;
+    perceptualHash: string | null;
+  })[];
   sides: Map<string, Split>;
   quarantined: Partial<Record<QuarantineReason, number>>;
   skipped: Skipped;
@@ -31,7 +38,7 @@ export interface CommitState {
 export interface CommitPlan {
   examples: readonly Example[];
   newExamples: readonly Example[];
-  conflicts: readonly { sha256: string; labels: string[]; paths: string[] }[];
+  conflicts: readonly { sha256: string; sha256s: string[]; labels: string[]; paths: string[] }[];
   digest: string;
   dvc: { md5: string };
   statistics: DatasetStatistics;
@@ -155,25 +162,34 @@ async function lockIngestion(tx: Queryable, id: string): Promise<LockedIngestion
 const filesOfDataset = `FROM dataset_sources source JOIN ingestion_files f ON f.ingestion_id = source.current_ingestion_id
   WHERE source.dataset = $1`;
 
+const memberRow = imageFactsSchema.extend({
+  sizeBytes: integerColumn,
+  label: z.string(),
+  splits: z.array(splitSchema).nullable(),
+  where: z.string(),
+  pixelSha256: z.string().nullable(),
+  perceptualHash: z.string().nullable(),
+});
+
 async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   const members = await tx.rows(
-    imageFactsSchema.extend({
-      sizeBytes: integerColumn,
-      label: z.string(),
-      splits: z.array(splitSchema).nullable(),
-      where: z.string(),
-    }),
-    `SELECT i.*, coalesce(correction.label, member.label) AS label, member.splits, member.where FROM images i JOIN (
+    memberRow,
+    `SELECT i.sha256, i.md5, i.size_bytes, i.format, i.width, i.height,
+       coalesce(correction.label, member.label) AS label, member.splits, member.where,
+       CASE WHEN i.pixel_version = $2 THEN i.pixel_sha256 END AS pixel_sha256,
+       CASE WHEN i.pixel_version = $2 THEN i.perceptual_hash END AS perceptual_hash
+     FROM images i JOIN (
        SELECT f.sha256, f.label, f.splits, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
      ) member USING (sha256)
      LEFT JOIN current_image_corrections correction ON correction.dataset = $1 AND correction.sha256 = i.sha256
      WHERE i.erased_at IS NULL AND correction.action IS DISTINCT FROM 'remove' ORDER BY i.sha256, "where"`,
-    [dataset],
+    [dataset, pixelVersion],
   );
   const sides = await tx.rows(
-    z.object({ sha256: z.string(), side: splitSchema }),
-    'SELECT sha256, side FROM image_sides WHERE dataset = $1',
-    [dataset],
+    z.object({ sha256: z.string(), pixelSha256: z.string().nullable(), side: splitSchema }),
+    `SELECT sha256, CASE WHEN pixel_version = $2 THEN pixel_sha256 END AS pixel_sha256, side
+     FROM image_sides JOIN images USING (sha256) WHERE dataset = $1 ORDER BY sha256`,
+    [dataset, pixelVersion],
   );
   const quarantined = await tx.rows(
     z.object({ reason: quarantineReasonSchema, files: integerColumn }),
@@ -182,7 +198,10 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   );
   return {
     members,
-    sides: new Map(sides.map(({ sha256, side }) => [sha256, side])),
+    sides: new Map([
+      ...sides.flatMap(({ pixelSha256, side }) => (pixelSha256 === null ? [] : [[pixelSha256, side] as const])),
+      ...sides.map(({ sha256, side }) => [sha256, side] as const),
+    ]),
     quarantined: Object.fromEntries(quarantined.map(({ reason, files }) => [reason, files])),
     ...(await readFindings(tx, dataset)),
   };

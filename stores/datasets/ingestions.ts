@@ -6,6 +6,8 @@ import {
   skippedSchema,
   type ExistingSplit,
   type ImageFacts,
+  pixelVersion,
+  type PixelIdentity,
   type QuarantineReason,
 } from '../../contracts/datasets/datasets.js';
 import { claimObject, removalLock } from '../objects/object-claims.js';
@@ -29,6 +31,9 @@ const ingestionRow = z.object({
 });
 /** One scan of one source. `locator` is a folder, an upload id, or a model name. */
 export type Ingestion = z.output<typeof ingestionRow>;
+
+/** An image to record; without pixels in tests, and where an earlier release ingested it. */
+type NewImage = ImageFacts & Partial<PixelIdentity>;
 
 export type FileOutcome =
   /** `uploadedBytes` is null if the image was stored already. */
@@ -88,7 +93,7 @@ export interface IngestionStore {
    * Records uploaded images and outcomes of files in one transaction. Throws `internal` when retention has removed the
    * bytes of a known image meanwhile, so that a retry stores them again.
    */
-  settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
+  settle(id: string, outcomes: readonly FileOutcome[], images: readonly NewImage[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
   /** Adds a sentence about the source to the note of the result; a repetition adds nothing. */
   addNote(id: string, note: string): Promise<void>;
@@ -191,19 +196,22 @@ async function settle(
   tx: Queryable,
   id: string,
   outcomes: readonly FileOutcome[],
-  images: readonly ImageFacts[],
+  images: readonly NewImage[],
 ): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [removalLock]);
   await addImages(tx, images);
   await setOutcomes(tx, id, outcomes);
   await refuseRemoved(tx, outcomes);
+  await refuseErased(tx, images);
 }
 
-async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<void> {
+async function addImages(tx: Queryable, images: readonly NewImage[]): Promise<void> {
   const inOrder = [...images].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   await tx.query(
-    `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::integer[], $7::text[])
+    `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key, pixel_sha256, pixel_version,
+       perceptual_hash)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::integer[], $7::text[],
+       $8::text[], $9::integer[], $10::text[])
      ON CONFLICT (sha256) DO NOTHING`,
     [
       inOrder.map(({ sha256 }) => sha256),
@@ -213,6 +221,9 @@ async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<
       inOrder.map(({ width }) => width),
       inOrder.map(({ height }) => height),
       inOrder.map(({ md5 }) => rawImageKey(md5)),
+      inOrder.map(({ pixelSha256 }) => pixelSha256 ?? null),
+      inOrder.map((image) => image.pixelVersion ?? null),
+      inOrder.map(({ perceptualHash }) => perceptualHash ?? null),
     ],
   );
   await tx.query('UPDATE images SET removed_at = NULL WHERE sha256 = ANY($1) AND removed_at IS NOT NULL', [
@@ -247,6 +258,17 @@ async function refuseRemoved(tx: Queryable, outcomes: readonly FileOutcome[]): P
   throw new PerennialError('internal', 'Retention removed an image during its ingestion. It is read again.');
 }
 
+/** After its look-up the same image may be erased in another file. */
+async function refuseErased(tx: Queryable, images: readonly NewImage[]): Promise<void> {
+  const pixels = images.flatMap(({ pixelSha256 }) => pixelSha256 ?? []);
+  const erased = await tx.query(
+    'SELECT FROM images WHERE pixel_sha256 = ANY($1) AND pixel_version = $2 AND erased_at IS NOT NULL LIMIT 1',
+    [pixels, pixelVersion],
+  );
+  if (erased.length === 0) return;
+  throw new PerennialError('internal', 'An image was erased during its ingestion. It is read again.');
+}
+
 async function readCounts(db: Queryable, id: string): Promise<IngestionCounts> {
   const [counts] = await db.rows(
     countsRow,
@@ -255,9 +277,10 @@ async function readCounts(db: Queryable, id: string): Promise<IngestionCounts> {
        count(uploaded_bytes) AS new_images,
        coalesce(sum(uploaded_bytes), 0) AS uploaded_bytes,
        count(*) FILTER (WHERE outcome = 'accepted')
-         - count(DISTINCT (sha256, label)) FILTER (WHERE outcome = 'accepted') AS duplicates
-     FROM ingestion_files WHERE ingestion_id = $1`,
-    [id],
+         - count(DISTINCT (coalesce(CASE WHEN i.pixel_version = $2 THEN i.pixel_sha256 END, f.sha256), label))
+           FILTER (WHERE outcome = 'accepted') AS duplicates
+     FROM ingestion_files f LEFT JOIN images i USING (sha256) WHERE ingestion_id = $1`,
+    [id, pixelVersion],
   );
   const quarantined = await db.rows(
     z.object({ reason: quarantineReasonSchema, files: integerColumn }),

@@ -100,12 +100,14 @@ export async function clearFeedback(tx: Queryable, condition: string, parameters
 
 /**
  * Erases an image: deletes its bytes and embeddings, excludes it from later dataset versions, clears its predictions, and
- * deletes batch results that contain it. Its row stays, so that the same bytes are refused later. Null if already erased.
+ * deletes batch results that contain it; so it is with every other file that shows the same pixels. Rows stay, so that the
+ * same bytes, and the same pixels, are refused later. Null if already erased.
  */
 export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased | null> {
-  const sha256s = [...new Set([sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))])];
   // Versions are made under a lock on a row of this table: none that holds the image can be made until the end.
   await tx.query('LOCK TABLE datasets IN EXCLUSIVE MODE');
+  const known = [sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))];
+  const sha256s = [...new Set([...known, ...(await samePictures(tx, known))])];
   const marked = await tx.rows(
     keyRow,
     'UPDATE images SET erased_at = now() WHERE sha256 = ANY($1) AND erased_at IS NULL RETURNING object_key',
@@ -127,6 +129,15 @@ export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased 
     [sha256s],
   );
   return { counts: { images: marked.length, ...features.counts, ...predictions.counts }, objects };
+}
+
+async function samePictures(tx: Queryable, sha256s: readonly string[]): Promise<string[]> {
+  const rows = await tx.rows(
+    z.object({ sha256: z.string() }),
+    `SELECT other.sha256 FROM images i JOIN images other USING (pixel_sha256, pixel_version) WHERE i.sha256 = ANY($1)`,
+    [sha256s],
+  );
+  return rows.map(({ sha256 }) => sha256);
 }
 
 /**

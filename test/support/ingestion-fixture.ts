@@ -15,6 +15,7 @@ import { createDatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import { createDatasetStore, type DatasetStore } from '../../stores/datasets/datasets.js';
 import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 import { createObjectStore, type ObjectStore } from '../../stores/objects/object-store.js';
+import { createPixelIdentityStore } from '../../stores/datasets/pixel-identities.js';
 import { createLabelStore } from '../../stores/predictions/labels.js';
 import { createPublicationStore } from '../../stores/datasets/publications.js';
 import { createSourceStore } from '../../stores/datasets/sources.js';
@@ -63,6 +64,7 @@ export async function startIngestionFixture(environment: Record<string, string> 
     commits: createDatasetCommits(database.db),
     publications: createPublicationStore(database.db),
     sources: createSourceStore(database.db),
+    pixels: createPixelIdentityStore(database.db),
     uploads: createUploadStore(database.db),
     labels: createLabelStore(database.db),
     objects,
