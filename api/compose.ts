@@ -73,7 +73,6 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const serving = { current: () => host?.current() ?? null, retirement: () => host?.retirement() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
   const version = await packageVersion();
-  const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
   const storage = createStorage(config, metrics);
   const probes = { ...probesOf(services), storage: storageProbe(storage) };
   const health = createHealthReporter({ version, modelName: config.MODEL_NAME, host: serving, probes });
@@ -107,7 +106,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     ...predictions,
     ...retraining,
     ...{ objects, publisher, storage, storageMeter, logger },
-    settings: settingsOf(config, version, uploadFolder),
+    settings: settingsOf(config, version, await createProcessTempFolder(join(scratchFolder(config), 'uploads'))),
   });
   const startServing = (replicaUrl: string): ModelHost => {
     const reporting = { database, objects, stores, metrics, liveStats };
