@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from './by-label.js';
 import { labelSchema, sha256Schema, splitSchema } from './datasets.js';
 import { sourceReferenceSchema } from './sources.js';
 
@@ -57,7 +58,7 @@ export const datasetChangeSchema = z
     is_new_version: z.boolean().describe('false: an earlier version has exactly this content and is current again'),
     published: z.boolean().describe('false: the manifests and the DVC listing follow within minutes'),
     images: z.number().int(),
-    classes: z.record(z.string(), z.number().int()),
+    classes: labelCounts(),
     conflicts: z.number().int(),
   })
   .meta({ id: 'DatasetChange' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from './by-label.js';
 
 /** The id of a source in a path or a body: a positive number. */
 export const sourceIdSchema = z.coerce
@@ -29,7 +30,7 @@ export const datasetSourceViewSchema = z
     detached_at: z.iso.datetime().nullable(),
     replaced_by: z.number().int().nullable().describe('the source that took its place'),
     images: z.number().int().describe('distinct images of the last scan; 0 once detached'),
-    labels: z.record(z.string(), z.number().int()).describe('images by label, as the source says'),
+    labels: labelCounts().describe('images by label, as the source says'),
     quarantined: z.number().int(),
   })
   .meta({ id: 'DatasetSource' });

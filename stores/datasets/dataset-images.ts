@@ -39,7 +39,7 @@ const memberRow = z.object({
 export interface DatasetImage extends z.output<typeof memberRow> {
   dataset: string;
   sha256: string;
-  /** Files of attached sources with these bytes. */
+  /** Files of attached sources that show this image. */
   holders: ImageHolder[];
   /** Newest first, at most a hundred. */
   corrections: Correction[];
@@ -69,12 +69,13 @@ export async function readDatasetImage(db: Queryable, dataset: string, sha256: s
     holderRow,
     `SELECT s.id AS source_id, s.kind, s.locator, f.path, f.label
      FROM ingestion_files f JOIN dataset_sources s ON s.current_ingestion_id = f.ingestion_id
-     WHERE s.dataset = $1 AND f.sha256 = $2 AND f.outcome = 'accepted' ORDER BY s.id, f.path`,
+     WHERE s.dataset = $1 AND f.sha256 IN (SELECT twin FROM same_pictures WHERE sha256 = $2) AND f.outcome = 'accepted' ORDER BY s.id, f.path`,
     [dataset, sha256],
   );
   const corrections = await db.rows(
     correctionRow,
-    'SELECT * FROM image_corrections WHERE dataset = $1 AND sha256 = $2 ORDER BY id DESC LIMIT 100',
+    `SELECT * FROM image_corrections WHERE dataset = $1 AND sha256 IN (SELECT twin FROM same_pictures WHERE sha256 = $2)
+     ORDER BY id DESC LIMIT 100`,
     [dataset, sha256],
   );
   if (member && member.erasedAt !== null) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../../contracts/datasets/by-label.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -17,7 +18,7 @@ const sourceRow = z.object({
   /** Since when the worker has found no folder at its place; null while it is there. */
   missingSince: timestampColumn.nullable(),
   images: integerColumn,
-  labels: z.record(z.string(), z.number()),
+  labels: labelCounts(),
   quarantined: integerColumn,
 });
 /** A source with what its last scan found; a detached source has nothing. */

@@ -18,8 +18,14 @@ CREATE TABLE image_corrections (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX image_corrections_image ON image_corrections (dataset, sha256, id DESC);
+-- Files that show the same pixels.
+CREATE VIEW same_pictures AS
+  SELECT sha256, sha256 AS twin FROM images
+  UNION SELECT i.sha256, t.sha256 FROM images i JOIN images t USING (pixel_sha256, pixel_version);
+-- A decision holds for every file that shows the same.
 CREATE VIEW current_image_corrections AS
-  SELECT DISTINCT ON (dataset, sha256) * FROM image_corrections ORDER BY dataset, sha256, id DESC;
+  SELECT DISTINCT ON (c.dataset, same.twin) c.id, c.dataset, same.twin AS sha256, c.action, c.label, c.reason, c.actor, c.created_at
+  FROM image_corrections c JOIN same_pictures same USING (sha256) ORDER BY c.dataset, same.twin, c.id DESC;
 
 -- A version made by a correction or by detaching a source belongs to no ingestion.
 ALTER TABLE dataset_versions ALTER COLUMN ingestion_id DROP NOT NULL;

@@ -94,7 +94,7 @@ function createClient(model: string): Record<'retrain' | 'ingest' | 'promote' | 
       source: { kind: 'folder', path: folder },
       ...body,
     });
-    expect(status).toBe(202);
+    expect({ status, answer }).toMatchObject({ status: 202 });
     await api.ended(accepted.parse(answer).run_id, runMs);
   };
   const retrain = (): Promise<void> => {

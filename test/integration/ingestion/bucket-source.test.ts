@@ -30,7 +30,8 @@ describe('a prefix of a bucket', () => {
     await put('incoming/flowers-other/', { 'moss/a.jpg': await patternImage(99) });
     const fromBucket = await fixture.ingest({ kind: 's3', prefix: 'incoming/flowers' }, 'bucket');
     const fromFolder = await fixture.ingest({ kind: 'folder', path: fixture.folder(files) }, 'folder');
-    expect(fromBucket).toMatchObject({ digest: fromFolder.digest, quarantined: 0, files: 20 });
+    expect(fromBucket).toMatchObject({ digest: fromFolder.digest, quarantined: 0, files: 23 });
+    expect(fromBucket.counts?.skipped).toEqual({ hidden: 1, trash: 1, thumbnails: 1 });
     const source = { kind: 's3', locator: 's3://perennial/incoming/flowers/' };
     expect((await fixture.datasets.detail('bucket'))?.sources).toMatchObject([source]);
   });

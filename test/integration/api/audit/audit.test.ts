@@ -14,6 +14,10 @@ const changeNothing = ['checkRetraining', 'explain', 'inferV2', 'inferV2Version'
 
 /** Routes whose audit entries other tests check: they need a served model, workers or schedules. */
 const testedElsewhere = [
+  'detachDatasetSource',
+  'editDatasetImage',
+  'removeDatasetImage',
+  'retireModel',
   'registerModel',
   'promoteModelVersion',
   'validateModelVersion',

@@ -55,6 +55,20 @@ describe('an image in a dataset', () => {
     ]);
   });
 
+  it('is corrected in every file that shows it, also in one that comes later', async () => {
+    const image = await patternImage(30_500);
+    // Bytes after the end of a JPEG change nothing that is shown.
+    const copy = (note: string): Buffer => Buffer.concat([image, Buffer.from(note)]);
+    await datasets.prepare('copies', 30_600);
+    await datasets.upload('copies', 'grass', image);
+    expect((await datasets.upload('copies', 'dandelion', copy('first'))).conflicts).toBe(1);
+    const edited = await datasets.change('PATCH', `copies/images/${sha256Of(copy('first'))}`, { label: 'dandelion' });
+    expect(edited).toMatchObject({ changed: true, conflicts: 0 });
+    expect((await datasets.upload('copies', 'grass', copy('second'))).conflicts).toBe(0);
+    const again = await datasets.change('PATCH', `copies/images/${sha256Of(image)}`, { label: 'dandelion' });
+    expect(again).toMatchObject({ changed: false, classes: { dandelion: 7, grass: 6 } });
+  });
+
   it('keeps its new label and its split over later ingestions of the same sources', async () => {
     const { folder, sha256 } = await datasets.prepare('relabelled', 31_000);
     const { side } = await datasets.imageOf('relabelled', sha256);

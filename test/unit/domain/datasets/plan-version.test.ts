@@ -46,7 +46,10 @@ describe('planVersion', () => {
     });
     expect(plan.examples.map(({ sha256 }) => sha256)).toEqual([member(1, 'a').sha256]);
     expect(plan.conflicts).toEqual([
-      { sha256: member(2, 'a').sha256, labels: ['a', 'b'], paths: ['a/2', 'b/2', 'b/again'] },
+      {
+        ...{ sha256: member(2, 'a').sha256, sha256s: [member(2, 'a').sha256] },
+        ...{ labels: ['a', 'b'], paths: ['a/2', 'b/2', 'b/again'] },
+      },
     ]);
     expect(plan.statistics).toMatchObject({ images: 1, conflicts: 1, duplicates: 1, quarantined: { truncated: 2 } });
   });
@@ -72,7 +75,8 @@ describe('planVersion', () => {
       sides: noSides,
       quarantined: {},
     });
-    expect(plan.conflicts).toEqual([{ sha256: member(1, 'a').sha256, labels: ['a', 'b'], paths: ['a/1', 'b/2'] }]);
+    const sha256s = [member(1, 'a').sha256, member(2, 'b').sha256];
+    expect(plan.conflicts).toEqual([{ sha256: sha256s[0], sha256s, labels: ['a', 'b'], paths: ['a/1', 'b/2'] }]);
     expect(plan.examples.map(({ sha256 }) => sha256)).toEqual([member(3, 'a').sha256]);
   });
 
