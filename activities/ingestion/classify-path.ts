@@ -12,22 +12,6 @@ export function clutterOfPath(path: string): SkippedKind | null {
   return null;
 }
 
-/**
- * The file at a path below the root of a source, with the label of the class folder it lies in, or why it has none. The
- * rules are the same for folders, archives and buckets. `where` is the path below the class folders, if that is another.
- */
-export function classifyPath(path: string, where = path): FoundFile {
-  const end = where.indexOf('/');
-  if (end < 0) {
-    return refusedFile(
-      path,
-      'bad_label',
-      'The file is outside the class folders. Move it into the folder of its class.',
-    );
-  }
-  return labelledFile(path, where.slice(0, end), 'folder name');
-}
-
 /** A file under the label that a name stands for, or refused because the name is no label. `what` is the kind of name. */
 export function labelledFile(path: string, name: string, what: string): FoundFile {
   const label = labelSchema.safeParse(name);

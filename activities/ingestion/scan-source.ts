@@ -1,8 +1,6 @@
 import { Context } from '@temporalio/activity';
-import { labelSchema, type Skipped } from '../../contracts/datasets/datasets.js';
+import type { Skipped } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
-import { layoutWarnings, requireLayout } from '../../domain/datasets/existing-split.js';
-import { readLayout } from '../../domain/datasets/source-layout.js';
 import { bytePath, folderLister } from '../../platform/folder-names.js';
 import { shortenPath } from '../../domain/datasets/shorten-path.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
@@ -14,6 +12,7 @@ import { fetchArchive } from './archive/fetch-archive.js';
 import { scanArchive } from './archive/scan-archive.js';
 import { scanCsv } from './csv/scan-csv.js';
 import { scanBucket } from './s3/bucket-source.js';
+import { layoutOf } from './classify-by-layout.js';
 import { labelledFile } from './classify-path.js';
 import { createTally, skippedOf, type ScanTally } from './scan-tally.js';
 import { walkFolder } from './walk-folder.js';
@@ -72,46 +71,40 @@ interface ScanTools {
 }
 
 interface SourceContent {
-  files: AsyncIterable<FoundFile>;
+  files: AsyncIterable<FoundFile> | Iterable<FoundFile>;
   /** What a person should know of the way in which the source is read. */
   warnings: string[];
 }
 
 async function contentOf(deps: IngestionDependencies, ingestion: Ingestion, tools: ScanTools): Promise<SourceContent> {
   const { kind, locator } = ingestion;
-  const { tally, signal, note } = tools;
   switch (kind) {
     case 'upload':
-      return { files: uploadedFiles(deps, locator, tools), warnings: [] };
+      return uploadContent(deps, ingestion, tools);
     case 'archive':
-      return { files: scanArchive(locator, deps.config.MAX_UPLOAD_BYTES, tally, signal), warnings: [] };
+      return scanArchive(deps, ingestion, locator, tools);
     case 'csv':
-      return { files: scanCsv(locator, tally, note), warnings: [] };
+      return { files: scanCsv(locator, tools.tally, tools.note), warnings: [] };
     case 's3':
-      return { files: scanBucket(deps, locator, tally, signal), warnings: [] };
+      return scanBucket(deps, ingestion, tools);
     case 'labels':
       return { files: labelledImages(deps, locator), warnings: [] };
     case 'folder':
     case 'public':
     case 'synthetic':
-      return folderContent(deps, ingestion, tally);
+      return folderContent(deps, ingestion, tools.tally);
   }
 }
 
-/** Throws `source_layout` and `split_undecided` as `requireLayout`. */
+/** Throws as `layoutOf`. */
 async function folderContent(
-  { ingestions }: IngestionDependencies,
-  { dataset, locator, split }: Ingestion,
+  deps: IngestionDependencies,
+  ingestion: Ingestion,
   tally: ScanTally,
 ): Promise<SourceContent> {
-  const root = bytePath(locator);
-  const classes = new Set(await ingestions.labelsOf(dataset));
-  const layout = await readLayout(folderLister(root), (name) => classes.has(labelSchema.safeParse(name).data ?? name));
-  requireLayout(layout, split, locator);
-  return {
-    files: walkFolder({ root, layout, existingSplit: split, tally }),
-    warnings: layoutWarnings(layout, split),
-  };
+  const root = bytePath(ingestion.locator);
+  const { layout, warnings } = await layoutOf(deps, ingestion, folderLister(root));
+  return { files: walkFolder({ root, layout, existingSplit: ingestion.split, tally }), warnings };
 }
 
 function renamedFolders({ renamed }: ScanTally): string[] {
@@ -135,32 +128,29 @@ async function* labelledImages({ labels }: IngestionDependencies, modelName: str
     yield labelledFile(predictionId, label, 'label');
 }
 
-async function* uploadedFiles(
+async function uploadContent(
   deps: IngestionDependencies,
-  uploadId: string,
+  ingestion: Ingestion,
   tools: ScanTools,
-): AsyncGenerator<FoundFile> {
-  const { label } = await deps.uploads.getUpload(uploadId);
+): Promise<SourceContent> {
+  const { label } = await deps.uploads.getUpload(ingestion.locator);
+  if (label !== null) return { files: uploadedFiles(deps, ingestion.locator, label), warnings: [] };
   // An archive brings its own labels.
-  if (label === null) {
-    yield* scanUploadedArchive(deps, uploadId, tools);
-    return;
-  }
-  for (const file of await deps.uploads.uploadFiles(uploadId))
-    yield labelledFile(uploadPath(file), label, 'label of the upload');
-}
-
-async function* scanUploadedArchive(
-  deps: IngestionDependencies,
-  uploadId: string,
-  { tally, signal }: ScanTools,
-): AsyncGenerator<FoundFile> {
-  const archive = await fetchArchive(deps, uploadId);
+  const archive = await fetchArchive(deps, ingestion.locator);
   try {
-    yield* scanArchive(archive.path, deps.config.MAX_UPLOAD_BYTES, tally, signal);
+    return await scanArchive(deps, ingestion, archive.path, tools);
   } finally {
     await archive.remove();
   }
+}
+
+async function* uploadedFiles(
+  { uploads }: IngestionDependencies,
+  uploadId: string,
+  label: string,
+): AsyncGenerator<FoundFile> {
+  for (const file of await uploads.uploadFiles(uploadId))
+    yield labelledFile(uploadPath(file), label, 'label of the upload');
 }
 
 /** Path of an uploaded file: unique within its upload, with the original name at the end. */

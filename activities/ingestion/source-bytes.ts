@@ -3,7 +3,7 @@ import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 /** A complete file of a source, or why it cannot be read. */
 export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; detail: string };
 
-export function tooLarge(sizeBytes: number, maxBytes: number): SourceBytes {
+export function tooLarge(sizeBytes: number, maxBytes: number): Exclude<SourceBytes, { bytes: Uint8Array }> {
   return { reason: 'too_many_bytes', detail: `The file has ${sizeBytes} bytes; at most ${maxBytes} are accepted.` };
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Request } from 'express';
+import type { ExistingSplit } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import type { IngestionInput } from '../../contracts/datasets/ingestion.js';
@@ -22,6 +23,8 @@ export interface UploadIngestion extends UploadDestination {
 /** `label` is null for an archive, which brings its own. */
 export interface ReceivedUpload extends Pick<IngestionInput, 'dataset' | 'thenTrain'> {
   label: string | null;
+  /** What becomes of the split that an archive has already. */
+  split?: ExistingSplit | undefined;
   files: readonly ReceivedFile[];
 }
 
@@ -51,13 +54,13 @@ export async function ingestUpload(
 
 async function startIngestion(
   dependencies: UploadIngestion,
-  { label, ...upload }: Omit<ReceivedUpload, 'files'>,
+  { label, split, ...upload }: Omit<ReceivedUpload, 'files'>,
   uploadId: string,
 ): Promise<StartedRun> {
   try {
     return await dependencies.starter.startIngestion({
       ...upload,
-      source: { kind: 'upload', uploadId },
+      source: { kind: 'upload', uploadId, ...(split && { split }) },
       ...(label !== null && { label }),
       trigger: 'manual',
       requestId: randomUUID(),

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { z } from 'zod';
-import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
+import { existingSplitSchema, labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { ingestUpload, type UploadIngestion } from './ingest-upload.js';
 import { trainingOf } from './then-train.js';
@@ -45,6 +45,7 @@ const archiveForm = z.object({
     .array(z.string().meta({ format: 'binary' }))
     .length(1)
     .describe('a zip, tar or tar.gz of class folders'),
+  split: existingSplitSchema.optional(),
   ...trainingFields,
 });
 
@@ -112,8 +113,9 @@ function archiveRoute(dependencies: Dependencies): Route {
       const { uploadFolder } = settings;
       const options = { uploadFolder, quota, maxBytes: maxRequestBytes, limits, noFile: noArchive };
       return receiveFiles(request, response, options, (files) => {
-        const thenTrain = trainingOf(fieldsOf(request, archiveForm.omit({ files: true })), settings.modelName);
-        return ingestUpload(dependencies, request, { dataset, label: null, files, ...thenTrain });
+        const { split, ...training } = fieldsOf(request, archiveForm.omit({ files: true }));
+        const thenTrain = trainingOf(training, settings.modelName);
+        return ingestUpload(dependencies, request, { dataset, label: null, split, files, ...thenTrain });
       });
     },
   });

@@ -93,6 +93,7 @@ export const sourceSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('archive'),
     path: z.string().min(1).describe('a zip, tar or tar.gz of class folders on the machine of the pipeline worker'),
+    split: existingSplitSchema.optional(),
   }),
   z.object({
     kind: z.literal('csv'),
@@ -102,10 +103,11 @@ export const sourceSchema = z.discriminatedUnion('kind', [
     kind: z.literal('s3'),
     prefix: z.string().min(1).max(900).describe('prefix of the keys of class folders'),
     bucket: z.string().min(1).max(255).optional().describe('default: INGEST_S3_BUCKET, else S3_BUCKET'),
+    split: existingSplitSchema.optional(),
   }),
   z.object({ kind: z.literal('public') }),
   z.object({ kind: z.literal('synthetic') }),
-  z.object({ kind: z.literal('upload'), uploadId: z.uuid() }),
+  z.object({ kind: z.literal('upload'), uploadId: z.uuid(), split: existingSplitSchema.optional() }),
   z.object({ kind: z.literal('labels'), model: nameSchema.describe('model whose labelled predictions are ingested') }),
 ]);
 export type Source = z.infer<typeof sourceSchema>;

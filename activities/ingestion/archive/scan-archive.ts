@@ -1,21 +1,35 @@
+import { createPathTree } from '../../../domain/datasets/path-tree.js';
+import type { Ingestion } from '../../../stores/datasets/ingestions.js';
+import { classifierOf, layoutOf } from '../classify-by-layout.js';
+import type { IngestionDependencies } from '../dependencies.js';
 import type { FoundFile } from '../../../stores/datasets/scan-rows.js';
-import { classifyPath, clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
+import { clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
 import { countFile, type ScanTally } from '../scan-tally.js';
 import type { ArchiveEntry } from './archive-entry.js';
 import { archiveEntries } from './open-archive.js';
 
-/**
- * Lists the files of an archive of class folders. A single folder around all class folders, as most programs pack it, is no
- * class. Nothing is yielded before the whole archive is known to be sound.
- */
-export async function* scanArchive(
+/** The files of an archive that is known to be sound. */
+export interface ScannedArchive {
+  files: Iterable<FoundFile>;
+  warnings: string[];
+}
+
+/** Reads an archive of class folders. Throws as `layoutOf`. */
+export async function scanArchive(
+  deps: Pick<IngestionDependencies, 'ingestions' | 'config'>,
+  ingestion: Ingestion,
   path: string,
-  maxFileBytes: number,
-  tally: ScanTally,
-  signal: AbortSignal,
-): AsyncGenerator<FoundFile> {
-  const entries = await listEntries(path, maxFileBytes, tally, signal);
-  const around = folderAround(entries.flatMap((entry) => (entry.refusal === null ? [entry.path] : [])));
+  { tally, signal }: { tally: ScanTally; signal: AbortSignal },
+): Promise<ScannedArchive> {
+  const entries = await listEntries(path, deps.config.MAX_UPLOAD_BYTES, tally, signal);
+  const tree = createPathTree();
+  for (const entry of entries) if (entry.refusal === null) tree.add(entry.path);
+  const { layout, warnings } = await layoutOf(deps, ingestion, tree.list);
+  const classify = classifierOf(layout, ingestion.split, tally);
+  return { files: foundFiles(entries, classify), warnings };
+}
+
+function* foundFiles(entries: readonly Listed[], classify: (path: string) => FoundFile): Generator<FoundFile> {
   const seen = new Set<string>();
   for (const [position, entry] of entries.entries()) {
     if (entry.refusal !== null || seen.has(entry.path)) {
@@ -24,7 +38,7 @@ export async function* scanArchive(
       yield withShortPath(refusedFile(`${entry.path} (entry ${position + 1})`, 'unsafe_entry', detail));
     } else {
       seen.add(entry.path);
-      yield withShortPath(classifyPath(entry.path, entry.path.slice(around.length)));
+      yield withShortPath(classify(entry.path));
     }
   }
 }
@@ -45,12 +59,4 @@ async function listEntries(
     else countFile(tally, clutter);
   }
   return entries;
-}
-
-/** `photos/` if every path lies below a folder of that folder; otherwise empty. */
-function folderAround(paths: readonly string[]): string {
-  const [first = ''] = paths;
-  const folder = first.slice(0, first.indexOf('/') + 1);
-  if (folder === '') return '';
-  return paths.every((path) => path.startsWith(folder) && path.includes('/', folder.length)) ? folder : '';
 }

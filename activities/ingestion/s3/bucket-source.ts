@@ -2,37 +2,57 @@ import { errorCodeOf, messageOf, PerennialError } from '../../../contracts/error
 import { bucketOfLocator, sourceFolderOf, type BucketFolder } from '../../../platform/source-buckets.js';
 import type { FoundFile } from '../../../stores/datasets/scan-rows.js';
 import type { ObjectStore } from '../../../stores/objects/object-store.js';
-import { classifyPath, clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
+import { createPathTree } from '../../../domain/datasets/path-tree.js';
+import type { Ingestion } from '../../../stores/datasets/ingestions.js';
+import { classifierOf, layoutOf } from '../classify-by-layout.js';
+import { clutterOfPath, refusedFile, withShortPath } from '../classify-path.js';
 import type { IngestionDependencies } from '../dependencies.js';
 import { countFile, type ScanTally } from '../scan-tally.js';
 import { readWithin, tooLarge, type SourceBytes } from '../source-bytes.js';
 
 type Deps = Pick<IngestionDependencies, 'config' | 'objects' | 'sourceObjects'>;
 
-/** Lists the objects of a bucket folder, page by page, as a folder of class folders. */
-export async function* scanBucket(
+/** Reads a bucket folder as a folder of class folders: lists it once for its layout and once for its files. Throws as `layoutOf`. */
+export async function scanBucket(
+  deps: Deps & Pick<IngestionDependencies, 'ingestions'>,
+  ingestion: Ingestion,
+  { tally, signal }: { tally: ScanTally; signal: AbortSignal },
+): Promise<{ files: AsyncGenerator<FoundFile>; warnings: string[] }> {
+  const tree = createPathTree();
+  for await (const { path } of listObjects(deps, ingestion.locator, signal)) {
+    if (clutterOfPath(path) === null) tree.add(path);
+  }
+  const { layout, warnings } = await layoutOf(deps, ingestion, tree.list);
+  const classify = classifierOf(layout, ingestion.split, tally);
+  const maxBytes = deps.config.MAX_UPLOAD_BYTES;
+  async function* files(): AsyncGenerator<FoundFile> {
+    for await (const { path, sizeBytes } of listObjects(deps, ingestion.locator, signal)) {
+      const clutter = clutterOfPath(path);
+      if (clutter !== null) countFile(tally, clutter);
+      else yield withShortPath(sizeBytes > maxBytes ? tooLargeFile(path, sizeBytes, maxBytes) : classify(path));
+    }
+  }
+  return { files: files(), warnings };
+}
+
+function tooLargeFile(path: string, sizeBytes: number, maxBytes: number): FoundFile {
+  const { reason, detail } = tooLarge(sizeBytes, maxBytes);
+  return refusedFile(path, reason, detail);
+}
+
+/** Lists the objects of a bucket folder page by page, with their paths in it. */
+async function* listObjects(
   deps: Deps,
   locator: string,
-  tally: ScanTally,
   signal: AbortSignal,
-): AsyncGenerator<FoundFile> {
+): AsyncGenerator<{ path: string; sizeBytes: number }> {
   const { prefix, objects } = open(deps, locator);
-  const maxBytes = deps.config.MAX_UPLOAD_BYTES;
   try {
     for await (const { key, sizeBytes } of objects.list(prefix)) {
       signal.throwIfAborted();
       const path = key.slice(prefix.length);
       // Consoles create an empty object for each folder.
-      if (path.endsWith('/') || path === '') continue;
-      const clutter = clutterOfPath(path);
-      if (clutter !== null) {
-        countFile(tally, clutter);
-        continue;
-      }
-      const refused = sizeBytes > maxBytes ? tooLarge(sizeBytes, maxBytes) : null;
-      yield withShortPath(
-        refused && 'reason' in refused ? refusedFile(path, refused.reason, refused.detail) : classifyPath(path),
-      );
+      if (!path.endsWith('/') && path !== '') yield { path, sizeBytes };
     }
   } catch (error) {
     throw ofSource(deps, locator, error);

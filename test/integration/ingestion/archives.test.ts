@@ -66,6 +66,26 @@ describe('an archive of class folders', () => {
     expect((await ingest('single', zipOf(only))).statistics.classes).toEqual({ grass: 10 });
   });
 
+  it('that is split already is refused by name, and kept or mixed on the word of a person, also as an upload', async () => {
+    const side = (at: number): string => (at % 5 === 0 ? 'Val' : 'train');
+    const content = zipOf(
+      entries().map(({ name, content: bytes }, at) => ({ name: `set/${side(at)}/${name}`, content: bytes })),
+    );
+    const path = write('split.zip', content);
+    await expect(fixture.ingest({ kind: 'archive', path }, 'split')).rejects.toThrow(/"split": "keep"/);
+    const kept = await fixture.ingest({ kind: 'archive', path, split: 'keep' }, 'split');
+    expect(kept.statistics.classes).toEqual(flowers);
+    expect(kept.statistics.sides.train).toEqual({ dandelion: 8, grass: 8 });
+    const mixed = await fixture.ingest({ kind: 'archive', path, split: 'ignore' }, 'mixed');
+    expect(mixed.statistics).toMatchObject({ classes: flowers, images: 20 });
+    const { deps } = fixture;
+    const uploadId = await deps.uploads.createUpload({ dataset: 'split-upload', label: null });
+    await deps.objects.put(`uploads/${uploadId}/0`, content);
+    await deps.uploads.addUploadFile(uploadId, 0, 'split.zip', `uploads/${uploadId}/0`, content.length);
+    const uploaded = await fixture.ingest({ kind: 'upload', uploadId, split: 'keep' }, 'split-upload');
+    expect(uploaded.digest).toBe(kept.digest);
+  });
+
   it('leaves out hidden files and what macOS adds, also when deciding what lies around the class folders', async () => {
     const added = [
       { name: '__MACOSX/photos/grass/._0.jpg', content: 'x' },

@@ -36,6 +36,19 @@ describe('a prefix of a bucket', () => {
     expect((await fixture.datasets.detail('bucket'))?.sources).toMatchObject([source]);
   });
 
+  it('with an existing split is kept or mixed on the word of a person, and refused without it', async () => {
+    const files = await classFolders({ dandelion: 12, grass: 12 });
+    const side = (at: number): string => (at % 4 === 0 ? 'val' : 'train');
+    await put(
+      'split/',
+      Object.fromEntries(Object.entries(files).map(([path, file], at) => [`${side(at)}/${path}`, file])),
+    );
+    await expect(fixture.ingest({ kind: 's3', prefix: 'split' }, 'split')).rejects.toThrow(/"split": "keep"/);
+    const kept = await fixture.ingest({ kind: 's3', prefix: 'split', split: 'keep' }, 'split');
+    expect(kept.statistics.classes).toEqual({ dandelion: 12, grass: 12 });
+    expect(kept.statistics.sides.train).toEqual({ dandelion: 9, grass: 9 });
+  });
+
   it('has new objects found by the next scan, which a retraining does', async () => {
     await put('growing/', await classFolders({ dandelion: 10, grass: 10 }));
     await fixture.ingest({ kind: 's3', prefix: 'growing/' }, 'growing');
@@ -116,8 +129,19 @@ describe('a prefix of a bucket', () => {
     });
 
     async function scan(from: typeof deps): Promise<unknown[]> {
+      const { ingestions } = fixture.deps;
+      const opened = {
+        id: randomUUID(),
+        dataset: 'theirs',
+        kind: 's3',
+        locator,
+        isDefault: false,
+        note: null,
+      } as const;
+      const tools = { tally: createTally(), signal: new AbortController().signal };
       const found = [];
-      for await (const file of scanBucket(from, locator, createTally(), new AbortController().signal)) found.push(file);
+      const { files } = await scanBucket({ ...from, ingestions }, await ingestions.open(opened), tools);
+      for await (const file of files) found.push(file);
       return found;
     }
 
