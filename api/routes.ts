@@ -23,6 +23,7 @@ import { feedbackRoutes } from './predictions/feedback-routes.js';
 import { healthRoutes } from './health/health-routes.js';
 import { invocationRoutes } from './inference/invocations/invocation-routes.js';
 import { modelRegistryRoutes } from './registry/model-routes.js';
+import { versionFileRoutes } from './registry/version-file-routes.js';
 import { modelVersionRoutes } from './registry/version-routes.js';
 import { lineageRoutes } from './predictions/lineage/lineage-routes.js';
 import { modelRoutes } from './inference/model-info-routes.js';
@@ -63,6 +64,7 @@ const rooms = [
   approvalRoutes,
   policyRoutes,
   modelVersionRoutes,
+  versionFileRoutes,
   calibrationRoutes,
   predictionHistoryRoutes,
   feedbackRoutes,

@@ -18,6 +18,17 @@ export const decisionViewSchema = z
   })
   .meta({ id: 'Decision' });
 
+/** A file of a version's bundle. */
+export const versionFileViewSchema = z
+  .object({
+    name: z.string(),
+    sha256: z.string(),
+    size_bytes: z.number().int(),
+    content_type: z.string(),
+    url: z.string(),
+  })
+  .meta({ id: 'VersionFile' });
+
 export const modelVersionViewSchema = z
   .object({
     model_name: z.string(),
