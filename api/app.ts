@@ -1,4 +1,5 @@
 import express, { type Express } from 'express';
+import { acceptBasePath } from './http/base-path.js';
 import { createMemoryBudget } from './http/body/memory-budget.js';
 import { closeUnreadBodies } from './http/middleware/drain.js';
 import { shareMemory } from './http/middleware/limit-body.js';
@@ -21,7 +22,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   const memory = createMemoryBudget({ totalBytes: memoryBudgetBytes, onShed: () => metrics.countShed('memory') });
-  app.use(identify, observe(logger, metrics), secureHeaders, requireHost);
+  app.use(identify, acceptBasePath(settings.basePath), observe(logger, metrics), secureHeaders, requireHost);
   app.use(allowHosts(settings.allowedHosts), refuseForeignOrigins(settings.ownOrigins));
   app.use(closeUnreadBodies(), shareMemory(memory));
   mountRoutes(app, createRoutes(dependencies).routes);

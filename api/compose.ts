@@ -5,14 +5,23 @@ import { join } from 'node:path';
 import type { Express } from 'express';
 import { z } from 'zod';
 import { generationChannel } from '../contracts/names.js';
+import { publishRules } from '../domain/datasets/publish-rules.js';
 import { accuracyOf } from '../domain/predictions/accuracy.js';
 import { minimumSide } from '../model/images/header.js';
-import { allowedHosts, localFolders, scratchFolder, serviceAddresses, type Config } from '../platform/config.js';
+import {
+  allowedHosts,
+  basePathOf,
+  localFolders,
+  scratchFolder,
+  serviceAddresses,
+  type Config,
+} from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createStorageGuard, type StorageGuard } from '../platform/storage-guard.js';
 import { packageRoot } from '../platform/paths.js';
 import { addressWithoutSecrets } from '../platform/secrets.js';
+import { createVersionPublisher, type VersionPublisher } from '../stores/datasets/publish-version.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
 import { createApp } from './app.js';
@@ -45,6 +54,7 @@ export interface Api {
   objects: ObjectStore;
   temporal: TemporalLink;
   stores: Stores;
+  publisher: VersionPublisher;
   health: HealthReporter;
   metrics: ApiMetrics;
   predictions: PredictionServices;
@@ -60,13 +70,14 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const services = createConnections(config, logger);
   const { database, objects, temporal } = services;
   let host: ModelHost | null = null;
-  const serving = { current: () => host?.current() ?? null };
+  const serving = { current: () => host?.current() ?? null, retirement: () => host?.retirement() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
-  const uploadFolder = await createProcessTempFolder(join(scratchFolder(config), 'uploads'));
+  const version = await packageVersion();
   const storage = createStorage(config, metrics);
   const probes = { ...probesOf(services), storage: storageProbe(storage) };
-  const health = createHealthReporter({ modelName: config.MODEL_NAME, host: serving, probes });
+  const health = createHealthReporter({ version, modelName: config.MODEL_NAME, host: serving, probes });
   const stores = createStores(database, accuracyOf);
+  const publisher = createVersionPublisher({ ...stores, objects }, publishRules);
   const storageMeter = createStorageMeter({ objects, ...stores, home: config.PERENNIAL_HOME });
   addStoredSeries(metrics, stores, storageMeter);
   const replica = `${hostname()}-${randomUUID()}`;
@@ -94,8 +105,8 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     batchPredictions: reconcileBatches({ ...stores, temporal, logger }),
     ...predictions,
     ...retraining,
-    ...{ objects, storage, storageMeter, logger },
-    settings: settingsOf(config, await packageVersion(), uploadFolder),
+    ...{ objects, publisher, storage, storageMeter, logger },
+    settings: settingsOf(config, version, await createProcessTempFolder(join(scratchFolder(config), 'uploads'))),
   });
   const startServing = (replicaUrl: string): ModelHost => {
     const reporting = { database, objects, stores, metrics, liveStats };
@@ -103,7 +114,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     host.start();
     return host;
   };
-  return { app, database, objects, temporal, stores, health, metrics, predictions, retraining, startServing };
+  return { ...services, app, stores, publisher, health, metrics, predictions, retraining, startServing };
 }
 
 function createStorage(config: Config, metrics: StorageMetrics): StorageGuard {
@@ -159,6 +170,7 @@ function settingsOf(config: Config, version: string, uploadFolder: string): ApiS
     maxUploadBytes: config.MAX_UPLOAD_BYTES,
     imageUrlHosts: config.IMAGE_URL_HOSTS,
     publicUrl: config.PUBLIC_URL === undefined ? null : addressWithoutSecrets(config.PUBLIC_URL),
+    basePath: basePathOf(config),
     allowedHosts: allowedHosts(config),
     ownOrigins: config.PUBLIC_URL === undefined ? [] : [new URL(config.PUBLIC_URL).origin],
     uploadFolder,

@@ -12,6 +12,8 @@ import { explainRoutes } from './inference/explain-routes.js';
 import { imageRoutes } from './datasets/image-routes.js';
 import { labelRoutes } from './predictions/label-routes.js';
 import { v2Routes } from './inference/v2/v2-routes.js';
+import { datasetImageRoutes } from './datasets/dataset-image-routes.js';
+import { sourceRoutes } from './datasets/source-routes.js';
 import { datasetRoutes } from './datasets/dataset-routes.js';
 import { documentationRoutes } from './http/documentation-routes.js';
 import { experimentRunRoutes } from './experiments/run-routes.js';
@@ -21,6 +23,7 @@ import { feedbackRoutes } from './predictions/feedback-routes.js';
 import { healthRoutes } from './health/health-routes.js';
 import { invocationRoutes } from './inference/invocations/invocation-routes.js';
 import { modelRegistryRoutes } from './registry/model-routes.js';
+import { versionFileRoutes } from './registry/version-file-routes.js';
 import { modelVersionRoutes } from './registry/version-routes.js';
 import { lineageRoutes } from './predictions/lineage/lineage-routes.js';
 import { modelRoutes } from './inference/model-info-routes.js';
@@ -33,12 +36,14 @@ import { predictionRoutes } from './inference/predict-routes.js';
 import { predictionHistoryRoutes } from './predictions/prediction-routes.js';
 import { runArtifactRoutes } from './experiments/artifact-routes.js';
 import { promotionRoutes } from './promotion/promotion-routes.js';
+import { retireRoutes } from './promotion/retire-routes.js';
 import { registerRoutes } from './registry/register-routes.js';
 import { retentionRoutes } from './pipelines/retention-routes.js';
 import { retrainingRoutes } from './retraining/retraining-routes.js';
 import { scheduleRoutes } from './retraining/schedules/schedule-routes.js';
 import { storageRoutes } from './storage/storage-routes.js';
 import { tuningRoutes } from './experiments/search-routes.js';
+import { quarantineRoutes } from './datasets/quarantine-routes.js';
 import { uploadRoutes } from './datasets/upload-routes.js';
 
 /** Routes of every room, in the order they are matched. Each declares what it needs. */
@@ -52,11 +57,14 @@ const rooms = [
   batchPredictionRoutes,
   modelRoutes,
   registerRoutes,
-  modelRegistryRoutes,
   promotionRoutes,
+  // After them: `register` and `promote` would match as model names.
+  modelRegistryRoutes,
+  retireRoutes,
   approvalRoutes,
   policyRoutes,
   modelVersionRoutes,
+  versionFileRoutes,
   calibrationRoutes,
   predictionHistoryRoutes,
   feedbackRoutes,
@@ -74,7 +82,10 @@ const rooms = [
   retrainingRoutes,
   scheduleRoutes,
   datasetRoutes,
+  sourceRoutes,
+  datasetImageRoutes,
   imageRoutes,
+  quarantineRoutes,
   uploadRoutes,
   notificationRoutes,
   storageRoutes,
@@ -102,6 +113,6 @@ export function createRoutes(dependencies: ApiDependencies): { routes: readonly 
   };
   let document: object = {};
   const routes = [...documentationRoutes(() => document), ...rooms.flatMap((room) => room(shared))];
-  document = buildOpenApiDocument(routes, dependencies.settings.version);
+  document = buildOpenApiDocument(routes, dependencies.settings);
   return { routes, document };
 }

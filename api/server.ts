@@ -7,6 +7,7 @@ import { migrate } from '../stores/postgres/migrate.js';
 import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './http/server/listen.js';
 import type { ModelHost } from './model-host/model-host.js';
+import { startPublishing } from './datasets/compose.js';
 import { startPredictionMaintenance } from './predictions/compose.js';
 import { waitUntilAvailable } from '../platform/wait-until-available.js';
 
@@ -29,7 +30,8 @@ async function run(config: Config, logger: Logger): Promise<void> {
   const url = ownUrl(config, listening.port);
   logger.info({ url }, 'listening');
   if (!(await waitUntilAvailable('migrate the schema', () => migrate(api.database), logger, stopping.signal))) return;
-  endChores = startPredictionMaintenance(api, logger);
+  const chores = [startPredictionMaintenance(api, logger), startPublishing(api.publisher, logger)];
+  endChores = () => chores.forEach((end) => end());
   host = api.startServing(config.REPLICA_URL ?? url);
   api.health.setReady();
   api.metrics.setReady(true);

@@ -39,7 +39,13 @@ export type RetrainingStep = (typeof retrainingSteps)[number];
 
 /** The steps of `ingestDataset`, in order. */
 export const ingestionSteps = ['resolve_source', 'scan', 'ingest_images', 'commit_version'] as const;
-export type IngestionStep = (typeof ingestionSteps)[number];
+/** The step that follows them if the client asked for `then_train`. */
+const startTrainingStep = 'start_training';
+export type IngestionStep = (typeof ingestionSteps)[number] | typeof startTrainingStep;
+
+export function ingestionStepsOf({ thenTrain }: { thenTrain?: unknown }): readonly IngestionStep[] {
+  return thenTrain === undefined ? ingestionSteps : [...ingestionSteps, startTrainingStep];
+}
 
 /** The steps of `trainModel`, in order. */
 export const trainingSteps = ['extract_features', 'fit', 'package', 'register'] as const;

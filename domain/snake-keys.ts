@@ -6,6 +6,8 @@ const camel = /^[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+$/;
 const maps: ReadonlySet<string> = new Set([
   'classes',
   'classShares',
+  'conflicts',
+  'labels',
   'predicted',
   'probabilities',
   'removed',

@@ -11,6 +11,7 @@ const stepsOf: Readonly<Record<string, readonly string[]>> = {
   scanSource: ['scan'],
   ingestBatch: ['ingest_images'],
   commitDatasetVersion: ['commit_version'],
+  trainOnNewVersion: ['start_training'],
   sourcesToRescan: ['prepare_training_data'],
   selectTrainingData: ['prepare_training_data'],
   beginBatch: ['list_items'],

@@ -102,6 +102,23 @@ export const configSchema = z.object({
     .max(1)
     .default(0.8)
     .describe('test accuracy a model needs to be promoted'),
+  PROMOTION_MIN_RECALL: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('recall that no class of a model to be promoted may be significantly below, on the test images'),
+  PROMOTION_MIN_CV_ACCURACY: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.7)
+    .describe('cross-validated accuracy that a model to be promoted may not be significantly below'),
+  PROMOTION_MAX_P95_MS: z.coerce
+    .number()
+    .positive()
+    .default(2_000)
+    .describe('longest 95th percentile of the answer time of a model to be promoted, measured by validation, in ms'),
   SERVING_THREADS: z.coerce
     .number()
     .int()
@@ -151,6 +168,17 @@ export const configSchema = z.object({
   ALLOWED_SOURCE_ROOT: optionalList.describe(
     'folders below which a source named over HTTP may be, beside DATASET_DIR and the project, comma-separated',
   ),
+  INGEST_S3_BUCKET: z
+    .string()
+    .optional()
+    .describe('bucket from which sources of the kind `s3` are read, beside S3_BUCKET'),
+  INGEST_S3_ENDPOINT: httpUrl.optional().describe('S3 server of INGEST_S3_BUCKET; if unset, that of S3_ENDPOINT'),
+  INGEST_S3_REGION: z.string().optional().describe('region of INGEST_S3_BUCKET; if unset, S3_REGION'),
+  INGEST_S3_ACCESS_KEY_ID: z
+    .string()
+    .optional()
+    .describe('access key for INGEST_S3_BUCKET; if unset, that of S3_ENDPOINT is used on the same server only'),
+  INGEST_S3_SECRET_ACCESS_KEY: z.string().optional().describe('secret key for INGEST_S3_BUCKET'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -176,6 +204,11 @@ export const configSchema = z.object({
   PUBLIC_URL: httpUrl
     .optional()
     .describe('URL at which users reach the API, for links in notifications; pages of its origin may send changes'),
+  BASE_PATH: z
+    .string()
+    .regex(/^(\/[\w.~-]+)*\/?$/, 'must be a path that begins with a slash, such as /flowers')
+    .optional()
+    .describe('path under which a proxy offers the API, whether it strips it or not; default: the path of PUBLIC_URL'),
   NOTIFY_KINDS: commaList
     .prefault('*')
     .pipe(z.array(kindPatternSchema).min(1))

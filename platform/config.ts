@@ -5,6 +5,7 @@ import { hostNameOf, hostPattern } from './allowed-hosts.js';
 import { configSchema } from './config-schema.js';
 import { packageRoot } from './paths.js';
 import { hideSecretsOf } from './secrets.js';
+import { validate } from './validation/validate.js';
 
 export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME'> & { PERENNIAL_HOME: string }>;
 
@@ -12,6 +13,9 @@ export type Config = Readonly<Omit<z.infer<typeof configSchema>, 'PERENNIAL_HOME
 const companions = [
   ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
   ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
+  ['INGEST_S3_ENDPOINT', 'INGEST_S3_BUCKET'],
+  ['INGEST_S3_ACCESS_KEY_ID', 'INGEST_S3_SECRET_ACCESS_KEY'],
+  ['INGEST_S3_SECRET_ACCESS_KEY', 'INGEST_S3_ACCESS_KEY_ID'],
   ['NOTIFY_WEBHOOK_URL', 'NOTIFY_WEBHOOK_SECRET'],
   ['SMTP_URL', 'NOTIFY_EMAIL_FROM'],
   ['SMTP_URL', 'NOTIFY_EMAIL_TO'],
@@ -23,23 +27,23 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
   hideSecretsOf(present);
-  const parsed = configSchema.safeParse(present);
+  const { data, faults } = validate(configSchema, present, 'the environment');
   const problems = [
-    ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []),
+    ...(faults?.map(({ detail }) => detail) ?? []),
     ...companions
       .filter(([name, needed]) => Object.hasOwn(present, name) && !Object.hasOwn(present, needed))
       .map(([name, needed]) => `${needed}: must be set when ${name} is set`),
   ];
-  if (parsed.success && parsed.data.SHUTDOWN_LEAVE_MS > parsed.data.SHUTDOWN_GRACE_MS / 4) {
+  if (data !== null && data.SHUTDOWN_LEAVE_MS > data.SHUTDOWN_GRACE_MS / 4) {
     problems.push('SHUTDOWN_LEAVE_MS: must be at most a quarter of SHUTDOWN_GRACE_MS');
   }
-  if (!parsed.success || problems.length > 0) {
+  if (data === null || problems.length > 0) {
     throw new PerennialError(
       'configuration_invalid',
       `The configuration is invalid. Correct these environment variables and start again: ${problems.join('; ')}`,
     );
   }
-  return { ...parsed.data, PERENNIAL_HOME: resolve(packageRoot, parsed.data.PERENNIAL_HOME) };
+  return { ...data, PERENNIAL_HOME: resolve(packageRoot, data.PERENNIAL_HOME) };
 }
 
 /** Folder for temporary files, which may be deleted at any time. */
@@ -53,6 +57,11 @@ export function allowedHosts({ ALLOWED_HOSTS, HOST, PUBLIC_URL, REPLICA_URL }: C
   const names = own.map(hostNameOf).filter((name) => name !== null);
   const listens = isAnyAddress(HOST) ? null : hostPattern(HOST);
   return [...ALLOWED_HOSTS, ...names, ...(listens === null ? [] : [listens])];
+}
+
+/** The path under which a proxy offers the API: its own setting, else that of PUBLIC_URL; empty for none. */
+export function basePathOf({ BASE_PATH, PUBLIC_URL }: Config): string {
+  return (BASE_PATH ?? (PUBLIC_URL === undefined ? '' : new URL(PUBLIC_URL).pathname)).replace(/\/+$/, '');
 }
 
 /** Whether a server that listens on this address does so on all addresses of the machine. */

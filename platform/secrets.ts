@@ -8,10 +8,16 @@ const shortestSecret = 8;
 const shortestToken = 16;
 
 /** Settings whose value is a secret as a whole, and settings whose value is an address that may contain some. */
-const secretSettings = ['NOTIFY_WEBHOOK_SECRET', 'S3_SECRET_ACCESS_KEY', 'TEMPORAL_API_KEY'] as const;
+const secretSettings = [
+  'NOTIFY_WEBHOOK_SECRET',
+  'S3_SECRET_ACCESS_KEY',
+  'INGEST_S3_SECRET_ACCESS_KEY',
+  'TEMPORAL_API_KEY',
+] as const;
 const addressSettings = [
   'DATABASE_URL',
   'S3_ENDPOINT',
+  'INGEST_S3_ENDPOINT',
   'TEMPORAL_ADDRESS',
   'TEMPORAL_UI_URL',
   'PUBLIC_DATASET_URL',

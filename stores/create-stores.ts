@@ -2,9 +2,15 @@ import { createAuditStore } from './audit/audit.js';
 import { createBatchPredictionStore } from './batch-predictions/batch-predictions.js';
 import { createDatasetCommits } from './datasets/dataset-commits.js';
 import { createDatasetDeletion } from './datasets/dataset-deletion.js';
+import { createDatasetEdits } from './datasets/dataset-edits.js';
+import { createDatasetImageStore } from './datasets/dataset-images.js';
 import { createDatasetStore } from './datasets/datasets.js';
 import { createImageStore } from './datasets/images.js';
+import { createPixelIdentityStore } from './datasets/pixel-identities.js';
 import { createIngestionStore } from './datasets/ingestions.js';
+import { createPublicationStore } from './datasets/publications.js';
+import { createSourceStore } from './datasets/sources.js';
+import { createRefusalStore } from './datasets/refusals.js';
 import { createUploadStore } from './datasets/uploads.js';
 import { createErasureStore } from './erasure/erasures.js';
 import { createExperimentStore } from './experiments/experiments.js';
@@ -55,6 +61,8 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     batchPredictions: createBatchPredictionStore(database),
     commits: createDatasetCommits(database),
     databaseSizes: createDatabaseSizes(database),
+    datasetEdits: createDatasetEdits(database),
+    datasetImages: createDatasetImageStore(database),
     datasets: createDatasetStore(database),
     decisions: createRetrainingDecisions(database),
     deletion: createDatasetDeletion(database),
@@ -73,14 +81,18 @@ function storesOf(database: Database, accuracyOf: AccuracyRule) {
     notifications: createNotificationStore(database),
     outbox: createOutboxStore(database),
     pipelines: createPipelineStore(database),
+    pixels: createPixelIdentityStore(database),
     policies,
     predictions: createPredictionStore(database),
+    refusals: createRefusalStore(database),
     registry: createRegistryStore(database),
     retention: createRetentionStore(database),
+    publications: createPublicationStore(database),
     references: createObjectReferences(database),
     runDetails: createRunDetailStore(database),
     runs: createRunStore(database),
     searches: createSearchStore(database),
+    sources: createSourceStore(database),
     trials: createTrialStore(database),
     uploads: createUploadStore(database),
   };

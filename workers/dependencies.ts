@@ -6,6 +6,7 @@ import type { Logger } from '../platform/logging.js';
 import { waitUntilAvailable } from '../platform/wait-until-available.js';
 import { createStores, type Stores } from '../stores/create-stores.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
+import { createSourceStore, type SourceStore } from '../stores/objects/source-store.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { migrate } from '../stores/postgres/migrate.js';
 import { registerSearchAttributes } from './search-attributes.js';
@@ -15,6 +16,7 @@ import { createTemporalClient, type TemporalClient } from './temporal-client.js'
 export interface WorkerDependencies extends Stores {
   database: Database;
   objects: ObjectStore;
+  sourceObjects: SourceStore | undefined;
   temporal: NativeConnection;
   temporalClient: TemporalClient;
   close(): Promise<void>;
@@ -33,15 +35,18 @@ export async function connect(config: Config, logger: Logger): Promise<WorkerDep
     logger,
   );
   await registerSearchAttributes(temporal, config.TEMPORAL_NAMESPACE, logger);
+  const sourceObjects = createSourceStore({ ...config, S3_ENDPOINT });
   return {
     database,
     objects,
+    sourceObjects,
     temporal,
     temporalClient: createTemporalClient(temporal, config.TEMPORAL_NAMESPACE, TEMPORAL_ADDRESS),
     ...createStores(database, accuracyOf),
     async close() {
       await temporal.close();
       objects.close();
+      sourceObjects?.close();
       await database.close();
     },
   };

@@ -59,7 +59,12 @@ await runWorker(
         ...createValidationActivities({
           ...deps,
           bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
-          minAccuracy: config.PROMOTION_MIN_ACCURACY,
+          gate: {
+            minAccuracy: config.PROMOTION_MIN_ACCURACY,
+            minRecall: config.PROMOTION_MIN_RECALL,
+            minCrossValidatedAccuracy: config.PROMOTION_MIN_CV_ACCURACY,
+            maxP95Ms: config.PROMOTION_MAX_P95_MS,
+          },
           ...serving,
         }),
         ...createCheckActivities(imports),

@@ -4,7 +4,7 @@ import { importSteps } from '../contracts/names.js';
 import type { CheckActivities, ImportActivities } from '../activities/import/activities.js';
 import { recordOptions, registrationOptions, storageOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
-import type { StepTracker } from './progress.js';
+import { skipped, type StepTracker } from './progress.js';
 
 // Only the training worker has TensorFlow. An ONNX model needs none, so it does not wait for a training to end.
 const withTensorFlow = proxyActivities<CheckActivities>(trainingOptions);
@@ -48,13 +48,13 @@ async function makeVersion(progress: StepTracker, input: ImportInput & { runId: 
   );
 }
 
-/** The same upload was imported before: every step completes with that version. */
+/** The same upload was imported before: no step has anything to do. */
 async function reportKnownVersion(progress: StepTracker, known: ImportResult): Promise<ImportResult> {
   for (const step of importSteps) {
     await progress.step(
       step,
       () => Promise.resolve(),
-      () => `already imported as version ${known.version}`,
+      () => skipped(`already imported as version ${known.version}`),
     );
   }
   return known;

@@ -3,8 +3,9 @@ import type { BatchResult } from '../activities/ingestion/ingest-batch.js';
 import type { ResolvedSource } from '../activities/ingestion/resolve-source.js';
 import type { ScanResult } from '../activities/ingestion/scan-source.js';
 import type { IngestionActivities } from '../activities/ingestion/activities.js';
-import { ingestionSteps } from '../contracts/names.js';
-import type { IngestionInput, IngestionResult } from '../contracts/datasets/ingestion.js';
+import { ingestionStepsOf } from '../contracts/names.js';
+import type { IngestionInput, IngestionResult, StartedTraining } from '../contracts/datasets/ingestion.js';
+import type { RequestActivities } from '../activities/retraining/request-activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import type { StepTracker } from './progress.js';
@@ -12,6 +13,7 @@ import type { StepTracker } from './progress.js';
 const { resolveSource, scanSource, ingestBatch, commitDatasetVersion, discardUpload } =
   proxyActivities<IngestionActivities>(storageOptions);
 const { abandonIngestion } = proxyActivities<IngestionActivities>(recordOptions);
+const { trainOnNewVersion } = proxyActivities<RequestActivities>(recordOptions);
 
 const filesPerBatch = 250;
 /** Batches after which the workflow continues as new, with an empty history. */
@@ -25,20 +27,21 @@ interface Continuation {
 
 /** Scans a source, stores its new images, and commits the resulting dataset version. */
 export async function ingestDataset(input: IngestionInput, continuation?: Continuation): Promise<IngestionResult> {
-  const { dataset, trigger } = input;
+  const { dataset, trigger, replaces } = input;
   // The id of the first run stays the same when the workflow continues as new, and is unique for each ingestion.
   const ingestionId = workflowInfo().firstExecutionRunId;
-  return recordPipeline({ trigger, modelName: null, dataset, steps: ingestionSteps }, async (progress) => {
+  return recordPipeline({ trigger, modelName: null, dataset, steps: ingestionStepsOf(input) }, async (progress) => {
     try {
       const source = await progress.step(
         'resolve_source',
-        async () => continuation?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source })),
+        async () =>
+          continuation?.source ?? (await resolveSource({ ingestionId, dataset, source: input.source, replaces })),
         ({ kind, locator, note }) => note ?? `${kind} ${locator}`,
       );
       const scan = await progress.step(
         'scan',
         async () => continuation?.scan ?? (await scanSource({ ingestionId })),
-        ({ files }) => `${files} files`,
+        ({ files, note }) => [`${files} files`, ...(note === undefined ? [] : [note])].join('; '),
       );
       await progress.step('ingest_images', () => ingestImages(progress, input, { source, scan }), describeBatch);
       const result = await progress.step(
@@ -47,7 +50,8 @@ export async function ingestDataset(input: IngestionInput, continuation?: Contin
         describeVersion,
       );
       if (source.kind === 'upload') await discardUpload({ uploadId: source.locator });
-      return result;
+      const training = await startTraining(progress, input, result);
+      return training ? { ...result, training } : result;
     } catch (error) {
       if (!(error instanceof ContinueAsNew)) {
         await CancellationScope.nonCancellable(() => abandonIngestion({ ingestionId }));
@@ -55,6 +59,21 @@ export async function ingestDataset(input: IngestionInput, continuation?: Contin
       throw error;
     }
   });
+}
+
+/** Starts the training that the client asked for, once: a repeated activity finds what the first one did. */
+async function startTraining(
+  progress: StepTracker,
+  { dataset, thenTrain }: IngestionInput,
+  { version }: IngestionResult,
+): Promise<StartedTraining | null> {
+  if (!thenTrain) return null;
+  const { workflowId, firstExecutionRunId } = workflowInfo();
+  return progress.step(
+    'start_training',
+    () => trainOnNewVersion({ ...thenTrain, dataset, version, workflowId, ingestionId: firstExecutionRunId }),
+    ({ reason }) => reason,
+  );
 }
 
 /** Ingests batches until no file is pending; continues as new when the history has grown long. */

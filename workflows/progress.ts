@@ -7,11 +7,24 @@ export const progressOf = defineQuery<Progress>(progressQuery);
 
 /** Tracks the steps of a workflow, which its `progress` query returns. */
 export interface StepTracker {
-  /** Runs a step; `describe` gives the detail that is shown when it has succeeded. */
-  step<T>(name: StepName, work: () => Promise<T>, describe?: (result: T) => string): Promise<T>;
+  /** Runs a step; `describe` gives the detail that is shown when it has returned, with a status other than completed. */
+  step<T>(name: StepName, work: () => Promise<T>, describe?: (result: T) => string | StepOutcome): Promise<T>;
+  /** Ends a step that does not run. */
+  skip(name: StepName, detail: string): Promise<void>;
   /** Sets the detail of a running step, which only the query returns. */
   note(name: StepName, detail: string): void;
   end(status: RunStatus): void;
+}
+
+/** How a step ended that threw no error. */
+export interface StepOutcome {
+  status: 'completed' | 'skipped' | 'failed';
+  detail: string;
+}
+
+/** The outcome of a step that had nothing to do, or whose work was refused. */
+export function skipped(detail: string): StepOutcome {
+  return { status: 'skipped', detail };
 }
 
 /** Called at every change of a step: before its work begins and after it has ended. */
@@ -34,7 +47,7 @@ export function trackSteps(steps: readonly StepName[], listen: StepListener = ()
       await enter({ name, status: 'running' });
       try {
         const result = await work();
-        await enter({ name, status: 'completed', detail: describe?.(result) ?? null });
+        await enter({ name, ...outcomeOf(describe?.(result) ?? null) });
         return result;
       } catch (error) {
         // The next run continues this step.
@@ -44,6 +57,7 @@ export function trackSteps(steps: readonly StepName[], listen: StepListener = ()
         throw error;
       }
     },
+    skip: (name, detail) => enter({ name, ...skipped(detail) }),
     note(name, detail) {
       const step = state.steps.find((each) => each.name === name);
       if (step) step.detail = detail;
@@ -52,4 +66,8 @@ export function trackSteps(steps: readonly StepName[], listen: StepListener = ()
       state.status = status;
     },
   };
+}
+
+function outcomeOf(described: string | StepOutcome | null): Omit<StepEntry, 'name'> {
+  return typeof described === 'object' && described !== null ? described : { status: 'completed', detail: described };
 }

@@ -7,6 +7,7 @@ import { createApproval, type Approval } from './approval.js';
 import { failureOf } from './failure.js';
 import { guardPromotion } from './guard-promotion.js';
 import { reportOnly } from './pipeline-record.js';
+import { skipped, type StepOutcome } from './progress.js';
 
 const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
 const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
@@ -20,12 +21,14 @@ export async function promoteModel(input: PromotionInput): Promise<PromotionResu
   // Register the update handlers before the first await; otherwise an early approval would be rejected.
   const approval = createApproval(input);
   return reportOnly({ trigger: 'manual', modelName: input.modelName, steps: promotionSteps }, (progress) =>
-    progress.step(
-      'deploy_new_model',
-      () => promote(input, approval),
-      ({ detail }) => detail,
-    ),
+    progress.step('deploy_new_model', () => promote(input, approval), describeDeployment),
   );
+}
+
+/** A version that stays where it is was not deployed; one that was moved back failed. */
+export function describeDeployment({ outcome, detail }: PromotionResult): StepOutcome {
+  if (outcome === 'promoted') return { status: 'completed', detail };
+  return outcome === 'rolled_back' ? { status: 'failed', detail } : skipped(detail);
 }
 
 async function promote(input: PromotionInput, approval: Approval): Promise<PromotionResult> {

@@ -13,7 +13,7 @@ import type { Decided, RequestActivities } from '../activities/retraining/reques
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { trackSteps } from './progress.js';
+import { skipped, trackSteps } from './progress.js';
 
 const { foldersToRescan, decideOnRetraining, startDecidedRetraining, noteUnstartedRetraining } =
   proxyActivities<RequestActivities>(recordOptions);
@@ -35,12 +35,17 @@ export async function requestRetraining(request: RetrainingRequest): Promise<Req
   const requestId = request.requestId ?? firstExecutionRunId;
   const scheduledFor = typedSearchAttributes.get(scheduledTimeKey)?.toISOString() ?? null;
   const progress = trackSteps(requestSteps);
-  const notes = await progress.step('look_for_new_files', () => lookForNewFiles(request), describeNotes);
+  const notes = await progress.step(
+    'look_for_new_files',
+    () => lookForNewFiles(request),
+    (found) => (looksForNewFiles(request) ? describeNotes(found) : skipped('only continuous training looks for them')),
+  );
   const { decision, reason } = await progress.step(
     'decide',
     () => decideOnRetraining({ ...request, requestId, workflowId, scheduledFor, notes }),
     (decided) => decided.reason,
   );
+  if (decision === 'skip') await progress.skip('start_retraining', reason);
   const runId =
     decision === 'retrain'
       ? await progress.step(
@@ -64,8 +69,9 @@ async function startRetraining(requestId: string): Promise<string> {
 }
 
 /** Scans known folders again, so that added files count. Returns notes about sources that could not be read. */
-async function lookForNewFiles({ modelName, dataset: requested, kind, trigger }: RetrainingRequest): Promise<string[]> {
-  if (kind !== 'continuous_training') return [];
+async function lookForNewFiles(request: RetrainingRequest): Promise<string[]> {
+  if (!looksForNewFiles(request)) return [];
+  const { modelName, dataset: requested, trigger } = request;
   const { dataset, sources } = await foldersToRescan({ modelName, dataset: requested });
   const notes: string[] = [];
   for (const [index, source] of sources.entries()) {
@@ -96,6 +102,10 @@ async function ingest(
     if (CancellationScope.current().consideredCancelled) throw error;
     return `${failureOf(error).message} Its images stay in the dataset.`;
   }
+}
+
+function looksForNewFiles({ kind }: RetrainingRequest): boolean {
+  return kind === 'continuous_training';
 }
 
 function describeNotes(notes: readonly string[]): string {

@@ -11,7 +11,7 @@ import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
 import { recordPipeline } from './pipeline-record.js';
-import { promoteModel } from './promote-model.js';
+import { describeDeployment, promoteModel } from './promote-model.js';
 import type { StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 import { validateModel } from './validate-model.js';
@@ -54,7 +54,7 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
       const deployed = await progress.step(
         'deploy_new_model',
         () => deployUnlessOvertaken(input, trained, decision),
-        ({ detail }) => detail,
+        describeDeployment,
       );
       const result: RetrainingResult = {
         outcome: deployed.outcome,

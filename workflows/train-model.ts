@@ -4,7 +4,7 @@ import type { TrainingInput, TrainingResult } from '../contracts/training/traini
 import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
-import { trackSteps } from './progress.js';
+import { skipped, trackSteps } from './progress.js';
 
 const training = proxyActivities<TrainingActivities>(trainingOptions);
 // On the pipeline's queue, so that a long training of another model does not delay them.
@@ -20,7 +20,10 @@ export async function trainModel(input: TrainingInput): Promise<TrainingResult> 
         input.hyperparameters.architecture === 'cnn'
           ? Promise.resolve({ images: 0, newFeatures: 0 })
           : training.extractFeatures(input),
-      (result) => `${result.newFeatures} of ${result.images} embeddings were new`,
+      (result) =>
+        input.hyperparameters.architecture === 'cnn'
+          ? skipped('this architecture trains on images')
+          : `${result.newFeatures} of ${result.images} embeddings were new`,
     );
     const fit = await progress.step(
       'fit',

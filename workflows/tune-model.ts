@@ -16,7 +16,7 @@ import type { SearchActivities } from '../activities/tuning/activities.js';
 import { recordOptions, registrationOptions, trainingOptions } from './activity-options.js';
 import { recordPipeline } from './pipeline-record.js';
 import { searchTrials, type SearchOutcome } from './search-trials.js';
-import type { StepTracker } from './progress.js';
+import { skipped, type StepOutcome, type StepTracker } from './progress.js';
 import { trainModel } from './train-model.js';
 
 /** Trials of a search without a limit. A search limited by time plans `maxTrials` and runs as many as fit. */
@@ -92,8 +92,8 @@ function extractFeatures(
   return activities.extractFeatures({ dataset, datasetVersion, runId });
 }
 
-function describeFeatures(features: Features | null): string {
-  if (!features) return 'no architecture trains on features';
+function describeFeatures(features: Features | null): string | StepOutcome {
+  if (!features) return skipped('no architecture trains on features');
   return `${features.newFeatures} of ${features.images} embeddings were new`;
 }
 

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   bundleFiles,
+  currentPreprocessing,
   type driftReferenceSchema,
   type Manifest,
   type Preprocessing,
@@ -102,7 +103,8 @@ function factsOf(
 /** Without a given scaling the graph scales the pixels itself. */
 function preprocessingOf({ scaling }: ImportOrder): Preprocessing {
   const { mean, std } = scaling ?? { mean: 0, std: 1 };
-  return { width: inputSize, height: inputSize, colour: 'RGB', layout: 'NHWC', resize: 'fill', mean, std };
+  const size = { width: inputSize, height: inputSize };
+  return { version: currentPreprocessing, ...size, colour: 'RGB', layout: 'NHWC', resize: 'fill', mean, std };
 }
 
 /** The engine returns no features for an imported model, so there are no reference features. */

@@ -1,11 +1,13 @@
 import type { Source } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
-import { discardUpload } from '../../stores/datasets/uploads.js';
+import { settleUpload } from '../../stores/datasets/uploads.js';
 import { commitVersion } from './commit-version.js';
 import type { IngestionDependencies } from './dependencies.js';
 import { ingestBatch, type BatchResult } from './ingest-batch.js';
-import { resolveSource, type ResolvedSource } from './resolve-source.js';
+import { existingSplitOf, resolveSource, type ResolvedSource } from './resolve-source.js';
+import { identifyPixels } from './identify-pixels.js';
 import { scanSource, type ScanResult } from './scan-source.js';
+import { adviseOnVanished } from './vanished-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 
 /**
@@ -13,24 +15,35 @@ import { withHeartbeat } from '../runtime/heartbeat.js';
  * can be repeated and continues where it stopped.
  */
 export interface IngestionActivities {
-  resolveSource(input: { ingestionId: string; dataset: string; source: Source }): Promise<ResolvedSource>;
+  resolveSource(input: {
+    ingestionId: string;
+    dataset: string;
+    source: Source;
+    replaces?: number | undefined;
+  }): Promise<ResolvedSource>;
   scanSource(input: { ingestionId: string }): Promise<ScanResult>;
   /** Processes at most `limit` files; `pending` is the number of files left. */
   ingestBatch(input: { ingestionId: string; limit: number }): Promise<BatchResult>;
   commitDatasetVersion(input: { ingestionId: string }): Promise<IngestionResult>;
-  /** Deletes uploaded originals, which are now stored by content. */
+  /** Deletes uploaded originals, which are now stored by content, except refused ones. */
   discardUpload(input: { uploadId: string }): Promise<void>;
-  /** Deletes the file list of a failed ingestion. */
+  /** Deletes the file list of a failed ingestion, except refused files. */
   abandonIngestion(input: { ingestionId: string }): Promise<void>;
 }
 
 export function createIngestionActivities(deps: IngestionDependencies): IngestionActivities {
   const { ingestions } = deps;
   return {
-    resolveSource: ({ ingestionId, dataset, source }) =>
+    resolveSource: ({ ingestionId, dataset, source, replaces }) =>
       withHeartbeat(async (report, signal) => {
-        const resolved = await resolveSource(deps, { dataset, source }, report, signal);
-        const { kind, locator, isDefault, note } = await ingestions.open({ id: ingestionId, dataset, ...resolved });
+        const resolved = await resolveSource(deps, { dataset, source }, report, signal).catch(
+          async (error: unknown) => {
+            throw await adviseOnVanished(deps, { dataset, source }, error);
+          },
+        );
+        const split = existingSplitOf(source);
+        const opened = await ingestions.open({ id: ingestionId, dataset, ...resolved, replaces, split });
+        const { kind, locator, isDefault, note } = opened;
         return { kind, locator, isDefault, note };
       }),
     scanSource: ({ ingestionId }) =>
@@ -40,8 +53,12 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
         ingestBatch(deps, await ingestions.get(ingestionId), limit, report, signal),
       ),
     commitDatasetVersion: ({ ingestionId }) =>
-      withHeartbeat(async () => commitVersion(deps, await ingestions.get(ingestionId))),
-    discardUpload: ({ uploadId }) => withHeartbeat(() => discardUpload(deps, uploadId)),
+      withHeartbeat(async (report, signal) => {
+        const ingestion = await ingestions.get(ingestionId);
+        await identifyPixels(deps, ingestion.dataset, report, signal);
+        return commitVersion(deps, ingestion);
+      }),
+    discardUpload: ({ uploadId }) => withHeartbeat(() => settleUpload(deps, uploadId)),
     abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
   };
 }

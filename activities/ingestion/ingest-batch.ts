@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { ImageFacts } from '../../contracts/datasets/datasets.js';
+import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
 import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { sourceReader, type ReadSource, type SourceBytes } from './read-source.js';
+import type { FileGroup } from './archive/archive-groups.js';
+import { pendingGroups } from './read-source.js';
+import type { SourceBytes } from './source-bytes.js';
 
 export interface BatchResult {
   pending: number;
@@ -17,13 +19,10 @@ export interface BatchResult {
   duplicates: number;
 }
 
-/** Outcomes written together: the most that a killed worker has to repeat. */
-const filesPerCommit = 32;
-
 /** Files in progress for each core: while one is decoded, another is read or uploaded. */
 const filesPerCore = 2;
 
-/** Processes at most `limit` pending files, decoding as many at once as there are cores. */
+/** Processes at most `limit` pending files (all of an archive), decoding as many at once as there are cores. */
 export async function ingestBatch(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -31,20 +30,21 @@ export async function ingestBatch(
   report: Report,
   signal: AbortSignal,
 ): Promise<BatchResult> {
-  const read = await sourceReader(deps, ingestion);
   const decoding = createLimiter(availableParallelism());
-  const files = await deps.ingestions.takePending(ingestion.id, limit);
-  for (let from = 0; from < files.length; from += filesPerCommit) {
+  let settled = 0;
+  // A killed worker has to repeat one group at most.
+  for await (const { paths, read } of pendingGroups(deps, ingestion, limit, signal)) {
     const images = new Map<string, Promise<NewImage>>();
     const outcomes = await concurrently(
-      files.slice(from, from + filesPerCommit),
+      paths,
       availableParallelism() * filesPerCore,
-      ({ path }) => ingestFile({ ...deps, read, decoding }, path, images),
+      (path) => ingestFile({ ...deps, read, decoding }, path, images),
       signal,
     );
     const stored = (await Promise.all(images.values())).flatMap((image) => ('md5' in image ? [image] : []));
     await deps.ingestions.settle(ingestion.id, outcomes, stored);
-    report({ settled: from + outcomes.length, of: files.length });
+    settled += outcomes.length;
+    report({ settled });
   }
   const { quarantined, pending, accepted, newImages, duplicates } = await deps.ingestions.counts(ingestion.id);
   const refused = Object.values(quarantined).reduce((sum, count) => sum + count, 0);
@@ -52,10 +52,10 @@ export async function ingestBatch(
 }
 
 /** Result for new bytes: the image's metadata once it is uploaded, or why it was refused. */
-type NewImage = ImageFacts | Refusal;
+type NewImage = (ImageFacts & PixelIdentity) | Refusal;
 type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
 
-type IngestTools = IngestionDependencies & { read: ReadSource; decoding: Limiter };
+type IngestTools = IngestionDependencies & { read: FileGroup['read']; decoding: Limiter };
 
 async function ingestFile(
   tools: IngestTools,
@@ -82,13 +82,16 @@ function outcomeOf(path: string, image: NewImage, isFirst: boolean): FileOutcome
 
 /** Checks an image and stores its bytes under their MD5, as DVC does. */
 async function storeImage(
-  { config, decoding, ingestions, objects }: IngestTools,
+  { config, decoding, ingestions, pixels, objects }: IngestTools,
   bytes: Uint8Array,
 ): Promise<NewImage> {
   const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
   const inspection = await decoding(() => inspectImage(bytes, limits));
   if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
   const { facts } = inspection;
+  if (await pixels.isErased(facts)) {
+    return { reason: 'erased', detail: 'This image was erased on request, in another file.' };
+  }
   const holder = await ingestions.holderOfMd5(facts.md5);
   if (holder !== null && holder !== facts.sha256) {
     // MD5 collisions do not happen by chance. Overwriting the other image would change every version that contains it.

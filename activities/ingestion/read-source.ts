@@ -1,23 +1,60 @@
 import { constants } from 'node:fs';
-import { access, open, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
+import { access, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
+import { bytePath, joinBytes, pathOf, realBytes, storedBytes } from '../../platform/folder-names.js';
 import { isInside } from '../../platform/is-inside.js';
+import { archiveLimits } from './archive/archive-entry.js';
+import { archiveGroups, groupLimits, type FileGroup } from './archive/archive-groups.js';
+import { fetchArchive } from './archive/fetch-archive.js';
+import { readObject } from './s3/bucket-source.js';
 import { uploadPath } from './scan-source.js';
-
-export type SourceBytes = { bytes: Uint8Array } | { reason: QuarantineReason; detail: string };
+import { tooLarge, type SourceBytes } from './source-bytes.js';
 
 /** Reads a complete file of a source, or returns why it cannot be read. */
-export type ReadSource = (path: string) => Promise<SourceBytes>;
+type ReadSource = (path: string) => Promise<SourceBytes>;
+
+/**
+ * Pending files in groups whose outcomes are written together. `limit` bounds their number, except that the files of an archive are
+ * read in one pass, because each pass begins at its start.
+ */
+export async function* pendingGroups(
+  deps: IngestionDependencies,
+  ingestion: Ingestion,
+  limit: number,
+  signal: AbortSignal,
+): AsyncGenerator<FileGroup> {
+  const { kind, locator, id } = ingestion;
+  const isUploadedArchive = kind === 'upload' && (await deps.uploads.getUpload(locator)).label === null;
+  const isArchive = kind === 'archive' || isUploadedArchive;
+  const files = await deps.ingestions.takePending(id, isArchive ? archiveLimits.entries : limit);
+  const paths = files.map(({ path }) => path);
+  if (isArchive) {
+    const archive = isUploadedArchive ? await fetchArchive(deps, locator) : { path: locator, remove: doNothing };
+    try {
+      yield* archiveGroups(archive.path, new Set(paths), deps.config.MAX_UPLOAD_BYTES, signal);
+    } finally {
+      await archive.remove();
+    }
+    return;
+  }
+  const read = await sourceReader(deps, ingestion);
+  for (let from = 0; from < paths.length; from += groupLimits.files) {
+    yield { paths: paths.slice(from, from + groupLimits.files), read };
+  }
+}
+
+async function doNothing(): Promise<void> {}
 
 /** Returns a reader for the source of an ingestion. Files above `MAX_UPLOAD_BYTES` are not read. */
-export async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
+async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
   const { uploads, objects, config } = deps;
   const maxBytes = config.MAX_UPLOAD_BYTES;
   if (kind === 'labels') return labelReader(deps, locator);
+  if (kind === 's3') return (path) => readObject(deps, locator, path);
+  if (kind === 'csv') return (path) => readBelow(dirname(locator), path, maxBytes);
   if (kind !== 'upload') return (path) => readBelow(locator, path, maxBytes);
   const files = await uploads.uploadFiles(locator);
   const fileAt = new Map(files.map((file) => [uploadPath(file), file]));
@@ -63,11 +100,12 @@ const fileErrorCodes = new Set([
 
 async function readBelow(root: string, path: string, maxBytes: number): Promise<SourceBytes> {
   try {
-    const real = await realpath(join(root, path));
-    if (!isInside(root, real)) {
+    const folder = bytePath(root);
+    const real = await realBytes(joinBytes(folder, storedBytes(path)));
+    if (!isInside(folder, real)) {
       return { reason: 'link_outside_source', detail: 'The link points outside the source folder.' };
     }
-    return await readRegularFile(real, maxBytes);
+    return await readRegularFile(pathOf(real), maxBytes);
   } catch (error) {
     const code = systemCodeOf(error);
     if (!fileErrorCodes.has(code)) throw error;
@@ -83,7 +121,7 @@ async function readBelow(root: string, path: string, maxBytes: number): Promise<
 }
 
 /** Opens without blocking, so that a pipe in place of a file cannot hang the worker. */
-async function readRegularFile(path: string, maxBytes: number): Promise<SourceBytes> {
+async function readRegularFile(path: Buffer, maxBytes: number): Promise<SourceBytes> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
     const facts = await file.stat();
@@ -93,8 +131,4 @@ async function readRegularFile(path: string, maxBytes: number): Promise<SourceBy
   } finally {
     await file.close();
   }
-}
-
-function tooLarge(sizeBytes: number, maxBytes: number): SourceBytes {
-  return { reason: 'too_many_bytes', detail: `The file has ${sizeBytes} bytes; at most ${maxBytes} are accepted.` };
 }

@@ -1,9 +1,11 @@
+import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Source } from '../../contracts/datasets/datasets.js';
+import type { ExistingSplit, Source } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { maxPathBytes } from '../../domain/datasets/shorten-path.js';
 import { packageRoot } from '../../platform/paths.js';
+import { bucketLocator, sourceFolderOf } from '../../platform/source-buckets.js';
 import { requireAllowedSource } from '../../platform/source-folders.js';
 import type { SourceKind } from '../../stores/datasets/datasets.js';
 import type { Report } from '../runtime/heartbeat.js';
@@ -11,12 +13,17 @@ import type { IngestionDependencies } from './dependencies.js';
 import { downloadPublicSet } from './public-set.js';
 import { drawSyntheticSet } from './synthetic-set.js';
 
-/** A source that can be scanned: a local folder, an upload by its id, or labelled images by their model. */
+/** A source that can be scanned: a local folder or file, a prefix of a bucket, an upload by its id, or labelled images by their model. */
 export interface ResolvedSource {
   kind: SourceKind;
   locator: string;
   isDefault: boolean;
   note: string | null;
+}
+
+/** What the source says of a split that it has already. */
+export function existingSplitOf(source: Source): ExistingSplit | null {
+  return 'split' in source ? (source.split ?? null) : null;
 }
 
 /**
@@ -37,6 +44,16 @@ export async function resolveSource(
       const locator = await resolveFolder(source.path);
       await requireAllowedSource(deps.config, locator);
       return { kind: 'folder', locator, isDefault: false, note: null };
+    }
+    case 'archive':
+    case 'csv': {
+      const locator = await resolveFile(source.path);
+      await requireAllowedSource(deps.config, locator);
+      return { kind: source.kind, locator, isDefault: false, note: null };
+    }
+    case 's3': {
+      const locator = bucketLocator(sourceFolderOf(deps.config, source));
+      return { kind: 's3', locator, isDefault: false, note: null };
     }
     case 'public':
       return { ...(await publicSet(deps, report, signal)), isDefault: false };
@@ -81,23 +98,39 @@ async function syntheticSet(
   return { kind: 'synthetic', locator: folder, note };
 }
 
-/** The real path of an existing, readable folder. Relative paths start at the project folder. */
+/** The real path of an existing, readable folder. */
 async function resolveFolder(path: string): Promise<string> {
+  const { real, facts } = await resolvePath('folder', path);
+  if (facts.isDirectory()) return real;
+  throw new PerennialError(
+    'source_not_found',
+    `${path} is not a folder. Name the folder that holds the class folders; for a zip or tar say kind “archive”, for a table of labels “csv”.`,
+  );
+}
+
+/** The real path of an existing, readable file. */
+async function resolveFile(path: string): Promise<string> {
+  const { real, facts } = await resolvePath('file', path);
+  if (facts.isFile()) return real;
+  throw new PerennialError(
+    'source_not_found',
+    `${path} is not a file. Name the file itself; for a folder say kind “folder”.`,
+  );
+}
+
+/** Relative paths start at the project folder. */
+async function resolvePath(what: string, path: string): Promise<{ real: string; facts: Stats }> {
   try {
-    const folder = await realpath(resolve(packageRoot, path));
-    if (Buffer.byteLength(folder) > maxPathBytes) throw new Error(`its path has more than ${maxPathBytes} bytes`);
-    if ((await stat(folder)).isDirectory()) return folder;
+    const real = await realpath(resolve(packageRoot, path));
+    if (Buffer.byteLength(real) > maxPathBytes) throw new Error(`its path has more than ${maxPathBytes} bytes`);
+    return { real, facts: await stat(real) };
   } catch (error) {
     throw new PerennialError(
       'source_not_found',
-      `The folder ${path} cannot be read (${messageOf(error)}). Check the path, and that this process may read it.`,
+      `The ${what} ${path} cannot be read (${messageOf(error)}). Check the path, and that this process may read it.`,
       { cause: error },
     );
   }
-  throw new PerennialError(
-    'source_not_found',
-    `${path} is not a folder. Name the folder that holds the class folders.`,
-  );
 }
 
 async function resolveUpload(

@@ -3,11 +3,13 @@ import type { ApprovalOutcome } from '../../contracts/registry/registry.js';
 import type { ApprovalStore } from '../../stores/promotion/approvals.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
+import type { RegistryStore } from '../../stores/registry/registry.js';
 
 export interface ApprovalDependencies {
   approvals: ApprovalStore;
   policies: PolicyStore;
   pipelines: Pick<PipelineStore, 'enterStep'>;
+  registry: Pick<RegistryStore, 'servingState'>;
 }
 
 export interface PendingApproval {
@@ -25,15 +27,22 @@ export interface ApprovalActivities {
 }
 
 /** Writes approvals to the database. */
-export function createApprovalActivities({ approvals, policies, pipelines }: ApprovalDependencies): ApprovalActivities {
+export function createApprovalActivities({
+  approvals,
+  policies,
+  pipelines,
+  registry,
+}: ApprovalDependencies): ApprovalActivities {
   return {
     async openApproval(input) {
       const { approval } = await policies.get(input.modelName);
+      // Only a person brings a retired model back: a pipeline and nobody's answer do not.
+      const { retirement } = await registry.servingState(input.modelName);
       const { pipelineRunId, expiresAt, onExpiry } = await approvals.open({
         ...input,
         requestedBy: input.actor,
         summary: input.decision?.summary ?? input.reason,
-        onExpiry: approval.onExpiry,
+        onExpiry: retirement && input.by === undefined ? 'reject' : approval.onExpiry,
         waitMs: Math.round(approval.expiresAfterHours * 3_600_000),
       });
       const detail = `waits for approval until ${expiresAt}: POST /api/v1/pipelines/${pipelineRunId}/approve or /reject`;

@@ -16,7 +16,7 @@ import type { PredictionStore } from '../../stores/predictions/predictions.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { RetentionStore } from '../../stores/pipelines/retention.js';
 import type { RunStore } from '../../stores/experiments/runs.js';
-import { discardUpload, type UploadStore } from '../../stores/datasets/uploads.js';
+import { discardUpload, settleUpload, type UploadStore } from '../../stores/datasets/uploads.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { removeCheckpoints } from '../training/checkpoints.js';
 import { removeOrphans, type OrphanDependencies } from './remove-orphans.js';
@@ -32,7 +32,7 @@ export interface RetentionDependencies extends OrphanDependencies {
   registry: RegistryStore;
   retention: RetentionStore;
   runs: RunStore;
-  uploads: Pick<UploadStore, 'markDiscarded'>;
+  uploads: Pick<UploadStore, 'markDiscarded' | 'markRefused'>;
 }
 
 export interface RemovalOrder {
@@ -50,7 +50,7 @@ export interface RetentionActivities {
 }
 
 /** Maximum age in days of items without a policy. */
-const days = { messages: 30, checkpoints: 1 / 24, ingestionFiles: 7, uploads: 1, attempts: 30 };
+const days = { messages: 30, checkpoints: 1 / 24, ingestionFiles: 30, refusedFiles: 30, uploads: 1, attempts: 30 };
 const batch = 1_000;
 
 type Remove = (deps: RetentionDependencies, order: RemovalOrder) => Promise<number>;
@@ -156,10 +156,18 @@ async function removeLeftCheckpoints(deps: RetentionDependencies, { dryRun }: Re
   return left.length;
 }
 
+/** Originals that no ingestion needs, and after a month those that one refused. */
 async function removeUploads(deps: RetentionDependencies, { dryRun }: RemovalOrder): Promise<number> {
   const left = await deps.retention.leftUploads(ago(days.uploads));
-  if (!dryRun) for (const uploadId of left) await discardUpload(deps, uploadId);
-  return left.length;
+  const expired = await deps.retention.expiredRefusals(ago(days.refusedFiles));
+  if (!dryRun) {
+    for (const uploadId of left) await settleUpload(deps, uploadId);
+    for (const uploadId of expired) {
+      await discardUpload(deps, uploadId);
+      await deps.retention.forgetRefusals(uploadId);
+    }
+  }
+  return left.length + expired.length;
 }
 
 /** Removes in batches, so that no statement blocks others for long. */

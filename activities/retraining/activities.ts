@@ -78,7 +78,7 @@ function withInterval(accuracy: number, interval: readonly number[]): string {
   return `${accuracy.toFixed(3)} (${interval.map((bound) => bound.toFixed(3)).join(' to ')})`;
 }
 
-/** Counts the images of the newest dataset version on which Production was neither trained nor tested. */
+/** Counts the images of the newest dataset version that Production does not know with their present label. */
 async function checkNewData(
   deps: RetrainingDependencies,
   { modelName, dataset }: { modelName: string; dataset: string },

@@ -1,22 +1,24 @@
 import type { Actor } from '../../contracts/audit/audit.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
+import type { StartedTraining } from '../../contracts/datasets/ingestion.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { retrainingWorkflowId } from '../../contracts/names.js';
 import type { RetrainingRequest, RetrainingVerdict } from '../../contracts/retraining/retraining.js';
 import { decideRetraining, metricsOf } from '../../domain/retraining/retraining-decision.js';
 import type { RunStarter, StartedRun, StarterOptions } from '../../platform/temporal/run-starter.js';
 import { isOpen, statusOfRun } from '../../platform/temporal/run-status.js';
-import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import { rescanTarget, type DatasetStore, type SourceKind } from '../../stores/datasets/datasets.js';
 import { endOfOrphan, type PipelineStore } from '../../stores/pipelines/pipelines.js';
 import type { RetrainingDecision, RetrainingDecisions } from '../../stores/retraining/retraining-decisions.js';
 import type { RetrainingInputStore } from '../../stores/retraining/retraining-inputs.js';
+import { trainOnNewVersion, type NewVersion } from './train-on-new-version.js';
 import { createRetrainingOrders, type RetrainingOrders } from '../../stores/retraining/retraining-orders.js';
 
 export interface RequestDependencies {
-  datasets: Pick<DatasetStore, 'detail' | 'newLabels'>;
+  datasets: Pick<DatasetStore, 'detail' | 'newLabels' | 'version'>;
   decisions: RetrainingDecisions;
   facts: RetrainingInputStore;
-  pipelines: Pick<PipelineStore, 'close'>;
+  pipelines: Pick<PipelineStore, 'close' | 'get'>;
   starter: RunStarter;
   temporalClient: StarterOptions['temporal'];
   /** Dataset of models that have none of their own yet. */
@@ -44,7 +46,12 @@ export interface RequestActivities {
   decideOnRetraining(request: AskedRequest): Promise<Decided>;
   startDecidedRetraining(request: Pick<AskedRequest, 'requestId'>): Promise<StartedRun>;
   noteUnstartedRetraining(request: { requestId: string; message: string }): Promise<void>;
+  /** Starts the training that an ingestion was asked for. */
+  trainOnNewVersion(made: NewVersion): Promise<StartedTraining>;
 }
+
+/** Kinds of sources in which people put new images. */
+const growing: readonly SourceKind[] = ['folder', 'archive', 'csv', 's3'];
 
 /** A folder scanned more recently is not scanned again: after an outage many missed runs start together. */
 const freshMs = 5 * 60_000;
@@ -57,6 +64,10 @@ export function createRequestActivities(deps: RequestDependencies): RequestActiv
     decideOnRetraining: (request) => decide(deps, orders, request),
     startDecidedRetraining: async ({ requestId }) => orders.start(await decided(deps, requestId)),
     noteUnstartedRetraining: ({ requestId, message }) => deps.decisions.notStarted(requestId, message),
+    trainOnNewVersion: async (made) => {
+      await closeOrphan(deps, made.modelName);
+      return trainOnNewVersion({ ...deps, orders }, made);
+    },
   };
 }
 
@@ -69,10 +80,9 @@ async function foldersToRescan(
   if ((await deps.decisions.state(modelName)).running) return { dataset, sources: [] };
   const detail = await deps.datasets.detail(dataset);
   const stale = (detail?.sources ?? []).filter(
-    ({ kind, scannedAt }) => kind === 'folder' && Date.now() - Date.parse(scannedAt) > freshMs,
+    ({ kind, scannedAt }) => growing.includes(kind) && Date.now() - Date.parse(scannedAt) > freshMs,
   );
-  const folders = stale.map(({ locator }): Source => ({ kind: 'folder', path: locator }));
-  return { dataset, sources: [...folders, ...(await deps.datasets.newLabels(dataset))] };
+  return { dataset, sources: [...stale.flatMap(rescanTarget), ...(await deps.datasets.newLabels(dataset))] };
 }
 
 async function decide(deps: RequestDependencies, orders: RetrainingOrders, request: AskedRequest): Promise<Decided> {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { backboneDigest } from '../../model/architectures/backbone-digest.js';
+import type { FeatureKind } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
@@ -11,6 +13,9 @@ import { fetchImages } from './inputs.js';
 /** Images in a Parquet file: a killed run loses the embeddings of one file at most. */
 const imagesPerFile = 512;
 const embeddingBatchSize = 16;
+
+/** The embeddings that training uses. */
+export const currentFeatures: FeatureKind = { backbone: backboneDigest, preprocessing: currentPreprocessing };
 
 export interface FeaturesInput {
   dataset: string;
@@ -27,7 +32,7 @@ export interface FeaturesResult {
 export async function extractFeatures(deps: TrainingDependencies, input: FeaturesInput): Promise<FeaturesResult> {
   const examples = await deps.datasets.examples(input.dataset, input.datasetVersion);
   const missing = await deps.features.missing(
-    backboneDigest,
+    currentFeatures,
     examples.map((example) => example.sha256),
   );
   if (missing.length > 0) {
@@ -58,8 +63,7 @@ async function embedFile(
     const objectKey = featureFileKey(backboneDigest, sha256);
     await deps.features.claim(objectKey);
     await deps.objects.putFile(objectKey, outputPath);
-    await deps.features.add({
-      backbone: backboneDigest,
+    await deps.features.add(currentFeatures, {
       objectKey,
       sha256,
       images: images.map((image) => image.sha256),

@@ -3,12 +3,12 @@ import { Context } from '@temporalio/activity';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import type { Hyperparameters } from '../../contracts/training/training.js';
-import { backboneDigest } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile } from '../../model/jobs.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import { commitEpoch } from './checkpoints.js';
 import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
+import { currentFeatures, extractFeatures } from './features.js';
 import { fetchFeatures, fetchImages } from './inputs.js';
 
 export interface FitResult {
@@ -36,6 +36,8 @@ export async function fitModel(deps: FittingDependencies, input: TrainingInput):
     { ...input, workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision },
     attempt,
   );
+  // They are missing where this run extracted those of an earlier release before it was interrupted.
+  if (trainsOnFeatures(input.hyperparameters)) await extractFeatures(deps, input);
   return withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, (folder) =>
       deps.trainers.lend(
@@ -71,7 +73,7 @@ export async function fetchTrainerInputs(
     labels: [...new Set(examples.map((example) => example.label))].sort(),
     examples,
     featurePaths: trainsOnFeatures(input.hyperparameters)
-      ? await fetchFeatures(deps, backboneDigest, examples, folder, signal)
+      ? await fetchFeatures(deps, currentFeatures, examples, folder, signal)
       : [],
     images: trainsOnImages(input.hyperparameters)
       ? await fetchImages(deps, sha256s, join(folder, 'images'), signal)

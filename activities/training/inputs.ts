@@ -4,7 +4,7 @@ import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ImageFile } from '../../model/jobs.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
-import type { FeatureStore } from '../../stores/features/features.js';
+import type { FeatureKind, FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { concurrently } from '../../platform/concurrently.js';
 
@@ -35,13 +35,13 @@ export async function fetchImages(
 /** Downloads the feature files with the embeddings of the examples into `folder`. */
 export async function fetchFeatures(
   { objects, features }: { objects: ObjectStore; features: FeatureStore },
-  backboneDigest: string,
+  kind: FeatureKind,
   examples: readonly Example[],
   folder: string,
   signal: AbortSignal,
 ): Promise<string[]> {
   const files = await features.locate(
-    backboneDigest,
+    kind,
     examples.map((example) => example.sha256),
   );
   return concurrently(

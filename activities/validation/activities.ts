@@ -2,13 +2,16 @@ import type { Example } from '../../contracts/datasets/datasets.js';
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
 import type { ValidationInput } from '../../contracts/promotion/promotion-pipeline.js';
 import type { Comparison, Decision, ModelVersion } from '../../contracts/registry/registry.js';
+import { gateRulesOf, type GateDefaults } from '../../domain/promotion/gate-measures.js';
 import { decidePromotion, type GateInput } from '../../domain/promotion/promotion-gate.js';
+import { askWhileRetired } from '../../domain/promotion/retired-model.js';
 import { sameLabels } from '../../domain/registry/semantic-version.js';
 import { compareOnSameImages } from '../../model/evaluation/compare.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import { withHeartbeat, type Report } from '../runtime/heartbeat.js';
+import { crossValidationOf } from './cross-validation.js';
 import { judgeParity, judgeSmokeTest } from './judge.js';
 import { serveTestImages, type Served, type ServingDependencies } from './serve-test-images.js';
 
@@ -16,7 +19,8 @@ export interface ValidationDependencies extends ServingDependencies {
   registry: RegistryStore;
   datasets: DatasetStore;
   policies: PolicyStore;
-  minAccuracy: number;
+  /** Rules of the promotion gate for what the policy of a model leaves open. */
+  gate: GateDefaults;
 }
 
 export interface ValidationActivities {
@@ -44,28 +48,36 @@ async function validateCandidate(
 ): Promise<Decision> {
   const candidate = await deps.registry.get(input.modelName, input.version);
   // Read before the comparison: it is the fence of the promotion.
-  const { generation } = await deps.registry.servingState(input.modelName);
+  const { generation, retirement } = await deps.registry.servingState(input.modelName);
   const production = await deps.registry.production(input.modelName);
-  const { approval } = await deps.policies.get(input.modelName);
+  const { approval, promotion } = await deps.policies.get(input.modelName);
   const examples = await deps.datasets.examples(candidate.dataset, candidate.datasetVersion);
   // An imported model may have fewer classes than the dataset; it is judged on the classes it has.
   const testSet = examples.filter(({ side, label }) => side === 'test' && candidate.labels.includes(label));
   report({ evaluating: candidate.version, images: testSet.length });
-  const incumbent = production && sameLabels(candidate.labels, production.labels) ? production : null;
+  const incumbent = comparableProduction(candidate, production);
   const [served, servedIncumbent] = await serveBoth(deps, [candidate, incumbent], testSet, signal);
   const decided = decidePromotion({
     approval,
     candidate: candidate.evaluation,
-    minAccuracy: deps.minAccuracy,
+    rules: gateRulesOf(promotion, deps.gate),
+    crossValidation: await crossValidationOf(deps, candidate),
+    answerTime: 'failure' in served ? null : served.answerTime,
     ...compareWith({ production, candidate, served, servedIncumbent, testSet }),
     sameDatasetVersion: production?.datasetDigest === candidate.datasetDigest,
     sameClasses:
       (production === null || sameLabels(candidate.labels, production.labels)) && knowsItsClasses(candidate, examples),
     ...judge(candidate, served, testSet),
   });
-  const decision: Decision = { ...decided, generation, ...confidenceOf(served) };
+  const decision: Decision = { ...askWhileRetired(decided, retirement), generation, ...confidenceOf(served) };
   await deps.registry.recordDecision(candidate.modelName, candidate.version, decision);
   return decision;
+}
+
+/** The version in Production that a candidate can be compared with; null for other classes, and for the candidate itself. */
+function comparableProduction(candidate: ModelVersion, production: ModelVersion | null): ModelVersion | null {
+  if (production === null || production.version === candidate.version) return null;
+  return sameLabels(candidate.labels, production.labels) ? production : null;
 }
 
 /** Errors that are caused by the model: a damaged or missing bundle, or an engine that fails on it. */
@@ -142,6 +154,8 @@ function compareWith({
   testSet,
 }: ComparisonInput): Pick<GateInput, 'comparison' | 'notCompared'> {
   if (production === null) return { comparison: null, notCompared: 'there is no model in Production' };
+  if (production.version === candidate.version)
+    return { comparison: null, notCompared: 'it is the version in Production' };
   if (servedIncumbent === null) return { comparison: null, notCompared: 'Production has other classes' };
   if ('failure' in served) return { comparison: null, notCompared: 'the candidate cannot be served' };
   if ('failure' in servedIncumbent)

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { Manifest } from '../../contracts/registry/bundle.js';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
+import type { AnswerTime } from '../../domain/promotion/gate-measures.js';
 import type { ImageLimits } from '../../model/images/inspect.js';
 import { loadEngine } from '../../model/serving/load-engine.js';
 import type { Engine, EngineOptions } from '../../model/serving/engine.js';
@@ -26,7 +27,12 @@ export interface ServingDependencies {
 export interface Served {
   probabilities: number[][];
   manifest: Manifest;
+  /** Null without images. */
+  answerTime: AnswerTime | null;
 }
+
+/** Images of which the answer time is measured, one after another. */
+const timedImages = 20;
 
 /** Runs a version through the serving engine over images of the dataset. */
 export async function serveTestImages(
@@ -36,7 +42,8 @@ export async function serveTestImages(
 ): Promise<Served> {
   const engine = await openEngine(deps, version);
   try {
-    return { probabilities: await predictExamples(deps, engine, images), manifest: engine.manifest };
+    const answerTime = await timeAnswers(deps, engine, images.slice(0, timedImages));
+    return { probabilities: await predictExamples(deps, engine, images), manifest: engine.manifest, answerTime };
   } finally {
     await engine.close();
   }
@@ -48,13 +55,38 @@ export async function predictExamples(
   engine: Engine,
   images: readonly Example[],
 ): Promise<number[][]> {
-  const facts = await deps.datasets.imageFacts(images.map(({ sha256 }) => sha256));
-  const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
-  const predictOne = async ({ sha256 }: Example): Promise<number[]> => {
-    const bytes = await deps.objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
-    return (await engine.predictImage(bytes)).probabilities;
-  };
+  const read = await readerOf(deps, images);
+  const predictOne = async (image: Example): Promise<number[]> =>
+    (await engine.predictImage(await read(image))).probabilities;
   return concurrently(images, deps.threads * 2, predictOne, Context.current().cancellationSignal);
+}
+
+/** The time of decoding and inference, without that of reading the image. */
+async function timeAnswers(
+  deps: Pick<ServingDependencies, 'datasets' | 'objects'>,
+  engine: Engine,
+  images: readonly Example[],
+): Promise<AnswerTime | null> {
+  const read = await readerOf(deps, images);
+  const timeOne = async (image: Example): Promise<number> => {
+    const bytes = await read(image);
+    const startedAt = performance.now();
+    await engine.predictImage(bytes);
+    return performance.now() - startedAt;
+  };
+  const times = await concurrently(images, 1, timeOne, Context.current().cancellationSignal);
+  const p95Ms = times.sort((a, b) => a - b)[Math.ceil(0.95 * times.length) - 1];
+  return p95Ms === undefined ? null : { images: times.length, p95Ms };
+}
+
+/** Reads the bytes of images of the dataset. */
+async function readerOf(
+  { datasets, objects }: Pick<ServingDependencies, 'datasets' | 'objects'>,
+  images: readonly Example[],
+): Promise<(image: Example) => Promise<Uint8Array>> {
+  const facts = await datasets.imageFacts(images.map(({ sha256 }) => sha256));
+  const md5Of = new Map(facts.map(({ sha256, md5 }) => [sha256, md5]));
+  return ({ sha256 }) => objects.get(rawImageKey(md5Of.get(sha256) ?? ''));
 }
 
 function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<Engine> {

@@ -70,6 +70,7 @@ function startRoute(dependencies: Dependencies): Route {
       'unsupported_type',
       'source_empty',
       'no_model',
+      'model_retired',
       'insufficient_storage',
       'temporal_unavailable',
       'object_store_unavailable',

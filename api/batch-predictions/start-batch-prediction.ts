@@ -11,6 +11,7 @@ import { batchWorkflowId } from '../../contracts/names.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { refusalOfPrefix } from '../../domain/predictions/batch-prefix.js';
 import type { BatchPrediction, BatchPredictionStore } from '../../stores/batch-predictions/batch-predictions.js';
+import { isRetired } from '../model-host/served-model.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -85,8 +86,9 @@ async function versionOf(
   asked: string | undefined,
 ): Promise<ModelVersion> {
   if (asked !== undefined) return registry.get(modelName, Number(asked));
-  const { version } = await registry.servingState(modelName);
+  const { version, retirement } = await registry.servingState(modelName);
   if (version) return version;
+  if (retirement) throw isRetired(retirement, modelName);
   // An unknown model is a fault of the request: throw `not_found`.
   if (modelName !== settings.modelName) await registry.list(modelName, { limit: 1 });
   throw new PerennialError(

@@ -12,13 +12,16 @@ import { versionNumber } from '../../contracts/http/version-number.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, type Route } from '../http/route.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
+import type { SourceStore } from '../../stores/datasets/sources.js';
+import { explainConflicts } from './explain-conflicts.js';
 
 interface Dependencies {
   datasets: Pick<DatasetStore, 'detail' | 'list' | 'versionDetail'>;
+  sources: Pick<SourceStore, 'conflicts'>;
 }
 
 /** Datasets and their versions, read-only. */
-export function datasetRoutes({ datasets }: Dependencies): Route[] {
+export function datasetRoutes({ datasets, sources }: Dependencies): Route[] {
   return [
     defineRoute({
       method: 'get',
@@ -59,9 +62,11 @@ export function datasetRoutes({ datasets }: Dependencies): Route[] {
       params: z.object({ name: nameSchema, version: versionNumber }),
       success: json(datasetVersionViewSchema, 'The version'),
       problems: ['bad_request', 'not_found', 'database_unavailable'],
-      handle: async ({ params }) => ({
-        body: toSnake(datasetVersionViewSchema, await datasets.versionDetail(params.name, params.version)),
-      }),
+      async handle({ params }) {
+        const detail = await datasets.versionDetail(params.name, params.version);
+        const conflicts = await explainConflicts(sources, detail);
+        return { body: toSnake(datasetVersionViewSchema, { ...detail, conflicts }) };
+      },
     }),
   ];
 }

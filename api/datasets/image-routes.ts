@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sha256Schema } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { StoredImage, ImageStore } from '../../stores/datasets/images.js';
 import { defineRoute, text, type Route } from '../http/route.js';
@@ -29,7 +30,7 @@ export function imageRoutes({ images, objects }: Dependencies): Route[] {
       operationId: 'getImage',
       summary: 'An image of a dataset, by its SHA-256',
       tag: 'datasets',
-      params: z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits') }),
+      params: z.object({ sha256: sha256Schema }),
       success: { ...text('image/jpeg', 'The original file'), otherContents: imageContents },
       problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
       async handle({ params: { sha256 }, request, response }) {

@@ -1,33 +1,34 @@
-import { randomUUID } from 'node:crypto';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
-import { errorCodeOf } from '../../contracts/errors.js';
+import { existingSplitSchema, labelSchema, nameSchema } from '../../contracts/datasets/datasets.js';
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
-import { actorOf } from '../access/actor.js';
-import { discardUnused, storeUpload, type UploadDestination } from './store-upload.js';
+import { ingestUpload, type UploadIngestion } from './ingest-upload.js';
+import { trainingOf } from './then-train.js';
 import { receiveFiles } from '../http/body/multipart.js';
 import type { UploadQuota } from '../http/body/upload-quota.js';
-import { recordChange } from '../audit/record-change.js';
-import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
-import { faultsOf, invalidRequest } from '../http/problems.js';
+import { parseRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, type Route } from '../http/route.js';
-import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
-import type { AuditStore } from '../../stores/audit/audit.js';
-import type { TemporalUrl } from '../workflows/temporal-url.js';
 
-interface Dependencies extends UploadDestination {
-  starter: Pick<PipelineStarter, 'reach' | 'startIngestion'>;
-  temporalUrl: TemporalUrl;
-  settings: Pick<ApiSettings, 'maxUploadBytes' | 'uploadFolder'>;
-  audit: Pick<AuditStore, 'add'>;
+interface Dependencies extends UploadIngestion {
+  settings: Pick<ApiSettings, 'maxUploadBytes' | 'uploadFolder' | 'modelName'>;
   uploadQuota: UploadQuota;
 }
 
 const maxFiles = 500;
 const maxRequestBytes = 1_000_000_000;
 const noFile = 'Send at least one image as multipart/form-data in the field “files”.';
+const noArchive = 'Send one zip, tar or tar.gz of class folders as multipart/form-data in the field “files”.';
+
+/** What a form sends beside its files. */
+const trainingFields = {
+  then_train: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((value) => value === 'true')
+    .describe('retrain a model afterwards, unless it was trained on the resulting version before'),
+  model_name: nameSchema.optional().describe('model of `then_train`; default: MODEL_NAME'),
+};
 
 const uploadForm = z.object({
   label: labelSchema.describe('the class of all these images'),
@@ -36,83 +37,90 @@ const uploadForm = z.object({
     .min(1)
     .max(maxFiles)
     .describe('JPEG, PNG or WebP images; the ingestion reports unusable files'),
+  ...trainingFields,
 });
+
+const archiveForm = z.object({
+  files: z
+    .array(z.string().meta({ format: 'binary' }))
+    .length(1)
+    .describe('a zip, tar or tar.gz of class folders'),
+  split: existingSplitSchema.optional(),
+  ...trainingFields,
+});
+
+const problems = [
+  'bad_request',
+  'no_file',
+  'too_large',
+  'unsupported_type',
+  'overloaded',
+  'insufficient_storage',
+  'temporal_unavailable',
+  'object_store_unavailable',
+  'object_store_refused',
+  'database_unavailable',
+] as const;
 
 /** Uploads images into a dataset: to disk, to the object store, then an ingestion. */
 export function uploadRoutes(dependencies: Dependencies): Route[] {
-  const { settings, starter, temporalUrl, uploadQuota: quota } = dependencies;
-  return [
-    defineRoute({
-      method: 'post',
-      path: '/api/v1/datasets/{name}/images',
-      operationId: 'uploadImages',
-      summary: 'Add images of one class to a dataset',
-      tag: 'datasets',
-      audit: 'dataset.upload',
-      params: z.object({ name: nameSchema }),
-      body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
-      success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
-      problems: [
-        'bad_request',
-        'no_file',
-        'too_large',
-        'unsupported_type',
-        'overloaded',
-        'insufficient_storage',
-        'temporal_unavailable',
-        'object_store_unavailable',
-        'object_store_refused',
-        'database_unavailable',
-      ],
-      async handle({ params: { name: dataset }, request, response }) {
-        const limits = {
-          ...{ fileSize: settings.maxUploadBytes, files: maxFiles },
-          ...{ fields: 16, fieldSize: 1024, parts: maxFiles + 20 },
-        };
-        const options = { uploadFolder: settings.uploadFolder, quota, maxBytes: maxRequestBytes, limits, noFile };
-        return receiveFiles(request, response, options, async (files) => {
-          const label = labelOf(request);
-          // Check Temporal before storing anything: the images of a start that may have succeeded must stay.
-          await starter.reach();
-          const uploadId = await storeUpload(dependencies, { dataset, label }, files);
-          const run = await startIngestion(dependencies, dataset, label, uploadId);
-          const reply = accepted(run, temporalUrl);
-          const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-          await recordChange(dependencies, {
-            by: actorOf(request),
-            action: 'dataset.upload',
-            subject: `datasets/${dataset}`,
-            after: { uploadId, label, files: files.length, bytes, runId: run.runId },
-          });
-          return { ...reply, body: { ...reply.body, upload_id: uploadId, files: files.length, bytes } };
-        });
-      },
-    }),
-  ];
+  return [imagesRoute(dependencies), archiveRoute(dependencies)];
 }
 
-async function startIngestion(
-  dependencies: Dependencies,
-  dataset: string,
-  label: string,
-  uploadId: string,
-): Promise<StartedRun> {
-  try {
-    return await dependencies.starter.startIngestion({
-      dataset,
-      source: { kind: 'upload', uploadId },
-      label,
-      trigger: 'manual',
-      requestId: randomUUID(),
-    });
-  } catch (error) {
-    if (errorCodeOf(error) !== 'temporal_unavailable') await discardUnused(dependencies, uploadId);
-    throw error;
-  }
+function imagesRoute(dependencies: Dependencies): Route {
+  const { settings, uploadQuota: quota } = dependencies;
+  return defineRoute({
+    method: 'post',
+    path: '/api/v1/datasets/{name}/images',
+    operationId: 'uploadImages',
+    summary: 'Add images of one class to a dataset',
+    tag: 'datasets',
+    audit: 'dataset.upload',
+    params: z.object({ name: nameSchema }),
+    body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
+    success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
+    problems,
+    async handle({ params: { name: dataset }, request, response }) {
+      const limits = {
+        ...{ fileSize: settings.maxUploadBytes, files: maxFiles },
+        ...{ fields: 16, fieldSize: 1024, parts: maxFiles + 20 },
+      };
+      const options = { uploadFolder: settings.uploadFolder, quota, maxBytes: maxRequestBytes, limits, noFile };
+      return receiveFiles(request, response, options, (files) => {
+        const { label, ...training } = fieldsOf(request, uploadForm.omit({ files: true }));
+        const thenTrain = trainingOf(training, settings.modelName);
+        return ingestUpload(dependencies, request, { dataset, label, files, ...thenTrain });
+      });
+    },
+  });
 }
 
-function labelOf(request: Request): string {
-  const form = z.object({ label: labelSchema }).safeParse(request.body);
-  if (!form.success) throw invalidRequest(faultsOf(form.error, '#'));
-  return form.data.label;
+function archiveRoute(dependencies: Dependencies): Route {
+  const { settings, uploadQuota: quota } = dependencies;
+  return defineRoute({
+    method: 'post',
+    path: '/api/v1/datasets/{name}/archives',
+    operationId: 'uploadArchive',
+    summary: 'Add the images of a zip or tar of class folders to a dataset',
+    tag: 'datasets',
+    audit: 'dataset.upload',
+    params: z.object({ name: nameSchema }),
+    body: formBody(archiveForm, { maxBytes: maxRequestBytes }),
+    success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
+    problems,
+    async handle({ params: { name: dataset }, request, response }) {
+      const limits = { ...{ fileSize: maxRequestBytes, files: 1 }, ...{ fields: 16, fieldSize: 1024, parts: 20 } };
+      const { uploadFolder } = settings;
+      const options = { uploadFolder, quota, maxBytes: maxRequestBytes, limits, noFile: noArchive };
+      return receiveFiles(request, response, options, (files) => {
+        const { split, ...training } = fieldsOf(request, archiveForm.omit({ files: true }));
+        const thenTrain = trainingOf(training, settings.modelName);
+        return ingestUpload(dependencies, request, { dataset, label: null, split, files, ...thenTrain });
+      });
+    },
+  });
+}
+
+function fieldsOf<Fields extends z.ZodType>(request: Request, fields: Fields): z.output<Fields> {
+  return parseRequest(fields, request.body ?? {}, '#');
 }

@@ -1,4 +1,3 @@
-import { extname } from 'node:path';
 import type { z } from 'zod';
 import {
   artifactViewSchema,
@@ -6,6 +5,7 @@ import {
   runSummaryViewSchema,
   runViewSchema,
 } from '../../contracts/experiments/http-experiments.js';
+import { contentTypeOf } from '../http/content-type.js';
 import { snakeShape, toSnake, type CamelInput } from '../../contracts/http/snake-shape.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import type { Experiment, RunSummary } from '../../stores/experiments/experiments.js';
@@ -62,18 +62,4 @@ const parametersSchema = snakeShape(hyperparametersSchema);
 /** Parameters by the names that filters use. */
 export function parametersOf({ hyperparameters }: Pick<RunSummary, 'hyperparameters'>): Record<string, unknown> {
   return hyperparameters ? toSnake(parametersSchema, hyperparameters) : {};
-}
-
-const contentTypes: Readonly<Record<string, string>> = {
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.json': 'application/json',
-  '.md': 'text/markdown; charset=utf-8',
-  '.txt': 'text/plain; charset=utf-8',
-  '.csv': 'text/csv; charset=utf-8',
-};
-
-/** The media type of a file by its name. */
-export function contentTypeOf(name: string): string {
-  return contentTypes[extname(name).toLowerCase()] ?? 'application/octet-stream';
 }

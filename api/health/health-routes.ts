@@ -1,5 +1,5 @@
 import { livenessSchema, readinessSchema, healthSchema } from '../../contracts/http/health.js';
-import { defineRoute, json, text, type Route } from '../http/route.js';
+import { anyQuery, defineRoute, json, text, type Route } from '../http/route.js';
 import type { HealthReporter } from './health.js';
 
 /** The text exposition format, and its content type. */
@@ -65,6 +65,7 @@ function metricsRoute(metrics: Dependencies['metrics']): Route {
     operationId: 'getMetrics',
     summary: 'Metrics for Prometheus',
     tag: 'operation',
+    query: anyQuery,
     kind: 'probe',
     success: text('text/plain', 'Text exposition format'),
     problems: [],

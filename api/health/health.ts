@@ -23,6 +23,8 @@ export interface HealthReporter {
 }
 
 export interface HealthOptions {
+  /** Of Perennial. */
+  version: string;
   modelName: string;
   host: Pick<ModelHost, 'current'>;
   probes: Readonly<Record<string, Probe>>;
@@ -32,7 +34,7 @@ const probeTimeoutMs = 2_000;
 /** A dependency is probed at most this often. */
 const probeEveryMs = 2_000;
 
-export function createHealthReporter({ modelName, host, probes }: HealthOptions): HealthReporter {
+export function createHealthReporter({ version, modelName, host, probes }: HealthOptions): HealthReporter {
   const startedAt = performance.now();
   let phase: 'starting' | 'ready' | 'stopping' = 'starting';
   const checks = Object.entries(probes).map(([name, probe]) => ({
@@ -42,12 +44,14 @@ export function createHealthReporter({ modelName, host, probes }: HealthOptions)
   return {
     async report() {
       const states = await Promise.all(checks.map(async ({ name, check }) => [name, await check()] as const));
-      const version = host.current()?.version.version;
+      const served = host.current()?.version.version;
       return {
-        status: states.every(([, { status }]) => status === 'up') ? 'ok' : 'degraded',
-        model_loaded: version !== undefined,
+        status: states.every(([, { status }]) => status === 'up') ? 'healthy' : 'degraded',
+        version,
+        timestamp: new Date().toISOString(),
+        model_loaded: served !== undefined,
         model_name: modelName,
-        model_version: version === undefined ? null : String(version),
+        model_version: served === undefined ? null : String(served),
         uptime_seconds: (performance.now() - startedAt) / 1000,
         dependencies: Object.fromEntries(states),
       };

@@ -3,32 +3,35 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { errorTable, isErrorCode, PerennialError } from '../../contracts/errors.js';
+import { pathOf } from './base-path.js';
+import { contextOf } from './request-context.js';
 import { describeProblem } from './problems.js';
-import { defineRoute, json, text, type Route } from './route.js';
+import { anyQuery, defineRoute, json, text, type Route } from './route.js';
 
 /** Swagger UI is served from its package, so that the page works offline. */
 const swaggerFolder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-const page = `<!doctype html>
+/** The page, with addresses relative to its own: a proxy may offer it under any prefix. */
+const pageBelow = (root: string): string => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Perennial API</title>
-    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-    <link rel="stylesheet" href="/docs/swagger-ui.css">
-    <script src="/docs/swagger-ui-bundle.js" defer></script>
-    <script src="/docs/start.js" defer></script>
+    <link rel="icon" type="image/png" href="${root}docs/favicon-32x32.png">
+    <link rel="stylesheet" href="${root}docs/swagger-ui.css">
+    <script src="${root}docs/swagger-ui-bundle.js" defer></script>
+    <script src="${root}docs/start.js" defer></script>
   </head>
   <body>
     <main id="swagger-ui"></main>
-    <noscript>This page needs JavaScript; the same is in <a href="/openapi.json">/openapi.json</a>.</noscript>
+    <noscript>This page needs JavaScript; the same is in <a href="${root}openapi.json">openapi.json</a>.</noscript>
   </body>
 </html>
 `;
 
 const startScript = `SwaggerUIBundle({
-  url: '/openapi.json',
+  url: new URL('../openapi.json', document.currentScript.src).href,
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,
@@ -57,7 +60,11 @@ export function documentationRoutes(document: () => object): Route[] {
       tag: 'operation',
       success: text('text/plain', 'To /docs', 302),
       problems: [],
-      handle: () => ({ body: 'See /docs\n', headers: { Location: '/docs' } }),
+      handle: ({ request }) => {
+        const { basePath = '' } = contextOf(request);
+        // Relative without a base path, so that it is right behind a proxy that strips a prefix.
+        return { body: 'See /docs\n', headers: { Location: basePath === '' ? 'docs' : '/docs' } };
+      },
     }),
     defineRoute({
       method: 'get',
@@ -65,9 +72,10 @@ export function documentationRoutes(document: () => object): Route[] {
       operationId: 'getDocs',
       summary: 'Interactive API documentation',
       tag: 'operation',
+      query: anyQuery,
       success: text('text/html', 'The page'),
       problems: [],
-      handle: () => ({ body: page }),
+      handle: ({ request }) => ({ body: pageBelow(pathOf(request).endsWith('/') ? '../' : '') }),
     }),
     assetRoute(),
     defineRoute({
@@ -91,6 +99,7 @@ function assetRoute(): Route {
     operationId: 'getDocsAsset',
     summary: 'An asset of the documentation page',
     tag: 'operation',
+    query: anyQuery,
     params: z.object({ asset: z.string() }),
     success: { ...text('text/plain', 'The file'), schema: z.unknown().meta({ type: 'string' }) },
     problems: ['not_found'],

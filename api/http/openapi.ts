@@ -5,10 +5,14 @@ import { problemSchema } from '../../contracts/http/problem.js';
 import { v2ProblemSchema } from '../../contracts/inference/http-v2.js';
 import { problemFormatOf } from './problem-format.js';
 import { groupBy } from './group-by.js';
-import { tags, type Route } from './route.js';
+import type { ApiSettings } from './settings.js';
+import { anyQuery, tags, type Route } from './route.js';
 
 /** The OpenAPI 3.1 document of the routes. Schemas with an id in their `meta` become components. */
-export function buildOpenApiDocument(routes: readonly Route[], version: string): object {
+export function buildOpenApiDocument(
+  routes: readonly Route[],
+  { version, basePath }: Pick<ApiSettings, 'version' | 'basePath'>,
+): object {
   const registry = new OpenAPIRegistry();
   for (const route of routes) {
     registry.registerPath({
@@ -34,7 +38,8 @@ export function buildOpenApiDocument(routes: readonly Route[], version: string):
       description: 'Predictions, pipelines, datasets, model registry and history of an image classifier.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/' }],
+    // Without a base path relative to the document, so that it is right behind a proxy that strips a prefix.
+    servers: [{ url: basePath === '' ? './' : basePath }],
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
   });
 }
@@ -73,10 +78,15 @@ function responsesOf(route: Route): Record<string, ResponseConfig> {
   const answer = { description, content: mediaTypes({ [contentType]: schema, ...otherContents }) };
   const statuses = [status, ...otherStatuses];
   const responses: Record<string, ResponseConfig> = Object.fromEntries(statuses.map((each) => [each, answer]));
-  const byStatus = groupBy(route.problems, (code) => errorTable[code].status);
+  const byStatus = groupBy(problemsOf(route), (code) => errorTable[code].status);
   for (const [problemStatus, codes] of byStatus) responses[problemStatus] = problemResponse(codes, route.path);
   responses['default'] = { description: 'Any other problem', ...problemContent(route.path) };
   return responses;
+}
+
+/** Every route but pages refuses unknown query parameters. */
+function problemsOf({ problems, query }: Route): readonly ErrorCode[] {
+  return query === anyQuery ? problems : [...problems, 'unknown_parameter'];
 }
 
 function problemResponse(codes: readonly ErrorCode[], path: string): ResponseConfig {

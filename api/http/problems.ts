@@ -11,6 +11,7 @@ import {
 import { remedies } from '../../contracts/error-remedies.js';
 import type { Problem } from '../../contracts/http/problem.js';
 import { withoutSecrets } from '../../platform/secrets.js';
+import { validate } from '../../platform/validation/validate.js';
 
 const faultSchema = z.object({ pointer: z.string(), detail: z.string() });
 /** A fault in a request: a JSON pointer and a message. */
@@ -42,16 +43,32 @@ const mostFaults = 100;
 export function invalidRequest(faults: readonly RequestFault[]): PerennialError {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
-  const detail = first ? `${first.pointer}: ${first.detail}${more}` : 'The request is not valid.';
+  const detail = first ? `${sentenceOf(first)}${more}` : 'The request is not valid.';
   return new PerennialError('bad_request', detail, { details: { errors: faults.slice(0, mostFaults) } });
 }
 
-/** Faults of a zod parse as pointers below `prefix`: `#` for the body, `query` and `path` for parameters. */
-export function faultsOf(error: z.ZodError, prefix: string): RequestFault[] {
-  return error.issues.map((issue) => ({
-    pointer: [prefix, ...issue.path.map((part) => escapePointer(String(part)))].join('/'),
-    detail: issue.message,
-  }));
+/** A message that begins with the name of its place, or of the whole, needs no pointer before it. */
+function sentenceOf({ pointer, detail }: RequestFault): string {
+  return /^(`|The )/.test(detail) ? detail : `${pointer}: ${detail}`;
+}
+
+/** Names of the parts of a request, by the prefix of their pointers. */
+const parts: Readonly<Record<string, string>> = { '#': 'the body', path: 'the path', query: 'the query' };
+
+/**
+ * Parses a part of a request by a schema. `prefix` begins the pointers of its faults: `#` for the body, or a place in it,
+ * `query` and `path` for parameters.
+ * @throws PerennialError bad_request
+ */
+export function parseRequest<T extends z.ZodType>(schema: T, value: unknown, prefix: string): z.output<T> {
+  const { data, faults } = validate(schema, value, parts[prefix] ?? `\`${prefix}\``);
+  if (faults === null) return data;
+  throw invalidRequest(
+    faults.map(({ path, detail }) => ({
+      pointer: [prefix, ...path.map((part) => escapePointer(String(part)))].join('/'),
+      detail,
+    })),
+  );
 }
 
 /** Maps errors of Express and malformed URLs to an error of the table. */
@@ -65,19 +82,20 @@ export function toPerennialError(error: unknown): PerennialError {
 
 /**
  * The RFC 9457 problem for an error. Clients see no internal
- * message: an `internal` error names only the trace id to look for in the log.
+ * message: an `internal` error names only the trace id to look for in the log. `instance` is the path of the request below
+ * the base path.
  */
-export function problemOf(error: PerennialError, instance: string, traceId: string): Problem {
+export function problemOf(error: PerennialError, instance: string, traceId: string, basePath = ''): Problem {
   const { status, title } = errorTable[error.code];
   const { errors, retryAfterSeconds: known } = detailsSchema.catch({}).parse(error.details);
   const seconds = known === undefined ? retryAfterSeconds[error.code] : Math.ceil(known);
   return {
-    type: `/problems/${error.code}`,
+    type: `${basePath}/problems/${error.code}`,
     title,
     status,
     detail:
       status === 500 ? `Internal error. Look for trace ${traceId} in the API log.` : withoutSecrets(error.message),
-    instance,
+    instance: `${basePath}${instance}`,
     code: error.code,
     trace_id: traceId,
     ...(errors && { errors }),

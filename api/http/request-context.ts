@@ -17,6 +17,8 @@ export interface RequestContext {
   /** Route template, such as `/api/v1/pipelines/{run_id}`; `unmatched` without a route. */
   route: string;
   kind?: RouteKind | undefined;
+  /** Under which a proxy offers the API, such as `/flowers`; empty if it has the whole host. */
+  basePath?: string;
   /** What its body holds of the memory budget. */
   memory?: BodyCharge;
   /** Code of the problem that was sent, if any. */

@@ -1,11 +1,13 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { withLinksBelow, withLocationBelow } from './base-path.js';
 import { answerOtherMethods } from './middleware/answer-problems.js';
 import { groupBy } from './group-by.js';
 import { limitBody, type BodyLimit } from './middleware/limit-body.js';
 import { receiveJson } from './middleware/receive-json.js';
-import { faultsOf, invalidRequest } from './problems.js';
+import { refuseUnknownQuery } from './middleware/unknown-query.js';
+import { parseRequest } from './problems.js';
 import { contextOf, type RouteKind } from './request-context.js';
 import { sendBody } from './send.js';
 
@@ -51,6 +53,7 @@ export interface RouteDefinition<
   tag: keyof typeof tags;
   kind?: RouteKind;
   params: P;
+  /** All query parameters that the route takes; others are refused. `anyQuery` for pages. */
   query: Q;
   /** Further request headers, for OpenAPI. */
   headers?: z.ZodObject;
@@ -108,6 +111,8 @@ const noBody: BodyDefinition<z.ZodUnknown> = {
 };
 
 const noMembers = z.object({});
+/** Query of a page, asset or metrics route: browsers, links and scrapers add parameters of their own. */
+export const anyQuery = z.looseObject({});
 const emptyInput = { params: noMembers, query: noMembers, body: noBody };
 
 /** A JSON body that is parsed by `schema`. A missing body is treated as `{}`. */
@@ -182,21 +187,26 @@ export function defineRoute(given: GivenRoute<z.ZodObject, z.ZodObject, z.ZodTyp
     const { response } = input;
     const reply = await handle(input);
     if (response.headersSent) return;
-    response.status(reply.status ?? definition.success.status).set(reply.headers ?? {});
-    const body: unknown = definition.success.schema.parse(reply.body);
+    const { basePath = '' } = contextOf(input.request);
+    const headers = withLocationBelow(basePath, reply.headers ?? {});
+    response.status(reply.status ?? definition.success.status).set(headers);
+    const body = withLinksBelow(basePath, definition.success.schema.parse(reply.body));
     if (response.get('Content-Type') === undefined) response.type(definition.success.contentType);
     await sendBody(input.request, response, bytesOf(body));
   };
   // Not async, so that the unparsed body can be freed while the answer is computed.
   const handleParsed: RequestHandler = (request, response) =>
     answer({
-      params: parse(definition.params, request.params, 'path'),
-      query: parse(definition.query, request.query, 'query'),
-      body: parse(definition.body.schema, jsonOf(definition.body, request), '#'),
+      params: parseRequest(definition.params, request.params, 'path'),
+      query: parseRequest(definition.query, request.query, 'query'),
+      body: parseRequest(definition.body.schema, jsonOf(definition.body, request), '#'),
       request,
       response,
     });
-  return { ...documented, handlers: [...bodyHandlers(definition.body), handleParsed] };
+  return {
+    ...documented,
+    handlers: [...refuseUnknownQuery(definition), ...bodyHandlers(definition.body), handleParsed],
+  };
 }
 
 function bytesOf(body: unknown): string | Uint8Array {
@@ -242,12 +252,6 @@ const requireJson: RequestHandler = (request, _response, next) => {
   }
   next();
 };
-
-function parse<T extends z.ZodType>(schema: T, value: unknown, prefix: string): z.output<T> {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, prefix));
-  return parsed.data;
-}
 
 /** Input of the body schema: undefined for a form, `{}` for a missing optional body. */
 function jsonOf(body: BodyDefinition<z.ZodType>, request: Request): unknown {

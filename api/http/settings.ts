@@ -1,3 +1,4 @@
+import type { SourceBuckets } from '../../platform/source-buckets.js';
 import type { SourceFolders } from '../../platform/source-folders.js';
 
 export interface ApiSettings {
@@ -9,6 +10,8 @@ export interface ApiSettings {
   imageUrlHosts: readonly string[];
   /** Public URL of the API, for links; null if not configured. */
   publicUrl: string | null;
+  /** Path under which a proxy offers the API, such as `/flowers`; empty if it has the whole host. */
+  basePath: string;
   /** Hosts under which the API answers beside loopback, as patterns of `hostPattern`. */
   allowedHosts: readonly string[];
   /** Origins of its pages beside that of the host in the request. */
@@ -16,5 +19,5 @@ export interface ApiSettings {
   /** Temporary folder for uploads. */
   uploadFolder: string;
   /** Folders that clients may name as sources. */
-  sourceFolders: SourceFolders;
+  sourceFolders: SourceFolders & SourceBuckets;
 }

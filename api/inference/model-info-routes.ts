@@ -4,14 +4,13 @@ import { modelInfoSchema } from '../../contracts/inference/http-predict.js';
 import { toSnake } from '../../contracts/http/snake-shape.js';
 import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
 import { inputSize } from '../../contracts/training/training.js';
-import { type ServedModel, modelOf } from '../model-host/served-model.js';
+import { type ServedModel, modelOf, type ServingHost } from '../model-host/served-model.js';
 import { defineRoute, json, type Route } from '../http/route.js';
 import { abstentionOf } from '../registry/calibration-view.js';
 import type { ApiSettings } from '../http/settings.js';
-import type { ModelHost } from '../model-host/model-host.js';
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
@@ -25,9 +24,9 @@ export function modelRoutes({ host, settings }: Dependencies): Route[] {
       summary: 'The served model',
       tag: 'serving',
       success: json(modelInfoSchema, 'Version, classes, origin and test metrics'),
-      problems: ['no_model'],
+      problems: ['no_model', 'model_retired'],
       handle() {
-        const served = modelOf(host.current(), settings.modelName);
+        const served = modelOf(host, settings.modelName);
         // Weak: replicas that serve the same bundle differ in `loaded_at`.
         const tag = `W/"${served.version.bundleSha256.slice(0, 16)}-${served.generation}-${served.serving.targetRisk}"`;
         return { body: modelInfo(served), headers: { ETag: tag, 'Cache-Control': 'no-cache' } };

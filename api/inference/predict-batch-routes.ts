@@ -92,6 +92,7 @@ async function predictItem(
     const error = toPerennialError(thrown);
     metrics.countPredictionError(error.code);
     logFault(logger, request, error);
-    return { ...place, problem: problemOf(error, '/predict/batch', contextOf(request).requestId) };
+    const { requestId, basePath } = contextOf(request);
+    return { ...place, problem: problemOf(error, '/predict/batch', requestId, basePath) };
   }
 }

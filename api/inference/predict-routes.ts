@@ -29,6 +29,7 @@ export const imageProblems = [
   'overloaded',
   'deadline_exceeded',
   'no_model',
+  'model_retired',
 ] as const satisfies readonly ErrorCode[];
 
 /** Predictions on uploaded images. */

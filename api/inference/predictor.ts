@@ -1,12 +1,11 @@
 import type { PredictionRoute } from '../../contracts/predictions/predictions.js';
 import type { Explanation, ExplainOptions, JobOptions, Prediction } from '../../model/serving/engine.js';
 import type { InputCapture, OfferedInput } from '../predictions/inputs/input-capture.js';
-import type { ModelHost, ServedModel } from '../model-host/model-host.js';
 import type { PredictionLog } from '../predictions/log/prediction-log.js';
 import { cacheKey, type CacheResult, type PredictionCache } from './prediction-cache.js';
 import type { PredictionFailure, PredictionListener } from './prediction-events.js';
 import { sha256Of } from '../../platform/sha256.js';
-import { modelOf } from '../model-host/served-model.js';
+import { modelOf, type ServedModel, type ServingHost } from '../model-host/served-model.js';
 
 export interface PredictionRequest extends JobOptions {
   /** The route of the request. */
@@ -25,7 +24,7 @@ export interface Predicted {
 
 /** The single path from an image to an answer: every protocol predicts, counts and stores through here. */
 export interface Predictor {
-  /** The served model. Throws `no_model`. */
+  /** The served model. Throws `no_model`, `model_retired`. */
   served(): ServedModel;
   /**
    * Throws and counts the refusal that this many images would get now, so that no body is read or parsed in vain. A single
@@ -46,7 +45,7 @@ export interface Predictor {
 }
 
 export interface PredictorOptions {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   /** Observers, such as metrics. */
   listeners: readonly PredictionListener[];
   predictionLog: Pick<PredictionLog, 'keep'>;
@@ -72,7 +71,7 @@ class RecordingPredictor implements Predictor {
   constructor(private readonly options: PredictorOptions) {}
 
   served(): ServedModel {
-    return modelOf(this.options.host.current(), this.options.modelName);
+    return modelOf(this.options.host, this.options.modelName);
   }
 
   admit(images: number, { route, ...job }: PredictionRequest): void {

@@ -30,11 +30,16 @@ export class EngineSlots {
     for (const each of held) if (each !== this.current && each !== this.former) this.release(each);
   }
 
+  /** Releases both, for a model that is out of service. */
+  empty(): void {
+    for (const each of [this.current, this.former]) this.release(each);
+    this.current = null;
+    this.former = null;
+  }
+
   /** Releases both; resolves when every engine has answered its accepted jobs. */
   async close(): Promise<void> {
-    this.put(null);
-    this.release(this.former);
-    this.former = null;
+    this.empty();
     await Promise.all(this.closing);
   }
 

@@ -1,6 +1,6 @@
 import { errorCodeOf, messageOf, type ErrorCode } from '../../contracts/errors.js';
 import { withoutSecrets } from '../../platform/secrets.js';
-import type { ModelVersion } from '../../contracts/registry/registry.js';
+import type { ModelVersion, Retirement } from '../../contracts/registry/registry.js';
 import { backoffMs } from '../../platform/backoff.js';
 import type { Engine } from '../../model/serving/engine.js';
 import type { Logger } from '../../platform/logging.js';
@@ -10,7 +10,7 @@ import { EngineSlots, type LoadedEngine } from './engine-slots.js';
 import type { LiveStatsRecorder } from './live-stats.js';
 import type { LoadEngine } from './load-engine.js';
 import { ServingPolicyPoller } from './serving-policy.js';
-import type { ServedModel } from './served-model.js';
+import type { ServedModel, ServingHost } from './served-model.js';
 
 export type { ServedModel } from './served-model.js';
 
@@ -29,9 +29,7 @@ export interface ModelHostOptions {
   pollMs: number;
 }
 
-export interface ModelHost {
-  /** The served model; use its engine before the next await. */
-  current(): ServedModel | null;
+export interface ModelHost extends ServingHost {
   start(): void;
   /** Resolves once the serving state was read and its model is loaded, or failed to load. */
   settled(): Promise<void>;
@@ -63,6 +61,7 @@ interface Failure {
 
 class Host implements ModelHost {
   private served: ServedModel | null = null;
+  private retired: Retirement | null = null;
   private readonly slots: EngineSlots;
   private readonly policy: ServingPolicyPoller;
   /** The generation applied last. */
@@ -87,6 +86,10 @@ class Host implements ModelHost {
 
   current(): ServedModel | null {
     return this.served;
+  }
+
+  retirement(): Retirement | null {
+    return this.retired;
   }
 
   settled(): Promise<void> {
@@ -177,9 +180,9 @@ class Host implements ModelHost {
     return this.failed?.generation !== generation || Date.now() >= this.failed.retryAt;
   }
 
-  private begin({ generation, version }: ServingState): void {
+  private begin(state: ServingState): void {
     // Always resolves on a later turn, also if there is nothing to load.
-    this.loading = this.bringIntoEffect(generation, version).finally(() => {
+    this.loading = this.bringIntoEffect(state).finally(() => {
       this.loading = null;
       this.settle();
       // Report now, so that a promotion does not wait for the next poll.
@@ -187,12 +190,14 @@ class Host implements ModelHost {
     });
   }
 
-  private async bringIntoEffect(generation: number, version: ModelVersion | null): Promise<void> {
+  private async bringIntoEffect({ generation, version, retirement }: ServingState): Promise<void> {
     const { logger } = this.options;
     try {
       const loaded = version && (await this.load(version));
       this.failed = null;
+      this.retired = retirement;
       this.replace(loaded, version, generation);
+      if (retirement) this.slots.empty();
       logger.info({ generation, version: version?.version ?? null }, 'serving');
     } catch (error) {
       this.noteFailure(generation, error);

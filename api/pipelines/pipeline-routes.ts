@@ -10,14 +10,17 @@ import { workflowTypes } from '../../contracts/names.js';
 import { runStatuses } from '../../contracts/workflows/runs.js';
 import { stepOfActivity } from '../../domain/step-of-activity.js';
 import type { StorageGuard } from '../../platform/storage-guard.js';
+import type { SourceStore } from '../../stores/datasets/sources.js';
 import type { AttemptStore } from '../../stores/pipelines/attempts.js';
 import type { PipelineRecord, PipelineStore } from '../../stores/pipelines/pipelines.js';
 import { actorOf } from '../access/actor.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
+import { requireAttached } from '../datasets/require-attached.js';
 import { checkSource } from '../datasets/check-source.js';
 import { pipelineView } from './pipeline-view.js';
+import { trainingOf } from '../datasets/then-train.js';
 import { accepted, recordStart } from '../workflows/accepted.js';
 import { startRetrainingRoute, type OrderDependencies } from '../retraining/retraining-routes.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -27,6 +30,7 @@ import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 export interface Dependencies extends OrderDependencies {
   starter: Pick<PipelineStarter, 'cancel' | 'startIngestion'>;
   pipelines: Pick<PipelineStore, 'get' | 'list'>;
+  sources: Pick<SourceStore, 'get'>;
   attempts: Pick<AttemptStore, 'waiting'>;
   storage: Pick<StorageGuard, 'state'>;
   audit: AuditStore;
@@ -72,13 +76,21 @@ function startRoutes(dependencies: Dependencies): Route[] {
       problems: [
         'bad_request',
         'unsupported_type',
+        'not_found',
+        'conflict',
         'source_not_allowed',
+        'source_layout',
+        'split_undecided',
         'insufficient_storage',
         'temporal_unavailable',
+        'database_unavailable',
       ],
-      async handle({ body: { dataset, source }, request }) {
+      async handle({ body: { dataset = settings.datasetName, source, replaces, ...training }, request }) {
         await checkSource(source, settings.sourceFolders);
-        const input = { dataset: dataset ?? settings.datasetName, source, trigger: 'manual' } as const;
+        if (replaces !== undefined) await requireAttached(dependencies.sources, dataset, replaces);
+        const thenTrain = trainingOf(training, settings.modelName);
+        const replacing = replaces !== undefined && { replaces };
+        const input = { dataset, source, trigger: 'manual', ...replacing, ...thenTrain } as const;
         const run = await starter.startIngestion({ ...input, requestId: randomUUID() });
         await recordStart(dependencies, request, run, input);
         return accepted(run, temporalUrl);

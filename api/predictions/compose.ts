@@ -3,6 +3,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import type { Logger } from '../../platform/logging.js';
 import type { StorageGuard } from '../../platform/storage-guard.js';
 import type { Stores } from '../../stores/create-stores.js';
+import type { VersionPublisher } from '../../stores/datasets/publish-version.js';
 import { finishErasures } from '../../stores/erasure/run-erasure.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { removeExpiredInputs } from '../../stores/predictions/prediction-inputs.js';
@@ -97,6 +98,7 @@ interface MaintainedServices {
   predictions: PredictionServices;
   stores: Stores;
   objects: ObjectStore;
+  publisher: VersionPublisher;
 }
 
 /**
@@ -104,7 +106,7 @@ interface MaintainedServices {
  * interrupted erasures, now and every hour. Returns the function that stops it.
  */
 export function startPredictionMaintenance(
-  { predictions: { predictionLog, inputCapture }, stores, objects }: MaintainedServices,
+  { predictions: { predictionLog, inputCapture }, stores, objects, publisher }: MaintainedServices,
   logger: Logger,
 ): () => void {
   const work = async (): Promise<void> => {
@@ -112,7 +114,7 @@ export function startPredictionMaintenance(
     await predictionLog.adopt();
     await inputCapture.adopt();
     await removeExpiredInputs({ ...stores, objects });
-    await finishErasures({ ...stores, objects });
+    await finishErasures({ ...stores, objects, publisher });
   };
   const attempt = (): void => {
     work().catch((error: unknown) => logger.warn({ error }, 'prediction maintenance failed; it runs again in an hour'));

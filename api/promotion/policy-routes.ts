@@ -13,7 +13,7 @@ interface Dependencies {
 const path = '/api/v1/mlops/models/{name}/policy';
 const params = z.object({ name: modelNameSchema });
 
-/** The policy of a model: approval, retraining, guard, retention. */
+/** The policy of a model: approval, promotion gate, retraining, guard, retention, serving. */
 export function policyRoutes({ policies }: Dependencies): Route[] {
   return [
     defineRoute({

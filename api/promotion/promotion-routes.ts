@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import {
@@ -20,13 +19,13 @@ import { approvalQuestion } from '../../domain/promotion/promotion-gate.js';
 import { actorOf } from '../access/actor.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { recordChange } from '../audit/record-change.js';
+import { settleReplicas } from './settle-replicas.js';
 import type { StartedPromotion, PromotionClient } from './promotion-client.js';
 import { defineRoute, json, jsonBody, type Reply, type Route } from '../http/route.js';
 import { accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
 import type { Logger } from '../../platform/logging.js';
-import { addressWithoutSecrets } from '../../platform/secrets.js';
 import type { PipelineStarter } from '../workflows/pipeline-starter.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
@@ -97,12 +96,13 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
 
 /** The stored decision under the current policy. Throws `conflict` if the version must not be promoted, with the remedy. */
 function decisionFor(
-  { modelName, version, stage, decision }: ModelVersion,
+  { modelName, version, stage, ...judged }: ModelVersion,
   override: boolean,
   { approval }: ModelPolicy,
 ): Decision | null {
   // This key has promoted it already: return that result.
   if (stage !== 'Staging') return null;
+  const decision = newestValidation(judged);
   if (!decision) {
     throw new PerennialError(
       'conflict',
@@ -121,8 +121,17 @@ function decisionFor(
 }
 
 /** The history shows that a refusal was overridden. */
-function reasonOf({ decision }: ModelVersion, reason: string): string {
+function reasonOf(version: ModelVersion, reason: string): string {
+  const decision = newestValidation(version);
   return decision?.outcome === 'refuse' ? `${reason} (overrides a refusal: ${decision.summary})` : reason;
+}
+
+/** A version that serves again keeps the decision of its promotion; a new promotion follows its newest validation. */
+function newestValidation({
+  decision,
+  lastValidation,
+}: Pick<ModelVersion, 'decision' | 'lastValidation'>): Decision | null {
+  return lastValidation ?? decision;
 }
 
 function promotionReply(
@@ -145,10 +154,6 @@ function promotionReply(
   const former = formerVersion === null ? null : String(formerVersion);
   return { body: { ...about, outcome, detail, former_version: former, generation, replicas } };
 }
-
-/** How long a rollback waits for the replicas, and the polling interval. */
-const settling = { totalMs: 5_000, pollMs: 20 };
-const replicaLivesMs = 5_000;
 
 function rollbackRoute({ registry }: Dependencies): Route {
   return defineRoute({
@@ -173,7 +178,7 @@ function rollbackRoute({ registry }: Dependencies): Route {
         idempotencyKey: `${name}/${idempotencyKeyOf(request)}`,
         expectedGeneration: body.expected_generation ?? generation,
       });
-      const replicas = await settled(registry, name, moved.generation, startedAt + settling.totalMs);
+      const replicas = await settleReplicas(registry, name, moved.generation, startedAt);
       return {
         body: {
           model_name: name,
@@ -187,24 +192,6 @@ function rollbackRoute({ registry }: Dependencies): Route {
       };
     },
   });
-}
-
-/** Waits until every live replica serves the generation, or until the deadline. */
-async function settled(
-  registry: Dependencies['registry'],
-  modelName: string,
-  generation: number,
-  deadline: number,
-): Promise<{ url: string; serves: boolean }[]> {
-  for (;;) {
-    const live = await registry.liveReplicas(modelName, replicaLivesMs);
-    const replicas = live.map(({ url, generation: reached, error }) => ({
-      url: addressWithoutSecrets(url),
-      serves: reached >= generation && error === null,
-    }));
-    if (replicas.every(({ serves }) => serves) || performance.now() > deadline) return replicas;
-    await sleep(settling.pollMs);
-  }
 }
 
 function validateRoute(dependencies: Dependencies): Route {

@@ -20,7 +20,7 @@ import type { RegistryStore } from '../../stores/registry/registry.js';
 interface Dependencies {
   registry: Pick<
     RegistryStore,
-    'aliases' | 'deleteAlias' | 'productionAt' | 'productionMoves' | 'resolve' | 'setAlias' | 'summaries'
+    'aliases' | 'deleteAlias' | 'productionAt' | 'productionMoves' | 'resolve' | 'setAlias' | 'summaries' | 'summary'
   >;
 }
 
@@ -30,6 +30,7 @@ const modelParams = z.object({ name: nameSchema });
 export function modelRegistryRoutes(dependencies: Dependencies): Route[] {
   return [
     listRoute(dependencies),
+    getRoute(dependencies),
     compareRoute(dependencies),
     historyRoute(dependencies),
     listAliasesRoute(dependencies),
@@ -52,6 +53,20 @@ function listRoute({ registry }: Dependencies): Route {
       const page = await registry.summaries({ limit: query.limit, pageToken: query.page_token ?? null });
       return { body: { items: page.items.map(modelSummaryView), next_page_token: page.nextPageToken } };
     },
+  });
+}
+
+function getRoute({ registry }: Dependencies): Route {
+  return defineRoute({
+    method: 'get',
+    path: '/api/v1/mlops/models/{name}',
+    operationId: 'getModel',
+    summary: 'A model: its versions, what is in Production, and whether it was retired',
+    tag: 'models',
+    params: modelParams,
+    success: json(modelSummaryViewSchema, 'The model'),
+    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    handle: async ({ params }) => ({ body: modelSummaryView(await registry.summary(params.name)) }),
   });
 }
 

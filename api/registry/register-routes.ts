@@ -12,7 +12,7 @@ import { discardUnused } from '../datasets/store-upload.js';
 import { receiveFiles, type ReceivedFile } from '../http/body/multipart.js';
 import type { UploadQuota } from '../http/body/upload-quota.js';
 import type { StartedRun, PipelineStarter } from '../workflows/pipeline-starter.js';
-import { faultsOf, invalidRequest } from '../http/problems.js';
+import { parseRequest } from '../http/problems.js';
 import { defineRoute, formOrJsonBody, json, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
 import { accepted } from '../workflows/accepted.js';
@@ -178,9 +178,12 @@ function formatOf(files: readonly ReceivedFile[]): ImportOrder['format'] {
 }
 
 function readForm(body: unknown, ownDataset: string): ImportForm {
-  const parsed = importFieldsSchema.safeParse({ ...z.record(z.string(), z.unknown()).catch({}).parse(body) });
-  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#'));
-  const { model_name, dataset, preprocessing, tags, licence, semantic_version, ...same } = parsed.data;
+  const fields = { ...z.record(z.string(), z.unknown()).catch({}).parse(body) };
+  const { model_name, dataset, preprocessing, tags, licence, semantic_version, ...same } = parseRequest(
+    importFieldsSchema,
+    fields,
+    '#',
+  );
   return {
     ...same,
     modelName: model_name,

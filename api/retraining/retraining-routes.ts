@@ -121,6 +121,8 @@ export function startRetrainingRoute(dependencies: OrderDependencies): Route {
       'run_in_progress',
       'unsupported_type',
       'source_not_allowed',
+      'source_layout',
+      'split_undecided',
       'insufficient_storage',
       'temporal_unavailable',
       'database_unavailable',

@@ -9,7 +9,7 @@ import {
   batchWorkflowId,
   importSteps,
   importWorkflowId,
-  ingestionSteps,
+  ingestionStepsOf,
   ingestionWorkflowId,
   promotionSteps,
   promotionWorkflowId,
@@ -68,8 +68,8 @@ export function createPipelineStarter(
       startLarge({
         ...input,
         workflow: workflowTypes.ingestDataset,
-        workflowId: ingestionWorkflowId(input.dataset, hashOf({ source: input.source, label: input.label ?? null })),
-        steps: ingestionSteps,
+        workflowId: ingestionWorkflowId(input.dataset, ingestionWishes(input)),
+        steps: ingestionStepsOf(input),
         input,
         modelName: null,
       }),
@@ -100,6 +100,11 @@ export function createPipelineStarter(
         await requestCancel(client, workflowId, runId);
       }),
   };
+}
+
+/** What two requests must have in common for one ingestion. */
+function ingestionWishes({ source, label, replaces, thenTrain }: IngestionInput): string {
+  return hashOf({ source, label: label ?? null, replaces, ...(thenTrain && { thenTrain }) });
 }
 
 function startersByHand(

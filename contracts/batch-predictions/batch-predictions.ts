@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../datasets/by-label.js';
 import { variants } from '../registry/bundle.js';
 import { nameSchema } from '../datasets/datasets.js';
 import { modelNameSchema } from '../registry/registry.js';
@@ -87,6 +88,6 @@ export const batchResultSchema = z.object({
   jobId: z.string(),
   items: z.number().int(),
   failed: z.number().int(),
-  predicted: z.record(z.string(), z.number().int()).describe('predictions of each class'),
+  predicted: labelCounts().describe('predictions of each class'),
 });
 export type BatchResult = z.infer<typeof batchResultSchema>;

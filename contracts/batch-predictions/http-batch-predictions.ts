@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../datasets/by-label.js';
 import { batchFormats, batchFormatSchema, batchStatuses } from './batch-predictions.js';
 import { nameSchema } from '../datasets/datasets.js';
 import { modelNameSchema } from '../registry/registry.js';
@@ -51,7 +52,7 @@ export const batchPredictionViewSchema = z
     total: z.number().int().nullable().describe('images; null until they are listed'),
     done: z.number().int().describe('finished images, including failed ones'),
     failed: z.number().int().describe('images without a prediction; their rows give the reason'),
-    predicted: z.record(z.string(), z.number().int()).describe('predictions of each class so far'),
+    predicted: labelCounts().describe('predictions of each class so far'),
     images_per_second: z.number().nullable(),
     estimated_end: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
@@ -77,6 +78,6 @@ export const batchResultViewSchema = z
     batch_prediction_id: z.string(),
     items: z.number().int(),
     failed: z.number().int(),
-    predicted: z.record(z.string(), z.number().int()),
+    predicted: labelCounts(),
   })
   .meta({ id: 'BatchPredictionResult' });

@@ -2,7 +2,9 @@ import { z } from 'zod';
 
 export const healthSchema = z
   .object({
-    status: z.enum(['ok', 'degraded']),
+    status: z.enum(['healthy', 'degraded']).describe('degraded: a dependency is down'),
+    version: z.string().describe('of Perennial'),
+    timestamp: z.iso.datetime(),
     model_loaded: z.boolean(),
     model_name: z.string(),
     model_version: z.string().nullable(),

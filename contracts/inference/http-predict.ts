@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers } from '../datasets/by-label.js';
 import { variants } from '../registry/bundle.js';
 import { abstentionViewSchema } from '../registry/http-calibration.js';
 
@@ -6,7 +7,7 @@ export const predictionSchema = z
   .object({
     prediction: z.string(),
     confidence: z.number(),
-    probabilities: z.record(z.string(), z.number()),
+    probabilities: labelNumbers(),
     abstained: z.boolean().describe('whether the confidence is too low for the target risk of the model'),
     unfamiliar: z
       .boolean()

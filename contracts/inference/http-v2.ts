@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { problemSchema } from '../http/problem.js';
+import { inputScaleSchema } from './input-scale.js';
 
 /** Open Inference Protocol, version 2: requests and responses below `/v2`. */
 
@@ -71,6 +72,10 @@ const dimension = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const inputParametersSchema = z.looseObject({
   binary_data_size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   content_type: z.string().nullable().optional(),
+  scale: inputScaleSchema
+    .nullable()
+    .optional()
+    .describe('what the values are: 1 from 0 to 1, 255 from 0 to 255; default: by the values'),
 });
 
 const outputParametersSchema = z.looseObject({
@@ -144,7 +149,12 @@ export const v2InferResponseSchema = z
     model_name: z.string(),
     model_version: z.string(),
     id: z.string().describe('id of the request, or of the first prediction'),
-    parameters: z.object({ prediction_id: z.string().describe('of the first image') }),
+    parameters: z.object({
+      prediction_id: z.string().describe('of the first image'),
+      scale: inputScaleSchema
+        .optional()
+        .describe('1 if the numbers were taken as values from 0 to 1, 255 if as pixels'),
+    }),
     outputs: z.array(answeredTensorSchema),
   })
   .meta({ id: 'V2InferResponse' });

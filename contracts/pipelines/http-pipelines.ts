@@ -7,11 +7,11 @@ import { promotionResultViewSchema } from '../promotion/http-promotions.js';
 import { tuningResultViewSchema } from '../experiments/http-tuning.js';
 import { ingestionResultViewSchema } from '../datasets/http-datasets.js';
 import { batchResultViewSchema } from '../batch-predictions/http-batch-predictions.js';
-import { runStatuses } from '../workflows/runs.js';
+import { runStatuses, stepStatuses } from '../workflows/runs.js';
 
 export const pipelineStepSchema = z.object({
   name: z.string(),
-  status: z.enum(['pending', ...runStatuses]),
+  status: z.enum(stepStatuses).describe('skipped: the step had nothing to do, or its work was refused'),
   detail: z.string().nullable(),
   started_at: z.iso.datetime().nullable(),
   ended_at: z.iso.datetime().nullable(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers } from '../datasets/by-label.js';
 import { labelSchema, nameSchema } from '../datasets/datasets.js';
 import { labelDecisions, labelReasons, labelStrategies } from './labels.js';
 
@@ -19,7 +20,7 @@ export const labelCandidateViewSchema = z
     model_version: z.string(),
     prediction: z.string(),
     confidence: z.number(),
-    probabilities: z.record(z.string(), z.number()),
+    probabilities: labelNumbers(),
     image_sha256: z.string(),
     input_url: z.string().describe('URL of the image'),
     expires_at: z.iso.datetime().nullable().describe('when the image is deleted unless it is labelled'),
@@ -36,10 +37,7 @@ export const decideLabelSchema = z
   .strictObject({
     prediction_id: z.uuid(),
     decision: z.enum(labelDecisions).default('label').describe('skip: cannot be decided; reject: unusable image'),
-    label: labelSchema
-      .transform((label) => label.normalize('NFC'))
-      .optional()
-      .describe('the class that the image shows'),
+    label: labelSchema.optional().describe('the class that the image shows'),
     new_class: z.boolean().default(false).describe('the label is not a class of the model'),
     comment: z.string().max(2000).optional(),
     replaces: labelId.optional().describe('id of the corrected label'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers, labelTable } from '../datasets/by-label.js';
 import { variants } from '../registry/bundle.js';
 import { labelSchema, nameSchema, splits } from '../datasets/datasets.js';
 import { versionNumber } from '../http/version-number.js';
@@ -42,7 +43,10 @@ export const storedPredictionViewSchema = z
     bundle_sha256: z.string(),
     prediction: z.string(),
     confidence: z.number(),
-    probabilities: z.record(z.string(), z.number()).nullable().describe('null after erasure'),
+    probabilities: labelNumbers()
+      .nullable()
+      .meta({ type: ['object', 'null'], additionalProperties: { type: 'number' } })
+      .describe('null after erasure'),
     image_sha256: z.string().nullable().describe('digest of the uploaded file; null for tensors and after erasure'),
     latency_ms: z.number(),
     route: z.enum(predictionRoutes),
@@ -131,9 +135,7 @@ export const productionAccuracyViewSchema = z
       z.object({
         version: z.string(),
         ...accuracyShape,
-        confusion: z
-          .record(z.string(), z.record(z.string(), z.number().int()))
-          .describe('predictions by true class, then by predicted class'),
+        confusion: labelTable().describe('predictions by true class, then by predicted class'),
       }),
     ),
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers } from '../datasets/by-label.js';
 import { variants } from '../registry/bundle.js';
 
 /** Routes whose predictions are stored. */
@@ -17,7 +18,7 @@ export const predictionRecordSchema = z.object({
   bundleSha256: z.string(),
   predicted: z.string(),
   confidence: z.number(),
-  probabilities: z.record(z.string(), z.number()),
+  probabilities: labelNumbers(),
   imageSha256: z.string().nullable(),
   latencyMs: z.number(),
   route: z.enum(predictionRoutes),

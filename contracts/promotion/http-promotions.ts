@@ -65,6 +65,23 @@ export const rollbackViewSchema = z
   })
   .meta({ id: 'RollbackResult' });
 
+export const retireSchema = z
+  .strictObject({ reason: reasonSchema, expected_generation: expectedGenerationSchema })
+  .meta({ id: 'Retire' });
+
+export const retirementViewSchema = z
+  .object({
+    model_name: z.string(),
+    version: z.string().describe('the archived version'),
+    generation: z.number().int(),
+    by: z.string(),
+    reason: z.string(),
+    replicas: z.array(z.object({ url: z.string(), unloaded: z.boolean() })),
+    duration_ms: z.number().describe('until every live replica unloaded it, at most five seconds'),
+    repeated: z.boolean().describe('whether an earlier request with the same Idempotency-Key made the change'),
+  })
+  .meta({ id: 'RetirementResult' });
+
 export const answerSchema = z.strictObject({ comment: z.string().trim().max(2000).optional() }).meta({ id: 'Answer' });
 
 export const approvalViewSchema = z

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../datasets/by-label.js';
 
 /** Statistics of a replica's predictions since it serves a generation. */
 export const liveStatsSchema = z.object({
@@ -8,7 +9,7 @@ export const liveStatsSchema = z.object({
   errors: z.number().int().describe('predictions with server errors; client errors do not count'),
   p95Ms: z.number().nullable().describe('of the latest predictions'),
   confidenceSum: z.number(),
-  classes: z.record(z.string(), z.number().int()),
+  classes: labelCounts(),
 });
 export type LiveStats = z.infer<typeof liveStatsSchema>;
 

@@ -13,6 +13,30 @@ export const approvalPolicySchema = z.strictObject({
 });
 export type ApprovalPolicy = z.infer<typeof approvalPolicySchema>;
 
+/** What the promotion gate requires of a version; null takes the value of the configuration. */
+export const gatePolicySchema = z.strictObject({
+  minAccuracy: share.nullable().default(null).describe('test accuracy; null: PROMOTION_MIN_ACCURACY'),
+  minRecall: share
+    .nullable()
+    .default(null)
+    .describe('recall of every class: refused if the whole 95 % interval is below; null: PROMOTION_MIN_RECALL'),
+  aboveMajority: z
+    .boolean()
+    .default(true)
+    .describe('test accuracy must be above the share of the most frequent class, which a constant answer reaches'),
+  minCrossValidatedAccuracy: share
+    .nullable()
+    .default(null)
+    .describe('mean accuracy of the folds: refused if the 95 % interval is below; null: PROMOTION_MIN_CV_ACCURACY'),
+  maxP95Ms: z
+    .number()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe('95th percentile of the answer time that validation measures, in ms; null: PROMOTION_MAX_P95_MS'),
+});
+export type GatePolicy = z.infer<typeof gatePolicySchema>;
+
 /** Conditions of automatic retrainings. */
 export const retrainingPolicySchema = z.strictObject({
   minAccuracy: share.default(0.85).describe('minimum production accuracy, from feedback'),
@@ -62,6 +86,7 @@ export type ServingPolicy = z.infer<typeof servingPolicySchema>;
 /** The policy of a model; every part has defaults. */
 export const modelPolicySchema = z.strictObject({
   approval: approvalPolicySchema.prefault({}),
+  promotion: gatePolicySchema.prefault({}),
   retraining: retrainingPolicySchema.prefault({}),
   guard: guardPolicySchema.prefault({}),
   retention: retentionPolicySchema.prefault({}),

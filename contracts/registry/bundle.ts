@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelNumbers } from '../datasets/by-label.js';
 import { versionArchitectures } from './registry.js';
 import { hyperparametersSchema } from '../training/training.js';
 
@@ -47,7 +48,16 @@ export const labelsSchema = z.array(z.string()).min(2);
 /** One number for all channels, or one each for red, green and blue. */
 const channelsSchema = z.union([z.number(), z.tuple([z.number(), z.number(), z.number()])]);
 
+/**
+ * How an image file becomes 224×224 pixels. 1: the decoder's own resampling; bundles without a version. 2: a triangle
+ * filter that does not depend on format and orientation.
+ */
+export const preprocessingVersions = [1, 2] as const;
+export type PreprocessingVersion = (typeof preprocessingVersions)[number];
+export const currentPreprocessing = 2 satisfies PreprocessingVersion;
+
 export const preprocessingSchema = z.object({
+  version: z.literal(preprocessingVersions).default(1),
   width: z.number().int(),
   height: z.number().int(),
   colour: z.literal('RGB'),
@@ -89,7 +99,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 export const driftReferenceSchema = z.object({
   images: z.number().int(),
-  classShares: z.record(z.string(), z.number()),
+  classShares: labelNumbers(),
   featureMean: z.array(z.number()),
   featureStandardDeviation: z.array(z.number()),
 });

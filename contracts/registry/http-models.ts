@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { comparisonViewSchema } from './http-versions.js';
-import { descriptionSchema, semanticVersionSchema, stages, tagChangesSchema } from './registry.js';
+import {
+  descriptionSchema,
+  productionChangeKinds,
+  retirementSchema,
+  semanticVersionSchema,
+  stages,
+  tagChangesSchema,
+} from './registry.js';
 
 /** Models, aliases, comparisons and edits of versions, as JSON. */
 export const modelSummaryViewSchema = z
@@ -10,6 +17,10 @@ export const modelSummaryViewSchema = z
     latest_version: z.string().nullable(),
     production_version: z.string().nullable(),
     production_since: z.iso.datetime().nullable(),
+    retired: retirementSchema
+      .extend({ version: z.string() })
+      .nullable()
+      .describe('when, by whom and why nothing is served; null while something is, or if nothing ever was'),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'ModelSummary' });
@@ -62,9 +73,12 @@ export const productionChangeViewSchema = z
   .object({
     at: z.iso.datetime(),
     until: z.iso.datetime().nullable().describe('when it was replaced; null while it is in Production'),
-    version: z.string().nullable().describe('version in Production from then on; null if a rollback left none'),
+    version: z
+      .string()
+      .nullable()
+      .describe('version in Production from then on; null if a rollback or retirement left none'),
     instead_of: z.string().nullable(),
-    kind: z.enum(['promotion', 'rollback']),
+    kind: z.enum(productionChangeKinds),
     by: z.string(),
     approver: z.string().nullable(),
     reason: z.string(),

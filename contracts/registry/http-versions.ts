@@ -18,6 +18,17 @@ export const decisionViewSchema = z
   })
   .meta({ id: 'Decision' });
 
+/** A file of a version's bundle. */
+export const versionFileViewSchema = z
+  .object({
+    name: z.string(),
+    sha256: z.string(),
+    size_bytes: z.number().int(),
+    content_type: z.string(),
+    url: z.string(),
+  })
+  .meta({ id: 'VersionFile' });
+
 export const modelVersionViewSchema = z
   .object({
     model_name: z.string(),
@@ -36,7 +47,11 @@ export const modelVersionViewSchema = z
     bundle_sha256: z.string(),
     size_bytes: z.number().int(),
     metrics: evaluationViewSchema,
-    decision: decisionViewSchema.nullable(),
+    decision: decisionViewSchema
+      .nullable()
+      .describe('the one the version was promoted by; before its first promotion the newest validation'),
+    last_validation: decisionViewSchema.nullable().describe('the newest validation, also one after the promotion'),
+    last_validated_at: z.iso.datetime().nullable(),
     verified_at: z.iso.datetime().nullable().describe('when the bundle was last verified'),
     created_at: z.iso.datetime(),
   })

@@ -25,7 +25,10 @@ export const importOutputs = ['probabilities', 'logits'] as const;
 
 export const importLabelsSchema = z
   .array(labelSchema)
-  .min(2)
+  .min(
+    2,
+    'two labels or more are needed. For a model with a single sigmoid output send both classes: the output is the probability of the second',
+  )
   .max(10_000)
   .refine((labels) => new Set(labels).size === labels.length, 'a label is listed twice');
 

@@ -14,8 +14,25 @@ export const stages = ['None', 'Staging', 'Production', 'Archived'] as const;
 export const stageSchema = z.enum(stages);
 export type Stage = z.infer<typeof stageSchema>;
 
+/** Kinds of changes of Production. A retirement leaves it empty on purpose. */
+export const productionChangeKinds = ['promotion', 'rollback', 'retirement'] as const;
+export type ProductionChangeKind = (typeof productionChangeKinds)[number];
+
+/** Why nothing of a model is served, and who decided so. The next promotion ends it. */
+export const retirementSchema = z.object({
+  version: z.number().int().describe('the version that left Production'),
+  at: z.iso.datetime(),
+  by: z.string(),
+  reason: z.string(),
+});
+export type Retirement = z.infer<typeof retirementSchema>;
+
 export const gateChecks = [
   'minimum_accuracy',
+  'class_recall',
+  'above_majority',
+  'cross_validation',
+  'answer_time',
   'not_worse_than_production',
   'something_changed',
   'same_classes',
@@ -116,7 +133,11 @@ export const modelVersionSchema = z.object({
   bundleSha256: z.string().describe('SHA-256 of manifest.json, which lists every other file'),
   sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
   evaluation: evaluationSchema,
-  decision: decisionSchema.nullable(),
+  decision: decisionSchema
+    .nullable()
+    .describe('the one the version was promoted by; before its first promotion the newest validation'),
+  lastValidation: decisionSchema.nullable().describe('the newest validation, also after the promotion'),
+  lastValidatedAt: z.iso.datetime().nullable(),
   semanticVersion: semanticVersionSchema.describe(
     'unique per model; the rule is in domain/registry/semantic-version.ts',
   ),

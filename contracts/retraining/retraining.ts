@@ -43,6 +43,8 @@ export interface RetrainingState {
   /** The running retraining; its id is null until it has one. */
   running: { runId: string | null } | null;
   awaitingApproval: boolean;
+  /** Whether a person took the model out of service. */
+  retired: boolean;
   /** The newest automatic retraining. `outcome` is null while it is running. */
   lastAutomatic: {
     minutesAgo: number;
@@ -62,19 +64,25 @@ export const retrainingChecks = [
   'no_data',
   'nothing_changed',
   'cool_down',
+  'model_retired',
 ] as const;
 
 /** Checks on production accuracy. */
 export const performanceChecks: readonly (typeof retrainingChecks)[number][] = ['minimum_accuracy', 'accuracy_drop'];
 
-export const skipReasons = ['already_running', 'cool_down', 'nothing_changed', 'awaiting_approval', 'no_data'] as const;
+export const skipReasons = [
+  'already_running',
+  'cool_down',
+  'nothing_changed',
+  'awaiting_approval',
+  'no_data',
+  'model_retired',
+] as const;
 export type SkipReason = (typeof skipReasons)[number];
 
 export const retrainingReasonSchema = z.object({
   check: z.enum(retrainingChecks),
-  fired: z
-    .boolean()
-    .describe('whether the value is past its threshold; the last five checks then prevent a retraining'),
+  fired: z.boolean().describe('whether the value is past its threshold; the last six checks then prevent a retraining'),
   figure: z.number().nullable(),
   threshold: z.number().nullable(),
   detail: z.string().describe('one sentence with value and threshold'),

@@ -31,6 +31,10 @@ export const epochMetricsSchema = z.object({
   trainAccuracy: z.number(),
   validationLoss: z.number(),
   validationAccuracy: z.number(),
+  /** Macro averages over the classes; runs of earlier releases lack them. */
+  validationPrecision: z.number().optional(),
+  validationRecall: z.number().optional(),
+  validationF1: z.number().optional(),
   durationMs: z.number(),
 });
 export type EpochMetrics = z.infer<typeof epochMetricsSchema>;

@@ -10,12 +10,16 @@ export type Trigger = z.infer<typeof triggerSchema>;
 export const runStatuses = ['running', 'completed', 'failed', 'cancelled'] as const;
 export type RunStatus = (typeof runStatuses)[number];
 
+/** `skipped`: the step had nothing to do, or its work was refused. */
+export const stepStatuses = ['pending', ...runStatuses, 'skipped'] as const;
+export type StepStatus = (typeof stepStatuses)[number];
+
 /** `lost`: no end was recorded, and work continued without it. */
 export const attemptStatuses = [...runStatuses, 'lost'] as const;
 
 export interface StepProgress {
   name: StepName;
-  status: 'pending' | RunStatus;
+  status: StepStatus;
   detail: string | null;
 }
 
@@ -40,7 +44,7 @@ export interface PipelineOpening {
 /** State of a step. */
 export interface StepEntry {
   name: StepName;
-  status: RunStatus;
+  status: Exclude<StepStatus, 'pending'>;
   detail?: string | null;
 }
 

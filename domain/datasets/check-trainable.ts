@@ -1,3 +1,4 @@
+import { valueOf } from '../../contracts/datasets/by-label.js';
 import { splits, type DatasetStatistics } from '../../contracts/datasets/datasets.js';
 
 /** With fewer images of a class, its splits are too small and its metrics mean nothing. */
@@ -17,7 +18,7 @@ export function checkTrainable(statistics: DatasetStatistics): string | null {
     return `Every class needs at least ${minimumImagesOfClass} images, but ${named}. Add images and start the training again.`;
   }
   for (const split of splits) {
-    const missing = classes.find(([label]) => (statistics.sides[split][label] ?? 0) === 0);
+    const missing = classes.find(([label]) => (valueOf(statistics.sides[split], label) ?? 0) === 0);
     if (missing) {
       return `Class ${missing[0]} has no image in the ${split} split, because images were removed. Add images of this class.`;
     }

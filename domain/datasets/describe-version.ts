@@ -1,16 +1,24 @@
 import type { DatasetStatistics, Example, ImageFacts, Split } from '../../contracts/datasets/datasets.js';
+import { findNearDuplicates } from './near-duplicates.js';
+import { pictureOf, type Picture } from './same-picture.js';
 
 interface Described {
-  images: readonly (ImageFacts & { label: string })[];
+  images: readonly (ImageFacts & { label: string; perceptualHash?: string | null | undefined })[];
   examples: readonly Example[];
   /** Every accepted file, including duplicates and conflicts. */
-  members: readonly { sha256: string; label: string }[];
+  members: readonly (Picture & { label: string })[];
   conflicts: number;
   quarantined: DatasetStatistics['quarantined'];
 }
 
 /** Computes the statistics of a dataset version. */
-export function describeVersion({ images, examples, members, conflicts, quarantined }: Described): DatasetStatistics {
+export function describeVersion({
+  images,
+  examples,
+  members,
+  conflicts,
+  quarantined,
+}: Described): Omit<DatasetStatistics, 'skipped' | 'warnings'> {
   const classes = countBy(examples.map(({ label }) => label));
   const sizes = Object.values(classes);
   return {
@@ -26,10 +34,15 @@ export function describeVersion({ images, examples, members, conflicts, quaranti
     width: rangeOf(images.map(({ width }) => width)),
     height: rangeOf(images.map(({ height }) => height)),
     imbalanceRatio: sizes.length === 0 ? 1 : Math.max(...sizes) / Math.min(...sizes),
-    duplicates: members.length - new Set(members.map(({ sha256, label }) => `${sha256} ${label}`)).size,
+    duplicates: members.length - new Set(members.map((member) => `${pictureOf(member)} ${member.label}`)).size,
     quarantined: { ...quarantined },
     conflicts,
+    nearDuplicates: findNearDuplicates(examples, hashesOf(images)),
   };
+}
+
+function hashesOf(images: Described['images']): Map<string, string> {
+  return new Map(images.flatMap(({ sha256, perceptualHash }) => (perceptualHash ? [[sha256, perceptualHash]] : [])));
 }
 
 function classesOf(

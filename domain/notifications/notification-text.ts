@@ -1,4 +1,5 @@
 import { batchCompleted, batchFailed } from './batch-notification-text.js';
+import { ingestionCompleted } from './ingestion-notification-text.js';
 import { sentence, type ReadField, type NotificationDraft, type DraftWriter } from './notification-draft.js';
 import { snakeKeys } from '../snake-keys.js';
 
@@ -14,6 +15,7 @@ export interface NotificationText {
 const writers: Readonly<Record<string, DraftWriter>> = {
   'model.promotion': promotion,
   'model.rollback': rollback,
+  'model.retirement': retirement,
   'model.degraded': degraded,
   'retraining.promoted': retraining('ended with a new version in Production', null),
   'retraining.refused': retraining(
@@ -33,6 +35,7 @@ const writers: Readonly<Record<string, DraftWriter>> = {
   'retraining.skipped': retrainingSkipped,
   'retraining.unstarted': retrainingUnstarted,
   'pipeline.failed': pipelineFailed,
+  'ingestion.completed': ingestionCompleted,
   'batch_prediction.completed': batchCompleted,
   'batch_prediction.failed': batchFailed,
   'approval.requested': approvalRequested,
@@ -90,6 +93,20 @@ function rollback(read: ReadField): NotificationDraft {
         : `Version ${version} of ${model} was taken out of Production${byWhom(read)}; version ${previous} serves again.`,
       because(read),
       'Find the cause before you promote it again.',
+    ],
+    path: `${modelPath(model)}/versions`,
+  };
+}
+
+function retirement(read: ReadField): NotificationDraft {
+  const model = read('model_name') ?? 'a model';
+  const version = read('version') ?? '?';
+  return {
+    subject: `${model} was retired`,
+    sentences: [
+      `Version ${version} of ${model} was taken out of Production${byWhom(read)}, and nothing is served any more.`,
+      because(read),
+      `To serve it again, move a version to Staging (POST ${modelPath(model)}/versions/${version}/stage for this one) and promote it.`,
     ],
     path: `${modelPath(model)}/versions`,
   };

@@ -1,14 +1,13 @@
 import type { ApprovalPolicy } from '../../contracts/promotion/policy.js';
 import type { Comparison, Decision, gateChecks } from '../../contracts/registry/registry.js';
-import type { Evaluation } from '../../contracts/training/training.js';
 import { percent } from '../percent.js';
+import { judgeMeasures, type GateMeasures, type GateRules } from './gate-measures.js';
 
 type Reason = Decision['reasons'][number];
 type Check = (typeof gateChecks)[number];
 
-export interface GateInput {
-  candidate: Evaluation;
-  minAccuracy: number;
+export interface GateInput extends GateMeasures {
+  rules: GateRules;
   /** Candidate and Production on the same images; null when they cannot be compared. */
   comparison: Comparison | null;
   /** Why they cannot, as a clause: "there is no model in Production". */
@@ -27,7 +26,7 @@ export interface GateInput {
  */
 export function decidePromotion(input: GateInput): Decision {
   const reasons = [
-    judgeAccuracy(input),
+    ...judgeMeasures(input, input.rules),
     judgeComparison(input),
     judgeChange(input),
     judgeClasses(input),
@@ -46,7 +45,7 @@ export function decidePromotion(input: GateInput): Decision {
     const summary = `Needs approval: ${question} (${accuracy}).`;
     return { outcome: 'needs_approval', summary, reasons, comparison: input.comparison };
   }
-  return { outcome: 'promote', summary: promotionSummary(input, accuracy), reasons, comparison: input.comparison };
+  return { outcome: 'promote', summary: passedSummary(input, accuracy), reasons, comparison: input.comparison };
 }
 
 /** Returns why a version that passed its checks needs approval; null when it needs none. */
@@ -64,19 +63,10 @@ export function approvalQuestion(
   return mode === 'always' ? 'the policy of the model always requires it' : null;
 }
 
-function promotionSummary({ comparison, notCompared }: GateInput, accuracy: string): string {
-  if (!comparison) return `Promoted: ${accuracy}; not compared: ${notCompared ?? 'no reason given'}.`;
-  return `Promoted: ${accuracy}; ${points(comparison.difference)} against version ${comparison.productionVersion} on the same ${comparison.images} images.`;
-}
-
-function judgeAccuracy({ candidate, minAccuracy }: GateInput): Reason {
-  const passed = candidate.accuracy >= minAccuracy;
-  const relation = passed ? 'reaches' : 'is below';
-  return reason(
-    'minimum_accuracy',
-    passed,
-    `Test accuracy ${percent(candidate.accuracy)} ${relation} the minimum of ${percent(minAccuracy)}.`,
-  );
+/** The gate only decides: whether the version is promoted is another step. */
+function passedSummary({ comparison, notCompared }: GateInput, accuracy: string): string {
+  if (!comparison) return `Passed: ${accuracy}; not compared: ${notCompared ?? 'no reason given'}.`;
+  return `Passed: ${accuracy}; ${points(comparison.difference)} against version ${comparison.productionVersion} on the same ${comparison.images} images.`;
 }
 
 function judgeComparison({ comparison, notCompared }: GateInput): Reason {
@@ -91,11 +81,12 @@ function judgeComparison({ comparison, notCompared }: GateInput): Reason {
   );
 }
 
-function judgeChange({ comparison, sameDatasetVersion }: GateInput): Reason {
-  const unchanged =
-    comparison !== null && sameDatasetVersion && comparison.candidateAccuracy === comparison.productionAccuracy;
+function judgeChange({ comparison, notCompared, sameDatasetVersion }: GateInput): Reason {
+  const check = 'something_changed';
+  if (!comparison) return reason(check, true, `Not compared: ${notCompared ?? 'no reason given'}.`);
+  const unchanged = sameDatasetVersion && comparison.candidateAccuracy === comparison.productionAccuracy;
   return reason(
-    'something_changed',
+    check,
     !unchanged,
     unchanged
       ? `No change: the same dataset version and the same accuracy as version ${comparison.productionVersion}.`

@@ -1,16 +1,28 @@
 import type { Lineage } from '../../contracts/registry/registry.js';
 
+/** The versions of a model before the next one. */
+export interface EarlierVersions {
+  latest: Lineage;
+  /** Network of the newest version that was trained here; null if none was. */
+  network: Lineage['architecture'] | null;
+  /** Greatest semantic version. */
+  greatest: string;
+}
+
 /**
  * The semantic version of a new model version: major for another network or other classes, because clients cannot read
- * its answers like the previous ones; minor for other data; patch for the same data. It is counted from the greatest
- * version of the model, so that it also exceeds one that was set manually.
+ * its answers like the previous ones; minor for other data; patch for the same data. An imported graph has no known
+ * network: it counts as other data, and a training after it is compared with the training before it. It is counted from
+ * the greatest version of the model, so that it also exceeds one that was set manually.
  */
-export function nextSemanticVersion(next: Lineage, before: { latest: Lineage; greatest: string } | null): string {
+export function nextSemanticVersion(next: Lineage, before: EarlierVersions | null): string {
   if (before === null) return '1.0.0';
   const [major = 0, minor = 0, patch = 0] = before.greatest.split('.').map(Number);
-  const { latest } = before;
-  if (next.architecture !== latest.architecture || !sameLabels(next.labels, latest.labels)) return `${major + 1}.0.0`;
-  if (next.dataset !== latest.dataset || next.datasetDigest !== latest.datasetDigest) return `${major}.${minor + 1}.0`;
+  const { latest, network } = before;
+  const isOtherNetwork = next.architecture !== 'external' && network !== null && next.architecture !== network;
+  if (isOtherNetwork || !sameLabels(next.labels, latest.labels)) return `${major + 1}.0.0`;
+  const isOtherData = next.dataset !== latest.dataset || next.datasetDigest !== latest.datasetDigest;
+  if (isOtherData || next.architecture !== latest.architecture) return `${major}.${minor + 1}.0`;
   return `${major}.${minor}.${patch + 1}`;
 }
 

@@ -137,11 +137,17 @@ type Hold = RetrainingReason & { check: SkipReason };
 function holdOf(input: DecisionInput, fired: readonly RetrainingReason[]): Hold | null {
   const { kind, inputs, state } = input;
   return (
+    holdOfRetirement(state) ??
     holdOfRunningWork(state) ??
     holdOfData(inputs) ??
     (kind === 'continuous_training' ? holdOfChange(input, fired) : null) ??
     holdOfCoolDown(input)
   );
+}
+
+function holdOfRetirement({ retired }: RetrainingState): Hold | null {
+  if (!retired) return null;
+  return hold('model_retired', null, null, 'the model was retired; a person brings it back by promoting a version.');
 }
 
 function holdOfRunningWork({ running, awaitingApproval }: RetrainingState): Hold | null {

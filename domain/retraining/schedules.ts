@@ -1,10 +1,14 @@
 import type { ScheduleSpec } from '@temporalio/client';
 import { PerennialError } from '../../contracts/errors.js';
 import type { HourWindow, ScheduleSetting } from '../../contracts/retraining/schedules.js';
+import { changedNights, foreseenYears, wednesday, type ChangedNight } from './changed-nights.js';
+import { clockChanges, clockOf, type ClockChange } from './time-zones.js';
 
 const minute = 60;
 const hour = 60 * minute;
 const day = 24 * hour;
+const year = 366 * day;
+const longInterval = 30 * year;
 
 /** Runs without an hour window start up to this long after the hour, so that they do not all start on the hour. */
 const offsetLimit = 15 * minute;
@@ -12,8 +16,8 @@ const offsetLimit = 15 * minute;
 /**
  * Converts a setting to a Temporal schedule. An interval without a window counts from the epoch. With an hour window, an
  * interval of whole days starts at the first second that lies inside the window all year, with and without daylight
- * saving time, and its jitter covers the rest of the window: every run is due once and inside the window. A calendar
- * would lose the run in the night whose hour is skipped. Throws `bad_request` for a window that cannot be met.
+ * saving time, and its jitter covers the rest of the window: every run is due once and inside the window. A window
+ * without such a second follows a calendar, which alone would run twice, or not at all, in a night of a change. Throws `bad_request` for a window that cannot be met.
  */
 export function specOf(setting: ScheduleSetting, now: Date): ScheduleSpec {
   const { everySeconds, hourWindow, timeZone } = setting;
@@ -32,7 +36,7 @@ export function specOf(setting: ScheduleSetting, now: Date): ScheduleSpec {
     );
   }
   const { start, length } = steadyPart(hourWindow, offsetsOf(timeZone, now));
-  if (length < minute) return calendarOf(setting, hourWindow);
+  if (length < minute) return calendarOf(setting, hourWindow, now);
   const begin = ((start % everySeconds) + everySeconds) % everySeconds;
   return {
     intervals: [{ every: everySeconds * 1000, offset: begin * 1000 }],
@@ -56,36 +60,60 @@ function steadyPart(window: HourWindow, offsets: readonly number[]): { start: nu
   return { start, length: end - start };
 }
 
-/** For a window that daylight saving time moves by its whole length: only a calendar can follow it. */
-function calendarOf({ everySeconds, timeZone, jitterSeconds }: ScheduleSetting, window: HourWindow): ScheduleSpec {
+/** For a window that daylight saving time moves by its whole length: a calendar, whose nights of a change are corrected. */
+function calendarOf(
+  { everySeconds, timeZone, jitterSeconds }: ScheduleSetting,
+  window: HourWindow,
+  now: Date,
+): ScheduleSpec {
+  if (everySeconds !== day && everySeconds !== 7 * day) {
+    throw new PerennialError(
+      'bad_request',
+      `The window ${clock(window.from)} to ${clock(window.to)} in ${timeZone} moves by its whole length with daylight saving time. Make it longer, or set the interval to 1 or 7 days.`,
+    );
+  }
+  const nights = changedNights(timeZone, window.from, now);
   const daily = { hour: window.from, minute: 0, second: 0 };
-  const jitter = Math.min(jitterSeconds ?? lengthOf(window), lengthOf(window)) * 1000;
-  if (everySeconds === day) return { calendars: [daily], jitter, timezone: timeZone };
-  // Not at a weekend, when clocks change.
-  if (everySeconds === 7 * day)
-    return { calendars: [{ ...daily, dayOfWeek: 'WEDNESDAY' }], jitter, timezone: timeZone };
-  throw new PerennialError(
-    'bad_request',
-    `The window ${clock(window.from)} to ${clock(window.to)} in ${timeZone} moves by its whole length with daylight saving time. Make it longer, or set the interval to 1 or 7 days.`,
-  );
+  // Not at a weekend, when most clocks change.
+  const isDue = ({ weekday }: ChangedNight): boolean => everySeconds === day || weekday === wednesday;
+  const due = nights.filter(isDue);
+  const space = Math.min(lengthOf(window), ...due.map(({ at, change }) => spaceAfter(at, change, window)));
+  return {
+    calendars: [everySeconds === day ? daily : { ...daily, dayOfWeek: 'WEDNESDAY' }],
+    ...(due.length === 0
+      ? {}
+      : { skip: due.map(({ date }) => ({ ...daily, ...date })), intervals: due.map(({ at }) => onceAt(at)) }),
+    jitter: Math.min(jitterSeconds ?? space, due.length === 0 ? space : space - 1) * 1000,
+    timezone: timeZone,
+  };
+}
+
+/**
+ * An interval so long that it is due once; a second late, so that it is not the time that the calendar skips. Temporal
+ * leaves out the first time of an interval, the offset itself: this is the second, 30 years later.
+ */
+function onceAt(at: number): { every: number; offset: number } {
+  return { every: longInterval * 1000, offset: ((at + 1) % longInterval) * 1000 };
+}
+
+/** How long the window lasts after a run in a night of a change; a window that does not exist is not measured. */
+function spaceAfter(at: number, { at: change, before, after }: ClockChange, window: HourWindow): number {
+  if (at >= change) return lengthOf(window);
+  const local = (((change + after) % day) + day) % day;
+  const isInside = (local - window.from * hour + day) % day < lengthOf(window);
+  return isInside ? lengthOf(window) + before - after : Math.min(lengthOf(window), change - at);
 }
 
 function lengthOf({ from, to }: HourWindow): number {
   return ((to - from + 24) % 24) * hour;
 }
 
-/** All UTC offsets of the zone, in seconds, within a year from `now`. */
+/** All UTC offsets of the zone, in seconds, over the nights that a setting is made for. */
 function offsetsOf(timeZone: string, now: Date): number[] {
-  const format = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' });
-  const samples = Array.from({ length: 74 }, (_, index) => new Date(now.getTime() + index * 5 * day * 1000));
-  return [...new Set(samples.map((date) => offsetOf(format, date)))];
-}
-
-function offsetOf(format: Intl.DateTimeFormat, date: Date): number {
-  const name = format.formatToParts(date).find(({ type }) => type === 'timeZoneName')?.value ?? '';
-  const [, sign, hours = '0', minutes = '0'] = /GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
-  const seconds = Number(hours) * hour + Number(minutes) * minute;
-  return sign === '-' ? -seconds : seconds;
+  const zone = clockOf(timeZone);
+  const begin = Math.floor(now.getTime() / 1000);
+  const changes = clockChanges(zone, begin - year, begin + foreseenYears * year);
+  return [...new Set([zone.offsetAt(begin), ...changes.flatMap(({ before, after }) => [before, after])])];
 }
 
 function durationOf(seconds: number): string {

@@ -4,6 +4,7 @@ import { messageOf } from '../../contracts/errors.js';
 import { evaluationViewSchema } from '../../contracts/registry/http-versions.js';
 import { pipelineSchema } from '../../contracts/pipelines/http-pipelines.js';
 import { modelInfoSchema, predictionSchema } from '../../contracts/inference/http-predict.js';
+import { modelSummaryViewSchema } from '../../contracts/registry/http-models.js';
 import { acceptedSchema } from '../../contracts/workflows/accepted.js';
 import { healthSchema } from '../../contracts/http/health.js';
 import type { Progress } from '../setup/progress.mjs';
@@ -36,12 +37,28 @@ export async function runFirstTime(options: FirstRunOptions): Promise<void> {
       progress.print(`\n${health.model_name} version ${health.model_version ?? '?'} is being served.`);
       return;
     }
+    const retired = await describeRetirement(api, health.model_name);
+    if (retired !== null) {
+      progress.print(`\n${retired} Nothing is trained or served until a person promotes a version.`);
+      return;
+    }
     if (await trainFirstModel(api, options)) await showModel(api, options);
   } catch (error) {
     if (signal.aborted) return;
     const code = error instanceof ApiProblem ? ` (${error.code})` : '';
     progress.print(`\nThe first run failed${code}: ${messageOf(error)}`);
     progress.print(`The stack keeps running. Fix the cause, then start a retraining: ${retryCommand(options.apiUrl)}`);
+  }
+}
+
+/** A sentence about the retirement of the model; null if it was not retired, or never had a version. */
+async function describeRetirement(api: ApiClient, modelName: string): Promise<string | null> {
+  try {
+    const { retired } = await api.get(`/api/v1/mlops/models/${encodeURIComponent(modelName)}`, modelSummaryViewSchema);
+    return retired && `${modelName} was retired by ${retired.by} at ${retired.at} (${retired.reason}).`;
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 404) return null;
+    throw error;
   }
 }
 

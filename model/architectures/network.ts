@@ -1,4 +1,4 @@
-import type { Preprocessing } from '../../contracts/registry/bundle.js';
+import { currentPreprocessing, type Preprocessing } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 
 /**
@@ -23,6 +23,7 @@ export type Weights = ReadonlyMap<string, WeightTensor>;
 
 /** Preprocessing of every network here: its first step turns RGB 0–255 into (value - mean) / std. */
 export const preprocessing = {
+  version: currentPreprocessing,
   width: inputSize,
   height: inputSize,
   colour: 'RGB',

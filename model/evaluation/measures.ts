@@ -26,16 +26,23 @@ export interface ClassMeasures {
  */
 export function measure(prepared: Prepared, counts: Uint32Array): Measures {
   const matrix = countConfusions(prepared, counts);
-  const classes = measureClasses(matrix).filter((one) => one.occurs);
   const total = counts.reduce((sum, count) => sum + count, 0);
   return {
     loss: prepared.losses.reduce((sum, loss, image) => sum + loss * at(counts, image), 0) / total,
     accuracy: matrix.reduce((sum, row, label) => sum + at(row, label), 0) / total,
+    ...macroAverages(matrix),
+    rocAuc: macroRocAuc(prepared, counts),
+    calibrationError: calibrationError(prepared, counts) / total,
+  };
+}
+
+/** Precision, recall and F1, averaged over the classes that occur. */
+export function macroAverages(matrix: readonly (readonly number[])[]): Pick<Measures, 'precision' | 'recall' | 'f1'> {
+  const classes = measureClasses(matrix).filter((one) => one.occurs);
+  return {
     precision: mean(classes.map((one) => one.precision)),
     recall: mean(classes.map((one) => one.recall)),
     f1: mean(classes.map((one) => one.f1)),
-    rocAuc: macroRocAuc(prepared, counts),
-    calibrationError: calibrationError(prepared, counts) / total,
   };
 }
 

@@ -1,10 +1,19 @@
 import type { Quantization } from '../../contracts/registry/bundle.js';
-import type { Evaluation, Interval, ModelMetrics } from '../../contracts/training/training.js';
+import { snakeShape, toSnake } from '../../contracts/http/snake-shape.js';
+import { snakeCase } from '../../contracts/http/spelling.js';
+import {
+  hyperparametersSchema,
+  type Evaluation,
+  type Interval,
+  type ModelMetrics,
+} from '../../contracts/training/training.js';
 import type { PackageJob } from '../jobs.js';
 import { describeConfidence } from './describe-confidence.js';
 import { describeQuantization } from './describe-quantization.js';
 import type { Measured } from './measure-model.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
+
+const hyperparametersBodySchema = snakeShape(hyperparametersSchema);
 
 /** The model card: what a model is, how good it is, and its limits. Markdown. */
 export function writeModelCard(
@@ -40,11 +49,11 @@ export function writeModelCard(
     '',
     '## Training',
     '',
-    `${metrics.epochs.length} epochs; weights of epoch ${metrics.bestEpoch + 1} (lowest validation loss).`,
+    `${metrics.epochs.length} epochs; weights of epoch ${metrics.bestEpoch}, counted from 0 (lowest validation loss).`,
     `Run \`${job.runId}\`, code revision \`${job.codeRevision}\`. Hyperparameters:`,
     '',
     '```json',
-    JSON.stringify(job.hyperparameters, null, 2),
+    JSON.stringify(toSnake(hyperparametersBodySchema, job.hyperparameters), null, 2),
     '```',
     '',
     '## Limits',
@@ -85,7 +94,8 @@ function describeArchitecture({ hyperparameters }: PackageJob): string {
 export function measuresTable({ test, validation }: ModelMetrics): string[] {
   const names = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'loss', 'calibrationError'] as const;
   const rows = names.map(
-    (name) => `| ${name} | ${withInterval(test[name], test.intervals[name])} | ${validation[name].toFixed(3)} |`,
+    (name) =>
+      `| ${snakeCase(name)} | ${withInterval(test[name], test.intervals[name])} | ${validation[name].toFixed(3)} |`,
   );
   return ['| measure | test | validation |', '| --- | --- | --- |', ...rows];
 }

@@ -109,7 +109,7 @@ async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {
   if (checkpoint.fingerprint === fingerprintOf(job)) return checkpoint;
   throw new PerennialError(
     'checkpoint_invalid',
-    `${job.checkpointPath} belongs to a training with other hyperparameters or images; package that one, or train again.`,
+    `${job.checkpointPath} belongs to a training with other hyperparameters, images or preprocessing; package that one, or train again.`,
   );
 }
 

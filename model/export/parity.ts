@@ -62,12 +62,13 @@ export function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: strin
   return output.data;
 }
 
-/** Length of the difference of two vectors, relative to that of the first. */
+/** Length of the difference of two vectors, relative to that of the first. Equal vectors have none, also without a length. */
 export function relativeError(expected: Float32Array, found: Float32Array): number {
   const square = (total: number, value: number): number => total + value * value;
   const size = Math.sqrt(expected.reduce(square, 0));
   const difference = expected.map((value, index) => value - (found[index] ?? NaN));
-  return Math.sqrt(difference.reduce(square, 0)) / size;
+  const length = Math.sqrt(difference.reduce(square, 0));
+  return length === 0 ? 0 : length / size;
 }
 
 function parityFailed(what: string): PerennialError {

@@ -3,7 +3,7 @@ import { PerennialError, messageOf, errorCodeOf } from '../../contracts/errors.j
 import { decodePixels, pixelBytes } from '../images/decode.js';
 import type { ImageFile } from '../jobs.js';
 
-/** Images were checked at ingestion, against the limits of that time: none is refused here for its size. */
+/** Images were checked at ingestion, by the rules of that time: none is refused here for its size or as partial. */
 const limits = { maxPixels: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, minSide: 1 };
 
 export interface PixelBatch {
@@ -36,7 +36,7 @@ async function decodeBatch(images: ImageFile[]): Promise<PixelBatch> {
 
 async function decodeFile({ sha256, path }: ImageFile): Promise<Uint8Array> {
   try {
-    return await decodePixels(await readFile(path), limits);
+    return await decodePixels(await readFile(path), limits, { acceptsPartial: true });
   } catch (error) {
     throw new PerennialError(errorCodeOf(error), `Image ${sha256}: ${messageOf(error)}`, { cause: error });
   }

@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, type SchemaElement } from 'hyparquet';
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { z } from 'zod';
+import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { backboneDigest, backboneFeatures } from '../architectures/backbone-digest.js';
 
@@ -30,7 +31,7 @@ const rowSchema = z.object({
   ),
 });
 
-const backboneSchema = z.object({ name: z.string(), digest: z.string() });
+const backboneSchema = z.object({ name: z.string(), digest: z.string(), preprocessing: z.number().default(1) });
 
 /** Writes embeddings to a Parquet file, one row group per call; the file gets its name when it is complete. */
 export interface FeatureWriter {
@@ -40,7 +41,11 @@ export interface FeatureWriter {
 
 export function createFeatureWriter(path: string, backboneName: string): FeatureWriter {
   const temporaryPath = `${path}.tmp`;
-  const backbone: z.infer<typeof backboneSchema> = { name: backboneName, digest: backboneDigest };
+  const backbone: z.infer<typeof backboneSchema> = {
+    name: backboneName,
+    digest: backboneDigest,
+    preprocessing: currentPreprocessing,
+  };
   const writer = new ParquetWriter({
     writer: fileWriter(temporaryPath),
     schema,
@@ -69,7 +74,7 @@ export function createFeatureWriter(path: string, backboneName: string): Feature
 
 /**
  * Reads the embeddings of the given images out of feature files, as rows of one matrix in the order of `sha256s`.
- * @throws PerennialError conflict when a file comes from another backbone, not_found when an image is in no file
+ * @throws PerennialError conflict when a file comes from another backbone or preprocessing, not_found when an image is in no file
  */
 export async function readFeatures(paths: readonly string[], sha256s: readonly string[]): Promise<Float32Array> {
   const rows = new Map(sha256s.map((sha256, row) => [sha256, row]));
@@ -95,10 +100,10 @@ async function readRows(path: string): Promise<z.infer<typeof rowSchema>[]> {
   const metadata = await parquetMetadataAsync(file);
   const written = metadata.key_value_metadata?.find(({ key }) => key === backboneKey)?.value;
   const backbone = written === undefined ? null : backboneSchema.parse(JSON.parse(written));
-  if (backbone?.digest !== backboneDigest) {
+  if (backbone?.digest !== backboneDigest || backbone.preprocessing !== currentPreprocessing) {
     throw new PerennialError(
       'conflict',
-      `${path} holds features of backbone ${backbone?.digest ?? 'unknown'}, not of ${backboneDigest}; embed the images again.`,
+      `${path} holds features of backbone ${backbone?.digest ?? 'unknown'} and preprocessing ${backbone?.preprocessing ?? 'unknown'}, not of ${backboneDigest} and ${currentPreprocessing}; embed the images again.`,
     );
   }
   const rows = await parquetReadObjects({ file, metadata });

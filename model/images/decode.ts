@@ -1,41 +1,40 @@
 import sharp from 'sharp';
 import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { currentPreprocessing, type PreprocessingVersion } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
-import { isHuge } from './decoding-work.js';
+import { decodeVersion1 } from './decode-version-1.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
-
-// libvips caches recent operations with their pixels. Every image is decoded once, so the cache would only use memory.
-sharp.cache(false);
-
-/** Time limit against images made to decode endlessly; 100 megapixels take a few seconds. */
-const longestDecodeSeconds = 30;
+import { orient } from './orient.js';
+import { decodeRaw, reduced, type DecodeOrder } from './raw-pixels.js';
+import { resample } from './resample.js';
 
 /** Bytes of a decoded image: inputSize × inputSize × RGB. */
 export const pixelBytes = inputSize * inputSize * 3;
 
 export type Decoded = { ok: true; header: ImageHeader; pixels: Uint8Array } | ImageFault;
 
+export interface DecodeOptions {
+  /** Version of the preprocessing; the current one by default. */
+  version?: PreprocessingVersion;
+  /** Whether half an image is decoded too. */
+  acceptsPartial?: boolean;
+}
+
 /**
  * Decodes an image to the input of every model: 224×224 RGB, uint8, row by row. The EXIF orientation is applied,
  * transparency is blended onto white, any colour space is converted to sRGB, only the first frame is used, and the
- * aspect ratio is not kept.
+ * aspect ratio is not kept. Formats with the same pixels give the same input, in whatever orientation they are stored.
  */
-export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promise<Decoded> {
+export async function decodeImage(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+  { version = currentPreprocessing, acceptsPartial = false }: DecodeOptions = {},
+): Promise<Decoded> {
   const header = await readHeader(bytes, limits);
   if (!header.ok) return header;
   try {
-    // `truncated` is the laxest level that still refuses half an image; stricter ones refuse good photographs.
-    const decode = (): Promise<Buffer> =>
-      sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels })
-        .autoOrient()
-        .flatten({ background: '#ffffff' })
-        .resize(inputSize, inputSize, { fit: 'fill' })
-        .toColourspace('srgb')
-        .raw({ depth: 'uchar' })
-        .timeout({ seconds: longestDecodeSeconds })
-        .toBuffer();
-    const pixels = await (isHuge(bytes) ? oneByOne(decode) : decode());
+    const pixels = await decoders[version](bytes, { header, limits, acceptsPartial });
     if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
     return { ok: true, header, pixels };
   } catch (error) {
@@ -43,21 +42,31 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits): Promi
   }
 }
 
-let lastHuge: Promise<unknown> = Promise.resolve();
+const decoders: Record<PreprocessingVersion, (bytes: Uint8Array, order: DecodeOrder) => Promise<Uint8Array>> = {
+  1: decodeVersion1,
+  2: decodeVersion2,
+};
 
-/** Decodes huge images one after another, because each can take hundreds of megabytes; others need not wait. */
-function oneByOne(decode: () => Promise<Buffer>): Promise<Buffer> {
-  const decoded = lastHuge.then(decode);
-  lastHuge = decoded.catch(() => undefined);
-  return decoded;
+/** The orientation is applied last: to the fewest pixels, and without an effect on the resampling. */
+async function decodeVersion2(bytes: Uint8Array, order: DecodeOrder): Promise<Uint8Array> {
+  const { step, width, height } = reduced(order.header);
+  const data = await decodeRaw(bytes, order, step);
+  if (data.length !== width * height * 3)
+    throw new Error(`decoded to ${data.length} bytes, not ${width}×${height} RGB`);
+  const pixels = resample({ data, width, height });
+  return orient({ data: pixels, width: inputSize, height: inputSize }, order.header.orientation).data;
 }
 
 /**
  * The pixels of an image as `decodeImage` gives them. Training, evaluation and serving all use it.
  * @throws PerennialError unsupported_type, undecodable_image, image_too_large, image_too_small or too_large
  */
-export async function decodePixels(bytes: Uint8Array, limits: ImageLimits): Promise<Uint8Array> {
-  const decoded = await decodeImage(bytes, limits);
+export async function decodePixels(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+  options: DecodeOptions = {},
+): Promise<Uint8Array> {
+  const decoded = await decodeImage(bytes, limits, options);
   if (!decoded.ok) throw new PerennialError(errorCodes[decoded.reason], `${decoded.detail} Send another image.`);
   return decoded.pixels;
 }
@@ -79,5 +88,7 @@ const errorCodes = {
   unreadable: 'undecodable_image',
   link_outside_source: 'undecodable_image',
   bad_label: 'bad_request',
+  unsafe_entry: 'undecodable_image',
+  not_listed: 'undecodable_image',
   erased: 'not_found',
 } as const satisfies Record<QuarantineReason, ErrorCode>;

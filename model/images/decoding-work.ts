@@ -1,6 +1,6 @@
 import type { ImageFormat } from '../../contracts/datasets/datasets.js';
 import { sniffFormat } from './format.js';
-import { countScans, readJpegFrame } from './jpeg-size.js';
+import { readJpegFrame, readScans } from './jpeg-size.js';
 
 /** The work of decoding an image, by its header. */
 export interface DecodingWork {
@@ -50,9 +50,9 @@ function jpegWork(bytes: Uint8Array): DecodingWork | null {
   const frame = readJpegFrame(bytes);
   if (frame === null) return null;
   const { width, height, components, isProgressive, end } = frame;
-  const passes = isProgressive ? countScans(bytes, end) : 1;
+  const passes = isProgressive ? readScans(bytes, end).scans : 1;
   const manner = `${components} components in ${isProgressive ? `${passes} progressive scans` : 'baseline'}`;
-  return { width, height, perPixel: 0.9 * components * passes, manner };
+  return { width, height, perPixel: components * (1.3 + 0.9 * passes), manner };
 }
 
 /** Channels of each colour type; a palette is expanded. */

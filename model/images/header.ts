@@ -1,8 +1,8 @@
-import sharp from 'sharp';
+import sharp, { type Metadata } from 'sharp';
 import type { ImageFormat, QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { headBytes, nameOfType, sniffFormat } from './format.js';
 import { decodingWork, mostWorkPerPixel, workOf } from './decoding-work.js';
-import { readJpegSize } from './jpeg-size.js';
+import { readJpegFrame } from './jpeg-size.js';
 
 /** Limits of an image, checked before it is decoded. */
 export interface ImageLimits {
@@ -28,6 +28,8 @@ export interface ImageHeader {
   /** As stored, before the EXIF orientation is applied. */
   width: number;
   height: number;
+  /** EXIF orientation, 1 to 8. */
+  orientation: number;
 }
 
 /** Reads an image's header, without decoding pixels, and checks it against the limits. */
@@ -41,15 +43,16 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
     return fault('unsupported_type', `The content is not a JPEG, PNG or WebP image (found: ${nameOfType(head)}).`);
   }
   try {
-    const { width, height } = (format === 'jpeg' ? readJpegSize(bytes) : null) ?? (await readSizeWithDecoder(bytes));
-    const header: ImageHeader = { ok: true, format, width, height };
+    const found = (format === 'jpeg' ? readJpegFrame(bytes) : null) ?? (await readWithDecoder(bytes));
+    const { width, height, orientation = 1 } = found;
+    const header: ImageHeader = { ok: true, format, width, height, orientation };
     return checkSize(header, limits) ?? checkWork(bytes, limits) ?? header;
   } catch (error) {
     return undecodable(bytes, format, error);
   }
 }
 
-function readSizeWithDecoder(bytes: Uint8Array): Promise<{ width: number; height: number }> {
+function readWithDecoder(bytes: Uint8Array): Promise<Pick<Metadata, 'width' | 'height' | 'orientation'>> {
   // No pixel limit here: reading a header is cheap, and our own message can then give the size.
   return sharp(bytes, { limitInputPixels: false }).metadata();
 }
@@ -92,7 +95,9 @@ function endsEarly(bytes: Uint8Array, format: ImageFormat, decoderMessage: strin
     case 'jpeg':
       return bytes.length < 4 || /premature end/i.test(decoderMessage);
     case 'webp':
-      return view.getUint32(4, true) + 8 > bytes.length;
+      return (
+        bytes.length < 20 || view.getUint32(4, true) + 8 > bytes.length || view.getUint32(16, true) + 20 > bytes.length
+      );
     case 'png':
       return !pngIsWhole(view);
   }

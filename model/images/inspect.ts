@@ -1,21 +1,35 @@
 import { hash } from 'node:crypto';
-import type { ImageFacts } from '../../contracts/datasets/datasets.js';
-import { decodeImage } from './decode.js';
-import type { ImageFault, ImageLimits } from './header.js';
+import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
+import { readHeader, undecodable, type ImageFault, type ImageLimits } from './header.js';
+import { identifyPixels } from './pixel-identity.js';
 
 export { minimumSide, type ImageLimits } from './header.js';
 
-export type Inspection = { ok: true; facts: ImageFacts } | ImageFault;
+export type Inspection = { ok: true; facts: ImageFacts & PixelIdentity } | ImageFault;
 
 /**
- * Facts about an image for ingestion, from its bytes alone. The image is decoded exactly as for training and serving,
- * so that an image that passes here cannot fail there. Width and height are those of the stored pixels.
+ * Facts about an image for ingestion, from its bytes alone. All its pixels are decoded, by the rules of training and
+ * serving, so that an image that passes here cannot fail there. Width and height are those of the stored pixels.
  */
 export async function inspectImage(bytes: Uint8Array, limits: ImageLimits): Promise<Inspection> {
-  const decoded = await decodeImage(bytes, limits);
-  if (!decoded.ok) return decoded;
-  const { format, width, height } = decoded.header;
-  const sha256 = hash('sha256', bytes);
-  const md5 = hash('md5', bytes);
-  return { ok: true, facts: { sha256, md5, sizeBytes: bytes.length, format, width, height } };
+  const header = await readHeader(bytes, limits);
+  if (!header.ok) return header;
+  const { format, width, height } = header;
+  try {
+    const identity = await identifyPixels(bytes, header, { limits });
+    const sha256 = hash('sha256', bytes);
+    const md5 = hash('md5', bytes);
+    return { ok: true, facts: { sha256, md5, sizeBytes: bytes.length, format, width, height, ...identity } };
+  } catch (error) {
+    return undecodable(bytes, format, error);
+  }
+}
+
+const anySize: ImageLimits = { maxPixels: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, minSide: 1 };
+
+/** What an image shows that an earlier release ingested; null when it cannot be decoded. */
+export async function identifyIngested(bytes: Uint8Array): Promise<PixelIdentity | null> {
+  const header = await readHeader(bytes, anySize);
+  if (!header.ok) return null;
+  return identifyPixels(bytes, header, { limits: anySize, acceptsPartial: true }).catch(() => null);
 }

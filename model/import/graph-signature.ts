@@ -2,6 +2,7 @@ import onnxProto from 'onnx-proto';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { refusal } from './refusal.js';
+import { endsInSigmoid } from './single-score.js';
 
 const { onnx } = onnxProto;
 type Graph = onnxProto.onnx.IGraphProto;
@@ -10,8 +11,10 @@ type ValueInfo = onnxProto.onnx.IValueInfoProto;
 /** Input and outputs of a graph. */
 export interface GraphSignature {
   input: { name: string; channelsFirst: boolean; isFloat: boolean };
-  /** Name of the output with one number per class. */
+  /** Name of the output with one number per class, or with a single number for two classes. */
   scores: string;
+  /** Whether the output is a single number, about the second of two classes. */
+  isSingle: boolean;
   /** Name of the output with the features; null when the graph has none. */
   features: string | null;
 }
@@ -32,7 +35,7 @@ export function readSignature(graph: Graph, classes: number): GraphSignature {
   const outputs = graph.output ?? [];
   return {
     input: readInput(input),
-    scores: findScores(outputs, classes),
+    ...findScores(graph, classes),
     features: outputs.some((output) => isFeatures(output)) ? onnxNames.features : null,
   };
 }
@@ -59,7 +62,8 @@ function readInput(input: ValueInfo): GraphSignature['input'] {
 const mayBeFloat: readonly number[] = [onnx.TensorProto.DataType.UNDEFINED, onnx.TensorProto.DataType.FLOAT];
 
 /** The only output, or the one called `probabilities`; its values are checked when the graph runs. */
-function findScores(outputs: readonly ValueInfo[], classes: number): string {
+function findScores(graph: Graph, classes: number): Pick<GraphSignature, 'scores' | 'isSingle'> {
+  const outputs = graph.output ?? [];
   const candidates = outputs.filter((output) => !isFeatures(output));
   const named = candidates.find(({ name }) => name === onnxNames.probabilities);
   const output = named ?? candidates[0];
@@ -73,22 +77,28 @@ function findScores(outputs: readonly ValueInfo[], classes: number): string {
   const dimensions = dimensionsOf(output);
   const type = output.type?.tensorType?.elemType ?? 0;
   const last = dimensions?.[1] ?? null;
+  const name = output.name ?? '';
   const isFloat = mayBeFloat.includes(type);
-  if (!isFloat || (dimensions && dimensions.length !== 2)) {
+  const isRow = dimensions?.length === 1;
+  if (!isFloat || (dimensions && dimensions.length !== 2 && !(isRow && classes === 2))) {
     throw refusal(
       `The output ${output.name ?? ''} is ${typeName(type)} ${showDimensions(dimensions)}.`,
       `Export the model with a float32 output [N,${classes}].`,
     );
   }
+  const isSingle = isRow || last === 1 || (last === null && endsInSigmoid(graph, name));
+  if (isSingle && classes === 2) return { scores: name, isSingle };
   if (last !== null && last !== classes) throw wrongClassCount(last, classes);
-  return output.name ?? '';
+  return { scores: name, isSingle: false };
 }
 
 /** The refusal of a graph whose output width differs from the number of labels. */
 export function wrongClassCount(found: number, labels: number): Error {
   return refusal(
-    `The model returns ${found} numbers per image, but ${labels} labels were sent.`,
-    'Send one label for each output, in the order of the outputs.',
+    `The model returns ${found} ${found === 1 ? 'number' : 'numbers'} per image, but ${labels} labels were sent.`,
+    found === 1
+      ? 'A single output is the probability of the second of two classes: send exactly two labels, that class last.'
+      : 'Send one label for each output, in the order of the outputs.',
   );
 }
 

@@ -10,6 +10,7 @@ import { readSignature, type GraphSignature } from './graph-signature.js';
 import { guardProcess } from './guard.js';
 import { readOnnx, type PlainModel } from './read-onnx.js';
 import { layersRefusal, refusal } from './refusal.js';
+import { checkSingleScore } from './single-score.js';
 import { tryOnnx } from './try-onnx.js';
 import { wrapOnnx, type Wrapping } from './wrap-onnx.js';
 
@@ -32,6 +33,7 @@ async function checkModel(job: ImportJob): Promise<ImportedModel> {
   const labels = [...job.labels].sort();
   const order = labels.map((label) => job.labels.indexOf(label));
   const signature = readSignature(source.model.graph, labels.length);
+  if (signature.isSingle) checkSingleScore(source.model.graph, signature.scores, job.output);
   const wrapping: Wrapping = { signature, scaling: job.scaling, output: job.output, order };
   const bytes = wrapOnnx(source.model, wrapping);
   const sample = await drawSample(job);
@@ -109,8 +111,8 @@ async function drawSample({ images }: ImportJob): Promise<Sample> {
 }
 
 function describe(
-  { format, scaling, output }: ImportJob,
-  { input, features }: GraphSignature,
+  { format, scaling, output, labels: [first, second] }: ImportJob,
+  { input, isSingle, features }: GraphSignature,
   sizeBytes: number,
 ): string[] {
   const megabytes = (sizeBytes / 1e6).toFixed(1);
@@ -122,7 +124,8 @@ function describe(
     ...(scaling
       ? [`Pixels are scaled by (pixel - ${String(scaling.mean)}) / ${String(scaling.std)} within the graph.`]
       : []),
-    ...(output === 'logits' ? ['A softmax was added after its logits.'] : []),
+    ...(output === 'logits' ? [`A ${isSingle ? 'sigmoid' : 'softmax'} was added after its logits.`] : []),
+    ...(isSingle ? [`Its single output is the probability of “${second}”; the rest to 1 is that of “${first}”.`] : []),
     ...(features === null ? ['The graph has no features output: drift can only be detected in its predictions.'] : []),
     ...(sizeBytes > largeModelBytes ? [`The served file has ${megabytes} MB; predictions may be slow.`] : []),
   ];

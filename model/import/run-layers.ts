@@ -42,12 +42,20 @@ function predict(model: tf.LayersModel, run: LayersRun, pixels: Uint8Array, coun
     const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
     const answer = model.predict(scale(images, run.scaling));
     if (Array.isArray(answer)) throw layersRefusal('The model has more than one output.');
-    const ordered = tf.gather(answer, tf.tensor1d([...run.order], 'int32'), 1);
-    return run.output === 'logits' ? tf.softmax(ordered) : ordered;
+    const isSingle = answer.shape[1] === 1;
+    const order = tf.tensor1d([...run.order], 'int32');
+    const ordered = tf.gather(isSingle ? bothProbabilities(answer, run.output) : answer, order, 1);
+    return run.output === 'logits' && !isSingle ? tf.softmax(ordered) : ordered;
   });
   const row = Float32Array.from(values.dataSync());
   values.dispose();
   return row;
+}
+
+/** A single output is about the second of two classes. */
+function bothProbabilities(answer: tf.Tensor, output: LayersRun['output']): tf.Tensor {
+  const second = output === 'logits' ? tf.sigmoid(answer) : answer;
+  return tf.concat([tf.sub(1, second), second], 1);
 }
 
 function scale(images: tf.Tensor4D, scaling: Scaling | null): tf.Tensor {

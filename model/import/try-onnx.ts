@@ -97,7 +97,7 @@ function checkRows(probabilities: Float32Array, classes: number): void {
     if (row.some((value) => value < 0) || Math.abs(sum - 1) > sumTolerance) {
       throw refusal(
         `The model's outputs are not probabilities: for one image they range from ${Math.min(...row).toPrecision(3)} to ${Math.max(...row).toPrecision(3)} and sum to ${sum.toPrecision(4)}.`,
-        'If they are logits, send output=logits, and a softmax is added.',
+        'If they are logits, send output=logits, and a softmax is added, or a sigmoid after a single output.',
       );
     }
   }

@@ -7,6 +7,7 @@ import { attributes, floatTensor, integerTensor, node, valueInfo } from '../expo
 import type { GraphSignature } from './graph-signature.js';
 import { plainDomain, type PlainModel } from './read-onnx.js';
 import { refusal } from './refusal.js';
+import { bothProbabilities, type GraphPart } from './single-score.js';
 
 const { onnx } = onnxProto;
 type Graph = onnxProto.onnx.IGraphProto;
@@ -79,13 +80,8 @@ function isUsed(graph: Graph, domain: string): boolean {
   return domain === '' || (graph.node ?? []).some((each) => plainDomain(each.domain) === domain);
 }
 
-interface Part {
-  nodes: Node[];
-  constants: onnxProto.onnx.ITensorProto[];
-}
-
-function adaptInput({ signature: { input }, scaling }: Wrapping): Part {
-  const part: Part = { nodes: [], constants: [] };
+function adaptInput({ signature: { input }, scaling }: Wrapping): GraphPart {
+  const part: GraphPart = { nodes: [], constants: [] };
   let current: string = onnxNames.image;
   const add = (opType: string, extra: string[] = [], attribute: Node['attribute'] = []): void => {
     const next = `adapted/${opType}`;
@@ -116,12 +112,14 @@ function perChannel(
   return floatTensor(name, channelsFirst ? [1, 3, 1, 1] : [1, 1, 1, 3], Float32Array.from(value));
 }
 
-function adaptOutput({ signature: { scores, features }, output, order }: Wrapping): Part {
-  const part: Part = { nodes: [], constants: [integerTensor('adapted/order', [...order])] };
-  const ordered = 'adapted/ordered';
-  part.nodes.push(node('Gather', [rename(scores), 'adapted/order'], ordered, attributes({ axis: 1 })));
+function adaptOutput({ signature: { scores, isSingle, features }, output, order }: Wrapping): GraphPart {
+  const [both, ordered] = ['adapted/both', 'adapted/ordered'];
+  const part: GraphPart = isSingle ? bothProbabilities(rename(scores), both, output) : { nodes: [], constants: [] };
+  part.constants.push(integerTensor('adapted/order', [...order]));
+  const source = isSingle ? both : rename(scores);
+  part.nodes.push(node('Gather', [source, 'adapted/order'], ordered, attributes({ axis: 1 })));
   part.nodes.push(
-    output === 'logits'
+    output === 'logits' && !isSingle
       ? node('Softmax', [ordered], onnxNames.probabilities, attributes({ axis: 1 }))
       : node('Identity', [ordered], onnxNames.probabilities),
   );

@@ -4,10 +4,12 @@ import type { z } from 'zod';
 import {
   bundleFiles,
   calibrationSchema,
+  preprocessingSchema,
   quantizationSchema,
   referencesSchema,
   type Calibration,
   type Manifest,
+  type PreprocessingVersion,
   type References,
 } from '../../contracts/registry/bundle.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
@@ -19,6 +21,7 @@ export interface ServedBundle {
   manifest: Manifest;
   /** Bytes of the graphs; int8 is null unless it passed its checks. */
   graphs: { fp32: Uint8Array; int8: Uint8Array | null };
+  preprocessing: PreprocessingVersion;
   /** Null for bundles without a calibration. */
   calibration: Calibration | null;
   /** Null for bundles without references. */
@@ -37,6 +40,7 @@ export interface ServedReferences extends Pick<References, 'images' | 'unfamilia
 export async function readBundle(folder: string): Promise<ServedBundle> {
   const manifest = await verifyBundle(folder);
   const bundle = new BundleReader(folder, manifest);
+  const preprocessing = await bundle.json(bundleFiles.preprocessing, preprocessingSchema);
   const quantization = await bundle.json(bundleFiles.quantization, quantizationSchema);
   return {
     manifest,
@@ -47,6 +51,7 @@ export async function readBundle(folder: string): Promise<ServedBundle> {
           ? await bundle.shared(bundleFiles.onnxInt8)
           : null,
     },
+    preprocessing: preprocessing?.version ?? 1,
     calibration: await bundle.json(bundleFiles.calibration, calibrationSchema),
     references: await readReferences(bundle),
   };

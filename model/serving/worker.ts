@@ -10,13 +10,15 @@ import { openSession } from './thread-session.js';
 /** A thread of the serving engine: it has its own ONNX Runtime session, decodes images, and runs its jobs in order. */
 const setup = threadSetupSchema.parse(workerData);
 const { limits, references } = setup;
+const decode = (bytes: Uint8Array): Promise<Uint8Array> =>
+  decodePixels(bytes, limits, { version: setup.preprocessing });
 
 // There are as many threads as cores: a thread that used several would only slow the others.
 setThreadsPerImage(1);
 const session = await openSession(setup.model, references);
 const tools: ExplainTools = {
   ...session,
-  decode: (bytes) => decodePixels(bytes, limits),
+  decode,
   nearest: (features, count) =>
     references === null ? [] : nearest(features, references, { among: references.rows, count }),
 };
@@ -52,7 +54,7 @@ async function prepare(job: Job): Promise<Prepared> {
   if (job.kind !== 'image') return job;
   const startedAt = performance.now();
   try {
-    const bytes = await decodePixels(job.bytes, limits);
+    const bytes = await decode(job.bytes);
     return { kind: 'pixels', bytes, count: 1, batchSize: 1, decodeMs: performance.now() - startedAt };
   } catch (error) {
     return { kind: 'refused', error };

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { tf } from '../tensorflow.js';
 import type { Adam } from './adam.js';
+import { macroAverages } from '../evaluation/measures.js';
 import type { Trainable } from './trainable.js';
 
 /** Targets of the loss. */
@@ -44,19 +45,29 @@ export async function trainOnRows(pass: {
   });
 }
 
+export interface ValidationScore extends Score {
+  /** Macro averages over the classes. */
+  precision: number;
+  recall: number;
+  f1: number;
+}
+
 /** Scores the rows without training. */
 export async function validateOnRows(pass: {
   trainable: Trainable;
   loss: LossPlan;
   rows: readonly number[];
   batchSize: number;
-}): Promise<Score> {
+}): Promise<ValidationScore> {
   const { trainable, loss } = pass;
-  return scoreBatches(pass.rows, pass.batchSize, async (rows) => {
+  const classes = loss.classWeights.length;
+  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  const score = await scoreBatches(pass.rows, pass.batchSize, async (rows) => {
     const inputs = await trainable.inputs(rows);
     const targets = createTargets(loss, rows);
     const scored = tf.tidy(() => {
       const logits = trainable.logits(inputs);
+      countAnswers(confusion, predictedClasses(logits, rows.length), loss.truths, rows);
       return {
         correct: countCorrect(logits, loss.truths, rows),
         value: readScalar(crossEntropy(logits, targets.tensor)),
@@ -64,6 +75,20 @@ export async function validateOnRows(pass: {
     });
     tf.dispose([inputs, targets.tensor]);
     return { lossSum: scored.value * targets.weight, weight: targets.weight, correct: scored.correct };
+  });
+  return { ...score, ...macroAverages(confusion) };
+}
+
+function countAnswers(
+  confusion: number[][],
+  predicted: readonly number[],
+  truths: readonly number[],
+  rows: readonly number[],
+): void {
+  rows.forEach((row, index) => {
+    const answers = confusion[truths[row] ?? 0];
+    const answer = predicted[index] ?? 0;
+    if (answers) answers[answer] = (answers[answer] ?? 0) + 1;
   });
 }
 
@@ -109,12 +134,17 @@ function crossEntropy(logits: tf.Tensor, targets: tf.Tensor2D): tf.Scalar {
 }
 
 function countCorrect(logits: tf.Tensor, truths: readonly number[], rows: readonly number[]): number {
+  const predicted = predictedClasses(logits, rows.length);
+  return rows.filter((row, index) => predicted[index] === truths[row]).length;
+}
+
+function predictedClasses(logits: tf.Tensor, rows: number): number[] {
   const values = logits.dataSync();
-  const classes = values.length / rows.length;
-  return rows.filter((row, index) => {
+  const classes = values.length / rows;
+  return Array.from({ length: rows }, (_, index) => {
     const scores = values.subarray(index * classes, (index + 1) * classes);
-    return scores.indexOf(Math.max(...scores)) === truths[row];
-  }).length;
+    return scores.indexOf(Math.max(...scores));
+  });
 }
 
 function gradientOf(gradients: tf.NamedTensorMap, name: string): tf.Tensor {

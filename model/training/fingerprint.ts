@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import type { TrainJob } from '../jobs.js';
 
 /** Digest of everything that determines the outcome of a training. */
@@ -8,5 +9,5 @@ export function fingerprintOf({
   examples,
 }: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
   const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
-  return hash('sha256', JSON.stringify({ hyperparameters, labels, members }));
+  return hash('sha256', JSON.stringify({ preprocessing: currentPreprocessing, hyperparameters, labels, members }));
 }

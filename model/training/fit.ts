@@ -88,6 +88,9 @@ async function runEpoch(
     trainAccuracy: train.accuracy,
     validationLoss: validation.loss,
     validationAccuracy: validation.accuracy,
+    validationPrecision: validation.precision,
+    validationRecall: validation.recall,
+    validationF1: validation.f1,
     durationMs: performance.now() - startedAt,
   };
 }
@@ -126,7 +129,7 @@ async function resume(plan: FitPlan, path: string): Promise<Checkpoint> {
   if (checkpoint.fingerprint !== plan.fingerprint) {
     throw new PerennialError(
       'checkpoint_invalid',
-      `${path} belongs to a training with other hyperparameters or images; start this one without it.`,
+      `${path} belongs to a training with other hyperparameters, images or preprocessing; start this one without it.`,
     );
   }
   writeVariables(plan.trainable, checkpoint.weights);

@@ -1,3 +1,4 @@
+import { snakeCase } from '../../contracts/http/spelling.js';
 import type { Hyperparameters } from '../../contracts/training/training.js';
 import type { TrialScore, TrialStatus } from '../../contracts/experiments/tuning.js';
 
@@ -29,7 +30,7 @@ const statusWords: Record<TrialStatus, string> = {
 export function writeSearchTable(search: ShownSearch): string {
   const ranked = [...search.trials].sort(compareTrials);
   const varied = variedNames(search.trials);
-  const head = ['trial', 'outcome', 'epochs', 'validation loss', 'validation accuracy', ...varied];
+  const head = ['trial', 'outcome', 'epochs', 'validation loss', 'validation accuracy', ...varied.map(snakeCase)];
   return [
     `# Search for ${search.modelName}`,
     '',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../../contracts/datasets/by-label.js';
 import {
   batchFormatSchema,
   batchOrderSchema,
@@ -17,7 +18,7 @@ export const resultFileSchema = z.object({
 /** A file of results in the object store. */
 export type ResultFile = z.output<typeof resultFileSchema>;
 
-const countsSchema = z.record(z.string(), z.number());
+const countsSchema = labelCounts();
 
 export const batchRow = z
   .object({

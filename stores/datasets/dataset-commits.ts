@@ -2,32 +2,43 @@ import { z } from 'zod';
 import {
   datasetStatisticsSchema,
   imageFactsSchema,
+  pixelVersion,
   quarantineReasonSchema,
   splitSchema,
   type DatasetStatistics,
   type Example,
   type ImageFacts,
   type QuarantineReason,
+  type Skipped,
   type Split,
 } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { conflictingSchema, noConflicts, readConflicting, readFindings, replaceConflicts } from './commit-findings.js';
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter } from '../postgres/columns.js';
-import { claimObject } from '../objects/object-claims.js';
 import type { Database, Queryable } from '../postgres/database.js';
+import { adoptMembers } from './adopt-members.js';
 
 /** Current content of the sources of a dataset, and the splits assigned before. */
 export interface CommitState {
-  members: (ImageFacts & { label: string; where: string })[];
+  members: (ImageFacts & {
+    label: string;
+    splits: Split[] | null;
+    where: string;
+    pixelSha256: string | null;
+    perceptualHash: string | null;
+  })[];
   sides: Map<string, Split>;
   quarantined: Partial<Record<QuarantineReason, number>>;
+  skipped: Skipped;
+  warnings: string[];
 }
 
 /** Content of a version. */
 export interface CommitPlan {
   examples: readonly Example[];
   newExamples: readonly Example[];
-  conflicts: readonly { sha256: string; labels: string[]; paths: string[] }[];
+  conflicts: readonly { sha256: string; sha256s: string[]; labels: string[]; paths: string[] }[];
   digest: string;
   dvc: { md5: string };
   statistics: DatasetStatistics;
@@ -38,6 +49,7 @@ const committedSchema = z.object({
   digest: z.string(),
   isNewVersion: z.boolean(),
   statistics: datasetStatisticsSchema,
+  conflicting: conflictingSchema.default(noConflicts),
 });
 export type Committed = z.output<typeof committedSchema>;
 
@@ -58,40 +70,10 @@ export interface DatasetCommits {
    * ingestion that was abandoned or has files without an outcome.
    */
   commit(ingestionId: string, plan: (state: CommitState) => CommitPlan): Promise<Committed>;
-  /** The images of a version, with their manifest fields. */
-  listImages(dataset: string, version: number): Promise<(ImageFacts & Example)[]>;
-  /** Whether the version's manifests are in the object store. */
-  isPublished(dataset: string, version: number): Promise<boolean>;
-  markPublished(dataset: string, version: number): Promise<void>;
-  /** Protects a listing from retention; call it before the upload. */
-  claim(objectKey: string): Promise<void>;
 }
 
 export function createDatasetCommits(db: Database): DatasetCommits {
-  return {
-    commit: (ingestionId, plan) => db.transaction((tx) => commit(tx, ingestionId, plan)),
-    listImages: (dataset, version) =>
-      db.rows(
-        imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), side: splitSchema }),
-        `SELECT i.*, e.label, e.side FROM dataset_examples e JOIN images i USING (sha256)
-         WHERE e.dataset = $1 AND e.version = $2 ORDER BY sha256`,
-        [dataset, version],
-      ),
-    async isPublished(dataset, version) {
-      const published = await db.query(
-        'SELECT FROM dataset_versions WHERE dataset = $1 AND version = $2 AND published_at IS NOT NULL',
-        [dataset, version],
-      );
-      return published.length > 0;
-    },
-    claim: (objectKey) => claimObject(db, objectKey),
-    async markPublished(dataset, version) {
-      await db.query('UPDATE dataset_versions SET published_at = now() WHERE dataset = $1 AND version = $2', [
-        dataset,
-        version,
-      ]);
-    },
-  };
+  return { commit: (ingestionId, plan) => db.transaction((tx) => commit(tx, ingestionId, plan)) };
 }
 
 async function commit(
@@ -102,12 +84,34 @@ async function commit(
   const ingestion = await lockIngestion(tx, ingestionId);
   if (ingestion.result) return ingestion.result;
   const { dataset } = ingestion;
-  const former = await tx.row(
+  const former = await holdDataset(tx, dataset);
+  await adoptMembers(tx, ingestionId);
+  const committed = await makeVersion(tx, { dataset, ingestionId }, plan);
+  await tx.query(`UPDATE ingestions SET status = 'committed', result = $2, ended_at = now() WHERE id = $1`, [
+    ingestionId,
+    jsonParameter(committed),
+  ]);
+  await forgetFormerMembers(tx, ingestion);
+  if (former !== committed.version) await noteVersion(tx, ingestion, former, committed);
+  return committed;
+}
+
+/** Locks a dataset against other new versions until the transaction ends. Returns its current version, or null. */
+export async function holdDataset(tx: Queryable, dataset: string): Promise<number | null> {
+  const held = await tx.row(
     z.object({ version: z.number().nullable() }),
     'SELECT current_version AS version FROM datasets WHERE name = $1 FOR UPDATE',
     [dataset],
   );
-  await adoptMembers(tx, ingestionId);
+  return held?.version ?? null;
+}
+
+/** Makes what the sources and corrections of a held dataset say now its current version: a new or an identical one. */
+export async function makeVersion(
+  tx: Queryable,
+  { dataset, ingestionId }: { dataset: string; ingestionId: string | null },
+  plan: (state: CommitState) => CommitPlan,
+): Promise<Committed> {
   const planned = plan(await readState(tx, dataset));
   await settleSides(tx, dataset, planned.newExamples);
   const known = await tx.row(
@@ -115,17 +119,13 @@ async function commit(
     'SELECT version FROM dataset_versions WHERE dataset = $1 AND digest = $2 AND erased_at IS NULL',
     [dataset, planned.digest],
   );
-  const version = known?.version ?? (await recordVersion(tx, ingestion, planned));
-  const { digest, statistics } = planned;
-  const committed: Committed = { version, digest, isNewVersion: known === null, statistics };
+  const version = known?.version ?? (await recordVersion(tx, { id: ingestionId, dataset }, planned));
+  await recordConflicts(tx, dataset, version, planned);
+  await replaceConflicts(tx, dataset, planned);
   await tx.query('UPDATE datasets SET current_version = $2 WHERE name = $1', [dataset, version]);
-  await tx.query(`UPDATE ingestions SET status = 'committed', result = $2, ended_at = now() WHERE id = $1`, [
-    ingestionId,
-    jsonParameter(committed),
-  ]);
-  await forgetFormerMembers(tx, ingestion);
-  if (former?.version !== version) await noteVersion(tx, ingestion, former?.version ?? null, committed);
-  return committed;
+  const { digest, statistics } = planned;
+  const conflicting = await readConflicting(tx, ingestionId, planned);
+  return { version, digest, isNewVersion: known === null, statistics, conflicting };
 }
 
 async function noteVersion(
@@ -159,48 +159,37 @@ async function lockIngestion(tx: Queryable, id: string): Promise<LockedIngestion
   return ingestion;
 }
 
-/**
- * `default` is one source at a time: photographs replace the synthetic set instead of joining it. Nothing is adopted
- * if a later scan of the source, or of the default, is committed already.
- */
-async function adoptMembers(tx: Queryable, ingestionId: string): Promise<void> {
-  const adopted = await tx.query(
-    `INSERT INTO dataset_sources AS source (dataset, kind, locator, is_default, current_ingestion_id)
-     SELECT dataset, kind, locator, is_default, id FROM ingestions i
-     WHERE id = $1 AND NOT EXISTS (
-       SELECT FROM dataset_sources s JOIN ingestions later ON later.id = s.current_ingestion_id
-       WHERE later.dataset = i.dataset AND later.scan > i.scan
-         AND ((later.kind, later.locator) = (i.kind, i.locator) OR (later.is_default AND i.is_default)))
-     ON CONFLICT (dataset, kind, locator) DO UPDATE SET current_ingestion_id = excluded.current_ingestion_id,
-       is_default = source.is_default OR excluded.is_default, scanned_at = now()
-     RETURNING id`,
-    [ingestionId],
-  );
-  if (adopted.length === 0) return;
-  await tx.query(
-    `UPDATE dataset_sources source SET is_default = false, current_ingestion_id = NULL
-     FROM ingestions i
-     WHERE i.id = $1 AND i.is_default AND source.dataset = i.dataset AND source.is_default
-       AND source.current_ingestion_id IS DISTINCT FROM i.id`,
-    [ingestionId],
-  );
-}
-
 const filesOfDataset = `FROM dataset_sources source JOIN ingestion_files f ON f.ingestion_id = source.current_ingestion_id
   WHERE source.dataset = $1`;
 
+const memberRow = imageFactsSchema.extend({
+  sizeBytes: integerColumn,
+  label: z.string(),
+  splits: z.array(splitSchema).nullable(),
+  where: z.string(),
+  pixelSha256: z.string().nullable(),
+  perceptualHash: z.string().nullable(),
+});
+
 async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   const members = await tx.rows(
-    imageFactsSchema.extend({ sizeBytes: integerColumn, label: z.string(), where: z.string() }),
-    `SELECT i.*, member.label, member.where FROM images i JOIN (
-       SELECT f.sha256, f.label, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
-     ) member USING (sha256) WHERE i.erased_at IS NULL ORDER BY sha256, "where"`,
-    [dataset],
+    memberRow,
+    `SELECT i.sha256, i.md5, i.size_bytes, i.format, i.width, i.height,
+       coalesce(correction.label, member.label) AS label, member.splits, member.where,
+       CASE WHEN i.pixel_version = $2 THEN i.pixel_sha256 END AS pixel_sha256,
+       CASE WHEN i.pixel_version = $2 THEN i.perceptual_hash END AS perceptual_hash
+     FROM images i JOIN (
+       SELECT f.sha256, f.label, f.splits, source.locator || '/' || f.path AS "where" ${filesOfDataset} AND f.outcome = 'accepted'
+     ) member USING (sha256)
+     LEFT JOIN current_image_corrections correction ON correction.dataset = $1 AND correction.sha256 = i.sha256
+     WHERE i.erased_at IS NULL AND correction.action IS DISTINCT FROM 'remove' ORDER BY i.sha256, "where"`,
+    [dataset, pixelVersion],
   );
   const sides = await tx.rows(
-    z.object({ sha256: z.string(), side: splitSchema }),
-    'SELECT sha256, side FROM image_sides WHERE dataset = $1',
-    [dataset],
+    z.object({ sha256: z.string(), pixelSha256: z.string().nullable(), side: splitSchema }),
+    `SELECT sha256, CASE WHEN pixel_version = $2 THEN pixel_sha256 END AS pixel_sha256, side
+     FROM image_sides JOIN images USING (sha256) WHERE dataset = $1 ORDER BY sha256`,
+    [dataset, pixelVersion],
   );
   const quarantined = await tx.rows(
     z.object({ reason: quarantineReasonSchema, files: integerColumn }),
@@ -209,9 +198,34 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   );
   return {
     members,
-    sides: new Map(sides.map(({ sha256, side }) => [sha256, side])),
+    sides: new Map([
+      ...sides.flatMap(({ pixelSha256, side }) => (pixelSha256 === null ? [] : [[pixelSha256, side] as const])),
+      ...sides.map(({ sha256, side }) => [sha256, side] as const),
+    ]),
     quarantined: Object.fromEntries(quarantined.map(({ reason, files }) => [reason, files])),
+    ...(await readFindings(tx, dataset)),
   };
+}
+
+/** The same images can come with other conflicts, which are in no version: those of the last time count. */
+async function recordConflicts(
+  tx: Queryable,
+  dataset: string,
+  version: number,
+  { conflicts }: CommitPlan,
+): Promise<void> {
+  await tx.query('DELETE FROM dataset_conflicts WHERE dataset = $1 AND version = $2', [dataset, version]);
+  await tx.query(
+    `INSERT INTO dataset_conflicts (dataset, version, sha256, labels, paths)
+     SELECT $1, $2, sha256, labels, paths
+     FROM jsonb_to_recordset($3::jsonb) AS conflict (sha256 text, labels jsonb, paths jsonb)`,
+    [dataset, version, JSON.stringify(conflicts)],
+  );
+  await tx.query(
+    `UPDATE dataset_versions SET statistics = jsonb_set(statistics, '{conflicts}', to_jsonb($3::integer))
+     WHERE dataset = $1 AND version = $2`,
+    [dataset, version, conflicts.length],
+  );
 }
 
 async function settleSides(tx: Queryable, dataset: string, examples: readonly Example[]): Promise<void> {
@@ -222,7 +236,11 @@ async function settleSides(tx: Queryable, dataset: string, examples: readonly Ex
   );
 }
 
-async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, plan: CommitPlan): Promise<number> {
+async function recordVersion(
+  tx: Queryable,
+  { id, dataset }: { id: string | null; dataset: string },
+  plan: CommitPlan,
+): Promise<number> {
   const recorded = await tx.row(
     z.object({ version: z.number() }),
     `WITH counted AS (
@@ -246,12 +264,6 @@ async function recordVersion(tx: Queryable, { id, dataset }: LockedIngestion, pl
       plan.examples.map(({ label }) => label),
       plan.examples.map(({ side }) => side),
     ],
-  );
-  await tx.query(
-    `INSERT INTO dataset_conflicts (dataset, version, sha256, labels, paths)
-     SELECT $1, $2, sha256, labels, paths
-     FROM jsonb_to_recordset($3::jsonb) AS conflict (sha256 text, labels jsonb, paths jsonb)`,
-    [dataset, version, JSON.stringify(plan.conflicts)],
   );
   await tx.query(
     `INSERT INTO dataset_quarantine (dataset, version, source, path, reason, detail)

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labelCounts } from '../../contracts/datasets/by-label.js';
 import {
   datasetStatisticsSchema,
   exampleSchema,
@@ -9,16 +10,18 @@ import {
   type Source,
 } from '../../contracts/datasets/datasets.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { bucketOfLocator } from '../../platform/source-buckets.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { checkNameToken, type Page } from '../postgres/page.js';
 
-export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels'] as const;
+export const sourceKinds = ['folder', 'public', 'synthetic', 'upload', 'labels', 'archive', 'csv', 's3'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 
 const sourceRow = z.object({
+  id: integerColumn,
   kind: z.enum(sourceKinds),
-  /** The folder, the upload id, or the model whose predictions were labelled. */
+  /** The folder or file, `s3://bucket/prefix/`, the upload id, or the model whose predictions were labelled. */
   locator: z.string(),
   scannedAt: timestampColumn,
 });
@@ -41,7 +44,7 @@ const summaryRow = z.object({
   currentVersion: z.number().nullable(),
   versions: integerColumn,
   images: integerColumn,
-  classes: z.record(z.string(), z.number()),
+  classes: labelCounts(),
 });
 export type DatasetSummary = z.output<typeof summaryRow>;
 
@@ -86,7 +89,7 @@ export interface DatasetStore {
   imageFacts(sha256s: readonly string[]): Promise<ImageFacts[]>;
   /** Sources that can be scanned again: folders and built-in sets, not uploads. */
   rescanTargets(name: string): Promise<Source[]>;
-  /** Label sources that have labels newer than their last ingestion, of models trained on the dataset. */
+  /** Attached or new label sources with labels newer than their last ingestion, of models trained on the dataset. */
   newLabels(name: string): Promise<Source[]>;
 }
 
@@ -149,16 +152,21 @@ export function createDatasetStore(db: Database): DatasetStore {
 function readSources(db: Queryable, name: string): Promise<DatasetSource[]> {
   return db.rows(
     sourceRow,
-    `SELECT kind, locator, scanned_at FROM dataset_sources
+    `SELECT id, kind, locator, scanned_at FROM dataset_sources
      WHERE dataset = $1 AND current_ingestion_id IS NOT NULL ORDER BY id`,
     [name],
   );
 }
 
-function rescanTarget({ kind, locator }: DatasetSource): Source[] {
+/** A source as it is scanned again; nothing for one that is not, such as an upload. */
+export function rescanTarget({ kind, locator }: DatasetSource): Source[] {
   switch (kind) {
     case 'folder':
+    case 'archive':
+    case 'csv':
       return [{ kind, path: locator }];
+    case 's3':
+      return [{ kind, ...bucketOfLocator(locator) }];
     case 'public':
     case 'synthetic':
       return [{ kind }];
@@ -176,8 +184,9 @@ async function readNewLabels(db: Queryable, name: string): Promise<Source[]> {
        SELECT model_name FROM model_versions WHERE dataset = $1
        UNION SELECT locator FROM dataset_sources WHERE dataset = $1 AND kind = 'labels')
      GROUP BY model_name HAVING bool_or(decision = 'label') AND NOT EXISTS (
-       SELECT FROM dataset_sources s JOIN ingestions i ON i.id = s.current_ingestion_id
-       WHERE s.dataset = $1 AND s.kind = 'labels' AND s.locator = d.model_name AND i.started_at > max(d.created_at))
+       SELECT FROM dataset_sources s LEFT JOIN ingestions i ON i.id = s.current_ingestion_id
+       WHERE s.dataset = $1 AND s.kind = 'labels' AND s.locator = d.model_name
+         AND (i.started_at > max(d.created_at) OR s.detached_at IS NOT NULL))
      ORDER BY model_name`,
     [name],
   );

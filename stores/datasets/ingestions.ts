@@ -1,8 +1,18 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
-import { quarantineReasonSchema, type ImageFacts, type QuarantineReason } from '../../contracts/datasets/datasets.js';
+import {
+  existingSplitSchema,
+  quarantineReasonSchema,
+  skippedSchema,
+  type ExistingSplit,
+  type ImageFacts,
+  pixelVersion,
+  type PixelIdentity,
+  type QuarantineReason,
+} from '../../contracts/datasets/datasets.js';
 import { claimObject, removalLock } from '../objects/object-claims.js';
 import { integerColumn } from '../postgres/columns.js';
+import { addFiles, endScan, restartScan, type FoundFile, type ScanFindings } from './scan-rows.js';
 import { sourceKinds, type SourceKind } from './datasets.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { rawImageKey } from '../objects/object-keys.js';
@@ -15,17 +25,15 @@ const ingestionRow = z.object({
   isDefault: z.boolean(),
   note: z.string().nullable(),
   status: z.enum(['running', 'committed', 'abandoned']),
+  /** What becomes of a split that the source has already; null if nobody said so. */
+  split: existingSplitSchema.nullable(),
+  skipped: skippedSchema,
 });
 /** One scan of one source. `locator` is a folder, an upload id, or a model name. */
 export type Ingestion = z.output<typeof ingestionRow>;
 
-export interface FoundFile {
-  /** Path relative to the source, or a name that is unique within it. */
-  path: string;
-  label: string | null;
-  /** Why the file is refused without reading it. */
-  refusal?: { reason: QuarantineReason; detail: string };
-}
+/** An image to record; without pixels in tests, and where an earlier release ingested it. */
+type NewImage = ImageFacts & Partial<PixelIdentity>;
 
 export type FileOutcome =
   /** `uploadedBytes` is null if the image was stored already. */
@@ -45,7 +53,10 @@ export type IngestionCounts = z.output<typeof countsRow> & {
 
 /** The state of running ingestions. Every write is idempotent. */
 export interface IngestionStore {
-  /** Begins an ingestion and returns the stored one: the source of the first call wins. */
+  /**
+   * Begins an ingestion and returns the stored one: the source of the first call wins. Without a word on an existing
+   * split, the word of the last ingestion of this source counts.
+   */
   open(ingestion: {
     id: string;
     dataset: string;
@@ -53,6 +64,9 @@ export interface IngestionStore {
     locator: string;
     isDefault: boolean;
     note: string | null;
+    /** Id of the source that this one takes the place of when the ingestion is committed. */
+    replaces?: number | undefined;
+    split?: ExistingSplit | null;
   }): Promise<Ingestion>;
   /** Throws `not_found`. */
   get(id: string): Promise<Ingestion>;
@@ -63,6 +77,10 @@ export interface IngestionStore {
   restartScan(id: string, attempt: number): Promise<void>;
   /** Throws `stale_attempt` unless this attempt began the scan last. */
   addFiles(id: string, attempt: number, files: readonly FoundFile[]): Promise<void>;
+  /** Records what the scan passed over and what a person should look at. Throws as `addFiles`. */
+  endScan(id: string, attempt: number, seen: ScanFindings): Promise<void>;
+  /** The labels of the current version of the dataset. */
+  labelsOf(dataset: string): Promise<string[]>;
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
   /** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
@@ -75,9 +93,11 @@ export interface IngestionStore {
    * Records uploaded images and outcomes of files in one transaction. Throws `internal` when retention has removed the
    * bytes of a known image meanwhile, so that a retry stores them again.
    */
-  settle(id: string, outcomes: readonly FileOutcome[], images: readonly ImageFacts[]): Promise<void>;
+  settle(id: string, outcomes: readonly FileOutcome[], images: readonly NewImage[]): Promise<void>;
   counts(id: string): Promise<IngestionCounts>;
-  /** Abandons an ingestion. */
+  /** Adds a sentence about the source to the note of the result; a repetition adds nothing. */
+  addNote(id: string, note: string): Promise<void>;
+  /** Abandons an ingestion. The files that it refused stay listed until retention removes them. */
   abandon(id: string): Promise<void>;
 }
 
@@ -88,18 +108,15 @@ export function createIngestionStore(db: Database): IngestionStore {
     throw new PerennialError('not_found', `There is no ingestion ${id}.`);
   };
   return {
-    async open({ id, dataset, kind, locator, isDefault, note }) {
-      await db.query('INSERT INTO datasets (name) VALUES ($1) ON CONFLICT DO NOTHING', [dataset]);
-      await db.query(
-        `INSERT INTO ingestions (id, dataset, kind, locator, is_default, note) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO NOTHING`,
-        [id, dataset, kind, locator, isDefault, note],
-      );
-      return get(id);
+    async open(ingestion) {
+      await open(db, ingestion);
+      return get(ingestion.id);
     },
     get,
     restartScan: (id, attempt) => db.transaction((tx) => restartScan(tx, id, attempt)),
     addFiles: (id, attempt, files) => db.transaction((tx) => addFiles(tx, id, attempt, files)),
+    endScan: (id, attempt, seen) => db.transaction((tx) => endScan(tx, id, attempt, seen)),
+    labelsOf: (dataset) => readLabels(db, dataset),
     takePending: (id, limit) =>
       db.rows(
         z.object({ path: z.string(), label: z.string() }),
@@ -114,17 +131,53 @@ export function createIngestionStore(db: Database): IngestionStore {
     claim: (objectKey) => claimObject(db, objectKey),
     settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
+    addNote: (id, note) => addNote(db, id, note),
     async abandon(id) {
       await db.query(
         `UPDATE ingestions SET status = 'abandoned', ended_at = now() WHERE id = $1 AND status = 'running'`,
         [id],
       );
       await db.query(
-        `DELETE FROM ingestion_files WHERE ingestion_id = (SELECT id FROM ingestions WHERE id = $1 AND status = 'abandoned')`,
+        `DELETE FROM ingestion_files WHERE outcome <> 'quarantined'
+           AND ingestion_id = (SELECT id FROM ingestions WHERE id = $1 AND status = 'abandoned')`,
         [id],
       );
     },
   };
+}
+
+async function addNote(db: Queryable, id: string, note: string): Promise<void> {
+  await db.query(
+    `UPDATE ingestions SET note = CASE WHEN position($2 IN coalesce(note, '')) > 0 THEN note
+       ELSE concat_ws(' ', note, $2::text) END WHERE id = $1`,
+    [id, note],
+  );
+}
+
+async function open(
+  db: Database,
+  { id, dataset, kind, locator, isDefault, note, replaces, split }: Parameters<IngestionStore['open']>[0],
+): Promise<void> {
+  await db.query('INSERT INTO datasets (name) VALUES ($1) ON CONFLICT DO NOTHING', [dataset]);
+  await db.query(
+    `INSERT INTO ingestions (id, dataset, kind, locator, is_default, note, replaces_source, split)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, (
+       SELECT former.split FROM dataset_sources s JOIN ingestions former ON former.id = s.current_ingestion_id
+       WHERE (s.dataset, s.kind, s.locator) = ($2, $3, $4))))
+     ON CONFLICT (id) DO NOTHING`,
+    [id, dataset, kind, locator, isDefault, note, replaces ?? null, split ?? null],
+  );
+}
+
+async function readLabels(db: Queryable, dataset: string): Promise<string[]> {
+  const found = await db.rows(
+    z.object({ label: z.string() }),
+    `SELECT jsonb_object_keys(v.statistics -> 'classes') AS label FROM dataset_versions v
+     JOIN datasets d ON d.name = v.dataset AND d.current_version = v.version
+     WHERE d.name = $1 AND v.erased_at IS NULL`,
+    [dataset],
+  );
+  return found.map(({ label }) => label);
 }
 
 async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
@@ -138,62 +191,27 @@ async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'kn
   return image.isErased ? 'erased' : 'known';
 }
 
-async function restartScan(tx: Queryable, id: string, attempt: number): Promise<void> {
-  const begun = await tx.query(
-    `UPDATE ingestions SET scan_attempt = $2, scan = nextval('ingestion_scans')
-     WHERE id = $1 AND scan_attempt <= $2 AND status = 'running' RETURNING id`,
-    [id, attempt],
-  );
-  if (begun.length === 0) throw staleScan(id, attempt);
-  await tx.query('DELETE FROM ingestion_files WHERE ingestion_id = $1', [id]);
-}
-
-async function addFiles(tx: Queryable, id: string, attempt: number, files: readonly FoundFile[]): Promise<void> {
-  const held = await tx.query(
-    `SELECT FROM ingestions WHERE id = $1 AND scan_attempt = $2 AND status = 'running' FOR UPDATE`,
-    [id, attempt],
-  );
-  if (held.length === 0) throw staleScan(id, attempt);
-  await tx.query(
-    `INSERT INTO ingestion_files (ingestion_id, path, label, outcome, reason, detail)
-     SELECT $1, path, label, CASE WHEN reason IS NULL THEN 'pending' ELSE 'quarantined' END, reason, detail
-     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS file (path, label, reason, detail)
-     ON CONFLICT (ingestion_id, path) DO NOTHING`,
-    [
-      id,
-      files.map(({ path }) => path),
-      files.map(({ label }) => label),
-      files.map(({ refusal }) => refusal?.reason ?? null),
-      files.map(({ refusal }) => refusal?.detail ?? null),
-    ],
-  );
-}
-
-function staleScan(id: string, attempt: number): PerennialError {
-  return new PerennialError(
-    'stale_attempt',
-    `Attempt ${attempt} was superseded: a later attempt scans for ingestion ${id}, or the ingestion has ended. Nothing needs to be done.`,
-  );
-}
-
 /** Ordered by digest, so that two ingestions of the same images cannot deadlock. */
 async function settle(
   tx: Queryable,
   id: string,
   outcomes: readonly FileOutcome[],
-  images: readonly ImageFacts[],
+  images: readonly NewImage[],
 ): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock_shared(hashtext($1))', [removalLock]);
   await addImages(tx, images);
   await setOutcomes(tx, id, outcomes);
   await refuseRemoved(tx, outcomes);
+  await refuseErased(tx, images);
 }
 
-async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<void> {
+async function addImages(tx: Queryable, images: readonly NewImage[]): Promise<void> {
   const inOrder = [...images].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   await tx.query(
-    `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::integer[], $7::text[])
+    `INSERT INTO images (sha256, md5, size_bytes, format, width, height, object_key, pixel_sha256, pixel_version,
+       perceptual_hash)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::integer[], $7::text[],
+       $8::text[], $9::integer[], $10::text[])
      ON CONFLICT (sha256) DO NOTHING`,
     [
       inOrder.map(({ sha256 }) => sha256),
@@ -203,6 +221,9 @@ async function addImages(tx: Queryable, images: readonly ImageFacts[]): Promise<
       inOrder.map(({ width }) => width),
       inOrder.map(({ height }) => height),
       inOrder.map(({ md5 }) => rawImageKey(md5)),
+      inOrder.map(({ pixelSha256 }) => pixelSha256 ?? null),
+      inOrder.map((image) => image.pixelVersion ?? null),
+      inOrder.map(({ perceptualHash }) => perceptualHash ?? null),
     ],
   );
   await tx.query('UPDATE images SET removed_at = NULL WHERE sha256 = ANY($1) AND removed_at IS NOT NULL', [
@@ -237,6 +258,17 @@ async function refuseRemoved(tx: Queryable, outcomes: readonly FileOutcome[]): P
   throw new PerennialError('internal', 'Retention removed an image during its ingestion. It is read again.');
 }
 
+/** After its look-up the same image may be erased in another file. */
+async function refuseErased(tx: Queryable, images: readonly NewImage[]): Promise<void> {
+  const pixels = images.flatMap(({ pixelSha256 }) => pixelSha256 ?? []);
+  const erased = await tx.query(
+    'SELECT FROM images WHERE pixel_sha256 = ANY($1) AND pixel_version = $2 AND erased_at IS NOT NULL LIMIT 1',
+    [pixels, pixelVersion],
+  );
+  if (erased.length === 0) return;
+  throw new PerennialError('internal', 'An image was erased during its ingestion. It is read again.');
+}
+
 async function readCounts(db: Queryable, id: string): Promise<IngestionCounts> {
   const [counts] = await db.rows(
     countsRow,
@@ -245,9 +277,10 @@ async function readCounts(db: Queryable, id: string): Promise<IngestionCounts> {
        count(uploaded_bytes) AS new_images,
        coalesce(sum(uploaded_bytes), 0) AS uploaded_bytes,
        count(*) FILTER (WHERE outcome = 'accepted')
-         - count(DISTINCT (sha256, label)) FILTER (WHERE outcome = 'accepted') AS duplicates
-     FROM ingestion_files WHERE ingestion_id = $1`,
-    [id],
+         - count(DISTINCT (coalesce(CASE WHEN i.pixel_version = $2 THEN i.pixel_sha256 END, f.sha256), label))
+           FILTER (WHERE outcome = 'accepted') AS duplicates
+     FROM ingestion_files f LEFT JOIN images i USING (sha256) WHERE ingestion_id = $1`,
+    [id, pixelVersion],
   );
   const quarantined = await db.rows(
     z.object({ reason: quarantineReasonSchema, files: integerColumn }),

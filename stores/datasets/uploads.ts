@@ -9,6 +9,7 @@ import type { Database } from '../postgres/database.js';
 const uploadRow = z.object({
   /** Null for images that are uploaded for prediction only. */
   dataset: z.string().nullable(),
+  /** Null for an archive, which brings its own labels. */
   label: z.string().nullable(),
   isDiscarded: z.boolean(),
 });
@@ -26,13 +27,21 @@ export type UploadFile = z.output<typeof fileRow>;
 
 /** Images uploaded over HTTP that wait in the object store for ingestion or prediction. */
 export interface UploadStore {
-  /** Begins an upload whose files share one label, or are for prediction only; returns its id. */
-  createUpload(upload: { dataset: string; label: string } | { dataset: null; label: null }): Promise<string>;
+  /**
+   * Begins an upload whose files share one label, which is an archive of class folders (label null), or which is for prediction only
+   * (dataset null); returns its id.
+   */
+  createUpload(upload: { dataset: string; label: string | null } | { dataset: null; label: null }): Promise<string>;
   /** Records a stored file. Throws `conflict` if the upload was deleted with its dataset. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */
   getUpload(uploadId: string): Promise<Upload>;
   uploadFiles(uploadId: string): Promise<UploadFile[]>;
+  /**
+   * Marks the files that ingestions of the upload refused, except erased images, which must not be stored. Returns the
+   * keys of the other files, or null if none was refused.
+   */
+  markRefused(uploadId: string): Promise<string[] | null>;
   /** Marks the originals as deleted from the object store. */
   markDiscarded(uploadId: string): Promise<void>;
 }
@@ -68,10 +77,28 @@ export function createUploadStore(db: Database): UploadStore {
     },
     uploadFiles: (uploadId) =>
       db.rows(fileRow, 'SELECT * FROM upload_files WHERE upload_id = $1 ORDER BY position', [uploadId]),
+    markRefused: (uploadId) => markRefused(db, uploadId),
     async markDiscarded(uploadId) {
       await db.query('UPDATE uploads SET discarded_at = coalesce(discarded_at, now()) WHERE id = $1', [uploadId]);
     },
   };
+}
+
+async function markRefused(db: Database, uploadId: string): Promise<string[] | null> {
+  await db.query(
+    `UPDATE upload_files u SET is_refused = true FROM ingestions i JOIN ingestion_files f ON f.ingestion_id = i.id
+     WHERE i.kind = 'upload' AND i.locator = $1 AND u.upload_id::text = i.locator
+       AND f.outcome = 'quarantined' AND f.reason <> 'erased'
+       AND u.position = CASE WHEN f.path ~ '^[0-9]{6}-' THEN left(f.path, 6)::integer END`,
+    [uploadId],
+  );
+  const files = await db.rows(
+    z.object({ objectKey: z.string(), isRefused: z.boolean() }),
+    'SELECT object_key, is_refused FROM upload_files WHERE upload_id = $1',
+    [uploadId],
+  );
+  if (!files.some(({ isRefused }) => isRefused)) return null;
+  return files.flatMap(({ objectKey, isRefused }) => (isRefused ? [] : [objectKey]));
 }
 
 export interface DiscardStores {
@@ -83,4 +110,18 @@ export interface DiscardStores {
 export async function discardUpload({ uploads, objects }: DiscardStores, uploadId: string): Promise<void> {
   await objects.deletePrefix(uploadPrefix(uploadId));
   await uploads.markDiscarded(uploadId);
+}
+
+/** As `discardUpload`, but the files that ingestions refused stay, so that a person can look at them. */
+export async function settleUpload(
+  stores: {
+    uploads: Pick<UploadStore, 'markDiscarded' | 'markRefused'>;
+    objects: Pick<ObjectStore, 'deletePrefix' | 'deleteMany'>;
+  },
+  uploadId: string,
+): Promise<void> {
+  const others = await stores.uploads.markRefused(uploadId);
+  if (others === null) return discardUpload(stores, uploadId);
+  await stores.objects.deleteMany(others);
+  await stores.uploads.markDiscarded(uploadId);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { timeOfUuid7 } from '../../platform/uuid7.js';
 import type { Queryable } from '../postgres/database.js';
+import { rawImageKey } from '../objects/object-keys.js';
 import { eraseBatchesOf } from './erase-batches.js';
 
 /** Rows that an erasure cleared, and the objects to delete. */
@@ -99,10 +100,14 @@ export async function clearFeedback(tx: Queryable, condition: string, parameters
 
 /**
  * Erases an image: deletes its bytes and embeddings, excludes it from later dataset versions, clears its predictions, and
- * deletes batch results that contain it. Its row stays, so that the same bytes are refused later. Null if already erased.
+ * deletes batch results that contain it; so it is with every other file that shows the same pixels. Rows stay, so that the
+ * same bytes, and the same pixels, are refused later. Null if already erased.
  */
 export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased | null> {
-  const sha256s = [...new Set([sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))])];
+  // Versions are made under a lock on a row of this table: none that holds the image can be made until the end.
+  await tx.query('LOCK TABLE datasets IN EXCLUSIVE MODE');
+  const known = [sha256, ...(await hashesOf(tx, 'content_sha256', 'image_sha256', [sha256]))];
+  const sha256s = [...new Set([...known, ...(await samePictures(tx, known))])];
   const marked = await tx.rows(
     keyRow,
     'UPDATE images SET erased_at = now() WHERE sha256 = ANY($1) AND erased_at IS NULL RETURNING object_key',
@@ -110,7 +115,13 @@ export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased 
   );
   const features = await dropFeatureFiles(tx, sha256s);
   const predictions = await clearPredictionsOf(tx, sha256s);
-  const objects = [...marked.map(({ objectKey }) => objectKey), ...features.objects, ...predictions.objects];
+  const listings = await unpublishVersionsWith(tx, sha256s);
+  const objects = [
+    ...marked.map(({ objectKey }) => objectKey),
+    ...listings,
+    ...features.objects,
+    ...predictions.objects,
+  ];
   if (objects.length + (predictions.counts['predictions'] ?? 0) === 0) return null;
   await tx.query(
     `UPDATE ingestion_files SET outcome = 'quarantined', reason = 'erased', detail = 'This image was erased on request.',
@@ -118,6 +129,33 @@ export async function eraseImage(tx: Queryable, sha256: string): Promise<Erased 
     [sha256s],
   );
   return { counts: { images: marked.length, ...features.counts, ...predictions.counts }, objects };
+}
+
+async function samePictures(tx: Queryable, sha256s: readonly string[]): Promise<string[]> {
+  const rows = await tx.rows(
+    z.object({ sha256: z.string() }),
+    `SELECT other.sha256 FROM images i JOIN images other USING (pixel_sha256, pixel_version) WHERE i.sha256 = ANY($1)`,
+    [sha256s],
+  );
+  return rows.map(({ sha256 }) => sha256);
+}
+
+/**
+ * Lets the versions that contain these images be published without them, and clears why and by whom the images were
+ * corrected. Returns the listings that name the images. They are not listed again by a repeated erasure.
+ */
+async function unpublishVersionsWith(tx: Queryable, sha256s: readonly string[]): Promise<string[]> {
+  const versions = await tx.rows(
+    z.object({ dvcMd5: z.string() }),
+    `UPDATE dataset_versions v SET published_at = NULL, publication = publication + 1
+     WHERE erased_at IS NULL AND EXISTS (
+       SELECT FROM dataset_examples e JOIN images i USING (sha256) WHERE e.dataset = v.dataset
+         AND e.version = v.version AND e.sha256 = ANY($1) AND i.erased_at = now())
+     RETURNING dvc_md5`,
+    [sha256s],
+  );
+  await tx.query('UPDATE image_corrections SET reason = NULL, actor = NULL WHERE sha256 = ANY($1)', [sha256s]);
+  return [...new Set(versions.map(({ dvcMd5 }) => rawImageKey(`${dvcMd5}.dir`)))];
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 } from '../objects/object-keys.js';
 
 const nameRow = z.object({ name: z.string() });
+const servedRow = z.object({ name: z.string(), modelName: z.string() });
 const versionRow = z.object({ version: z.number(), dvcMd5: z.string(), isShared: z.boolean() });
 const imageRow = z.object({ sha256: z.string(), objectKey: z.string() });
 
@@ -67,8 +68,9 @@ function batchCounts(batches: readonly Erased[]): Erased['counts'] {
 
 async function refuseWhileUsed(tx: Queryable, dataset: string): Promise<void> {
   const models = await tx.rows(
-    nameRow,
-    `SELECT model_name || ' version ' || version AS name FROM model_versions WHERE dataset = $1 AND stage = 'Production'`,
+    servedRow,
+    `SELECT model_name || ' version ' || version AS name, model_name FROM model_versions
+     WHERE dataset = $1 AND stage = 'Production'`,
     [dataset],
   );
   refuseIfServed(`Dataset ${dataset}`, models);
@@ -81,12 +83,13 @@ async function refuseWhileUsed(tx: Queryable, dataset: string): Promise<void> {
   );
 }
 
-function refuseIfServed(what: string, models: readonly { name: string }[]): void {
-  if (models.length === 0) return;
+function refuseIfServed(what: string, models: readonly z.output<typeof servedRow>[]): void {
+  const [first] = models;
+  if (!first) return;
   const names = models.map(({ name }) => name).join(', ');
   throw new PerennialError(
     'referenced',
-    `${what} cannot be erased while ${names} is in Production. Promote a model without it, or roll back, first.`,
+    `${what} cannot be erased while ${names} is in Production. Promote a version without it, roll back, or retire the model (POST /api/v1/mlops/models/${first.modelName}/retire) first.`,
   );
 }
 
@@ -119,7 +122,14 @@ async function forgetMembers(
   dataset: string,
   images: readonly z.output<typeof imageRow>[],
 ): Promise<void> {
-  for (const table of ['dataset_examples', 'dataset_conflicts', 'dataset_quarantine', 'image_sides']) {
+  for (const table of [
+    'dataset_examples',
+    'dataset_conflicts',
+    'open_conflicts',
+    'dataset_quarantine',
+    'image_corrections',
+    'image_sides',
+  ]) {
     await tx.query(`DELETE FROM ${table} WHERE dataset = $1`, [dataset]);
   }
   await tx.query('DELETE FROM dataset_sources WHERE dataset = $1', [dataset]);
@@ -127,7 +137,7 @@ async function forgetMembers(
     dataset,
   ]);
   await tx.query(
-    `UPDATE ingestions SET locator = 'erased', note = NULL, result = NULL, status = 'abandoned' WHERE dataset = $1`,
+    `UPDATE ingestions SET locator = 'erased', note = NULL, warnings = '[]', result = NULL, status = 'abandoned' WHERE dataset = $1`,
     [dataset],
   );
   await tx.query('DELETE FROM uploads WHERE dataset = $1', [dataset]);
@@ -147,8 +157,9 @@ async function forgetMembers(
 export async function eraseModel(tx: Queryable, modelName: string): Promise<Erased | null> {
   await tx.query('SELECT FROM models WHERE name = $1 FOR UPDATE', [modelName]);
   const served = await tx.rows(
-    nameRow,
-    `SELECT 'version ' || version AS name FROM model_versions WHERE model_name = $1 AND stage = 'Production'`,
+    servedRow,
+    `SELECT 'version ' || version AS name, model_name FROM model_versions
+     WHERE model_name = $1 AND stage = 'Production'`,
     [modelName],
   );
   refuseIfServed(`Model ${modelName}`, served);

@@ -56,6 +56,10 @@ const erasers: Record<ErasureKind, (tx: Queryable, subject: string) => Promise<E
   model: eraseModel,
 };
 
+/** The versions of which `o` is the DVC listing. */
+const listedIn = `FROM dataset_versions v WHERE v.erased_at IS NULL
+  AND o.object_key = format('raw/files/md5/%s/%s.dir', left(v.dvc_md5, 2), substr(v.dvc_md5, 3))`;
+
 const withPending = `e.*, (SELECT count(*) FROM erasure_objects o WHERE o.erasure_id = e.id) AS pending_objects`;
 
 export function createErasureStore(db: Database): ErasureStore {
@@ -122,19 +126,22 @@ async function formerErasure(tx: Queryable, kind: ErasureKind, subject: string):
   throw new PerennialError('not_found', `There is no ${kind} ${subject}.`);
 }
 
-/** The same bytes may have been ingested, embedded or listed again since the erasure. */
+/**
+ * The same bytes may have been ingested, embedded or listed again since the erasure. A listing of a version that has yet
+ * to be published without an erased image waits for that.
+ */
 async function pending(tx: Queryable, id: number, limit: number): Promise<string[]> {
   await tx.query(
     `DELETE FROM erasure_objects o WHERE erasure_id = $1 AND (
        EXISTS (SELECT FROM images i WHERE i.object_key = o.object_key AND i.erased_at IS NULL)
        OR EXISTS (SELECT FROM feature_files f WHERE f.object_key = o.object_key AND f.erased_at IS NULL)
-       OR EXISTS (SELECT FROM dataset_versions v WHERE v.erased_at IS NULL
-         AND o.object_key = format('raw/files/md5/%s/%s.dir', left(v.dvc_md5, 2), substr(v.dvc_md5, 3))))`,
+       OR EXISTS (SELECT ${listedIn} AND v.published_at IS NOT NULL))`,
     [id],
   );
   const rows = await tx.rows(
     z.object({ objectKey: z.string() }),
-    'SELECT object_key FROM erasure_objects WHERE erasure_id = $1 ORDER BY object_key LIMIT $2',
+    `SELECT object_key FROM erasure_objects o WHERE erasure_id = $1 AND NOT EXISTS (SELECT ${listedIn})
+     ORDER BY object_key LIMIT $2`,
     [id, limit],
   );
   return rows.map(({ objectKey }) => objectKey);

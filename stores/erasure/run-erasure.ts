@@ -6,6 +6,8 @@ import type { ObjectStore } from '../objects/object-store.js';
 export interface ErasureStores {
   erasures: Pick<ErasureStore, 'begin' | 'get' | 'pending' | 'forget' | 'unfinished'>;
   objects: Pick<ObjectStore, 'deleteMany' | 'deletePrefix'>;
+  /** Writes the listings and manifests of the dataset versions that an erased image was in, without it. */
+  publisher: { publishPending(): Promise<void> };
 }
 
 /** Objects on the list that are deleted at once. */
@@ -18,6 +20,7 @@ const batchSize = 200;
 export async function erase(stores: ErasureStores, request: ErasureRequest, by: Actor): Promise<Erasure> {
   const { id } = await stores.erasures.begin(request, by);
   try {
+    if (request.kind === 'image') await stores.publisher.publishPending();
     await deleteObjects(stores, id);
   } catch (error) {
     if (!isStoreFault(error)) throw error;
@@ -27,6 +30,7 @@ export async function erase(stores: ErasureStores, request: ErasureRequest, by: 
 
 /** Completes interrupted erasures; returns their number. */
 export async function finishErasures(stores: ErasureStores): Promise<number> {
+  await stores.publisher.publishPending();
   const unfinished = await stores.erasures.unfinished();
   for (const id of unfinished) await deleteObjects(stores, id);
   return unfinished.length;

@@ -7,56 +7,61 @@ export interface FeatureFile {
   sha256: string;
 }
 
-/** Index of embeddings: image and backbone to Parquet file in the object store. */
+/** What embeddings are computed with. Those of another backbone or of other pixels are never used for each other. */
+export interface FeatureKind {
+  backbone: string;
+  preprocessing: number;
+}
+
+/** Index of embeddings: image, backbone and preprocessing to Parquet file in the object store. */
 export interface FeatureStore {
   /** Those of `sha256s` without an embedding, in the given order. */
-  missing(backboneDigest: string, sha256s: readonly string[]): Promise<string[]>;
+  missing(kind: FeatureKind, sha256s: readonly string[]): Promise<string[]>;
   /** Protects a file from retention until it is recorded; call it before the upload. */
   claim(objectKey: string): Promise<void>;
   /** Records an uploaded file; `images` in the order of its rows. Existing embeddings stay. */
-  add(file: {
-    backbone: string;
-    objectKey: string;
-    sha256: string;
-    images: readonly string[];
-    runId: string;
-  }): Promise<void>;
+  add(
+    kind: FeatureKind,
+    file: { objectKey: string; sha256: string; images: readonly string[]; runId: string },
+  ): Promise<void>;
   /** The distinct files that together hold the embeddings of `sha256s`. */
-  locate(backboneDigest: string, sha256s: readonly string[]): Promise<FeatureFile[]>;
+  locate(kind: FeatureKind, sha256s: readonly string[]): Promise<FeatureFile[]>;
 }
 
 export function createFeatureStore(db: Database): FeatureStore {
   return {
-    async missing(backboneDigest, sha256s) {
+    async missing({ backbone, preprocessing }, sha256s) {
       const rows = await db.rows(
         z.object({ sha256: z.string() }),
-        `SELECT wanted.sha256 FROM unnest($2::text[]) WITH ORDINALITY AS wanted (sha256, position)
-         WHERE NOT EXISTS (SELECT FROM features f WHERE f.backbone_digest = $1 AND f.sha256 = wanted.sha256)
+        `SELECT wanted.sha256 FROM unnest($3::text[]) WITH ORDINALITY AS wanted (sha256, position)
+         WHERE NOT EXISTS (SELECT FROM features f
+           WHERE f.backbone_digest = $1 AND f.preprocessing = $2 AND f.sha256 = wanted.sha256)
          ORDER BY position`,
-        [backboneDigest, sha256s],
+        [backbone, preprocessing, sha256s],
       );
       return rows.map(({ sha256 }) => sha256);
     },
     claim: (objectKey) => claimObject(db, objectKey),
-    async add({ backbone, objectKey, sha256, images, runId }) {
+    async add({ backbone, preprocessing }, { objectKey, sha256, images, runId }) {
       await db.query(
         `WITH file AS (
-           INSERT INTO feature_files (backbone_digest, object_key, sha256, run_id) VALUES ($1, $2, $3, $4)
+           INSERT INTO feature_files (backbone_digest, preprocessing, object_key, sha256, run_id)
+           VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (object_key) DO UPDATE SET sha256 = excluded.sha256, erased_at = NULL RETURNING id)
-         INSERT INTO features (backbone_digest, sha256, file_id, position)
-         SELECT $1, image.sha256, file.id, image.position - 1
-         FROM file, unnest($5::text[]) WITH ORDINALITY AS image (sha256, position)
-         ON CONFLICT (backbone_digest, sha256) DO NOTHING`,
-        [backbone, objectKey, sha256, runId, images],
+         INSERT INTO features (backbone_digest, preprocessing, sha256, file_id, position)
+         SELECT $1, $2, image.sha256, file.id, image.position - 1
+         FROM file, unnest($6::text[]) WITH ORDINALITY AS image (sha256, position)
+         ON CONFLICT (backbone_digest, preprocessing, sha256) DO NOTHING`,
+        [backbone, preprocessing, objectKey, sha256, runId, images],
       );
     },
-    locate: (backboneDigest, sha256s) =>
+    locate: ({ backbone, preprocessing }, sha256s) =>
       db.rows(
         z.object({ objectKey: z.string(), sha256: z.string() }),
         `SELECT object_key, sha256 FROM feature_files WHERE id IN
-           (SELECT file_id FROM features WHERE backbone_digest = $1 AND sha256 = ANY($2))
+           (SELECT file_id FROM features WHERE backbone_digest = $1 AND preprocessing = $2 AND sha256 = ANY($3))
          ORDER BY id`,
-        [backboneDigest, sha256s],
+        [backbone, preprocessing, sha256s],
       ),
   };
 }

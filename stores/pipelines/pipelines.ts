@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   runStatuses,
+  stepStatuses,
   type PipelineEnd,
   type PipelineOpening,
   type RunStatus,
@@ -13,7 +14,7 @@ import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
 
 const stepSchema = z.object({
   name: z.string(),
-  status: z.enum(['pending', ...runStatuses]),
+  status: z.enum(stepStatuses),
   detail: z.string().nullable(),
   startedAt: timestampColumn.nullable(),
   endedAt: timestampColumn.nullable(),
@@ -70,7 +71,10 @@ export interface PipelineStore {
   open(run: PipelineOpening): Promise<void>;
   /** Records the state of a step. An ended step ignores late retries. */
   enterStep(runId: string, step: StepEntry): Promise<void>;
-  /** Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure. */
+  /**
+   * Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure, and `ingestion.completed` for an ingestion
+   * that a person started.
+   */
   close(runId: string, end: PipelineEnd): Promise<void>;
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
@@ -145,10 +149,29 @@ async function close(tx: Queryable, runId: string, end: PipelineEnd): Promise<vo
   );
   if (closed.length === 0) return;
   if (end.status === 'failed') await tellFailure(tx, runId);
+  if (end.status === 'completed') await tellIngestion(tx, runId);
   await tx.query(`UPDATE pipeline_steps SET status = $2, ended_at = now() WHERE run_id = $1 AND status = 'running'`, [
     runId,
     end.status,
   ]);
+}
+
+/** A child's parent reports what becomes of it. */
+const isOnItsOwn = `NOT EXISTS (SELECT FROM pipelines AS parent
+  WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`;
+
+/** Queues the notification of an ingestion that a person started, with its counts. */
+async function tellIngestion(tx: Queryable, runId: string): Promise<void> {
+  const ingestion = await tx.row(
+    z.object({ dataset: z.string().nullable(), result: z.record(z.string(), z.unknown()) }),
+    // The statistics have a row for each class.
+    `SELECT dataset, result - 'statistics' AS result FROM pipelines WHERE run_id = $1 AND workflow = 'ingestDataset' AND trigger = 'manual'
+       AND jsonb_typeof(result) = 'object' AND ${isOnItsOwn}`,
+    [runId],
+  );
+  if (!ingestion) return;
+  const payload = { runId, ...ingestion.result, dataset: ingestion.dataset };
+  await addToOutbox(tx, { key: `ingestion-completed-${runId}`, kind: 'ingestion.completed', payload });
 }
 
 const failureRow = z.object({
@@ -173,12 +196,10 @@ async function tellFailure(tx: Queryable, runId: string): Promise<void> {
        model_versions.version AS production_version
      FROM pipelines LEFT JOIN model_versions
        ON model_versions.model_name = pipelines.model_name AND model_versions.stage = 'Production'
-     WHERE pipelines.run_id = $1 AND workflow <> 'batchPredict' AND NOT EXISTS (
-       SELECT FROM pipelines AS parent
-       WHERE starts_with(pipelines.workflow_id, parent.workflow_id || '-' || parent.run_id || '-'))`,
+     WHERE pipelines.run_id = $1 AND workflow <> 'batchPredict' AND ${isOnItsOwn}`,
     [runId],
   );
-  // The parent reports the failure of a child; a batch prediction has its own notification.
+  // A batch prediction has its own notification.
   if (!failure) return;
   const { code, message, ...told } = failure;
   const payload = { runId, ...told, error: { code, message } };

@@ -20,6 +20,10 @@ export interface RetentionStore {
    * later for the same dataset may still ingest: it may have waited for a worker since.
    */
   leftUploads(before: Date): Promise<string[]>;
+  /** Uploads before a time that are discarded but for files that their ingestion refused. */
+  expiredRefusals(before: Date): Promise<string[]>;
+  /** Notes that these files are no longer stored. */
+  forgetRefusals(uploadId: string): Promise<void>;
   countAttempts(before: Date): Promise<number>;
 }
 
@@ -74,6 +78,15 @@ export function createRetentionStore(db: Database): RetentionStore {
       return removed.length;
     },
     leftUploads: (before) => ids(leftUploads, [before]),
+    expiredRefusals: (before) =>
+      ids(
+        `SELECT u.id::text AS id FROM uploads u WHERE u.discarded_at < $1
+           AND EXISTS (SELECT FROM upload_files f WHERE f.upload_id = u.id AND f.is_refused) ORDER BY u.created_at`,
+        [before],
+      ),
+    async forgetRefusals(uploadId) {
+      await db.query('UPDATE upload_files SET is_refused = false WHERE upload_id = $1', [uploadId]);
+    },
     countAttempts: (before) => count('FROM activity_attempts WHERE started_at < $1', [before]),
   };
 }

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { exampleSchema, splitSchema, type Example } from '../../contracts/datasets/datasets.js';
-import { approvalOutcomes } from '../../contracts/registry/registry.js';
+import { approvalOutcomes, productionChangeKinds } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema } from '../../contracts/training/training.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import type { Page } from '../postgres/page.js';
+import { productionColumns } from '../promotion/promotion-record.js';
 
 const erasedAt = timestampColumn.nullable();
 
@@ -66,9 +67,11 @@ const featureFileRow = z.object({
 
 const promotionRow = z.object({
   id: integerColumn,
-  kind: z.enum(['promotion', 'rollback']),
-  version: z.number(),
-  formerVersion: z.number().nullable(),
+  kind: z.enum(productionChangeKinds),
+  /** The version in Production from then on; null if none. */
+  version: z.number().nullable(),
+  /** The version that it replaced; null if none. */
+  insteadOf: z.number().nullable(),
   actor: z.string(),
   reason: z.string(),
   workflowId: z.string().nullable(),
@@ -164,7 +167,8 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
   ]);
   const promotion = await db.row(
     promotionRow.extend({ idempotencyKey: z.string() }),
-    'SELECT * FROM promotions WHERE model_name = $1 AND generation = $2 ORDER BY id DESC LIMIT 1',
+    `SELECT id, kind, actor, reason, workflow_id, created_at, idempotency_key, ${productionColumns}
+     FROM promotions WHERE model_name = $1 AND generation = $2 ORDER BY id DESC LIMIT 1`,
     [modelName, generation],
   );
   const dataset = found && (await readDataset(db, found.dataset, found.datasetVersion));
@@ -174,9 +178,11 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
     dataset,
     featureFiles: dataset ? await readFeatureFiles(db, dataset.dataset, dataset.version) : [],
     promotion,
+    // A rollback has the key of the promotion that it reverted, which somebody may have approved.
     approval:
-      promotion &&
-      (await db.row(approvalRow, 'SELECT * FROM approvals WHERE idempotency_key = $1', [promotion.idempotencyKey])),
+      promotion?.kind === 'promotion'
+        ? await db.row(approvalRow, 'SELECT * FROM approvals WHERE idempotency_key = $1', [promotion.idempotencyKey])
+        : null,
   };
 }
 
@@ -191,10 +197,13 @@ function readRun(db: Database, runId: string): Promise<LineageFacts['run']> {
   );
 }
 
+/** Images are counted as the version was made, also those that were erased since. */
 function readDataset(db: Database, dataset: string, version: number): Promise<LineageFacts['dataset']> {
   return db.row(
     datasetRow,
-    `SELECT v.*, coalesce((v.statistics ->> 'images')::bigint, 0) AS images,
+    `SELECT v.*, coalesce(nullif((
+         SELECT count(*) FROM dataset_examples e WHERE e.dataset = v.dataset AND e.version = v.version), 0),
+         (v.statistics ->> 'images')::bigint, 0) AS images,
        (SELECT count(*) FROM dataset_examples e JOIN images i USING (sha256)
         WHERE e.dataset = v.dataset AND e.version = v.version AND i.erased_at IS NOT NULL) AS erased_images,
        (SELECT coalesce(jsonb_object_agg(side, counted), '{}') FROM (SELECT side, count(*) AS counted

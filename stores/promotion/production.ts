@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
 import { generationChannel } from '../../contracts/names.js';
-import type { Stage } from '../../contracts/registry/registry.js';
-import { integerColumn } from '../postgres/columns.js';
+import { retirementSchema, type Retirement, type Stage } from '../../contracts/registry/registry.js';
+import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
 
 /** The stages of a model's versions; every function needs a transaction that holds the model's lock. */
@@ -71,6 +71,23 @@ export async function servedNow(
     [modelName],
   );
   return state ?? { generation: 0, version: null };
+}
+
+/** The retirement that left Production empty; null while something is served, or if nothing ever was. */
+export function retirementOf(tx: Queryable, modelName: string): Promise<Retirement | null> {
+  return tx.row(
+    retirementSchema.extend({ at: timestampColumn }),
+    `SELECT p.version, p.created_at AS at, p.actor AS by, p.reason
+     FROM serving_state s JOIN promotions p ON p.model_name = s.model_name AND p.generation = s.generation
+     WHERE s.model_name = $1 AND s.version IS NULL AND p.kind = 'retirement'`,
+    [modelName],
+  );
+}
+
+/** How a retired model is served again, as a sentence. */
+export function wayBack({ version }: Retirement, modelName: string): string {
+  const model = `/api/v1/mlops/models/${modelName}`;
+  return `To serve it again, move a version to Staging (POST ${model}/versions/${version}/stage for the last one) and promote it (POST /api/v1/mlops/models/promote).`;
 }
 
 /** Makes replicas serve `version`; returns the new generation. */

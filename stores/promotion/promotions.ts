@@ -40,9 +40,19 @@ export async function promote(tx: Queryable, request: PromotionRequest): Promise
   const formerVersion = await productionOf(tx, modelName);
   if (formerVersion !== null) await setStage(tx, modelName, formerVersion, 'Archived');
   await setStage(tx, modelName, version, 'Production');
+  await keepDecision(tx, modelName, version);
   const generation = await serve(tx, modelName, version);
   await recordProductionChange(tx, 'promotion', { ...request, formerVersion, generation });
   return { formerVersion, generation, repeated: false };
+}
+
+/** The newest validation becomes the decision that the version was promoted by. */
+async function keepDecision(tx: Queryable, modelName: string, version: number): Promise<void> {
+  await tx.query(
+    `UPDATE model_versions SET decision = last_validation
+     WHERE model_name = $1 AND version = $2 AND last_validation IS NOT NULL`,
+    [modelName, version],
+  );
 }
 
 /** See `RegistryStore.requirePromotable`. */

@@ -6,10 +6,12 @@ import {
   lockModel,
   productionOf,
   requireGeneration,
+  retirementOf,
   serve,
   servedNow,
   setStage,
   productionStateOf,
+  wayBack,
 } from './production.js';
 import { findRecord, recordProductionChange, type PromotionRow } from './promotion-record.js';
 import type { ProductionMove } from './promotions.js';
@@ -75,9 +77,9 @@ export async function rollBack(tx: Queryable, request: RollbackRequest): Promise
     advice: 'Check the version in Production, and roll back again if it must be replaced too.',
   });
   const current = await productionOf(tx, modelName);
-  if (current === null) throw nothingToGoBackTo(modelName, 'nothing is in Production');
+  if (current === null) throw await nothingIsServed(tx, modelName);
   const version = request.version ?? (await versionBefore(tx, modelName, current));
-  if (version === null) throw nothingToGoBackTo(modelName, `version ${current} is the first that was promoted`);
+  if (version === null) throw nothingBefore(modelName, current);
   await requireServedOnce(tx, modelName, version, current);
   await setStage(tx, modelName, current, 'Archived');
   await setStage(tx, modelName, version, 'Production');
@@ -85,6 +87,22 @@ export async function rollBack(tx: Queryable, request: RollbackRequest): Promise
   const entry = { ...request, version: current, formerVersion: version, generation, workflowId: null, approver: null };
   await recordProductionChange(tx, 'rollback', entry);
   return { version, formerVersion: current, generation, repeated: false };
+}
+
+async function nothingIsServed(tx: Queryable, modelName: string): Promise<PerennialError> {
+  const retirement = await retirementOf(tx, modelName);
+  if (!retirement) return nothingToGoBackTo(modelName, 'nothing is in Production');
+  return new PerennialError(
+    'conflict',
+    `${modelName} cannot be rolled back: it was retired by ${retirement.by} at ${retirement.at}. ${wayBack(retirement, modelName)}`,
+  );
+}
+
+function nothingBefore(modelName: string, current: number): PerennialError {
+  return new PerennialError(
+    'conflict',
+    `${modelName} cannot be rolled back: version ${current} is the first that was promoted, or the first after the model was retired. Promote another version (POST /api/v1/mlops/models/promote), or retire the model (POST /api/v1/mlops/models/${modelName}/retire) to serve none.`,
+  );
 }
 
 function nothingToGoBackTo(modelName: string, why: string): PerennialError {

@@ -118,25 +118,29 @@ function bundleFolder(address: BundleAddress, cacheFolder: string): string {
   return join(cacheFolder, address.bundleSha256.slice(0, 16));
 }
 
-async function download(
-  objects: ObjectStore,
+/** Reads the manifest of a registered bundle. Throws `bundle_invalid` for another one, and `not_found`. */
+export async function readManifest(
+  objects: Pick<ObjectStore, 'get'>,
   { bundleKey, bundleSha256 }: BundleAddress,
-  folder: string,
-): Promise<void> {
-  const manifestKey = `${bundleKey}/${bundleFiles.manifest}`;
-  const manifestBytes = await objects.get(manifestKey);
-  if (hash('sha256', manifestBytes) !== bundleSha256) {
+): Promise<{ manifest: Manifest; sizeBytes: number }> {
+  const key = `${bundleKey}/${bundleFiles.manifest}`;
+  const bytes = await objects.get(key);
+  if (hash('sha256', bytes) !== bundleSha256) {
     throw new PerennialError(
       'bundle_invalid',
-      `${manifestKey} is not the manifest that was registered; restore it from a backup.`,
+      `${key} is not the manifest that was registered; restore it from a backup.`,
     );
   }
+  return { manifest: parseManifest(bytes, key), sizeBytes: bytes.length };
+}
+
+async function download(objects: ObjectStore, address: BundleAddress, folder: string): Promise<void> {
   const bring = async (path: string): Promise<void> => {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
-    await objects.getToFile(`${bundleKey}/${path}`, target);
+    await objects.getToFile(`${address.bundleKey}/${path}`, target);
   };
-  const { files } = parseManifest(manifestBytes, manifestKey);
+  const { files } = (await readManifest(objects, address)).manifest;
   await concurrently(files, filesAtOnce, ({ path }) => bring(path));
   await bring(bundleFiles.manifest);
 }

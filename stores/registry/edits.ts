@@ -119,7 +119,7 @@ export async function recordStage(
 function isServed({ modelName, version }: ModelVersion): PerennialError {
   return new PerennialError(
     'conflict',
-    `Version ${version} of ${modelName} is in Production and cannot leave it without a replacement. Promote another version (POST /api/v1/mlops/models/promote) or roll back (POST /api/v1/mlops/models/${modelName}/rollback): either archives this one.`,
+    `Version ${version} of ${modelName} is in Production and cannot leave it by a change of stage. Promote another version (POST /api/v1/mlops/models/promote), roll back (POST /api/v1/mlops/models/${modelName}/rollback), or retire the model (POST /api/v1/mlops/models/${modelName}/retire), after which nothing is served: each archives this one.`,
   );
 }
 

@@ -1,13 +1,15 @@
 import { z } from 'zod';
+import { productionChangeKinds } from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
+import { productionColumns } from '../promotion/promotion-record.js';
 import { requireModel } from './rows.js';
 
 const moveRow = z.object({
   id: integerColumn,
-  kind: z.enum(['promotion', 'rollback']),
-  /** The version in Production from then on; null if a rollback left none. */
+  kind: z.enum(productionChangeKinds),
+  /** The version in Production from then on; null if a rollback or retirement left none. */
   version: z.number().nullable(),
   insteadOf: z.number().nullable(),
   generation: integerColumn,
@@ -21,10 +23,7 @@ const moveRow = z.object({
 });
 export type ProductionChange = z.output<typeof moveRow>;
 
-// The row of a rollback has the archived version as `version` and the one that serves again as `former_version`.
-const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id, created_at AS at,
-    CASE kind WHEN 'promotion' THEN version ELSE former_version END AS version,
-    CASE kind WHEN 'promotion' THEN former_version ELSE version END AS instead_of,
+const moves = `SELECT id, kind, generation, actor, approver, reason, workflow_id, created_at AS at, ${productionColumns},
     (SELECT later.created_at FROM promotions later
      WHERE later.model_name = p.model_name AND later.id > p.id ORDER BY later.id LIMIT 1) AS until
   FROM promotions p WHERE model_name = $1`;

@@ -9,10 +9,22 @@ import { lockModel } from '../promotion/production.js';
 import { subjectOf, versionOfRun, versionRow } from './rows.js';
 
 /** Assigns a semantic version from the previous ones; see `domain/registry/semantic-version.ts`. */
-export type Numbering = (next: Lineage, before: { latest: Lineage; greatest: string } | null) => string;
+export type Numbering = (
+  next: Lineage,
+  before: { latest: Lineage; network: Lineage['architecture'] | null; greatest: string } | null,
+) => string;
 
 type Given = Pick<ModelVersion, 'origin' | 'description' | 'tags'>;
-type Assigned = 'version' | 'stage' | 'createdAt' | 'decision' | 'semanticVersion' | 'verifiedAt' | 'revision';
+type Assigned =
+  | 'version'
+  | 'stage'
+  | 'createdAt'
+  | 'decision'
+  | 'lastValidation'
+  | 'lastValidatedAt'
+  | 'semanticVersion'
+  | 'verifiedAt'
+  | 'revision';
 
 /** Fields of a new version. Packaging and import have verified its bundle. */
 export type NewVersion = Omit<ModelVersion, Assigned | keyof Given> &
@@ -100,13 +112,19 @@ async function numberOf(tx: Queryable, model: NewVersion): Promise<string> {
     'SELECT * FROM model_versions WHERE model_name = $1 ORDER BY version DESC LIMIT 1',
     [modelName],
   );
+  const trained = await tx.row(
+    versionRow,
+    `SELECT * FROM model_versions WHERE model_name = $1 AND architecture <> 'external' ORDER BY version DESC LIMIT 1`,
+    [modelName],
+  );
   const greatest = await tx.row(
     z.object({ semanticVersion: z.string() }),
     `SELECT semantic_version FROM model_versions WHERE model_name = $1
      ORDER BY string_to_array(semantic_version, '.')::integer[] DESC LIMIT 1`,
     [modelName],
   );
-  return semanticVersion(model, latest && greatest && { latest, greatest: greatest.semanticVersion });
+  const network = trained?.architecture ?? null;
+  return semanticVersion(model, latest && greatest && { latest, network, greatest: greatest.semanticVersion });
 }
 
 /** Checks that no other version has this semantic version. Throws `conflict`, which names the holder. */

@@ -1,11 +1,18 @@
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
-import type { Decision, ModelVersion, Stage } from '../../contracts/registry/registry.js';
+import {
+  retirementSchema,
+  type Decision,
+  type ModelVersion,
+  type Retirement,
+  type Stage,
+} from '../../contracts/registry/registry.js';
 import { writeAudit } from '../audit/audit.js';
 import { integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { checkNameToken, pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
-import { servedNow } from '../promotion/production.js';
+import { retirementOf, servedNow, unknownModel } from '../promotion/production.js';
+import { retire, type RetiredModel, type RetirementRequest } from '../promotion/retirements.js';
 import { promote, requirePromotable, type ProductionMove, type PromotionRequest } from '../promotion/promotions.js';
 import {
   revertPromotion,
@@ -28,6 +35,8 @@ export type { Replica } from './replicas.js';
 export interface ServingState {
   generation: number;
   version: ModelVersion | null;
+  /** Why `version` is null, if that is on purpose. */
+  retirement: Retirement | null;
 }
 
 export interface VersionQuery {
@@ -38,12 +47,16 @@ export interface VersionQuery {
   tag?: { key: string; value: string | null } | undefined;
 }
 
+/** A time within JSON that Postgres builds. */
+const jsonTime = z.iso.datetime({ offset: true }).transform((time) => new Date(time).toISOString());
+
 const summaryRow = z.object({
   name: z.string(),
   versions: integerColumn,
   latestVersion: z.number().nullable(),
   production: z.number().nullable(),
   productionSince: timestampColumn.nullable(),
+  retired: retirementSchema.extend({ at: jsonTime }).nullable(),
   createdAt: timestampColumn,
 });
 export type ModelSummary = z.output<typeof summaryRow>;
@@ -68,8 +81,13 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   models(): Promise<string[]>;
   /** Models with their Production version, by name. */
   summaries(query: { limit: number; pageToken?: string | null }): Promise<Page<ModelSummary>>;
+  /** Throws `not_found`. */
+  summary(modelName: string): Promise<ModelSummary>;
   production(modelName: string): Promise<ModelVersion | null>;
-  /** A decision after a served evaluation also marks the bundle as verified. */
+  /**
+   * Stores a validation. `decision` of a version that was promoted stays the one it was promoted by. A decision after a
+   * served evaluation also marks the bundle as verified.
+   */
   recordDecision(modelName: string, version: number, decision: Decision): Promise<void>;
   /** Moves a Staging version to Production and archives the previous one. Throws `not_found`, `conflict`, `stale_promotion`. */
   promote(request: PromotionRequest): Promise<ProductionMove>;
@@ -79,6 +97,8 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   revertPromotion(request: ReversionRequest): Promise<ProductionMove>;
   /** Puts a version that served before back into Production. Throws `not_found`, or `conflict` if there is none. */
   rollBack(request: RollbackRequest): Promise<Rollback>;
+  /** Leaves Production empty on purpose. Throws `not_found`, `stale_promotion`, and `conflict` if it is empty. */
+  retire(request: RetirementRequest): Promise<RetiredModel>;
   /** The version that replicas must serve; generation 0 before the first promotion. */
   servingState(modelName: string): Promise<ServingState>;
 }
@@ -98,6 +118,7 @@ export function createRegistryStore(db: Database): RegistryStore {
     resolve: (modelName, reference) => resolveVersion(db, modelName, reference),
     list: (modelName, query) => listVersions(db, modelName, query),
     summaries: (query) => listModels(db, query),
+    summary: (modelName) => readSummary(db, modelName),
     async models() {
       const rows = await db.rows(z.object({ name: z.string() }), 'SELECT name FROM models ORDER BY name');
       return rows.map(({ name }) => name);
@@ -108,6 +129,7 @@ export function createRegistryStore(db: Database): RegistryStore {
     promote: (request) => db.transaction((tx) => promote(tx, request)),
     requirePromotable: (request) => requirePromotable(db, request),
     revertPromotion: (request) => db.transaction((tx) => revertPromotion(tx, request)),
+    retire: (request) => db.transaction((tx) => retire(tx, request)),
     rollBack: (request) => db.transaction((tx) => rollBack(tx, request)),
     servingState: (modelName) => servingState(db, modelName),
     ...createVersionEdits(db),
@@ -135,6 +157,21 @@ async function listVersions(
   return pageBy(rows, limit, ({ version }) => version);
 }
 
+const summaries = `SELECT m.name, m.created_at, v.versions, v.latest_version, s.version AS production,
+    CASE WHEN s.version IS NOT NULL THEN s.changed_at END AS production_since,
+    (SELECT jsonb_build_object('version', p.version, 'at', p.created_at, 'by', p.actor, 'reason', p.reason)
+     FROM promotions p WHERE p.model_name = m.name AND p.generation = s.generation AND s.version IS NULL
+       AND p.kind = 'retirement') AS retired
+  FROM models m LEFT JOIN serving_state s ON s.model_name = m.name
+    CROSS JOIN LATERAL (SELECT count(*) AS versions, max(version) AS latest_version FROM model_versions
+      WHERE model_name = m.name AND deleted_at IS NULL) v`;
+
+async function readSummary(db: Queryable, modelName: string): Promise<ModelSummary> {
+  const found = await db.row(summaryRow, `${summaries} WHERE m.name = $1`, [modelName]);
+  if (!found) throw unknownModel(modelName);
+  return found;
+}
+
 async function listModels(
   db: Queryable,
   { limit, pageToken }: { limit: number; pageToken?: string | null },
@@ -142,12 +179,7 @@ async function listModels(
   checkNameToken(pageToken);
   const rows = await db.rows(
     summaryRow,
-    `SELECT m.name, m.created_at, v.versions, v.latest_version, s.version AS production,
-       CASE WHEN s.version IS NOT NULL THEN s.changed_at END AS production_since
-     FROM models m LEFT JOIN serving_state s ON s.model_name = m.name
-       CROSS JOIN LATERAL (SELECT count(*) AS versions, max(version) AS latest_version FROM model_versions
-         WHERE model_name = m.name AND deleted_at IS NULL) v
-     WHERE $1::text IS NULL OR m.name > $1 ORDER BY m.name LIMIT $2`,
+    `${summaries} WHERE $1::text IS NULL OR m.name > $1 ORDER BY m.name LIMIT $2`,
     [pageToken ?? null, limit + 1],
   );
   const items = rows.slice(0, limit);
@@ -157,7 +189,10 @@ async function listModels(
 async function recordDecision(tx: Queryable, modelName: string, version: number, decision: Decision): Promise<void> {
   const wasServed = decision.reasons.some(({ check, passed }) => check === 'smoke_test' && passed);
   await tx.query(
-    `UPDATE model_versions SET decision = $3, verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
+    `UPDATE model_versions v SET last_validation = $3, last_validated_at = now(),
+       decision = CASE WHEN EXISTS (SELECT FROM promotions p WHERE p.model_name = v.model_name
+         AND p.version = v.version AND p.kind = 'promotion') THEN decision ELSE $3 END,
+       verified_at = CASE WHEN $4 THEN now() ELSE verified_at END
      WHERE model_name = $1 AND version = $2`,
     [modelName, version, jsonParameter(decision), wasServed],
   );
@@ -172,5 +207,6 @@ async function recordDecision(tx: Queryable, modelName: string, version: number,
 
 async function servingState(db: Queryable, modelName: string): Promise<ServingState> {
   const { generation, version } = await servedNow(db, modelName);
-  return { generation, version: version === null ? null : await readVersion(db, modelName, version) };
+  if (version !== null) return { generation, version: await readVersion(db, modelName, version), retirement: null };
+  return { generation, version, retirement: await retirementOf(db, modelName) };
 }

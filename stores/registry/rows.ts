@@ -8,6 +8,7 @@ import { unknownModel, unknownVersion } from '../promotion/production.js';
 export const versionRow = modelVersionSchema.extend({
   sizeBytes: integerColumn,
   verifiedAt: timestampColumn.nullable(),
+  lastValidatedAt: timestampColumn.nullable(),
   createdAt: timestampColumn,
 });
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
+import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { writeAudit } from '../audit/audit.js';
 import { timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -87,7 +88,7 @@ async function markDeleted(
   if (begun) return begun;
   const current = await holdVersion(tx, modelName, version, ifRevision);
   const [facts] = await readFacts(tx, modelName, version);
-  if (facts && facts.references.length > 0) throw isReferenced(modelName, version, facts.references);
+  if (facts && facts.references.length > 0) throw isReferenced(current, facts.references);
   await tx.query(
     `UPDATE model_versions SET deleted_at = now(), deleted_by = $3, stage = 'Archived'
      WHERE model_name = $1 AND version = $2`,
@@ -110,10 +111,17 @@ async function markDeleted(
   throw new PerennialError('internal', `Version ${version} of ${modelName} could not be deleted.`);
 }
 
-function isReferenced(modelName: string, version: number, references: readonly string[]): PerennialError {
+function isReferenced(
+  { modelName, version, stage }: Pick<ModelVersion, 'modelName' | 'version' | 'stage'>,
+  references: readonly string[],
+): PerennialError {
+  const way =
+    stage === 'Production'
+      ? `Promote another version first, or retire the model: POST /api/v1/mlops/models/${modelName}/retire.`
+      : 'Remove the references first, or keep it. POST /api/v1/erasures removes a model with its predictions and feedback.';
   return new PerennialError(
     'referenced',
-    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. Remove the references first, or keep it.`,
+    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. ${way}`,
   );
 }
 

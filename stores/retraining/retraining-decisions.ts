@@ -17,6 +17,7 @@ import { integerColumn, jsonParameter, timestampColumn } from '../postgres/colum
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
 import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
+import { retirementOf } from '../promotion/production.js';
 
 const decisionRow = z.object({
   id: integerColumn,
@@ -223,6 +224,7 @@ async function readState(db: Queryable, modelName: string): Promise<RetrainingSt
   return {
     running,
     awaitingApproval: waiting.length > 0,
+    retired: (await retirementOf(db, modelName)) !== null,
     lastAutomatic: await db.row(last, lastAutomatic, [modelName]),
   };
 }

@@ -102,7 +102,8 @@ export const objectRules: Readonly<Record<string, ObjectRule>> = {
   upload: {
     kind: 'uploads',
     pattern: new RegExp(`^uploads/(?<owner>${uuid})/.+$`),
-    isReferenced: 'EXISTS (SELECT FROM uploads u WHERE u.id = asked.owner::uuid AND u.discarded_at IS NULL)',
+    isReferenced: `EXISTS (SELECT FROM uploads u WHERE u.id = asked.owner::uuid AND u.discarded_at IS NULL)
+      OR EXISTS (SELECT FROM upload_files f WHERE f.object_key = asked.key AND f.is_refused)`,
   },
 };
 

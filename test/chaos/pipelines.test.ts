@@ -41,7 +41,11 @@ beforeAll(async () => {
   api = createApiClient(stack.apiUrl);
   const url = stack.environment['DATABASE_URL'] ?? '';
   database = createDatabase({ url, poolSize: 4, logger: createLogger('test', 'silent') });
-  const policy = modelPolicySchema.parse({ guard: { minutes: 0 }, approval: { mode: 'never' } });
+  const policy = modelPolicySchema.parse({
+    guard: { minutes: 0 },
+    approval: { mode: 'never' },
+    promotion: { minRecall: 0, aboveMajority: false, minCrossValidatedAccuracy: 0 },
+  });
   for (const model of models) await createPolicyStore(database).set(model, policy, tester);
 }, 60_000);
 afterAll(async () => {
@@ -90,7 +94,7 @@ function createClient(model: string): Record<'retrain' | 'ingest' | 'promote' | 
       source: { kind: 'folder', path: folder },
       ...body,
     });
-    expect(status).toBe(202);
+    expect({ status, answer }).toMatchObject({ status: 202 });
     await api.ended(accepted.parse(answer).run_id, runMs);
   };
   const retrain = (): Promise<void> => {

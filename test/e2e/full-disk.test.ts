@@ -98,7 +98,7 @@ const title = `a stack on a disk of 420 MB${reason === null ? '' : `, which is n
     // Each dependency is probed every two seconds at most.
     await poll(
       async () => healthSchema.parse((await product.api.get('/health')).body),
-      ({ status }) => status === 'ok',
+      ({ status }) => status === 'healthy',
     );
   }, 60_000);
 

@@ -49,6 +49,12 @@ function request(replaced: Partial<AllActivities>): Case {
   return { workflow: workflowTypes.requestRetraining, prefix: 'request', input, replaced };
 }
 
+/** An ingestion after which a training is started. */
+function ingestion(replaced: Partial<AllActivities>): Case {
+  const input = { ...named, source: { kind: 'synthetic' }, thenTrain: { modelName: 'm' } };
+  return { workflow: workflowTypes.ingestDataset, prefix: 'ingest', input, replaced };
+}
+
 function retention(replaced: Partial<AllActivities>): Case {
   const input = { dryRun: false, trigger: 'schedule' };
   return { workflow: workflowTypes.applyRetention, prefix: 'retention', input, replaced };
@@ -123,6 +129,7 @@ const cases: Record<string, Case> = {
     decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
   }),
   'request-unstarted': request({ startDecidedRetraining: refuse }),
+  'then-trained': ingestion({}),
   imported: importing({}),
   'import-failed': importing({
     checkModelUpload: () => Promise.reject(ApplicationFailure.nonRetryable('no ONNX model', 'bundle_invalid')),

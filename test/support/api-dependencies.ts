@@ -15,7 +15,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
   const nothing = (): never => {
     throw new Error('this test did not expect this call');
   };
-  const host = replaced.host ?? { current: () => null };
+  const host = replaced.host ?? { current: () => null, retirement: () => null };
   const metrics = replaced.metrics ?? createApiMetrics(() => 0);
   const predictionLog = { keep: () => randomUUID(), flush: () => Promise.resolve() };
   return {
@@ -27,7 +27,9 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     health: {
       report: () =>
         Promise.resolve({
-          status: 'ok',
+          status: 'healthy',
+          version: '0.0.0',
+          timestamp: new Date(0).toISOString(),
           model_loaded: false,
           model_name: 'a_model',
           model_version: null,
@@ -86,6 +88,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     lineage: { facts: nothing, examples: nothing, images: nothing, sampleImages: nothing },
     erasures: { begin: nothing, get: nothing, list: nothing, unfinished: nothing, pending: nothing, forget: nothing },
     deletion: { unpublish: nothing, remove: nothing },
+    publisher: { publish: nothing, publishPending: nothing },
     feedback: { add: nothing, history: nothing, confusion: nothing },
     decisions: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
@@ -116,6 +119,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
     registry: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       summaries: () => Promise.resolve({ items: [], nextPageToken: null }),
+      summary: nothing,
+      retire: nothing,
       get: nothing,
       servingState: nothing,
       liveReplicas: nothing,
@@ -134,12 +139,16 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       unfinishedDeletions: nothing,
       bundleRemoved: nothing,
     },
+    sources: { get: nothing, list: nothing, conflicts: () => Promise.resolve([]) },
+    datasetEdits: { correct: nothing, detach: nothing },
+    datasetImages: { get: nothing },
     datasets: {
       list: () => Promise.resolve({ items: [], nextPageToken: null }),
       detail: () => Promise.resolve(null),
       versionDetail: nothing,
     },
     images: { find: () => Promise.resolve([]) },
+    refusals: { files: nothing, conflicts: nothing, upload: () => Promise.resolve(null) },
     batchPredictions: {
       known: nothing,
       open: nothing,
@@ -168,10 +177,14 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       maxUploadBytes: 20_000_000,
       imageUrlHosts: [],
       publicUrl: null,
+      basePath: '',
       allowedHosts: [],
       ownOrigins: [],
       uploadFolder: join(tmpdir(), 'perennial-test-uploads'),
-      sourceFolders: { PERENNIAL_HOME: '/nonexistent', DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] },
+      sourceFolders: {
+        ...{ PERENNIAL_HOME: '/nonexistent', DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] },
+        ...{ S3_BUCKET: 'perennial', INGEST_S3_BUCKET: undefined },
+      },
     },
     ...replaced,
   };

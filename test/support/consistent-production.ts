@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { productionChangeKinds } from '../../contracts/registry/registry.js';
 import { integerColumn } from '../../stores/postgres/columns.js';
 import type { Queryable } from '../../stores/postgres/database.js';
 
 const changeRow = z.object({
-  kind: z.enum(['promotion', 'rollback']),
+  kind: z.enum(productionChangeKinds),
   version: z.number(),
   formerVersion: z.number().nullable(),
   generation: integerColumn,
@@ -40,6 +41,8 @@ export async function expectConsistentProduction(db: Queryable, modelName: strin
   return { production: reached, generation: state.generation, changes };
 }
 
+const actions = { promotion: 'model.promote', rollback: 'model.roll_back', retirement: 'model.retire' };
+
 /** Returns the version in Production after the last change. */
 function follow(changes: readonly RecordedChange[]): number | null {
   let production: number | null = null;
@@ -55,7 +58,7 @@ function follow(changes: readonly RecordedChange[]): number | null {
 async function expectOneEventEach(db: Queryable, modelName: string, changes: readonly RecordedChange[]): Promise<void> {
   const sent = await column(
     db,
-    `SELECT key AS value FROM outbox WHERE kind IN ('model.promotion', 'model.rollback') AND payload ->> 'modelName' = $1
+    `SELECT key AS value FROM outbox WHERE kind IN ('model.promotion', 'model.rollback', 'model.retirement') AND payload ->> 'modelName' = $1
      ORDER BY id`,
     [modelName],
   );
@@ -63,13 +66,12 @@ async function expectOneEventEach(db: Queryable, modelName: string, changes: rea
   const audited = await column(
     db,
     `SELECT action || ' ' || subject || ' ' || (after ->> 'generation') AS value FROM audit_log
-     WHERE action IN ('model.promote', 'model.roll_back') AND starts_with(subject, 'models/' || $1 || '/') ORDER BY id`,
+     WHERE action IN ('model.promote', 'model.roll_back', 'model.retire') AND starts_with(subject, 'models/' || $1 || '/') ORDER BY id`,
     [modelName],
   );
   expect(audited).toEqual(
     changes.map(
-      ({ kind, version, generation }) =>
-        `${kind === 'promotion' ? 'model.promote' : 'model.roll_back'} models/${modelName}/versions/${version} ${generation}`,
+      ({ kind, version, generation }) => `${actions[kind]} models/${modelName}/versions/${version} ${generation}`,
     ),
   );
 }

@@ -96,6 +96,8 @@ function fakeRequests(): RequestActivities & RetentionActivities {
     decideOnRetraining: () => Promise.resolve({ decision: 'retrain', reason: 'there are new images' }),
     startDecidedRetraining: () => Promise.resolve({ workflowId: 'retrain-m', runId: 'run', joined: false }),
     noteUnstartedRetraining: () => Promise.resolve(),
+    trainOnNewVersion: ({ modelName }) =>
+      Promise.resolve({ modelName, runId: 'run', joined: false, reason: 'Started the retraining of m: run run.' }),
     removeExpired: () => Promise.resolve(3),
     removeOrphanedObjects: () => Promise.resolve([{ kind: 'features', objects: 3, bytes: 3_000_000 }]),
     noteRetention: () => Promise.resolve(),

@@ -22,6 +22,8 @@ export function versionOf(number: number, bundleSha256 = String(number).repeat(6
     sizeBytes: 1,
     evaluation: evaluationOf(0.9),
     decision: null,
+    lastValidation: null,
+    lastValidatedAt: null,
     semanticVersion: `1.0.${number}`,
     description: '',
     tags: {},

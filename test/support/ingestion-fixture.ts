@@ -15,7 +15,10 @@ import { createDatasetCommits } from '../../stores/datasets/dataset-commits.js';
 import { createDatasetStore, type DatasetStore } from '../../stores/datasets/datasets.js';
 import { createIngestionStore } from '../../stores/datasets/ingestions.js';
 import { createObjectStore, type ObjectStore } from '../../stores/objects/object-store.js';
+import { createPixelIdentityStore } from '../../stores/datasets/pixel-identities.js';
 import { createLabelStore } from '../../stores/predictions/labels.js';
+import { createPublicationStore } from '../../stores/datasets/publications.js';
+import { createSourceStore } from '../../stores/datasets/sources.js';
 import { createUploadStore } from '../../stores/datasets/uploads.js';
 import { startTestDatabase, type TestDatabase } from './test-database.js';
 import { startObjectStore, type TestService } from './services.js';
@@ -31,7 +34,7 @@ export interface IngestionFixture {
   /** Writes a source folder from paths and contents; returns its path. */
   folder(files: Readonly<Record<string, Uint8Array | string>>): string;
   /** Runs the activities one after another, as the workflow does. */
-  ingest(source: Source, dataset?: string): Promise<IngestionResult>;
+  ingest(source: Source, dataset?: string, replaces?: number): Promise<IngestionResult>;
   /** The activities, called as a worker would. */
   activities: IngestionActivities;
   stop(): Promise<void>;
@@ -59,6 +62,9 @@ export async function startIngestionFixture(environment: Record<string, string> 
   const deps: IngestionDependencies = {
     ingestions: createIngestionStore(database.db),
     commits: createDatasetCommits(database.db),
+    publications: createPublicationStore(database.db),
+    sources: createSourceStore(database.db),
+    pixels: createPixelIdentityStore(database.db),
     uploads: createUploadStore(database.db),
     labels: createLabelStore(database.db),
     objects,
@@ -73,7 +79,7 @@ export async function startIngestionFixture(environment: Record<string, string> 
     database,
     takeUploads: () => uploads.splice(0),
     folder: (files) => writeFolder(mkdtempSync(join(home, 'source-')), files),
-    ingest: (source, dataset = 'flowers') => ingestOnce(activities, source, dataset),
+    ingest: (source, dataset = 'flowers', replaces) => ingestOnce(activities, source, dataset, replaces),
     activities,
     async stop() {
       real.close();
@@ -83,9 +89,14 @@ export async function startIngestionFixture(environment: Record<string, string> 
   };
 }
 
-async function ingestOnce(activities: IngestionActivities, source: Source, dataset: string): Promise<IngestionResult> {
+async function ingestOnce(
+  activities: IngestionActivities,
+  source: Source,
+  dataset: string,
+  replaces: number | undefined,
+): Promise<IngestionResult> {
   const ingestionId = randomUUID();
-  await activities.resolveSource({ ingestionId, dataset, source });
+  await activities.resolveSource({ ingestionId, dataset, source, replaces });
   await activities.scanSource({ ingestionId });
   while ((await activities.ingestBatch({ ingestionId, limit: 50 })).pending > 0);
   return activities.commitDatasetVersion({ ingestionId });

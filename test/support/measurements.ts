@@ -2,6 +2,7 @@ import type { Actor } from '../../contracts/audit/audit.js';
 import type { DatasetStatistics } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
 import type { Decision } from '../../contracts/registry/registry.js';
+import type { GateDefaults } from '../../domain/promotion/gate-measures.js';
 import { hyperparametersSchema, type Evaluation } from '../../contracts/training/training.js';
 
 /** Plausible results of training and ingestion, for tests that store or display them. */
@@ -42,6 +43,14 @@ export function evaluationOf(accuracy: number): Evaluation {
   };
 }
 
+/** The rules of the promotion gate that the configuration has by default. */
+export const gateDefaults: GateDefaults = {
+  minAccuracy: 0.8,
+  minRecall: 0.5,
+  minCrossValidatedAccuracy: 0.7,
+  maxP95Ms: 2_000,
+};
+
 export function decisionOf(outcome: Decision['outcome'], summary = `the gate decided ${outcome}`): Decision {
   return { outcome, summary, reasons: [], comparison: null };
 }
@@ -62,6 +71,8 @@ export const statistics: DatasetStatistics = {
   duplicates: 0,
   quarantined: {},
   conflicts: 0,
+  skipped: {},
+  warnings: [],
 };
 
 export function ingestionResultOf(dataset: string): IngestionResult {
@@ -77,6 +88,8 @@ export function ingestionResultOf(dataset: string): IngestionResult {
     quarantined: 0,
     conflicts: 0,
     statistics,
+    counts: { taken: 100, known: 0, quarantined: {}, conflicts: {}, skipped: {} },
+    warnings: [],
     note: null,
   };
 }

@@ -1,9 +1,10 @@
-import { imageBytes, requireFew, writeImageTensor } from '../../api/inference/tensors/tensors.js';
+import { imageWriter, requireFew, writeImageTensor } from '../../api/inference/tensors/tensors.js';
 
 /** Pixels of the images of `inputs`, as from a JSON body. Throws `invalid_tensor`. */
-export function parseImageTensors(inputs: readonly unknown[]): Uint8Array {
+export function parseImageTensors(inputs: readonly unknown[], declared?: 1 | 255): Uint8Array {
   requireFew(inputs.length, '#/inputs');
-  const pixels = new Uint8Array(inputs.length * imageBytes);
-  for (const [image, rows] of inputs.entries()) writeImageTensor(rows, pixels, image * imageBytes, `#/inputs/${image}`);
+  const { pixels, writer } = imageWriter(inputs.length, declared);
+  for (const [image, rows] of inputs.entries()) writeImageTensor(rows, writer, `#/inputs/${image}`);
+  writer.finish();
   return pixels;
 }

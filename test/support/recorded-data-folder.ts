@@ -77,6 +77,9 @@ const lists = {
   '/api/v1/searches': 'run_id',
 };
 
+/** Lists that come whole. */
+const unpaged = [`/api/v1/mlops/models/${fixtureModel}/aliases`, '/api/v1/schedules'];
+
 const idSchema = z.union([z.string(), z.number()]);
 const pageSchema = z.object({
   items: z.array(z.record(z.string(), z.unknown())),
@@ -87,7 +90,7 @@ const pageSchema = z.object({
 export async function readLists(api: ApiClient): Promise<Answers['lists']> {
   const read: Answers['lists'] = {};
   for (const [path, id] of Object.entries(lists)) {
-    const { status, body } = await api.get(`${path}?limit=200`);
+    const { status, body } = await api.get(unpaged.includes(path) ? path : `${path}?limit=200`);
     if (status !== 200) throw new Error(`${path} answered ${status}: ${JSON.stringify(body)}`);
     read[path] = pageSchema.parse(body).items.map((item) => idSchema.parse(item[id]));
   }

@@ -72,6 +72,7 @@ export async function flipByte(folder: string, path: string): Promise<void> {
 }
 
 const preprocessing = {
+  version: 2,
   width: inputSize,
   height: inputSize,
   colour: 'RGB',

@@ -40,6 +40,24 @@ export function tinyGraph(classes: number, bias: number): Uint8Array {
   return onnx.ModelProto.encode(model).finish();
 }
 
+/** A network as Keras exports a binary classifier: its single output, [N,1], says how red an image is. */
+export function redness(): Uint8Array {
+  const graph = onnx.GraphProto.create({
+    name: 'redness',
+    node: [
+      mean('pixels', 2, 'columns'),
+      mean('columns', 1, 'colours'),
+      node('MatMul', ['colours', 'weights'], 'logit'),
+      node('Sigmoid', ['logit'], 'dense'),
+    ],
+    initializer: [constant('weights', [3, 1], [0.1, -0.1, 0])],
+    input: [end('pixels', FLOAT, ['N', inputSize, inputSize, 3])],
+    output: [end('dense', FLOAT, ['N', 1])],
+  });
+  const model = onnx.ModelProto.create({ irVersion: 8, opsetImport: [{ domain: '', version: 13 }], graph });
+  return onnx.ModelProto.encode(model).finish();
+}
+
 function node(
   opType: string,
   input: string[],

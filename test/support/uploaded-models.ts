@@ -1,8 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCodeOf, messageOf } from '../../contracts/errors.js';
-import type { ImportJob } from '../../model/jobs.js';
+import { pixelBytes } from '../../model/images/decode.js';
+import { importModel } from '../../model/import/import-job.js';
+import { tryOnnx } from '../../model/import/try-onnx.js';
+import type { ImportedModel, ImportJob } from '../../model/jobs.js';
 import { tf } from '../../model/tensorflow.js';
+import { withFolder } from './training-fixtures.js';
 
 export type UploadedFiles = ImportJob['files'];
 
@@ -72,6 +76,21 @@ const quantization = { dtype: 'uint8', scale: 1 / 128, min: -0.75 };
 function bytesOf(data: Uint8Array): Uint8Array {
   const floats = new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
   return Uint8Array.from(floats, (value) => Math.min(255, Math.max(0, Math.round((value + 0.75) * 128))));
+}
+
+/** Imports a graph and returns the result, with its output for an image that is all red. */
+export async function takeGraph(
+  graph: Uint8Array,
+  changes: Partial<ImportJob> = {},
+): Promise<ImportedModel & { answer: number[] }> {
+  return withFolder(async (folder) => {
+    const files = await writeUploads(folder, { 'net.onnx': graph });
+    const job = { ...importJobOf(files, folder), ...changes };
+    const imported = await importModel(job);
+    const red = Uint8Array.from({ length: pixelBytes }, (_, at) => (at % 3 === 0 ? 255 : 0));
+    const answer = await tryOnnx(await readFile(join(folder, 'model.onnx')), red, 1, job.labels.length);
+    return { ...imported, answer: [...answer] };
+  });
 }
 
 /** Returns the error of work that must fail. */

@@ -62,7 +62,11 @@ export async function startV2Fixture(): Promise<V2Fixture> {
     7,
   );
   const current = (): typeof served | null => (fixture.isLoaded ? served : null);
-  const listening = await listen(createApp(emptyDependencies({ host: { current } })), '127.0.0.1', 0);
+  const listening = await listen(
+    createApp(emptyDependencies({ host: { current, retirement: () => null } })),
+    '127.0.0.1',
+    0,
+  );
   const url = `http://127.0.0.1:${listening.port}/v2`;
   const post = ({ headers, body }: InferPost): Promise<RawAnswer> =>
     postRaw(`${url}/models/a_model/infer`, { 'content-length': String(Buffer.byteLength(body)), ...headers }, [body]);
@@ -88,9 +92,11 @@ export function refusalOf({ headers, body }: Pick<RawAnswer, 'headers' | 'body'>
   status: number;
   code: string;
   error: string;
+  /** Pointer to the first wrong place. */
+  at: string | undefined;
 } {
   expect(headers['content-type']).toBe('application/json');
-  const { status, code, error, detail } = v2ProblemSchema.parse(JSON.parse(body));
+  const { status, code, error, detail, errors } = v2ProblemSchema.parse(JSON.parse(body));
   expect(error).toBe(detail);
-  return { status, code, error };
+  return { status, code, error, at: errors?.[0]?.pointer };
 }

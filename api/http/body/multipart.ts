@@ -9,6 +9,8 @@ import { messageOf, PerennialError } from '../../../contracts/errors.js';
 import { sendProblem } from '../middleware/answer-problems.js';
 import { clientOf } from '../client-address.js';
 import { bodyTooLarge } from './body-faults.js';
+import { fileElsewhere, noFileIn } from './form-fields.js';
+import { PartHeaderWriter } from './part-header-writer.js';
 import type { UploadQuota, UploadUnderWay } from './upload-quota.js';
 import { watchBody, type Pace } from './watch-body.js';
 
@@ -19,10 +21,14 @@ export interface FileFormOptions {
   /** Limit of the whole body, independent of its declared length. */
   maxBytes: number;
   limits: multer.Options['limits'] & { files: number };
-  /** Message for a form without files. */
+  /** What to send, for a form without files. */
   noFile: string;
   pace?: Pace;
 }
+
+/** The field of the files. */
+const field = 'files';
+const fieldsSchema = z.record(z.string(), z.unknown()).catch({});
 
 /**
  * Receives the files of a form (field `files`) into a folder that is removed after `use`; the other fields are in
@@ -40,9 +46,9 @@ export async function receiveFiles<T>(
   const upload = await quota.admit(clientOf(request), declared === undefined ? null : Number(declared));
   try {
     const options = { maxBytes, pace, storage: storeIn(folder), limits, upload };
-    await receiveForm(request, response, options, (upload) => upload.array('files', limits.files));
+    await receiveForm(request, response, options, (upload) => upload.array(field, limits.files));
     const files = receivedFilesSchema.parse(request.files ?? []);
-    if (files.length === 0) throw new PerennialError('no_file', noFile);
+    if (files.length === 0) throw noFileIn(field, Object.keys(fieldsSchema.parse(request.body)), noFile);
     await quota.requireRoom(files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     return await use(files, folder);
   } finally {
@@ -103,7 +109,7 @@ function feed(
   let received = 0;
   const refuse = (error: PerennialError): void => {
     stopWatch();
-    request.off('data', count).unpipe(parser);
+    request.off('data', count).unpipe(respelled);
     sendProblem(request, response, error);
     parser.destroy(error);
   };
@@ -112,9 +118,12 @@ function feed(
     if (received > maxBytes) refuse(bodyTooLarge(maxBytes));
     else upload.add(chunk.length);
   };
+  const respelled = new PartHeaderWriter(request.headers['content-type'] ?? '', field).on('error', (error) => {
+    refuse(error instanceof PerennialError ? error : new PerennialError('internal', error.message, { cause: error }));
+  });
   upload.onRefusal(refuse);
   const stopWatch = watchBody(request, refuse, pace);
-  request.on('data', count).pipe(parser);
+  request.on('data', count).pipe(respelled).pipe(parser);
 }
 
 /** Stores files in `folder`, which is created for the first one. */
@@ -152,16 +161,21 @@ function formError(error: unknown): Error {
   return new PerennialError('bad_request', `The form cannot be read: ${error.message}. Check the multipart boundary.`);
 }
 
-function limitError({ code, field, message }: z.infer<typeof multerErrorSchema>): PerennialError {
-  const where = field === undefined ? '' : ` in the field “${field}”`;
+function limitError({ code, field: sent, message }: z.infer<typeof multerErrorSchema>): PerennialError {
+  const where = sent === undefined ? '' : ` in the field “${sent}”`;
   switch (code) {
     case 'LIMIT_FILE_SIZE':
       return new PerennialError('too_large', `The file${where} is larger than this route accepts. Send a smaller one.`);
     case 'LIMIT_UNEXPECTED_FILE':
-      return new PerennialError('bad_request', `There is an unexpected or surplus file${where}; see /docs.`);
+      if (sent !== field) return fileElsewhere(sent ?? '', field);
+      return tooMany();
     case 'LIMIT_FILE_COUNT':
-      return new PerennialError('bad_request', 'There are more files than this route accepts. Send fewer at once.');
+      return tooMany();
     default:
       return new PerennialError('bad_request', `The form is not accepted${where}: ${message}.`);
   }
+}
+
+function tooMany(): PerennialError {
+  return new PerennialError('bad_request', 'There are more files than this route accepts. Send fewer at once.');
 }

@@ -1,9 +1,12 @@
-import { PerennialError } from '../../../contracts/errors.js';
+import { fileElsewhere, noFileIn } from './form-fields.js';
+import { boundaryOf, isFilePart, malformedForm, mostHeaderBytes, parsePartHeaders } from './part-headers.js';
 
-/** A part of a form; without a file name a plain field. */
+/** A part of a form: a file or a plain field. */
 export interface FormPart {
   name: string;
   filename: string | null;
+  /** Whether its headers say that it is a file. */
+  isFile: boolean;
   bytes: Buffer;
 }
 
@@ -13,8 +16,6 @@ export interface ParsedForm {
   isCut: boolean;
 }
 
-/** Maximum bytes of the headers of a part. */
-const mostHeaderBytes = 8_192;
 const headerEnd = Buffer.from('\r\n\r\n');
 
 /**
@@ -28,25 +29,19 @@ export function parseForm(body: Buffer, contentType: string, mostParts: number):
   const first = delimiter.subarray(2);
   const startsAtOnce = body.subarray(0, first.length).equals(first);
   let at = startsAtOnce ? first.length : body.indexOf(delimiter) + delimiter.length;
-  if (!startsAtOnce && at < delimiter.length) throw malformed('it does not hold the boundary its content type names');
+  if (!startsAtOnce && at < delimiter.length)
+    throw malformedForm('it does not hold the boundary its content type names');
   const parts: FormPart[] = [];
   for (let seen = 0; !endsForm(body, at); seen++) {
     if (seen === mostParts) return { parts, isCut: true };
     const headersAt = afterLine(body, at);
     const end = body.indexOf(delimiter, headersAt);
-    if (end < 0) throw malformed('its last part does not end');
+    if (end < 0) throw malformedForm('its last part does not end');
     const part = parsePart(body.subarray(headersAt, end));
     if (part !== null) parts.push(part);
     at = end + delimiter.length;
   }
   return { parts, isCut: false };
-}
-
-function boundaryOf(contentType: string): string {
-  const match = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType);
-  const boundary = match?.[1] ?? match?.[2];
-  if (boundary === undefined) throw malformed('its content type names no boundary');
-  return boundary;
 }
 
 function endsForm(body: Buffer, at: number): boolean {
@@ -58,42 +53,37 @@ function afterLine(body: Buffer, at: number): number {
   let end = at;
   while (body[end] === space || body[end] === tab) end += 1;
   if (body[end] !== carriageReturn || body[end + 1] !== lineFeed) {
-    throw malformed(end >= body.length ? 'it ends before its last boundary' : 'a boundary is followed by other text');
+    if (body[end] === lineFeed) throw malformedForm('its lines end with LF alone; they must end with CR LF');
+    throw malformedForm(
+      end >= body.length ? 'it ends before its last boundary' : 'a boundary is followed by other text',
+    );
   }
   return end + 2;
 }
 
 function parsePart(part: Buffer): FormPart | null {
   const end = part.subarray(0, mostHeaderBytes).indexOf(headerEnd);
-  if (end < 0) throw malformed('the headers of a part do not end');
-  const disposition = /^content-disposition:\s*form-data\s*(;.*)$/im.exec(part.toString('utf8', 0, end))?.[1];
-  const name = disposition === undefined ? undefined : parameter(disposition, 'name');
-  if (disposition === undefined || name === undefined) return null;
-  const filename = extendedName(disposition) ?? parameter(disposition, 'filename') ?? null;
-  return { name, filename, bytes: part.subarray(end + headerEnd.length) };
+  if (end < 0) throw malformedForm('the headers of a part do not end');
+  const headers = parsePartHeaders(part.toString('utf8', 0, end));
+  if (headers === null) return null;
+  const { name, filename } = headers;
+  return { name, filename, isFile: isFilePart(headers), bytes: part.subarray(end + headerEnd.length) };
 }
 
-function parameter(disposition: string, name: 'name' | 'filename'): string | undefined {
-  const match = patterns[name].exec(disposition);
-  return match?.[1]?.replaceAll(/\\(["\\])/g, '$1') ?? match?.[2];
-}
-
-/** The file name in RFC 5987 encoding, which takes precedence over the plain one. */
-function extendedName(disposition: string): string | undefined {
-  const encoded = /;\s*filename\*=utf-8'[^']*'([^\s;]+)/i.exec(disposition)?.[1];
-  try {
-    return encoded === undefined ? undefined : decodeURIComponent(encoded);
-  } catch {
-    return encoded;
-  }
-}
-
-const patterns = {
-  name: /;\s*name=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i,
-  filename: /;\s*filename=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i,
-};
 const [dash, space, tab, carriageReturn, lineFeed] = [0x2d, 0x20, 0x09, 0x0d, 0x0a];
 
-function malformed(what: string): PerennialError {
-  return new PerennialError('bad_request', `The form cannot be read: ${what}. Check the multipart boundary.`);
+/**
+ * The files of a form, which belong into the field `field`: a part of this name is a file in any spelling. Throws
+ * `bad_request` for files in other fields, and `no_file`, with the names of the fields that were sent.
+ */
+export function filesOf({ parts }: ParsedForm, field: string): FormPart[] {
+  const files = parts.filter(({ name, isFile }) => isFile || name === field);
+  const stray = files.find(({ name }) => name !== field);
+  if (stray !== undefined) throw fileElsewhere(stray.name, field);
+  if (files.length === 0)
+    throw noFileIn(
+      field,
+      parts.map(({ name }) => name),
+    );
+  return files;
 }

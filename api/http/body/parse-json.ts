@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import type { z } from 'zod';
 import { PerennialError } from '../../../contracts/errors.js';
 import { parseBoundedJson, type JsonBounds } from './json-bounds.js';
-import { faultsOf, invalidRequest } from '../problems.js';
+import { parseRequest } from '../problems.js';
 
 /** The media type of a request without parameters; empty if there is none. */
 export function mediaTypeOf(request: Request): string {
@@ -20,17 +20,10 @@ export function requireUtf8(request: Request): void {
 
 /** Parses JSON that contains an image or its URL by a schema. Throws `bad_request` with pointers. */
 export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds = boundsOf(1)): z.output<T> {
-  return parsed(schema, parseBoundedJson(body, bounds));
+  return parseRequest(schema, parseBoundedJson(body, bounds), '#');
 }
 
 /** Bounds of JSON that contains this many images. */
 export function boundsOf(images: number): JsonBounds {
   return { depth: 16, containers: 100 + images, values: 100 + 10 * images };
-}
-
-/** Parses by a schema. Throws `bad_request` with pointers. */
-export function parsed<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
-  const result = schema.safeParse(body);
-  if (!result.success) throw invalidRequest(faultsOf(result.error, '#'));
-  return result.data;
 }

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { Logger } from '../../../platform/logging.js';
+import { pathOf } from '../base-path.js';
 import { problemFormatOf } from '../problem-format.js';
 import { problemOf, toPerennialError } from '../problems.js';
 import { contextOf } from '../request-context.js';
@@ -31,8 +32,9 @@ export function logFault(logger: Pick<Logger, 'error'>, request: Request, error:
 export function sendProblem(request: Request, response: Response, error: PerennialError): void {
   if (response.headersSent) return;
   contextOf(request).problem = error.code;
-  const problem = problemOf(error, request.originalUrl.split('?')[0] ?? '/', contextOf(request).requestId);
-  const { contentType, render } = problemFormatOf(problem.instance);
+  const { requestId, basePath } = contextOf(request);
+  const problem = problemOf(error, pathOf(request), requestId, basePath);
+  const { contentType, render } = problemFormatOf(pathOf(request));
   response.status(problem.status).setHeader('Content-Type', contentType);
   response.setHeader('Cache-Control', 'no-store');
   // The rest of such a body would only occupy the connection.

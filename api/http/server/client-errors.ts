@@ -98,7 +98,12 @@ function ended({ response }: Exchange): Promise<void> {
 function answerExchange({ request, response }: Exchange, error: PerennialError): void {
   const context = contextOf(request);
   context.problem = error.code;
-  const { status, headers, body } = problemResponse(error, request.url?.split('?')[0] ?? '/', context.requestId);
+  const { status, headers, body } = problemResponse(
+    error,
+    request.url?.split('?')[0] ?? '/',
+    context.requestId,
+    context.basePath,
+  );
   response.writeHead(status, headers).end(body);
 }
 
@@ -128,9 +133,10 @@ function problemResponse(
   error: PerennialError,
   path: string,
   requestId: string,
+  basePath?: string,
 ): { status: number; headers: Record<string, string>; body: string } {
   const format = problemFormatOf(path);
-  const body = JSON.stringify(format.render(problemOf(error, path, requestId)));
+  const body = JSON.stringify(format.render(problemOf(error, path, requestId, basePath)));
   const { status } = errorTable[error.code];
   const headers = {
     Date: new Date().toUTCString(),

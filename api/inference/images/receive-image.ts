@@ -8,7 +8,7 @@ import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { decodeBase64 } from '../../http/body/decode-base64.js';
 import { createImageFetcher, type FetchImage } from './fetch-image.js';
-import { parseForm } from '../../http/body/parse-form.js';
+import { filesOf, parseForm } from '../../http/body/parse-form.js';
 import { mediaTypeOf, parseJson } from '../../http/body/parse-json.js';
 
 /** An image as received, unvalidated. */
@@ -96,6 +96,9 @@ export async function namedImage(
   fetchImage: FetchImage,
   request: Request,
 ): Promise<ReceivedImage> {
+  if (url !== undefined && /^\s*data:/i.test(url.slice(0, 100))) {
+    return { bytes: decodeBase64(url, `${pointer}/url`), filename: null };
+  }
   if (url === undefined) return { bytes: decodeBase64(image ?? '', `${pointer}/image`), filename: null };
   const { deadlineAt } = deadlineOf(request);
   const withinMs = deadlineAt === undefined ? undefined : deadlineAt - performance.now();
@@ -103,19 +106,16 @@ export async function namedImage(
 }
 
 function imageOfForm(body: Buffer, contentType: string): ReceivedImage {
-  const { parts, isCut } = parseForm(body, contentType, mostParts);
-  const files = parts.filter(({ filename }) => filename !== null);
-  const [file] = files;
-  const surplus = files.find(({ name }) => name !== 'file') ?? files[1];
-  if (isCut) throw new PerennialError('bad_request', `The form has more than ${mostParts} parts; see /docs.`);
+  const form = parseForm(body, contentType, mostParts);
+  if (form.isCut) throw new PerennialError('bad_request', `The form has more than ${mostParts} parts; see /docs.`);
+  const [file, surplus] = filesOf(form, 'file');
   if (surplus !== undefined) {
-    const where = surplus.name === '' ? '' : ` in the field “${surplus.name}”`;
-    throw new PerennialError('bad_request', `There is an unexpected or surplus file${where}; see /docs.`);
+    throw new PerennialError('bad_request', 'There is a second file. Send one, or several to POST /predict/batch.');
   }
-  if (file === undefined) {
-    throw new PerennialError('no_file', 'Send the image as multipart/form-data in the field “file”.');
-  }
-  return { bytes: filled(file.bytes, 'file in the field “file”'), filename: file.filename };
+  return {
+    bytes: filled(file?.bytes ?? body.subarray(0, 0), 'file in the field “file”'),
+    filename: file?.filename ?? null,
+  };
 }
 
 /** Refuses an empty image. */

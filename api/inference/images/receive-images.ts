@@ -6,12 +6,12 @@ import {
   type StartBatchPrediction,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
-import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { parseRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
-import { parseForm, type FormPart } from '../../http/body/parse-form.js';
-import { boundsOf, mediaTypeOf, parsed, requireUtf8 } from '../../http/body/parse-json.js';
+import { filesOf, parseForm } from '../../http/body/parse-form.js';
+import { boundsOf, mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
 import { isLong, parserThread } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
@@ -53,9 +53,8 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
   const fetchImage = createImageFetcher({ hosts: settings.imageUrlHosts, maxBytes: settings.maxUploadBytes });
   const imageOfJson = async (value: unknown, index: number, request: Request): Promise<Buffer> => {
     const pointer = `#/images/${index}`;
-    const named = imageSchema.safeParse(value);
-    if (!named.success) throw invalidRequest(faultsOf(named.error, pointer));
-    return (await namedImage(named.data, pointer, fetchImage, request)).bytes;
+    const named = parseRequest(imageSchema, value, pointer);
+    return (await namedImage(named, pointer, fetchImage, request)).bytes;
   };
   return async (request) => {
     const type = mediaTypeOf(request);
@@ -71,8 +70,8 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
     }
     requireUtf8(request);
     const body = await parseJsonOf(await readBody(request, maxBytes));
-    if (isJob(body)) return { job: parsed(startBatchPredictionSchema, body) };
-    const { images } = parsed(imagesSchema, body);
+    if (isJob(body)) return { job: parseRequest(startBatchPredictionSchema, body, '#') };
+    const { images } = parseRequest(imagesSchema, body, '#');
     requireFew(images.length);
     return {
       images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),
@@ -85,24 +84,15 @@ function parseJsonOf(body: Buffer<ArrayBuffer>): unknown {
   return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
 }
 
-function imagesOfForm(form: Buffer, contentType: string): BatchedImage[] {
-  const { parts, isCut } = parseForm(form, contentType, mostImages + 20);
-  const files = parts.filter((part): part is NamedPart => part.filename !== null);
-  requireFew(isCut ? Infinity : files.length);
-  const stray = files.find(({ name }) => name !== 'files');
-  if (stray !== undefined) {
-    throw new PerennialError('bad_request', `There is an unexpected file in the field “${stray.name}”; see /docs.`);
-  }
-  if (files.length === 0) {
-    throw new PerennialError('no_file', 'Send images as multipart/form-data in the field “files”, once for each.');
-  }
+function imagesOfForm(body: Buffer, contentType: string): BatchedImage[] {
+  const form = parseForm(body, contentType, mostImages + 20);
+  const files = form.isCut ? [] : filesOf(form, 'files');
+  requireFew(form.isCut ? Infinity : files.length);
   return files.map(({ filename, bytes }) => ({
     filename,
-    bytes: () => Promise.resolve().then(() => filled(bytes, `file “${filename}”`)),
+    bytes: () => Promise.resolve().then(() => filled(bytes, filename === null ? 'file' : `file “${filename}”`)),
   }));
 }
-
-type NamedPart = FormPart & { filename: string };
 
 function isJob(body: unknown): boolean {
   return typeof body === 'object' && body !== null && 'source' in body;

@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { PerennialError, errorTable } from '../../../contracts/errors.js';
 import { invocationsResponseSchema } from '../../../contracts/inference/http-predict.js';
+import { inputScaleSchema } from '../../../contracts/inference/input-scale.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { deadlineOf, timeoutHeaders } from '../../http/deadline.js';
 import { mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
@@ -14,7 +15,7 @@ import { defineRoute, json, rawBody, text, type Route } from '../../http/route.j
 import { mostImages } from '../tensors/tensors.js';
 import { imageProblems } from '../predict-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
-import type { ModelHost } from '../../model-host/model-host.js';
+import type { ServingHost } from '../../model-host/served-model.js';
 
 const maxJsonBytes = 32_000_000;
 
@@ -22,21 +23,23 @@ const channel = z.number().min(0).max(255);
 const tensor = z
   .array(z.array(z.array(channel).length(3)).length(inputSize))
   .length(inputSize)
-  .describe('an RGB image, 224×224×3, 0 to 255');
+  .describe('an RGB image, 224×224×3, 0 to 255; with fractions that all lie within 0 to 1, it is multiplied by 255');
 const file = z.string().min(1).describe('an image file as base64');
-const image = z.union([tensor, file]);
+const encoded = z.strictObject({ b64: file });
+const image = z.union([tensor, file, encoded]);
 const images = z.array(image).min(1).max(mostImages);
-const noParams = z.union([z.null(), z.strictObject({})]).optional();
+const scale = inputScaleSchema.optional().describe('what the numbers are: 1 from 0 to 1, 255 from 0 to 255');
+const common = { scale, params: z.union([z.null(), z.strictObject({ scale })]).optional() };
 
 /** For OpenAPI only; checked in code, because a schema is far too slow for 150,000 numbers per image. */
 const documentedRequest = z.union([
-  z.strictObject({ inputs: z.union([images, z.strictObject({ image: images })]), params: noParams }),
+  z.strictObject({ inputs: z.union([images, z.strictObject({ image: images })]), ...common }),
   z.strictObject({
     instances: z
-      .array(z.union([tensor, file, z.strictObject({ image })]))
+      .array(z.union([image, z.strictObject({ image })]))
       .min(1)
       .max(mostImages),
-    params: noParams,
+    ...common,
   }),
   z.strictObject({
     dataframe_split: z.strictObject({
@@ -44,16 +47,18 @@ const documentedRequest = z.union([
       index: z.array(z.unknown()).optional(),
       data: z.array(z.array(image).length(1)).min(1).max(mostImages),
     }),
-    params: noParams,
+    ...common,
   }),
-  z.strictObject({ dataframe_records: z.array(z.strictObject({ image })).min(1).max(mostImages), params: noParams }),
+  z.strictObject({ dataframe_records: z.array(z.strictObject({ image })).min(1).max(mostImages), ...common }),
 ]);
 
 /** Header with the prediction ids in the order of the rows, because MLflow's body has no field for them. */
 const idsHeader = 'X-Prediction-Ids';
+/** Header with the scale that the numbers of the images were taken for: 1 or 255. */
+const scaleHeader = 'X-Input-Scale';
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'version'>;
 }
@@ -76,7 +81,7 @@ function invokeRoute({ predictor }: Dependencies): Route {
     body: rawBody({ 'application/json': documentedRequest }, { maxBytes: maxJsonBytes, takesCompressed: true }),
     success: json(
       invocationsResponseSchema,
-      `Calibrated probabilities, one row per image, in the order of the labels; ${idsHeader} has the prediction ids`,
+      `Calibrated probabilities, one row per image, in the order of the labels; ${idsHeader} has the prediction ids, ${scaleHeader} the scale of the numbers as it was understood`,
     ),
     problems: [...imageProblems, 'invalid_tensor'],
     async handle({ request }) {
@@ -85,7 +90,10 @@ function invokeRoute({ predictor }: Dependencies): Route {
       const answers = await predictAll(predictor, invocation, { ...job, receivedAt });
       return {
         body: { predictions: answers.map(({ prediction }) => prediction.probabilities) },
-        headers: { [idsHeader]: answers.map(({ predictionId }) => predictionId).join(',') },
+        headers: {
+          [idsHeader]: answers.map(({ predictionId }) => predictionId).join(','),
+          ...(invocation.scale !== null && { [scaleHeader]: String(invocation.scale) }),
+        },
       };
     },
   });
@@ -133,7 +141,11 @@ function probeRoutes({ host, settings }: Dependencies): Route[] {
       kind: 'probe',
       success: { ...text('text/plain', 'Ready; 503 if no model is loaded'), otherStatuses: [503] },
       problems: [],
-      handle: () => (host.current() ? { body: 'ok\n' } : { body: `${errorTable.no_model.title}\n`, status: 503 }),
+      handle() {
+        if (host.current()) return { body: 'ok\n' };
+        const code = host.retirement() ? 'model_retired' : 'no_model';
+        return { body: `${errorTable[code].title}\n`, status: 503 };
+      },
     }),
     defineRoute({
       method: 'get',

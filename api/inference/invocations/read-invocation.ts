@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { onnxNames } from '../../../contracts/registry/bundle.js';
 import { decodeBase64 } from '../../http/body/decode-base64.js';
 import { parseJson } from '../../http/body/parse-json.js';
+import { inputScaleSchema, type InputScale } from '../../../contracts/inference/input-scale.js';
 import { tensorBounds } from '../tensors/tensor-bounds.js';
-import { imageBytes, requireFew, writeFlatImage, writeImageTensor } from '../tensors/tensors.js';
+import { imageWriter, requireFew, writeFlatImage, writeImageTensor } from '../tensors/tensors.js';
 import { scanTensors } from '../tensors/scan-tensors.js';
 
 /** The images of a scoring request, independent of its JSON. */
@@ -13,11 +14,12 @@ export interface Invocation {
   /** Pixels of the tensors, concatenated. */
   pixels: Uint8Array;
   tensors: number;
+  /** The scale of the tensors as sent; null without tensors. */
+  scale: InputScale | null;
 }
 
 const shapes = ['inputs', 'instances', 'dataframe_split', 'dataframe_records'] as const;
 
-const records = z.array(z.strictObject({ [onnxNames.image]: z.unknown() })).min(1);
 const scoringSchema = z
   .strictObject({
     inputs: z
@@ -33,8 +35,13 @@ const scoringSchema = z
         data: z.array(z.array(z.unknown())).min(1),
       })
       .optional(),
-    dataframe_records: records.optional(),
-    params: z.union([z.null(), z.strictObject({})], { error: 'this model takes no params' }).optional(),
+    dataframe_records: z.array(z.record(z.string(), z.unknown())).min(1).optional(),
+    scale: inputScaleSchema.optional(),
+    params: z
+      .union([z.null(), z.strictObject({ scale: inputScaleSchema.optional() })], {
+        error: 'this model takes no params but `scale`, 1 or 255',
+      })
+      .optional(),
   })
   .refine((body) => shapes.filter((shape) => body[shape] !== undefined).length === 1, {
     error: `expected exactly one of ${shapes.join(', ')}`,
@@ -49,9 +56,12 @@ type Scoring = z.infer<typeof scoringSchema>;
  */
 export async function readInvocation(body: Buffer): Promise<Invocation> {
   const scanned = await scanTensors(body);
-  if (scanned === null) return gather(cellsOf(parseJson(body, scoringSchema, tensorBounds(body.length))));
+  if (scanned === null) {
+    const scoring = parseJson(body, scoringSchema, tensorBounds(body.length));
+    return gather(cellsOf(scoring), scoring.scale ?? scoring.params?.scale);
+  }
   const { pixels, count } = scanned;
-  return { images: Array.from({ length: count }, () => null), pixels, tensors: count };
+  return { images: Array.from({ length: count }, () => null), pixels, tensors: count, scale: 255 };
 }
 
 /** An image in JSON with its place. */
@@ -77,14 +87,31 @@ function cellsOf({ inputs, instances, dataframe_split: table, dataframe_records:
 function listed(values: readonly unknown[], pointer: string): Cells {
   requireFew(values.length, pointer);
   const cells = values.map((value, index): Cell => {
-    const named = namedSchema.safeParse(value);
     const at = `${pointer}/${index}`;
-    return named.success ? { value: named.data.image, pointer: `${at}/${onnxNames.image}` } : { value, pointer: at };
+    return unwrapped({ value, pointer: at });
   });
   return { cells, pointer };
 }
 
-const namedSchema = z.strictObject({ [onnxNames.image]: z.unknown() });
+/**
+ * The image in `{"image": …}`, in TensorFlow Serving's `{"b64": …}`, or in that below the name of any input. Other
+ * objects stay as they are.
+ */
+function unwrapped(cell: Cell): Cell {
+  const [member, ...others] = membersOf(cell.value);
+  if (member === undefined || others.length > 0) return cell;
+  const [name, value] = member;
+  const inner = { value, pointer: `${cell.pointer}/${name}` };
+  if (name === base64Name) return inner;
+  const [below] = membersOf(value);
+  return name === onnxNames.image || below?.[0] === base64Name ? unwrapped(inner) : cell;
+}
+
+const base64Name = 'b64';
+
+function membersOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+}
 
 /** A table has one column of images, or one column per pixel value. */
 function cellsOfTable({ columns, data }: NonNullable<Scoring['dataframe_split']>): Cell[] {
@@ -94,22 +121,20 @@ function cellsOfTable({ columns, data }: NonNullable<Scoring['dataframe_split']>
   return data.map((row, index) => {
     const at = `${pointer}/${index}`;
     return width === 1 && row.length === 1
-      ? { value: row[0], pointer: `${at}/0` }
+      ? unwrapped({ value: row[0], pointer: `${at}/0` })
       : { value: row, pointer: at, isFlat: true };
   });
 }
 
-function gather({ cells, pointer }: Cells): Invocation {
+function gather({ cells, pointer }: Cells, declared: InputScale | undefined): Invocation {
   requireFew(cells.length, pointer);
   const tensors = cells.filter(({ value }) => typeof value !== 'string').length;
-  const pixels = new Uint8Array(tensors * imageBytes);
-  let offset = 0;
+  const { pixels, writer } = imageWriter(tensors, declared);
   const images = cells.map(({ value, pointer: at, isFlat }) => {
     if (typeof value === 'string') return decodeBase64(value, at);
-    if (isFlat === true) writeFlatImage(value, pixels, offset, at);
-    else writeImageTensor(value, pixels, offset, at);
-    offset += imageBytes;
+    if (isFlat === true) writeFlatImage(value, writer, at);
+    else writeImageTensor(value, writer, at);
     return null;
   });
-  return { images, pixels, tensors };
+  return { images, pixels, tensors, scale: tensors === 0 ? null : writer.finish() };
 }

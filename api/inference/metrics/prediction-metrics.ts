@@ -14,6 +14,7 @@ const predictionFaults = [
   'image_too_small',
   'invalid_tensor',
   'no_model',
+  'model_retired',
   'overloaded',
   'deadline_exceeded',
   'url_not_allowed',

@@ -14,7 +14,7 @@ const leastImageBytes = inputSize * inputSize * 8 - 1;
 /**
  * Reads `{"inputs": […]}` or `{"instances": […]}` of 224×224×3 numbers directly into pixels, in a third of the time of
  * JSON.parse and without its lists. Returns null for any other body, which JSON.parse then handles; both must agree on
- * valid bodies. Yields to other requests between two images.
+ * valid bodies. Fractions without a value above 2 are another body: they may be from 0 to 1. Yields to other requests between two images.
  */
 export async function scanTensors(body: Buffer): Promise<ScannedTensors | null> {
   let at = scanKey(body);
@@ -22,13 +22,22 @@ export async function scanTensors(body: Buffer): Promise<ScannedTensors | null> 
   const room = Math.min(mostImages, Math.floor(body.length / leastImageBytes));
   const pixels = new Uint8Array(room * imageBytes);
   for (let count = 1; count <= room; count++) {
+    const start = at;
     at = scanImage(body, at, pixels, (count - 1) * imageBytes);
+    if (mayBeNormalised(body, start, at, pixels.subarray((count - 1) * imageBytes, count * imageBytes))) return null;
     const after = expect(body, at, comma);
     if (after < 0) return endsAfter(body, at) ? { pixels: pixels.slice(0, count * imageBytes), count } : null;
     at = after;
     await parseQueue.turn();
   }
   return null;
+}
+
+/** Whether an image may have values from 0 to 1: it is dark, and the text of it has a fraction. */
+function mayBeNormalised(body: Buffer, start: number, end: number, pixels: Uint8Array): boolean {
+  if (end < 0) return false;
+  const point = body.indexOf(dot, start);
+  return point >= 0 && point < end && pixels.every((value) => value <= darkest);
 }
 
 function scanKey(body: Buffer): number {
@@ -112,6 +121,8 @@ function skipBlanks(body: Buffer, start: number): number {
   return at;
 }
 
+/** The rounded values of an image whose scale the scanner leaves to the rule. */
+const darkest = 2;
 const keys = [Buffer.from('"inputs"'), Buffer.from('"instances"')];
 const [zero, dot, comma, colon, quotes] = [0x30, 0x2e, 0x2c, 0x3a, 0x22];
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d];

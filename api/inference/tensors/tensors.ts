@@ -1,9 +1,10 @@
 import { PerennialError } from '../../../contracts/errors.js';
 import { inputSize } from '../../../contracts/training/training.js';
+import type { InputScale } from '../../../contracts/inference/input-scale.js';
+import { PixelWriter, shown } from './pixel-writer.js';
 
-const rowBytes = inputSize * 3;
 /** Bytes of one input image of the model. */
-export const imageBytes = inputSize * rowBytes;
+export const imageBytes = inputSize * inputSize * 3;
 
 /** More than fit into the largest body; without this limit, a body of empty lists would allocate terabytes. */
 export const mostImages = 100;
@@ -13,40 +14,34 @@ export function requireFew(images: number, pointer: string): void {
   if (images > mostImages) throw fault(pointer, `expected at most ${mostImages} images, got ${images}`);
 }
 
+/** A writer for so many images of the model. */
+export function imageWriter(
+  count: number,
+  declared: InputScale | undefined,
+  refuse: (pointer: string, detail: string) => PerennialError = fault,
+): { pixels: Uint8Array; writer: PixelWriter } {
+  const pixels = new Uint8Array(count * imageBytes);
+  return { pixels, writer: new PixelWriter({ pixels, imageBytes, declared, refuse }) };
+}
+
 /**
- * Writes one image into `pixels`: nested lists `[row][column][channel]`, 224×224×3, RGB from 0 to 255, which are rounded
- * to 8 bits. Throws `invalid_tensor` with the first invalid place.
+ * Writes one image of nested lists `[row][column][channel]`, 224×224×3, RGB. Throws `invalid_tensor` with the first
+ * invalid place.
  */
-export function writeImageTensor(rows: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
+export function writeImageTensor(rows: unknown, writer: PixelWriter, pointer: string): void {
+  writer.begin(pointer);
   for (const [y, columns] of list(rows, inputSize, pointer, 'rows').entries()) {
     for (const [x, channels] of list(columns, inputSize, `${pointer}/${y}`, 'columns').entries()) {
       const at = `${pointer}/${y}/${x}`;
-      writeValues(list(channels, 3, at, 'channels'), pixels, offset + y * rowBytes + x * 3, at);
+      writer.add(list(channels, 3, at, 'channels'), at);
     }
   }
 }
 
 /** The same for one flat list, row by row, such as the columns of a table. */
-export function writeFlatImage(values: unknown, pixels: Uint8Array, offset: number, pointer: string): void {
-  writeValues(list(values, imageBytes, pointer, 'values'), pixels, offset, pointer);
-}
-
-/** Writes numbers in order. Throws the error that `refuse` makes for the first invalid one. */
-export function writeValues(
-  values: readonly unknown[],
-  pixels: Uint8Array,
-  offset: number,
-  pointer: string,
-  refuse: (pointer: string, detail: string) => PerennialError = fault,
-): void {
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index];
-    // NaN fails both comparisons; JSON has no NaN, but binary tensors may.
-    if (typeof value !== 'number' || !(value >= 0 && value <= 255)) {
-      throw refuse(`${pointer}/${index}`, `expected a number from 0 to 255, got ${shown(value)}`);
-    }
-    pixels[offset + index] = Math.round(value);
-  }
+export function writeFlatImage(values: unknown, writer: PixelWriter, pointer: string): void {
+  writer.begin(pointer);
+  writer.add(list(values, imageBytes, pointer, 'values'), pointer);
 }
 
 function list(value: unknown, length: number, pointer: string, what: string): readonly unknown[] {
@@ -58,12 +53,7 @@ function list(value: unknown, length: number, pointer: string, what: string): re
 function fault(pointer: string, detail: string): PerennialError {
   return new PerennialError(
     'invalid_tensor',
-    `${pointer}: ${detail}. Each input is ${inputSize}×${inputSize}×3, RGB, 0 to 255.`,
+    `${pointer}: ${detail}. Each input is ${inputSize}×${inputSize}×3, RGB, 0 to 255 or 0 to 1.`,
     { details: { errors: [{ pointer, detail }] } },
   );
-}
-
-/** A JSON value, shortened for a message. */
-export function shown(value: unknown): string {
-  return typeof value === 'number' || value === null ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
 }

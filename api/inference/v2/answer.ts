@@ -1,6 +1,7 @@
 import { PerennialError } from '../../../contracts/errors.js';
 import type { V2InferResponse } from '../../../contracts/inference/http-v2.js';
 import type { Predicted } from '../predictor.js';
+import type { InputScale } from '../../../contracts/inference/input-scale.js';
 import { makeOutputs, type OutputTensor } from './outputs.js';
 import type { Question } from './question.js';
 
@@ -10,8 +11,8 @@ export interface InferAnswer {
   binary: Buffer[] | null;
 }
 
-/** The response for the predictions of a request. */
-export function answerOf(predicted: readonly Predicted[], question: Question): InferAnswer {
+/** The response for the predictions of a request. `scale` is that of its numbers; null for bytes and files. */
+export function answerOf(predicted: readonly Predicted[], question: Question, scale: InputScale | null): InferAnswer {
   const [first] = predicted;
   if (first === undefined) throw new PerennialError('internal', 'The engine returned no prediction.');
   const { version } = first.served;
@@ -26,7 +27,7 @@ export function answerOf(predicted: readonly Predicted[], question: Question): I
       model_version: String(version.version),
       // Clients send an empty id for none.
       id: question.id || first.predictionId,
-      parameters: { prediction_id: first.predictionId },
+      parameters: { prediction_id: first.predictionId, ...(scale !== null && { scale }) },
       outputs: encoded.map(({ output, bytes }) => viewOf(output, bytes)),
     },
     binary: parts.length > 0 ? parts : null,

@@ -2,7 +2,7 @@ import { onnxNames } from '../../../contracts/registry/bundle.js';
 import { v2HeaderLength, v2InferRequestSchema, type V2InferRequest } from '../../../contracts/inference/http-v2.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { parseBoundedJson } from '../../http/body/json-bounds.js';
-import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { invalidRequest, parseRequest } from '../../http/problems.js';
 import { tensorBounds } from '../tensors/tensor-bounds.js';
 import { imageBytes } from '../tensors/tensors.js';
 
@@ -21,7 +21,7 @@ const mostHeaderBytes = 1_000_000;
  * @throws PerennialError bad_request
  */
 export function parseInferBody(body: Buffer, headerLength: string | undefined): InferBody {
-  if (headerLength === undefined) return { request: parseRequest(body), binary: body.subarray(body.length) };
+  if (headerLength === undefined) return { request: requestOf(body), binary: body.subarray(body.length) };
   const jsonBytes = /^\d{1,15}$/.test(headerLength) ? Number(headerLength) : Number.NaN;
   if (!(jsonBytes <= body.length)) {
     const detail = `expected the number of bytes of the JSON, at most the ${body.length} of the whole body`;
@@ -32,13 +32,11 @@ export function parseInferBody(body: Buffer, headerLength: string | undefined): 
     throw invalidRequest([{ pointer: `header/${v2HeaderLength}`, detail }]);
   }
   if (jsonBytes === 0) return { request: rawRequest(body), binary: body };
-  return { request: parseRequest(body.subarray(0, jsonBytes)), binary: body.subarray(jsonBytes) };
+  return { request: requestOf(body.subarray(0, jsonBytes)), binary: body.subarray(jsonBytes) };
 }
 
-function parseRequest(json: Buffer): V2InferRequest {
-  const parsed = v2InferRequestSchema.safeParse(parseBoundedJson(json, tensorBounds(json.length)));
-  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#'));
-  return parsed.data;
+function requestOf(json: Buffer): V2InferRequest {
+  return parseRequest(v2InferRequestSchema, parseBoundedJson(json, tensorBounds(json.length)), '#');
 }
 
 /** The request of a raw body: pixels of one or more images, and all outputs in binary. */

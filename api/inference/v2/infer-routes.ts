@@ -19,7 +19,7 @@ import type { Path } from './paths.js';
 import { readQuestion, type Question, type ReadQuestion } from './question.js';
 import { isLong, parserThread } from '../parsing/parser-thread.js';
 import type { ApiSettings } from '../../http/settings.js';
-import type { ModelHost } from '../../model-host/model-host.js';
+import type { ServingHost } from '../../model-host/served-model.js';
 
 /** Fits 50 images in FP32 or 200 in UINT8; `mostImages` limits a request. */
 const maxBodyBytes = 32_000_000;
@@ -48,11 +48,12 @@ const problems = [
   'image_too_small',
   'overloaded',
   'no_model',
+  'model_retired',
   'deadline_exceeded',
 ] as const;
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName'>;
 }
@@ -94,6 +95,7 @@ async function infer(deps: Dependencies, path: ModelPath, request: Request): Pro
   return answerOf(
     await predictInput(deps.predictor, input, withTimeout({ ...job, receivedAt }, question, request)),
     question,
+    input.kind === 'pixels' ? input.scale : null,
   );
 }
 

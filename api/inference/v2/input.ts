@@ -3,6 +3,7 @@ import type { V2Input } from '../../../contracts/inference/http-v2.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import { invalidRequest } from '../../http/problems.js';
 import { imageBytes, mostImages } from '../tensors/tensors.js';
+import { readBinaryPixels, type ReadPixels } from './binary-pixels.js';
 import type { InferBody } from './body.js';
 import { readFileElements, readFileTexts } from './files.js';
 import { numberFormatOf } from './numbers.js';
@@ -11,7 +12,7 @@ import { inputPointer, invalidTensor } from './tensor-fault.js';
 
 /** The input of a request: pixels of `count` images, or image files. */
 export type InferInput =
-  { kind: 'pixels'; pixels: Uint8Array; count: number } | { kind: 'files'; files: readonly Uint8Array[] };
+  ({ kind: 'pixels'; count: number } & ReadPixels) | { kind: 'files'; files: readonly Uint8Array[] };
 
 /**
  * The images of a request. UINT8 pixels are used in place; nothing is allocated before shape and size are checked.
@@ -55,6 +56,7 @@ function readFiles({ shape, data, parameters }: V2Input, binary: Buffer): InferI
 
 function readPixels(input: V2Input, binary: Buffer): InferInput {
   const { shape, datatype, data } = input;
+  const declared = input.parameters?.scale ?? undefined;
   const format = numberFormatOf(datatype);
   if (format === null) throw invalidTensor('datatype', `${datatype} holds no pixels; use UINT8, or BYTES for files`);
   const [count = 0, rows, columns, channels] = shape;
@@ -64,25 +66,17 @@ function readPixels(input: V2Input, binary: Buffer): InferInput {
   checkCount(count);
   if (data !== undefined) {
     if (datatype === 'FP16') throw invalidTensor('datatype', 'FP16 travels in binary only; use FP32 in JSON');
-    return { kind: 'pixels', pixels: readPixelLists(data, shape), count };
+    return { kind: 'pixels', count, ...readPixelLists(data, shape, declared) };
   }
   if (binary.length !== count * imageBytes * format.bytes) {
     const expected = `${count * imageBytes * format.bytes} bytes for the shape ${shown(shape)} in ${datatype}`;
     throw invalidTensor('parameters/binary_data_size', `expected ${expected}, got ${binary.length}`);
   }
-  return { kind: 'pixels', pixels: datatype === 'UINT8' ? binary : roundPixels(binary, format), count };
-}
-
-function roundPixels(binary: Buffer, { bytes, read }: NonNullable<ReturnType<typeof numberFormatOf>>): Uint8Array {
-  const view = new DataView(binary.buffer, binary.byteOffset, binary.length);
-  const pixels = new Uint8Array(binary.length / bytes);
-  for (let at = 0; at < pixels.length; at++) {
-    const value = read(view, at * bytes);
-    // NaN fails both comparisons.
-    if (!(value >= 0 && value <= 255)) throw invalidTensor('', `element ${at} is ${value}; pixels are from 0 to 255`);
-    pixels[at] = Math.round(value);
-  }
-  return pixels;
+  const areBytes = datatype === 'UINT8' && declared !== 1;
+  return {
+    ...{ kind: 'pixels', count },
+    ...(areBytes ? { pixels: binary, scale: declared ?? null } : readBinaryPixels(binary, format, declared)),
+  };
 }
 
 function checkCount(count: number): void {

@@ -3,10 +3,9 @@ import { PerennialError } from '../../../contracts/errors.js';
 import type { v2ModelSchema } from '../../../contracts/inference/http-v2.js';
 import { inputSize } from '../../../contracts/training/training.js';
 import type { z } from 'zod';
-import { type ServedModel, modelOf } from '../../model-host/served-model.js';
+import { type ServedModel, modelOf, type ServingHost } from '../../model-host/served-model.js';
 import { describeOutputs } from './outputs.js';
 import type { ApiSettings } from '../../http/settings.js';
-import type { ModelHost } from '../../model-host/model-host.js';
 
 /** Model name and version of a path. */
 export interface ModelPath {
@@ -15,13 +14,13 @@ export interface ModelPath {
 }
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   settings: Pick<ApiSettings, 'modelName'>;
 }
 
 /**
  * The model of a path, if it is served.
- * @throws PerennialError not_found, no_model
+ * @throws PerennialError not_found, no_model, model_retired
  */
 export function findModel({ host, settings }: Dependencies, { model_name: name, version }: ModelPath): ServedModel {
   const served = host.current();
@@ -29,7 +28,7 @@ export function findModel({ host, settings }: Dependencies, { model_name: name, 
   if (name !== knownName) {
     throw new PerennialError('not_found', `Model “${name}” is not served here; ${knownName} is.`);
   }
-  const model = modelOf(served, knownName);
+  const model = modelOf(host, knownName);
   const current = String(model.version.version);
   if (version !== undefined && version !== current) {
     throw new PerennialError(

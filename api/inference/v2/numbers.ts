@@ -1,7 +1,7 @@
 import type { V2Datatype } from '../../../contracts/inference/http-v2.js';
 
 /** Reads one element of a binary tensor. */
-interface NumberFormat {
+export interface NumberFormat {
   bytes: number;
   read(view: DataView, offset: number): number;
 }

@@ -5,17 +5,17 @@ import {
   v2ReadySchema,
   v2ServerSchema,
 } from '../../../contracts/inference/http-v2.js';
-import { errorCodeOf } from '../../../contracts/errors.js';
+import { errorCodeOf, type ErrorCode } from '../../../contracts/errors.js';
 import { defineRoute, json, type Route } from '../../http/route.js';
 import { findModel, modelMetadata, type ModelPath } from './models.js';
 import { modelPaths, type Path } from './paths.js';
 import { inferRoute } from './infer-routes.js';
 import type { ApiSettings } from '../../http/settings.js';
-import type { ModelHost } from '../../model-host/model-host.js';
 import type { Predictor } from '../predictor.js';
+import type { ServingHost } from '../../model-host/served-model.js';
 
 interface Dependencies {
-  host: Pick<ModelHost, 'current'>;
+  host: ServingHost;
   predictor: Pick<Predictor, 'admit' | 'image' | 'pixels'>;
   settings: Pick<ApiSettings, 'modelName' | 'version'>;
 }
@@ -79,7 +79,7 @@ function metadataRoute(deps: Dependencies, { prefix, suffix, params }: Path): Ro
     tag: 'serving',
     params,
     success: json(v2ModelSchema, 'Tensors and served version'),
-    problems: ['not_found', 'no_model'],
+    problems: ['not_found', 'no_model', 'model_retired'],
     handle: ({ params: path }) => ({ body: modelMetadata(findModel(deps, path)) }),
   });
 }
@@ -101,12 +101,14 @@ function readyRoute(deps: Dependencies, { prefix, suffix, params }: Path): Route
   });
 }
 
+const notServed: readonly ErrorCode[] = ['no_model', 'model_retired'];
+
 function isReady(deps: Dependencies, path: ModelPath): boolean {
   try {
     findModel(deps, path);
     return true;
   } catch (error) {
-    if (errorCodeOf(error) === 'no_model') return false;
+    if (notServed.includes(errorCodeOf(error))) return false;
     throw error;
   }
 }

@@ -153,8 +153,8 @@ function addPromotion(graph: Graph, { generation, modelName }: StoredPrediction,
     served.missing(`promotion:${modelName}/${generation}`, detail);
     return;
   }
-  const { id, kind, actor, reason, workflowId, createdAt, formerVersion } = promotion;
-  const former = formerVersion === null ? null : String(formerVersion);
+  const { id, kind, actor, reason, workflowId, createdAt, insteadOf } = promotion;
+  const former = insteadOf === null ? null : String(insteadOf);
   const attributes = { kind, actor, reason, workflow_id: workflowId, former_version: former, created_at: createdAt };
   const from = served.to(node('promotion', String(id), `${kind} by ${actor}`, attributes));
   if (!approval) return;

@@ -11,7 +11,7 @@ import {
 import { pageOf } from '../../../contracts/http/page.js';
 import { intervalSchema, type ScheduleSetting } from '../../../contracts/retraining/schedules.js';
 import { actorOf } from '../../access/actor.js';
-import { faultsOf, invalidRequest } from '../../http/problems.js';
+import { parseRequest } from '../../http/problems.js';
 import { defineRoute, json, jsonBody, type Route } from '../../http/route.js';
 import type { ScheduleState } from './schedule-state.js';
 import { scheduleView, type KnownRuns } from './schedule-view.js';
@@ -89,9 +89,7 @@ function intervalOf(body: SettingBody): number | undefined {
     minutes(body.every_days, 1_440) ??
     (every && ((every.days * 24 + every.hours) * 60 + every.minutes) * 60);
   if (seconds === undefined) return undefined;
-  const parsed = intervalSchema.safeParse(seconds);
-  if (!parsed.success) throw invalidRequest(faultsOf(parsed.error, '#/every'));
-  return parsed.data;
+  return parseRequest(intervalSchema, seconds, '#/every');
 }
 
 function readRoutes(dependencies: Dependencies): Route[] {

@@ -4,6 +4,7 @@ import {
   type Client,
   type ScheduleDescription,
   type ScheduleHandle,
+  type ScheduleSpec,
 } from '@temporalio/client';
 import type { Actor, AuditEntry } from '../../../contracts/audit/audit.js';
 import { PerennialError } from '../../../contracts/errors.js';
@@ -172,7 +173,7 @@ function creation({ id, setting }: ScheduleDefinition): AuditEntry {
   return { by, action: 'schedule.create', subject: `schedules/${id}`, after: { paused: true, setting } };
 }
 
-/** Whether the schedule was created. Times and pause of an existing one stay. */
+/** Whether the schedule was created. Setting and pause of an existing one stay. */
 async function ensure(client: Client, definition: ScheduleDefinition): Promise<boolean> {
   const memo: SettingMemo = { setting: definition.setting, changedBy: null };
   const policies = { overlap: 'SKIP', catchupWindow: definition.catchUpSeconds * 1000 } as const;
@@ -193,14 +194,23 @@ async function ensure(client: Client, definition: ScheduleDefinition): Promise<b
   const isDefault = memoOf(found)?.changedBy === null;
   const kept = isDefault ? memo : memoOf(found);
   const action = actionOf(definition, kept ?? memo);
-  if (same(found.action, action) && found.policies.catchupWindow === policies.catchupWindow) return false;
-  await handle.update(({ spec, state }) => ({
-    spec: isDefault ? specOf(memo.setting, new Date()) : spec,
+  // The nights of clock changes that a specification lists are those of some years: each start of the API extends it.
+  const spec = kept ? specOf(kept.setting, new Date()) : found.spec;
+  const isCurrent = same(found.action, action) && sameIntervals(found.spec, spec);
+  if (isCurrent && found.policies.catchupWindow === policies.catchupWindow) return false;
+  await handle.update(({ state }) => ({
+    spec,
     action,
     policies,
     state,
   }));
   return false;
+}
+
+function sameIntervals({ intervals: one = [] }: ScheduleSpec, { intervals: other = [] }: ScheduleSpec): boolean {
+  const essence = (intervals: NonNullable<ScheduleSpec['intervals']>): string =>
+    intervals.map(({ every, offset }) => `${String(every)} ${String(offset ?? 0)}`).join();
+  return essence(one) === essence(other);
 }
 
 type Comparable = { workflowType: unknown; args?: unknown; taskQueue?: unknown; memo?: unknown };

@@ -121,7 +121,7 @@ describe('the secrets of a service', () => {
       fetch: () => fetch(url('dataset')),
     };
     const shown: unknown[] = [
-      await createHealthReporter({ modelName: 'm', host: { current: () => null }, probes }).report(),
+      await createHealthReporter({ version: '0.0.0', modelName: 'm', host: { current: () => null }, probes }).report(),
       await smokeTest(url('replica'), new Uint8Array(), 1),
     ];
     for (const probe of Object.values<() => Promise<unknown>>(probes)) {

@@ -141,7 +141,7 @@ describe('the server process', () => {
       path: '/invocations',
       route: '/invocations',
       status: 400,
-      problem: 'bad_request',
+      problem: 'unknown_parameter',
     });
     expect(server.log()).not.toMatch(/in-the-(query|body)/);
     server.child.kill('SIGTERM');

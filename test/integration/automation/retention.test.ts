@@ -20,23 +20,21 @@ import { createUploadStore } from '../../../stores/datasets/uploads.js';
 import { unfenced } from '../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { newVersionOf } from '../../support/registry-records.js';
-import { startObjectStore, type TestService } from '../../support/services.js';
+import { startObjectStore } from '../../support/services.js';
 
 const by = { name: 'retention', via: 'schedule', from: 'w', requestId: null } as const;
 
 describe('the steps of retention', () => {
   let records: TestDatabase;
-  let service: TestService;
+  let service: Awaited<ReturnType<typeof startObjectStore>>;
   let objects: ObjectStore;
   let registry: RegistryStore;
   let remove: (step: ExpiryStep, dryRun?: boolean) => Promise<number>;
   let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
-    const [startedRecords, store] = await Promise.all([startTestDatabase(), startObjectStore()]);
-    records = startedRecords;
-    service = store;
-    objects = createObjectStore({ ...loadConfig(store.environment), S3_ENDPOINT: store.endpoint });
+    [records, service] = await Promise.all([startTestDatabase(), startObjectStore()]);
+    objects = createObjectStore({ ...loadConfig(service.environment), S3_ENDPOINT: service.endpoint });
     await objects.ensureBucket();
     const { db } = records;
     registry = createRegistryStore(db);
@@ -170,9 +168,8 @@ describe('the steps of retention', () => {
   });
 
   it('remove files of past ingestions, and none of the current members of a source', async () => {
-    await ingestion(records, 'former', `'committed', now() - interval '8 days'`);
-    await ingestion(records, 'current', `'committed', now() - interval '8 days'`);
-    await ingestion(records, 'young', `'abandoned', now() - interval '6 days'`);
+    for (const id of ['former', 'current']) await ingestion(records, id, `'committed', now() - interval '31 days'`);
+    await ingestion(records, 'young', `'abandoned', now() - interval '29 days'`);
     await ingestion(records, 'going', `'running', NULL`);
     await records.db.query(
       `INSERT INTO dataset_sources (dataset, kind, locator, is_default, current_ingestion_id)
@@ -197,8 +194,22 @@ describe('the steps of retention', () => {
     const [left, ingested] = [await upload('flowers', 48), await upload('flowers', 48, id)];
     await ingestion(records, 'of-upload', `'running', NULL`, id);
     await expectRemoved('remove_uploads', 1);
-    expect(await objects.head(left)).toBeNull();
-    expect(await objects.head(ingested)).not.toBeNull();
+    expect([await objects.head(left), (await objects.head(ingested)) !== null]).toEqual([null, true]);
+  });
+
+  it('keep the uploaded files that an ingestion refused, for a month', async () => {
+    const id = randomUUID();
+    const refused = await upload('flowers', 48, id);
+    await records.db.query(`INSERT INTO upload_files VALUES ($1, 0, 'a.png', $2, 3)`, [id, refused]);
+    await ingestion(records, 'refusing', `'abandoned', now()`, id);
+    await records.db
+      .query(`UPDATE ingestion_files SET path = '000000-a.png', outcome = 'quarantined', reason = 'truncated'
+      WHERE ingestion_id = 'refusing'`);
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(refused)).not.toBeNull();
+    await records.db.query(`UPDATE uploads SET discarded_at = now() - interval '31 days' WHERE id = $1`, [id]);
+    await expectRemoved('remove_uploads', 1);
+    expect(await objects.head(refused)).toBeNull();
   });
 
   it('keep an upload whose run still waits for a worker, and no other', async () => {

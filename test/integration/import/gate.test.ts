@@ -9,6 +9,7 @@ import type { Decision } from '../../../contracts/registry/registry.js';
 import { createLogger } from '../../../platform/logging.js';
 import { importOrderKey, uploadKey } from '../../../stores/objects/object-keys.js';
 import { startImportFixture, type ImportFixture } from '../../support/import-fixture.js';
+import { gateDefaults } from '../../support/measurements.js';
 import { curator } from '../../support/registry-records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { tinyGraph } from '../../support/tiny-graph.js';
@@ -35,7 +36,7 @@ describe('an imported version', () => {
     };
     const { validateCandidate } = createValidationActivities({
       ...deps,
-      minAccuracy: 0.9,
+      gate: { ...gateDefaults, minAccuracy: 0.9 },
       imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
     });
     const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });

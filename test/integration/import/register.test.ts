@@ -17,7 +17,7 @@ import { startImportFixture, type ImportFixture } from '../../support/import-fix
 import { formPart, multipartHeaders, postRaw } from '../../support/raw-request.js';
 import { problemOf, redImage } from '../../support/served-api.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { tinyGraph } from '../../support/tiny-graph.js';
+import { redness, tinyGraph } from '../../support/tiny-graph.js';
 import { saveLayers } from '../../support/uploaded-models.js';
 
 const folder = temporaryFolder();
@@ -90,6 +90,12 @@ describe('an uploaded ONNX model', () => {
     expect(await engine.predictImage(await redImage())).toMatchObject({ label: 'red' });
     await engine.close();
     expect(await fixture.leftovers()).toEqual([]);
+  });
+
+  it('with a single sigmoid output serves two classes, the second label by its probability', async () => {
+    const given = ['green,red', 'red,green'].map((order) => ({ model_name: 'binary', labels: order }));
+    const [right, swapped] = await Promise.all(given.map((fields) => imported(fields, { 'net.onnx': redness() })));
+    expect([right?.result, swapped?.result]).toMatchObject([{ test: { accuracy: 1 } }, { test: { accuracy: 0 } }]);
   });
 
   it('is the same version when it is uploaded again, under another file name', async () => {

@@ -45,7 +45,7 @@ describe('npm start', () => {
   it('reports every wrong setting at once', async () => {
     const program = startMain({ PERENNIAL_HOME: join(folder, 'wrong'), PORT: '99999', LOG_LEVEL: 'loud' });
     expect(await program.ended).toBe(1);
-    expect(program.output()).toMatch(/PORT: .*LOG_LEVEL: /);
+    expect(program.output()).toMatch(/`PORT` must be .*`LOG_LEVEL` must be one of /);
   });
 });
 

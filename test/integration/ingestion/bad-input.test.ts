@@ -106,7 +106,7 @@ describe('bad input', () => {
     const path = fixture.folder({
       'grass/cmyk.jpg': await base.clone().toColourspace('cmyk').jpeg().toBuffer(),
       'grass/deep.png': await base.clone().toColourspace('rgb16').png().toBuffer(),
-      'grass/grey.png': await base.clone().greyscale().png().toBuffer(),
+      'grass/grey.png': await base.clone().negate().greyscale().png().toBuffer(),
       'grass/named.jpg': await base.clone().webp().toBuffer(),
     });
     const { statistics, quarantined } = await fixture.ingest({ kind: 'folder', path }, 'unusual');

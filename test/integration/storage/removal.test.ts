@@ -97,7 +97,10 @@ describe('removal of unreferenced objects', () => {
       const deps = { objects: objects(), datasets: fixture.ingestion.datasets };
       expect(await fetchImages(deps, sha256s, folder, signal)).toHaveLength(16);
     });
-    for (const { objectKey } of await createFeatureStore(db()).locate('b'.repeat(64), sha256s)) {
+    for (const { objectKey } of await createFeatureStore(db()).locate(
+      { backbone: 'b'.repeat(64), preprocessing: 2 },
+      sha256s,
+    )) {
       expect(await objects().head(objectKey)).not.toBeNull();
     }
   });

@@ -9,6 +9,8 @@ import {
   type ValidationActivities,
   type ValidationDependencies,
 } from '../../../activities/validation/activities.js';
+import { crossValidationOf } from '../../../activities/validation/cross-validation.js';
+import { modelPolicySchema } from '../../../contracts/promotion/policy.js';
 import { bundleFiles } from '../../../contracts/registry/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../domain/registry/semantic-version.js';
@@ -17,7 +19,7 @@ import { fetchBundle, publishBundle } from '../../../stores/registry/bundles.js'
 import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createPolicyStore } from '../../../stores/promotion/policies.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry/registry.js';
-import { evaluationOf, unfenced } from '../../support/measurements.js';
+import { evaluationOf, gateDefaults, tester, unfenced } from '../../support/measurements.js';
 import { startIngestionFixture, type IngestionFixture } from '../../support/ingestion-fixture.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { flipByte, writeTinyBundle } from '../../support/tiny-bundle.js';
@@ -48,7 +50,7 @@ function dependencies(): ValidationDependencies {
     objects: fixture.deps.objects,
     bundleFolder,
     policies: createPolicyStore(fixture.database.db),
-    minAccuracy: 0.4,
+    gate: { ...gateDefaults, minAccuracy: 0.4 },
     threads: 2,
     imageLimits: { maxPixels: 1e6, maxBytes: 1e6, minSide: 8 },
   };
@@ -130,6 +132,26 @@ describe('validateCandidate', () => {
   it('promotes what is better', async () => {
     await promote(await register('better', alwaysRed));
     expect(await validate(await register('better', rightAlways))).toMatchObject({ outcome: 'promote' });
+  });
+
+  it('refuses a model that always gives one answer, though its accuracy suffices, and times what it answers', async () => {
+    const decision = await validate(await register('constant', alwaysRed));
+    expect(decision.outcome).toBe('refuse');
+    expect(decision.reasons.filter(({ passed }) => !passed).map(({ check }) => check)).toEqual(['above_majority']);
+    expect(decision.summary).toMatch(/^Refused: Test accuracy 50.0 % .* is not above the 50.0 % of always answering/);
+    expect(decision.reasons.find(({ check }) => check === 'answer_time')?.detail).toMatch(/ ms over \d+ test images/);
+  });
+
+  it('refuses what was cross-validated badly, by the policy of the model', async () => {
+    const candidate = await register('unstable', rightAlways);
+    const policy = modelPolicySchema.parse({ promotion: { minCrossValidatedAccuracy: 0.9 } });
+    await createPolicyStore(fixture.database.db).set('unstable', policy, tester);
+    const key = `${candidate.bundleKey}/${bundleFiles.metrics}`;
+    const metrics: unknown = JSON.parse(Buffer.from(await fixture.deps.objects.get(key)).toString('utf8'));
+    const crossValidation = { folds: 5, accuracies: [], meanAccuracy: 0.6, standardDeviation: 0.1 };
+    await fixture.deps.objects.put(key, Buffer.from(JSON.stringify(Object.assign({}, metrics, { crossValidation }))));
+    expect(await crossValidationOf(fixture.deps, candidate)).toEqual(crossValidation);
+    expect((await validate(candidate)).summary).toMatch(/Mean accuracy over 5 folds 60.0 % .* the minimum of 90.0 %/);
   });
 
   it('refuses a model that is less accurate than its training measured', async () => {

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { AskedRequest } from '../../../activities/retraining/request-activities.js';
+import { progressQuery } from '../../../contracts/names.js';
+import type { Progress } from '../../../contracts/workflows/runs.js';
 import type { RetrainingRequest } from '../../../contracts/retraining/retraining.js';
 import type { requestRetraining, RequestResult } from '../../../workflows/request-retraining.js';
 import { createFakeActivities, type AllActivities, type Written } from '../../support/fake-activities.js';
@@ -24,7 +26,7 @@ const request: RetrainingRequest = {
 function run(
   replaced: Partial<AllActivities> = {},
   changes: Partial<RetrainingRequest> = {},
-): Promise<{ result: RequestResult; written: Written; runId: string }> {
+): Promise<{ result: RequestResult; written: Written; runId: string; steps: string[] }> {
   const { activities, written } = createFakeActivities(replaced);
   return server.withWorkers(activities, async () => {
     const handle = await server.client.workflow.start<typeof requestRetraining>('requestRetraining', {
@@ -32,7 +34,10 @@ function run(
       taskQueue: 'pipeline',
       args: [{ ...request, ...changes }],
     });
-    return { result: await handle.result(), written, runId: handle.firstExecutionRunId };
+    const result = await handle.result();
+    const { steps } = await handle.query<Progress>(progressQuery);
+    const states = steps.map(({ name, status }) => `${name} ${status}`);
+    return { result, written, runId: handle.firstExecutionRunId, steps: states };
   });
 }
 
@@ -55,16 +60,18 @@ describe('requestRetraining', () => {
   });
 
   it('starts nothing when the decision is to skip', async () => {
-    const { result, written } = await run({
+    const { result, written, steps } = await run({
       decideOnRetraining: () => Promise.resolve({ decision: 'skip', reason: 'Skipped: nothing changed' }),
     });
+    expect(steps).toEqual(['look_for_new_files completed', 'decide completed', 'start_retraining skipped']);
     expect(result).toEqual({ decision: 'skip', reason: 'Skipped: nothing changed', runId: null });
     expect(written.calls).not.toContain('startDecidedRetraining');
   });
 
   it('leaves the search for new files to the pipeline for the weekly schedule', async () => {
-    const { written } = await run({}, { kind: 'mlops_retraining_pipeline', requestId: 'given' });
+    const { written, steps } = await run({}, { kind: 'mlops_retraining_pipeline', requestId: 'given' });
     expect(written.calls).not.toContain('foldersToRescan');
+    expect(steps[0]).toBe('look_for_new_files skipped');
   });
 
   it.each(['source_not_found', 'source_unreachable'])('decides without a folder that fails with %s', async (code) => {

@@ -57,6 +57,11 @@ async function runToFailure(replaced: Partial<AllActivities>): Promise<Written> 
   return written;
 }
 
+/** The ends of a step: status and detail. */
+function endsOf({ steps }: Written, step: string): unknown[] {
+  return steps.flatMap(({ name, status, detail }) => (name === step && status !== 'running' ? [[status, detail]] : []));
+}
+
 describe('retrainingPipeline', () => {
   it('goes through every step in order and promotes', async () => {
     const { result, written } = await run();
@@ -88,6 +93,8 @@ describe('retrainingPipeline', () => {
       validateCandidate: () => Promise.resolve(decisionOf('refuse', 'it is worse')),
     });
     expect(result).toMatchObject({ outcome: 'refused', summary: 'it is worse' });
+    expect(endsOf(written, 'deploy_new_model')).toEqual([['skipped', 'it is worse']]);
+    expect(endsOf(written, 'validate_new_model')).toEqual([['completed', 'it is worse']]);
     expect(written.calls).not.toContain('moveProduction');
   });
 
@@ -98,6 +105,15 @@ describe('retrainingPipeline', () => {
     });
     expect(result).toMatchObject({ outcome: 'rolled_back', summary: 'it answered 500' });
     expect(written.calls).toContain('moveProductionBack');
+    expect(endsOf(written, 'deploy_new_model')).toEqual([['failed', 'it answered 500']]);
+  });
+
+  it('deploys nothing when Production changes at every validation', async () => {
+    const { result, written } = await run({
+      moveProduction: () => Promise.reject(ApplicationFailure.nonRetryable('Production changed', 'stale_promotion')),
+    });
+    expect(result.outcome).toBe('stale');
+    expect(endsOf(written, 'deploy_new_model')).toEqual([['skipped', 'Production changed']]);
   });
 
   it('restores the previous version when the replicas cannot be checked at all', async () => {

@@ -73,6 +73,7 @@ function addMaps(schema: unknown, names: Set<string>): void {
 function holdsMap(schema: unknown): boolean {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return holdsMap(schema.unwrap());
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) return holdsMap(schema.unwrap());
+  if (schema instanceof z.ZodCustom) return true;
   if (!(schema instanceof z.ZodRecord)) return false;
   return !(schema.keyType instanceof z.ZodEnum) || holdsMap(schema.valueType);
 }

@@ -17,7 +17,9 @@ const at = (second: number): string => new Date(Date.UTC(2030, 0, 1, 0, 0, secon
 
 function health(version: string | null): z.infer<typeof healthSchema> {
   return {
-    status: 'ok',
+    status: 'healthy',
+    version: '1.0.0',
+    timestamp: '2026-01-01T00:00:00.000Z',
     model_loaded: version !== null,
     model_name: 'flowers',
     model_version: version,
@@ -130,6 +132,17 @@ async function firstRun(answers: Record<string, FakeAnswer[]>, datasetFolder: st
 }
 
 describe('the first run', () => {
+  it('trains nothing for a retired model, and says who retired it', async () => {
+    const retired = { version: '3', at: at(1), by: 'ada', reason: 'replaced by another' };
+    const model = { name: 'flowers', versions: 3, latest_version: '3', production_version: null };
+    const shown = await firstRun({
+      'GET /health': [{ body: health(null) }],
+      'GET /api/v1/mlops/models/flowers': [{ body: { ...model, production_since: null, retired, created_at: at(0) } }],
+    });
+    expect(shown).toContain(`flowers was retired by ada at ${at(1)} (replaced by another).`);
+    expect(api?.requests.map(({ what }) => what)).not.toContain(started);
+  });
+
   it('prints the served version, when there is one, and starts nothing', async () => {
     const shown = await firstRun({ 'GET /health': [{ body: health('7') }] });
     expect(shown).toBe('\nflowers version 7 is being served.\n');

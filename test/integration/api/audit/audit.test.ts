@@ -14,6 +14,10 @@ const changeNothing = ['checkRetraining', 'explain', 'inferV2', 'inferV2Version'
 
 /** Routes whose audit entries other tests check: they need a served model, workers or schedules. */
 const testedElsewhere = [
+  'detachDatasetSource',
+  'editDatasetImage',
+  'removeDatasetImage',
+  'retireModel',
   'registerModel',
   'promoteModelVersion',
   'validateModelVersion',
@@ -169,6 +173,12 @@ describe('changes over HTTP', () => {
     form.set('label', 'rose');
     const upload = await change('uploadImages', '/api/v1/datasets/garden/images', form);
     expect(upload.entry).toMatchObject({ subject: 'datasets/garden', after: { label: 'rose', files: 1, bytes: 3 } });
+    const archive = await change(
+      'uploadArchive',
+      '/api/v1/datasets/garden/archives',
+      formWith('files', new Uint8Array([1])),
+    );
+    expect(archive.entry).toMatchObject({ subject: 'datasets/garden', after: { label: null, files: 1, bytes: 1 } });
   });
 
   it('of notifications leave one entry each', async () => {

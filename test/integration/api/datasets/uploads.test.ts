@@ -6,6 +6,7 @@ import { createApp } from '../../../../api/app.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { PerennialError, type ErrorCode } from '../../../../contracts/errors.js';
 import { problemSchema } from '../../../../contracts/http/problem.js';
+import type { IngestionInput } from '../../../../contracts/datasets/ingestion.js';
 import { uploadAcceptedSchema } from '../../../../contracts/datasets/http-datasets.js';
 import { uploadKey } from '../../../../stores/objects/object-keys.js';
 import { emptyDependencies } from '../../../support/api-dependencies.js';
@@ -20,9 +21,10 @@ describe('an upload', () => {
   let listening: Listening;
   let url: string;
   let stored: Map<string, string>;
+  let created: (string | null)[];
   let recorded: string[];
   let discarded: string[];
-  let starts: number;
+  let starts: IngestionInput[];
   /** What fails, and how. */
   let failing: { step: 'reach' | 'put' | 'record' | 'start' | 'delete'; code: ErrorCode }[];
 
@@ -39,7 +41,10 @@ describe('an upload', () => {
       settings: { ...empty.settings, uploadFolder: folder },
       uploads: {
         ...empty.uploads,
-        createUpload: () => Promise.resolve(uploadId),
+        async createUpload(upload) {
+          await Promise.resolve(created.push(upload.label));
+          return uploadId;
+        },
         async addUploadFile(_id, position, name) {
           if (position === 1) passing('record');
           await Promise.resolve(recorded.push(name));
@@ -66,8 +71,8 @@ describe('an upload', () => {
           await Promise.resolve();
           passing('reach');
         },
-        async startIngestion() {
-          await Promise.resolve(starts++);
+        async startIngestion(input) {
+          await Promise.resolve(starts.push(input));
           passing('start');
           return { workflowId: 'ingest', runId: 'run', joined: false };
         },
@@ -82,10 +87,11 @@ describe('an upload', () => {
   });
   beforeEach(() => {
     stored = new Map();
+    created = [];
     recorded = [];
     discarded = [];
     failing = [];
-    starts = 0;
+    starts = [];
   });
   afterEach(async () => {
     expect(await readdir(folder)).toEqual([]);
@@ -105,7 +111,7 @@ describe('an upload', () => {
     expect(uploadAcceptedSchema.parse(JSON.parse(answer.body))).toMatchObject({ files: 10, bytes: 2_000_000 });
     expect(images.map((_, position) => stored.get(uploadKey(uploadId, position)))).toEqual(images.map(digest));
     expect(recorded.sort()).toEqual(images.map((_, index) => `${index}.jpg`));
-    expect(starts).toBe(1);
+    expect(starts).toMatchObject([{ dataset: 'flowers', label: 'rose', source: { kind: 'upload', uploadId } }]);
   });
 
   it.each([
@@ -132,7 +138,7 @@ describe('an upload', () => {
     const answer = await sendChunked();
     expect(problemSchema.parse(JSON.parse(answer.body)).code).toBe('temporal_unavailable');
     expect(stored.size).toBe(0);
-    expect(starts).toBe(0);
+    expect(starts).toEqual([]);
   });
 
   it('reports the first failure when the cleanup fails too', async () => {
@@ -143,5 +149,31 @@ describe('an upload', () => {
     const answer = await sendChunked();
     expect(problemSchema.parse(JSON.parse(answer.body)).code).toBe('object_store_unavailable');
     expect(discarded).toEqual([]);
+  });
+
+  describe('of an archive', () => {
+    const send = (fields: readonly Uint8Array[]): Promise<RawAnswer> =>
+      postRaw(url.replace('/images', '/archives'), multipartHeaders, [...fields, formEnd]);
+    // Larger than an image may be.
+    const archive = formPart('files', Buffer.alloc(21_000_000, 7), 'photos.zip');
+
+    it('needs no label, may be larger than an image, and may ask for a training', async () => {
+      const answer = await send([archive, formPart('then_train', 'true'), formPart('model_name', 'roses')]);
+      expect(answer.status).toBe(202);
+      expect(created).toEqual([null]);
+      expect(recorded).toEqual(['photos.zip']);
+      expect(starts).toMatchObject([{ dataset: 'flowers', thenTrain: { modelName: 'roses' } }]);
+      expect(starts[0]).not.toHaveProperty('label');
+    });
+
+    it.each([
+      ['no file', [formPart('then_train', 'true')], 'no_file'],
+      ['two files', [archive, archive], 'bad_request'],
+      ['a model without a training', [archive, formPart('model_name', 'roses')], 'bad_request'],
+      ['a training that is neither true nor false', [archive, formPart('then_train', 'yes')], 'bad_request'],
+    ])('is refused with %s', async (_name, fields, code) => {
+      expect(problemSchema.parse(JSON.parse((await send(fields)).body))).toMatchObject({ status: 400, code });
+      expect(starts).toEqual([]);
+    });
   });
 });

@@ -100,7 +100,7 @@ describe('erasure', () => {
     const ofImage = await predict(photograph);
     const tombstone = await erased('image', sha256);
     expect(tombstone).toMatchObject({
-      counts: { images: 1, feature_files: 1, embeddings: 16, predictions: 1, objects: 2 },
+      counts: { images: 1, feature_files: 1, embeddings: 16, predictions: 1, objects: 3 },
       status: 'done',
     });
     const detailOfImage = predictionDetailViewSchema.parse(await (await get(`/api/v1/predictions/${ofImage}`)).json());
@@ -154,7 +154,7 @@ describe('erasure', () => {
     try {
       const response = await request({ kind: 'image', id: hash, reason: 'asked' });
       expect(response.status).toBe(202);
-      expect(erasureViewSchema.parse(await response.json())).toMatchObject({ status: 'pending', pending_objects: 1 });
+      expect(erasureViewSchema.parse(await response.json())).toMatchObject({ status: 'pending', pending_objects: 2 });
       expect(await ingestion.datasets.examples('fragile', 1)).toHaveLength(7);
     } finally {
       await ingestion.objectServer.resume();

@@ -8,7 +8,7 @@ import { fakeEngine, servedOf } from '../../../support/fake-model.js';
 import { postRaw } from '../../../support/raw-request.js';
 
 const served = servedOf(fakeEngine());
-const dependencies = emptyDependencies({ host: { current: () => served } });
+const dependencies = emptyDependencies({ host: { current: () => served, retirement: () => null } });
 const { routes } = createRoutes(dependencies);
 const json = { 'content-type': 'application/json' };
 

@@ -24,7 +24,11 @@ describe('the memory that requests take', () => {
         }),
     });
     const served = servedOf(engine);
-    listening = await listen(createApp(emptyDependencies({ host: { current: () => served } })), '127.0.0.1', 0);
+    listening = await listen(
+      createApp(emptyDependencies({ host: { current: () => served, retirement: () => null } })),
+      '127.0.0.1',
+      0,
+    );
     url = `http://127.0.0.1:${listening.port}`;
   });
   afterAll(() => listening.stop(1_000));

@@ -10,6 +10,7 @@ import { problemSchema } from '../../../../contracts/http/problem.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { poll } from '../../../support/api-client.js';
 import { formEnd, formPart, multipartHeaders, postRaw, type RawAnswer } from '../../../support/raw-request.js';
+import { fileSpellings, formWithHeaders } from '../../../support/form-spellings.js';
 import { roomyQuota } from '../../../support/storage.js';
 
 const maxBytes = 300_000;
@@ -67,6 +68,26 @@ describe('receiveFiles', () => {
     );
     expect(outcomes).toEqual(['too_large']);
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  const sendAs = (form: string): Promise<RawAnswer> =>
+    postRaw(`http://127.0.0.1:${listening.port}/`, { 'content-type': 'multipart/form-data; boundary=BB' }, [form]);
+
+  it.each(fileSpellings)('takes a file whose headers have %s', async (_name, headers) => {
+    expect(JSON.parse((await sendAs(formWithHeaders(headers, 'files'))).body)).toEqual({ files: 1, stored: 1 });
+  });
+
+  it('names the field to use for a file in another one, and the fields of a form without files', async () => {
+    const typed = await sendAs(formWithHeaders('Content-Disposition: form-data; name="FIELD"; filename="a"', 'image'));
+    expect(problemSchema.parse(JSON.parse(typed.body))).toMatchObject({
+      code: 'bad_request',
+      detail: 'There is a file in the field “image”. Send it in the field “files”.',
+    });
+    const text = await sendAs(formWithHeaders('Content-Disposition: form-data; name="FIELD"', 'image'));
+    expect(problemSchema.parse(JSON.parse(text.body))).toMatchObject({
+      code: 'no_file',
+      detail: 'The form has no file in the field “files”; it has only “image”. Send files.',
+    });
   });
 
   it('takes a body of unknown length up to the limit', async () => {

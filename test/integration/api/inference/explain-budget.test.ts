@@ -45,7 +45,10 @@ describe('the budget of explanations', () => {
       },
     });
     const away = (): Promise<never> => Promise.reject(new PerennialError('database_unavailable', 'away'));
-    const dependencies = emptyDependencies({ host: { current: () => servedOf(engine) }, images: { find: away } });
+    const dependencies = emptyDependencies({
+      host: { current: () => servedOf(engine), retirement: () => null },
+      images: { find: away },
+    });
     listening = await listen(createApp(dependencies), '127.0.0.1', 0);
     url = `http://127.0.0.1:${listening.port}`;
   });

@@ -60,6 +60,44 @@ describe('invocations', () => {
       expect(new Set(response.headers.get('x-prediction-ids')?.split(',')).size).toBe(count);
     });
 
+    const normalised = tensor.map((row) => row.map(() => [0.98, 0.02, 0.004]));
+    const bodies: [string, object][] = [
+      ['inputs', { inputs: [normalised] }],
+      ['instances', { instances: [{ image: normalised }] }],
+      ['a column of images', { dataframe_split: { data: [[normalised]] } }],
+      ['a column for each value', { dataframe_split: { data: [normalised.flat(2)] } }],
+      ['records', { dataframe_records: [{ image: normalised }] }],
+    ];
+    it.each(bodies)('takes an image divided by 255 as %s for what it is, and says so', async (_name, body) => {
+      const response = await fixture.sendJson('/invocations', body);
+      expect(response.headers.get('x-input-scale')).toBe('1');
+      const { predictions } = invocationsResponseSchema.parse(await response.json());
+      for (const [dandelion = 0, grass = 1] of predictions) expect(dandelion).toBeGreaterThan(grass);
+    });
+
+    it('says that it took whole numbers for pixels, and believes a declared scale', async () => {
+      const bits = tensor.map((row) => row.map(() => [1, 0, 0]));
+      const scaleOf = async (body: object): Promise<string | null> =>
+        (await fixture.sendJson('/invocations', body)).headers.get('x-input-scale');
+      expect(await scaleOf({ inputs: [bits] })).toBe('255');
+      expect(await scaleOf({ inputs: [bits], scale: 1 })).toBe('1');
+      expect(await scaleOf({ inputs: [normalised], params: { scale: 255 } })).toBe('255');
+      expect(await scaleOf({ inputs: [base64()] })).toBeNull();
+    });
+
+    it.each([
+      ['TensorFlow Serving’s instances', (b64: string) => ({ instances: [{ b64 }] })],
+      ['the same below the name of an input', (b64: string) => ({ instances: [{ image_bytes: { b64 } }] })],
+      ['inputs', (b64: string) => ({ inputs: [{ b64 }] })],
+      ['a table', (b64: string) => ({ dataframe_split: { data: [[{ b64 }]] } })],
+      ['records', (b64: string) => ({ dataframe_records: [{ image: { b64 } }] })],
+    ])('takes {"b64": …} in %s', async (_name, body) => {
+      const { predictions } = invocationsResponseSchema.parse(
+        await (await fixture.sendJson('/invocations', body(base64()))).json(),
+      );
+      expect(predictions).toHaveLength(1);
+    });
+
     it('keeps the order of tensors and files', async () => {
       const green = tensor.map((row) => row.map(() => [0, 255, 0]));
       const response = await fixture.sendJson('/invocations', {

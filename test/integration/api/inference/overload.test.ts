@@ -31,7 +31,7 @@ describe('an overloaded engine', () => {
         return Promise.resolve(predictionOf([0.9, 0.1]));
       },
     });
-    const host = { current: () => servedOf(engine) };
+    const host = { current: () => servedOf(engine), retirement: () => null };
     listening = await listen(createApp(emptyDependencies({ host, metrics })), '127.0.0.1', 0);
   });
   afterAll(() => listening.stop(1_000));

@@ -10,7 +10,7 @@ it('logs an internal error in a batch under the id in the response, and shows no
   const engine = fakeEngine({ predictImage: () => Promise.reject(new Error('a secret of ours')) });
   const logger = createLogger('api', 'silent');
   const logged = jest.spyOn(logger, 'error');
-  const dependencies = emptyDependencies({ host: { current: () => servedOf(engine) }, logger });
+  const dependencies = emptyDependencies({ host: { current: () => servedOf(engine), retirement: () => null }, logger });
   const listening = await listen(createApp(dependencies), '127.0.0.1', 0);
   try {
     const body = formWith('files', await redImage());

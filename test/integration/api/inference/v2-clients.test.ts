@@ -103,7 +103,7 @@ describeWithPython('clients of the Open Inference Protocol', () => {
         NaN: { status: '422' },
       });
       expect(got.refused['unknown model']?.message).toContain('not served here; dandelion_grass_classifier is');
-      expect(got.refused['NaN']?.message).toContain('element 0 is NaN');
+      expect(got.refused['NaN']?.message).toContain('element 0: expected a number from 0 to 255, got NaN');
     });
   });
 

@@ -14,6 +14,7 @@ import {
   pixels,
   refusalOf,
   startV2Fixture,
+  type InferPost,
   type V2Fixture,
 } from '../../../support/v2-fixture.js';
 
@@ -81,6 +82,44 @@ describe('the Open Inference Protocol', () => {
     expect(fixture.seen.map((each) => [...each.subarray(0, 4)])).toEqual(
       Array.from({ length: 3 }, () => [255, 1, 2, 255]),
     );
+  });
+
+  const half = (value: number): number => ({ 0: 0, 0.2: 0x3266, 0.6: 0x38cd, 1: 0x3c00 })[value] ?? 0;
+  const encodings: [string, (values: readonly number[]) => InferPost][] = [
+    ['FP32', (values) => pixels('FP32', Buffer.from(Float32Array.from(values).buffer))],
+    ['FP64', (values) => pixels('FP64', Buffer.from(Float64Array.from(values).buffer))],
+    ['FP16', (values) => pixels('FP16', Buffer.from(Uint16Array.from(values, half).buffer))],
+    [
+      'JSON',
+      (data) => ({
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ inputs: [{ name: 'image', shape, datatype: 'FP32', data }] }),
+      }),
+    ],
+  ];
+  it.each(encodings)(
+    'takes fractions from 0 to 1 in %s as an image that was divided by 255, and says so',
+    async (_name, encode) => {
+      const normalised = Array.from({ length: imageBytes }, (_, at) => [0, 0.2, 0.6, 1][at % 4] ?? 0);
+      expect(answerOf(await fixture.post(encode(normalised))).parameters.scale).toBe(1);
+      expect([...(fixture.seen[0] ?? [])].slice(0, 4)).toEqual([0, 51, 153, 255]);
+      const bits = Array.from({ length: imageBytes }, (_, at) => at % 2);
+      expect(answerOf(await fixture.post(encode(bits))).parameters.scale).toBe(255);
+      expect([...(fixture.seen[1] ?? [])].slice(0, 2)).toEqual([0, 1]);
+    },
+  );
+
+  it('believes a declared scale, and refuses what contradicts it', async () => {
+    const ask = (value: number, scale: unknown, datatype = 'FP32'): ReturnType<typeof fixture.ask> => {
+      const data = Array.from({ length: imageBytes }, () => value);
+      return fixture.ask({ inputs: [{ name: 'image', shape, datatype, data, parameters: { scale } }] });
+    };
+    expect(answerOf(await ask(1, 1, 'UINT8')).parameters.scale).toBe(1);
+    expect(answerOf(await ask(0.9, 255)).parameters.scale).toBe(255);
+    expect(fixture.seen.map(([first]) => first)).toEqual([255, 1]);
+    expect(refusalOf(await ask(2, 1))).toMatchObject({ status: 422, code: 'invalid_tensor' });
+    expect(refusalOf(await ask(2, 2))).toMatchObject({ status: 400, at: '#/inputs/0/parameters/scale' });
+    expect(refusalOf(await ask(-0.5, undefined)).error).toContain('Send (x + 1) / 2 for each x with "scale": 1');
   });
 
   it('takes files as BYTES, in binary and in base64', async () => {

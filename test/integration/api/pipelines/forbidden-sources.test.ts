@@ -20,7 +20,10 @@ describe('a run of a folder that no setting allows', () => {
       retrainer: { ...plain.retrainer, order: note('retraining') },
       settings: {
         ...plain.settings,
-        sourceFolders: { PERENNIAL_HOME: home, DATASET_DIR: '/photographs', ALLOWED_SOURCE_ROOT: ['/srv'] },
+        sourceFolders: {
+          ...{ PERENNIAL_HOME: home, DATASET_DIR: '/photographs', ALLOWED_SOURCE_ROOT: ['/srv'] },
+          ...{ S3_BUCKET: 'perennial', INGEST_S3_BUCKET: undefined },
+        },
       },
     });
     listening = await listen(app, '127.0.0.1', 0);

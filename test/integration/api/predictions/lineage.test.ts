@@ -7,6 +7,7 @@ import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { formWith, problemOf, redImage, serves } from '../../../support/served-api.js';
 import { startLineageFixture, type LineageFixture } from '../../../support/lineage-fixture.js';
 import { predictionOf } from '../../../support/fake-model.js';
+import { curator } from '../../../support/registry-records.js';
 
 type LineageView = z.infer<typeof lineageViewSchema>;
 
@@ -208,4 +209,34 @@ describe('lineage', () => {
     const row = await lineage.served.api.database.row(z.object({ objectKey: z.string() }), sql);
     return row?.objectKey ?? '';
   }
+
+  it('verifies after rollbacks by a person and by the guard, and after the version was promoted again', async () => {
+    const { served } = lineage;
+    const first = await lineage.trainOn('flowers');
+    const second = await lineage.trainOn('flowers');
+    const rolledBack = await fetch(`${served.url}/api/v1/mlops/models/${version.modelName}/rollback`, {
+      ...{ method: 'POST', body: JSON.stringify({ reason: 'worse' }) },
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': 'lineage-back' },
+    });
+    expect(rolledBack.status).toBe(200);
+    const expectVerified = async (serving: ModelVersion, kind: string, former: string | null): Promise<void> => {
+      await serves(served, serving);
+      const view = await lineageOf(await predict());
+      expect(view.edges.filter(({ state }) => state !== 'verified')).toEqual([]);
+      expect(view.verified).toBe(true);
+      const change = view.nodes.find((node) => node.kind === 'promotion');
+      expect(change?.attributes).toMatchObject({ kind, former_version: former });
+    };
+    await expectVerified(first, 'rollback', String(second.version));
+    await served.registry.setStage(
+      version.modelName,
+      second.version,
+      { stage: 'Staging', reason: 'again' },
+      { by: curator, ifRevision: null },
+    );
+    const { idempotencyKey } = await served.promote(second);
+    await expectVerified(second, 'promotion', String(first.version));
+    await served.registry.revertPromotion({ idempotencyKey, by: { ...curator, name: 'guard' }, reason: 'breach' });
+    await expectVerified(first, 'rollback', String(second.version));
+  });
 });

@@ -1,10 +1,12 @@
+import { hash } from 'node:crypto';
+import { z } from 'zod';
 import {
   aliasViewSchema,
   deletedVersionSchema,
   productionChangeViewSchema,
   versionComparisonSchema,
 } from '../../../../contracts/registry/http-models.js';
-import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
+import { modelVersionViewSchema, versionFileViewSchema } from '../../../../contracts/registry/http-versions.js';
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { NewVersion } from '../../../../stores/registry/registration.js';
@@ -118,6 +120,26 @@ describe('the history of Production', () => {
 });
 
 describe('a version with its bundle', () => {
+  it('gives every file for download, with the digest that the manifest has', async () => {
+    const version = await served.registerTiny({ modelName: 'downloads' });
+    const path = `${models}/downloads/versions/1/files`;
+    const { items } = await answer(z.object({ items: z.array(versionFileViewSchema) }), path);
+    expect(items.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['labels.json', 'manifest.json', 'model.onnx', 'preprocessing.json']),
+    );
+    for (const { url, sha256, size_bytes: sizeBytes, content_type: type } of items) {
+      const response = await ask(url);
+      const bytes = Buffer.from(await response.arrayBuffer());
+      expect({ sha256: hash('sha256', bytes), sizeBytes: bytes.length }).toEqual({ sha256, sizeBytes });
+      expect(response.headers.get('content-type')?.startsWith(type)).toBe(true);
+      expect(response.headers.get('etag')).toBe(`"${sha256}"`);
+    }
+    expect(items.find(({ name }) => name === 'manifest.json')?.sha256).toBe(version.bundleSha256);
+    for (const name of ['nothing.bin', '..%2F..%2Fsecret', 'model.onnx%00']) {
+      expect((await problem(`${path}/${name}`)).status).toBe(404);
+    }
+  });
+
   it('has a model card, and is deleted with its bundle once nothing refers to it', async () => {
     const version = await served.registerTiny({ modelName: 'bundled' });
     const path = `${models}/bundled/versions/1`;

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => records.stop());
 
 async function open(
-  changes: { workflowId?: string; workflow?: string; modelName?: string | null } = {},
+  changes: { workflowId?: string; workflow?: string; trigger?: string; modelName?: string | null } = {},
 ): Promise<string> {
   const runId = randomUUID();
   const workflowId = `w-${runId}`;
@@ -71,6 +71,13 @@ describe('a pipeline run', () => {
       error: { code: 'source_empty', message: 'nothing there' },
     });
     expect(record?.steps.map(({ status }) => status)).toEqual(['pending', 'failed', 'pending', 'pending']);
+  });
+
+  it('stores that a step was skipped, and why', async () => {
+    const runId = await open();
+    await pipelines.enterStep(runId, { name: 'scan', status: 'skipped', detail: 'nothing to do' });
+    await pipelines.close(runId, { status: 'completed' });
+    expect((await pipelines.get(runId))?.steps[1]).toMatchObject({ status: 'skipped', detail: 'nothing to do' });
   });
 
   it('stores its result', async () => {
@@ -176,5 +183,44 @@ describe('the list of pipelines', () => {
   it('refuses an invalid page token', async () => {
     const page = pipelines.list({ limit: 10, pageToken: `1'; DROP TABLE pipelines; --` });
     await expect(page).rejects.toMatchObject({ code: 'bad_request' });
+  });
+
+  describe('of an ingestion', () => {
+    const end = {
+      status: 'completed',
+      result: {
+        dataset: 'flowers',
+        version: 2,
+        files: 20,
+        newImages: 3,
+        quarantined: 1,
+        conflicts: 0,
+        statistics: { images: 19 },
+      },
+    } as const;
+    const told = async (runId: string): Promise<unknown> =>
+      records.db.query(`SELECT kind, payload FROM outbox WHERE key = $1`, [`ingestion-completed-${runId}`]);
+
+    it('that a person started tells its counts once', async () => {
+      const runId = await open();
+      await pipelines.close(runId, end);
+      await pipelines.close(runId, end);
+      const payload = { runId, dataset: 'flowers', version: 2, files: 20, newImages: 3, quarantined: 1, conflicts: 0 };
+      expect(await told(runId)).toEqual([{ kind: 'ingestion.completed', payload }]);
+    });
+
+    it('that is part of a retraining, or of another trigger, tells nothing, and a failed one only its failure', async () => {
+      const parent = await open({ workflow: 'retrainingPipeline', modelName: 'm' });
+      const child = await open({ workflowId: `w-${parent}-${parent}-prepare_training_data-0` });
+      await pipelines.close(child, end);
+      const scheduled = await open({ trigger: 'first_run' });
+      await pipelines.close(scheduled, end);
+      const failed = await open();
+      await pipelines.close(failed, { status: 'failed', error: { code: 'source_empty', message: 'nothing there' } });
+      for (const runId of [child, scheduled, failed]) expect(await told(runId)).toEqual([]);
+      expect(await records.db.query('SELECT kind FROM outbox WHERE key = $1', [`pipeline-failed-${failed}`])).toEqual([
+        { kind: 'pipeline.failed' },
+      ]);
+    });
   });
 });

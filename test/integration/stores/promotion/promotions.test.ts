@@ -44,7 +44,7 @@ describe('promoting', () => {
   it('moves Production in one transaction and archives the previous version', async () => {
     await register('moved');
     await register('moved');
-    expect(await registry.servingState('moved')).toEqual({ generation: 0, version: null });
+    expect(await registry.servingState('moved')).toEqual({ generation: 0, version: null, retirement: null });
     expect(await promote('moved', 1)).toEqual({ formerVersion: null, generation: 1, repeated: false });
     expect(await promote('moved', 2)).toEqual({ formerVersion: 1, generation: 2, repeated: false });
     expect((await registry.get('moved', 1)).stage).toBe('Archived');
@@ -150,7 +150,7 @@ describe('promoting', () => {
     await register('lonely');
     await promote('lonely', 1, 'lonely-move');
     await registry.revertPromotion({ idempotencyKey: 'lonely-move', by: tester, reason: 'broken' });
-    expect(await registry.servingState('lonely')).toEqual({ generation: 2, version: null });
+    expect(await registry.servingState('lonely')).toEqual({ generation: 2, version: null, retirement: null });
   });
 
   it('that was followed by another cannot be rolled back', async () => {

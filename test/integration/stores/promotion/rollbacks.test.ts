@@ -3,7 +3,7 @@ import { createAuditStore } from '../../../../stores/audit/audit.js';
 import type { ProductionMove } from '../../../../stores/promotion/promotions.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { Rollback } from '../../../../stores/promotion/rollbacks.js';
-import { tester, unfenced } from '../../../support/measurements.js';
+import { decisionOf, tester, unfenced } from '../../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { messagesOf, newVersionOf } from '../../../support/registry-records.js';
 import { textMatching } from '../../../support/text-matching.js';
@@ -25,6 +25,43 @@ function promote(modelName: string, version: number, idempotencyKey: string = ra
 function rollBack(modelName: string, version: number | null = null, key: string = randomUUID()): Promise<Rollback> {
   return registry.rollBack({ modelName, version, by: tester, reason: 'worse', idempotencyKey: key });
 }
+
+describe('the decision of a version', () => {
+  const decide = (version: number, summary: string): Promise<void> =>
+    registry.recordDecision('decided', version, decisionOf('promote', summary));
+  const decisionsOf = async (version: number): Promise<(string | undefined)[]> => {
+    const { decision, lastValidation } = await registry.get('decided', version);
+    return [decision?.summary, lastValidation?.summary];
+  };
+
+  it('stays the one it was promoted by, in Production, archived and after a rollback; a later validation stands beside it', async () => {
+    await register('decided');
+    await register('decided');
+    await decide(1, 'first look');
+    expect(await decisionsOf(1)).toEqual(['first look', 'first look']);
+    await decide(1, 'before the promotion');
+    await promote('decided', 1);
+    await decide(1, 'in Production');
+    expect(await decisionsOf(1)).toEqual(['before the promotion', 'in Production']);
+    expect((await registry.get('decided', 1)).lastValidatedAt).not.toBeNull();
+    await decide(2, 'better');
+    await promote('decided', 2);
+    await decide(1, 'archived');
+    await rollBack('decided');
+    await decide(1, 'serves again');
+    expect(await decisionsOf(1)).toEqual(['before the promotion', 'serves again']);
+    await decide(2, 'rolled back');
+    expect(await decisionsOf(2)).toEqual(['better', 'rolled back']);
+  });
+
+  it('becomes the newest validation when it is promoted again', async () => {
+    await registry.setStage('decided', 2, { stage: 'Staging', reason: 'again' }, { by: tester, ifRevision: null });
+    await decide(2, 'second chance');
+    expect(await decisionsOf(2)).toEqual(['better', 'second chance']);
+    await promote('decided', 2);
+    expect(await decisionsOf(2)).toEqual(['second chance', 'second chance']);
+  });
+});
 
 describe('rolling back', () => {
   it('puts the previous version back in Production, with its history, notification and audit entry in one transaction', async () => {

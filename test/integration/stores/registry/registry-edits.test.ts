@@ -33,6 +33,16 @@ describe('semantic versions', () => {
     expect(versions).toEqual(['1.0.0', '1.0.1', '1.1.0', '1.1.1', '2.0.0']);
   });
 
+  it('stay within the major version when trainings and imports of the same classes alternate', async () => {
+    const rule = { semanticVersion: nextSemanticVersion };
+    const networks = ['efficientnet-lite0', 'external', 'efficientnet-lite0', 'external', 'external'] as const;
+    const versions: string[] = [];
+    for (const architecture of networks) {
+      versions.push((await register('alternating', { architecture, ...rule })).semanticVersion);
+    }
+    expect(versions).toEqual(['1.0.0', '1.1.0', '1.2.0', '1.3.0', '1.3.1']);
+  });
+
   it('continue from the greatest one, also when it was set manually', async () => {
     await register('handed', { semanticVersion: '10.2.0' });
     await register('handed', { semanticVersion: '9.9.9' });

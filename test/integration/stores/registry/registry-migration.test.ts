@@ -66,7 +66,12 @@ function ruled(lineages: readonly Lineage[]): string[] {
   lineages.forEach((next, index) => {
     const latest = lineages[index - 1];
     const greatest = given.at(-1);
-    given.push(nextSemanticVersion(next, latest && greatest !== undefined ? { latest, greatest } : null));
+    given.push(
+      nextSemanticVersion(
+        next,
+        latest && greatest !== undefined ? { latest, network: latest.architecture, greatest } : null,
+      ),
+    );
   });
   return given;
 }

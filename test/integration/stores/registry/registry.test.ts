@@ -56,9 +56,12 @@ describe('registering', () => {
     await registry.recordDecision('whole', 1, decisionOf('refuse'));
     const { items } = await createAuditStore(records.db).list({ limit: 1, subject: 'models/whole' });
     expect(items).toMatchObject([{ action: 'version.decide', actor: 'validateModel', after: { outcome: 'refuse' } }]);
-    expect(await registry.get('whole', 1)).toEqual({
+    const decided = await registry.get('whole', 1);
+    expect(decided).toEqual({
       ...registered,
       decision: decisionOf('refuse'),
+      lastValidation: decisionOf('refuse'),
+      lastValidatedAt: decided.lastValidatedAt,
       revision: 2,
     });
     await expect(registry.get('whole', 2)).rejects.toMatchObject({ code: 'not_found' });

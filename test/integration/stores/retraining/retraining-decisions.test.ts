@@ -6,12 +6,14 @@ import { decideRetraining, metricsOf } from '../../../../domain/retraining/retra
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createNotificationStore } from '../../../../stores/notifications/notifications.js';
 import { createPipelineStore } from '../../../../stores/pipelines/pipelines.js';
+import { createRegistryStore } from '../../../../stores/registry/registry.js';
 import {
   createRetrainingDecisions,
   type RetrainingDecision,
   type RetrainingDecisions,
 } from '../../../../stores/retraining/retraining-decisions.js';
-import { statistics } from '../../../support/measurements.js';
+import { statistics, unfenced } from '../../../support/measurements.js';
+import { newVersionOf } from '../../../support/registry-records.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
 let records: TestDatabase;
@@ -134,6 +136,16 @@ describe('decisions on retrainings', () => {
        VALUES ('k', 'waiting', 1, 'w', 'r', 'test', 's', 'reject', now() + interval '1 hour')`,
     );
     expect(await decide('waiting')).toMatchObject({ skippedBecause: 'awaiting_approval' });
+  });
+
+  it('wait while the model is retired, unless a person asks', async () => {
+    const registry = createRegistryStore(records.db);
+    await registry.register(newVersionOf('retired'));
+    const change = { modelName: 'retired', reason: 'x', ...unfenced };
+    await registry.promote({ ...change, version: 1, idempotencyKey: 'retired-1' });
+    await registry.retire({ ...change, idempotencyKey: 'retired-2' });
+    expect(await decide('retired')).toMatchObject({ skippedBecause: 'model_retired' });
+    expect(await decide('retired', 'manual')).toMatchObject({ decision: 'retrain' });
   });
 
   it('are listed newest first with how their runs ended, page by page, and counted', async () => {

@@ -43,7 +43,7 @@ function check(reports: (Reported | null)[], answers: Answer[] = [right], inForc
     return Promise.resolve(report ? [replicaOf(report)] : []);
   };
   const servingState = (): Promise<ServingState> =>
-    Promise.resolve({ generation: inForce, version: inForce === 7 ? null : versionOf(3) });
+    Promise.resolve({ generation: inForce, version: inForce === 7 ? null : versionOf(3), retirement: null });
   const deps = { registry: { liveReplicas, servingState }, image: new Uint8Array([1]) };
   return checkReplicas(deps, question, () => undefined, new AbortController().signal, patience);
 }

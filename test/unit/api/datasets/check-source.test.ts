@@ -26,6 +26,8 @@ describe('checkSource', () => {
         PERENNIAL_HOME: join(folder, 'home'),
         DATASET_DIR: join(folder, 'dataset'),
         ALLOWED_SOURCE_ROOT: [join(folder, 'allowed'), join(folder, 'second')],
+        S3_BUCKET: 'perennial',
+        INGEST_S3_BUCKET: undefined,
         ...settings,
       },
     );
@@ -88,7 +90,13 @@ describe('checkSource', () => {
   });
 
   it('accepts sources that are not folders', async () => {
-    const none = { PERENNIAL_HOME: folder, DATASET_DIR: undefined, ALLOWED_SOURCE_ROOT: [] };
+    const none = {
+      PERENNIAL_HOME: folder,
+      DATASET_DIR: undefined,
+      ALLOWED_SOURCE_ROOT: [],
+      S3_BUCKET: 'perennial',
+      INGEST_S3_BUCKET: undefined,
+    };
     await expect(checkSource({ kind: 'synthetic' }, none)).resolves.toBeUndefined();
   });
 });

@@ -3,13 +3,22 @@ import { errorTable, isErrorCode, PerennialError } from '../../../../contracts/e
 import { problemSchema } from '../../../../contracts/http/problem.js';
 import {
   describeProblem,
-  faultsOf,
   invalidRequest,
+  parseRequest,
   problemOf,
   toPerennialError,
 } from '../../../../api/http/problems.js';
 
 const codes = Object.keys(errorTable).filter(isErrorCode);
+
+function thrownBy(call: () => unknown): PerennialError {
+  try {
+    call();
+  } catch (error) {
+    return toPerennialError(error);
+  }
+  throw new Error('Nothing was thrown.');
+}
 
 describe('problemOf', () => {
   it.each(codes)('makes a valid problem of %s', (code) => {
@@ -44,9 +53,8 @@ describe('problemOf', () => {
 
   it('lists every fault of a request with a JSON pointer', () => {
     const schema = z.object({ source: z.object({ 'a/b~c': z.number() }), epochs: z.number() });
-    const parsed = schema.safeParse({ source: { 'a/b~c': 'x' } });
-    const faults = parsed.success ? [] : faultsOf(parsed.error, '#');
-    const problem = problemOf(invalidRequest(faults), '/', 'x');
+    const wrong = (): unknown => parseRequest(schema, { source: { 'a/b~c': 'x' } }, '#');
+    const problem = problemOf(thrownBy(wrong), '/', 'x');
     expect(problem.status).toBe(400);
     expect(problem.errors?.map(({ pointer }) => pointer)).toEqual(['#/source/a~1b~0c', '#/epochs']);
   });

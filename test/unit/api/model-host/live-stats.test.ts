@@ -18,7 +18,11 @@ describe('the live metrics of a model', () => {
   const { generation } = served;
   const predictorOf = (cachedItems = 0): ReturnType<typeof createPredictor> =>
     createPredictor({
-      ...{ host: { current: () => served }, modelName: 'a_model', cache: createPredictionCache(cachedItems) },
+      ...{
+        host: { current: () => served, retirement: () => null },
+        modelName: 'a_model',
+        cache: createPredictionCache(cachedItems),
+      },
       ...{ predictionLog: { keep: () => 'an id' }, inputCapture: noInputCapture, listeners: [liveStats] },
     });
   const image = new Uint8Array(1);

@@ -68,7 +68,7 @@ describe('the model host', () => {
   }
 
   beforeEach(() => {
-    state = { generation: 0, version: null };
+    state = { generation: 0, version: null, retirement: null };
     databaseIsDown = false;
     failedLooks = 0;
     targetRisk = 0.05;
@@ -96,7 +96,7 @@ describe('the model host', () => {
     );
 
   async function serve(generation: number, number: number): Promise<void> {
-    state = { generation, version: version(number) };
+    state = { generation, version: version(number), retirement: null };
     await poll(
       () => Promise.resolve(host.current()?.generation ?? 0),
       (now) => now === generation,
@@ -128,7 +128,7 @@ describe('the model host', () => {
   it('does not close an engine that serves again, also after no version was in Production', async () => {
     startHost(10);
     await serve(1, 1);
-    state = { generation: 2, version: null };
+    state = { generation: 2, version: null, retirement: null };
     await lastReport(({ generation }) => generation === 2);
     expect(host.current()).toBeNull();
     await serve(3, 1);
@@ -156,7 +156,7 @@ describe('the model host', () => {
   it('reacts to a notification before the poll is due', async () => {
     startHost(3_600_000);
     await lastReport(({ generation }) => generation === 0);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     hint();
     await serving(1);
     expect(await lastReport(({ generation }) => generation === 1)).toMatchObject({ version: 1 });
@@ -164,10 +164,10 @@ describe('the model host', () => {
 
   it('continues with the previous model and reports why a generation cannot be loaded', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await serving(1);
     failing.add(2);
-    state = { generation: 2, version: version(2) };
+    state = { generation: 2, version: version(2), retirement: null };
     const report = await lastReport(({ error }) => error !== null);
     expect(report).toMatchObject({
       generation: 2,
@@ -190,19 +190,19 @@ describe('the model host', () => {
   it('does not wait for a damaged generation when a newer one exists', async () => {
     startHost(10);
     failing.add(1);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await lastReport(({ error }) => error !== null);
     const tries = loads.length;
-    state = { generation: 2, version: version(2) };
+    state = { generation: 2, version: version(2), retirement: null };
     await serving(2);
     expect(loads.slice(tries).at(-1)).toBe(2);
   });
 
   it('does not load a bundle again that it serves already', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await serving(1);
-    state = { generation: 2, version: version(2, version(1).bundleSha256) };
+    state = { generation: 2, version: version(2, version(1).bundleSha256), retirement: null };
     await serving(2);
     expect(loads).toEqual([1]);
     expect(engines[0]?.closed).toBe(false);
@@ -249,7 +249,7 @@ describe('the model host', () => {
 
   it('closes its engine when it stops', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await serving(1);
     await host.stop();
     expect(host.current()).toBeNull();
@@ -258,7 +258,7 @@ describe('the model host', () => {
 
   it('removes its replica row once, after its last report, and predicts until it is stopped', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await serving(1);
     await host.drain();
     expect(left).toEqual([{ replicaId: 'replica', afterReports: reports.length }]);
@@ -269,7 +269,7 @@ describe('the model host', () => {
 
   it('stops even if the database with its replica row is unavailable', async () => {
     startHost(10);
-    state = { generation: 1, version: version(1) };
+    state = { generation: 1, version: version(1), retirement: null };
     await serving(1);
     databaseIsDown = true;
     await host.stop();

@@ -46,9 +46,45 @@ describe('planVersion', () => {
     });
     expect(plan.examples.map(({ sha256 }) => sha256)).toEqual([member(1, 'a').sha256]);
     expect(plan.conflicts).toEqual([
-      { sha256: member(2, 'a').sha256, labels: ['a', 'b'], paths: ['a/2', 'b/2', 'b/again'] },
+      {
+        ...{ sha256: member(2, 'a').sha256, sha256s: [member(2, 'a').sha256] },
+        ...{ labels: ['a', 'b'], paths: ['a/2', 'b/2', 'b/again'] },
+      },
     ]);
     expect(plan.statistics).toMatchObject({ images: 1, conflicts: 1, duplicates: 1, quarantined: { truncated: 2 } });
+  });
+
+  it('takes files with the same pixels for one image, the one that has a split already', () => {
+    const shown = (number: number, label: string): Member => ({
+      ...member(number, label),
+      pixelSha256: 'p'.repeat(64),
+    });
+    const members = [shown(1, 'a'), shown(2, 'a'), member(3, 'a')];
+    const plan = planVersion({ members, sides: new Map([[member(2, 'a').sha256, 'test']]), quarantined: {} });
+    expect(plan.examples.map(({ sha256 }) => sha256)).toEqual([member(2, 'a').sha256, member(3, 'a').sha256]);
+    expect(plan.statistics).toMatchObject({ images: 2, duplicates: 1, conflicts: 0 });
+  });
+
+  it('excludes an image whose pixels appear under two labels in different files', () => {
+    const shown = (number: number, label: string): Member => ({
+      ...member(number, label),
+      pixelSha256: 'p'.repeat(64),
+    });
+    const plan = planVersion({
+      members: [shown(1, 'a'), shown(2, 'b'), member(3, 'a')],
+      sides: noSides,
+      quarantined: {},
+    });
+    const sha256s = [member(1, 'a').sha256, member(2, 'b').sha256];
+    expect(plan.conflicts).toEqual([{ sha256: sha256s[0], sha256s, labels: ['a', 'b'], paths: ['a/1', 'b/2'] }]);
+    expect(plan.examples.map(({ sha256 }) => sha256)).toEqual([member(3, 'a').sha256]);
+  });
+
+  it('gives another file with the same pixels the split that the image had', () => {
+    const copy = { ...member(9, 'a'), pixelSha256: 'p'.repeat(64) };
+    const plan = planVersion({ members: [copy], sides: new Map([['p'.repeat(64), 'validation']]), quarantined: {} });
+    expect(plan.examples).toEqual([{ sha256: copy.sha256, label: 'a', side: 'validation' }]);
+    expect(plan.newExamples).toEqual(plan.examples);
   });
 
   it('keeps the split of an image that was removed for a while', () => {

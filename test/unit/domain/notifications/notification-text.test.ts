@@ -21,6 +21,9 @@ describe('the text of a message', () => {
     );
     expect(textOf('model.rollback', move)).toMatch(/version 3 serves again\. Why: it is better\./);
     expect(textOf('model.rollback', { ...move, formerVersion: null })).toMatch(/nothing is served/);
+    expect(textOf('model.retirement', { ...move, formerVersion: null })).toMatch(
+      /nothing is served.*it is better\..*promote/,
+    );
   });
 
   it('of a degraded version has the measured value and the consequence', () => {
@@ -61,6 +64,21 @@ describe('the text of a message', () => {
     const error = { code: 'not_found', message: 'Version 4 of roses was deleted' };
     expect(textOf('batch_prediction.failed', { ...counts, error })).toMatch(
       /failed after 7 of 10 images\. Version 4 of roses was deleted\. The images predicted so far are in its results/,
+    );
+  });
+
+  it('of an ingestion has its counts, what to look at, and the training that follows', () => {
+    const counts = { runId: 'a/b', dataset: 'flowers', version: 2, files: 20, newImages: 3, duplicates: 1 };
+    const clean = notificationText('ingestion.completed', { ...counts, quarantined: 0, conflicts: 0, note: null }, url);
+    expect(clean).toEqual({
+      subject: 'flowers: an ingestion has finished with version 2',
+      text: '20 files were read for flowers, which is at version 2: 3 new images, 1 duplicates, 0 quarantined.',
+      link: `${url}/api/v1/pipelines/a%2Fb`,
+    });
+    const training = { modelName: 'm', runId: 'r', reason: 'Started the retraining of m: run r.' };
+    const refused = { ...counts, quarantined: 4, conflicts: 2, note: 'The images are synthetic', training };
+    expect(textOf('ingestion.completed', refused)).toMatch(
+      /4 quarantined\. 2 images of the dataset are in two classes.* reasons\. The images are synthetic\. Started the retraining of m: run r\.$/,
     );
   });
 

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Decision, Comparison } from '../../../../contracts/registry/registry.js';
 import { approvalPolicySchema } from '../../../../contracts/promotion/policy.js';
 import { decidePromotion, type GateInput } from '../../../../domain/promotion/promotion-gate.js';
-import { evaluationOf } from '../../../support/measurements.js';
+import { evaluationOf, gateDefaults } from '../../../support/measurements.js';
 
 const comparison: Comparison = {
   productionVersion: 3,
@@ -18,7 +18,9 @@ const comparison: Comparison = {
 
 const good: GateInput = {
   candidate: evaluationOf(0.95),
-  minAccuracy: 0.8,
+  rules: { ...gateDefaults, aboveMajority: true },
+  crossValidation: null,
+  answerTime: null,
   comparison,
   notCompared: null,
   sameDatasetVersion: false,
@@ -39,6 +41,10 @@ describe('the promotion gate', () => {
     expect(decision.summary).toMatch(/95.0 %.*\+2.0 points against version 3 on the same 100 images/);
     expect(decision.reasons.map(({ check }) => check)).toEqual([
       'minimum_accuracy',
+      'class_recall',
+      'above_majority',
+      'cross_validation',
+      'answer_time',
       'not_worse_than_production',
       'something_changed',
       'same_classes',
@@ -105,6 +111,6 @@ describe('the promotion gate', () => {
   it('requires no approval when a check failed, nor for other classes when the policy says never', () => {
     const otherClasses = { comparison: null, notCompared: 'Production has other classes', sameClasses: false };
     expect(asking({ mode: 'never' }, otherClasses).outcome).toBe('promote');
-    expect(asking({ mode: 'always' }, { minAccuracy: 0.99 }).outcome).toBe('refuse');
+    expect(asking({ mode: 'always' }, { rules: { ...good.rules, minAccuracy: 0.99 } }).outcome).toBe('refuse');
   });
 });

@@ -3,7 +3,7 @@ import type { Lineage } from '../../../../contracts/registry/registry.js';
 
 const lineage: Lineage = { architecture: 'cnn', labels: ['a', 'b'], dataset: 'flowers', datasetDigest: 'one' };
 const after = (greatest: string, next: Partial<Lineage>): string =>
-  nextSemanticVersion({ ...lineage, ...next }, { latest: lineage, greatest });
+  nextSemanticVersion({ ...lineage, ...next }, { latest: lineage, network: 'cnn', greatest });
 
 describe('the next semantic version', () => {
   it('begins at 1.0.0', () => {
@@ -23,6 +23,15 @@ describe('the next semantic version', () => {
     expect(after('1.4.2', { architecture: 'efficientnet-lite0' })).toBe('2.0.0');
     expect(after('1.4.2', { labels: ['a', 'b', 'c'], datasetDigest: 'two' })).toBe('2.0.0');
     expect(after('1.4.2', { labels: ['b', 'a'] })).toBe('2.0.0');
+  });
+
+  it('counts an imported graph as other data, and compares a training after it with the training before it', () => {
+    expect(after('1.0.0', { architecture: 'external' })).toBe('1.1.0');
+    const latest: Lineage = { ...lineage, architecture: 'external' };
+    expect(nextSemanticVersion(lineage, { latest, network: 'cnn', greatest: '1.1.0' })).toBe('1.2.0');
+    expect(nextSemanticVersion(latest, { latest, network: 'cnn', greatest: '1.1.0' })).toBe('1.1.1');
+    const other: Lineage = { ...lineage, architecture: 'efficientnet-lite0' };
+    expect(nextSemanticVersion(other, { latest, network: 'cnn', greatest: '1.1.0' })).toBe('2.0.0');
   });
 
   it('continues from one that was set manually, compared by number and not as text', () => {

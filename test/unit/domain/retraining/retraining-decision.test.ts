@@ -8,7 +8,7 @@ import type {
 import { decideRetraining, metricsOf } from '../../../../domain/retraining/retraining-decision.js';
 import { hyperparameters, statistics } from '../../../support/measurements.js';
 
-const idle: RetrainingState = { running: null, awaitingApproval: false, lastAutomatic: null };
+const idle: RetrainingState = { running: null, awaitingApproval: false, retired: false, lastAutomatic: null };
 
 /** A good model without new data. */
 const calm: RetrainingInputs = {
@@ -124,6 +124,10 @@ describe('what holds an automatic retraining back', () => {
     expect(verdict).toMatchObject({ decision: 'skip', skippedBecause: 'already_running' });
     expect(verdict.reason).toContain('run r1 is in progress');
     expect(decideOn(kind, worse, { running: { runId: null } }).reason).toContain('is being started');
+  });
+
+  it.each(kinds)('is the retirement of the model, for %s', (kind) => {
+    expect(decideOn(kind, worse, { retired: true }).skippedBecause).toBe('model_retired');
   });
 
   it.each(kinds)('is a version that waits for approval, for %s', (kind) => {

@@ -80,12 +80,17 @@ describe('the times of a schedule', () => {
   it('follow a calendar where daylight saving time moves the window by its whole length', () => {
     const short = settingOf({ hourWindow: { from: 2, to: 3 }, timeZone: 'Europe/Berlin' });
     const daily = { hour: 2, minute: 0, second: 0 };
-    expect(specOf(short, now)).toEqual({
-      calendars: [{ ...daily, dayOfWeek: 'WEDNESDAY' }],
-      jitter: 3_600_000,
-      timezone: 'Europe/Berlin',
-    });
-    expect(specOf({ ...short, everySeconds: day }, now).calendars).toEqual([daily]);
+    const weekly = specOf(short, now);
+    expect(weekly.calendars).toEqual([{ ...daily, dayOfWeek: 'WEDNESDAY' }]);
+    // Clocks in Berlin change on Sundays.
+    expect(weekly).toMatchObject({ jitter: 3_600_000, timezone: 'Europe/Berlin' });
+    expect(weekly.intervals).toBeUndefined();
+    const nightly = specOf({ ...short, everySeconds: day }, now);
+    expect(nightly).toMatchObject({ calendars: [daily], jitter: 3_599_000 });
+    expect(nightly.skip).toContainEqual({ ...daily, year: 2026, month: 'MARCH', dayOfMonth: 29 });
+    expect(nightly.intervals?.map(({ offset }) => Number(offset))).toContain(
+      Date.parse('2026-10-25T00:00:01Z') % (30 * 366 * day * 1000),
+    );
     expect(() => specOf({ ...short, everySeconds: 3 * day }, now)).toThrow(/longer, or set the interval to 1 or 7/);
     expect(specOf({ ...short, timeZone: 'UTC' }, now).calendars).toBeUndefined();
   });

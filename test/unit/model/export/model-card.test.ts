@@ -102,6 +102,13 @@ describe('a model card', () => {
     expect(without).not.toContain('Passed');
   });
 
+  it('spells hyperparameters and measures as the API does, and counts epochs as its steps', () => {
+    for (const part of ['"batch_size": 32', '"learning_rate"', '| roc_auc |', 'epoch 0, counted from 0']) {
+      expect(card).toContain(part);
+    }
+    expect(card).not.toMatch(/"?[a-z]+[A-Z][a-z]*"?: /);
+  });
+
   it('names what the model was made of', () => {
     for (const part of ['16, 32, 64 filters', 'version 3', '3 images for training', '"seed": 42', 'revision `abc`']) {
       expect(card).toContain(part);

@@ -59,6 +59,7 @@ describe('the bundle of a classifier on the backbone', () => {
       expect(metrics.test.images).toBe(2);
       expect(metrics.crossValidation?.accuracies).toHaveLength(5);
       expect(preprocessingSchema.parse(await readJson(folder, bundleFiles.preprocessing))).toMatchObject({
+        version: 2,
         mean: 127,
         std: 128,
       });

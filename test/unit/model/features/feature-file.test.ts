@@ -38,7 +38,7 @@ describe('a feature file', () => {
       expect(embedding?.children[0]?.children[0]?.element).toMatchObject({ name: 'element', type: 'FLOAT' });
       expect(metadata.key_value_metadata).toContainEqual({
         key: 'perennial.backbone',
-        value: JSON.stringify({ name: 'efficientnet-lite0', digest: backboneDigest }),
+        value: JSON.stringify({ name: 'efficientnet-lite0', digest: backboneDigest, preprocessing: 2 }),
       });
       expect(await parquetReadObjects({ file })).toHaveLength(3);
     }));
@@ -59,6 +59,16 @@ describe('a feature file', () => {
       const bytes = await readFile(path);
       const at = bytes.indexOf(backboneDigest);
       await writeFile(path, bytes.fill('0', at, at + 8));
+      await expect(readFeatures([path], [])).rejects.toMatchObject({ code: 'conflict' });
+    }));
+
+  it('is refused when its images were decoded in another way, as by earlier releases', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'features.parquet');
+      await writeRows(path);
+      const bytes = await readFile(path);
+      bytes.write('1', bytes.indexOf('"preprocessing":2') + '"preprocessing":'.length);
+      await writeFile(path, bytes);
       await expect(readFeatures([path], [])).rejects.toMatchObject({ code: 'conflict' });
     }));
 

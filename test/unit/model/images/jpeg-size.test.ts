@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp, { type JpegOptions } from 'sharp';
-import { readJpegSize } from '../../../../model/images/jpeg-size.js';
+import { readJpegFrame } from '../../../../model/images/jpeg-size.js';
 import { drawSyntheticImage } from '../../../../model/images/synthetic.js';
 import { photographsFolder, testOnPhotographs } from '../../../support/training-fixtures.js';
 
@@ -13,7 +13,7 @@ function jpeg(width: number, height: number, options: JpegOptions = {}, orientat
     .toBuffer();
 }
 
-describe('readJpegSize', () => {
+describe('readJpegFrame', () => {
   it('reads what the decoder reads: baseline, progressive, with EXIF and turned', async () => {
     const images = [
       await jpeg(50, 40),
@@ -22,8 +22,8 @@ describe('readJpegSize', () => {
       await drawSyntheticImage('grass', 3),
     ];
     for (const image of images) {
-      const { width, height } = await sharp(image).metadata();
-      expect(readJpegSize(image)).toEqual({ width, height });
+      const { width, height, orientation = 1 } = await sharp(image).metadata();
+      expect(readJpegFrame(image)).toMatchObject({ width, height, orientation });
     }
   });
 
@@ -31,14 +31,14 @@ describe('readJpegSize', () => {
     const whole = await jpeg(50, 40);
     const frame = whole.indexOf(Buffer.of(0xff, 0xc0));
     expect(frame).toBeGreaterThan(0);
-    expect(readJpegSize(whole.subarray(0, frame + 8))).toBeNull();
-    expect(readJpegSize(Buffer.from('\xff\xd8\xff', 'latin1'))).toBeNull();
+    expect(readJpegFrame(whole.subarray(0, frame + 8))).toBeNull();
+    expect(readJpegFrame(Buffer.from('\xff\xd8\xff', 'latin1'))).toBeNull();
   });
 
   it('terminates on any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
-        const size = readJpegSize(Uint8Array.of(0xff, 0xd8, ...bytes));
+        const size = readJpegFrame(Uint8Array.of(0xff, 0xd8, ...bytes));
         return size === null || (size.width > 0 && size.height > 0);
       }),
     );
@@ -50,8 +50,8 @@ describe('readJpegSize', () => {
     expect(photographs.length).toBeGreaterThan(100);
     for (const file of photographs) {
       const bytes = await readFile(join(photographsFolder, file));
-      const { width, height, format } = await sharp(bytes).metadata();
-      if (format === 'jpeg') expect([file, readJpegSize(bytes)]).toEqual([file, { width, height }]);
+      const { width, height, format, orientation = 1 } = await sharp(bytes).metadata();
+      if (format === 'jpeg') expect([file, readJpegFrame(bytes)]).toMatchObject([file, { width, height, orientation }]);
     }
   });
 });

@@ -16,11 +16,16 @@ export function plain(colour: string, width = 32, height = 32): Sharp {
 
 /** A well-formed PNG whose header claims this size, with 100 bytes of pixel data. */
 export function pngClaiming(width: number, height: number): Buffer {
+  return png(width, height, deflateSync(Buffer.alloc(100)));
+}
+
+/** A PNG of 8-bit RGB with these compressed rows. */
+export function png(width: number, height: number, data: Buffer): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, 2, 0, 0, 0], 8);
-  const chunks = [chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(100))), chunk('IEND', Buffer.alloc(0))];
+  const chunks = [chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))];
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...chunks]);
 }
 

@@ -132,6 +132,22 @@ describe('a TF.js layers model', () => {
     expect(notes).toContain('A softmax was added after its logits.');
   });
 
+  it.each([
+    ['probability', 'sigmoid', 'probabilities'],
+    ['logit', 'linear', 'logits'],
+  ] as const)('may have a single output, a %s of the second class', async (_what, activation, output) => {
+    const model = tf.sequential({
+      layers: [
+        l.rescaling({ inputShape: [224, 224, 3], scale: 1 / 128, offset: -1 }),
+        l.globalAveragePooling2d({}),
+        l.dense({ units: 1, activation }),
+      ],
+    });
+    const { parityMaxAbsoluteError, labels } = await convert(model, { output, labels: ['rose', 'dandelion'] });
+    expect(parityMaxAbsoluteError).toBeLessThan(1e-5);
+    expect(labels).toEqual(['dandelion', 'rose']);
+  });
+
   it('may have quantised weights', () =>
     withFolder(async (folder) => {
       const model = network((image) => image);

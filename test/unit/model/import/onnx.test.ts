@@ -1,15 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import onnxProto, { type onnx as shapes } from 'onnx-proto';
 import { attributes, floatTensor, integerTensor, node, valueInfo } from '../../../../model/export/onnx-parts.js';
-import { pixelBytes } from '../../../../model/images/decode.js';
 import { importModel } from '../../../../model/import/import-job.js';
-import { tryOnnx } from '../../../../model/import/try-onnx.js';
-import type { ImportedModel, ImportJob } from '../../../../model/jobs.js';
+import type { ImportJob } from '../../../../model/jobs.js';
 import { tinyGraph } from '../../../support/tiny-graph.js';
 import { withFolder } from '../../../support/training-fixtures.js';
-import { importJobOf, refusalOf, writeUploads } from '../../../support/uploaded-models.js';
+import { importJobOf, refusalOf, takeGraph as take, writeUploads } from '../../../support/uploaded-models.js';
 
 const { onnx } = onnxProto;
 const { FLOAT, UINT8, DOUBLE } = onnx.TensorProto.DataType;
@@ -41,21 +37,6 @@ function channelsFirst(given: Given = {}): Uint8Array {
     ...given.model,
   });
   return onnx.ModelProto.encode(model).finish();
-}
-
-/** Imports a graph and returns the result, with its output for an image that is all red. */
-async function take(
-  graph: Uint8Array,
-  changes: Partial<ImportJob> = {},
-): Promise<ImportedModel & { answer: number[] }> {
-  return withFolder(async (folder) => {
-    const files = await writeUploads(folder, { 'net.onnx': graph });
-    const job = { ...importJobOf(files, folder), ...changes };
-    const imported = await importModel(job);
-    const red = Uint8Array.from({ length: pixelBytes }, (_, at) => (at % 3 === 0 ? 255 : 0));
-    const answer = await tryOnnx(await readFile(join(folder, 'model.onnx')), red, 1, job.labels.length);
-    return { ...imported, answer: [...answer] };
-  });
 }
 
 const logits = { output: 'logits' } as const;

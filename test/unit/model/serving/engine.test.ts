@@ -38,6 +38,19 @@ function imageOf(colour: string): Promise<Buffer> {
     .toBuffer();
 }
 
+const currentPixels = { width: 224, height: 224, colour: 'RGB', layout: 'NHWC', resize: 'fill', mean: 0, std: 255 };
+
+/** Half black, half white, of a size at which the two versions of the preprocessing differ. */
+async function halves(): Promise<Buffer> {
+  const white = await sharp({ create: { width: 77, height: 61, channels: 3, background: '#ffffff' } })
+    .png()
+    .toBuffer();
+  return sharp({ create: { width: 131, height: 61, channels: 3, background: '#802000' } })
+    .composite([{ input: white, left: 54, top: 0 }])
+    .png()
+    .toBuffer();
+}
+
 describe('the engine', () => {
   it('predicts an image, with probabilities in label order and the time of each phase', async () => {
     await writeTinyBundle(folder);
@@ -71,6 +84,29 @@ describe('the engine', () => {
     expect(rows.flat()).toHaveLength(3 * images.length);
     rows.flat().forEach((value, index) => expect(value).toBeCloseTo(expected[index] ?? NaN, 5));
     expect(new Set(expected.map((value) => value.toFixed(4))).size).toBeGreaterThan(images.length);
+  });
+
+  it('decodes images as they were for the training of its bundle, which says so by its version', async () => {
+    const bytes = await halves();
+    const answers = [];
+    for (const version of [undefined, 1, 2]) {
+      const preprocessing = JSON.stringify({ ...currentPixels, version });
+      await writeTinyBundle(folder, { files: { [bundleFiles.preprocessing]: preprocessing } });
+      const engine = await engineOf({ threads: 1, variant: 'fp32' });
+      const pixels = await decodePixels(bytes, limits, { version: version === 2 ? 2 : 1 });
+      const [expected] = await engine.predictPixels(pixels, 1);
+      const { probabilities } = await engine.predictImage(bytes);
+      expect(probabilities).toEqual(expected?.probabilities);
+      answers.push(probabilities.join());
+    }
+    expect(answers[0]).toBe(answers[1]);
+    expect(answers[2]).not.toBe(answers[1]);
+  });
+
+  it('refuses a bundle whose preprocessing it does not know', async () => {
+    const preprocessing = JSON.stringify({ ...currentPixels, version: 99 });
+    await writeTinyBundle(folder, { files: { [bundleFiles.preprocessing]: preprocessing } });
+    await expect(engineOf()).rejects.toMatchObject({ code: 'bundle_invalid', message: textMatching(/preprocessing/) });
   });
 
   it('does not change the bytes of its caller', async () => {
@@ -151,7 +187,7 @@ describe('the engine', () => {
 describe('a thread that gets a malformed job', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
   const start = async (): Promise<Thread> =>
-    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, references: null });
+    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, preprocessing: 2, references: null });
 
   it('dies with a reason, and answers `died` from then on', async () => {
     await writeTinyBundle(folder);

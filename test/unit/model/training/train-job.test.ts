@@ -28,6 +28,9 @@ describe('training a classifier on embeddings', () => {
       const training = await createFeatureSet(folder, { labels: ['a', 'b', 'c'] });
       const epochs = await train(training, join(folder, 'out'));
       expect(Math.max(...epochs.map(({ metrics }) => metrics.validationAccuracy))).toBeGreaterThan(0.9);
+      for (const name of ['validationF1', 'validationPrecision', 'validationRecall'] as const) {
+        expect(Math.max(...epochs.map(({ metrics }) => metrics[name] ?? 0))).toBeGreaterThan(0.9);
+      }
     }));
 
   it('stops when the validation loss has not fallen for the patience, and keeps the best weights', () =>

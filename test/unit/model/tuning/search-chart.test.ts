@@ -88,7 +88,7 @@ describe('writeSearchTable', () => {
       .split('\n')
       .filter((line) => line.startsWith('|'));
     expect(rows).toEqual([
-      '| trial | outcome | epochs | validation loss | validation accuracy | learningRate |',
+      '| trial | outcome | epochs | validation loss | validation accuracy | learning_rate |',
       '| --- | --- | --- | --- | --- | --- |',
       '| **2** | finished | 36 | 0.2000 | 90.0 % | 0.01 |',
       '| 4 | finished | 36 | 0.3000 | 90.0 % | 0.003 |',

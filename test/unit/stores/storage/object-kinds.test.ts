@@ -101,9 +101,9 @@ describe('the kinds of objects', () => {
     // It uploads a list of keys of images, under a key of its job.
     expect(paths.shift()).toBe('activities/batch-prediction/list-items.ts');
     expect(paths).toEqual([
-      'activities/ingestion/commit-version.ts',
       'activities/ingestion/ingest-batch.ts',
       'activities/training/features.ts',
+      'stores/datasets/publish-version.ts',
     ]);
     for (const { source } of ofContent.filter(({ path }) => paths.includes(path))) {
       expect(source).toMatch(/\.claim\((\w+)\);\n +await (?:deps\.)?objects\.put(?:File)?\(\1,/);
