@@ -21,7 +21,7 @@ export async function commitVersion(deps: IngestionDependencies, ingestion: Inge
     const examples = plan.conflicts.slice(0, 3).map(({ paths }) => paths.join(' and '));
     throw new PerennialError(
       'source_empty',
-      `Each of the ${plan.conflicts.length} images of ${dataset} appears under two labels, so none can be used. Leave each in one class folder. For example: ${examples.join('; ')}.`,
+      `Each of the ${plan.conflicts.length} images of ${dataset} appears under two labels, so none can be used. Leave each in one class folder, or set the right label: PATCH /api/v1/datasets/${dataset}/images/{sha256} with {"label": "…"}. For example: ${examples.join('; ')}.`,
     );
   });
   await createVersionPublisher(deps, publishRules).publish(dataset, version);

@@ -120,7 +120,7 @@ export async function makeVersion(
     [dataset, planned.digest],
   );
   const version = known?.version ?? (await recordVersion(tx, { id: ingestionId, dataset }, planned));
-  await recordConflicts(tx, dataset, version, planned);
+  await recordReport(tx, dataset, version, planned);
   await replaceConflicts(tx, dataset, planned);
   await tx.query('UPDATE datasets SET current_version = $2 WHERE name = $1', [dataset, version]);
   const { digest, statistics } = planned;
@@ -207,13 +207,18 @@ async function readState(tx: Queryable, dataset: string): Promise<CommitState> {
   };
 }
 
-/** The same images can come with other conflicts, which are in no version: those of the last time count. */
-async function recordConflicts(
+/** The same images can come with other refused files and conflicts, which are in no version: those of the last time count. */
+async function recordReport(
   tx: Queryable,
   dataset: string,
   version: number,
-  { conflicts }: CommitPlan,
+  { conflicts, statistics }: CommitPlan,
 ): Promise<void> {
+  await tx.query(`UPDATE dataset_versions SET statistics = $3 WHERE dataset = $1 AND version = $2`, [
+    dataset,
+    version,
+    jsonParameter(statistics),
+  ]);
   await tx.query('DELETE FROM dataset_conflicts WHERE dataset = $1 AND version = $2', [dataset, version]);
   await tx.query(
     `INSERT INTO dataset_conflicts (dataset, version, sha256, labels, paths)
@@ -221,10 +226,11 @@ async function recordConflicts(
      FROM jsonb_to_recordset($3::jsonb) AS conflict (sha256 text, labels jsonb, paths jsonb)`,
     [dataset, version, JSON.stringify(conflicts)],
   );
+  await tx.query('DELETE FROM dataset_quarantine WHERE dataset = $1 AND version = $2', [dataset, version]);
   await tx.query(
-    `UPDATE dataset_versions SET statistics = jsonb_set(statistics, '{conflicts}', to_jsonb($3::integer))
-     WHERE dataset = $1 AND version = $2`,
-    [dataset, version, conflicts.length],
+    `INSERT INTO dataset_quarantine (dataset, version, source, path, reason, detail)
+     SELECT $1, $2, source.locator, f.path, f.reason, f.detail ${filesOfDataset} AND f.outcome = 'quarantined'`,
+    [dataset, version],
   );
 }
 
@@ -264,11 +270,6 @@ async function recordVersion(
       plan.examples.map(({ label }) => label),
       plan.examples.map(({ side }) => side),
     ],
-  );
-  await tx.query(
-    `INSERT INTO dataset_quarantine (dataset, version, source, path, reason, detail)
-     SELECT $1, $2, source.locator, f.path, f.reason, f.detail ${filesOfDataset} AND f.outcome = 'quarantined'`,
-    [dataset, version],
   );
   return version;
 }

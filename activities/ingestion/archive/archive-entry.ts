@@ -3,8 +3,9 @@ import type { SourceBytes } from '../source-bytes.js';
 
 /** A file in an archive. Folders are no entries. */
 export interface ArchiveEntry {
-  /** Path below the root of the archive with slashes; for a refused name, the name made printable. */
+  /** Path below the root of the archive with slashes, or a name that leads out of it. */
   path: string;
+  leadsOut: boolean;
   sizeBytes: number;
   /** Why it is not read: its name or its kind. */
   refusal: string | null;
@@ -48,24 +49,20 @@ export class UnpackedCount {
   }
 }
 
-/** A name in an archive as a path below its root, or why it is refused. Backslashes are those of Windows. */
-export function entryPath(name: string | null, raw: Buffer): Pick<ArchiveEntry, 'path' | 'refusal'> {
-  if (name === null || name.includes('\0')) {
-    return { path: printable(raw), refusal: 'The name is not UTF-8. Pack the files again with UTF-8 names.' };
-  }
-  const slashed = name.replaceAll('\\', '/');
+/**
+ * A name in an archive as a path below its root, or why it is refused. Backslashes are those of Windows. A name that is not
+ * UTF-8 is refused as well, and its place is kept: it says which folders are classes.
+ */
+export function entryPath(name: string, isUtf8: boolean): Pick<ArchiveEntry, 'path' | 'leadsOut' | 'refusal'> {
+  const shown = name.replaceAll('\0', '\ufffd');
+  const slashed = shown.replaceAll('\\', '/');
   const segments = slashed.split('/').filter((segment) => segment !== '' && segment !== '.');
   if (slashed.startsWith('/') || /^[a-z]:/i.test(slashed) || segments.includes('..') || segments.length === 0) {
-    return { path: name, refusal: 'The name leads out of the archive: it is absolute or has “..” in it.' };
+    const refusal = 'The name leads out of the archive: it is absolute or has “..” in it.';
+    return { path: shown, leadsOut: true, refusal };
   }
-  return { path: segments.join('/'), refusal: null };
-}
-
-/** Bytes as text that the database and a terminal show: those outside ASCII as `\xe9`. */
-function printable(bytes: Buffer): string {
-  return [...bytes]
-    .map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`))
-    .join('');
+  const refusal = isUtf8 && shown === name ? null : 'The name is not UTF-8. Pack the files again with UTF-8 names.';
+  return { path: segments.join('/'), leadsOut: false, refusal };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -23,7 +23,7 @@ export async function scanArchive(
 ): Promise<ScannedArchive> {
   const entries = await listEntries(path, deps.config.MAX_UPLOAD_BYTES, tally, signal);
   const tree = createPathTree();
-  for (const entry of entries) if (entry.refusal === null) tree.add(entry.path);
+  for (const entry of entries) if (!entry.leadsOut) tree.add(entry.path);
   const { layout, warnings } = await layoutOf(deps, ingestion, tree.list);
   const classify = classifierOf(layout, ingestion.split, tally);
   return { files: foundFiles(entries, classify), warnings };
@@ -43,7 +43,7 @@ function* foundFiles(entries: readonly Listed[], classify: (path: string) => Fou
   }
 }
 
-type Listed = Pick<ArchiveEntry, 'path' | 'refusal'>;
+type Listed = Pick<ArchiveEntry, 'path' | 'leadsOut' | 'refusal'>;
 
 async function listEntries(
   path: string,
@@ -52,10 +52,10 @@ async function listEntries(
   signal: AbortSignal,
 ): Promise<Listed[]> {
   const entries: Listed[] = [];
-  for await (const { path: name, refusal } of archiveEntries(path, maxFileBytes)) {
+  for await (const { path: name, leadsOut, refusal } of archiveEntries(path, maxFileBytes)) {
     signal.throwIfAborted();
-    const clutter = refusal === null ? clutterOfPath(name) : null;
-    if (clutter === null) entries.push({ path: name, refusal });
+    const clutter = leadsOut ? null : clutterOfPath(name);
+    if (clutter === null) entries.push({ path: name, leadsOut, refusal });
     else countFile(tally, clutter);
   }
   return entries;

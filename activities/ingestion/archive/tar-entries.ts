@@ -58,12 +58,12 @@ type Entry = AsyncIterable<unknown> & { header: Header };
 
 function toEntry(entry: Entry, maxFileBytes: number): ArchiveEntry {
   const { name, type, size } = entry.header;
-  const { path, refusal } = entryPath(name.includes(replaced) ? null : name, Buffer.from(name));
+  const named = entryPath(name, !name.includes(replaced));
   const isFile = type === 'file' || type === 'contiguous-file';
   return {
-    path,
+    ...named,
     sizeBytes: size,
-    refusal: refusal ?? (isFile ? null : 'This is a link, a device or a sparse file. Pack the file itself.'),
+    refusal: named.refusal ?? (isFile ? null : 'This is a link, a device or a sparse file. Pack the file itself.'),
     read: () => readEntry(entry, size, maxFileBytes),
   };
 }

@@ -59,11 +59,12 @@ function isFolder(entry: Entry): boolean {
 }
 
 function toEntry(zip: ZipFile, entry: Entry, maxFileBytes: number): ArchiveEntry {
-  const named = entryPath(nameOf(entry), entry.fileNameRaw);
+  const name = nameOf(entry);
+  const named = entryPath(name ?? entry.fileNameRaw.toString('latin1'), name !== null);
   const type = unixType(entry);
   const isFile = type === 0 || type === fileType;
   return {
-    path: named.path,
+    ...named,
     sizeBytes: entry.uncompressedSize,
     refusal: named.refusal ?? (isFile ? null : 'This is a link or a device. Pack the file itself.'),
     read: () => readEntry(zip, entry, maxFileBytes),

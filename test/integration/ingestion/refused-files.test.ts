@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { createRefusalStore } from '../../../stores/datasets/refusals.js';
@@ -151,9 +151,9 @@ describe('labels', () => {
 });
 
 describe('what an ingestion refused', () => {
-  it('can be read when no version was made, and the version stays as it was', async () => {
+  it('can be read when no version was made, and on the page of the version with the same images', async () => {
     const path = fixture.folder(await classFolders({ grass: 3, moss: 3 }, 35_000));
-    await fixture.ingest({ kind: 'folder', path }, 'reread');
+    const { digest } = await fixture.ingest({ kind: 'folder', path }, 'reread');
     writeFolder(path, { 'grass/broken.jpg': 'no image', 'grass/more.jpg': await patternImage(35_900) });
     writeFolder(path, { 'moss/more.jpg': await patternImage(35_900) });
     expect(await fixture.ingest({ kind: 'folder', path }, 'reread')).toMatchObject({
@@ -162,12 +162,20 @@ describe('what an ingestion refused', () => {
       quarantined: 1,
       conflicts: 1,
     });
-    expect((await fixture.datasets.versionDetail('reread', 1)).quarantined).toEqual([]);
+    expect(await fixture.datasets.versionDetail('reread', 1)).toMatchObject({
+      digest,
+      statistics: { images: 6, quarantined: { unsupported_type: 1 }, conflicts: 1 },
+      quarantined: [{ path: 'grass/broken.jpg', reason: 'unsupported_type' }],
+    });
     const refusals = createRefusalStore(fixture.database.db);
     expect((await refusals.files('reread', page)).items).toMatchObject([
       { locator: path, path: 'grass/broken.jpg', reason: 'unsupported_type', position: null },
     ]);
     expect((await refusals.conflicts('reread', page)).items).toMatchObject([{ labels: ['grass', 'moss'] }]);
+
+    rmSync(join(path, 'grass/broken.jpg'));
+    await fixture.ingest({ kind: 'folder', path }, 'reread');
+    expect((await fixture.datasets.versionDetail('reread', 1)).quarantined).toEqual([]);
   });
 
   it('can be read when the ingestion failed, page by page', async () => {
