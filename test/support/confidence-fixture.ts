@@ -14,18 +14,19 @@ import { embedImages } from '../../model/features/embed.js';
 import { readFeatures } from '../../model/features/feature-file.js';
 import type { ImageFile, PackageJob } from '../../model/jobs.js';
 import { shuffledIndices } from '../../model/seeded-random.js';
-import { nearest, type SharedReferences } from '../../model/serving/nearest.js';
+import { nearest } from '../../model/serving/nearest.js';
 import { readCheckpoint } from '../../model/training/checkpoint.js';
 import { orderExamples } from '../../model/training/labelled-rows.js';
 import { trainModel } from '../../model/training/train-job.js';
-import { collectEvents, listPhotographs } from './training-fixtures.js';
+import type { ForeignPicture } from './foreign-pictures.js';
+import { collectEvents } from './training-fixtures.js';
 
-/** Photographs with their features, and the features of other pictures by kind. */
+/** Photographs and, by kind, other pictures. Their features are in a file. */
 export interface Pictures {
   folder: string;
-  photographs: { label: string; sha256: string }[];
-  features: string;
-  others: Map<string, Float32Array[]>;
+  photographs: { label: string; image: ImageFile }[];
+  featurePath: string;
+  others: ReadonlyMap<string, readonly ForeignPicture[]>;
 }
 
 export interface Answers {
@@ -38,30 +39,20 @@ export interface Learnt {
   calibration: Calibration;
   validation: Answers;
   test: Answers;
-  /** Share of the test photographs that are out-of-distribution, and of the other pictures by kind. */
+  /** Share of pictures that are out-of-distribution: of the test photographs, and by kind. */
   outOfDistribution: { photographs: number; others: Map<string, number> };
 }
 
-/** Computes the features of photographs and of other pictures. */
-export async function preparePictures(folder: string, others: ReadonlyMap<string, ImageFile[]>): Promise<Pictures> {
-  const photographs = await listPhotographs(150);
-  const features = join(folder, 'features.parquet');
+/** Computes the features of photographs and of other pictures, which are made of these photographs or drawn. */
+export async function preparePictures(
+  folder: string,
+  photographs: Pictures['photographs'],
+  others: Pictures['others'],
+): Promise<Pictures> {
+  const featurePath = join(folder, 'features.parquet');
   const images = [...photographs.map(({ image }) => image), ...[...others.values()].flat()];
-  await embedImages({ kind: 'embed', images, outputPath: features, batchSize: 16 }, collectEvents());
-  const featuresOf = async (pictures: readonly ImageFile[]): Promise<Float32Array[]> => {
-    const sha256s = pictures.map(({ sha256 }) => sha256);
-    const matrix = await readFeatures([features], sha256s);
-    const width = matrix.length / sha256s.length;
-    return sha256s.map((_, row) => matrix.slice(row * width, (row + 1) * width));
-  };
-  const byKind = new Map<string, Float32Array[]>();
-  for (const [kind, pictures] of others) byKind.set(kind, await featuresOf(pictures));
-  return {
-    folder,
-    photographs: photographs.map(({ label, image }) => ({ label, sha256: image.sha256 })),
-    features,
-    others: byKind,
-  };
+  await embedImages({ kind: 'embed', images, outputPath: featurePath, batchSize: 16 }, collectEvents());
+  return { folder, photographs, featurePath, others };
 }
 
 /** Trains on a random split, and measures as packaging does. */
@@ -70,7 +61,7 @@ export async function learn(pictures: Pictures, seed: number, changed: Partial<H
   const examples = splitAtRandom(pictures, seed);
   const common = { hyperparameters: hyperparametersSchema.parse({ seed, ...changed }), labels, examples };
   const outputFolder = pictures.folder;
-  const training = { ...common, featurePaths: [pictures.features], images: [], outputFolder };
+  const training = { ...common, featurePaths: [pictures.featurePath], images: [], outputFolder };
   const { checkpointPath } = await trainModel({ ...training, kind: 'train', checkpointPath: null }, collectEvents());
   const about = { modelName: 'flowers', runId: 'run', dataset: 'd', datasetVersion: 1, datasetDigest: '' };
   const job: PackageJob = { ...training, ...about, kind: 'package', checkpointPath, epochs: [], codeRevision: '' };
@@ -84,15 +75,14 @@ export async function learn(pictures: Pictures, seed: number, changed: Partial<H
     logits: split.map((row) => scores.logits[row] ?? []),
     truths: split.map((row) => rows.truths[row] ?? -1),
   });
-  const outOfDistribution = await shareOutOfDistribution(outputFolder);
   return {
     calibration,
     validation: answersOf(rows.splits.validation),
     test: answersOf(rows.splits.test),
-    outOfDistribution: {
-      photographs: outOfDistribution(rows.splits.test.map((row) => scores.features[row] ?? new Float32Array())),
-      others: new Map([...pictures.others].map(([kind, features]) => [kind, outOfDistribution(features)])),
-    },
+    outOfDistribution: await measureOutOfDistribution(
+      pictures,
+      new Set(rows.splits.test.map((row) => rows.sha256s[row])),
+    ),
   };
 }
 
@@ -101,26 +91,37 @@ function splitAtRandom({ photographs }: Pictures, seed: number): Example[] {
     const photograph = photographs[index];
     const share = place / photographs.length;
     const side = share < 0.7 ? splits[0] : share < 0.85 ? splits[1] : splits[2];
-    return photograph ? [{ ...photograph, side }] : [];
+    return photograph ? [{ label: photograph.label, sha256: photograph.image.sha256, side }] : [];
   });
 }
 
-/** What share of features the references in a folder find out-of-distribution. */
-async function shareOutOfDistribution(folder: string): Promise<(features: readonly Float32Array[]) => number> {
+/** Only what was not trained on counts: pictures that were drawn, and test photographs with what was made from them. */
+async function measureOutOfDistribution(
+  { folder, featurePath, others }: Pictures,
+  test: ReadonlySet<string | undefined>,
+): Promise<Learnt['outOfDistribution']> {
+  const isOutside = await readOutOfDistribution(folder);
+  const shareOf = async (sha256s: string[]): Promise<number> => {
+    const matrix = await readFeatures([featurePath], sha256s);
+    const width = matrix.length / sha256s.length;
+    return mean(sha256s.map((_, row) => Number(isOutside(matrix.subarray(row * width, (row + 1) * width)))));
+  };
+  const byKind = new Map<string, number>();
+  for (const [kind, pictures] of others) {
+    const counted = pictures.filter(({ madeFrom }) => madeFrom === undefined || test.has(madeFrom));
+    byKind.set(kind, await shareOf(counted.map(({ sha256 }) => sha256)));
+  }
+  return { photographs: await shareOf([...test].flatMap((sha256) => sha256 ?? [])), others: byKind };
+}
+
+/** How a bundle with the references in a folder judges features. */
+async function readOutOfDistribution(folder: string): Promise<(feature: Float32Array) => boolean> {
   const written: unknown = JSON.parse(await readFile(join(folder, bundleFiles.references), 'utf8'));
   const { covering, dimensions, images, transform, unfamiliarAbove } = referencesSchema.parse(written);
   const bytes = await readFile(join(folder, bundleFiles.referenceFeatures));
-  const vectors = Float32Array.from({ length: images.length * dimensions }, (_, at) => bytes.readFloatLE(at * 4));
-  const references: SharedReferences = {
-    features: vectors,
-    dimensions,
-    coresetRows: covering,
-    rows: images.length,
-    transform,
-  };
-  const isOutside = (feature: Float32Array): boolean =>
-    (nearest(feature, references)[0]?.distance ?? Infinity) > unfamiliarAbove.fp32;
-  return (features) => features.filter(isOutside).length / features.length;
+  const features = Float32Array.from({ length: images.length * dimensions }, (_, at) => bytes.readFloatLE(at * 4));
+  const references = { features, dimensions, coresetRows: covering, rows: images.length, transform };
+  return (feature) => (nearest(feature, references)[0]?.distance ?? Infinity) > unfamiliarAbove.fp32;
 }
 
 /** Share of wrong answers among those that are given at a target risk, over all splits, and the share that is given. */

@@ -1,9 +1,15 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import type { ImageFile } from '../../model/jobs.js';
 import { createRandom } from '../../model/seeded-random.js';
 import { sha256Of } from './training-fixtures.js';
+
+/** A picture that shows no class, or shows one badly. */
+export interface ForeignPicture extends ImageFile {
+  /** SHA-256 of the photograph it was made from. */
+  madeFrom?: string;
+}
 
 type Random = () => number;
 
@@ -28,8 +34,8 @@ const drawings: Record<string, (random: Random, index: number) => Sharp> = {
 export async function drawForeignPictures(
   folder: string,
   kinds: readonly string[] = Object.keys(drawings),
-): Promise<Map<string, ImageFile[]>> {
-  const drawn = new Map<string, ImageFile[]>();
+): Promise<Map<string, ForeignPicture[]>> {
+  const drawn = new Map<string, ForeignPicture[]>();
   for (const kind of kinds) {
     const random = createRandom(1);
     const pictures = Array.from({ length: perKind }, (_, index) => drawings[kind]?.(random, index) ?? drawSvg('', ''));
@@ -38,8 +44,31 @@ export async function drawForeignPictures(
   return drawn;
 }
 
+const alterations: Record<string, (photograph: Sharp) => Sharp> = {
+  'blurred photographs': (photograph) => photograph.blur(8),
+  'grey photographs': (photograph) => photograph.greyscale(),
+  'photographs upside down, inverted': (photograph) => photograph.rotate(180).negate(),
+};
+
+/** Makes a picture of each kind of each photograph, as files. */
+export async function alterPhotographs(
+  folder: string,
+  photographs: readonly ImageFile[],
+): Promise<Map<string, ForeignPicture[]>> {
+  const altered = new Map<string, ForeignPicture[]>();
+  for (const [kind, alter] of Object.entries(alterations)) {
+    const pictures: ForeignPicture[] = [];
+    for (const { sha256, path } of photographs) {
+      const picture = await storePicture(folder, alter(sharp(await readFile(path))));
+      pictures.push({ ...picture, madeFrom: sha256 });
+    }
+    altered.set(kind, pictures);
+  }
+  return altered;
+}
+
 /** Stores a picture as PNG under its SHA-256. */
-export async function storePicture(folder: string, picture: Sharp): Promise<ImageFile> {
+async function storePicture(folder: string, picture: Sharp): Promise<ImageFile> {
   const bytes = await picture.png().toBuffer();
   const sha256 = sha256Of(bytes);
   const path = join(folder, `${sha256}.png`);

@@ -7,7 +7,7 @@ import {
   type Learnt,
 } from '../../support/confidence-fixture.js';
 import { drawForeignPictures } from '../../support/foreign-pictures.js';
-import { testOnPhotographs, withFolder } from '../../support/training-fixtures.js';
+import { listPhotographs, testOnPhotographs, withFolder } from '../../support/training-fixtures.js';
 
 const seeds = [0, 1, 2, 3, 4, 5];
 /** Pictures that have nothing in common with a photograph of plants. Random pixels have: to the backbone they are a lawn. */
@@ -18,7 +18,8 @@ describe('the confidence of a classifier of photographs', () => {
     'is no further from the truth for its calibration, lowers the risk, and knows what is foreign',
     () =>
       withFolder(async (folder) => {
-        const pictures = await preparePictures(folder, await drawForeignPictures(folder, foreign));
+        const drawn = await drawForeignPictures(folder, foreign);
+        const pictures = await preparePictures(folder, await listPhotographs(150), drawn);
         const careful: Learnt[] = [];
         const rash: Learnt[] = [];
         for (const seed of seeds) {
