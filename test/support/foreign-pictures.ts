@@ -36,9 +36,9 @@ export async function drawForeignPictures(
   kinds: readonly string[] = Object.keys(drawings),
 ): Promise<Map<string, ForeignPicture[]>> {
   const drawn = new Map<string, ForeignPicture[]>();
-  for (const kind of kinds) {
+  for (const [kind, draw] of Object.entries(drawings).filter(([name]) => kinds.includes(name))) {
     const random = createRandom(1);
-    const pictures = Array.from({ length: perKind }, (_, index) => drawings[kind]?.(random, index) ?? drawSvg('', ''));
+    const pictures = Array.from({ length: perKind }, (_, index) => draw(random, index));
     drawn.set(kind, await Promise.all(pictures.map((picture) => storePicture(folder, picture))));
   }
   return drawn;

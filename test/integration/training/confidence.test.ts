@@ -41,7 +41,7 @@ describe('the confidence of a classifier of photographs', () => {
         expect(mean(careful.map(({ outOfDistribution }) => outOfDistribution.photographs))).toBeLessThan(0.06);
         const shareOf = (kind: string): number =>
           mean(careful.map(({ outOfDistribution }) => outOfDistribution.others.get(kind) ?? 0));
-        expect(foreign.filter((kind) => shareOf(kind) < 0.95)).toEqual([]);
+        expect(foreign.filter((kind) => shareOf(kind) < 0.9)).toEqual([]);
       }),
   );
 });
