@@ -21,11 +21,13 @@ import { trainModel } from '../../model/training/train-job.js';
 import type { ForeignPicture } from './foreign-pictures.js';
 import { collectEvents } from './training-fixtures.js';
 
-/** Photographs and, by kind, other pictures. Their features are in a file. */
+/** Photographs and, by kind, other pictures. */
 export interface Pictures {
   folder: string;
   photographs: { label: string; image: ImageFile }[];
+  /** The features of all, in a file and by SHA-256. */
   featurePath: string;
+  features: ReadonlyMap<string, Float32Array>;
   others: ReadonlyMap<string, readonly ForeignPicture[]>;
 }
 
@@ -52,7 +54,11 @@ export async function preparePictures(
   const featurePath = join(folder, 'features.parquet');
   const images = [...photographs.map(({ image }) => image), ...[...others.values()].flat()];
   await embedImages({ kind: 'embed', images, outputPath: featurePath, batchSize: 16 }, collectEvents());
-  return { folder, photographs, featurePath, others };
+  const sha256s = images.map(({ sha256 }) => sha256);
+  const matrix = await readFeatures([featurePath], sha256s);
+  const width = matrix.length / sha256s.length;
+  const features = new Map(sha256s.map((sha256, row) => [sha256, matrix.subarray(row * width, (row + 1) * width)]));
+  return { folder, photographs, featurePath, features, others };
 }
 
 /** Trains on a random split, and measures as packaging does. */
@@ -81,7 +87,7 @@ export async function learn(pictures: Pictures, seed: number, changed: Partial<H
     test: answersOf(rows.splits.test),
     outOfDistribution: await measureOutOfDistribution(
       pictures,
-      new Set(rows.splits.test.map((row) => rows.sha256s[row])),
+      new Set(rows.splits.test.map((row) => rows.sha256s[row] ?? '')),
     ),
   };
 }
@@ -97,21 +103,20 @@ function splitAtRandom({ photographs }: Pictures, seed: number): Example[] {
 
 /** Only what was not trained on counts: pictures that were drawn, and test photographs with what was made from them. */
 async function measureOutOfDistribution(
-  { folder, featurePath, others }: Pictures,
-  test: ReadonlySet<string | undefined>,
+  { folder, features, others }: Pictures,
+  test: ReadonlySet<string>,
 ): Promise<Learnt['outOfDistribution']> {
   const isOutside = await readOutOfDistribution(folder);
-  const shareOf = async (sha256s: string[]): Promise<number> => {
-    const matrix = await readFeatures([featurePath], sha256s);
-    const width = matrix.length / sha256s.length;
-    return mean(sha256s.map((_, row) => Number(isOutside(matrix.subarray(row * width, (row + 1) * width)))));
+  const shareOf = (sha256s: readonly string[]): number =>
+    mean(sha256s.map((sha256) => Number(isOutside(features.get(sha256) ?? new Float32Array()))));
+  const counted = (pictures: readonly ForeignPicture[]): readonly ForeignPicture[] =>
+    pictures.filter(({ madeFrom }) => madeFrom === undefined || test.has(madeFrom));
+  return {
+    photographs: shareOf([...test]),
+    others: new Map(
+      [...others].map(([kind, pictures]) => [kind, shareOf(counted(pictures).map(({ sha256 }) => sha256))]),
+    ),
   };
-  const byKind = new Map<string, number>();
-  for (const [kind, pictures] of others) {
-    const counted = pictures.filter(({ madeFrom }) => madeFrom === undefined || test.has(madeFrom));
-    byKind.set(kind, await shareOf(counted.map(({ sha256 }) => sha256)));
-  }
-  return { photographs: await shareOf([...test].flatMap((sha256) => sha256 ?? [])), others: byKind };
 }
 
 /** How a bundle with the references in a folder judges features. */
