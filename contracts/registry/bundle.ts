@@ -156,6 +156,10 @@ export const calibrationSchema = z.object({
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 
+/** What features go through before they are scaled to unit length and compared. */
+export const featureTransforms = ['none', 'square_root'] as const;
+export type FeatureTransform = (typeof featureTransforms)[number];
+
 /** `references.json`: training images as references for out-of-distribution detection; row i is vector i of `references.bin`. */
 export const referencesSchema = z.object({
   dimensions: z.number().int().positive(),
@@ -165,5 +169,7 @@ export const referencesSchema = z.object({
   /** Out-of-distribution threshold on the distance, per precision variant. */
   unfamiliarAbove: z.object({ fp32: z.number(), int8: z.number().nullable() }),
   heldOutShare: share.describe('share of held-out images below the threshold'),
+  /** Missing in bundles of earlier releases, whose features are compared as they are. */
+  transform: z.enum(featureTransforms).default('none'),
 });
 export type References = z.infer<typeof referencesSchema>;

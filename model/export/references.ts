@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type References } from '../../contracts/registry/bundle.js';
+import { bundleFiles, type FeatureTransform, type References } from '../../contracts/registry/bundle.js';
 import { kCenterOrder } from '../features/k-center.js';
-import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
+import { comparisonVector, distanceToNearest } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
@@ -12,6 +12,8 @@ import { usesStoredFeatures, type Scores } from './score.js';
 const coresetSize = 256;
 /** Reference rows in a bundle: 20 MB of the backbone's features. */
 const mostReferences = 4096;
+/** Finds more kinds of other images than comparing features as they are; docs/confidence.md has the figures. */
+const transform: FeatureTransform = 'square_root';
 /** Share of held-out images that should count as in-distribution, given enough images. */
 const inDistributionShare = 0.98;
 
@@ -32,15 +34,15 @@ export async function writeReferences(
   int8: FeaturesOfRows | null,
 ): Promise<void> {
   const chosen = chooseRows(job, rows);
-  const candidates = chosen.map((row) => unitVector(scores.features[row] ?? new Float32Array()));
+  const candidates = chosen.map((row) => comparable(scores.features[row]));
   const order = kCenterOrder(candidates, coresetSize);
   const vectors = order.map((place) => candidates[place] ?? new Float32Array());
   const coreset = vectors.slice(0, coresetSize);
-  const toNearest = (feature: Float32Array): number => distanceToNearest(unitVector(feature), coreset);
-  const heldOut = rows.splits.validation.map((row) => toNearest(scores.features[row] ?? new Float32Array()));
+  const toNearest = (feature: Float32Array | undefined): number => distanceToNearest(comparable(feature), coreset);
+  const heldOut = rows.splits.validation.map((row) => toNearest(scores.features[row]));
   const fp32 = oodThreshold([...heldOut, ...distancesAmong(coreset, job, rows)]);
-  const shiftOf = (row: number, feature: Float32Array = new Float32Array()): number =>
-    toNearest(feature) - toNearest(scores.features[row] ?? new Float32Array());
+  const shiftOf = (row: number, feature: Float32Array | undefined): number =>
+    toNearest(feature) - toNearest(scores.features[row]);
   const references: References = {
     dimensions: vectors[0]?.length ?? 0,
     covering: coreset.length,
@@ -53,9 +55,14 @@ export async function writeReferences(
       int8: int8 && fp32.limit + mean(int8.rows.map((row, place) => shiftOf(row, int8.features[place]))),
     },
     heldOutShare: fp32.share,
+    transform,
   };
   await writeFile(join(job.outputFolder, bundleFiles.references), `${JSON.stringify(references)}\n`);
   await writeFile(join(job.outputFolder, bundleFiles.referenceFeatures), joinVectors(vectors));
+}
+
+function comparable(feature: Float32Array = new Float32Array()): Float32Array {
+  return comparisonVector(feature, transform);
 }
 
 /** All training rows, or a sample of them stratified by class. */

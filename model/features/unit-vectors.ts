@@ -1,3 +1,14 @@
+import type { FeatureTransform } from '../../contracts/registry/bundle.js';
+
+/**
+ * The vector by which features are compared: transformed, and scaled to length 1. With square roots the distance of two
+ * is the Hellinger distance (times √2) of how the activation is shared among the features. It counts many small differences
+ * more and a few strongly activated features less. Features are means behind a ReLU, so none is negative.
+ */
+export function comparisonVector(features: Float32Array, transform: FeatureTransform): Float32Array {
+  return unitVector(transform === 'none' ? features : features.map((value) => Math.sqrt(Math.max(0, value))));
+}
+
 /** The vector scaled to length 1; a vector of zeros is returned unchanged. */
 export function unitVector(vector: Float32Array): Float32Array {
   let squares = 0;

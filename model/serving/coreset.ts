@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { distanceOf, lengthOf, type Near, type SharedReferences } from './nearest.js';
+import { comparisonVector } from '../features/unit-vectors.js';
+import { distanceOf, type Near, type SharedReferences } from './nearest.js';
 
 /**
  * An ONNX graph with one matrix product: `products` [R,1] = `rows` [R,D] × `vector` [D,1]. ONNX Runtime multiplies ten
@@ -19,18 +20,22 @@ export interface Coreset {
 }
 
 /** Loads the coreset into this thread, as a copy: ONNX Runtime cannot read shared memory. */
-export async function openCoreset({ features, dimensions, coresetRows }: SharedReferences): Promise<Coreset> {
+export async function openCoreset({
+  features,
+  dimensions,
+  coresetRows,
+  transform,
+}: SharedReferences): Promise<Coreset> {
   const session = await InferenceSession.create(productGraph, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const copy = new Float32Array(features.subarray(0, coresetRows * dimensions));
   const rows = new Tensor('float32', copy, [coresetRows, dimensions]);
   return {
     async nearest(feature) {
-      const vector = new Tensor('float32', feature, [dimensions, 1]);
+      const vector = new Tensor('float32', comparisonVector(feature, transform), [dimensions, 1]);
       const products = (await session.run({ rows, vector }))['products']?.data;
       if (!(products instanceof Float32Array)) return null;
       const row = indexOfLargest(products);
-      // A vector of zeros has only zero products: divide by 1 instead of its length.
-      return { row, distance: distanceOf((products[row] ?? 0) / (lengthOf(feature) || 1)) };
+      return { row, distance: distanceOf(products[row] ?? 0) };
     },
     end: () => session.release(),
   };

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
-import { preprocessingVersions, type PreprocessingVersion } from '../../contracts/registry/bundle.js';
+import {
+  featureTransforms,
+  preprocessingVersions,
+  type PreprocessingVersion,
+} from '../../contracts/registry/bundle.js';
 import type { ImageLimits } from '../images/header.js';
 import { explainedSchema, explainJobSchema, overlayJobSchema } from './explain/messages.js';
 import type { Near, SharedReferences } from './nearest.js';
@@ -25,7 +29,13 @@ export const threadSetupSchema = z.object({
   limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
   preprocessing: z.literal(preprocessingVersions),
   references: z
-    .object({ features: vectorsSchema, dimensions: z.number(), coresetRows: z.number(), rows: z.number() })
+    .object({
+      features: vectorsSchema,
+      dimensions: z.number(),
+      coresetRows: z.number(),
+      rows: z.number(),
+      transform: z.enum(featureTransforms),
+    })
     .nullable(),
 });
 

@@ -1,4 +1,5 @@
-import { unitVector } from '../features/unit-vectors.js';
+import type { FeatureTransform } from '../../contracts/registry/bundle.js';
+import { comparisonVector } from '../features/unit-vectors.js';
 
 /** Reference vectors that a version's predictions are compared with, in shared memory: one copy for all threads. */
 export interface SharedReferences {
@@ -8,6 +9,8 @@ export interface SharedReferences {
   /** The first rows, which are the coreset: the distance of a prediction is to the nearest of them. */
   coresetRows: number;
   rows: number;
+  /** How features are transformed before they are compared with the rows. */
+  transform: FeatureTransform;
 }
 
 export interface Near {
@@ -23,7 +26,7 @@ export function nearest(
   references: SharedReferences,
   { among = references.coresetRows, count = 1 }: { among?: number; count?: number } = {},
 ): Near[] {
-  const unit = unitVector(feature);
+  const unit = comparisonVector(feature, references.transform);
   const best: { row: number; product: number }[] = [];
   for (let row = 0; row < Math.min(among, references.rows); row += 1) {
     const product = dot(unit, references.features, row * references.dimensions);
@@ -39,10 +42,6 @@ export function nearest(
 /** The distance of two unit vectors by their dot product, which rounding may push beyond 1. */
 export function distanceOf(product: number): number {
   return Math.sqrt(Math.max(0, 2 - 2 * product));
-}
-
-export function lengthOf(vector: Float32Array): number {
-  return Math.sqrt(dot(vector, vector, 0));
 }
 
 /** Four independent sums, so that the processor need not wait for one addition before it begins the next. */

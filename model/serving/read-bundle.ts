@@ -91,7 +91,7 @@ class BundleReader {
 async function readReferences(bundle: BundleReader): Promise<ServedReferences | null> {
   const found = await bundle.json(bundleFiles.references, referencesSchema);
   if (found === null) return null;
-  const { dimensions, covering, images, unfamiliarAbove } = found;
+  const { dimensions, covering, images, unfamiliarAbove, transform } = found;
   if (!bundle.has(bundleFiles.referenceFeatures)) throw invalid(bundleFiles.referenceFeatures, 'is not listed');
   const bytes = await bundle.shared(bundleFiles.referenceFeatures);
   const expected = images.length * dimensions * Float32Array.BYTES_PER_ELEMENT;
@@ -107,7 +107,8 @@ async function readReferences(bundle: BundleReader): Promise<ServedReferences | 
   const features = new Float32Array(bytes.buffer);
   if (!features.every(Number.isFinite))
     throw invalid(bundleFiles.referenceFeatures, 'holds values that are not numbers');
-  return { shared: { features, dimensions, coresetRows: covering, rows: images.length }, images, unfamiliarAbove };
+  const shared = { features, dimensions, coresetRows: covering, rows: images.length, transform };
+  return { shared, images, unfamiliarAbove };
 }
 
 function invalid(file: string, problem: string, cause?: unknown): PerennialError {

@@ -8,10 +8,11 @@ if (!datasetDir) {
 // Makes TensorFlow, which some parts load into this process, log errors only.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
-/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy tuning orchestration promotion serving serving-costs overload abuse endurance batch main-path cnn`. */
+/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy confidence tuning orchestration promotion serving serving-costs overload abuse endurance batch main-path cnn`. */
 const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
   accuracy: async () => (await import('./accuracy.js')).benchAccuracy(datasetDir),
+  confidence: async () => (await import('./confidence.js')).benchConfidence(),
   tuning: async () => (await import('./tuning.js')).benchTuning(datasetDir),
   orchestration: async () => (await import('./orchestration.js')).benchOrchestration(),
   promotion: async () => (await import('./promotion.js')).benchPromotion(datasetDir),

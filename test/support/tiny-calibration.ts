@@ -39,6 +39,7 @@ export function tinyReferences(): Record<string, string | Uint8Array> {
     ],
     unfamiliarAbove: { fp32: 0.5, int8: null },
     heldOutShare: 0.98,
+    transform: 'none',
   };
   const vectors = Float32Array.of(1, 0, 0, 0, 1, 0);
   return {

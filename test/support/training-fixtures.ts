@@ -14,10 +14,10 @@ import { createRandom } from '../../model/seeded-random.js';
 export const photographsFolder = process.env['DATASET_DIR'] ?? '';
 
 /** Runs the test only with photographs, and prints a note without them. */
-export const testOnPhotographs =
-  photographsFolder === ''
-    ? (name: string): void => it.skip(`${name} (set DATASET_DIR to run this)`, () => undefined)
-    : it;
+export function testOnPhotographs(name: string, work: () => Promise<void>): void {
+  if (photographsFolder === '') it.skip(`${name} (set DATASET_DIR to run this)`, () => undefined);
+  else it(name, work);
+}
 
 /** A folder that is removed after the test. */
 export async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {

@@ -236,6 +236,7 @@ async function referenceFiles(
     images: references.map(({ sha256, label }) => ({ sha256, label })),
     unfamiliarAbove: { fp32: 1, int8: null },
     heldOutShare: 1,
+    transform: 'none',
   };
   return {
     [bundleFiles.references]: JSON.stringify(described),

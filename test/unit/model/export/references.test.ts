@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { bundleFiles, referencesSchema, type References } from '../../../../contracts/registry/bundle.js';
 import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { oodThreshold, writeReferences, type FeaturesOfRows } from '../../../../model/export/references.js';
-import { unitVector } from '../../../../model/features/unit-vectors.js';
+import { comparisonVector } from '../../../../model/features/unit-vectors.js';
 import type { PackageJob } from '../../../../model/jobs.js';
 import { createRandom } from '../../../../model/seeded-random.js';
 import { withFolder } from '../../../support/training-fixtures.js';
@@ -63,17 +63,17 @@ async function write(folder: string, { train, validation, architecture = 'cnn', 
 }
 
 describe('the references of a bundle', () => {
-  it('are all training images as unit vectors, and none that was held out', () =>
+  it('are all training images as unit vectors of square roots, and none that was held out', () =>
     withFolder(async (folder) => {
       const { references, vectors, features } = await write(folder, { train: 20, validation: 5 });
-      expect(references).toMatchObject({ dimensions: 4, covering: 20 });
+      expect(references).toMatchObject({ dimensions: 4, covering: 20, transform: 'square_root' });
       expect(references.images.map(({ sha256 }) => sha256).sort()).toEqual(
         Array.from({ length: 20 }, (_, row) => `image ${row}`).sort(),
       );
       references.images.forEach(({ sha256, label }, place) => {
         const row = Number(sha256.split(' ')[1]);
         expect(label).toBe(row % 10 === 0 ? 'a' : 'b');
-        expect(vectors[place]).toEqual(unitVector(features[row] ?? new Float32Array()));
+        expect(vectors[place]).toEqual(comparisonVector(features[row] ?? new Float32Array(), 'square_root'));
       });
     }));
 

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { kCenterOrder } from '../../../../model/features/k-center.js';
-import { distanceToNearest, unitDistance, unitVector } from '../../../../model/features/unit-vectors.js';
+import {
+  comparisonVector,
+  distanceToNearest,
+  unitDistance,
+  unitVector,
+} from '../../../../model/features/unit-vectors.js';
 
 function onCircle(degrees: number): Float32Array {
   const radians = (degrees * Math.PI) / 180;
@@ -20,6 +25,36 @@ describe('unit vectors', () => {
     expect(unitDistance(vector, vector)).toBe(0);
     expect(unitDistance(onCircle(10), onCircle(190))).toBeCloseTo(2, 6);
     expect(distanceToNearest(onCircle(0), [onCircle(90), onCircle(60)])).toBeCloseTo(1, 6);
+  });
+});
+
+describe('the vectors by which features are compared', () => {
+  it('are the features themselves, or their square roots, at length 1', () => {
+    const features = Float32Array.of(9, 0, 16);
+    expect(comparisonVector(features, 'none')).toEqual(unitVector(features));
+    expect(comparisonVector(features, 'square_root')).toEqual(Float32Array.of(0.6, 0, 0.8));
+    expect(features).toEqual(Float32Array.of(9, 0, 16));
+  });
+
+  it('are numbers even where a feature is below zero', () => {
+    expect(comparisonVector(Float32Array.of(-1e-9, 4), 'square_root')).toEqual(Float32Array.of(0, 1));
+  });
+
+  it('with square roots lie as far apart as the shares of their features, by Hellinger', () => {
+    const shares = [
+      [0.2, 0.3, 0.5],
+      [0.6, 0.4, 0],
+    ] as const;
+    const [one, other] = [10, 3].map((total, at) =>
+      comparisonVector(
+        Float32Array.from(shares[at] ?? [], (share) => share * total),
+        'square_root',
+      ),
+    );
+    const hellinger = Math.sqrt(
+      1 - shares[0].reduce((sum, share, at) => sum + Math.sqrt(share * (shares[1][at] ?? 0)), 0),
+    );
+    expect(unitDistance(one ?? new Float32Array(), other ?? new Float32Array())).toBeCloseTo(Math.SQRT2 * hellinger, 6);
   });
 });
 

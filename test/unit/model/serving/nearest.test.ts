@@ -12,7 +12,7 @@ function referencesOf(vectors: readonly (readonly number[])[], coresetRows = vec
   });
   const features = new Float32Array(new SharedArrayBuffer(4 * dimensions * vectors.length));
   features.set(unit.flat());
-  return { features, dimensions, coresetRows, rows: vectors.length };
+  return { features, dimensions, coresetRows, rows: vectors.length, transform: 'none' };
 }
 
 function distance(a: readonly number[], b: readonly number[]): number {
@@ -44,6 +44,34 @@ describe('nearest', () => {
     expect(nearest(feature, references)[0]?.row).toBe(0);
     expect(nearest(feature, references, { among: 3 })[0]?.row).toBe(2);
     expect(nearest(feature, references, { among: 50, count: 50 })).toHaveLength(3);
+  });
+});
+
+describe('references of square roots', () => {
+  // In the direction of the first row as it is, and of the second by its square roots.
+  const feature = Float32Array.of(9, 1, 0);
+  const references = referencesOf([
+    [9, 1, 0],
+    [3, 1, 0],
+  ]);
+
+  it('are compared with the square roots of features', async () => {
+    const rooted: SharedReferences = { ...references, transform: 'square_root' };
+    const rows = await openCoreset(rooted);
+    for (const found of [nearest(feature, rooted)[0], await rows.nearest(feature)]) {
+      expect(found?.row).toBe(1);
+      expect(found?.distance).toBeCloseTo(0, 3);
+    }
+    await rows.end();
+  });
+
+  it('are not what bundles of earlier releases hold', async () => {
+    const rows = await openCoreset(references);
+    for (const found of [nearest(feature, references)[0], await rows.nearest(feature)]) {
+      expect(found?.row).toBe(0);
+      expect(found?.distance).toBeCloseTo(0, 3);
+    }
+    await rows.end();
   });
 });
 

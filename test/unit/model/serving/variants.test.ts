@@ -161,6 +161,15 @@ describe('the OOD score', () => {
     expect(blue.oodScore?.outOfDistribution).toBe(true);
   });
 
+  it('compares square roots of features only if the bundle does', async () => {
+    // Mean red 0.36 and green 0.64: a direction of 0.36 to 0.64 as they are, of 0.6 to 0.8 by their square roots.
+    const image = await imageOf('rgb(92, 163, 0)');
+    const earlier = await engineOf(referenceFiles({ covering: 3 }));
+    expect((await earlier.predictImage(image)).oodScore?.distance).toBeGreaterThan(0.1);
+    const rooted = await engineOf(referenceFiles({ covering: 3, transform: 'square_root' }));
+    expect((await rooted.predictImage(image)).oodScore?.distance).toBeLessThan(0.01);
+  });
+
   it('uses the threshold of the served variant, or of fp32 when that has none', async () => {
     const blue = await imageOf('#0000ff');
     const own = await engineOf({ ...int8Files(), ...referenceFiles() }, { variant: 'int8' });
@@ -180,6 +189,7 @@ describe('the OOD score', () => {
     ['too few vectors', referenceFiles({}, [1, 0, 0])],
     ['more covering rows than rows', referenceFiles({ covering: 4 })],
     ['a vector with NaN', referenceFiles({}, [1, 0, 0, 0, NaN, 0, 0, 0, 1])],
+    ['an unknown transform', referenceFiles({ transform: 'cube_root' })],
     ['missing fields', { [bundleFiles.references]: '{}' }],
     ['no vectors at all', { [bundleFiles.references]: referenceFiles()[bundleFiles.references] ?? '' }],
     ['an invalid calibration', { [bundleFiles.calibration]: '[]' }],
