@@ -93,8 +93,11 @@ describe('the documentation', () => {
       await situations[name]?.(stack);
       const shell = startShell(stack);
       const faults: unknown[] = [];
-      for (const block of blocks) faults.push(...(await faultsOf(name, block, shell)));
-      await shell.stop();
+      try {
+        for (const block of blocks) faults.push(...(await faultsOf(name, block, shell)));
+      } finally {
+        await shell.stop();
+      }
       expect(faults).toEqual([]);
     },
     300_000,

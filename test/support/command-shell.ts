@@ -73,8 +73,9 @@ function recordingCurl(records: string, apiPort: string): string {
 function answersIn(records: string): Execution['answers'] {
   return readdirSync(records).map((name) => {
     const record = readFileSync(join(records, name), 'latin1');
-    const [, status] = [...record.matchAll(/^< HTTP\/1\.1 (\d{3})/gm)].at(-1) ?? [];
-    const [, location] = /^< location: (\S+)/im.exec(record) ?? [];
+    // The meter of a slow call may stand before them on the line.
+    const [, status] = [...record.matchAll(/< HTTP\/1\.1 (\d{3})/g)].at(-1) ?? [];
+    const [, location] = /< location: (\S+)/i.exec(record) ?? [];
     // Without an answer the record says why.
     if (status === undefined) throw new Error(`curl got no answer:\n${record}`);
     return { status: Number(status), location: location ?? null };
