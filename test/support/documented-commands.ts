@@ -28,8 +28,12 @@ export function readPages(): Page[] {
   const docs = readdirSync(join(packageRoot, 'docs')).filter((name) => name.endsWith('.md'));
   return ['README.md', 'CONTRIBUTING.md', ...docs.sort().map((name) => `docs/${name}`)].map((name) => ({
     name,
-    text: readFileSync(join(packageRoot, name), 'utf8'),
+    text: readPage(name),
   }));
+}
+
+export function readPage(name: string): string {
+  return readFileSync(join(packageRoot, name), 'utf8');
 }
 
 /** Fenced blocks of a language. */
