@@ -47,10 +47,11 @@ function fencedBlocks(text: string): { language: string; content: string }[] {
   return [...parts].map(([, language = 'heading', content = '']) => ({ language, content }));
 }
 
-/** Whether a block of another language, or of none, begins a line with a command. */
+/** Whether a block of another language, or of none, begins a line with a command or a request. */
 export function isMissedCommand(text: string): boolean {
   return fencedBlocks(text).some(
-    ({ language, content }) => language !== 'sh' && /^(\$ )?(curl|npm|npx|node|dvc|git|docker) /m.test(content),
+    ({ language, content }) =>
+      language !== 'sh' && /^(\$ )?(curl|npm|npx|node|dvc|git|docker|GET|POST|PUT|PATCH|DELETE) /m.test(content),
   );
 }
 

@@ -107,6 +107,17 @@ describe('the documents', () => {
     expect(unknown).toEqual([]);
   });
 
+  it('name scripts of npm that exist', async () => {
+    const { scripts } = z
+      .object({ scripts: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(await readFile('package.json', 'utf8')));
+    const named = readPages().flatMap(({ text }) =>
+      [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  });
+
   it('name routes and query parameters that the API has', async () => {
     const routes = await readRoutes();
     const named = readPages().flatMap(({ name, text }) => routesNamedIn(text).map((route) => ({ name, ...route })));
