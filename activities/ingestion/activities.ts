@@ -27,7 +27,7 @@ export interface IngestionActivities {
   commitDatasetVersion(input: { ingestionId: string }): Promise<IngestionResult>;
   /** Deletes uploaded originals, which are now stored by content, except refused ones. */
   discardUpload(input: { uploadId: string }): Promise<void>;
-  /** Deletes the file list of a failed ingestion, except refused files. */
+  /** Deletes the file list of a failed ingestion, except refused files, whose bytes can be read from then on. */
   abandonIngestion(input: { ingestionId: string }): Promise<void>;
 }
 
@@ -59,6 +59,9 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
         return commitVersion(deps, ingestion);
       }),
     discardUpload: ({ uploadId }) => withHeartbeat(() => settleUpload(deps, uploadId)),
-    abandonIngestion: ({ ingestionId }) => ingestions.abandon(ingestionId),
+    abandonIngestion: async ({ ingestionId }) => {
+      const uploadId = await ingestions.abandon(ingestionId);
+      if (uploadId !== null) await deps.uploads.markRefused(uploadId);
+    },
   };
 }

@@ -97,8 +97,8 @@ export interface IngestionStore {
   counts(id: string): Promise<IngestionCounts>;
   /** Adds a sentence about the source to the note of the result; a repetition adds nothing. */
   addNote(id: string, note: string): Promise<void>;
-  /** Abandons an ingestion. The files that it refused stay listed until retention removes them. */
-  abandon(id: string): Promise<void>;
+  /** Abandons an ingestion and returns the upload it read, if any. The files that it refused stay listed until retention removes them. */
+  abandon(id: string): Promise<string | null>;
 }
 
 export function createIngestionStore(db: Database): IngestionStore {
@@ -142,6 +142,12 @@ export function createIngestionStore(db: Database): IngestionStore {
            AND ingestion_id = (SELECT id FROM ingestions WHERE id = $1 AND status = 'abandoned')`,
         [id],
       );
+      const upload = await db.row(
+        z.object({ locator: z.string() }),
+        `SELECT locator FROM ingestions WHERE id = $1 AND status = 'abandoned' AND kind = 'upload'`,
+        [id],
+      );
+      return upload?.locator ?? null;
     },
   };
 }

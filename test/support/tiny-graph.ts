@@ -42,17 +42,28 @@ export function tinyGraph(classes: number, bias: number): Uint8Array {
 
 /** A network as Keras exports a binary classifier: its single output, [N,1], says how red an image is. */
 export function redness(): Uint8Array {
+  return colourGraph([0.1, -0.1, 0], (sums) => node('Sigmoid', [sums], 'dense'));
+}
+
+/** A network as PyTorch exports a classifier: logits, [N,2], of red and of green for scaled pixels. */
+export function colourLogits(): Uint8Array {
+  return colourGraph([4, -4, -4, 4, 0, 0], (sums) => node('Identity', [sums], 'logits'));
+}
+
+/** Sums of the mean colours of float pixels, three weights for each output, and a last node. */
+function colourGraph(weights: number[], lastNode: (sums: string) => shapes.INodeProto): Uint8Array {
+  const last = lastNode('sums');
   const graph = onnx.GraphProto.create({
-    name: 'redness',
+    name: 'colours',
     node: [
       mean('pixels', 2, 'columns'),
       mean('columns', 1, 'colours'),
-      node('MatMul', ['colours', 'weights'], 'logit'),
-      node('Sigmoid', ['logit'], 'dense'),
+      node('MatMul', ['colours', 'weights'], 'sums'),
+      last,
     ],
-    initializer: [constant('weights', [3, 1], [0.1, -0.1, 0])],
+    initializer: [constant('weights', [3, weights.length / 3], weights)],
     input: [end('pixels', FLOAT, ['N', inputSize, inputSize, 3])],
-    output: [end('dense', FLOAT, ['N', 1])],
+    output: [end(last.name ?? '', FLOAT, ['N', weights.length / 3])],
   });
   const model = onnx.ModelProto.create({ irVersion: 8, opsetImport: [{ domain: '', version: 13 }], graph });
   return onnx.ModelProto.encode(model).finish();

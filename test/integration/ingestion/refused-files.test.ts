@@ -194,6 +194,24 @@ describe('what an ingestion refused', () => {
     expect(second).toMatchObject({ items: [{ path: 'grass/b.jpg' }], nextPageToken: null });
   });
 
+  it('can be read when everything that was uploaded is refused', async () => {
+    const { objects, uploads } = fixture.deps;
+    const uploadId = await uploads.createUpload({ dataset: 'unusable', label: 'clover' });
+    await objects.put(uploadKey(uploadId, 0), Buffer.from('no image'));
+    await uploads.addUploadFile(uploadId, 0, '0.jpg', uploadKey(uploadId, 0), 8);
+    const ingestionId = randomUUID();
+    const { activities } = fixture;
+    await activities.resolveSource({ ingestionId, dataset: 'unusable', source: { kind: 'upload', uploadId } });
+    await activities.scanSource({ ingestionId });
+    await activities.ingestBatch({ ingestionId, limit: 50 });
+    await expect(activities.commitDatasetVersion({ ingestionId })).rejects.toMatchObject({ code: 'source_empty' });
+    await activities.abandonIngestion({ ingestionId });
+    await activities.abandonIngestion({ ingestionId });
+    const refusals = createRefusalStore(fixture.database.db);
+    expect((await refusals.files('unusable', page)).items).toMatchObject([{ locator: uploadId, position: 0 }]);
+    expect(await refusals.upload('unusable', uploadId, 0)).toMatchObject({ name: '0.jpg', sizeBytes: 8 });
+  });
+
   it('of an upload keeps its bytes, and only those', async () => {
     const { objects, uploads } = fixture.deps;
     const uploadId = await uploads.createUpload({ dataset: 'sent', label: 'clover' });

@@ -11,6 +11,7 @@ import { createDeliveryStore } from '../../../stores/notifications/deliveries.js
 import { createNotificationStore } from '../../../stores/notifications/notifications.js';
 import { allAre, startNotificationFixture, type NotificationFixture } from '../../support/notification-fixture.js';
 import { poll } from '../../support/api-client.js';
+import { blocksOf, readPage } from '../../support/documented-commands.js';
 import { startProgram } from '../../support/program.js';
 import type { Answer, Received, Receiver } from '../../support/receivers.js';
 
@@ -34,6 +35,17 @@ beforeAll(async () => {
 afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
+const checkModule = z.object({
+  isOurs: z.custom<(header: string, body: string, key: string) => boolean>((value) => typeof value === 'function'),
+});
+
+/** The check of a signature that the page on notifications shows. */
+async function documentedCheck(): Promise<z.infer<typeof checkModule>['isOurs']> {
+  const [script = ''] = blocksOf(readPage('docs/notifications.md'), 'js');
+  const loaded: unknown = await import(`data:text/javascript,${encodeURIComponent(`${script}\nexport { isOurs };`)}`);
+  return checkModule.parse(loaded).isOurs;
+}
+
 const webhookTo = ({ url }: Receiver, kinds = ['*']): Channel => createWebhookChannel({ url, secret, kinds });
 const slackTo = ({ url }: Receiver): Channel => createSlackChannel({ url, kinds: ['*'] });
 
@@ -49,11 +61,14 @@ describe('a webhook', () => {
     expect(new Set(hook.received.map(({ headers }) => headers['x-perennial-delivery']))).toEqual(
       new Set([message?.deliveries[0]?.deliveryId]),
     );
+    const isOurs = await documentedCheck();
     for (const { headers, body } of hook.received) {
       const [, at = '', digest = ''] =
         /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['x-perennial-signature'])) ?? [];
       expect(createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')).toBe(digest);
       expect(Math.abs(Date.now() / 1000 - Number(at))).toBeLessThan(10);
+      const documented = isOurs(String(headers['x-perennial-signature']), body, secret);
+      expect([documented, isOurs(`t=${at},v1=${digest}`, `${body} `, secret)]).toEqual([true, false]);
       expect(bodySchema.parse(JSON.parse(body))).toMatchObject({ id: String(message?.id), kind: 'note.made' });
     }
   });

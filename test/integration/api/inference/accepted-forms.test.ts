@@ -1,9 +1,8 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { packageRoot } from '../../../../platform/paths.js';
+import { readPage } from '../../../support/documented-commands.js';
 import { redImage, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
@@ -15,7 +14,7 @@ if (!hasTools) console.warn('skipped: bash, curl or base64 is missing; the table
 
 /** The section of the page: shell functions, and a table of forms with a command each. */
 function readSection(): { beginning: string; forms: [string, string][] } {
-  const page = readFileSync(join(packageRoot, 'docs/serving.md'), 'utf8');
+  const page = readPage('docs/serving.md');
   const section = /### All accepted forms\n([^]*?)\n### /.exec(page)?.[1] ?? '';
   const rows = section.matchAll(/^\| (.*?) +\| `((?:curl|printf|head).*)` +\|$/gm);
   return {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { v2InferResponseSchema, v2ModelSchema, v2OutputNames } from '../../../../contracts/inference/http-v2.js';
+import { blocksOf, readPage } from '../../../support/documented-commands.js';
 import { hasPython, pythonTools, type PythonTools } from '../../../support/python.js';
 import { redImage, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
@@ -93,6 +94,13 @@ describeWithPython('clients of the Open Inference Protocol', () => {
       expect(got.requested).toEqual(['label', 'confidence']);
       expect(got.ranking).toHaveLength(4);
       expect(got.ranking[0]).toMatch(/^0\.\d{6}:0:dandelion$/);
+    });
+
+    it('is asked as the page on serving says', async () => {
+      const [lines = ''] = blocksOf(readPage('docs/serving.md'), 'python');
+      const script = `${lines.replace('localhost:3000', address)}\nprint(answer.as_numpy("label")[0].decode())`;
+      const { stdout } = await run(python.program('python'), ['-c', script]);
+      expect(stdout.trim()).toMatch(/^(dandelion|grass)$/);
     });
 
     it('reads the reason of a refusal', () => {

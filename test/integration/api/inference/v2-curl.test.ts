@@ -1,5 +1,4 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,7 +10,7 @@ import {
   v2ProblemSchema,
   v2ServerSchema,
 } from '../../../../contracts/inference/http-v2.js';
-import { packageRoot } from '../../../../platform/paths.js';
+import { readPage } from '../../../support/documented-commands.js';
 import { redImage, serves, startApi, type ServedApi } from '../../../support/served-api.js';
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
@@ -21,11 +20,11 @@ const run = promisify(execFile);
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 if (!hasCurl) console.warn('skipped: there is no curl; the commands of docs/serving.md are not tried');
 
-const documented = /```sh\n(server=[^]*?)```/;
+const documented = /```sh\n(server=\S+\nmodel=[^]*?)```/;
 
 /** The commands of the page by the first words of the remark above them, and their common start. */
 function readCommands(): { beginning: string; commands: Map<string, string> } {
-  const page = readFileSync(join(packageRoot, 'docs/serving.md'), 'utf8');
+  const page = readPage('docs/serving.md');
   const [beginning = '', ...parts] = (documented.exec(page)?.[1] ?? '').split('\n\n');
   return { beginning, commands: new Map(parts.map((part) => [/^# ([^,:\n]*)/.exec(part)?.[1] ?? part, part])) };
 }
