@@ -46,7 +46,7 @@ export async function report(tx: Queryable, registration: ReportedRegistration):
     by,
     action: 'version.register',
     subject: subjectOf(modelName, version),
-    after: { semantic_version: semanticVersion, stage, origin, reported_metrics: metrics },
+    after: { semanticVersion, stage, origin, reportedMetrics: metrics },
   });
   return reported;
 }
