@@ -39,7 +39,7 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
       success: {
         ...json(
           z.union([modelVersionViewSchema, acceptedSchema]),
-          'The version of the run, or the one without a file; for uploaded files 202 with the started import',
+          'The version of the run, or one without a file per Idempotency-Key; for uploaded files 202 with the started import',
         ),
         otherStatuses: [202],
       },

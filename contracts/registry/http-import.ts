@@ -4,6 +4,7 @@ import { snakeShape } from '../http/snake-shape.js';
 import { importLabelsSchema, importOutputs, importResultSchema, maxImportFiles, scalingSchema } from './import.js';
 import {
   descriptionSchema,
+  maxReportedMetrics,
   modelNameSchema,
   reportedMetricsSchema,
   semanticVersionSchema,
@@ -38,7 +39,12 @@ const metricsBody = z
       .refine((metrics) => Object.keys(metrics).length > 0, 'name at least one metric')
       .describe('figures by name, such as {"accuracy": 0.95}; for a finished run send `run_id`, for a file a form'),
   )
-  .meta({ type: 'object', additionalProperties: { type: 'number' }, minProperties: 1 });
+  .meta({
+    type: 'object',
+    additionalProperties: { type: 'number' },
+    minProperties: 1,
+    maxProperties: maxReportedMetrics,
+  });
 
 export const reportVersionSchema = z
   .strictObject({

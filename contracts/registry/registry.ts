@@ -122,7 +122,7 @@ export const versionReferenceSchema = z
 
 /** Text that Postgres takes in JSON. */
 const isStorable = (text: string): boolean => !text.includes('\u0000') && !/\p{Cs}/u.test(text);
-const maxReportedMetrics = 500;
+export const maxReportedMetrics = 500;
 const metricNames = 'the name of a metric has 1 to 250 characters, without NUL';
 
 /** Metrics that a client measured, by name. Perennial did not check them. */

@@ -230,7 +230,9 @@ describe('a file for a version that has none', () => {
   ])('is refused at once for %s', async (_what, version, status, code) => {
     await fixture.imported({ model_name: 'uploaded', labels }, tiny);
     const response = await fixture.upload({ model_name: 'uploaded', version, labels }, other);
-    expect(await problemOf(response)).toMatchObject({ status, code });
+    const problem = await problemOf(response);
+    expect(problem).toMatchObject({ status, code });
+    expect(problem.detail).toMatch(/version/i);
     expect(await fixture.leftovers()).toEqual([]);
   });
 });
