@@ -14,6 +14,7 @@ export const remedies = {
   conflict: 'Read the current state, then decide again.',
   run_in_progress: 'Wait until the run that `detail` names has ended, or cancel it, then send the request again.',
   stale_promotion: 'Compare with the version that is in Production now, then promote again.',
+  version_without_file: 'Add the file: upload it to POST /api/v1/mlops/models/register with `version` in the form.',
   referenced: 'Remove or change what `detail` names first.',
   precondition_failed: 'Read the resource again and repeat the change with its new ETag.',
   too_large: 'Send smaller or fewer files; MAX_UPLOAD_BYTES is the limit of an image.',

@@ -15,6 +15,7 @@ export const errorTable = {
   conflict: { status: 409, retryable: false, title: 'Conflict with the current state' },
   run_in_progress: { status: 409, retryable: false, title: 'Another run is in progress' },
   stale_promotion: { status: 409, retryable: false, title: 'Production has changed' },
+  version_without_file: { status: 409, retryable: false, title: 'Version without a file' },
   referenced: { status: 409, retryable: false, title: 'Still referenced' },
   precondition_failed: { status: 412, retryable: false, title: 'Precondition failed' },
   too_large: { status: 413, retryable: false, title: 'Request too large' },

@@ -11,6 +11,7 @@ const maps: ReadonlySet<string> = new Set([
   'predicted',
   'probabilities',
   'removed',
+  'reportedMetrics',
   'sides',
   'tags',
 ]);

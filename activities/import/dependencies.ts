@@ -19,7 +19,7 @@ export interface CheckDependencies {
 }
 
 export interface ImportDependencies extends CheckDependencies, Omit<ServingDependencies, 'datasets' | 'bundleFolder'> {
-  registry: Pick<RegistryStore, 'get' | 'ofRun' | 'register'>;
+  registry: Pick<RegistryStore, 'get' | 'ofRun' | 'register' | 'resolveAny'>;
   runs: Pick<RunStore, 'open' | 'get' | 'fail'>;
   uploads: Pick<UploadStore, 'markDiscarded'>;
   codeRevision: string;

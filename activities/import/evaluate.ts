@@ -10,6 +10,7 @@ import {
 import type { z } from 'zod';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ImportInput, ImportOrder } from '../../contracts/registry/import.js';
+import type { RegisteredVersion } from '../../contracts/registry/registry.js';
 import { inputSize, type Evaluation, type ModelMetrics } from '../../contracts/training/training.js';
 import { drawConfusionMatrix } from '../../model/charts/confusion-matrix.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
@@ -64,7 +65,8 @@ export function evaluateUpload(
       const metrics = metricsOf(test, validation);
       await write(folder, bundleFiles.metrics, metrics);
       await write(folder, bundleFiles.driftReference, { ...noFeatures, images, classShares: shares });
-      await writeFile(join(folder, bundleFiles.modelCard), writeImportCard({ order, checked, metrics, digest }));
+      const card = writeImportCard({ order, reported: await reportedOf(deps, order), checked, metrics, digest });
+      await writeFile(join(folder, bundleFiles.modelCard), card);
       const chart = drawConfusionMatrix(test.confusionMatrix, checked.labels);
       await writeFile(join(folder, bundleFiles.confusionMatrix), chart);
       await writeManifest(folder, facts, [...servedFiles, ...describingFiles]);
@@ -72,6 +74,14 @@ export function evaluateUpload(
       return { bundle, images: test.images, accuracy: test.accuracy };
     }),
   );
+}
+
+/** The version that gets this file; null if the import makes a new one. */
+async function reportedOf(
+  { registry }: ImportDependencies,
+  { modelName, fills }: ImportOrder,
+): Promise<RegisteredVersion | null> {
+  return fills === null ? null : registry.resolveAny(modelName, String(fills));
 }
 
 function write(folder: string, name: string, value: unknown): Promise<void> {

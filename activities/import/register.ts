@@ -4,8 +4,10 @@ import { errorCodeOf, errorTable, messageOf } from '../../contracts/errors.js';
 import type { ImportInput, ImportResult } from '../../contracts/registry/import.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
+import { importRunId } from '../../contracts/names.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';
+import { requireNoFile } from '../../stores/registry/reported-versions.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { ImportDependencies } from './dependencies.js';
 import { readChecked, readOrder } from './upload.js';
@@ -17,17 +19,23 @@ export interface FoundImport {
   known: ImportResult | null;
 }
 
-/** Finds the version of the same upload. After that version was deleted, or failed to register, it can be imported again. */
+/**
+ * Finds the version of the same upload. After that version was deleted, or failed to register, it can be imported again.
+ * Throws `conflict` if the version that the upload is for has another file.
+ */
 export async function findImported(
   { registry, runs }: Pick<ImportDependencies, 'registry' | 'runs'>,
-  { contentId }: ImportInput,
+  { contentId, modelName, fills }: ImportInput,
 ): Promise<FoundImport> {
   for (let time = 1; ; time += 1) {
-    const runId = time === 1 ? `upload-${contentId}` : `upload-${contentId}-${time}`;
+    const runId = importRunId(contentId, time);
     const version = await registry.ofRun(runId);
     if (version === null) {
       const run = await runs.get(runId);
-      if (run === null || run.status === 'running') return { runId, known: null };
+      if (run === null || run.status === 'running') {
+        if (fills !== undefined) requireNoFile(await registry.resolveAny(modelName, String(fills)));
+        return { runId, known: null };
+      }
     } else if (await isRegistered(registry, version)) {
       return {
         runId,
@@ -85,7 +93,7 @@ async function register(
   input: ImportInput & { runId: string },
   bundle: BundleAddress,
 ): Promise<ModelVersion> {
-  const { modelName, description, tags, semanticVersion, by } = await readOrder(objects, input);
+  const { modelName, description, tags, semanticVersion, fills, by } = await readOrder(objects, input);
   const manifest = manifestSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
   const { test } = modelMetricsSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
   const { architecture, labels, dataset, datasetVersion, datasetDigest, weightsSha256 } = manifest;
@@ -102,9 +110,11 @@ async function register(
       sizeBytes: manifest.files.find(({ path }) => path === bundleFiles.onnx)?.sizeBytes ?? 0,
       evaluation: test,
       origin: 'uploaded',
-      description,
+      // A version without a file keeps its own description, if the upload has none.
+      ...(description !== '' && { description }),
       tags,
       semanticVersion: semanticVersion ?? nextSemanticVersion,
+      fills: fills ?? undefined,
     },
     { weightsSha256, bestEpoch: null, metrics: null, test },
     by,

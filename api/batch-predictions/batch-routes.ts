@@ -67,6 +67,7 @@ function startRoute(dependencies: Dependencies): Route {
       'bad_request',
       'not_found',
       'conflict',
+      'version_without_file',
       'unsupported_type',
       'source_empty',
       'no_model',

@@ -66,6 +66,7 @@ function promoteRoute({ registry, policies, promoter, settings }: Dependencies):
       'bad_request',
       'not_found',
       'conflict',
+      'version_without_file',
       'stale_promotion',
       'smoke_test_failed',
       'temporal_unavailable',
@@ -166,7 +167,14 @@ function rollbackRoute({ registry }: Dependencies): Route {
     params: z.object({ name: modelNameSchema }),
     body: jsonBody(rollbackSchema, limit, true),
     success: json(rollbackViewSchema, 'The version that serves again'),
-    problems: ['bad_request', 'not_found', 'conflict', 'stale_promotion', 'database_unavailable'],
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'version_without_file',
+      'stale_promotion',
+      'database_unavailable',
+    ],
     async handle({ params: { name }, body, request }) {
       const startedAt = performance.now();
       const { generation } = await registry.servingState(name);
@@ -205,7 +213,7 @@ function validateRoute(dependencies: Dependencies): Route {
     audit: 'version.validate',
     params: z.object({ name: modelNameSchema, version: versionReferenceSchema }),
     success: json(acceptedSchema, 'Started, or joined the one under way', 202),
-    problems: ['bad_request', 'not_found', 'temporal_unavailable', 'database_unavailable'],
+    problems: ['bad_request', 'not_found', 'version_without_file', 'temporal_unavailable', 'database_unavailable'],
     async handle({ params: { name, version: reference }, request }) {
       const { version } = await registry.resolve(name, reference);
       const run = await starter.startValidation({ modelName: name, version });

@@ -20,6 +20,14 @@ interface Dependencies {
 const path = '/api/v1/mlops/models/{name}/versions/{version}/calibration';
 const params = z.object({ name: nameSchema, version: versionReferenceSchema });
 
+const problems = [
+  'bad_request',
+  'not_found',
+  'version_without_file',
+  'database_unavailable',
+  'object_store_unavailable',
+] as const;
+
 /** Calibration of a version. */
 export function calibrationRoutes(dependencies: Dependencies): Route[] {
   return [reportRoute(dependencies), diagramRoute(dependencies)];
@@ -34,7 +42,7 @@ function reportRoute({ registry, objects, policies }: Dependencies): Route {
     tag: 'models',
     params,
     success: json(calibrationViewSchema, 'Reliability, risk by confidence, and what the present policy makes of it'),
-    problems: ['bad_request', 'not_found', 'bundle_invalid', 'database_unavailable', 'object_store_unavailable'],
+    problems: [...problems, 'bundle_invalid'],
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
       const calibration = await readJson(objects, version, bundleFiles.calibration, calibrationSchema);
@@ -61,7 +69,7 @@ function diagramRoute({ registry, objects }: Dependencies): Route {
     tag: 'models',
     params,
     success: text('image/svg+xml', 'The diagram from its bundle'),
-    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    problems,
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
       const drawn = await readFile(objects, version, bundleFiles.reliability);

@@ -86,7 +86,7 @@ function compareRoute({ registry }: Dependencies): Route {
     params: modelParams,
     query: z.object({ versions: comparedVersions.describe('two to ten, for example `1,2` or `@production,7`') }),
     success: json(versionComparisonSchema, 'The comparison; differences are relative to the first version'),
-    problems: ['bad_request', 'not_found', 'database_unavailable'],
+    problems: ['bad_request', 'not_found', 'version_without_file', 'database_unavailable'],
     async handle({ params, query }) {
       const versions = await Promise.all(query.versions.map((reference) => registry.resolve(params.name, reference)));
       return { body: versionComparisonView(params.name, versions, compareVersions(versions)) };

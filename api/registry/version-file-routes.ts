@@ -19,7 +19,14 @@ interface Dependencies {
 
 const filesPath = '/api/v1/mlops/models/{name}/versions/{version}/files';
 const versionParams = z.object({ name: nameSchema, version: versionReferenceSchema });
-const problems = ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'] as const;
+const problems = [
+  'bad_request',
+  'not_found',
+  'version_without_file',
+  'bundle_invalid',
+  'database_unavailable',
+  'object_store_unavailable',
+] as const;
 
 /** The files of a version for other programs: ONNX, TF.js, labels, preprocessing, model card, manifest. */
 export function versionFileRoutes(dependencies: Dependencies): Route[] {
@@ -35,7 +42,7 @@ function listRoute({ registry, objects }: Dependencies): Route {
     tag: 'models',
     params: versionParams,
     success: json(z.object({ items: z.array(versionFileViewSchema) }), 'All files of the bundle with their digests'),
-    problems: [...problems, 'bundle_invalid'],
+    problems,
     async handle({ params }) {
       const version = await registry.resolve(params.name, params.version);
       const path = `/api/v1/mlops/models/${version.modelName}/versions/${version.version}/files`;
@@ -57,7 +64,7 @@ function fileRoute({ registry, objects }: Dependencies): Route {
     tag: 'models',
     params: versionParams.extend({ file: z.string().max(200) }),
     success: text('application/octet-stream', 'The file, with its own content type'),
-    problems: [...problems, 'bundle_invalid'],
+    problems,
     async handle({ params, request, response }) {
       const version = await registry.resolve(params.name, params.version);
       const file = (await filesOf(objects, version)).find(({ name }) => name === params.file);

@@ -6,7 +6,12 @@ import { changeStageSchema, deletedVersionSchema, editVersionSchema } from '../.
 import { modelVersionViewSchema } from '../../contracts/registry/http-versions.js';
 import { pageOf } from '../../contracts/http/page.js';
 import { versionNumber } from '../../contracts/http/version-number.js';
-import { stageSchema, versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
+import {
+  stageSchema,
+  versionReferenceSchema,
+  type ModelVersion,
+  type RegisteredVersion,
+} from '../../contracts/registry/registry.js';
 import { deleteVersion, type DeletionStores } from '../../stores/registry/delete-version.js';
 import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
@@ -17,7 +22,7 @@ import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
 interface Dependencies extends DeletionStores {
-  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'setStage'> & DeletionStores['registry'];
+  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'resolveAny' | 'setStage'> & DeletionStores['registry'];
   objects: Pick<ObjectStore, 'get'> & DeletionStores['objects'];
 }
 
@@ -78,7 +83,7 @@ function getRoute({ registry }: Dependencies): Route {
     params: versionParams,
     success: json(modelVersionViewSchema, 'The version; send its ETag as If-Match'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
-    handle: async ({ params }) => withTag(await registry.resolve(params.name, params.version)),
+    handle: async ({ params }) => withTag(await registry.resolveAny(params.name, params.version)),
   });
 }
 
@@ -95,7 +100,7 @@ function editRoute({ registry }: Dependencies): Route {
     success: json(modelVersionViewSchema, 'The changed version'),
     problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
     async handle({ params, body: { description, tags, semantic_version: semanticVersion }, request }) {
-      const { version } = await registry.resolve(params.name, params.version);
+      const { version } = await registry.resolveAny(params.name, params.version);
       const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
       return withTag(await registry.edit(params.name, version, { description, tags, semanticVersion }, context));
     },
@@ -113,7 +118,14 @@ function stageRoute({ registry }: Dependencies): Route {
     params: versionParams,
     body: jsonBody(changeStageSchema, bodyLimit, true),
     success: json(modelVersionViewSchema, 'The changed version'),
-    problems: ['bad_request', 'not_found', 'conflict', 'precondition_failed', 'database_unavailable'],
+    problems: [
+      'bad_request',
+      'not_found',
+      'conflict',
+      'version_without_file',
+      'precondition_failed',
+      'database_unavailable',
+    ],
     async handle({ params, body: { stage, reason }, request }) {
       if (stage === 'Production') {
         throw new PerennialError(
@@ -121,7 +133,7 @@ function stageRoute({ registry }: Dependencies): Route {
           'A version goes to Production by promotion, which checks it: POST /api/v1/mlops/models/promote.',
         );
       }
-      const { version } = await registry.resolve(params.name, params.version);
+      const { version } = await registry.resolveAny(params.name, params.version);
       const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
       return withTag(await registry.setStage(params.name, version, { stage, reason }, context));
     },
@@ -167,7 +179,7 @@ function modelCardRoute({ registry, objects }: Dependencies): Route {
     tag: 'models',
     params: versionParams,
     success: text('text/markdown', 'The model card from its bundle'),
-    problems: ['bad_request', 'not_found', 'database_unavailable', 'object_store_unavailable'],
+    problems: ['bad_request', 'not_found', 'version_without_file', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params }) {
       const version = await registry.resolve(params.name, params.version);
       const card = await objects.get(`${version.bundleKey}/${bundleFiles.modelCard}`).catch((error: unknown) => {
@@ -189,6 +201,6 @@ function hasNoCard({ modelName, version }: ModelVersion): PerennialError {
   );
 }
 
-function withTag(version: ModelVersion): Reply<z.input<typeof modelVersionViewSchema>> {
+function withTag(version: RegisteredVersion): Reply<z.input<typeof modelVersionViewSchema>> {
   return { body: modelVersionView(version), headers: { ETag: revisionTag(version), 'Cache-Control': 'no-cache' } };
 }

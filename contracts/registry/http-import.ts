@@ -2,19 +2,59 @@ import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
 import { snakeShape } from '../http/snake-shape.js';
 import { importLabelsSchema, importOutputs, importResultSchema, maxImportFiles, scalingSchema } from './import.js';
-import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
+import {
+  descriptionSchema,
+  maxReportedMetrics,
+  modelNameSchema,
+  reportedMetricsSchema,
+  semanticVersionSchema,
+  tagsSchema,
+} from './registry.js';
+import { versionNumberSchema } from './http-models.js';
 import { evaluationViewSchema } from './http-versions.js';
 
-/** Registration of a model: from a run, or from files made elsewhere. */
+/** Registration of a model: from a run, from files made elsewhere, or with reported metrics only. */
 export const registerRunSchema = z
   .strictObject({
-    run_id: z.string().min(1).max(200),
+    run_id: z
+      .string()
+      .min(1)
+      .max(200)
+      .describe('a finished run; or send `model_name` and `metrics` to register a version without a file'),
     model_name: modelNameSchema.optional(),
     description: descriptionSchema.optional(),
     tags: tagsSchema.optional(),
     semantic_version: semanticVersionSchema.optional(),
   })
   .meta({ id: 'RegisterRun' });
+
+/** The records of zod omit the key `__proto__`, so it is refused. */
+const hasNoPrototype = (metrics: unknown): boolean =>
+  typeof metrics !== 'object' || metrics === null || !Object.hasOwn(metrics, '__proto__');
+
+const metricsBody = z
+  .custom(hasNoPrototype, '`__proto__` is no name for a metric')
+  .pipe(
+    reportedMetricsSchema
+      .refine((metrics) => Object.keys(metrics).length > 0, 'name at least one metric')
+      .describe('figures by name, such as {"accuracy": 0.95}; for a finished run send `run_id`, for a file a form'),
+  )
+  .meta({
+    type: 'object',
+    additionalProperties: { type: 'number' },
+    minProperties: 1,
+    maxProperties: maxReportedMetrics,
+  });
+
+export const reportVersionSchema = z
+  .strictObject({
+    model_name: modelNameSchema,
+    metrics: metricsBody,
+    description: descriptionSchema.default(''),
+    tags: tagsSchema.default({}),
+    semantic_version: semanticVersionSchema.optional(),
+  })
+  .meta({ id: 'ReportVersion' });
 
 /** A form field with JSON. */
 const jsonText = z.string().transform((text, context): unknown => {
@@ -45,6 +85,7 @@ export const importFieldsSchema = z.object({
   tags: jsonText.pipe(tagsSchema).optional(),
   licence: z.string().min(1).max(200).optional(),
   semantic_version: semanticVersionSchema.optional(),
+  version: versionNumberSchema.optional(),
 });
 
 /** The same form for OpenAPI. */
@@ -61,6 +102,7 @@ export const importFormViewSchema = z
     tags: optionalText.describe('JSON object of strings'),
     licence: optionalText.describe('of the model; shown in its card'),
     semantic_version: optionalText.describe('for example 1.4.0; assigned if omitted'),
+    version: optionalText.describe('a version without a file, which gets this one; omitted: the next version'),
     files: z
       .array(z.string().meta({ format: 'binary' }))
       .min(1)

@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { snakeShape } from '../http/snake-shape.js';
 import { evaluationSchema } from '../training/training.js';
-import { comparisonSchema, outcomes, gateReasonSchema, stages, origins, versionArchitectures } from './registry.js';
+import {
+  comparisonSchema,
+  outcomes,
+  gateReasonSchema,
+  reportedMetricsSchema,
+  stages,
+  origins,
+  versionArchitectures,
+} from './registry.js';
 
 /** Versions, as JSON. */
 
@@ -37,16 +45,21 @@ export const modelVersionViewSchema = z
     stage: z.enum(stages),
     description: z.string(),
     tags: z.record(z.string(), z.string()),
-    origin: z.enum(origins),
-    run_id: z.string(),
-    architecture: z.enum(versionArchitectures),
-    labels: z.array(z.string()),
-    dataset: z.string(),
-    dataset_version: z.number().int(),
-    dataset_digest: z.string(),
-    bundle_sha256: z.string(),
-    size_bytes: z.number().int(),
-    metrics: evaluationViewSchema,
+    origin: z
+      .enum(origins)
+      .describe('trained here, imported, or reported: without a file, and null where only a file gives a value'),
+    run_id: z.string().nullable(),
+    architecture: z.enum(versionArchitectures).nullable(),
+    labels: z.array(z.string()).nullable(),
+    dataset: z.string().nullable(),
+    dataset_version: z.number().int().nullable(),
+    dataset_digest: z.string().nullable(),
+    bundle_sha256: z.string().nullable(),
+    size_bytes: z.number().int().nullable(),
+    metrics: evaluationViewSchema.nullable().describe('measured here on the test images'),
+    reported_metrics: reportedMetricsSchema
+      .nullable()
+      .describe('measured elsewhere and sent with the registration; Perennial did not check them'),
     decision: decisionViewSchema
       .nullable()
       .describe('the one the version was promoted by; before its first promotion the newest validation'),

@@ -43,6 +43,8 @@ export const importFormSchema = z.object({
   tags: tagsSchema,
   licence: z.string().min(1).max(200).nullable(),
   semanticVersion: semanticVersionSchema.nullable(),
+  /** The version without a file that gets this one; null makes the next version. */
+  fills: z.number().int().nullable().default(null),
 });
 export type ImportForm = z.infer<typeof importFormSchema>;
 
@@ -73,6 +75,8 @@ export interface ImportInput {
   /** Digest of the files and of everything that affects the import: the same upload makes one version. */
   contentId: string;
   format: (typeof importFormats)[number];
+  /** The version without a file that gets this one. */
+  fills?: number;
   trigger: 'manual';
   requestId: string;
 }

@@ -79,7 +79,8 @@ export type ApprovalOutcome = (typeof approvalOutcomes)[number];
 /** Architectures of versions: those trained here, and imported graphs. */
 export const versionArchitectures = [...architectures, 'external'] as const;
 
-export const origins = ['trained', 'uploaded'] as const;
+/** A reported version has no file; it becomes an uploaded one when it gets one. */
+export const origins = ['trained', 'uploaded', 'reported'] as const;
 
 const semanticVersionPattern = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
 export const semanticVersionSchema = z
@@ -119,20 +120,24 @@ export const versionReferenceSchema = z
   .string()
   .regex(/^([1-9]\d{0,8}|@[a-z][a-z0-9_-]{0,62})$/, 'the number of a version, or @ and an alias');
 
-export const modelVersionSchema = z.object({
+/** Text that Postgres takes in JSON. */
+const isStorable = (text: string): boolean => !text.includes('\u0000') && !/\p{Cs}/u.test(text);
+export const maxReportedMetrics = 500;
+const metricNames = 'the name of a metric has 1 to 250 characters, without NUL';
+
+/** Metrics that a client measured, by name. Perennial did not check them. */
+export const reportedMetricsSchema = z
+  .record(z.string().min(1).max(250).refine(isStorable), z.number(), {
+    error: ({ code }) => (code === 'invalid_key' ? metricNames : undefined),
+  })
+  .refine((metrics) => Object.keys(metrics).length <= maxReportedMetrics, `at most ${maxReportedMetrics} metrics`);
+export type ReportedMetrics = z.infer<typeof reportedMetricsSchema>;
+
+/** Members of every version, whether it has a file or not. */
+const sharedMembers = {
   modelName: z.string(),
   version: z.number().int().positive(),
   stage: stageSchema,
-  runId: z.string(),
-  architecture: z.enum(versionArchitectures),
-  labels: z.array(z.string()),
-  dataset: z.string(),
-  datasetVersion: z.number().int(),
-  datasetDigest: z.string(),
-  bundleKey: z.string().describe('key prefix of the bundle in the object store'),
-  bundleSha256: z.string().describe('SHA-256 of manifest.json, which lists every other file'),
-  sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
-  evaluation: evaluationSchema,
   decision: decisionSchema
     .nullable()
     .describe('the one the version was promoted by; before its first promotion the newest validation'),
@@ -143,12 +148,41 @@ export const modelVersionSchema = z.object({
   ),
   description: descriptionSchema,
   tags: tagsSchema,
-  origin: z.enum(origins),
   verifiedAt: z.iso.datetime().nullable().describe('when the bundle was last verified; null if never'),
   revision: z.number().int().positive().describe('grows with every change of the version'),
   createdAt: z.iso.datetime(),
+};
+
+/** A version with a file: it can be validated, promoted and served. */
+export const modelVersionSchema = z.object({
+  ...sharedMembers,
+  origin: z.enum(origins).exclude(['reported']),
+  reportedMetrics: reportedMetricsSchema.nullable().describe('those of the time before it had its file'),
+  runId: z.string(),
+  architecture: z.enum(versionArchitectures),
+  labels: z.array(z.string()),
+  dataset: z.string(),
+  datasetVersion: z.number().int(),
+  datasetDigest: z.string(),
+  bundleKey: z.string().describe('key prefix of the bundle in the object store'),
+  bundleSha256: z.string().describe('SHA-256 of manifest.json, which lists every other file'),
+  sizeBytes: z.number().int().describe('size of the served file, model.onnx'),
+  evaluation: evaluationSchema,
 });
 export type ModelVersion = z.infer<typeof modelVersionSchema>;
+
+/** A version without a file, of which only what a client reported is known. */
+export const reportedVersionSchema = z.object({
+  ...sharedMembers,
+  origin: z.literal('reported'),
+  reportedMetrics: reportedMetricsSchema,
+  ...{ runId: z.null(), architecture: z.null(), labels: z.null(), dataset: z.null(), datasetVersion: z.null() },
+  ...{ datasetDigest: z.null(), bundleKey: z.null(), bundleSha256: z.null(), sizeBytes: z.null() },
+  evaluation: z.null(),
+});
+export type ReportedVersion = z.infer<typeof reportedVersionSchema>;
+
+export type RegisteredVersion = ModelVersion | ReportedVersion;
 
 /** Inputs of the semantic version rule: architecture, classes, dataset. */
 export type Lineage = Pick<ModelVersion, 'architecture' | 'labels' | 'dataset' | 'datasetDigest'>;

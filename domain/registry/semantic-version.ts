@@ -2,7 +2,8 @@ import type { Lineage } from '../../contracts/registry/registry.js';
 
 /** The versions of a model before the next one. */
 export interface EarlierVersions {
-  latest: Lineage;
+  /** The newest with a file; null if none has one. */
+  latest: Lineage | null;
   /** Network of the newest version that was trained here; null if none was. */
   network: Lineage['architecture'] | null;
   /** Greatest semantic version. */
@@ -12,13 +13,15 @@ export interface EarlierVersions {
 /**
  * The semantic version of a new model version: major for another network or other classes, because clients cannot read
  * its answers like the previous ones; minor for other data; patch for the same data. An imported graph has no known
- * network: it counts as other data, and a training after it is compared with the training before it. It is counted from
- * the greatest version of the model, so that it also exceeds one that was set manually.
+ * network: it counts as other data, and a training after it is compared with the training before it. So does a version
+ * without a file (`next` is null), with which nothing is compared. It is counted from the greatest version of the model,
+ * so that it also exceeds one that was set manually.
  */
-export function nextSemanticVersion(next: Lineage, before: EarlierVersions | null): string {
+export function nextSemanticVersion(next: Lineage | null, before: EarlierVersions | null): string {
   if (before === null) return '1.0.0';
   const [major = 0, minor = 0, patch = 0] = before.greatest.split('.').map(Number);
   const { latest, network } = before;
+  if (next === null || latest === null) return `${major}.${minor + 1}.0`;
   const isOtherNetwork = next.architecture !== 'external' && network !== null && next.architecture !== network;
   if (isOtherNetwork || !sameLabels(next.labels, latest.labels)) return `${major + 1}.0.0`;
   const isOtherData = next.dataset !== latest.dataset || next.datasetDigest !== latest.datasetDigest;

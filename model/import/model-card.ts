@@ -1,10 +1,13 @@
 import type { ImportOrder } from '../../contracts/registry/import.js';
+import type { RegisteredVersion, ReportedMetrics } from '../../contracts/registry/registry.js';
 import type { ModelMetrics } from '../../contracts/training/training.js';
 import { classTable, measuresTable, plain } from '../export/model-card.js';
 import type { ImportedModel } from '../jobs.js';
 
 export interface ImportCardInput {
   order: ImportOrder;
+  /** The version that had no file before; null for a new one. */
+  reported: Pick<RegisteredVersion, 'description' | 'reportedMetrics'> | null;
   checked: ImportedModel & { datasetVersion: number };
   metrics: ModelMetrics;
   /** Digest of the dataset version. */
@@ -12,15 +15,16 @@ export interface ImportCardInput {
 }
 
 /** The model card of an uploaded model, including what is not known about it. Markdown. */
-export function writeImportCard({ order, checked, metrics, digest }: ImportCardInput): string {
+export function writeImportCard({ order, reported, checked, metrics, digest }: ImportCardInput): string {
   const { test } = metrics;
+  const description = order.description === '' ? (reported?.description ?? '') : order.description;
   const [low, high] = test.intervals.accuracy;
   return [
     `# ${order.modelName}`,
     '',
     `Classifies photographs as ${checked.labels.map((label) => `"${plain(label)}"`).join(', ')}.`,
     `An external model, uploaded as ${order.format === 'onnx' ? 'ONNX' : 'TF.js layers'} by ${plain(order.by.name)}.`,
-    ...(order.description === '' ? [] : ['', plain(order.description)]),
+    ...(description === '' ? [] : ['', plain(description)]),
     '',
     '## How good it is',
     '',
@@ -33,6 +37,7 @@ export function writeImportCard({ order, checked, metrics, digest }: ImportCardI
     '',
     'Probabilities are those of the model; they were not calibrated.',
     '',
+    ...describeReported(reported?.reportedMetrics ?? null),
     '## Data',
     '',
     `Measured on dataset \`${order.dataset}\`, version ${checked.datasetVersion} (digest \`${digest}\`).`,
@@ -59,6 +64,20 @@ export function writeImportCard({ order, checked, metrics, digest }: ImportCardI
       : `- As stated by the uploader: ${plain(order.licence)}. This was not verified.`,
     '',
   ].join('\n');
+}
+
+/** What a client measured before it sent the file. */
+function describeReported(reported: ReportedMetrics | null): string[] {
+  if (reported === null) return [];
+  return [
+    '## What was reported',
+    '',
+    'These figures came with the registration. They were measured elsewhere, on images that are not known.',
+    '',
+    ...['| reported measure | value |', '| --- | --- |'],
+    ...Object.entries(reported).map(([name, value]) => `| ${plain(name).replaceAll(/\s+/g, ' ')} | ${value} |`),
+    '',
+  ];
 }
 
 function describeParity({ parityMaxAbsoluteError: error }: ImportedModel): string {

@@ -1,8 +1,16 @@
-/** The known name that is closest to `name` by edits of one letter, ignoring case; undefined without known names. */
+/**
+ * The known name that is closest to `name`, ignoring case: one that has it as a word (`name` in `model_name`), then by
+ * edits of one letter. Undefined without known names.
+ */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const written = name.slice(0, 100).toLowerCase();
-  const ranked = known.map((each) => ({ each, edits: editsBetween(written, each.toLowerCase()) }));
+  const ranked = known.map((each) => ({ each, edits: distance(written, each.toLowerCase()) }));
   return ranked.sort((one, other) => one.edits - other.edits)[0]?.each;
+}
+
+function distance(written: string, known: string): number {
+  const edits = editsBetween(written, known);
+  return known.split('_').includes(written) ? Math.min(edits, 1) : edits;
 }
 
 /** The Levenshtein distance. */

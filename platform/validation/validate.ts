@@ -36,7 +36,13 @@ function isUnexplained({ message }: Issue): boolean {
 /** Of several forms the one that the value resembles most: whose first fault lies deepest, then with the fewest faults. */
 function nearestForm(forms: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depth = (issues: readonly Issue[]): number => Math.min(...issues.map(depthOf));
-  return forms.toSorted((one, other) => depth(other) - depth(one) || one.length - other.length)[0];
+  const faults = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + countOf(issue), 0);
+  return forms.toSorted((one, other) => depth(other) - depth(one) || faults(one) - faults(other))[0];
+}
+
+/** Each unknown member is a fault of its own. */
+function countOf(issue: Issue): number {
+  return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
 }
 
 /** A member that is wrong lies below an object of the right kind, also if it is the object that names it. */

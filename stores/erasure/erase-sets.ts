@@ -170,7 +170,8 @@ export async function eraseModel(tx: Queryable, modelName: string): Promise<Eras
      UNION ALL SELECT 'an approval of version ' || version FROM approvals WHERE model_name = $1 AND outcome = 'waiting'`,
     modelName,
   );
-  const bundles = await eraseVersions(tx, modelName);
+  const versions = await eraseVersions(tx, modelName);
+  const bundles = [...new Set(versions.flatMap(({ bundleKey }) => bundleKey ?? []))];
   const runs = await tx.rows(z.object({ runId: z.string() }), 'SELECT run_id FROM runs WHERE model_name = $1', [
     modelName,
   ]);
@@ -180,8 +181,8 @@ export async function eraseModel(tx: Queryable, modelName: string): Promise<Eras
   const feedback = await clearFeedback(tx, 'model_name = $1', [modelName]);
   const inputs = await dropInputs(tx, 'model_name = $1', [modelName]);
   const objects = [...batches.objects, ...inputs.objects];
-  if (bundles.length + files + predictions + feedback + objects.length === 0) return null;
-  const counts = { versions: bundles.length, runs: runs.length, files, predictions, feedback };
+  if (versions.length + files + predictions + feedback + objects.length === 0) return null;
+  const counts = { versions: versions.length, runs: runs.length, files, predictions, feedback };
   return {
     counts: { ...counts, ...batches.counts, ...inputs.counts },
     objects: [
@@ -193,17 +194,17 @@ export async function eraseModel(tx: Queryable, modelName: string): Promise<Eras
   };
 }
 
-async function eraseVersions(tx: Queryable, modelName: string): Promise<string[]> {
+async function eraseVersions(tx: Queryable, modelName: string): Promise<{ bundleKey: string | null }[]> {
   await tx.query('DELETE FROM model_aliases WHERE model_name = $1', [modelName]);
-  const erased = await tx.rows(
-    z.object({ bundleKey: z.string() }),
+  return tx.rows(
+    z.object({ bundleKey: z.string().nullable() }),
     `UPDATE model_versions SET erased_at = now(), stage = 'Archived', description = '', tags = '{}',
+       reported_metrics = CASE WHEN reported_metrics IS NOT NULL THEN '{}'::jsonb END,
        deleted_at = coalesce(deleted_at, now()), deleted_by = coalesce(deleted_by, 'erasure'),
        bundle_removed_at = coalesce(bundle_removed_at, now())
      WHERE model_name = $1 AND erased_at IS NULL RETURNING bundle_key`,
     [modelName],
   );
-  return [...new Set(erased.map(({ bundleKey }) => bundleKey))];
 }
 
 async function forgetFiles(tx: Queryable, modelName: string): Promise<number> {

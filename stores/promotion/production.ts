@@ -22,17 +22,25 @@ export function unknownVersion(modelName: string, version: number): PerennialErr
   return new PerennialError('not_found', `There is no version ${version} of ${modelName}.`);
 }
 
+/** The error for an act that needs the file of a version that has none. */
+export function withoutFile(modelName: string, version: number): PerennialError {
+  return new PerennialError(
+    'version_without_file',
+    `Version ${version} of ${modelName} has no file: only its metrics were reported, so there is nothing to measure, promote or serve. Upload the model for it: POST /api/v1/mlops/models/register as a form with model_name=${modelName}, version=${version}, labels and files.`,
+  );
+}
+
 export interface ProductionState {
   stage: string;
   /** Whether its bundle was verified. */
   isVerified: boolean;
 }
 
-/** Throws `not_found`, and `conflict` for a version whose bundle was erased. */
+/** Throws `not_found`, `version_without_file`, and `conflict` for a version whose bundle was erased. */
 export async function productionStateOf(tx: Queryable, modelName: string, version: number): Promise<ProductionState> {
   const row = await tx.row(
-    z.object({ stage: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
-    `SELECT stage, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions
+    z.object({ stage: z.string(), origin: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
+    `SELECT stage, origin, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions
      WHERE model_name = $1 AND version = $2 AND (deleted_at IS NULL OR erased_at IS NOT NULL)`,
     [modelName, version],
   );
@@ -40,6 +48,7 @@ export async function productionStateOf(tx: Queryable, modelName: string, versio
     throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it cannot serve.`);
   }
   if (!row) throw unknownVersion(modelName, version);
+  if (row.origin === 'reported') throw withoutFile(modelName, version);
   return row;
 }
 

@@ -5,7 +5,7 @@ import { writeAudit } from '../audit/audit.js';
 import { timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { lockModel } from '../promotion/production.js';
-import { readVersion, requireModel } from './rows.js';
+import { latestVersion, readVersion, requireModel } from './rows.js';
 
 const aliasRow = z.object({
   alias: z.string(),
@@ -32,7 +32,7 @@ export function createAliasRecord(db: Database): AliasRecord {
       return db.rows(
         aliasRow,
         `SELECT alias, version, changed_at FROM model_aliases WHERE model_name = $1
-         UNION ALL SELECT 'latest', max(version), NULL FROM model_versions
+         UNION ALL SELECT 'latest', ${latestVersion}, NULL FROM model_versions
            WHERE model_name = $1 AND deleted_at IS NULL HAVING count(*) > 0
          UNION ALL SELECT 'production', version, NULL FROM model_versions WHERE model_name = $1 AND stage = 'Production'
          ORDER BY alias`,

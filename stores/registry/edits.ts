@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { PerennialError } from '../../contracts/errors.js';
-import type { ModelVersion, Stage } from '../../contracts/registry/registry.js';
+import type { RegisteredVersion, Stage } from '../../contracts/registry/registry.js';
 import { writeAudit } from '../audit/audit.js';
 import { changedTags, type TagChanges } from '../experiments/changed-tags.js';
 import { jsonParameter } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { lockModel, setStage } from '../promotion/production.js';
-import { holdSemanticVersion } from './registration.js';
-import { readVersion, subjectOf } from './rows.js';
+import { holdSemanticVersion } from './semantic-versions.js';
+import { readVersion, subjectOf, withFile } from './rows.js';
 
 /** Editable fields of a version. Omitted fields stay; null removes a tag. */
 export interface VersionChange {
@@ -31,9 +31,12 @@ export interface EditContext {
 /** Edits of versions. */
 export interface VersionEdits {
   /** Throws `not_found`, `precondition_failed` for another revision, `conflict` for a used semantic version. */
-  edit(modelName: string, version: number, change: VersionChange, context: EditContext): Promise<ModelVersion>;
-  /** Moves a version between None, Staging and Archived. Throws as `edit`, and `conflict` for Production. */
-  setStage(modelName: string, version: number, change: StageChange, context: EditContext): Promise<ModelVersion>;
+  edit(modelName: string, version: number, change: VersionChange, context: EditContext): Promise<RegisteredVersion>;
+  /**
+   * Moves a version between None, Staging and Archived. Throws as `edit`, `conflict` for Production, and
+   * `version_without_file` for Staging without a file.
+   */
+  setStage(modelName: string, version: number, change: StageChange, context: EditContext): Promise<RegisteredVersion>;
 }
 
 export function createVersionEdits(db: Database): VersionEdits {
@@ -57,7 +60,7 @@ export async function holdVersion(
   modelName: string,
   version: number,
   ifRevision: readonly number[] | null,
-): Promise<ModelVersion> {
+): Promise<RegisteredVersion> {
   await lockModel(tx, modelName);
   const current = await readVersion(tx, modelName, version);
   if (ifRevision === null || ifRevision.includes(current.revision)) return current;
@@ -67,7 +70,12 @@ export async function holdVersion(
   );
 }
 
-async function edit(tx: Queryable, current: ModelVersion, change: VersionChange, by: Actor): Promise<ModelVersion> {
+async function edit(
+  tx: Queryable,
+  current: RegisteredVersion,
+  change: VersionChange,
+  by: Actor,
+): Promise<RegisteredVersion> {
   const { modelName, version } = current;
   const { description = current.description, semanticVersion = current.semanticVersion } = change;
   const tags = changedTags(current.tags, change.tags ?? {});
@@ -87,14 +95,15 @@ async function edit(tx: Queryable, current: ModelVersion, change: VersionChange,
 
 async function move(
   tx: Queryable,
-  current: ModelVersion,
+  current: RegisteredVersion,
   { stage, reason }: StageChange,
   by: Actor,
-): Promise<ModelVersion> {
+): Promise<RegisteredVersion> {
   const { modelName, version, stage: former } = current;
   if (former === 'Production') throw isServed(current);
   if (former === stage) return current;
   await requireBundle(tx, current);
+  if (stage === 'Staging') withFile(current);
   await setStage(tx, modelName, version, stage);
   await recordStage(tx, current, stage, { by, reason });
   const subject = subjectOf(modelName, version);
@@ -105,7 +114,7 @@ async function move(
 /** Adds a row to the stage history. */
 export async function recordStage(
   tx: Queryable,
-  { modelName, version, stage: former }: ModelVersion,
+  { modelName, version, stage: former }: RegisteredVersion,
   stage: Stage,
   { by, reason }: { by: Actor; reason: string },
 ): Promise<void> {
@@ -116,7 +125,7 @@ export async function recordStage(
   );
 }
 
-function isServed({ modelName, version }: ModelVersion): PerennialError {
+function isServed({ modelName, version }: RegisteredVersion): PerennialError {
   return new PerennialError(
     'conflict',
     `Version ${version} of ${modelName} is in Production and cannot leave it by a change of stage. Promote another version (POST /api/v1/mlops/models/promote), roll back (POST /api/v1/mlops/models/${modelName}/rollback), or retire the model (POST /api/v1/mlops/models/${modelName}/retire), after which nothing is served: each archives this one.`,
@@ -124,7 +133,7 @@ function isServed({ modelName, version }: ModelVersion): PerennialError {
 }
 
 /** A version whose bundle was erased cannot be served, so it cannot change its stage. */
-async function requireBundle(tx: Queryable, { modelName, version }: ModelVersion): Promise<void> {
+async function requireBundle(tx: Queryable, { modelName, version }: RegisteredVersion): Promise<void> {
   const erased = await tx.row(
     z.object({ erasedAt: z.date() }),
     'SELECT erased_at FROM model_versions WHERE model_name = $1 AND version = $2 AND erased_at IS NOT NULL',

@@ -4,6 +4,7 @@ import {
   retirementSchema,
   type Decision,
   type ModelVersion,
+  type RegisteredVersion,
   type Retirement,
   type Stage,
 } from '../../contracts/registry/registry.js';
@@ -24,10 +25,21 @@ import {
 import { createAliasRecord, type AliasRecord } from './aliases.js';
 import { createVersionEdits, type VersionEdits } from './edits.js';
 import { createProductionHistory, type ProductionHistory } from './history.js';
-import { register, type NewVersion } from './registration.js';
+import type { NewVersion } from './new-version.js';
+import { register } from './registration.js';
+import { report, type ReportedRegistration } from './reported-versions.js';
 import { createReplicaRecord, type ReplicaRecord } from './replicas.js';
 import { createVersionRetention, type VersionRetention } from './version-deletion.js';
-import { readVersion, requireModel, resolveVersion, versionOfRun, versionRow } from './rows.js';
+import {
+  latestVersion,
+  readVersion,
+  registeredRow,
+  requireModel,
+  resolveVersion,
+  versionOfRun,
+  versionRow,
+  withFile,
+} from './rows.js';
 import { finishRun, type RunOutcome } from '../experiments/runs.js';
 
 export type { Replica } from './replicas.js';
@@ -66,17 +78,21 @@ export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHist
   /**
    * Adds a version in Staging under the model's next number. With an outcome, completes its run in the same transaction:
    * a run is complete if it has a version. A registered run keeps its version. Throws `conflict` if the run failed or
-   * was cancelled, or if a given semantic version is used.
+   * was cancelled, if a given semantic version is used, or if the version to fill has a file.
    */
   register(version: NewVersion, outcome?: RunOutcome, by?: Actor): Promise<ModelVersion>;
-  /** Throws `not_found`. */
+  /** Adds a version without a file, in None. Throws `conflict` if the key or the semantic version is used otherwise. */
+  report(registration: ReportedRegistration): Promise<RegisteredVersion>;
+  /** Throws `not_found`, `version_without_file`. */
   get(modelName: string, version: number): Promise<ModelVersion>;
   /** The version of a run, deleted or not; null if it has none. */
   ofRun(runId: string): Promise<ModelVersion | null>;
-  /** A version by its number, or by `@alias`. Throws `not_found`. */
+  /** A version by its number, or by `@alias`. Throws `not_found`, `version_without_file`. */
   resolve(modelName: string, reference: string): Promise<ModelVersion>;
+  /** As `resolve`, also a version without a file. Throws `not_found`. */
+  resolveAny(modelName: string, reference: string): Promise<RegisteredVersion>;
   /** Undeleted versions of a model, newest first. Throws `not_found` for a model that never had one. */
-  list(modelName: string, query: VersionQuery): Promise<Page<ModelVersion>>;
+  list(modelName: string, query: VersionQuery): Promise<Page<RegisteredVersion>>;
   /** Names of all models, in order. */
   models(): Promise<string[]>;
   /** Models with their Production version, by name. */
@@ -113,9 +129,11 @@ export function createRegistryStore(db: Database): RegistryStore {
         if (outcome) await finishRun(tx, version.runId, outcome);
         return registered;
       }),
-    get: (modelName, version) => readVersion(db, modelName, version),
+    report: (registration) => db.transaction((tx) => report(tx, registration)),
+    get: async (modelName, version) => withFile(await readVersion(db, modelName, version)),
     ofRun: (runId) => versionOfRun(db, runId),
-    resolve: (modelName, reference) => resolveVersion(db, modelName, reference),
+    resolve: async (modelName, reference) => withFile(await resolveVersion(db, modelName, reference)),
+    resolveAny: (modelName, reference) => resolveVersion(db, modelName, reference),
     list: (modelName, query) => listVersions(db, modelName, query),
     summaries: (query) => listModels(db, query),
     summary: (modelName) => readSummary(db, modelName),
@@ -144,9 +162,9 @@ async function listVersions(
   db: Queryable,
   modelName: string,
   { limit, pageToken, stage, tag }: VersionQuery,
-): Promise<Page<ModelVersion>> {
+): Promise<Page<RegisteredVersion>> {
   const rows = await db.rows(
-    versionRow,
+    registeredRow,
     `SELECT * FROM model_versions
      WHERE model_name = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR version < $2)
        AND ($4::text IS NULL OR stage = $4) AND ($5::text IS NULL OR (tags ? $5 AND coalesce(tags ->> $5 = $6, true)))
@@ -163,7 +181,7 @@ const summaries = `SELECT m.name, m.created_at, v.versions, v.latest_version, s.
      FROM promotions p WHERE p.model_name = m.name AND p.generation = s.generation AND s.version IS NULL
        AND p.kind = 'retirement') AS retired
   FROM models m LEFT JOIN serving_state s ON s.model_name = m.name
-    CROSS JOIN LATERAL (SELECT count(*) AS versions, max(version) AS latest_version FROM model_versions
+    CROSS JOIN LATERAL (SELECT count(*) AS versions, ${latestVersion} AS latest_version FROM model_versions
       WHERE model_name = m.name AND deleted_at IS NULL) v`;
 
 async function readSummary(db: Queryable, modelName: string): Promise<ModelSummary> {
@@ -207,6 +225,8 @@ async function recordDecision(tx: Queryable, modelName: string, version: number,
 
 async function servingState(db: Queryable, modelName: string): Promise<ServingState> {
   const { generation, version } = await servedNow(db, modelName);
-  if (version !== null) return { generation, version: await readVersion(db, modelName, version), retirement: null };
+  if (version !== null) {
+    return { generation, version: withFile(await readVersion(db, modelName, version)), retirement: null };
+  }
   return { generation, version, retirement: await retirementOf(db, modelName) };
 }

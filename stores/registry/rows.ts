@@ -1,23 +1,32 @@
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
-import { modelVersionSchema, type ModelVersion } from '../../contracts/registry/registry.js';
+import {
+  modelVersionSchema,
+  reportedVersionSchema,
+  type ModelVersion,
+  type RegisteredVersion,
+} from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
-import { unknownModel, unknownVersion } from '../promotion/production.js';
+import { unknownModel, unknownVersion, withoutFile } from '../promotion/production.js';
 
-export const versionRow = modelVersionSchema.extend({
-  sizeBytes: integerColumn,
+const times = {
   verifiedAt: timestampColumn.nullable(),
   lastValidatedAt: timestampColumn.nullable(),
   createdAt: timestampColumn,
-});
+};
+
+/** A version with a file. */
+export const versionRow = modelVersionSchema.extend({ ...times, sizeBytes: integerColumn });
+/** A version with or without a file. */
+export const registeredRow = z.discriminatedUnion('origin', [versionRow, reportedVersionSchema.extend(times)]);
 
 const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
 
-/** An undeleted version. Throws `not_found`, which names who deleted it. */
-export async function readVersion(db: Queryable, modelName: string, version: number): Promise<ModelVersion> {
+/** An undeleted version, also one without a file. Throws `not_found`, which names who deleted it. */
+export async function readVersion(db: Queryable, modelName: string, version: number): Promise<RegisteredVersion> {
   const found = await db.row(
-    z.intersection(versionRow, tombstoneRow),
+    z.intersection(registeredRow, tombstoneRow),
     'SELECT * FROM model_versions WHERE model_name = $1 AND version = $2',
     [modelName, version],
   );
@@ -30,22 +39,34 @@ export async function readVersion(db: Queryable, modelName: string, version: num
   );
 }
 
+/** A version as one with a file. Throws `version_without_file`. */
+export function withFile(version: RegisteredVersion): ModelVersion {
+  if (version.origin === 'reported') throw withoutFile(version.modelName, version.version);
+  return version;
+}
+
 /** The version of a run, deleted or not. */
 export function versionOfRun(db: Queryable, runId: string): Promise<ModelVersion | null> {
   return db.row(versionRow, 'SELECT * FROM model_versions WHERE run_id = $1', [runId]);
 }
 
-/** A version by its number or `@alias`; `@production` and `@latest` are computed. Throws `not_found`. */
-export async function resolveVersion(db: Queryable, modelName: string, reference: string): Promise<ModelVersion> {
+/** The newest of some versions, in SQL: of those with a file, if there are any. */
+export const latestVersion = `coalesce(max(version) FILTER (WHERE origin <> 'reported'), max(version))`;
+
+/**
+ * A version by its number or `@alias`; `@production` and `@latest` are computed. `@latest` is a version with a file, if
+ * there is one, so that a report does not change what programs work with. Throws `not_found`.
+ */
+export async function resolveVersion(db: Queryable, modelName: string, reference: string): Promise<RegisteredVersion> {
   if (!reference.startsWith('@')) return readVersion(db, modelName, Number(reference));
   const alias = reference.slice(1);
   const found = await db.row(
-    versionRow,
+    registeredRow,
     `SELECT v.* FROM model_versions v LEFT JOIN model_aliases a
        ON a.model_name = v.model_name AND a.version = v.version AND a.alias = $2
      WHERE v.model_name = $1 AND v.deleted_at IS NULL AND CASE $2
        WHEN 'production' THEN v.stage = 'Production' WHEN 'latest' THEN true ELSE a.alias IS NOT NULL END
-     ORDER BY v.version DESC LIMIT 1`,
+     ORDER BY v.origin = 'reported', v.version DESC LIMIT 1`,
     [modelName, alias],
   );
   if (found) return found;

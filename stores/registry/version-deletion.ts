@@ -31,7 +31,7 @@ export type Tombstone = z.output<typeof tombstoneRow>;
 
 /** Deletion of versions: references and tombstones. */
 export interface VersionRetention {
-  /** The facts of every undeleted version, newest first. Throws `not_found`. */
+  /** The facts of every undeleted version with a file, newest first. Throws `not_found`. */
   retentionFacts(modelName: string): Promise<VersionFacts[]>;
   /**
    * Makes a version a tombstone; its number is not reused. A repeated call returns the same tombstone while the bundle
@@ -157,7 +157,7 @@ function readFacts(db: Queryable, modelName: string, version: number | null): Pr
        ], NULL) AS references,
        (SELECT max(until) FROM served s WHERE s.version = v.version) AS last_served_at
      FROM model_versions v
-     WHERE v.model_name = $1 AND v.deleted_at IS NULL AND ($2::integer IS NULL OR v.version = $2)
+     WHERE v.model_name = $1 AND v.deleted_at IS NULL AND (v.version = $2 OR $2::integer IS NULL AND v.origin <> 'reported')
      ORDER BY v.version DESC`,
     [modelName, version],
   );

@@ -127,6 +127,8 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       requirePromotable: nothing,
       rollBack: nothing,
       resolve: nothing,
+      resolveAny: nothing,
+      report: nothing,
       ofRun: nothing,
       edit: nothing,
       setStage: nothing,

@@ -28,6 +28,7 @@ export function versionOf(number: number, bundleSha256 = String(number).repeat(6
     description: '',
     tags: {},
     origin: 'trained',
+    reportedMetrics: null,
     verifiedAt: new Date(0).toISOString(),
     revision: 1,
     createdAt: new Date(0).toISOString(),

@@ -53,7 +53,7 @@ export async function startImportFixture(scratchFolder: string): Promise<ImportF
       expect(response.status).toBe(202);
       const { run_id, status_url } = acceptedSchema.parse(await response.json());
       expect(response.headers.get('location')).toBe(status_url);
-      return createApiClient(served.url).ended(run_id, 30_000);
+      return createApiClient(served.url).ended(run_id, 100_000);
     },
     async leftovers() {
       const keys: string[] = [];

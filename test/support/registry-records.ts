@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Actor } from '../../contracts/audit/audit.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import type { Queryable } from '../../stores/postgres/database.js';
-import type { NewVersion } from '../../stores/registry/registration.js';
+import type { NewVersion } from '../../stores/registry/new-version.js';
 import { evaluationOf } from './measurements.js';
 
 /** The actor of changes in tests. */

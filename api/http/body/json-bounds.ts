@@ -32,8 +32,16 @@ export function parseBoundedJson(bytes: Uint8Array, bounds: JsonBounds): unknown
     const parsed: unknown = JSON.parse(decoder.decode(bytes));
     return parsed;
   } catch {
-    throw invalidRequest([{ pointer: '#', detail: 'not valid JSON in UTF-8; check it with a JSON parser' }]);
+    throw invalidRequest([{ pointer: '#', detail: faultOfJson(bytes) }]);
   }
+}
+
+/** Why a text is no JSON. Some programs, such as Python's `json`, write numbers that JSON does not have. */
+function faultOfJson(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.subarray(0, 1_000_000)).toString('utf8');
+  const [, name, value] = /"([^"\\]{1,100})"\s*:\s*(NaN|-?Infinity)\b/.exec(text) ?? [];
+  if (name === undefined || value === undefined) return 'not valid JSON in UTF-8; check it with a JSON parser';
+  return `\`${name}\` is ${value}, which JSON does not have. Send a number, or leave it out.`;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });

@@ -93,6 +93,7 @@ describe('the check of an upload', () => {
       tags: {},
       licence: null,
       semanticVersion: null,
+      fills: null,
       format: 'onnx',
       files: [{ name: 'a.onnx', key, sizeBytes: bytes.length, sha256: 'a'.repeat(64) }],
       by: curator,

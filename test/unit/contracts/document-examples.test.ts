@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import { startTuningSchema } from '../../../contracts/experiments/http-tuning.js';
 import { policyBodySchema } from '../../../contracts/promotion/http-policies.js';
+import { reportVersionSchema } from '../../../contracts/registry/http-import.js';
 import { blocksOf, readPages } from '../../support/documented-commands.js';
 
 /** What the shell says about a script that it only parses. */
@@ -135,6 +136,7 @@ describe('the documents', () => {
   it.each<[page: string, schema: z.ZodType, marker: string]>([
     ['docs/tuning.md', startTuningSchema, '"space"'],
     ['docs/promotion.md', policyBodySchema, '"promotion"'],
+    ['docs/registry.md', reportVersionSchema, '"metrics"'],
   ])('show a body in %s that the API accepts', async (page, schema, marker) => {
     const text = await readFile(page, 'utf8');
     const inCommands = [...text.matchAll(/ -d '(\{[^']*\})'/g)].map(([, body = '']) => body);

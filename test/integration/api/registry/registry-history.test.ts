@@ -9,7 +9,7 @@ import {
 import { modelVersionViewSchema, versionFileViewSchema } from '../../../../contracts/registry/http-versions.js';
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
-import type { NewVersion } from '../../../../stores/registry/registration.js';
+import type { NewVersion } from '../../../../stores/registry/new-version.js';
 import { createRequests } from '../../../support/requests.js';
 import { decisionOf, evaluationOf } from '../../../support/measurements.js';
 import { newVersionOf } from '../../../support/registry-records.js';

@@ -3,7 +3,7 @@ import { aliasViewSchema, modelSummaryViewSchema } from '../../../../contracts/r
 import { modelVersionViewSchema } from '../../../../contracts/registry/http-versions.js';
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
-import type { NewVersion } from '../../../../stores/registry/registration.js';
+import type { NewVersion } from '../../../../stores/registry/new-version.js';
 import { createRequests, type RequestOptions } from '../../../support/requests.js';
 import { newVersionOf } from '../../../support/registry-records.js';
 import { startApi, type ServedApi } from '../../../support/served-api.js';

@@ -3,7 +3,7 @@ import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
-import type { NewVersion } from '../../../../stores/registry/registration.js';
+import type { NewVersion } from '../../../../stores/registry/new-version.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { curator, newVersionOf } from '../../../support/registry-records.js';
 

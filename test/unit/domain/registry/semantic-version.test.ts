@@ -34,6 +34,12 @@ describe('the next semantic version', () => {
     expect(nextSemanticVersion(other, { latest, network: 'cnn', greatest: '1.1.0' })).toBe('2.0.0');
   });
 
+  it('counts a version without a file as other data, and compares nothing with it', () => {
+    expect(nextSemanticVersion(null, null)).toBe('1.0.0');
+    expect(nextSemanticVersion(null, { latest: lineage, network: 'cnn', greatest: '1.4.2' })).toBe('1.5.0');
+    expect(nextSemanticVersion(lineage, { latest: null, network: null, greatest: '1.4.2' })).toBe('1.5.0');
+  });
+
   it('continues from one that was set manually, compared by number and not as text', () => {
     expect(after('10.0.9', { datasetDigest: 'two' })).toBe('10.1.0');
   });

@@ -98,6 +98,7 @@ describe('nearestName', () => {
     ['pageToken', ['limit', 'page_token'], 'page_token'],
     ['neighbors', ['label', 'neighbours'], 'neighbours'],
     ['LIMIT', ['limit', 'label'], 'limit'],
+    ['name', ['tags', 'model_name'], 'model_name'],
     ['x', [], undefined],
   ])('finds for %s among %j', (name, known, nearest) => {
     expect(nearestName(name, known)).toBe(nearest);
