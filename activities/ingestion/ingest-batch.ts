@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
 import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
-import { rawImageKey } from '../../stores/objects/object-keys.js';
+import { rawImageKey, refusedEntryKey } from '../../stores/objects/object-keys.js';
 import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { IngestionDependencies } from './dependencies.js';
@@ -33,7 +33,8 @@ export async function ingestBatch(
   const decoding = createLimiter(availableParallelism());
   let settled = 0;
   // A killed worker has to repeat one group at most.
-  for await (const { paths, read } of pendingGroups(deps, ingestion, limit, signal)) {
+  for await (const group of pendingGroups(deps, ingestion, limit, signal)) {
+    const { paths, read } = group;
     const images = new Map<string, Promise<NewImage>>();
     const outcomes = await concurrently(
       paths,
@@ -42,6 +43,7 @@ export async function ingestBatch(
       signal,
     );
     const stored = (await Promise.all(images.values())).flatMap((image) => ('md5' in image ? [image] : []));
+    await keepRefused(deps, group, outcomes);
     await deps.ingestions.settle(ingestion.id, outcomes, stored);
     settled += outcomes.length;
     report({ settled });
@@ -49,6 +51,22 @@ export async function ingestBatch(
   const { quarantined, pending, accepted, newImages, duplicates } = await deps.ingestions.counts(ingestion.id);
   const refused = Object.values(quarantined).reduce((sum, count) => sum + count, 0);
   return { pending, accepted, quarantined: refused, newImages, duplicates };
+}
+
+/** Stores the bytes of refused files, except those of erased images. */
+async function keepRefused(
+  { objects, uploads }: IngestionDependencies,
+  { keepIn, read }: FileGroup,
+  outcomes: readonly FileOutcome[],
+): Promise<void> {
+  if (keepIn === undefined) return;
+  for (const outcome of outcomes) {
+    const content = 'reason' in outcome && outcome.reason !== 'erased' ? await read(outcome.path) : null;
+    if (content === null || !('bytes' in content)) continue;
+    const objectKey = refusedEntryKey(keepIn, outcome.path);
+    await objects.put(objectKey, content.bytes);
+    await uploads.addRefusedEntry(keepIn, outcome.path, objectKey, content.bytes.byteLength);
+  }
 }
 
 /** Result for new bytes: the image's metadata once it is uploaded, or why it was refused. */

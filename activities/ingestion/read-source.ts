@@ -34,7 +34,9 @@ export async function* pendingGroups(
   if (isArchive) {
     const archive = isUploadedArchive ? await fetchArchive(deps, locator) : { path: locator, remove: doNothing };
     try {
-      yield* archiveGroups(archive.path, new Set(paths), deps.config.MAX_UPLOAD_BYTES, signal);
+      for await (const group of archiveGroups(archive.path, new Set(paths), deps.config.MAX_UPLOAD_BYTES, signal)) {
+        yield isUploadedArchive ? { ...group, keepIn: locator } : group;
+      }
     } finally {
       await archive.remove();
     }

@@ -59,8 +59,10 @@ export function createRefusalStore(db: Database): RefusalStore {
         refusedRow,
         `SELECT i.id AS run_id, i.kind, i.locator, f.path, f.label, f.reason, f.detail, u.position
          FROM ingestions i JOIN ingestion_files f ON f.ingestion_id = i.id
-         LEFT JOIN upload_files u ON i.kind = 'upload' AND u.upload_id::text = i.locator AND u.is_refused
-           AND u.position = CASE WHEN f.path ~ '^[0-9]{6}-' THEN left(f.path, 6)::integer END
+         LEFT JOIN uploads upload ON i.kind = 'upload' AND upload.id::text = i.locator
+         LEFT JOIN upload_files u ON u.upload_id = upload.id AND u.is_refused
+           AND CASE WHEN upload.label IS NULL THEN u.name = f.path
+             WHEN f.path ~ '^[0-9]{6}-' THEN u.position = left(f.path, 6)::integer END
          WHERE i.dataset = $1 AND f.outcome = 'quarantined' AND ($4::text IS NULL OR f.reason = $4)
            AND CASE WHEN $3::text IS NULL THEN ${isCurrent} OR (${isLatestFailure}) ELSE i.id = $3 END
          ORDER BY i.scan DESC, f.path LIMIT $2 OFFSET $5`,

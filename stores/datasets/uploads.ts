@@ -34,12 +34,14 @@ export interface UploadStore {
   createUpload(upload: { dataset: string; label: string | null } | { dataset: null; label: null }): Promise<string>;
   /** Records a stored file. Throws `conflict` if the upload was deleted with its dataset. */
   addUploadFile(uploadId: string, position: number, name: string, objectKey: string, sizeBytes: number): Promise<void>;
+  /** Records the stored bytes of a refused file of an archive; again, it changes nothing. */
+  addRefusedEntry(uploadId: string, path: string, objectKey: string, sizeBytes: number): Promise<void>;
   /** Throws `not_found`. */
   getUpload(uploadId: string): Promise<Upload>;
   uploadFiles(uploadId: string): Promise<UploadFile[]>;
   /**
-   * Marks the files that ingestions of the upload refused, except erased images, which must not be stored. Returns the
-   * keys of the other files, or null if none was refused.
+   * Marks the files that ingestions of the upload refused, except erased images, which must not be stored; the refused
+   * entries of an archive are marked already. Returns the keys of the other files, or null if none was refused.
    */
   markRefused(uploadId: string): Promise<string[] | null>;
   /** Marks the originals as deleted from the object store. */
@@ -66,6 +68,14 @@ export function createUploadStore(db: Database): UploadStore {
       if (!added)
         throw new PerennialError('conflict', 'The dataset was deleted during the upload. Send the images again.');
     },
+    async addRefusedEntry(uploadId, path, objectKey, sizeBytes) {
+      await db.query(
+        `INSERT INTO upload_files (upload_id, position, name, object_key, size_bytes, is_refused)
+         SELECT upload_id, max(position) + 1, $2, $3, $4, true FROM upload_files WHERE upload_id = $1
+         GROUP BY upload_id HAVING count(*) FILTER (WHERE object_key = $3) = 0`,
+        [uploadId, path, objectKey, sizeBytes],
+      );
+    },
     async getUpload(uploadId) {
       const upload = await db.row(
         uploadRow,
@@ -86,8 +96,10 @@ export function createUploadStore(db: Database): UploadStore {
 
 async function markRefused(db: Database, uploadId: string): Promise<string[] | null> {
   await db.query(
-    `UPDATE upload_files u SET is_refused = true FROM ingestions i JOIN ingestion_files f ON f.ingestion_id = i.id
+    `UPDATE upload_files u SET is_refused = true
+     FROM uploads upload, ingestions i JOIN ingestion_files f ON f.ingestion_id = i.id
      WHERE i.kind = 'upload' AND i.locator = $1 AND u.upload_id::text = i.locator
+       AND upload.id = u.upload_id AND upload.label IS NOT NULL
        AND f.outcome = 'quarantined' AND f.reason <> 'erased'
        AND u.position = CASE WHEN f.path ~ '^[0-9]{6}-' THEN left(f.path, 6)::integer END`,
     [uploadId],

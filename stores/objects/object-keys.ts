@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Split } from '../../contracts/datasets/datasets.js';
 
 /** Keys in the bucket. Images use DVC's cache layout, so that `<bucket>/raw` is a DVC remote. */
@@ -29,6 +30,11 @@ export function searchArtifactKey(searchId: string, name: string): string {
 
 export function uploadKey(uploadId: string, position: number): string {
   return `uploads/${uploadId}/${String(position)}`;
+}
+
+/** A refused file of an uploaded archive. */
+export function refusedEntryKey(uploadId: string, path: string): string {
+  return `uploads/${uploadId}/refused/${hash('sha256', path)}`;
 }
 
 /** Prefix of all objects of an upload. */

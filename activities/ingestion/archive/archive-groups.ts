@@ -5,6 +5,8 @@ import { archiveEntries } from './open-archive.js';
 export interface FileGroup {
   paths: readonly string[];
   read: (path: string) => Promise<SourceBytes>;
+  /** The upload with which the bytes of refused files are kept, because their source is deleted. */
+  keepIn?: string;
 }
 
 /** The most that is in memory at once: so many files, and so many bytes beyond one file. */

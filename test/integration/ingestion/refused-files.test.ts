@@ -5,6 +5,7 @@ import { createRefusalStore } from '../../../stores/datasets/refusals.js';
 import { classifyKey } from '../../../stores/storage/object-kinds.js';
 import { createObjectReferences } from '../../../stores/storage/object-references.js';
 import { uploadKey } from '../../../stores/objects/object-keys.js';
+import { zipOf } from '../../support/archives.js';
 import {
   classFolders,
   patternImage,
@@ -210,6 +211,31 @@ describe('what an ingestion refused', () => {
     const refusals = createRefusalStore(fixture.database.db);
     expect((await refusals.files('unusable', page)).items).toMatchObject([{ locator: uploadId, position: 0 }]);
     expect(await refusals.upload('unusable', uploadId, 0)).toMatchObject({ name: '0.jpg', sizeBytes: 8 });
+  });
+
+  it('of an uploaded archive keeps its bytes, and only those', async () => {
+    const { objects, uploads } = fixture.deps;
+    const files = await classFolders({ grass: 3 }, 37_000);
+    const archive = zipOf([
+      ...Object.entries(files).map(([name, content]) => ({ name, content })),
+      { name: 'grass/000000-text.jpg', content: 'no image' },
+      { name: '000000-loose.jpg', content: 'no image' },
+    ]);
+    const uploadId = await uploads.createUpload({ dataset: 'packed', label: null });
+    await objects.put(uploadKey(uploadId, 0), archive);
+    await uploads.addUploadFile(uploadId, 0, 'set.zip', uploadKey(uploadId, 0), archive.length);
+    await fixture.ingest({ kind: 'upload', uploadId }, 'packed');
+    await fixture.ingest({ kind: 'upload', uploadId }, 'packed');
+    await fixture.activities.discardUpload({ uploadId });
+    const refusals = createRefusalStore(fixture.database.db);
+    expect((await refusals.files('packed', page)).items).toMatchObject([
+      { path: '000000-loose.jpg', reason: 'bad_label', position: null },
+      { path: 'grass/000000-text.jpg', reason: 'unsupported_type', position: 1 },
+    ]);
+    const kept = await refusals.upload('packed', uploadId, 1);
+    expect(kept).toMatchObject({ name: 'grass/000000-text.jpg', sizeBytes: 8 });
+    expect(Buffer.from(await objects.get(kept?.objectKey ?? '')).toString()).toBe('no image');
+    expect(await objects.head(uploadKey(uploadId, 0))).toBeNull();
   });
 
   it('of an upload keeps its bytes, and only those', async () => {

@@ -19,6 +19,7 @@ const samples: Record<keyof typeof keys, string[]> = {
   runArtifactKey: [keys.runArtifactKey(id, 'metrics.json'), keys.runArtifactKey(`upload-${md5}`, 'a/b.svg')],
   searchArtifactKey: [keys.searchArtifactKey(id, 'search.svg')],
   uploadKey: [keys.uploadKey(id, 0)],
+  refusedEntryKey: [keys.refusedEntryKey(id, 'grass/0.jpg')],
   uploadPrefix: [`${keys.uploadPrefix(id)}7`],
   importOrderKey: [keys.importOrderKey(id)],
   checkedModelKey: [keys.checkedModelKey(id, 'model.onnx')],
