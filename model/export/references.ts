@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type References } from '../../contracts/registry/bundle.js';
+import { bundleFiles, referencesSchema, type References } from '../../contracts/registry/bundle.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import { kCenterOrder } from '../features/k-center.js';
 import { distanceToNearest, unitVector } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
@@ -54,7 +55,7 @@ export async function writeReferences(
     },
     heldOutShare: fp32.share,
   };
-  await writeFile(join(job.outputFolder, bundleFiles.references), `${JSON.stringify(references)}\n`);
+  await writeFile(join(job.outputFolder, bundleFiles.references), writeJson(referencesSchema, references, 0));
   await writeFile(join(job.outputFolder, bundleFiles.referenceFeatures), joinVectors(vectors));
 }
 

@@ -19,6 +19,7 @@ import { shuffledIndices } from '../../../model/seeded-random.js';
 import { readCheckpoint } from '../../../model/training/checkpoint.js';
 import { orderExamples } from '../../../model/training/labelled-rows.js';
 import { trainModel } from '../../../model/training/train-job.js';
+import { readJson } from '../../../platform/validation/json-file.js';
 import {
   collectEvents,
   listPhotographs,
@@ -150,8 +151,8 @@ async function shareUnfamiliar(
   photographs: readonly Float32Array[],
   pages: readonly Float32Array[],
 ): Promise<TestAnswers['unfamiliar']> {
-  const written: unknown = JSON.parse(await readFile(join(folder, bundleFiles.references), 'utf8'));
-  const { covering, dimensions, unfamiliarAbove } = referencesSchema.parse(written);
+  const written = await readFile(join(folder, bundleFiles.references), 'utf8');
+  const { covering, dimensions, unfamiliarAbove } = readJson(referencesSchema, written);
   const bytes = await readFile(join(folder, bundleFiles.referenceFeatures));
   const vectors = Array.from({ length: covering }, (_, row) =>
     Float32Array.from({ length: dimensions }, (_value, column) => bytes.readFloatLE((row * dimensions + column) * 4)),
