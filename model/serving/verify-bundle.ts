@@ -57,7 +57,7 @@ async function verifyLabels(folder: string, manifest: Manifest): Promise<void> {
 
 function parseLabels(text: string): string[] | null {
   try {
-    return labelsSchema.parse(JSON.parse(text));
+    return readJson(labelsSchema, text);
   } catch {
     return null;
   }

@@ -1,9 +1,6 @@
 import type { z } from 'zod';
 import { fromSnake, inSnake, snakeShape, toSnake } from '../../contracts/http/snake-shape.js';
-import { validate } from './validate.js';
-
-/** A damaged file may have thousands of faults. */
-const shownFaults = 3;
+import { requireValid } from './validate.js';
 
 /** Text of a JSON file that people can download: its names are in snake_case, as those of the API. */
 export function writeJson<T>(schema: z.ZodType<T>, value: NoInfer<T>, indent = 2): string {
@@ -16,14 +13,8 @@ export function writeJson<T>(schema: z.ZodType<T>, value: NoInfer<T>, indent = 2
  */
 export function readJson<T>(schema: z.ZodType<T>, text: string): T {
   const snake = snakeOf(schema);
-  const { data, faults } = validate(snake, inSnake(snake, JSON.parse(text)), 'the file');
-  if (faults === null) return schema.parse(fromSnake(snake, data));
-  throw new Error(
-    faults
-      .slice(0, shownFaults)
-      .map(({ detail }) => detail)
-      .join(' '),
-  );
+  const parsed: unknown = JSON.parse(text);
+  return schema.parse(fromSnake(snake, requireValid(snake, inSnake(snake, parsed), 'the file')));
 }
 
 function snakeOf(schema: z.ZodType): z.ZodType {
