@@ -14,6 +14,13 @@ function invisibleCharacter(text: string): string | null {
   return code === undefined ? null : `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
+const spelledOrInvisible = new RegExp(`(${spelled.source})|${invisible.source}`, 'gu');
+
+/** A label as people read it: without blanks around it and invisible characters, in Unicode NFC. */
+export function cleanLabel(label: string): string {
+  return label.normalize('NFC').replace(spelledOrInvisible, '$1').trim();
+}
+
 /**
  * A class label: without blanks around it, in Unicode NFC. Folders, uploads, feedback, labels and imported models all
  * use it, so that one class has one spelling.
@@ -23,7 +30,7 @@ export const labelSchema = z
   .trim()
   .normalize('NFC')
   .min(1, 'a label must not be blank')
-  .max(100)
+  .max(100, 'a label must have at most 100 characters')
   .refine(
     (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}\p{Cs}]/u.test(label),
     'a label must not contain a slash, a control character or an unpaired surrogate',
