@@ -80,6 +80,7 @@ export async function startApi(environment: Record<string, string>, parent = tmp
       await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputCapture.stop()]);
       await api.temporal.close();
       api.objects.close();
+      api.sourceObjects?.close();
       await api.database.close();
       await rm(home, { recursive: true, force: true });
     },
