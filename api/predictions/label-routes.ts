@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { classNamed } from '../../contracts/datasets/label.js';
 import { PerennialError } from '../../contracts/errors.js';
 import {
   decideLabelSchema,
@@ -16,7 +17,7 @@ import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
-import { classNamed, requireClass } from './class-label.js';
+import { requireClass } from './class-label.js';
 import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -99,7 +100,7 @@ function decideRoute(deps: Dependencies): Route {
     async handle({ body, request }) {
       const prediction = await findPrediction(deps, body.prediction_id);
       const label = body.label ?? null;
-      const isKnown = label === null || classNamed(prediction.probabilities ?? {}, label) !== null;
+      const isKnown = label === null || classNamed(Object.keys(prediction.probabilities ?? {}), label) !== null;
       const newClass = body.new_class && !isKnown;
       const { decision, repeated } = await deps.labels.decide(
         {

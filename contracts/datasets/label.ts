@@ -22,6 +22,17 @@ export function cleanLabel(label: string): string {
 }
 
 /**
+ * The class that a client means, as the model spells it. Models of earlier releases may have classes such as “grass ”, which
+ * the rules of labels would not make today. Null if it is none.
+ */
+export function classNamed(classes: readonly string[], label: string): string | null {
+  if (classes.includes(label)) return label;
+  const wanted = cleanLabel(label);
+  const [only, ...others] = classes.filter((name) => cleanLabel(name) === wanted);
+  return others.length === 0 ? (only ?? null) : null;
+}
+
+/**
  * A class label: without blanks around it, in Unicode NFC. Folders, uploads, feedback, labels and imported models all
  * use it, so that one class has one spelling.
  */
