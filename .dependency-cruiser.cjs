@@ -112,7 +112,11 @@ module.exports = {
     },
     layer('contracts', [], 'Shapes at the boundary know nothing of what is behind it.'),
     layer('platform', ['contracts'], 'Every process loads platform, so it must not import product code.'),
-    layer('model', ['contracts'], 'The model core is pure: files and numbers in, files and numbers out.'),
+    layer(
+      'model',
+      ['contracts', 'platform/validation'],
+      'The model core is pure: files and numbers in, files and numbers out.',
+    ),
     layer('domain', ['contracts'], 'Rules are pure functions.'),
     layer('stores', ['contracts', 'platform'], 'Stores speak SQL and S3 and decide nothing.'),
     layer('activities', ['model', 'domain', 'stores', 'contracts', 'platform'], 'Activities do, workflows decide.'),

@@ -20,6 +20,14 @@ export default tseslint.config(
       'no-console': 'error',
       'max-lines': ['error', { max: 260, skipBlankLines: true, skipComments: true }],
       'max-lines-per-function': ['error', { max: 50, skipBlankLines: true, skipComments: true }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'CallExpression[callee.property.name=/^(safeP|p)arse$/] > CallExpression[callee.object.name="JSON"]',
+          message: 'Use readJson of platform/validation: it says what is wrong in sentences.',
+        },
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'process', property: 'env', message: 'Read the environment through platform/config.ts.' },
@@ -28,7 +36,7 @@ export default tseslint.config(
   },
   {
     files: ['platform/config.ts', 'infra/**', 'test/**'],
-    rules: { 'no-restricted-properties': 'off' },
+    rules: { 'no-restricted-properties': 'off', 'no-restricted-syntax': 'off' },
   },
   {
     files: ['infra/**'],

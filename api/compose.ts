@@ -21,9 +21,12 @@ import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createStorageGuard, type StorageGuard } from '../platform/storage-guard.js';
 import { packageRoot } from '../platform/paths.js';
 import { addressWithoutSecrets } from '../platform/secrets.js';
+import { readJson } from '../platform/validation/json-file.js';
 import { createVersionPublisher, type VersionPublisher } from '../stores/datasets/publish-version.js';
 import { createDatabase, type Database } from '../stores/postgres/database.js';
 import { createObjectStore, type ObjectStore } from '../stores/objects/object-store.js';
+import { createSourcePresence, type SourcePresence } from '../stores/objects/source-presence.js';
+import { createSourceStore, type SourceStore } from '../stores/objects/source-store.js';
 import { createApp } from './app.js';
 import { composeRetraining, type RetrainingServices } from './retraining/compose.js';
 import type { ApiSettings } from './http/settings.js';
@@ -52,6 +55,9 @@ export interface Api {
   app: Express;
   database: Database;
   objects: ObjectStore;
+  /** The bucket of INGEST_S3_BUCKET, if there is one. */
+  sourceObjects: SourceStore | undefined;
+  sourcePresence: SourcePresence;
   temporal: TemporalLink;
   stores: Stores;
   publisher: VersionPublisher;
@@ -68,7 +74,7 @@ const pollMs = 1_000;
 /** Wires the API from the configuration, once per process. Connects nothing. */
 export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const services = createConnections(config, logger);
-  const { database, objects, temporal } = services;
+  const { database, objects, sourcePresence, temporal } = services;
   let host: ModelHost | null = null;
   const serving = { current: () => host?.current() ?? null, retirement: () => host?.retirement() ?? null };
   const metrics = createApiMetrics(() => serving.current()?.engine.waiting ?? 0);
@@ -105,7 +111,7 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     batchPredictions: reconcileBatches({ ...stores, temporal, logger }),
     ...predictions,
     ...retraining,
-    ...{ objects, publisher, storage, storageMeter, logger },
+    ...{ objects, sourcePresence, publisher, storage, storageMeter, logger },
     settings: settingsOf(config, version, await createProcessTempFolder(join(scratchFolder(config), 'uploads'))),
   });
   const startServing = (replicaUrl: string): ModelHost => {
@@ -133,10 +139,12 @@ function addStoredSeries(metrics: ApiMetrics, { notifications, registry }: Store
   series.forEach(metrics.addSeries);
 }
 
-type Connections = Pick<Api, 'database' | 'objects' | 'temporal'>;
+type Connections = Pick<Api, 'database' | 'objects' | 'sourceObjects' | 'sourcePresence' | 'temporal'>;
 
 function createConnections(config: Config, logger: Logger): Connections {
   const { DATABASE_URL, S3_ENDPOINT, TEMPORAL_ADDRESS } = serviceAddresses(config, 'The API');
+  const objects = createObjectStore({ ...config, S3_ENDPOINT });
+  const sourceObjects = createSourceStore({ ...config, S3_ENDPOINT });
   return {
     database: createDatabase({
       url: DATABASE_URL,
@@ -144,7 +152,7 @@ function createConnections(config: Config, logger: Logger): Connections {
       logger,
       queryTimeoutMs: config.DATABASE_TIMEOUT_MS,
     }),
-    objects: createObjectStore({ ...config, S3_ENDPOINT }),
+    ...{ objects, sourceObjects, sourcePresence: createSourcePresence({ config, objects, sourceObjects }) },
     temporal: createTemporalLink({
       address: TEMPORAL_ADDRESS,
       namespace: config.TEMPORAL_NAMESPACE,
@@ -219,5 +227,5 @@ function createHost(
 
 async function packageVersion(): Promise<string> {
   const text = await readFile(join(packageRoot, 'package.json'), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+  return readJson(z.object({ version: z.string() }), text).version;
 }

@@ -69,6 +69,7 @@ async function stop(
   logger.info('predictions written');
   await api.temporal.close();
   api.objects.close();
+  api.sourceObjects?.close();
   await api.database.close();
   logger.info('connections closed');
 }

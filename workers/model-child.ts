@@ -1,4 +1,5 @@
 import { errorCodeOf, messageOf, systemFault } from '../contracts/errors.js';
+import { validate } from '../platform/validation/validate.js';
 import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
 import { createJobRunner } from '../model/run-job.js';
@@ -13,12 +14,17 @@ const recorded = new Map<number, () => void>();
 
 process.on('disconnect', () => process.exit(1));
 process.on('message', (message) => {
-  const parsed = trainerOrderSchema.safeParse(message);
-  if (!parsed.success) {
-    report(send({ type: 'failed', code: 'internal', message: `The job is not valid: ${parsed.error.message}` }));
+  const { data: order, faults } = validate(trainerOrderSchema, message, 'the job');
+  if (faults !== null) {
+    report(
+      send({
+        type: 'failed',
+        code: 'internal',
+        message: `The job is not valid. ${faults.map(({ detail }) => detail).join(' ')}`,
+      }),
+    );
     return;
   }
-  const order = parsed.data;
   if (order.type === 'recorded') {
     recorded.get(order.epoch)?.();
     recorded.delete(order.epoch);

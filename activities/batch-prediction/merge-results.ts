@@ -7,6 +7,7 @@ import {
   type BatchRow,
 } from '../../contracts/batch-predictions/batch-predictions.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { createResultFile } from '../../model/predictions/result-files.js';
 import { hashFile } from '../../platform/hash-file.js';
 import type { BatchPart, ResultFile } from '../../stores/batch-predictions/batch-predictions.js';
@@ -79,7 +80,7 @@ async function writeFiles(
 
 function rowsOf({ objectKey, sha256 }: BatchPart, bytes: Uint8Array): BatchRow[] {
   if (hash('sha256', bytes) === sha256) {
-    return z.array(batchRowSchema).parse(JSON.parse(Buffer.from(bytes).toString()));
+    return readJson(z.array(batchRowSchema), Buffer.from(bytes).toString());
   }
   throw new PerennialError(
     'internal',

@@ -7,6 +7,7 @@ import {
   type ChunkResult,
 } from '../../contracts/batch-predictions/batch-predictions.js';
 import { errorCodeOf, errorTable, messageOf, PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
 import { batchListKey, batchPartKey } from '../../stores/objects/object-keys.js';
 import { concurrently } from '../../platform/concurrently.js';
@@ -46,9 +47,8 @@ export async function predictChunk(
   const list = await deps.batchPredictions.listOf(jobId);
   if (!list) throw new PerennialError('internal', `Batch prediction ${jobId} has no list of images.`);
   const version = await deps.registry.get(order.modelName, order.version);
-  const items = z
-    .array(batchItemSchema)
-    .parse(JSON.parse(Buffer.from(await deps.objects.get(batchListKey(list.listPrefix, chunk))).toString()));
+  const listed = Buffer.from(await deps.objects.get(batchListKey(list.listPrefix, chunk))).toString();
+  const items = readJson(z.array(batchItemSchema), listed);
   let done = 0;
   const rows = await deps.engines.use(version, (engine) => {
     const { threshold } = chooseAbstention(engine.riskCurve, order.targetRisk);

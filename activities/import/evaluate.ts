@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import {
   bundleFiles,
   currentPreprocessing,
-  type driftReferenceSchema,
+  driftReferenceSchema,
+  labelsSchema,
+  preprocessingSchema,
   type Manifest,
   type Preprocessing,
 } from '../../contracts/registry/bundle.js';
@@ -11,12 +13,18 @@ import type { z } from 'zod';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ImportInput, ImportOrder } from '../../contracts/registry/import.js';
 import type { RegisteredVersion } from '../../contracts/registry/registry.js';
-import { inputSize, type Evaluation, type ModelMetrics } from '../../contracts/training/training.js';
+import {
+  inputSize,
+  modelMetricsSchema,
+  type Evaluation,
+  type ModelMetrics,
+} from '../../contracts/training/training.js';
 import { drawConfusionMatrix } from '../../model/charts/confusion-matrix.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
 import { writeManifest } from '../../model/export/manifest.js';
 import { writeImportCard } from '../../model/import/model-card.js';
 import { createEngine } from '../../model/serving/engine.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
 import { checkedModelKey } from '../../stores/objects/object-keys.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
@@ -55,20 +63,20 @@ export function evaluateUpload(
       const folder = join(scratch, 'bundle');
       await mkdir(folder);
       await deps.objects.getToFile(checkedModelKey(input.uploadId, checkedGraphName), join(folder, bundleFiles.onnx));
-      await write(folder, bundleFiles.labels, checked.labels);
-      await write(folder, bundleFiles.preprocessing, preprocessingOf(order));
+      await write(folder, bundleFiles.labels, writeJson(labelsSchema, checked.labels));
+      await write(folder, bundleFiles.preprocessing, writeJson(preprocessingSchema, preprocessingOf(order)));
       const { digest } = await deps.datasets.version(order.dataset, checked.datasetVersion);
       const facts = factsOf(input.runId, order, checked, digest, deps.codeRevision);
       await writeManifest(folder, facts, servedFiles);
       report({ evaluating: order.modelName });
       const { test, validation, shares, images } = await measure(deps, folder, order, checked);
       const metrics = metricsOf(test, validation);
-      await write(folder, bundleFiles.metrics, metrics);
-      await write(folder, bundleFiles.driftReference, { ...noFeatures, images, classShares: shares });
+      const reference = { ...noFeatures, images, classShares: shares };
+      await write(folder, bundleFiles.metrics, writeJson(modelMetricsSchema, metrics));
+      await write(folder, bundleFiles.driftReference, writeJson(driftReferenceSchema, reference));
       const card = writeImportCard({ order, reported: await reportedOf(deps, order), checked, metrics, digest });
-      await writeFile(join(folder, bundleFiles.modelCard), card);
-      const chart = drawConfusionMatrix(test.confusionMatrix, checked.labels);
-      await writeFile(join(folder, bundleFiles.confusionMatrix), chart);
+      await write(folder, bundleFiles.modelCard, card);
+      await write(folder, bundleFiles.confusionMatrix, drawConfusionMatrix(test.confusionMatrix, checked.labels));
       await writeManifest(folder, facts, [...servedFiles, ...describingFiles]);
       const bundle = await publishBundle(deps.objects, folder, order.modelName);
       return { bundle, images: test.images, accuracy: test.accuracy };
@@ -84,8 +92,8 @@ async function reportedOf(
   return fills === null ? null : registry.resolveAny(modelName, String(fills));
 }
 
-function write(folder: string, name: string, value: unknown): Promise<void> {
-  return writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+function write(folder: string, name: string, text: string): Promise<void> {
+  return writeFile(join(folder, name), text);
 }
 
 function factsOf(

@@ -6,9 +6,9 @@ import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { importRunId } from '../../contracts/names.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import { readBundleJson } from '../../stores/registry/bundle-files.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';
 import { requireNoFile } from '../../stores/registry/reported-versions.js';
-import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { ImportDependencies } from './dependencies.js';
 import { readChecked, readOrder } from './upload.js';
 
@@ -94,8 +94,8 @@ async function register(
   bundle: BundleAddress,
 ): Promise<ModelVersion> {
   const { modelName, description, tags, semanticVersion, fills, by } = await readOrder(objects, input);
-  const manifest = manifestSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
-  const { test } = modelMetricsSchema.parse(await readJson(objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
+  const manifest = await readBundleJson(objects, bundle, bundleFiles.manifest, manifestSchema);
+  const { test } = await readBundleJson(objects, bundle, bundleFiles.metrics, modelMetricsSchema);
   const { architecture, labels, dataset, datasetVersion, datasetDigest, weightsSha256 } = manifest;
   return registry.register(
     {
@@ -124,8 +124,4 @@ async function register(
 function resultOf(version: ModelVersion): Omit<ImportResult, 'isNewVersion' | 'notes'> {
   const { modelName, version: number, runId, dataset, datasetVersion, evaluation } = version;
   return { modelName, version: number, runId, dataset, datasetVersion, test: evaluation };
-}
-
-async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
-  return JSON.parse(Buffer.from(await objects.get(key)).toString('utf8'));
 }

@@ -7,7 +7,7 @@ import { ingestBatch, type BatchResult } from './ingest-batch.js';
 import { existingSplitOf, resolveSource, type ResolvedSource } from './resolve-source.js';
 import { identifyPixels } from './identify-pixels.js';
 import { scanSource, type ScanResult } from './scan-source.js';
-import { adviseOnVanished } from './vanished-source.js';
+import { adviseOnVanished, namedPlace } from './vanished-source.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 
 /**
@@ -38,7 +38,7 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
       withHeartbeat(async (report, signal) => {
         const resolved = await resolveSource(deps, { dataset, source }, report, signal).catch(
           async (error: unknown) => {
-            throw await adviseOnVanished(deps, { dataset, source }, error);
+            throw await adviseOnVanished(deps, namedPlace(dataset, source), error);
           },
         );
         const split = existingSplitOf(source);
@@ -47,7 +47,12 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
         return { kind, locator, isDefault, note };
       }),
     scanSource: ({ ingestionId }) =>
-      withHeartbeat(async (report, signal) => scanSource(deps, await ingestions.get(ingestionId), report, signal)),
+      withHeartbeat(async (report, signal) => {
+        const ingestion = await ingestions.get(ingestionId);
+        return scanSource(deps, ingestion, report, signal).catch(async (error: unknown) => {
+          throw await adviseOnVanished(deps, ingestion, error);
+        });
+      }),
     ingestBatch: ({ ingestionId, limit }) =>
       withHeartbeat(async (report, signal) =>
         ingestBatch(deps, await ingestions.get(ingestionId), limit, report, signal),

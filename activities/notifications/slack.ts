@@ -11,15 +11,22 @@ export function createSlackChannel({ url, kinds }: { url: string; kinds: readonl
 }
 
 function slackBody({ subject, text, link, kind, createdAt }: OutgoingMessage): object {
-  const more = link === null ? '' : `\n<${link}>`;
   return {
     // Shown in notifications on devices.
     text: `${escaped(subject)}: ${escaped(text)}`,
+    mrkdwn: false,
     blocks: [
-      { type: 'section', text: { type: 'mrkdwn', text: `*${escaped(subject)}*\n${escaped(text)}${more}` } },
-      { type: 'context', elements: [{ type: 'mrkdwn', text: `${escaped(kind)} · ${createdAt}` }] },
+      { type: 'header', text: plain(subject) },
+      { type: 'section', text: plain(text) },
+      ...(link === null ? [] : [{ type: 'section', text: { type: 'mrkdwn', text: `<${link}>` } }]),
+      { type: 'context', elements: [plain(`${kind} · ${createdAt}`)] },
     ],
   };
+}
+
+/** Names of classes may hold `*`, `_` or `:grass:`, which Slack would format in any other text. */
+function plain(text: string): object {
+  return { type: 'plain_text', text: escaped(text), emoji: false };
 }
 
 /** Escapes the three characters that have a meaning in Slack's markup. */

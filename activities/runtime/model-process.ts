@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { isErrorCode, PerennialError } from '../../contracts/errors.js';
+import { validate } from '../../platform/validation/validate.js';
 import {
   parseJobResult,
   trainerMessageSchema,
@@ -115,9 +116,9 @@ async function runJob(
         reject(signal.aborted ? jobCancelled(job) : trainerDied(job, child.exitCode ?? child.signalCode, lastLines));
       });
       listen('message', (received) => {
-        const parsed = trainerMessageSchema.safeParse(received);
-        if (parsed.success) handle(parsed.data);
-        else reject(parsed.error);
+        const { data, faults } = validate(trainerMessageSchema, received, 'the message of the trainer');
+        if (faults === null) handle(data);
+        else reject(new Error(faults.map(({ detail }) => detail).join(' ')));
       });
       const handle = (message: TrainerMessage): void => {
         switch (message.type) {

@@ -2,8 +2,8 @@ import { bundleFiles, manifestSchema } from '../../contracts/registry/bundle.js'
 import type { TrainingInput, TrainingResult } from '../../contracts/training/training-pipeline.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import { readBundleJson } from '../../stores/registry/bundle-files.js';
 import type { BundleAddress } from '../../stores/registry/bundles.js';
-import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { removeCheckpoints } from './checkpoints.js';
 import type { RegistrationDependencies } from './dependencies.js';
 
@@ -16,8 +16,8 @@ export async function registerModel(
   input: TrainingInput,
   bundle: BundleAddress,
 ): Promise<Pick<TrainingResult, 'version' | 'test'>> {
-  const manifest = manifestSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.manifest}`));
-  const metrics = modelMetricsSchema.parse(await readJson(deps.objects, `${bundle.bundleKey}/${bundleFiles.metrics}`));
+  const manifest = await readBundleJson(deps.objects, bundle, bundleFiles.manifest, manifestSchema);
+  const metrics = await readBundleJson(deps.objects, bundle, bundleFiles.metrics, modelMetricsSchema);
   const { version } = await deps.registry.register(
     {
       ...bundle,
@@ -36,8 +36,4 @@ export async function registerModel(
   );
   await removeCheckpoints(deps, input.runId);
   return { version, test: metrics.test };
-}
-
-async function readJson(objects: ObjectStore, key: string): Promise<unknown> {
-  return JSON.parse(Buffer.from(await objects.get(key)).toString('utf8'));
 }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { ErrorCode } from '../../contracts/errors.js';
 import { searchArtifacts, type TrialInput } from '../../contracts/experiments/tuning.js';
 import { rungs } from '../../domain/experiments/successive-halving.js';
+import { snakeKeys } from '../../domain/snake-keys.js';
 import { drawSearch } from '../../model/tuning/draw-search.js';
 import { writeSearchTable } from '../../model/tuning/search-table.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
@@ -64,7 +65,7 @@ async function publish(deps: SearchDependencies, searchId: string, runId: string
   const contents = {
     [searchArtifacts.chart]: drawSearch({ ...search, trials, rungEpochs: rungEpochsOf(search) }),
     [searchArtifacts.table]: writeSearchTable({ ...search, trials }),
-    [searchArtifacts.data]: JSON.stringify({ ...search, trials }, null, 2),
+    [searchArtifacts.data]: JSON.stringify(snakeKeys({ ...search, trials }), null, 2),
   };
   for (const [name, content] of Object.entries(contents)) {
     const bytes = Buffer.from(content);

@@ -13,15 +13,17 @@ import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, type Route } from '../http/route.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { SourceStore } from '../../stores/datasets/sources.js';
+import type { SourcePresence } from '../../stores/objects/source-presence.js';
 import { explainConflicts } from './explain-conflicts.js';
 
 interface Dependencies {
   datasets: Pick<DatasetStore, 'detail' | 'list' | 'versionDetail'>;
   sources: Pick<SourceStore, 'conflicts'>;
+  sourcePresence: SourcePresence;
 }
 
 /** Datasets and their versions, read-only. */
-export function datasetRoutes({ datasets, sources }: Dependencies): Route[] {
+export function datasetRoutes({ datasets, ...sources }: Dependencies): Route[] {
   return [
     defineRoute({
       method: 'get',

@@ -1,6 +1,7 @@
 import { adviseOnConflict, type ConflictingFile } from '../../domain/datasets/conflict-advice.js';
 import type { DatasetVersionDetail } from '../../stores/datasets/datasets.js';
 import type { SourcedConflict, SourceStore } from '../../stores/datasets/sources.js';
+import type { SourcePresence } from '../../stores/objects/source-presence.js';
 import { isMissing } from './source-presence.js';
 
 type Explained = DatasetVersionDetail['conflicts'][number] & {
@@ -10,12 +11,12 @@ type Explained = DatasetVersionDetail['conflicts'][number] & {
 
 /** Tells of each conflict of a version which sources hold the image now, and what can be done. */
 export async function explainConflicts(
-  sources: Pick<SourceStore, 'conflicts'>,
+  { sources, sourcePresence }: { sources: Pick<SourceStore, 'conflicts'>; sourcePresence: SourcePresence },
   { dataset, version, conflicts }: DatasetVersionDetail,
 ): Promise<Explained[]> {
   if (conflicts.length === 0) return [];
   const sourced = new Map((await sources.conflicts(dataset, version)).map(({ sha256, files }) => [sha256, files]));
-  const missing = await missingSources([...sourced.values()].flat());
+  const missing = await missingSources(sourcePresence, [...sourced.values()].flat());
   return conflicts.map((conflict) => {
     const files = (sourced.get(conflict.sha256) ?? []).map((file) => ({
       ...file,
@@ -25,8 +26,13 @@ export async function explainConflicts(
   });
 }
 
-async function missingSources(files: readonly SourcedConflict['files'][number][]): Promise<Set<number>> {
+async function missingSources(
+  presence: SourcePresence,
+  files: readonly SourcedConflict['files'][number][],
+): Promise<Set<number>> {
   const sources = [...new Map(files.map((file) => [file.sourceId, file])).values()];
-  const looked = await Promise.all(sources.map(async (source) => ({ source, missing: await isMissing(source) })));
+  const looked = await Promise.all(
+    sources.map(async (source) => ({ source, missing: await isMissing(presence, source) })),
+  );
   return new Set(looked.filter(({ missing }) => missing).map(({ source }) => source.sourceId));
 }

@@ -10,11 +10,13 @@ import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, type Route } from '../http/route.js';
 import { announceChange, planChange, type ChangePublisher } from './change-dataset.js';
+import type { SourcePresence } from '../../stores/objects/source-presence.js';
 import { isMissing } from './source-presence.js';
 
 interface Dependencies extends ChangePublisher {
   sources: Pick<SourceStore, 'get' | 'list'>;
   datasetEdits: Pick<DatasetEdits, 'detach'>;
+  sourcePresence: SourcePresence;
 }
 
 const sourcesPath = '/api/v1/datasets/{name}/sources';
@@ -25,7 +27,8 @@ export function sourceRoutes(dependencies: Dependencies): Route[] {
   return [...readRoutes(dependencies), detachRoute(dependencies)];
 }
 
-function readRoutes({ sources }: Dependencies): Route[] {
+function readRoutes({ sources, sourcePresence }: Dependencies): Route[] {
+  const view = (source: SourceDetail): ReturnType<typeof sourceView> => sourceView(sourcePresence, source);
   return [
     defineRoute({
       method: 'get',
@@ -39,7 +42,7 @@ function readRoutes({ sources }: Dependencies): Route[] {
       problems: ['bad_request', 'not_found', 'database_unavailable'],
       async handle({ params, query: { limit, page_token: pageToken = null } }) {
         const page = await sources.list(params.name, { limit, pageToken });
-        return { body: { items: await Promise.all(page.items.map(sourceView)), next_page_token: page.nextPageToken } };
+        return { body: { items: await Promise.all(page.items.map(view)), next_page_token: page.nextPageToken } };
       },
     }),
     defineRoute({
@@ -51,7 +54,7 @@ function readRoutes({ sources }: Dependencies): Route[] {
       params: sourceParams,
       success: json(datasetSourceViewSchema, 'The source'),
       problems: ['bad_request', 'not_found', 'database_unavailable'],
-      handle: async ({ params: { name, source_id: id } }) => ({ body: await sourceView(await sources.get(name, id)) }),
+      handle: async ({ params: { name, source_id: id } }) => ({ body: await view(await sources.get(name, id)) }),
     }),
   ];
 }
@@ -76,10 +79,13 @@ function detachRoute(dependencies: Dependencies): Route {
   });
 }
 
-async function sourceView(source: SourceDetail): Promise<z.input<typeof datasetSourceViewSchema>> {
+async function sourceView(
+  presence: SourcePresence,
+  source: SourceDetail,
+): Promise<z.input<typeof datasetSourceViewSchema>> {
   return toSnake(datasetSourceViewSchema, {
     ...source,
     state: source.isAttached ? 'attached' : 'detached',
-    missing: await isMissing(source),
+    missing: await isMissing(presence, source),
   });
 }

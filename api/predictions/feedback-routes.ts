@@ -12,11 +12,10 @@ import {
 } from '../../contracts/predictions/http-predictions.js';
 import { versionNumber } from '../../contracts/http/version-number.js';
 import type { FeedbackStore } from '../../stores/predictions/feedback.js';
-import type { StoredPrediction } from '../../stores/predictions/predictions.js';
 import { unknownModel } from '../../stores/promotion/production.js';
 import { actorOf } from '../access/actor.js';
+import { requireClass } from './class-label.js';
 import { findPatienceMs, findPrediction, type PredictionLookup } from './find-prediction.js';
-import { invalidRequest } from '../http/problems.js';
 import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { feedbackView, productionAccuracyView } from './prediction-view.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
@@ -58,8 +57,8 @@ type Given = z.output<typeof giveFeedbackSchema>;
 
 async function give(deps: Dependencies, given: Given, by: Actor, waitMs?: number): ReturnType<FeedbackStore['add']> {
   const prediction = await findPrediction(deps, given.prediction_id, waitMs);
-  checkLabel(prediction, given.label);
-  const { label, comment = null } = given;
+  const label = requireClass(prediction, given.label);
+  const { comment = null } = given;
   const added = await deps.feedback.add({ predictionId: prediction.id, label, comment }, by);
   const { feedback, repeated } = added;
   if (!repeated) deps.metrics.countFeedback(String(feedback.version), feedback.label === feedback.predicted);
@@ -101,13 +100,6 @@ async function giveOne(deps: Dependencies, given: Given, by: Actor, until: numbe
     if (!(error instanceof PerennialError) || errorTable[code].status >= 500) throw error;
     return { prediction_id, result: 'failed', code, detail: error.message };
   }
-}
-
-/** The label must be one of the classes that the model had when it made the prediction. */
-export function checkLabel({ probabilities }: StoredPrediction, label: string): void {
-  if (probabilities === null || Object.hasOwn(probabilities, label)) return;
-  const classes = Object.keys(probabilities).sort().join(', ');
-  throw invalidRequest([{ pointer: '#/label', detail: `not a class of the model, which knows ${classes}` }]);
 }
 
 function productionAccuracyRoute({ feedback, registry }: Dependencies): Route {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { classNamed } from '../../contracts/datasets/label.js';
 import { PerennialError } from '../../contracts/errors.js';
 import {
   decideLabelSchema,
@@ -16,7 +17,7 @@ import { findPrediction, type PredictionLookup } from './find-prediction.js';
 import { pageQuery } from '../http/page-query.js';
 import { defineRoute, json, jsonBody, type Route } from '../http/route.js';
 import { labelCandidateView, labelDecisionView } from './label-view.js';
-import { checkLabel } from './feedback-routes.js';
+import { requireClass } from './class-label.js';
 import { recordStart, accepted } from '../workflows/accepted.js';
 import type { ApiSettings } from '../http/settings.js';
 import type { AuditStore } from '../../stores/audit/audit.js';
@@ -98,13 +99,14 @@ function decideRoute(deps: Dependencies): Route {
     audit: 'label.decide',
     async handle({ body, request }) {
       const prediction = await findPrediction(deps, body.prediction_id);
-      const newClass = body.new_class && !isKnown(prediction.probabilities, body.label);
-      if (body.label !== undefined && !newClass) checkLabel(prediction, body.label);
+      const label = body.label ?? null;
+      const isKnown = label === null || classNamed(Object.keys(prediction.probabilities ?? {}), label) !== null;
+      const newClass = body.new_class && !isKnown;
       const { decision, repeated } = await deps.labels.decide(
         {
           predictionId: prediction.id,
           decision: body.decision,
-          label: body.label ?? null,
+          label: label === null || newClass ? label : requireClass(prediction, label),
           newClass,
           comment: body.comment ?? null,
           replaces: body.replaces === undefined ? null : Number(body.replaces),
@@ -117,10 +119,6 @@ function decideRoute(deps: Dependencies): Route {
       return { body: labelDecisionView(decision), status: repeated ? 200 : 201 };
     },
   });
-}
-
-function isKnown(probabilities: Readonly<Record<string, number>> | null, label: string | undefined): boolean {
-  return probabilities !== null && label !== undefined && Object.hasOwn(probabilities, label);
 }
 
 function listRoute({ labels }: Dependencies): Route {

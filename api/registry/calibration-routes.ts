@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bundleFiles, calibrationSchema, quantizationSchema } from '../../contracts/registry/bundle.js';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
-import { errorCodeOf, PerennialError } from '../../contracts/errors.js';
+import { PerennialError } from '../../contracts/errors.js';
 import { calibrationViewSchema } from '../../contracts/registry/http-calibration.js';
 import { versionReferenceSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { chooseAbstention } from '../../domain/predictions/abstention.js';
@@ -9,6 +9,8 @@ import { defineRoute, json, text, type Route } from '../http/route.js';
 import { calibrationView } from './calibration-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PolicyStore } from '../../stores/promotion/policies.js';
+import { readBundleJson } from '../../stores/registry/bundle-files.js';
+import { unlessMissing } from '../../stores/registry/bundles.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
 interface Dependencies {
@@ -45,9 +47,13 @@ function reportRoute({ registry, objects, policies }: Dependencies): Route {
     problems: [...problems, 'bundle_invalid'],
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
-      const calibration = await readJson(objects, version, bundleFiles.calibration, calibrationSchema);
+      const calibration = await unlessMissing(
+        readBundleJson(objects, version, bundleFiles.calibration, calibrationSchema),
+      );
       if (!calibration) throw saysNothing(version);
-      const quantization = await readJson(objects, version, bundleFiles.quantization, quantizationSchema);
+      const quantization = await unlessMissing(
+        readBundleJson(objects, version, bundleFiles.quantization, quantizationSchema),
+      );
       const { serving } = await policies.get(name);
       return {
         body: calibrationView(version, calibration, {
@@ -72,7 +78,7 @@ function diagramRoute({ registry, objects }: Dependencies): Route {
     problems,
     async handle({ params: { name, version: reference } }) {
       const version = await registry.resolve(name, reference);
-      const drawn = await readFile(objects, version, bundleFiles.reliability);
+      const drawn = await unlessMissing(objects.get(`${version.bundleKey}/${bundleFiles.reliability}`));
       if (!drawn) throw saysNothing(version);
       const headers = {
         ETag: `"${version.bundleSha256.slice(0, 32)}"`,
@@ -82,40 +88,6 @@ function diagramRoute({ registry, objects }: Dependencies): Route {
       return { body: Buffer.from(drawn).toString('utf8'), headers };
     },
   });
-}
-
-/** A file of a version's bundle; null if the bundle lacks it. */
-async function readFile(
-  objects: Dependencies['objects'],
-  { bundleKey }: ModelVersion,
-  name: string,
-): Promise<Uint8Array | null> {
-  try {
-    return await objects.get(`${bundleKey}/${name}`);
-  } catch (error) {
-    if (errorCodeOf(error) === 'not_found') return null;
-    throw error;
-  }
-}
-
-/** The content of a JSON file of a version's bundle; null if the bundle lacks it. Throws `bundle_invalid`. */
-async function readJson<T>(
-  objects: Dependencies['objects'],
-  version: ModelVersion,
-  name: string,
-  schema: z.ZodType<T>,
-): Promise<T | null> {
-  const bytes = await readFile(objects, version, name);
-  if (!bytes) return null;
-  try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
-  } catch (cause) {
-    throw new PerennialError(
-      'bundle_invalid',
-      `${name} of the bundle of version ${version.version} of ${version.modelName} is damaged in the object store: it cannot be read as what training wrote. Put ${version.bundleKey}/${name} back from a copy, or train a new model.`,
-      { cause, details: { file: name } },
-    );
-  }
 }
 
 function saysNothing({ modelName, version }: ModelVersion): PerennialError {

@@ -14,6 +14,24 @@ function invisibleCharacter(text: string): string | null {
   return code === undefined ? null : `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
+const spelledOrInvisible = new RegExp(`(${spelled.source})|${invisible.source}`, 'gu');
+
+/** A label as people read it: without blanks around it and invisible characters, in Unicode NFC. */
+export function cleanLabel(label: string): string {
+  return label.normalize('NFC').replace(spelledOrInvisible, '$1').trim();
+}
+
+/**
+ * The class that a client means, as the model spells it. Models of earlier releases may have classes such as “grass ”, which
+ * the rules of labels would not make today. Null if it is none.
+ */
+export function classNamed(classes: readonly string[], label: string): string | null {
+  if (classes.includes(label)) return label;
+  const wanted = cleanLabel(label);
+  const [only, ...others] = classes.filter((name) => cleanLabel(name) === wanted);
+  return others.length === 0 ? (only ?? null) : null;
+}
+
 /**
  * A class label: without blanks around it, in Unicode NFC. Folders, uploads, feedback, labels and imported models all
  * use it, so that one class has one spelling.
@@ -23,7 +41,7 @@ export const labelSchema = z
   .trim()
   .normalize('NFC')
   .min(1, 'a label must not be blank')
-  .max(100)
+  .max(100, 'a label must have at most 100 characters')
   .refine(
     (label) => label !== '.' && label !== '..' && !/[/\\\p{Cc}\p{Cs}]/u.test(label),
     'a label must not contain a slash, a control character or an unpaired surrogate',

@@ -24,7 +24,9 @@ export const datasetSourceViewSchema = z
     is_default: z.boolean().describe('ingested as `default`'),
     missing: z
       .boolean()
-      .describe('the folder is not at its place; its images stay in the dataset until it is detached'),
+      .describe(
+        'it is not at its place: the folder, the file, or every object of the prefix; its images stay in the dataset until it is detached',
+      ),
     missing_since: z.iso.datetime().nullable().describe('when the worker first did not find it'),
     scanned_at: z.iso.datetime(),
     detached_at: z.iso.datetime().nullable(),

@@ -96,17 +96,27 @@ export function fromSnake(schema: z.ZodType, value: unknown): unknown {
   return convert(schema, value, fromSnakeNaming);
 }
 
-/** Names of a member in the value and in the result, by its name in the schema. */
+/** A value for `schema`, whose names are in snake_case, from one with names in either spelling. */
+export function inSnake(schema: z.ZodType, value: unknown): unknown {
+  return convert(schema, value, eitherNaming);
+}
+
+/** Names that a member may have in the value, and its name in the result, by its name in the schema. */
 interface Naming {
-  from: (name: string) => string;
+  from: readonly ((name: string) => string)[];
   to: (name: string) => string;
 }
-const toSnakeNaming: Naming = { from: camelCase, to: (name) => name };
-const fromSnakeNaming: Naming = { from: (name) => name, to: camelCase };
+const unchanged = (name: string): string => name;
+const toSnakeNaming: Naming = { from: [camelCase], to: unchanged };
+const fromSnakeNaming: Naming = { from: [unchanged], to: camelCase };
+const eitherNaming: Naming = { from: [unchanged, camelCase], to: unchanged };
 
 function convert(schema: z.ZodType, value: unknown, naming: Naming): unknown {
   if (value === null || value === undefined) return value;
-  if (schema instanceof z.ZodObject) return convertObject(schema, new Map(Object.entries(value)), naming);
+  if (schema instanceof z.ZodObject) {
+    const isObject = typeof value === 'object' && !Array.isArray(value);
+    return isObject ? convertObject(schema, new Map(Object.entries(value)), naming) : value;
+  }
   const inner = innerOf(schema);
   if (inner === null) return schema instanceof z.ZodString && typeof value === 'number' ? String(value) : value;
   return Array.isArray(value) && schema instanceof z.ZodArray
@@ -116,8 +126,8 @@ function convert(schema: z.ZodType, value: unknown, naming: Naming): unknown {
 
 function convertObject(schema: z.ZodObject, values: ReadonlyMap<string, unknown>, naming: Naming): object {
   const members = membersOf(schema).flatMap(([name, type]) => {
-    const from = naming.from(name);
-    return values.has(from) ? [[naming.to(name), convert(type, values.get(from), naming)] as const] : [];
+    const from = naming.from.map((spell) => spell(name)).find((spelling) => values.has(spelling));
+    return from === undefined ? [] : [[naming.to(name), convert(type, values.get(from), naming)] as const];
   });
   return Object.fromEntries(members);
 }

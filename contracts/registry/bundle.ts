@@ -77,8 +77,12 @@ const bundleEntrySchema = z.object({
   sha256: z.string().length(64),
 });
 
+/** The JSON files of a bundle spell names in camelCase in the first format, and in snake_case in the second. */
+const bundleFormats = ['perennial-bundle/1', 'perennial-bundle/2'] as const;
+export const currentBundleFormat = 'perennial-bundle/2' satisfies (typeof bundleFormats)[number];
+
 export const manifestSchema = z.object({
-  format: z.literal('perennial-bundle/1'),
+  format: z.enum(bundleFormats),
   modelName: z.string(),
   runId: z.string(),
   architecture: z.enum(versionArchitectures),

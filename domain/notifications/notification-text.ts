@@ -270,7 +270,8 @@ function modelPath(model: string): string {
 }
 
 function shortened(words: string, most: number): string {
-  return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
+  const characters = Array.from(words);
+  return characters.length <= most ? words : `${characters.slice(0, most - 1).join('')}…`;
 }
 
 function ownProperty<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
 import { problemSchema } from '../../contracts/http/problem.js';
+import { validate } from '../../platform/validation/validate.js';
 
 export interface ApiClient {
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
@@ -83,13 +84,11 @@ function jsonOf(method: string, body: unknown): RequestInit {
 async function read<T>(response: Response, path: string, schema: z.ZodType<T>): Promise<T> {
   const text = await response.text();
   if (!response.ok) throw problemOf(response.status, text, path);
-  const parsed = schema.safeParse(JSON.parse(text));
-  if (parsed.success) return parsed.data;
-  throw new ApiProblem(
-    'unexpected_answer',
-    500,
-    `The response of ${path} has an unexpected shape: ${parsed.error.message}`,
-  );
+  const answer: unknown = JSON.parse(text);
+  const { data, faults } = validate(schema, answer, 'it');
+  if (faults === null) return data;
+  const why = faults.map(({ detail }) => detail).join(' ');
+  throw new ApiProblem('unexpected_answer', 500, `The response of ${path} has an unexpected shape. ${why}`);
 }
 
 function problemOf(status: number, text: string, path: string): ApiProblem {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PerennialError } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { backboneDigest } from './backbone-digest.js';
 import { decodeHalf } from './half-precision.js';
 import type { Operation, Weights, WeightTensor } from './network.js';
@@ -43,7 +44,7 @@ export async function loadBackbone(): Promise<Backbone> {
     readFile(weightsFile('efficientnet-lite0.f16.bin')),
   ]);
   verifyWeights(bytes);
-  const layout = layoutSchema.parse(JSON.parse(json));
+  const layout = readJson(layoutSchema, json);
   const numbers = decodeHalf(bytes);
   const weights = new Map<string, WeightTensor>();
   for (const { name, shape, offset } of layout.tensors) {

@@ -2,10 +2,15 @@ import type { EpochMetrics } from '../../contracts/training/training.js';
 import { drawing, element, line, palette, text } from './svg.js';
 import { roundTicks, wholeTicks } from './ticks.js';
 
+interface Curve {
+  name: string;
+  values: readonly number[];
+  colour: string;
+}
+
 interface Panel {
   title: string;
-  training: readonly number[];
-  validation: readonly number[];
+  curves: readonly Curve[];
   /** Values the axis always covers. */
   atLeast: readonly number[];
   write: (value: number) => string;
@@ -18,55 +23,101 @@ interface Frame {
   bottom: number;
 }
 
-const size = { width: 880, height: 380 };
-const frames = [
-  { left: 62, right: 424, top: 84, bottom: 326 },
-  { left: 502, right: 864, top: 84, bottom: 326 },
-] as const;
+const height = 380;
+const panelWidth = 440;
 
-/** Loss and accuracy by epoch, training beside validation, with the epoch whose weights are used, as SVG text. */
+function frameOf(panel: number): Frame {
+  const left = 62 + panel * panelWidth;
+  return { left, right: left + 362, top: 84, bottom: 326 };
+}
+
+/**
+ * Loss and accuracy by epoch, training beside validation, then precision, recall and F1 of the validation split, with the epoch
+ * whose weights are used, as SVG text.
+ */
 export function drawCurves(epochs: readonly EpochMetrics[], bestEpoch: number): string {
   const numbers = epochs.map(({ epoch }) => epoch);
+  const panels = [lossPanel(epochs), accuracyPanel(epochs), ...averagesPanel(epochs)];
   const best = epochs.find(({ epoch }) => epoch === bestEpoch);
-  const loss: Panel = {
-    title: 'Loss',
-    training: epochs.map(({ trainLoss }) => trainLoss),
-    validation: epochs.map(({ validationLoss }) => validationLoss),
-    atLeast: [0],
-    write: (value) => String(value),
-  };
-  const accuracy: Panel = {
-    title: 'Accuracy',
-    training: epochs.map(({ trainAccuracy }) => trainAccuracy),
-    validation: epochs.map(({ validationAccuracy }) => validationAccuracy),
-    atLeast: [1],
-    write: (value) => `${Number((100 * value).toFixed(1))} %`,
-  };
-  const kept = best
-    ? `best epoch ${best.epoch}: validation loss ${best.validationLoss.toFixed(3)}, accuracy ${(100 * best.validationAccuracy).toFixed(1)} %`
-    : 'no epoch finished';
+  const kept = best ? describeBest(best) : 'no epoch finished';
+  const size = { width: panels.length * panelWidth, height };
   return drawing(size, 'Training curves', `${epochs.length} epochs; ${kept}`, [
     text('Training curves', 16, 28, { 'font-size': 17, 'font-weight': 600 }),
     text(kept, 16, 48, { fill: palette.faintInk }),
-    drawLegend(),
-    drawPanel(loss, frames[0], numbers, bestEpoch),
-    drawPanel(accuracy, frames[1], numbers, bestEpoch),
+    drawLegend(size.width),
+    ...panels.map((panel, at) => drawPanel(panel, frameOf(at), numbers, bestEpoch)),
   ]);
 }
 
-function drawLegend(): string {
-  const entry = (label: string, colour: string, x: number): string =>
-    line(x, 24, x + 22, 24, { stroke: colour, 'stroke-width': 3, 'stroke-linecap': 'round' }) + text(label, x + 30, 28);
+function lossPanel(epochs: readonly EpochMetrics[]): Panel {
+  return {
+    title: 'Loss',
+    curves: [
+      { name: 'training', values: epochs.map(({ trainLoss }) => trainLoss), colour: palette.training },
+      { name: 'validation', values: epochs.map(({ validationLoss }) => validationLoss), colour: palette.validation },
+    ],
+    atLeast: [0],
+    write: (value) => String(value),
+  };
+}
+
+function accuracyPanel(epochs: readonly EpochMetrics[]): Panel {
+  const validation = epochs.map(({ validationAccuracy }) => validationAccuracy);
+  return {
+    title: 'Accuracy',
+    curves: [
+      { name: 'training', values: epochs.map(({ trainAccuracy }) => trainAccuracy), colour: palette.training },
+      { name: 'validation', values: validation, colour: palette.validation },
+    ],
+    atLeast: [1],
+    write: percent,
+  };
+}
+
+/** None for runs of earlier releases, which did not record them. */
+function averagesPanel(epochs: readonly EpochMetrics[]): Panel[] {
+  const curves = [
+    { name: 'precision', of: (epoch: EpochMetrics) => epoch.validationPrecision, colour: palette.precision },
+    { name: 'recall', of: (epoch: EpochMetrics) => epoch.validationRecall, colour: palette.recall },
+    { name: 'F1', of: (epoch: EpochMetrics) => epoch.validationF1, colour: palette.f1 },
+  ].map(({ of, ...curve }) => ({ ...curve, values: epochs.map((epoch) => of(epoch) ?? NaN) }));
+  if (!curves.some(({ values }) => values.some(Number.isFinite))) return [];
+  return [{ title: 'Validation', curves, atLeast: [1], write: percent }];
+}
+
+function describeBest({ epoch, validationLoss, validationAccuracy, validationF1 }: EpochMetrics): string {
+  const f1 = validationF1 === undefined ? '' : `, F1 ${percent(validationF1)}`;
+  return `best epoch ${epoch}: validation loss ${validationLoss.toFixed(3)}, accuracy ${(100 * validationAccuracy).toFixed(1)} %${f1}`;
+}
+
+function percent(share: number): string {
+  return `${Number((100 * share).toFixed(1))} %`;
+}
+
+function drawLegend(width: number): string {
   return [
-    entry('training', palette.training, 596),
-    entry('validation', palette.validation, 688),
-    line(795, 16, 795, 32, { stroke: palette.ink, 'stroke-dasharray': '4 3' }),
-    text('best epoch', 803, 28),
+    drawKey('training', palette.training, width - 284, 24),
+    drawKey('validation', palette.validation, width - 192, 24),
+    line(width - 85, 16, width - 85, 32, { stroke: palette.ink, 'stroke-dasharray': '4 3' }),
+    text('best epoch', width - 77, 28),
   ].join('');
 }
 
+function drawKey(label: string, colour: string, x: number, y: number): string {
+  const stroke = { stroke: colour, 'stroke-width': 3, 'stroke-linecap': 'round' };
+  return line(x, y, x + 22, y, stroke) + text(label, x + 30, y + 4);
+}
+
+/** The legend of the chart names the curves of two; a panel with other curves names its own. */
+function drawKeys({ curves }: Panel, frame: Frame): string {
+  if (curves.length === 2) return '';
+  const keyWidth = 92;
+  const start = frame.right - curves.length * keyWidth + 8;
+  return curves.map(({ name, colour }, at) => drawKey(name, colour, start + at * keyWidth, frame.top - 16)).join('');
+}
+
 function drawPanel(panel: Panel, frame: Frame, epochs: readonly number[], bestEpoch: number): string {
-  const values = [...panel.training, ...panel.validation, ...panel.atLeast].filter(Number.isFinite);
+  const values = [...panel.curves.flatMap((curve) => curve.values), ...panel.atLeast].filter(Number.isFinite);
   const ticks = roundTicks(Math.min(...values), Math.max(...values), 6);
   const [first = 0, last = 0] = [epochs[0], epochs.at(-1)];
   const x = scale([first, last], [frame.left + 8, frame.right - 8]);
@@ -86,8 +137,8 @@ function drawPanel(panel: Panel, frame: Frame, epochs: readonly number[], bestEp
         'text-anchor': 'middle',
       }),
       best,
-      drawCurve(epochs, panel.training, x, y, palette.training),
-      drawCurve(epochs, panel.validation, x, y, palette.validation),
+      drawKeys(panel, frame),
+      ...panel.curves.map(({ values: points, colour }) => drawCurve(epochs, points, x, y, colour)),
     ].join('\n'),
   );
 }

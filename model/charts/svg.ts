@@ -7,6 +7,9 @@ export const palette = {
   axis: '#9aa5b1',
   training: '#0072b2',
   validation: '#c2410c',
+  precision: '#00855f',
+  recall: '#a3488a',
+  f1: '#8a6100',
 } as const;
 
 type Attributes = Readonly<Record<string, string | number>>;
@@ -60,9 +63,9 @@ export function escapeText(raw: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** Text truncated to `length` characters, with an ellipsis as the last one. */
+/** Text truncated to `length` characters as people see them, with an ellipsis as the last one. */
 export function shorten(raw: string, length: number): string {
-  const characters = Array.from(raw);
+  const characters = Array.from(new Intl.Segmenter().segment(raw), ({ segment }) => segment);
   return characters.length <= length ? raw : `${characters.slice(0, length - 1).join('')}…`;
 }
 

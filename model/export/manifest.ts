@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Manifest } from '../../contracts/registry/bundle.js';
+import { bundleFiles, currentBundleFormat, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 
 /** Files a bundle may lack; any other missing file is an error. */
 const optionalFiles: ReadonlySet<string> = new Set([
@@ -28,8 +29,8 @@ export async function writeManifest(
       return { path, sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
     }),
   );
-  const manifest: Manifest = { format: 'perennial-bundle/1', ...fields, files };
-  await writeFile(join(folder, bundleFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+  const manifest: Manifest = { format: currentBundleFormat, ...fields, files };
+  await writeFile(join(folder, bundleFiles.manifest), writeJson(manifestSchema, manifest));
   return manifest;
 }
 

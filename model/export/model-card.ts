@@ -133,7 +133,7 @@ function describeCrossValidation({ crossValidation }: ModelMetrics): string[] {
 
 /** Escapes text from users, so that nothing in it is Markdown or HTML. */
 export function plain(label: string): string {
-  return label.replace(/[\\`*_{}[\]<>()#|!&~]/g, '\\$&');
+  return label.replace(/[\\`*_{}[\]<>()#|!&~@]/g, '\\$&').replace(/\b(www)\./gi, '$1\\.');
 }
 
 function limits({ test }: ModelMetrics): string[] {

@@ -1,7 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Quantization } from '../../contracts/registry/bundle.js';
+import {
+  bundleFiles,
+  calibrationSchema,
+  driftReferenceSchema,
+  labelsSchema,
+  preprocessingSchema,
+  type Quantization,
+} from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { modelMetricsSchema } from '../../contracts/training/training.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
 import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
@@ -120,13 +129,12 @@ async function writeDescriptions(
   { metrics, calibration, quantization }: Measured & { quantization: Quantization },
 ): Promise<void> {
   const write = (name: string, text: string): Promise<void> => writeFile(join(job.outputFolder, name), text);
-  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-  await write(bundleFiles.labels, json(job.labels));
-  await write(bundleFiles.preprocessing, json(preprocessing));
-  await write(bundleFiles.metrics, json(metrics));
-  await write(bundleFiles.driftReference, json(describeReference(scores, job.labels)));
+  await write(bundleFiles.labels, writeJson(labelsSchema, job.labels));
+  await write(bundleFiles.preprocessing, writeJson(preprocessingSchema, preprocessing));
+  await write(bundleFiles.metrics, writeJson(modelMetricsSchema, metrics));
+  await write(bundleFiles.driftReference, writeJson(driftReferenceSchema, describeReference(scores, job.labels)));
   await write(bundleFiles.modelCard, writeModelCard(job, rows, { metrics, calibration, quantization }));
-  await write(bundleFiles.calibration, json(calibration));
+  await write(bundleFiles.calibration, writeJson(calibrationSchema, calibration));
   await write(bundleFiles.reliability, drawReliability(calibration));
   await write(bundleFiles.curves, drawCurves(metrics.epochs, metrics.bestEpoch));
   await write(bundleFiles.confusionMatrix, drawConfusionMatrix(metrics.test.confusionMatrix, job.labels));

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type Quantization } from '../../contracts/registry/bundle.js';
+import { bundleFiles, quantizationSchema, type Quantization } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
 import { softmax } from '../evaluation/temperature.js';
 import { decodeBatches } from '../features/decode-batches.js';
@@ -75,7 +76,7 @@ export async function quantizeModel(subject: NetworkToQuantize): Promise<Quantiz
     report: { ...emptyReport, reasons: [`Failed: ${messageOf(error)}`] },
     int8: null,
   }));
-  const report = `${JSON.stringify(quantized.report, null, 2)}\n`;
+  const report = writeJson(quantizationSchema, quantized.report);
   await writeFile(join(subject.job.outputFolder, bundleFiles.quantization), report);
   return quantized;
 }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, type FeatureTransform, type References } from '../../contracts/registry/bundle.js';
+import { bundleFiles, referencesSchema, type FeatureTransform, type References } from '../../contracts/registry/bundle.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import { kCenterOrder } from '../features/k-center.js';
 import { comparisonVector, distanceToNearest } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
@@ -57,7 +58,7 @@ export async function writeReferences(
     heldOutShare: fp32.share,
     transform,
   };
-  await writeFile(join(job.outputFolder, bundleFiles.references), `${JSON.stringify(references)}\n`);
+  await writeFile(join(job.outputFolder, bundleFiles.references), writeJson(referencesSchema, references, 0));
   await writeFile(join(job.outputFolder, bundleFiles.referenceFeatures), joinVectors(vectors));
 }
 

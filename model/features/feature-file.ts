@@ -4,6 +4,7 @@ import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import { z } from 'zod';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { backboneDigest, backboneFeatures } from '../architectures/backbone-digest.js';
 
 const columns = { sha256: 'image_sha256', embedding: 'embedding' } as const;
@@ -99,7 +100,7 @@ async function readRows(path: string): Promise<z.infer<typeof rowSchema>[]> {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
   const written = metadata.key_value_metadata?.find(({ key }) => key === backboneKey)?.value;
-  const backbone = written === undefined ? null : backboneSchema.parse(JSON.parse(written));
+  const backbone = written === undefined ? null : readJson(backboneSchema, written);
   if (backbone?.digest !== backboneDigest || backbone.preprocessing !== currentPreprocessing) {
     throw new PerennialError(
       'conflict',

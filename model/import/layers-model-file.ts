@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { messageOf } from '../../contracts/errors.js';
+import { requireValid } from '../../platform/validation/validate.js';
 import { layerKinds, layerSchema, type Layer } from './layer-schemas.js';
 import { orderLayers } from './order-layers.js';
 import { layersRefusal } from './refusal.js';
@@ -117,8 +118,9 @@ function shown({ class_name: kind, config }: Entry): string {
 }
 
 function check<T extends z.ZodType>(schema: T, value: unknown, what: string): z.output<T> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw layersRefusal(`${what} is invalid (${issues.join('; ')}).`);
+  try {
+    return requireValid(schema, value, 'it');
+  } catch (error) {
+    throw layersRefusal(`${what} is invalid. ${messageOf(error)}`, error);
+  }
 }

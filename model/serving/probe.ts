@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles, type Manifest, type Variant } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { pixelBytes } from '../images/decode.js';
 import { createRandom } from '../seeded-random.js';
 
@@ -48,7 +49,7 @@ export async function checkProbe(
   predictPixels: (pixels: Uint8Array, count: number) => Promise<number[][]>,
 ): Promise<void> {
   if (!manifest.files.some(({ path }) => path === bundleFiles.probe)) return;
-  const probe = probeSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.probe), 'utf8')));
+  const probe = readJson(probeSchema, await readFile(join(folder, bundleFiles.probe), 'utf8'));
   const expected = variant === 'int8' ? (probe.int8 ?? probe.probabilities) : probe.probabilities;
   const difference = largestDifference(expected, await predictPixels(probePixels(), probeImages));
   const tolerance = tolerances[variant];

@@ -13,6 +13,7 @@ import {
   type References,
 } from '../../contracts/registry/bundle.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import type { SharedReferences } from './nearest.js';
 import { verifyBundle } from './verify-bundle.js';
 
@@ -73,7 +74,7 @@ class BundleReader {
     if (!this.has(file)) return null;
     const text = await readFile(join(this.folder, file), 'utf8');
     try {
-      return schema.parse(JSON.parse(text));
+      return readJson(schema, text);
     } catch (error) {
       throw invalid(file, `is not valid (${messageOf(error)})`, error);
     }

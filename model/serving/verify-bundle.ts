@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { bundleFiles, labelsSchema, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 
 /** Files that serving requires. */
 const neededFiles = [bundleFiles.onnx, bundleFiles.labels, bundleFiles.preprocessing];
@@ -28,7 +29,7 @@ export async function verifyBundle(folder: string): Promise<Manifest> {
 
 async function readManifest(folder: string): Promise<Manifest> {
   try {
-    return manifestSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.manifest), 'utf8')));
+    return readJson(manifestSchema, await readFile(join(folder, bundleFiles.manifest), 'utf8'));
   } catch (error) {
     throw invalid(bundleFiles.manifest, `cannot be read (${messageOf(error)})`, error);
   }
@@ -56,7 +57,7 @@ async function verifyLabels(folder: string, manifest: Manifest): Promise<void> {
 
 function parseLabels(text: string): string[] | null {
   try {
-    return labelsSchema.parse(JSON.parse(text));
+    return readJson(labelsSchema, text);
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorCodeOf, messageOf } from '../../contracts/errors.js';
+import { requireValid } from '../../platform/validation/validate.js';
 import { decodePixels, pixelBytes, setThreadsPerImage } from '../images/decode.js';
 import { explainInThread, overlayInThread, type ExplainTools } from './explain-job.js';
 import type { ExplainJob, OverlayJob } from './explain/messages.js';
@@ -26,11 +27,9 @@ await session.infer(new Uint8Array(pixelBytes), 1, 1);
 let lastAnswer = Promise.resolve();
 
 parentPort?.on('message', (message: unknown) => {
-  const request = requestSchema.safeParse(message);
-  // A plain Error: the message of a ZodError is lost between threads.
-  if (!request.success) throw new Error(`The request is malformed: ${request.error.message}`);
-  if (request.data === null) void lastAnswer.then(end);
-  else answerInOrder(request.data);
+  const request = requireValid(requestSchema, message, 'the request');
+  if (request === null) void lastAnswer.then(end);
+  else answerInOrder(request);
 });
 reply({ type: 'ready' });
 

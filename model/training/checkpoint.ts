@@ -2,6 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import { PerennialError, messageOf } from '../../contracts/errors.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import type { Weights, WeightTensor } from '../architectures/network.js';
 import type { AdamState } from './adam.js';
 
@@ -98,7 +99,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 
 function decodeBody(body: Buffer): Checkpoint {
   const start = prefixBytes + body.readUInt32LE(magic.length);
-  const { step, tensors, ...rest } = headerSchema.parse(JSON.parse(body.toString('utf8', prefixBytes, start)));
+  const { step, tensors, ...rest } = readJson(headerSchema, body.toString('utf8', prefixBytes, start));
   const groups = {
     weights: new Map<string, WeightTensor>(),
     bestWeights: new Map<string, WeightTensor>(),

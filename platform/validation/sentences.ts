@@ -117,5 +117,5 @@ function shown(value: unknown): string {
 }
 
 function quoted(text: string): string {
-  return `“${text.slice(0, 100)}”`;
+  return `“${Array.from(text.slice(0, 200)).slice(0, 100).join('')}”`;
 }

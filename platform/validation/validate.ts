@@ -19,6 +19,20 @@ export function validate<T extends z.ZodType>(schema: T, value: unknown, whole: 
   return { data: null, faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, [], whole)) };
 }
 
+/** A damaged file may have thousands of faults. */
+const shownFaults = 3;
+
+/**
+ * As `validate`, for values that are not a client's request.
+ * @throws Error with the first faults as its message
+ */
+export function requireValid<T extends z.ZodType>(schema: T, value: unknown, whole: string): z.output<T> {
+  const { data, faults } = validate(schema, value, whole);
+  if (faults === null) return data;
+  const shown = faults.slice(0, shownFaults).map(({ detail }) => detail);
+  throw new Error(shown.join(' '));
+}
+
 type Issue = z.core.$ZodIssue;
 
 function faultsOf(issue: Issue, above: readonly PropertyKey[], whole: string): ValueFault[] {

@@ -4,7 +4,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { pageBy, sequenceOfToken, type Page } from '../postgres/page.js';
-import { sourceKinds } from './datasets.js';
+import { sourceKinds, type SourceKind } from './datasets.js';
 
 const sourceRow = z.object({
   id: integerColumn,
@@ -49,10 +49,10 @@ export interface SourceStore {
   get(dataset: string, id: number): Promise<SourceDetail>;
   /** The attached source with this kind and place; null if there is none. */
   find(dataset: string, kind: string, locator: string): Promise<number | null>;
-  /** Attached sources that are a folder of the user's. */
-  folders(dataset: string): Promise<{ id: number; locator: string }[]>;
-  /** Notes which of these folders are at their place. */
-  notePresence(folders: readonly { id: number; isThere: boolean }[]): Promise<void>;
+  /** Attached sources at a place of the user's, which may be gone. */
+  places(dataset: string): Promise<{ id: number; kind: SourceKind; locator: string }[]>;
+  /** Notes which of these sources are at their place. */
+  notePresence(sources: readonly { id: number; isThere: boolean }[]): Promise<void>;
   /** The first thousand conflicts of a version. Without files: nothing holds the image any more, or it was taken out. */
   conflicts(dataset: string, version: number): Promise<SourcedConflict[]>;
 }
@@ -83,19 +83,19 @@ export function createSourceStore(db: Database): SourceStore {
       );
       return found?.id ?? null;
     },
-    folders: (dataset) =>
+    places: (dataset) =>
       db.rows(
-        z.object({ id: integerColumn, locator: z.string() }),
-        `SELECT id, locator FROM dataset_sources
-         WHERE dataset = $1 AND kind = 'folder' AND current_ingestion_id IS NOT NULL ORDER BY id`,
+        z.object({ id: integerColumn, kind: z.enum(sourceKinds), locator: z.string() }),
+        `SELECT id, kind, locator FROM dataset_sources
+         WHERE dataset = $1 AND kind IN ('folder', 'archive', 'csv', 's3') AND current_ingestion_id IS NOT NULL ORDER BY id`,
         [dataset],
       ),
-    async notePresence(folders) {
+    async notePresence(sources) {
       await db.query(
         `UPDATE dataset_sources s SET missing_since = CASE WHEN seen.is_there THEN NULL ELSE coalesce(missing_since, now()) END
          FROM unnest($1::bigint[], $2::boolean[]) AS seen (id, is_there)
          WHERE s.id = seen.id AND seen.is_there = (missing_since IS NOT NULL)`,
-        [folders.map(({ id }) => id), folders.map(({ isThere }) => isThere)],
+        [sources.map(({ id }) => id), sources.map(({ isThere }) => isThere)],
       );
     },
     conflicts: (dataset, version) => db.rows(conflictRow, conflictsOfVersion, [dataset, version]),

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import { errorCodeOf, messageOf, PerennialError } from '../../contracts/errors.js';
 import { concurrently } from '../../platform/concurrently.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { bundleKeyOf } from '../objects/object-keys.js';
 import type { ObjectStore } from '../objects/object-store.js';
 
@@ -147,7 +148,7 @@ async function download(objects: ObjectStore, address: BundleAddress, folder: st
 
 function parseManifest(bytes: Uint8Array, where: string): Manifest {
   try {
-    return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return readJson(manifestSchema, Buffer.from(bytes).toString('utf8'));
   } catch (error) {
     throw new PerennialError('bundle_invalid', `The manifest of ${where} cannot be read: ${messageOf(error)}`, {
       cause: error,

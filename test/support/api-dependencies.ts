@@ -141,6 +141,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       unfinishedDeletions: nothing,
       bundleRemoved: nothing,
     },
+    sourcePresence: () => Promise.resolve('there'),
     sources: { get: nothing, list: nothing, conflicts: () => Promise.resolve([]) },
     datasetEdits: { correct: nothing, detach: nothing },
     datasetImages: { get: nothing },

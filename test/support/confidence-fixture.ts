@@ -18,6 +18,7 @@ import { nearest } from '../../model/serving/nearest.js';
 import { readCheckpoint } from '../../model/training/checkpoint.js';
 import { orderExamples } from '../../model/training/labelled-rows.js';
 import { trainModel } from '../../model/training/train-job.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import type { ForeignPicture } from './foreign-pictures.js';
 import { collectEvents } from './training-fixtures.js';
 
@@ -121,8 +122,8 @@ async function measureOutOfDistribution(
 
 /** How a bundle with the references in a folder judges features. */
 async function readOutOfDistribution(folder: string): Promise<(feature: Float32Array) => boolean> {
-  const written: unknown = JSON.parse(await readFile(join(folder, bundleFiles.references), 'utf8'));
-  const { covering, dimensions, images, transform, unfamiliarAbove } = referencesSchema.parse(written);
+  const written = await readFile(join(folder, bundleFiles.references), 'utf8');
+  const { covering, dimensions, images, transform, unfamiliarAbove } = readJson(referencesSchema, written);
   const bytes = await readFile(join(folder, bundleFiles.referenceFeatures));
   const features = Float32Array.from({ length: images.length * dimensions }, (_, at) => bytes.readFloatLE(at * 4));
   const references = { features, dimensions, coresetRows: covering, rows: images.length, transform };

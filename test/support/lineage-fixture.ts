@@ -6,6 +6,7 @@ import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/regi
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema, modelMetricsSchema } from '../../contracts/training/training.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import { readJson, writeJson } from '../../platform/validation/json-file.js';
 import { publishBundle } from '../../stores/registry/bundles.js';
 import { createFeatureStore } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
@@ -78,7 +79,7 @@ async function registerTrained(ingestion: IngestionFixture, served: ServedApi, d
       architecture: 'efficientnet-lite0',
       codeRevision: 'abc123',
     });
-    const metrics = modelMetricsSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.metrics), 'utf8')));
+    const metrics = readJson(modelMetricsSchema, await readFile(join(folder, bundleFiles.metrics), 'utf8'));
     return await served.registry.register(
       {
         ...(await publishBundle(served.api.objects, folder, manifest.modelName)),
@@ -115,6 +116,6 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
 
 async function writeBundle(folder: string, changes: Partial<Manifest>): Promise<Manifest> {
   const manifest = manifestSchema.parse({ ...(await writeTinyBundle(folder)), ...changes });
-  await writeFile(join(folder, bundleFiles.manifest), JSON.stringify(manifest));
+  await writeFile(join(folder, bundleFiles.manifest), writeJson(manifestSchema, manifest));
   return manifest;
 }

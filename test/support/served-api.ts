@@ -12,6 +12,7 @@ import { problemSchema } from '../../contracts/http/problem.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
+import { readJson } from '../../platform/validation/json-file.js';
 import { loadConfig, type Config } from '../../platform/config.js';
 import { createLogger } from '../../platform/logging.js';
 import { publishBundle } from '../../stores/registry/bundles.js';
@@ -79,6 +80,7 @@ export async function startApi(environment: Record<string, string>, parent = tmp
       await Promise.all([api.predictions.predictionLog.stop(), api.predictions.inputCapture.stop()]);
       await api.temporal.close();
       api.objects.close();
+      api.sourceObjects?.close();
       await api.database.close();
       await rm(home, { recursive: true, force: true });
     },
@@ -94,7 +96,7 @@ async function registerTiny(
   try {
     const runId = randomUUID();
     const manifest = await writeTinyBundle(folder, { ...options, runId });
-    const { test } = modelMetricsSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.metrics), 'utf8')));
+    const { test } = readJson(modelMetricsSchema, await readFile(join(folder, bundleFiles.metrics), 'utf8'));
     return await registry.register({
       ...(await publishBundle(objects, folder, manifest.modelName)),
       modelName: manifest.modelName,

@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
-import { inputSize, modelMetricsSchema } from '../../contracts/training/training.js';
+import type { z } from 'zod';
+import {
+  bundleFiles,
+  currentBundleFormat,
+  driftReferenceSchema,
+  manifestSchema,
+  type Manifest,
+} from '../../contracts/registry/bundle.js';
+import { inputSize, modelMetricsSchema, type ModelMetrics } from '../../contracts/training/training.js';
 import { evaluate } from '../../model/evaluation/evaluate.js';
+import { writeJson } from '../../platform/validation/json-file.js';
 import { tinyGraph } from './tiny-graph.js';
 
 export interface TinyBundleOptions {
@@ -27,8 +35,8 @@ export async function writeTinyBundle(folder: string, options: TinyBundleOptions
     [bundleFiles.onnx]: onnx,
     [bundleFiles.labels]: JSON.stringify(labels),
     [bundleFiles.preprocessing]: JSON.stringify(preprocessing),
-    [bundleFiles.metrics]: JSON.stringify(tinyMetrics(labels)),
-    [bundleFiles.driftReference]: JSON.stringify(driftReference(labels)),
+    [bundleFiles.metrics]: writeJson(modelMetricsSchema, tinyMetrics(labels)),
+    [bundleFiles.driftReference]: writeJson(driftReferenceSchema, driftReference(labels)),
     [bundleFiles.modelCard]: '# A tiny model for tests\n',
     [bundleFiles.tfjsModel]: '{}',
     [bundleFiles.tfjsWeights]: new Uint8Array(4),
@@ -41,7 +49,7 @@ export async function writeTinyBundle(folder: string, options: TinyBundleOptions
     await writeFile(join(folder, path), content);
   }
   const manifest = manifestSchema.parse({
-    format: 'perennial-bundle/1',
+    format: currentBundleFormat,
     modelName: options.modelName ?? 'dandelion_grass_classifier',
     runId: options.runId ?? 'tiny-run',
     architecture: 'cnn',
@@ -59,7 +67,7 @@ export async function writeTinyBundle(folder: string, options: TinyBundleOptions
       sha256: sha256(content),
     })),
   });
-  await writeFile(join(folder, bundleFiles.manifest), JSON.stringify(manifest, null, 2));
+  await writeFile(join(folder, bundleFiles.manifest), writeJson(manifestSchema, manifest));
   return manifest;
 }
 
@@ -82,7 +90,7 @@ const preprocessing = {
   std: 255,
 };
 
-function driftReference(labels: readonly string[]): unknown {
+function driftReference(labels: readonly string[]): z.input<typeof driftReferenceSchema> {
   return {
     images: labels.length,
     classShares: Object.fromEntries(labels.map((label) => [label, 1 / labels.length])),
@@ -91,7 +99,7 @@ function driftReference(labels: readonly string[]): unknown {
   };
 }
 
-function tinyMetrics(labels: readonly string[]): unknown {
+function tinyMetrics(labels: readonly string[]): ModelMetrics {
   const truths = labels.map((_, index) => index);
   const probabilities = truths.map((truth) => truths.map((label) => (label === truth ? 1 : 0)));
   const evaluation = evaluate({ probabilities, truths, labels, seed: 1 });

@@ -95,7 +95,8 @@ function parse(content: Buffer): SentInput | null {
   const end = content.indexOf('\n');
   if (end === -1) return null;
   try {
-    const facts = sentInputSchema.safeParse(JSON.parse(content.toString('utf8', 0, end)));
+    const head: unknown = JSON.parse(content.toString('utf8', 0, end));
+    const facts = sentInputSchema.safeParse(head);
     return facts.success ? { ...facts.data, bytes: content.subarray(end + 1) } : null;
   } catch {
     return null;

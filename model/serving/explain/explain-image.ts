@@ -1,3 +1,4 @@
+import { classNamed } from '../../../contracts/datasets/label.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { Explanation, ExplainOptions, Neighbour, Prediction } from '../answers.js';
 import type { Job } from '../messages.js';
@@ -53,7 +54,7 @@ export async function explainImage<A extends ExplainingAnswer>(
 }
 
 function indexOf(label: string, labels: readonly string[]): number {
-  const index = labels.indexOf(label);
+  const index = labels.indexOf(classNamed(labels, label) ?? '');
   if (index >= 0) return index;
   throw new PerennialError(
     'bad_request',

@@ -148,9 +148,10 @@ describe('validateCandidate', () => {
     await createPolicyStore(fixture.database.db).set('unstable', policy, tester);
     const key = `${candidate.bundleKey}/${bundleFiles.metrics}`;
     const metrics: unknown = JSON.parse(Buffer.from(await fixture.deps.objects.get(key)).toString('utf8'));
-    const crossValidation = { folds: 5, accuracies: [], meanAccuracy: 0.6, standardDeviation: 0.1 };
-    await fixture.deps.objects.put(key, Buffer.from(JSON.stringify(Object.assign({}, metrics, { crossValidation }))));
-    expect(await crossValidationOf(fixture.deps, candidate)).toEqual(crossValidation);
+    const crossValidation = { folds: 5, accuracies: [], mean_accuracy: 0.6, standard_deviation: 0.1 };
+    const changed = Object.assign({}, metrics, { cross_validation: crossValidation });
+    await fixture.deps.objects.put(key, Buffer.from(JSON.stringify(changed)));
+    expect(await crossValidationOf(fixture.deps, candidate)).toMatchObject({ folds: 5, meanAccuracy: 0.6 });
     expect((await validate(candidate)).summary).toMatch(/Mean accuracy over 5 folds 60.0 % .* the minimum of 90.0 %/);
   });
 

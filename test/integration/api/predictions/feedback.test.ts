@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import {
   feedbackBatchViewSchema,
+  feedbackViewSchema,
   predictionDetailViewSchema,
 } from '../../../../contracts/predictions/http-predictions.js';
+import { problemSchema } from '../../../../contracts/http/problem.js';
 import { predictionSchema } from '../../../../contracts/inference/http-predict.js';
 import { predictionRecordSchema } from '../../../../contracts/predictions/predictions.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
@@ -13,6 +15,9 @@ import { formWith, problemOf, redImage, serves, startApi, type ServedApi } from 
 import { startObjectStore, startPostgres, type TestService } from '../../../support/services.js';
 
 const dayMs = 86_400_000;
+
+const problems = async (response: Response): Promise<z.infer<typeof problemSchema>['errors']> =>
+  problemSchema.parse(await response.json()).errors;
 
 describe('feedback', () => {
   let postgres: TestService;
@@ -47,7 +52,10 @@ describe('feedback', () => {
   const detail = async (id: string): Promise<z.infer<typeof predictionDetailViewSchema>> =>
     predictionDetailViewSchema.parse(await (await fetch(`${served.url}/api/v1/predictions/${id}`)).json());
   /** A prediction as another replica would insert it: in Postgres only. */
-  const madeElsewhere = (id: string): Promise<void> =>
+  const madeElsewhere = (
+    id: string,
+    probabilities: Record<string, number> = { dandelion: 0.9, grass: 0.1 },
+  ): Promise<void> =>
     createPredictionStore(served.api.database).add([
       predictionRecordSchema.parse({
         id,
@@ -58,7 +66,7 @@ describe('feedback', () => {
         bundleSha256: 'b',
         predicted: 'dandelion',
         confidence: 0.9,
-        probabilities: { dandelion: 0.9, grass: 0.1 },
+        probabilities,
         imageSha256: null,
         latencyMs: 1,
         route: 'predict',
@@ -70,6 +78,23 @@ describe('feedback', () => {
     await madeElsewhere(id);
     expect((await send('/feedback', { prediction_id: id, label: 'grass' })).status).toBe(201);
     expect(await detail(id)).toMatchObject({ label: 'grass', conflicted: false });
+  });
+
+  it('names a class by the rules of labels, also one of a model that was trained before there were any', async () => {
+    const id = uuid7();
+    await madeElsewhere(id, { dandelion: 0.9, 'grass ': 0.1, 'gr\u200bey': 0, ['__proto__']: 0 });
+    for (const [label, named] of [
+      ['grass', 'grass '],
+      [' grass\u00a0', 'grass '],
+      ['grey', 'gr\u200bey'],
+      ['__proto__', '__proto__'],
+    ]) {
+      const given = await send('/feedback', { prediction_id: id, label });
+      expect({ status: given.status, ...feedbackViewSchema.parse(await given.json()) }).toMatchObject({ label: named });
+    }
+    const [problem] = (await problems(await send('/feedback', { prediction_id: id, label: 'Gras' }))) ?? [];
+    expect(problem?.detail).toContain('“Gras” is not a class of the model. The nearest is “grass ”; it knows');
+    expect(problem?.detail).toContain('“__proto__”');
   });
 
   it('is refused when it is too late', async () => {

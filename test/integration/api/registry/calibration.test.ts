@@ -98,7 +98,7 @@ describe('the confidence of a model', () => {
     await served.api.objects.put(`${damaged.bundleKey}/${file}`, Buffer.from(content));
     const response = await get(`${base}/versions/${damaged.version}/calibration`);
     const { detail } = problemSchema.parse(await response.clone().json());
-    expect(detail).toContain(`${file} of the bundle of version ${damaged.version} of dandelion_grass_classifier`);
+    expect(detail).toContain(`${damaged.bundleKey}/${file} is damaged`);
     expect(detail).toContain('train a new model');
     expect(await problemOf(response)).toEqual({ status: 422, code: 'bundle_invalid' });
   });

@@ -1,5 +1,5 @@
 import { labelCounts, valueOf } from '../../../../contracts/datasets/by-label.js';
-import { labelSchema } from '../../../../contracts/datasets/label.js';
+import { cleanLabel, labelSchema } from '../../../../contracts/datasets/label.js';
 import { checkTrainable } from '../../../../domain/datasets/check-trainable.js';
 import { clutterKind } from '../../../../domain/datasets/clutter.js';
 import { similarLabels } from '../../../../domain/datasets/similar-labels.js';
@@ -38,6 +38,16 @@ describe('a label', () => {
     '\ud800',
   ])('%j is refused', (given) => {
     expect(labelSchema.safeParse(given).success).toBe(false);
+  });
+
+  it.each([
+    ['grass ', 'grass'],
+    ['\u200bgr\u200bass\ufeff', 'grass'],
+    ['Lo\u0308wenzahn', 'Löwenzahn'],
+    ['می\u200cخواهم', 'می\u200cخواهم'],
+    ['👩\u200d🌾', '👩\u200d🌾'],
+  ])('that an earlier release took, %j, is read by people as %j', (taken, read) => {
+    expect(cleanLabel(taken)).toBe(read);
   });
 
   it('is refused with the name of its invisible character', () => {

@@ -38,6 +38,18 @@ describe('drawCurves', () => {
     expect(await render(svg)).toEqual({ width: 880, height: 380 });
   });
 
+  it('shows precision, recall and F1 of the validation split where they were recorded', async () => {
+    const averages = { validationPrecision: 0.9, validationRecall: 0.8, validationF1: 0.85 };
+    const svg = drawCurves(
+      epochs(10).map((epoch) => ({ ...epoch, ...averages })),
+      7,
+    );
+    expect(count(svg, '<polyline')).toBe(7);
+    expect(svg).toContain('accuracy 93.8 %, F1 85 %');
+    for (const word of ['precision', 'recall', 'F1']) expect(svg).toContain(`>${word}<`);
+    expect(await render(svg)).toEqual({ width: 1320, height: 380 });
+  });
+
   it('puts each value where the axis says it is', () => {
     const svg = drawCurves(epochs(2), 0);
     // Training loss 0.7 and 0.35 on an axis from 0 (bottom, 326) to 0.8 (top, 84); epochs 0 and 1 at the panel's ends.

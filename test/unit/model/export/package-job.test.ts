@@ -1,6 +1,7 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
+import type { z } from 'zod';
 import { bundleFiles, driftReferenceSchema, preprocessingSchema } from '../../../../contracts/registry/bundle.js';
 import { modelMetricsSchema, type Hyperparameters } from '../../../../contracts/training/training.js';
 import { checkParity, runOnnxModel, type ParitySample } from '../../../../model/export/parity.js';
@@ -10,6 +11,7 @@ import { pixelBytes } from '../../../../model/images/decode.js';
 import { createRandom } from '../../../../model/seeded-random.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
 import { tf } from '../../../../model/tensorflow.js';
+import { readJson } from '../../../../platform/validation/json-file.js';
 import {
   createTransferSet,
   trainAndPackage,
@@ -39,8 +41,17 @@ function parityOf(folder: string, sample: ParitySample): Promise<number> {
   return withTfjsModel(folder, (predict) => checkParity(folder, sample, predict));
 }
 
-async function readJson(folder: string, name: string): Promise<unknown> {
-  return JSON.parse(await readFile(join(folder, name), 'utf8'));
+async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Promise<T> {
+  return readJson(schema, await readFile(join(folder, name), 'utf8'));
+}
+
+/** Names of members at any depth. */
+function namesIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => [
+    ...(Array.isArray(value) ? [] : [name]),
+    ...namesIn(member),
+  ]);
 }
 
 describe('the bundle of a classifier on the backbone', () => {
@@ -55,15 +66,19 @@ describe('the bundle of a classifier on the backbone', () => {
       );
       expect((await stat(join(folder, bundleFiles.onnx))).size).toBeLessThan(15_000_000);
       expect(manifest.parityMaxAbsoluteError).toBeLessThan(1e-3);
-      expect(modelMetricsSchema.parse(await readJson(folder, bundleFiles.metrics))).toEqual(metrics);
+      expect(await read(modelMetricsSchema, folder, bundleFiles.metrics)).toEqual(metrics);
       expect(metrics.test.images).toBe(2);
       expect(metrics.crossValidation?.accuracies).toHaveLength(5);
-      expect(preprocessingSchema.parse(await readJson(folder, bundleFiles.preprocessing))).toMatchObject({
+      expect(await read(preprocessingSchema, folder, bundleFiles.preprocessing)).toMatchObject({
         version: 2,
         mean: 127,
         std: 128,
       });
-      const reference = driftReferenceSchema.parse(await readJson(folder, bundleFiles.driftReference));
+      for (const { path } of manifest.files.filter(({ path }) => /^[^/]+\.json$/.test(path))) {
+        const names = namesIn(JSON.parse(await readFile(join(folder, path), 'utf8')));
+        expect({ path, camelCase: names.filter((name) => /[A-Z]/.test(name)) }).toEqual({ path, camelCase: [] });
+      }
+      const reference = await read(driftReferenceSchema, folder, bundleFiles.driftReference);
       expect(reference.images).toBe(20);
       expect(reference.featureMean).toHaveLength(1280);
       expect(Object.values(reference.classShares).reduce((sum, share) => sum + share, 0)).toBeCloseTo(1);

@@ -8,12 +8,13 @@ import { runOnnxModel } from '../../../../model/export/parity.js';
 import { embedImages } from '../../../../model/features/embed.js';
 import { probeImages, probePixels } from '../../../../model/serving/probe.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
+import { readJson } from '../../../../platform/validation/json-file.js';
 import { createTransferSet, trainAndPackage, type Training } from '../../../support/packaged-model.js';
 import { flipByte } from '../../../support/tiny-bundle.js';
 import { collectEvents, listPhotographs, testOnPhotographs, withFolder } from '../../../support/training-fixtures.js';
 
 async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Promise<T> {
-  return schema.parse(JSON.parse(await readFile(join(folder, name), 'utf8')));
+  return readJson(schema, await readFile(join(folder, name), 'utf8'));
 }
 
 const probeSchema = z.object({ int8: z.array(z.array(z.number())).optional() });

@@ -6,6 +6,7 @@ import { oodThreshold, writeReferences, type FeaturesOfRows } from '../../../../
 import { comparisonVector } from '../../../../model/features/unit-vectors.js';
 import type { PackageJob } from '../../../../model/jobs.js';
 import { createRandom } from '../../../../model/seeded-random.js';
+import { readJson } from '../../../../platform/validation/json-file.js';
 import { withFolder } from '../../../support/training-fixtures.js';
 
 interface Fixture {
@@ -53,7 +54,7 @@ async function write(folder: string, { train, validation, architecture = 'cnn', 
   };
   const scores = { matrix: new Float32Array(), features, logits: [] };
   await writeReferences(job, labelled, scores, int8?.(features) ?? null);
-  const references = referencesSchema.parse(JSON.parse(await readFile(join(folder, bundleFiles.references), 'utf8')));
+  const references = readJson(referencesSchema, await readFile(join(folder, bundleFiles.references), 'utf8'));
   const bytes = await readFile(join(folder, bundleFiles.referenceFeatures));
   const vectors = references.images.map((_, row) =>
     Float32Array.from({ length: 4 }, (_value, column) => bytes.readFloatLE((row * 4 + column) * 4)),
