@@ -3,7 +3,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { modelVersionSchema, type ModelVersion } from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
-import { unknownModel, unknownVersion } from '../promotion/production.js';
+import { requireUndeleted, tombstoneRow, unknownModel, unknownVersion } from '../promotion/production.js';
 
 export const versionRow = modelVersionSchema.extend({
   sizeBytes: integerColumn,
@@ -11,8 +11,6 @@ export const versionRow = modelVersionSchema.extend({
   lastValidatedAt: timestampColumn.nullable(),
   createdAt: timestampColumn,
 });
-
-const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
 
 /** An undeleted version. Throws `not_found`, which names who deleted it. */
 export async function readVersion(db: Queryable, modelName: string, version: number): Promise<ModelVersion> {
@@ -23,11 +21,8 @@ export async function readVersion(db: Queryable, modelName: string, version: num
   );
   if (!found) throw unknownVersion(modelName, version);
   const { deletedAt, deletedBy, ...there } = found;
-  if (deletedAt === null) return there;
-  throw new PerennialError(
-    'not_found',
-    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'an unknown actor'} at ${deletedAt}.`,
-  );
+  requireUndeleted({ deletedAt, deletedBy }, modelName, version);
+  return there;
 }
 
 /** The version of a run, deleted or not. */
