@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { nameSchema } from '../datasets/datasets.js';
 import { snakeShape } from '../http/snake-shape.js';
 import { importLabelsSchema, importOutputs, importResultSchema, maxImportFiles, scalingSchema } from './import.js';
-import { descriptionSchema, modelNameSchema, semanticVersionSchema, tagsSchema } from './registry.js';
+import { descriptionSchema, modelNameSchema, givenSemanticVersionSchema, tagsSchema } from './registry.js';
 import { evaluationViewSchema } from './http-versions.js';
 
 /** Registration of a model: from a run, or from files made elsewhere. */
@@ -12,7 +12,7 @@ export const registerRunSchema = z
     model_name: modelNameSchema.optional(),
     description: descriptionSchema.optional(),
     tags: tagsSchema.optional(),
-    semantic_version: semanticVersionSchema.optional(),
+    semantic_version: givenSemanticVersionSchema.optional(),
   })
   .meta({ id: 'RegisterRun' });
 
@@ -44,7 +44,7 @@ export const importFieldsSchema = z.object({
   description: descriptionSchema.default(''),
   tags: jsonText.pipe(tagsSchema).optional(),
   licence: z.string().min(1).max(200).optional(),
-  semantic_version: semanticVersionSchema.optional(),
+  semantic_version: givenSemanticVersionSchema.optional(),
 });
 
 /** The same form for OpenAPI. */
