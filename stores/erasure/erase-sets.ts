@@ -87,14 +87,14 @@ async function refuseWhileUsed(tx: Queryable, dataset: string): Promise<void> {
   );
 }
 
-/** `start` is the start of the sentence that ends with the retirement of the model. */
+/** `start` is the start of the sentence that ends with the retirement of the models. */
 function refuseIfServed(what: string, models: readonly z.output<typeof servedRow>[], start: string): void {
-  const [first] = models;
-  if (!first) return;
+  if (models.length === 0) return;
   const names = models.map(({ name }) => name).join(', ');
+  const ways = [...new Set(models.map(({ modelName }) => `POST /api/v1/mlops/models/${modelName}/retire`))];
   throw new PerennialError(
     'referenced',
-    `${what} cannot be erased while ${names} is in Production. ${start} retire the model: POST /api/v1/mlops/models/${first.modelName}/retire.`,
+    `${what} cannot be erased while ${names} is in Production. ${start} retire the model: ${ways.join(', ')}.`,
   );
 }
 
