@@ -7,7 +7,7 @@ import {
   maxReportedMetrics,
   modelNameSchema,
   reportedMetricsSchema,
-  semanticVersionSchema,
+  givenSemanticVersionSchema,
   tagsSchema,
 } from './registry.js';
 import { versionNumberSchema } from './http-models.js';
@@ -24,7 +24,7 @@ export const registerRunSchema = z
     model_name: modelNameSchema.optional(),
     description: descriptionSchema.optional(),
     tags: tagsSchema.optional(),
-    semantic_version: semanticVersionSchema.optional(),
+    semantic_version: givenSemanticVersionSchema.optional(),
   })
   .meta({ id: 'RegisterRun' });
 
@@ -52,7 +52,7 @@ export const reportVersionSchema = z
     metrics: metricsBody,
     description: descriptionSchema.default(''),
     tags: tagsSchema.default({}),
-    semantic_version: semanticVersionSchema.optional(),
+    semantic_version: givenSemanticVersionSchema.optional(),
   })
   .meta({ id: 'ReportVersion' });
 
@@ -84,7 +84,7 @@ export const importFieldsSchema = z.object({
   description: descriptionSchema.default(''),
   tags: jsonText.pipe(tagsSchema).optional(),
   licence: z.string().min(1).max(200).optional(),
-  semantic_version: semanticVersionSchema.optional(),
+  semantic_version: givenSemanticVersionSchema.optional(),
   version: versionNumberSchema.optional(),
 });
 

@@ -4,7 +4,7 @@ import {
   descriptionSchema,
   productionChangeKinds,
   retirementSchema,
-  semanticVersionSchema,
+  givenSemanticVersionSchema,
   stages,
   tagChangesSchema,
 } from './registry.js';
@@ -30,7 +30,7 @@ export const editVersionSchema = z
   .strictObject({
     description: descriptionSchema.optional(),
     tags: tagChangesSchema.optional().describe('tags to set; null removes a tag, omitted tags stay'),
-    semantic_version: semanticVersionSchema.optional(),
+    semantic_version: givenSemanticVersionSchema.optional(),
   })
   .refine((change) => Object.keys(change).length > 0, 'name at least one of description, tags and semantic_version')
   .meta({ id: 'EditVersion' });

@@ -87,6 +87,14 @@ export const semanticVersionSchema = z
   .string()
   .regex(semanticVersionPattern, 'three numbers as in 1.4.0, without a suffix');
 
+/** One that a client sets: with smaller numbers, so that the rule can count on from it. */
+export const givenSemanticVersionSchema = z
+  .string()
+  .regex(
+    /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/,
+    'three numbers below a million as in 1.4.0, without a suffix',
+  );
+
 export const descriptionSchema = z
   .string()
   .max(5000)

@@ -15,7 +15,10 @@ export const intervalSchema = z
 /** Hours of the day, `to` exclusive; 22 to 4 spans midnight. */
 export const hourWindowSchema = z
   .strictObject({ from: z.number().int().min(0).max(23), to: z.number().int().min(0).max(24) })
-  .refine(({ from, to }) => from !== to % 24, '`from` and `to` of an hour window must differ, such as 2 and 4');
+  .refine(
+    ({ from, to }) => from !== to % 24,
+    '`from` and `to` of an hour window must be two hours of the day, such as 2 and 4; for the whole day set `hour_window` to null',
+  );
 export type HourWindow = z.infer<typeof hourWindowSchema>;
 
 /** An hour window as text: `2-4`. */

@@ -71,7 +71,14 @@ function judgeRecall({ perClass }: Evaluation, { minRecall }: GateRules): Reason
       ? `Recall is below the minimum of ${minimum} for ${low.map(({ words }) => words).join('; ')}.`
       : `Recall of no class is significantly below the minimum of ${minimum}; the lowest is that of ${lowest.words}.`
     : 'Recall was not measured: there are no test images.';
-  return { check: 'class_recall', passed: low.length === 0, detail };
+  return { check: 'class_recall', passed: low.length === 0, detail: detail + unmeasured(perClass) };
+}
+
+/** Names the classes that pass only because nothing is known of them. */
+function unmeasured(perClass: Evaluation['perClass']): string {
+  const unseen = perClass.filter(({ support }) => support === 0).map(({ label }) => label);
+  if (unseen.length === 0 || unseen.length === perClass.length) return '';
+  return ` Not measured, for lack of test images: ${unseen.join(', ')}.`;
 }
 
 function recallOf({ label, recall, support }: Evaluation['perClass'][number]): ClassRecall[] {

@@ -12,10 +12,11 @@ export interface EarlierVersions {
 
 /**
  * The semantic version of a new model version: major for another network or other classes, because clients cannot read
- * its answers like the previous ones; minor for other data; patch for the same data. An imported graph has no known
- * network: it counts as other data, and a training after it is compared with the training before it. So does a version
- * without a file (`next` is null), with which nothing is compared. It is counted from the greatest version of the model,
- * so that it also exceeds one that was set manually.
+ * its answers like the previous ones; minor for other data; patch for the same data. Network and data of an imported graph
+ * are unknown: it counts as other data, as does what follows it, and the network is compared with that of the training
+ * before. So does a version without a file (`next` is null), with which nothing is compared. It is counted from the
+ * greatest version of the model, so that it also exceeds one that was set manually.
+ * `test/unit/domain/registry/semantic-version.test.ts` and `docs/registry.md` have the rule as a table.
  */
 export function nextSemanticVersion(next: Lineage | null, before: EarlierVersions | null): string {
   if (before === null) return '1.0.0';
@@ -25,7 +26,8 @@ export function nextSemanticVersion(next: Lineage | null, before: EarlierVersion
   const isOtherNetwork = next.architecture !== 'external' && network !== null && next.architecture !== network;
   if (isOtherNetwork || !sameLabels(next.labels, latest.labels)) return `${major + 1}.0.0`;
   const isOtherData = next.dataset !== latest.dataset || next.datasetDigest !== latest.datasetDigest;
-  if (isOtherData || next.architecture !== latest.architecture) return `${major}.${minor + 1}.0`;
+  const isImport = next.architecture === 'external' || latest.architecture === 'external';
+  if (isOtherData || isImport) return `${major}.${minor + 1}.0`;
   return `${major}.${minor}.${patch + 1}`;
 }
 

@@ -79,17 +79,21 @@ function findScores(graph: Graph, classes: number): Pick<GraphSignature, 'scores
   const last = dimensions?.[1] ?? null;
   const name = output.name ?? '';
   const isFloat = mayBeFloat.includes(type);
-  const isRow = dimensions?.length === 1;
-  if (!isFloat || (dimensions && dimensions.length !== 2 && !(isRow && classes === 2))) {
+  const isSingle = isColumn(dimensions) || (last === null && endsInSigmoid(graph, name));
+  if (!isFloat || (dimensions && dimensions.length !== 2 && !(isSingle && classes === 2))) {
     throw refusal(
       `The output ${output.name ?? ''} is ${typeName(type)} ${showDimensions(dimensions)}.`,
-      `Export the model with a float32 output [N,${classes}].`,
+      `Export the model with a float32 output [N,${classes}]${classes === 2 ? ', or [N,1] with the probability of the second label' : ''}.`,
     );
   }
-  const isSingle = isRow || last === 1 || (last === null && endsInSigmoid(graph, name));
   if (isSingle && classes === 2) return { scores: name, isSingle };
   if (last !== null && last !== classes) throw wrongClassCount(last, classes);
   return { scores: name, isSingle: false };
+}
+
+/** Whether there is one number for each image: [N], [N,1], [N,1,1]. */
+function isColumn(dimensions: readonly Dimension[] | null): boolean {
+  return dimensions !== null && dimensions.length > 0 && dimensions.slice(1).every((length) => length === 1);
 }
 
 /** The refusal of a graph whose output width differs from the number of labels. */

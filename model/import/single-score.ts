@@ -18,6 +18,8 @@ const unbounded: readonly string[] = [
   'BatchNormalization',
 ];
 const bounded: readonly string[] = ['Sigmoid', 'HardSigmoid'];
+/** Operators whose result can be neither for a single score: it is negative as well, or always 1 or 0. */
+const useless: readonly string[] = ['Tanh', 'Softsign', 'Softmax', 'LogSoftmax'];
 
 /** The operator that computes an output; null if the output is an input or a constant. */
 export function lastOperator(graph: Graph, output: string): string | null {
@@ -36,6 +38,12 @@ export function endsInSigmoid(graph: Graph, output: string): boolean {
 /** Refuses a graph with a single score whose end contradicts what the client says of its output. */
 export function checkSingleScore(graph: Graph, score: string, output: ImportForm['output']): void {
   const operator = lastOperator(graph, score) ?? '';
+  if (useless.includes(operator)) {
+    throw refusal(
+      `The graph ends in ${operator}, so its single output is neither a probability nor a logit.`,
+      'Let the network end in a sigmoid and train it again.',
+    );
+  }
   if (output === 'probabilities' && unbounded.includes(operator)) {
     throw refusal(
       `The graph ends in ${operator}, so its single output is a logit and not a probability.`,

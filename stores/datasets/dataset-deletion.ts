@@ -81,12 +81,18 @@ async function holdDeletable(tx: Queryable, dataset: string, version: number): P
   const name = `Version ${version} of dataset ${dataset}`;
   if (!found) throw new PerennialError('not_found', `${name} does not exist.`);
   if (found.isCurrent) {
-    throw new PerennialError('conflict', `${name} is the current one. Ingest other images, or erase the dataset.`);
+    throw new PerennialError(
+      'conflict',
+      `${name} is the current one. Ingest other images (POST /api/v1/pipelines/ingestion), or erase the dataset (POST /api/v1/erasures).`,
+    );
   }
   if (found.users.length > 0) {
     const [shown, more] = [found.users.slice(0, 10), Math.max(0, found.users.length - 10)];
     const users = `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-    throw new PerennialError('referenced', `${name} was used by ${users}, so it stays for their lineage.`);
+    throw new PerennialError(
+      'referenced',
+      `${name} was used by ${users}, so it stays for their lineage. Only an erasure of the dataset removes its images: POST /api/v1/erasures.`,
+    );
   }
   return found;
 }

@@ -14,7 +14,11 @@ import {
   uploadPrefix,
 } from '../objects/object-keys.js';
 
-const nameRow = z.object({ name: z.string() });
+/** What uses a subject; a waiting approval with the run that asked for it. */
+const busyRow = z.object({ name: z.string(), approvalOf: z.string().nullable() });
+const cancellation =
+  'Wait, or cancel it: POST /api/v1/pipelines/{run_id}/cancel, with the run from GET /api/v1/pipelines.';
+const rejection = (runId: string): string => `Answer the approval: POST /api/v1/pipelines/${runId}/reject.`;
 const servedRow = z.object({ name: z.string(), modelName: z.string() });
 const versionRow = z.object({ version: z.number(), dvcMd5: z.string(), isShared: z.boolean() });
 const imageRow = z.object({ sha256: z.string(), objectKey: z.string() });
@@ -73,31 +77,35 @@ async function refuseWhileUsed(tx: Queryable, dataset: string): Promise<void> {
      WHERE dataset = $1 AND stage = 'Production'`,
     [dataset],
   );
-  refuseIfServed(`Dataset ${dataset}`, models);
+  refuseIfServed(`Dataset ${dataset}`, models, 'Promote a version that was trained on other images, or');
   await refuseIfBusy(
     tx,
     `Dataset ${dataset}`,
-    `SELECT 'run ' || run_id AS name FROM runs WHERE dataset = $1 AND status = 'running'
-     UNION ALL SELECT 'ingestion ' || id FROM ingestions WHERE dataset = $1 AND status = 'running'`,
+    `SELECT 'run ' || run_id AS name, NULL AS approval_of FROM runs WHERE dataset = $1 AND status = 'running'
+     UNION ALL SELECT 'ingestion ' || id, NULL FROM ingestions WHERE dataset = $1 AND status = 'running'`,
     dataset,
   );
 }
 
-function refuseIfServed(what: string, models: readonly z.output<typeof servedRow>[]): void {
-  const [first] = models;
-  if (!first) return;
+/** `start` is the start of the sentence that ends with the retirement of the models. */
+function refuseIfServed(what: string, models: readonly z.output<typeof servedRow>[], start: string): void {
+  if (models.length === 0) return;
   const names = models.map(({ name }) => name).join(', ');
+  const ways = [...new Set(models.map(({ modelName }) => `POST /api/v1/mlops/models/${modelName}/retire`))];
   throw new PerennialError(
     'referenced',
-    `${what} cannot be erased while ${names} is in Production. Promote a version without it, roll back, or retire the model (POST /api/v1/mlops/models/${first.modelName}/retire) first.`,
+    `${what} cannot be erased while ${names} is in Production. ${start} retire the model: ${ways.join(', ')}.`,
   );
 }
 
 async function refuseIfBusy(tx: Queryable, what: string, sql: string, parameter: string): Promise<void> {
-  const busy = await tx.rows(nameRow, sql, [parameter]);
+  const busy = await tx.rows(busyRow, sql, [parameter]);
   if (busy.length === 0) return;
   const names = busy.map(({ name }) => name).join(', ');
-  throw new PerennialError('conflict', `${what} is being used by ${names}. Cancel it, or wait, and try again.`);
+  const answers = busy.flatMap(({ approvalOf }) => approvalOf ?? []).map(rejection);
+  const running = busy.some(({ approvalOf }) => approvalOf === null) ? [cancellation] : [];
+  const ways = [...answers, ...running].join(' ');
+  throw new PerennialError('conflict', `${what} is being used by ${names}. ${ways} Then try again.`);
 }
 
 /** Images that are and were in no other dataset. A separately erased one keeps its row, to be refused. */
@@ -162,12 +170,13 @@ export async function eraseModel(tx: Queryable, modelName: string): Promise<Eras
      WHERE model_name = $1 AND stage = 'Production'`,
     [modelName],
   );
-  refuseIfServed(`Model ${modelName}`, served);
+  refuseIfServed(`Model ${modelName}`, served, 'First');
   await refuseIfBusy(
     tx,
     `Model ${modelName}`,
-    `SELECT 'run ' || run_id AS name FROM runs WHERE model_name = $1 AND status = 'running'
-     UNION ALL SELECT 'an approval of version ' || version FROM approvals WHERE model_name = $1 AND outcome = 'waiting'`,
+    `SELECT 'run ' || run_id AS name, NULL AS approval_of FROM runs WHERE model_name = $1 AND status = 'running'
+     UNION ALL SELECT 'an approval of version ' || version, pipeline_run_id FROM approvals
+     WHERE model_name = $1 AND outcome = 'waiting'`,
     modelName,
   );
   const versions = await eraseVersions(tx, modelName);

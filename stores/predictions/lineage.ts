@@ -81,6 +81,8 @@ const promotionRow = z.object({
 const approvalRow = z.object({
   id: integerColumn,
   outcome: z.enum(approvalOutcomes),
+  /** What the policy did when it expired. */
+  onExpiry: z.enum(['reject', 'promote']),
   decidedBy: z.string().nullable(),
   decidedAt: timestampColumn.nullable(),
 });

@@ -30,6 +30,22 @@ export function withoutFile(modelName: string, version: number): PerennialError 
   );
 }
 
+/** Who deleted a version, and when; null while it is there. */
+export const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
+
+/** Throws `not_found`, which names who deleted the version. */
+export function requireUndeleted(
+  { deletedAt, deletedBy }: z.output<typeof tombstoneRow>,
+  modelName: string,
+  version: number,
+): void {
+  if (deletedAt === null) return;
+  throw new PerennialError(
+    'not_found',
+    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'an unknown actor'} at ${deletedAt}.`,
+  );
+}
+
 export interface ProductionState {
   stage: string;
   /** Whether its bundle was verified. */
@@ -39,15 +55,19 @@ export interface ProductionState {
 /** Throws `not_found`, `version_without_file`, and `conflict` for a version whose bundle was erased. */
 export async function productionStateOf(tx: Queryable, modelName: string, version: number): Promise<ProductionState> {
   const row = await tx.row(
-    z.object({ stage: z.string(), origin: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
-    `SELECT stage, origin, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased FROM model_versions
-     WHERE model_name = $1 AND version = $2 AND (deleted_at IS NULL OR erased_at IS NOT NULL)`,
+    tombstoneRow.extend({ stage: z.string(), origin: z.string(), isVerified: z.boolean(), isErased: z.boolean() }),
+    `SELECT stage, origin, verified_at IS NOT NULL AS is_verified, erased_at IS NOT NULL AS is_erased, deleted_at,
+       deleted_by FROM model_versions WHERE model_name = $1 AND version = $2`,
     [modelName, version],
   );
   if (row?.isErased === true) {
-    throw new PerennialError('conflict', `Version ${version} of ${modelName} was erased, so it cannot serve.`);
+    throw new PerennialError(
+      'conflict',
+      `Version ${version} of ${modelName} was erased, so it cannot serve. Train a new one: POST /api/v1/pipelines/retraining.`,
+    );
   }
   if (!row) throw unknownVersion(modelName, version);
+  requireUndeleted(row, modelName, version);
   if (row.origin === 'reported') throw withoutFile(modelName, version);
   return row;
 }
@@ -96,7 +116,7 @@ export function retirementOf(tx: Queryable, modelName: string): Promise<Retireme
 /** How a retired model is served again, as a sentence. */
 export function wayBack({ version }: Retirement, modelName: string): string {
   const model = `/api/v1/mlops/models/${modelName}`;
-  return `To serve it again, move a version to Staging (POST ${model}/versions/${version}/stage for the last one) and promote it (POST /api/v1/mlops/models/promote).`;
+  return `To serve it again, move a version to Staging (POST ${model}/versions/${version}/stage for the last one) and promote it (POST /api/v1/mlops/models/promote). If none is left, train one: POST /api/v1/pipelines/retraining.`;
 }
 
 /** Makes replicas serve `version`; returns the new generation. */

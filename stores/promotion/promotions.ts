@@ -92,7 +92,7 @@ function notInStaging(
 ): PerennialError {
   const ways: Record<string, string> = {
     Production: 'It is in Production already.',
-    Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it if it was in Production.`,
+    Archived: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage), or roll back to it (POST /api/v1/mlops/models/${modelName}/rollback) if it was in Production.`,
     None: `Move it to Staging first (POST /api/v1/mlops/models/${modelName}/versions/${version}/stage).`,
   };
   return new PerennialError(

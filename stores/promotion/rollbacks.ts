@@ -155,6 +155,6 @@ async function requireServedOnce(tx: Queryable, modelName: string, version: numb
   if (served.length > 0) return;
   throw new PerennialError(
     'conflict',
-    `Version ${version} of ${modelName} (${stage}) was never in Production, so it cannot be rolled back to. Promote it instead.`,
+    `Version ${version} of ${modelName} (${stage}) was never in Production, so it cannot be rolled back to. Promote it instead (POST /api/v1/mlops/models/promote).`,
   );
 }

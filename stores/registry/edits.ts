@@ -142,6 +142,6 @@ async function requireBundle(tx: Queryable, { modelName, version }: RegisteredVe
   if (!erased) return;
   throw new PerennialError(
     'conflict',
-    `Version ${version} of ${modelName} was erased at ${erased.erasedAt.toISOString()} and cannot be used again. Train a new one.`,
+    `Version ${version} of ${modelName} was erased at ${erased.erasedAt.toISOString()} and cannot be used again. Train a new one: POST /api/v1/pipelines/retraining.`,
   );
 }

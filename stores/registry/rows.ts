@@ -8,7 +8,7 @@ import {
 } from '../../contracts/registry/registry.js';
 import { integerColumn, timestampColumn } from '../postgres/columns.js';
 import type { Queryable } from '../postgres/database.js';
-import { unknownModel, unknownVersion, withoutFile } from '../promotion/production.js';
+import { requireUndeleted, tombstoneRow, unknownModel, unknownVersion, withoutFile } from '../promotion/production.js';
 
 const times = {
   verifiedAt: timestampColumn.nullable(),
@@ -21,8 +21,6 @@ export const versionRow = modelVersionSchema.extend({ ...times, sizeBytes: integ
 /** A version with or without a file. */
 export const registeredRow = z.discriminatedUnion('origin', [versionRow, reportedVersionSchema.extend(times)]);
 
-const tombstoneRow = z.object({ deletedAt: timestampColumn.nullable(), deletedBy: z.string().nullable() });
-
 /** An undeleted version, also one without a file. Throws `not_found`, which names who deleted it. */
 export async function readVersion(db: Queryable, modelName: string, version: number): Promise<RegisteredVersion> {
   const found = await db.row(
@@ -32,11 +30,8 @@ export async function readVersion(db: Queryable, modelName: string, version: num
   );
   if (!found) throw unknownVersion(modelName, version);
   const { deletedAt, deletedBy, ...there } = found;
-  if (deletedAt === null) return there;
-  throw new PerennialError(
-    'not_found',
-    `Version ${version} of ${modelName} was deleted by ${deletedBy ?? 'an unknown actor'} at ${deletedAt}.`,
-  );
+  requireUndeleted({ deletedAt, deletedBy }, modelName, version);
+  return there;
 }
 
 /** A version as one with a file. Throws `version_without_file`. */

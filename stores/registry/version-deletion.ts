@@ -9,11 +9,16 @@ import { lockModel } from '../promotion/production.js';
 import { holdVersion, recordStage } from './edits.js';
 import { requireModel, subjectOf } from './rows.js';
 
+/** What refers to a version; of an alias its name, of an approval the run that waits for it. */
+const holderSchema = z.object({ kind: z.enum(['serving', 'alias', 'approval', 'predictions']), name: z.string() });
+type Holder = z.output<typeof holderSchema>;
+
 /** Inputs of the retention rule for a version. */
 const factsRow = z.object({
   version: z.number(),
   /** References to it, each as a clause: "it is in Production". */
   references: z.array(z.string()),
+  holders: z.array(holderSchema),
   /** When it was last in Production; null if never. */
   lastServedAt: z.date().nullable(),
 });
@@ -88,7 +93,7 @@ async function markDeleted(
   if (begun) return begun;
   const current = await holdVersion(tx, modelName, version, ifRevision);
   const [facts] = await readFacts(tx, modelName, version);
-  if (facts && facts.references.length > 0) throw isReferenced(current, facts.references);
+  if (facts && facts.references.length > 0) throw isReferenced(current, facts);
   await tx.query(
     `UPDATE model_versions SET deleted_at = now(), deleted_by = $3, stage = 'Archived'
      WHERE model_name = $1 AND version = $2`,
@@ -112,17 +117,29 @@ async function markDeleted(
 }
 
 function isReferenced(
-  { modelName, version, stage }: Pick<ModelVersion, 'modelName' | 'version' | 'stage'>,
-  references: readonly string[],
+  { modelName, version }: Pick<ModelVersion, 'modelName' | 'version'>,
+  { references, holders }: VersionFacts,
 ): PerennialError {
-  const way =
-    stage === 'Production'
-      ? `Promote another version first, or retire the model: POST /api/v1/mlops/models/${modelName}/retire.`
-      : 'Remove the references first, or keep it. POST /api/v1/erasures removes a model with its predictions and feedback.';
+  const ways = [...new Set(holders.map((holder) => wayToRelease(holder, modelName)))];
   return new PerennialError(
     'referenced',
-    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. ${way}`,
+    `Version ${version} of ${modelName} cannot be deleted: ${references.join('; ')}. ${ways.join(' ')}`,
   );
+}
+
+/** What to do so that this no longer refers to a version, as a sentence. */
+function wayToRelease({ kind, name }: Holder, modelName: string): string {
+  const models = '/api/v1/mlops/models';
+  switch (kind) {
+    case 'serving':
+      return `Promote another version (POST ${models}/promote), or retire the model (POST ${models}/${modelName}/retire).`;
+    case 'alias':
+      return `Delete the alias: DELETE ${models}/${modelName}/aliases/${name}.`;
+    case 'approval':
+      return `Answer the approval: POST /api/v1/pipelines/${name}/reject.`;
+    case 'predictions':
+      return 'Erase the model with its predictions and feedback: POST /api/v1/erasures.';
+  }
 }
 
 /**
@@ -142,21 +159,30 @@ function readFacts(db: Queryable, modelName: string, version: number | null): Pr
          coalesce(lead(created_at) OVER (ORDER BY id), now()) AS until
        FROM promotions WHERE model_name = $1
      )
-     SELECT v.version, array_remove(ARRAY[
-         CASE WHEN v.stage = 'Production' THEN 'it is in Production' END,
-         (SELECT format('a rollback of version %s in Production would restore it', of_version) FROM fallback f
-          WHERE f.version = v.version LIMIT 1),
-         (SELECT format('the alias %s points at it', string_agg(alias, ', ' ORDER BY alias)) FROM model_aliases a
-          WHERE a.model_name = v.model_name AND a.version = v.version HAVING count(*) > 0),
-         CASE WHEN EXISTS (SELECT FROM approvals a WHERE a.model_name = v.model_name AND a.version = v.version
-           AND a.outcome = 'waiting') THEN 'its promotion waits for approval' END,
-         CASE WHEN EXISTS (SELECT FROM predictions p WHERE p.model_name = v.model_name AND p.version = v.version)
-           THEN 'stored predictions were made by it' END,
-         CASE WHEN EXISTS (SELECT FROM feedback f WHERE f.model_name = v.model_name AND f.version = v.version)
-           THEN 'stored feedback refers to it' END
-       ], NULL) AS references,
+     SELECT v.version, held.references, held.holders,
        (SELECT max(until) FROM served s WHERE s.version = v.version) AS last_served_at
-     FROM model_versions v
+     FROM model_versions v CROSS JOIN LATERAL (
+       SELECT coalesce(array_agg(DISTINCT clause), '{}') AS references,
+         coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'name', name)), '[]') AS holders
+       FROM (
+         SELECT 'serving' AS kind, '' AS name, 'it is in Production' AS clause WHERE v.stage = 'Production'
+         UNION ALL
+         SELECT 'serving', '', format('a rollback of version %s in Production would restore it', of_version)
+         FROM fallback WHERE fallback.version = v.version
+         UNION ALL
+         SELECT 'alias', alias, format('the alias %s points at it', alias) FROM model_aliases a
+         WHERE a.model_name = v.model_name AND a.version = v.version
+         UNION ALL
+         SELECT 'approval', pipeline_run_id, 'its promotion waits for approval' FROM approvals a
+         WHERE a.model_name = v.model_name AND a.version = v.version AND a.outcome = 'waiting'
+         UNION ALL
+         SELECT 'predictions', '', 'stored predictions were made by it' WHERE EXISTS (
+           SELECT FROM predictions p WHERE p.model_name = v.model_name AND p.version = v.version)
+         UNION ALL
+         SELECT 'predictions', '', 'stored feedback refers to it' WHERE EXISTS (
+           SELECT FROM feedback f WHERE f.model_name = v.model_name AND f.version = v.version)
+       ) holder
+     ) held
      WHERE v.model_name = $1 AND v.deleted_at IS NULL AND (v.version = $2 OR $2::integer IS NULL AND v.origin <> 'reported')
      ORDER BY v.version DESC`,
     [modelName, version],

@@ -52,15 +52,19 @@ function createChecks(
   const checked = async (): Promise<BundleCheck | null> =>
     version && (await (bundle ??= checkBundle(stores.objects, version)));
   const onDataset: Check = () => checkDataset(facts, stores);
-  const ofRun: Check = async () =>
-    agree('the weights of the run', run?.weightsSha256, (await checked())?.manifest?.weightsSha256);
+  const isErased = (version?.erasedAt ?? version?.deletedAt ?? null) !== null;
+  const withBundle =
+    (what: string, figure: Figure, ofManifest: 'weightsSha256' | 'codeRevision'): Check =>
+    async () =>
+      isErased ? notComparable : agree(what, figure, (await checked())?.manifest?.[ofManifest]);
+  const ofRun = withBundle('the weights of the run', run?.weightsSha256, 'weightsSha256');
   return {
     made_by: () => agree('the bundle that predicted', prediction.bundleSha256, version?.bundleSha256),
     packaged_as: async () => bundleVerdict(await checked()),
     trained_by: ofRun,
     imported_by: ofRun,
     ran_in: () => workflowVerdict(run),
-    ran_code: async () => agree('the code revision', run?.codeRevision, (await checked())?.manifest?.codeRevision),
+    ran_code: withBundle('the code revision', run?.codeRevision, 'codeRevision'),
     trained_on: onDataset,
     evaluated_on: onDataset,
     consists_of: () => checkImages(dataset, stores, scope),
@@ -70,11 +74,22 @@ function createChecks(
         stores,
       ),
     served_since: () => agree('the version that was put in Production', promotion?.version, prediction.version),
-    approved_by: () => agree('the outcome', approval?.outcome, 'approved'),
+    approved_by: () => agree('the outcome', outcomeOf(approval), 'approved'),
   };
 }
 
+/** An approval that expired is one if the policy of the model promotes then. */
+function outcomeOf(approval: LineageFacts['approval']): Figure {
+  return approval?.outcome === 'expired' && approval.onExpiry === 'promote' ? 'approved' : approval?.outcome;
+}
+
 type Figure = string | number | null | undefined;
+
+const notComparable: Verdict = {
+  state: 'recorded',
+  detail: 'The bundle was erased, so the run cannot be compared with it.',
+  figures: {},
+};
 
 /** Verified if two rows have the same value. */
 function agree(what: string, one: Figure, other: Figure): Verdict {

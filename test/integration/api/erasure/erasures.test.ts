@@ -164,18 +164,6 @@ describe('erasure', () => {
     expect(await served.api.objects.head(key)).toBeNull();
   });
 
-  it('refuses to erase data that the Production version was trained on', async () => {
-    for (const [kind, id] of [
-      ['dataset', 'flowers'],
-      ['model', version.modelName],
-    ]) {
-      expect(await problemOf(await request({ kind, id, reason: 'asked' }))).toEqual({
-        status: 409,
-        code: 'referenced',
-      });
-    }
-  });
-
   it('erases a dataset and its unshared images, and shows this in the lineage', async () => {
     const { ingestion, served } = lineage;
     const shared = await classFolders({ a: 2, b: 2 }, 12_000);

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ModelVersion } from '../../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../../domain/registry/semantic-version.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
 import { createRegistryStore, type RegistryStore } from '../../../../stores/registry/registry.js';
 import type { NewVersion } from '../../../../stores/registry/new-version.js';
+import { unfenced } from '../../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 import { curator, newVersionOf } from '../../../support/registry-records.js';
 
@@ -40,7 +42,7 @@ describe('semantic versions', () => {
     for (const architecture of networks) {
       versions.push((await register('alternating', { architecture, ...rule })).semanticVersion);
     }
-    expect(versions).toEqual(['1.0.0', '1.1.0', '1.2.0', '1.3.0', '1.3.1']);
+    expect(versions).toEqual(['1.0.0', '1.1.0', '1.2.0', '1.3.0', '1.4.0']);
   });
 
   it('continue from the greatest one, also when it was set manually', async () => {
@@ -48,6 +50,23 @@ describe('semantic versions', () => {
     await register('handed', { semanticVersion: '9.9.9' });
     expect((await register('handed', { semanticVersion: nextSemanticVersion })).semanticVersion).toBe('10.2.1');
     expect((await register('handed')).semanticVersion).toBe('10.2.2');
+  });
+
+  it('do not depend on what is in Production, and count deleted versions', async () => {
+    const rule = { semanticVersion: nextSemanticVersion };
+    const promote = (version: number): Promise<unknown> =>
+      registry.promote({ modelName: 'moved', version, reason: 'x', idempotencyKey: randomUUID(), ...unfenced });
+    await register('moved', rule);
+    await register('moved', { ...rule, datasetDigest: 'e' });
+    await promote(1);
+    await promote(2);
+    const back = { modelName: 'moved', version: null, by: curator, reason: 'worse', idempotencyKey: randomUUID() };
+    await registry.rollBack(back);
+    expect((await register('moved', { ...rule, datasetDigest: 'e' })).semanticVersion).toBe('1.1.1');
+    await registry.markDeleted('moved', 3, { by: curator, reason: 'x', ifRevision: null });
+    expect((await register('moved', { ...rule, datasetDigest: 'e' })).semanticVersion).toBe('1.1.2');
+    await registry.retire({ ...back, idempotencyKey: randomUUID(), expectedGeneration: null });
+    expect((await register('moved', { ...rule, labels: ['a', 'c'] })).semanticVersion).toBe('2.0.0');
   });
 
   it('are used once: a second registration or edit with one is a conflict that names its holder', async () => {

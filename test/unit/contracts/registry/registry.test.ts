@@ -1,5 +1,10 @@
 import { startRetrainingSchema } from '../../../../contracts/retraining/http-start.js';
-import { modelNameSchema, semanticVersionSchema, tagsSchema } from '../../../../contracts/registry/registry.js';
+import {
+  givenSemanticVersionSchema,
+  modelNameSchema,
+  semanticVersionSchema,
+  tagsSchema,
+} from '../../../../contracts/registry/registry.js';
 import { loadConfig } from '../../../../platform/config.js';
 
 describe('names of models', () => {
@@ -24,6 +29,13 @@ describe('semantic versions', () => {
 
   it.each(['0.0.0', '1.10.3', '999999999.0.0'])('are written as %s', (text) => {
     expect(semanticVersionSchema.safeParse(text).success).toBe(true);
+  });
+});
+
+describe('semantic versions that a client sets', () => {
+  it('leave numbers to count on from', () => {
+    expect(givenSemanticVersionSchema.safeParse('999999.0.12').success).toBe(true);
+    expect(givenSemanticVersionSchema.safeParse('1.0.1000000').error?.message).toMatch(/numbers below a million/);
   });
 });
 

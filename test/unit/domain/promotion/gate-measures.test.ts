@@ -50,6 +50,26 @@ describe('the recall of every class', () => {
     expect(detailsOf({ candidate }, { minRecall: 0.3 })['class_recall']).toMatch(/^ok/);
     expect(detailsOf({ candidate }, { minRecall: 0.31 })['class_recall']).toMatch(/^no/);
   });
+
+  it('names the classes without a test image, in a refusal too, and says when there are no test images', () => {
+    const candidate = evaluationWith({ meadow: [36, 36], unseen: [0, 0], path: [0, 0] });
+    const ending = / Not measured, for lack of test images: unseen, path\.$/;
+    expect(detailsOf({ candidate })['class_recall']).toMatch(ending);
+    const weak = evaluationWith({ meadow: [2, 36], unseen: [0, 0], path: [0, 0] });
+    expect(detailsOf({ candidate: weak })['class_recall']).toMatch(new RegExp(`^no: .*${ending.source}`));
+    const none = evaluationWith({ meadow: [0, 0], lawn: [0, 0] });
+    expect(detailsOf({ candidate: none })['class_recall']).toBe(
+      'ok: Recall was not measured: there are no test images.',
+    );
+  });
+
+  it('and every other rule of the measures pass where the policy turns them off', () => {
+    const candidate = evaluationWith({ meadow: [2, 36], lawn: [0, 20] });
+    const crossValidation = { folds: 5, accuracies: [], standardDeviation: 0.01, meanAccuracy: 0.1 };
+    const off = { minAccuracy: 0, minRecall: 0, aboveMajority: false, minCrossValidatedAccuracy: 0 };
+    const details = Object.values(detailsOf({ candidate, crossValidation }, off));
+    expect(details.filter((detail) => !detail.startsWith('ok'))).toEqual([]);
+  });
 });
 
 describe('being better than the majority', () => {

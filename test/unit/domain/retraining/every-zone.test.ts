@@ -26,9 +26,9 @@ function zonesBetween(from: number, to: number): Zone[] {
 }
 
 /** Due times around a change as Temporal computes them: a calendar is due at every instant with its local time. */
-function dueAround(spec: ScheduleSpec, zone: string, change: number): number[] {
+function dueAround(spec: ScheduleSpec, zone: string, change: number, reach: number): number[] {
   const clock = clockOf(zone);
-  const [from, to] = [change - 3 * day, change + 3 * day];
+  const [from, to] = [change - reach, change + reach];
   const due = new Set<number>();
   const monthNumber = (month: unknown): number => new Date(`${String(month)} 1, 2000`).getMonth();
   const isSkipped = (local: Date): boolean =>
@@ -38,10 +38,11 @@ function dueAround(spec: ScheduleSpec, zone: string, change: number): number[] {
         monthNumber(month) === local.getUTCMonth() &&
         dayOfMonth === local.getUTCDate(),
     );
-  for (const { hour: wanted } of spec.calendars ?? []) {
+  for (const { hour: wanted, dayOfWeek } of spec.calendars ?? []) {
     for (let instant = Math.ceil(from / 900) * 900; instant < to; instant += 900) {
       const local = new Date((instant + clock.offsetAt(instant)) * 1000);
       if (local.getUTCHours() !== wanted || local.getUTCMinutes() !== 0 || isSkipped(local)) continue;
+      if (dayOfWeek !== undefined && dayOfWeek !== weekdays[local.getUTCDay()]) continue;
       due.add(instant);
     }
   }
@@ -55,6 +56,8 @@ function dueAround(spec: ScheduleSpec, zone: string, change: number): number[] {
   return [...due].sort((a, b) => a - b);
 }
 
+const weekdays = ['SUNDAY', 'MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY', 'SATURDAY'];
+
 /** Hours of the day that a change touches, and the hours beside them. */
 function touchedHours({ at, before, after }: ClockChange): number[] {
   const ends = [at + before, at + after].map((local) => Math.floor((((local % day) + day) % day) / hour));
@@ -62,13 +65,15 @@ function touchedHours({ at, before, after }: ClockChange): number[] {
 }
 
 /** Nights around changes in which a run is lost, or due twice, in words. */
-function faultsOf({ name, changes }: Zone, from: number, length: number, moment: Date): string[] {
+function faultsOf({ name, changes }: Zone, from: number, length: number, moment: Date, every = day): string[] {
   const hourWindow = { from, to: (from + length) % 24 };
-  const spec = specOf({ everySeconds: day, hourWindow, timeZone: name, jitterSeconds: null }, moment);
-  return changes.flatMap(({ at }) => {
-    const due = dueAround(spec, name, at);
+  const spec = specOf({ everySeconds: every, hourWindow, timeZone: name, jitterSeconds: null }, moment);
+  return changes.flatMap(({ at, before, after }) => {
+    // A week that lacks a day has six.
+    const reach = 3 * hour + (every > day && after - before >= day ? after - before : 0);
+    const due = dueAround(spec, name, at, 3 * every);
     const distances = due.slice(1).map((time, index) => time - (due[index] ?? 0));
-    const isOnce = due.length >= 5 && distances.every((distance) => Math.abs(distance - day) <= 3 * hour);
+    const isOnce = due.length >= 5 && distances.every((distance) => Math.abs(distance - every) <= reach);
     const when = due.map((time) => new Date(time * 1000).toISOString()).join(' ');
     return isOnce ? [] : [`${name} ${from}-${from + length}: ${when}`];
   });
@@ -93,7 +98,7 @@ describe('a daily window', () => {
     ['Antarctica/Troll', 'two hours', '2026-06-01'],
     ['Pacific/Apia', 'a skipped day', '2011-10-01'],
   ])(
-    'is due once a night in %s, whose clocks change by %s, with every window of one to three hours',
+    'is due once a night, or a week, in %s, whose clocks change by %s, with every window of one hour to a day less one',
     (name, _how, at) => {
       const moment = new Date(at);
       const zone = {
@@ -102,9 +107,11 @@ describe('a daily window', () => {
       };
       expect(zone.changes.length).toBeGreaterThan(0);
       const windows = Array.from({ length: 24 }, (_, from) => from);
-      expect(windows.flatMap((from) => [1, 2, 3].flatMap((length) => faultsOf(zone, from, length, moment)))).toEqual(
-        [],
+      const nightly = windows.flatMap((from) =>
+        [1, 2, 3, 23].flatMap((length) => faultsOf(zone, from, length, moment)),
       );
+      const weekly = windows.flatMap((from) => faultsOf(zone, from, 1, moment, 7 * day));
+      expect([...nightly, ...weekly]).toEqual([]);
     },
   );
 });

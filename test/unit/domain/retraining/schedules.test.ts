@@ -139,7 +139,8 @@ describe('a setting', () => {
 
   it('has a window with two ends', () => {
     expect(problems({ hourWindow: { from: 3, to: 3 } })).toHaveLength(1);
-    expect(problems({ hourWindow: { from: 0, to: 24 } })).toHaveLength(1);
+    const [wholeDay] = problems({ hourWindow: { from: 0, to: 24 } });
+    expect(JSON.stringify(wholeDay)).toContain('for the whole day set `hour_window` to null');
     expect(problems({ hourWindow: { from: 20, to: 24 } })).toEqual([]);
     expect(problems({ hourWindow: { from: 25, to: 4 } })).toHaveLength(1);
   });

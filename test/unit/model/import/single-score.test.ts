@@ -37,6 +37,7 @@ describe('an uploaded ONNX graph with a single output', () => {
   it.each([
     ['[N,1]', valueInfo('score', FLOAT, ['N', 1])],
     ['an undeclared width', valueInfo('score', FLOAT, ['N', 'M'])],
+    ['[N,1,1]', valueInfo('score', FLOAT, ['N', 1, 1])],
   ])('of %s is the probability of the second label, also when labels are sorted', async (_form, output) => {
     const { labels: sorted, answer, notes } = await takeGraph(binary(['Sigmoid'], output), { labels });
     expect(sorted).toEqual(['dandelion', 'rose']);
@@ -62,11 +63,22 @@ describe('an uploaded ONNX graph with a single output', () => {
     ['a logit sent as a probability', [], { labels }, /ends in Gemm.*Send output=logits/],
     ['a probability sent as a logit', ['Sigmoid'], { labels, ...logits }, /ends in Sigmoid.*Omit output=logits/],
     ['a score beyond 0 and 1', ['Exp'], { labels }, /not probabilities.*output=logits/],
+    ['a tanh', ['Tanh'], { labels }, /ends in Tanh.*neither a probability nor a logit.*end in a sigmoid/],
+    ['a softmax over one number', ['Softmax'], { labels, ...logits }, /ends in Softmax.*neither.*end in a sigmoid/],
     ['three labels', ['Sigmoid'], {}, /1 number per image, but 3 labels.*exactly two labels/],
   ])('is refused: %s', async (_what, ends, changes, message) => {
     const { code, message: said } = await refusalOf(takeGraph(binary(ends), changes));
     expect(code).toBe('bundle_invalid');
     expect(said).toMatch(message);
+  });
+
+  it.each([
+    ['half precision', valueInfo('score', onnx.TensorProto.DataType.FLOAT16, ['N', 1]), /is float16 \[any,1\]\./],
+    ['a number for each position', valueInfo('score', FLOAT, ['N', 1, 7, 7]), /is float \[any,1,7,7\]\./],
+  ])('of %s is refused with both shapes that are accepted', async (_what, output, says) => {
+    const { message } = await refusalOf(takeGraph(binary(['Sigmoid'], output), { labels }));
+    expect(message).toMatch(says);
+    expect(message).toContain('a float32 output [N,2], or [N,1] with the probability of the second label');
   });
 
   it('needs both labels, and one message says so', () => {
