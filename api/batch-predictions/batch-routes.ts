@@ -14,7 +14,7 @@ import { actorOf } from '../access/actor.js';
 import { startBatchPrediction, type BatchStarterDependencies } from './start-batch-prediction.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { storeUpload, type UploadDestination } from '../datasets/store-upload.js';
-import { receiveFiles } from '../http/body/multipart.js';
+import { fileFormProblems, receiveFiles } from '../http/body/multipart.js';
 import type { UploadQuota } from '../http/body/upload-quota.js';
 import { recordChange } from '../audit/record-change.js';
 import { pageQuery } from '../http/page-query.js';
@@ -106,17 +106,7 @@ function uploadRoute(dependencies: Dependencies): Route {
     audit: 'batch_prediction.upload',
     body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
     success: json(batchUploadViewSchema, 'Stored: start a job with this upload', 201),
-    problems: [
-      'bad_request',
-      'no_file',
-      'too_large',
-      'unsupported_type',
-      'overloaded',
-      'insufficient_storage',
-      'object_store_unavailable',
-      'object_store_refused',
-      'database_unavailable',
-    ],
+    problems: fileFormProblems,
     async handle({ request, response }) {
       const { uploadFolder, maxUploadBytes: fileSize } = dependencies.settings;
       const limits = { fileSize, files: maxFiles, fields: 0, parts: maxFiles };

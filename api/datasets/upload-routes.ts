@@ -4,7 +4,7 @@ import { existingSplitSchema, labelSchema, nameSchema } from '../../contracts/da
 import { uploadAcceptedSchema } from '../../contracts/datasets/http-datasets.js';
 import { ingestUpload, type UploadIngestion } from './ingest-upload.js';
 import { trainingOf } from './then-train.js';
-import { receiveFiles } from '../http/body/multipart.js';
+import { fileFormProblems, receiveFiles } from '../http/body/multipart.js';
 import type { UploadQuota } from '../http/body/upload-quota.js';
 import { parseRequest } from '../http/problems.js';
 import { defineRoute, formBody, json, type Route } from '../http/route.js';
@@ -49,19 +49,6 @@ const archiveForm = z.object({
   ...trainingFields,
 });
 
-const problems = [
-  'bad_request',
-  'no_file',
-  'too_large',
-  'unsupported_type',
-  'overloaded',
-  'insufficient_storage',
-  'temporal_unavailable',
-  'object_store_unavailable',
-  'object_store_refused',
-  'database_unavailable',
-] as const;
-
 /** Uploads images into a dataset: to disk, to the object store, then an ingestion. */
 export function uploadRoutes(dependencies: Dependencies): Route[] {
   return [imagesRoute(dependencies), archiveRoute(dependencies)];
@@ -79,7 +66,7 @@ function imagesRoute(dependencies: Dependencies): Route {
     params: z.object({ name: nameSchema }),
     body: formBody(uploadForm, { maxBytes: maxRequestBytes }),
     success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
-    problems,
+    problems: [...fileFormProblems, 'temporal_unavailable'],
     async handle({ params: { name: dataset }, request, response }) {
       const limits = {
         ...{ fileSize: settings.maxUploadBytes, files: maxFiles },
@@ -107,7 +94,7 @@ function archiveRoute(dependencies: Dependencies): Route {
     params: z.object({ name: nameSchema }),
     body: formBody(archiveForm, { maxBytes: maxRequestBytes }),
     success: json(uploadAcceptedSchema, 'Stored; the ingestion was started', 202),
-    problems,
+    problems: [...fileFormProblems, 'temporal_unavailable'],
     async handle({ params: { name: dataset }, request, response }) {
       const limits = { ...{ fileSize: maxRequestBytes, files: 1 }, ...{ fields: 16, fieldSize: 1024, parts: 20 } };
       const { uploadFolder } = settings;

@@ -8,6 +8,7 @@ import { maxImportBytes } from '../../contracts/registry/import.js';
 import type { RegisteredVersion } from '../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
 import { actorOf } from '../access/actor.js';
+import { fileFormProblems } from '../http/body/multipart.js';
 import { idempotencyKeyOf } from '../http/idempotency-key.js';
 import { defineRoute, formOrJsonBody, json, type Route } from '../http/route.js';
 import { modelVersionView } from './version-view.js';
@@ -43,20 +44,7 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
         ),
         otherStatuses: [202],
       },
-      problems: [
-        'bad_request',
-        'no_file',
-        'not_found',
-        'conflict',
-        'too_large',
-        'unsupported_type',
-        'overloaded',
-        'insufficient_storage',
-        'temporal_unavailable',
-        'object_store_unavailable',
-        'object_store_refused',
-        'database_unavailable',
-      ],
+      problems: [...fileFormProblems, 'not_found', 'conflict', 'temporal_unavailable'],
       async handle({ body, request, response }) {
         if (body) {
           const version =

@@ -1,6 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleFiles, referencesSchema, type FeatureTransform, type References } from '../../contracts/registry/bundle.js';
+import {
+  bundleFiles,
+  referencesSchema,
+  type FeatureTransform,
+  type References,
+} from '../../contracts/registry/bundle.js';
 import { writeJson } from '../../platform/validation/json-file.js';
 import { kCenterOrder } from '../features/k-center.js';
 import { comparisonVector, distanceToNearest } from '../features/unit-vectors.js';

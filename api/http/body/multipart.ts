@@ -26,6 +26,19 @@ export interface FileFormOptions {
   pace?: Pace;
 }
 
+/** Faults of a form with files and of storing them, for the `problems` of its route. */
+export const fileFormProblems = [
+  'bad_request',
+  'no_file',
+  'too_large',
+  'unsupported_type',
+  'overloaded',
+  'insufficient_storage',
+  'object_store_unavailable',
+  'object_store_refused',
+  'database_unavailable',
+] as const;
+
 /** The field of the files. */
 const field = 'files';
 const fieldsSchema = z.record(z.string(), z.unknown()).catch({});
