@@ -10,13 +10,16 @@ export function createSlackChannel({ url, kinds }: { url: string; kinds: readonl
   };
 }
 
+/** Slack refuses a message with a longer header; a section may have 3,000 characters. */
+const longestHeader = 150;
+
 function slackBody({ subject, text, link, kind, createdAt }: OutgoingMessage): object {
   return {
     // Shown in notifications on devices.
     text: `${escaped(subject)}: ${escaped(text)}`,
     mrkdwn: false,
     blocks: [
-      { type: 'header', text: plain(subject) },
+      { type: escaped(subject).length > longestHeader ? 'section' : 'header', text: plain(subject) },
       { type: 'section', text: plain(text) },
       ...(link === null ? [] : [{ type: 'section', text: { type: 'mrkdwn', text: `<${link}>` } }]),
       { type: 'context', elements: [plain(`${kind} · ${createdAt}`)] },

@@ -104,7 +104,9 @@ describe('Slack', () => {
     );
     await fixture.until(allAre('sent'));
     const body = slack.received[0]?.body ?? '';
-    expect(JSON.parse(body)).toMatchObject({ blocks: [{ type: 'section' }, { type: 'context' }] });
+    expect(JSON.parse(body)).toMatchObject({
+      blocks: [{ type: 'header' }, { type: 'section' }, { type: 'section' }, { type: 'context' }],
+    });
     expect(body).toContain('"text":"roses: version 2 is in Production');
     expect(body).toContain('&lt;!channel&gt; &amp; more');
     expect(body).toContain('<https://perennial.example/api/v1/mlops/models/roses/versions>');

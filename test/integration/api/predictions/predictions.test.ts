@@ -172,7 +172,7 @@ describe('predictions and feedback', () => {
     const response = await give({ prediction_id, label: 'rose' });
     expect(response.status).toBe(400);
     const { detail } = z.object({ detail: z.string() }).parse(await response.json());
-    expect(detail).toMatch(/#\/label: .*dandelion, grass/);
+    expect(detail).toMatch(/#\/label: .*“dandelion”, “grass”/);
     expect((await give({ prediction_id, label: 'constructor' })).status).toBe(400);
     expect((await give({ prediction_id, label: 'grass', more: 1 })).status).toBe(400);
   });
