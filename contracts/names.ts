@@ -123,12 +123,12 @@ export function tuningWorkflowId(modelName: string): string {
   return `tune-${modelName}`;
 }
 
-/** One import at a time of the same upload; `contentId` is the digest of its content. */
 /** Id in the database of the run of an upload: `time` counts its imports, after the version of one was deleted. */
 export function importRunId(contentId: string, time = 1): string {
   return time === 1 ? `upload-${contentId}` : `upload-${contentId}-${time}`;
 }
 
+/** One import at a time of the same upload; `contentId` is the digest of its content. */
 export function importWorkflowId(modelName: string, contentId: string): string {
   return `import-${modelName}-${contentId}`;
 }

@@ -113,7 +113,7 @@ describe('the lineage of every prediction so far is verified', () => {
     expect(await faults()).toEqual([]);
   });
 
-  it('after a promotion by the policy of the model, when nobody had answered', async () => {
+  it('after a promotion by the policy of the model for an approval that expired', async () => {
     await restaged(first());
     const idempotencyKey = randomUUID();
     const { approvals } = lineage.served.api.stores;
