@@ -26,11 +26,11 @@ function network(middle: Tail): tf.LayersModel {
   return tf.model({ inputs: image, outputs: apply(l.dense({ units: 3, activation: 'softmax' }), row) });
 }
 
-/** Gives the model random weights; variances stay positive. */
+/** Gives the model random weights, the same ones each time; variances stay positive. */
 function randomise(model: tf.LayersModel): void {
-  for (const weight of model.weights) {
+  for (const [index, weight] of model.weights.entries()) {
     const least = weight.name.includes('variance') ? 0.5 : -0.6;
-    const values = tf.randomUniform(weight.shape.map(Number), least, 0.7);
+    const values = tf.randomUniform(weight.shape.map(Number), least, 0.7, 'float32', index + 1);
     weight.write(values);
     values.dispose();
   }
