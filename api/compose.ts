@@ -207,7 +207,6 @@ function createHost(
       limits: { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide },
       variant: config.SERVING_VARIANT,
       latencyTargetMs: config.SERVING_LATENCY_TARGET_MS,
-      onBatch: (images, reason) => metrics.countBatch(images, reason),
       onVariantRefused: (message) => logger.warn({ reason: message }, 'a precision variant is not served'),
       onThreadDeath: (message) => logger.error({ reason: message }, 'an inference thread crashed and is replaced'),
     },

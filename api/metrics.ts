@@ -1,7 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { errorCodeOf } from '../contracts/errors.js';
 import { shedReasonOf } from '../model/serving/admission.js';
-import { createBatchMetrics, type BatchMetrics } from './inference/metrics/batch-metrics.js';
 import { createExplanationMetrics } from './inference/metrics/explanation-metrics.js';
 import { createCacheMetrics } from './inference/metrics/cache-metrics.js';
 import { createFeedbackMetrics, type FeedbackMetrics } from './predictions/prediction-metrics.js';
@@ -18,7 +17,6 @@ export type ApiMetrics = RequestMetrics &
   PredictionListener &
   ModelMetrics &
   FeedbackMetrics &
-  BatchMetrics &
   StorageMetrics &
   SeriesRegistry &
   MetricsExposition;
@@ -35,7 +33,6 @@ export function createApiMetrics(queueLength: () => number): ApiMetrics {
   return {
     ...requests,
     ...createFeedbackMetrics(registry),
-    ...createBatchMetrics(registry),
     ...createStorageMetrics(registry),
     countPredictionError: predictions.countPredictionError,
     onPredicted(event) {

@@ -93,6 +93,6 @@ function openEngine(deps: ServingDependencies, version: ModelVersion): Promise<E
   const { objects, bundleFolder, threads, imageLimits, variant } = deps;
   return loadEngine(
     { fetch: () => fetchBundle(objects, version, bundleFolder), forget: () => forgetBundle(version, bundleFolder) },
-    { threads, queueLimit: threads * 4, limits: imageLimits, variant, batching: false },
+    { threads, queueLimit: threads * 4, limits: imageLimits, variant },
   );
 }

@@ -17,11 +17,9 @@ export interface Load {
   threads: number;
   /** Whether a thread is free for it at once. */
   free: boolean;
-  /** Share of the latency target that the expected latency may use. */
-  usableShare: number;
   /** Moving average of a thread's time per image; null before the first. */
   imageMs: number | null;
-  /** Latency of the request so far. */
+  /** Time that the request waited before, such as for its turn to be parsed. */
   elapsedMs: number;
 }
 
@@ -32,6 +30,11 @@ export interface AdmissionOptions {
   latencyTargetMs: number;
 }
 
+/**
+ * Share of the latency target that the expected latency may use. The rest is for what varies: threads that the machine
+ * interrupts, and the way from and to the client.
+ */
+const usableShare = 0.75;
 /** Huge images that may wait: each takes a thread for up to seconds. */
 const mostHugeWaiting = 4;
 
@@ -55,7 +58,7 @@ export function refusalOf(load: Load, options: AdmissionOptions, now: number): P
   }
   const { latencyTargetMs } = options;
   const latencyMs = load.elapsedMs + answerMs(load, load.beforeFirst);
-  if (load.lane === 'interactive' && latencyTargetMs > 0 && latencyMs > load.usableShare * latencyTargetMs) {
+  if (load.lane === 'interactive' && latencyTargetMs > 0 && latencyMs > usableShare * latencyTargetMs) {
     return overloaded(
       'latency_target',
       `The answer would take about ${Math.ceil(latencyMs)} ms, too much for the latency target of ${latencyTargetMs} ms.`,

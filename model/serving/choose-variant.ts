@@ -1,7 +1,7 @@
 import type { Variant } from '../../contracts/registry/bundle.js';
-import { messageOf } from '../../contracts/errors.js';
+import { messageOf, PerennialError } from '../../contracts/errors.js';
 import { pixelBytes } from '../images/decode.js';
-import { runPixels } from './calibrate-batch-size.js';
+import type { JobOutcome } from './messages.js';
 import { checkProbe } from './probe.js';
 import type { ServedBundle } from './read-bundle.js';
 import type { Thread } from './thread.js';
@@ -106,4 +106,20 @@ async function startProbed(
     await thread.close();
     throw error;
   }
+}
+
+/**
+ * Runs `count` images of 224×224 RGB pixels on a thread.
+ * @throws PerennialError bundle_invalid when the thread fails
+ */
+async function runPixels(
+  thread: Thread,
+  bytes: Uint8Array,
+  count: number,
+): Promise<Extract<JobOutcome, { type: 'answer' }>> {
+  const reply = await thread.run({ kind: 'pixels', bytes, count });
+  if (reply.type === 'died')
+    throw new PerennialError('bundle_invalid', `The inference thread ended (${reply.message}).`);
+  if (reply.outcome.type === 'answer') return reply.outcome;
+  throw new PerennialError('bundle_invalid', reply.outcome.message);
 }

@@ -1,10 +1,8 @@
 import type { Calibration, Manifest, Variant } from '../../contracts/registry/bundle.js';
 import type { ImageLimits } from '../images/header.js';
 import type { Explanation, ExplainOptions, Prediction } from './answers.js';
-import type { ReleaseReason } from './batch-limit.js';
 import { chooseVariant } from './choose-variant.js';
 import type { Priority } from './job-queue.js';
-import { calibrateBatchSize } from './calibrate-batch-size.js';
 import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
 import { readBundle, type ServedBundle } from './read-bundle.js';
 import { ThreadPool } from './thread-pool.js';
@@ -27,14 +25,10 @@ export interface EngineOptions {
    * limit.
    */
   latencyTargetMs?: number | undefined;
-  /** Whether images are batched if a calibration at load shows a gain; true by default. */
-  batching?: boolean | undefined;
   /** Called with the reason when a thread ends unexpectedly; it is replaced in any case. */
   onThreadDeath?: (message: string) => void;
   /** Called with the reason when a variant that exists or was requested is not served. */
   onVariantRefused?: ((message: string) => void) | undefined;
-  /** Called with the size of each batch and the reason why it was not larger. */
-  onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
 }
 
 export interface JobOptions {
@@ -42,7 +36,7 @@ export interface JobOptions {
   priority?: Priority;
   /** Time after which the answer is useless, on the clock of `performance.now()`. */
   deadlineAt?: number;
-  /** Start of the latency that the latency target applies to, on the same clock; by default the time of the call. */
+  /** Start of a wait before the call that counts in the latency, on the same clock; by default none counts. */
   receivedAt?: number;
 }
 
@@ -109,8 +103,8 @@ async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<
   const { limits } = options;
   const { preprocessing } = bundle;
   const references = bundle.references?.shared ?? null;
-  const start = (graph: Uint8Array): Promise<Thread> =>
-    startThread({ model: graph, limits, preprocessing, references });
+  const start = (graph: Uint8Array, cores = 1): Promise<Thread> =>
+    startThread({ model: graph, limits, preprocessing, references, loneCores: cores });
   const { variant, thread } = await chooseVariant({
     bundle,
     folder: options.bundleFolder,
@@ -119,16 +113,36 @@ async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<
     onRefused: options.onVariantRefused ?? (() => undefined),
   });
   const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;
-  const batchSize = options.batching === false ? 1 : await calibrateBatchSize(thread);
+  const threads = Math.max(1, options.threads);
+  const startNext = withOneWide(threads, (cores) => start(graph, cores));
   const started = [thread];
   const pool = await ThreadPool.create({
-    threads: Math.max(1, options.threads),
-    batchSize,
+    threads,
     queueLimit: options.queueLimit,
     latencyTargetMs: options.latencyTargetMs ?? 0,
-    start: async () => started.pop() ?? start(graph),
+    start: async () => started.pop() ?? startNext(),
     onDeath: options.onThreadDeath ?? (() => undefined),
-    onBatch: options.onBatch,
   });
-  return { pool, batchSize, labels: bundle.manifest.labels, variant, references: bundle.references };
+  return { pool, labels: bundle.manifest.labels, variant, references: bundle.references };
+}
+
+/** Cores for a job that is alone, if there are as many threads. */
+const loneCores = 2;
+
+/** Starts threads so that of those that live one can use several cores: it has the weights in memory twice. */
+function withOneWide(threads: number, start: (cores: number) => Promise<Thread>): () => Promise<Thread> {
+  let hasWide = threads < loneCores;
+  return async () => {
+    if (hasWide) return start(1);
+    hasWide = true;
+    const lose = (): void => void (hasWide = false);
+    try {
+      const thread = await start(loneCores);
+      void thread.ended.then(lose);
+      return thread;
+    } catch (error) {
+      lose();
+      throw error;
+    }
+  };
 }

@@ -7,8 +7,8 @@ import { drawOverlay } from './explain/overlay.js';
 export interface ExplainTools {
   /** 224×224 RGB pixels of an image file. */
   decode(bytes: Uint8Array): Promise<Uint8Array>;
-  /** Runs the network on `count` images and returns the requested outputs by name. */
-  run(pixels: Uint8Array, count: number, outputs: readonly string[]): Promise<Record<string, Float32Array>>;
+  /** Runs the network on an image and returns the requested outputs by name. */
+  run(pixels: Uint8Array, outputs: readonly string[]): Promise<Record<string, Float32Array>>;
   /** Names of all outputs of the graph. */
   outputs: readonly string[];
   /** The training images nearest to features; none where the bundle holds no references. */
@@ -60,7 +60,7 @@ interface NetworkOutputs {
 async function runNetworkOnce(pixels: Uint8Array, { run, outputs }: ExplainTools): Promise<NetworkOutputs> {
   const { probabilities: name, features, classActivations } = onnxNames;
   const wanted = [name, features, classActivations].filter((output) => outputs.includes(output));
-  const found = await run(pixels, 1, wanted);
+  const found = await run(pixels, wanted);
   const probabilities = Array.from(found[name] ?? []);
   if (probabilities.length === 0 || !probabilities.every(Number.isFinite)) {
     throw new Error('The model computes probabilities that are not numbers.');

@@ -3,21 +3,22 @@ import type { QueuedJob } from './job-queue.js';
 import type { JobOutcome } from './messages.js';
 import type { Outcome } from './thread.js';
 
-/** Gives a job the outcome that its thread answered. */
-export function settle(queuedJob: QueuedJob, outcome: JobOutcome | undefined, startedAt: number): void {
-  const queueMs = startedAt - queuedJob.request.acceptedAt;
-  if (outcome?.type === 'answer') queuedJob.resolve({ ...outcome, queueMs });
-  else if (outcome?.type === 'refused') queuedJob.reject(new PerennialError(outcome.code, outcome.message));
-  else
-    queuedJob.reject(
-      new PerennialError('internal', 'The inference thread gave no valid reply. Send the request again.'),
-    );
+/** Gives a job the outcome that its thread answered. Returns how long the thread was busy with it; null if it was refused. */
+export function settle(queuedJob: QueuedJob, outcome: JobOutcome): number | null {
+  if (outcome.type === 'refused') {
+    queuedJob.reject(new PerennialError(outcome.code, outcome.message));
+    return null;
+  }
+  const busyMs = outcome.decodeMs + outcome.inferMs;
+  const queueMs = Math.max(0, performance.now() - queuedJob.request.acceptedAt - busyMs);
+  queuedJob.resolve({ ...outcome, queueMs });
+  return busyMs;
 }
 
-/** Jobs that could not be posted: the fault is not the thread's. */
-export function dispatchFailed(error: unknown, queuedJobs: readonly QueuedJob[]): Outcome {
+/** The outcome of a job that could not be posted: the fault is not the thread's. */
+export function dispatchFailed(error: unknown): Outcome {
   const message = `The job could not be sent to an inference thread (${messageOf(error)}).`;
-  return { type: 'done', outcomes: queuedJobs.map(() => ({ type: 'refused', code: 'internal', message })) };
+  return { type: 'done', outcome: { type: 'refused', code: 'internal', message } };
 }
 
 /** The error of a job whose thread ended. */

@@ -25,12 +25,8 @@ export interface JobRequest {
   readonly priority: Priority;
   readonly lane: Lane;
   readonly acceptedAt: number;
-  /** Start of its latency. */
-  readonly receivedAt: number;
   /** Time after which its answer is useless. */
   readonly deadlineAt: number;
-  /** Number of its jobs at the start. */
-  readonly jobs: number;
   /** Jobs not dispatched yet, in their order. */
   readonly waiting: QueuedJob[];
 }
@@ -114,9 +110,9 @@ export class JobQueue {
 /** A request for the queue, and the answers to its jobs in their order. */
 export function requestFor(
   jobs: readonly Job[],
-  of: Omit<JobRequest, 'jobs' | 'waiting'>,
+  of: Omit<JobRequest, 'waiting'>,
 ): { request: JobRequest; answers: Promise<Answer>[] } {
-  const request: JobRequest = { ...of, jobs: jobs.length, waiting: [] };
+  const request: JobRequest = { ...of, waiting: [] };
   const answers = jobs.map(
     (job) =>
       new Promise<Answer>((resolve, reject) => {

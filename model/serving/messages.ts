@@ -17,6 +17,8 @@ export interface ThreadSetup {
   /** How images are decoded: as for the training of the model. */
   preprocessing: PreprocessingVersion;
   references: SharedReferences | null;
+  /** Cores for a job that is alone: beyond one, the thread keeps a second session for such jobs. */
+  loneCores: number;
 }
 
 // Not z.instanceof: its inferred type would exclude bytes in shared memory.
@@ -37,19 +39,20 @@ export const threadSetupSchema = z.object({
       transform: z.enum(featureTransforms),
     })
     .nullable(),
+  loneCores: positive,
 });
 
-/** A job. Pixels are `count` × 224 × 224 × RGB, of which the graph runs `batchSize` at once. */
+/** A job. Pixels are `count` × 224 × 224 × RGB. */
 export const jobSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('image'), bytes: bytesSchema }),
-  z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: positive, batchSize: positive }),
+  z.object({ kind: z.literal('pixels'), bytes: bytesSchema, count: positive }),
   explainJobSchema,
   overlayJobSchema,
 ]);
 export type Job = z.infer<typeof jobSchema>;
 
-/** Jobs dispatched together; `null` asks the thread to exit. */
-export const requestSchema = z.array(jobSchema).min(1).nullable();
+/** A job, and whether the other threads have none; `null` asks the thread to exit. */
+export const requestSchema = z.object({ job: jobSchema, isAlone: z.boolean() }).nullable();
 
 /** The model's output for one image. */
 export interface Row {
@@ -78,7 +81,6 @@ export type JobOutcome = z.infer<typeof outcomeSchema>;
 
 export const replySchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
-  /** One outcome per job, in their order. */
-  z.object({ type: z.literal('done'), outcomes: z.array(outcomeSchema) }),
+  z.object({ type: z.literal('done'), outcome: outcomeSchema }),
 ]);
 export type Reply = z.infer<typeof replySchema>;

@@ -11,8 +11,6 @@ import type { RunOptions, ThreadPool } from './thread-pool.js';
 
 /** A loaded model: turns answers of threads into predictions. */
 export interface LoadedModel {
-  /** The calibrated batch size. */
-  batchSize: number;
   pool: ThreadPool;
   labels: readonly string[];
   variant: Variant;
@@ -44,7 +42,7 @@ export async function predictPixels(
     const first = job * imagesPerJob;
     const last = Math.min(first + imagesPerJob, count);
     const bytes = pixels.subarray(first * pixelBytes, last * pixelBytes);
-    return { kind: 'pixels', bytes, count: last - first, batchSize: model.batchSize };
+    return { kind: 'pixels', bytes, count: last - first };
   });
   const answers = await model.pool.run(jobs, options);
   return answers.flatMap((answer) => answer.rows.map((row) => readRow(model, row, answer)));

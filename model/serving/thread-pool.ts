@@ -1,7 +1,6 @@
 import { PerennialError } from '../../contracts/errors.js';
 import { deadlineExceeded, refusalOf, type AdmissionOptions } from './admission.js';
-import type { ReleaseReason } from './batch-limit.js';
-import { JobPicker } from './job-picker.js';
+import { allowsAhead, JobPicker } from './job-picker.js';
 import {
   imagesIn,
   JobQueue,
@@ -13,24 +12,19 @@ import {
   type Priority,
   type QueuedJob,
 } from './job-queue.js';
-import { LatencyMargin } from './latency-margin.js';
 import { dispatchFailed, settle, threadLost } from './job-outcomes.js';
 import type { Job } from './messages.js';
 import { ThreadSupervisor } from './thread-supervisor.js';
 import type { Thread } from './thread.js';
-import { Workload, type Batch } from './workload.js';
+import { Workload } from './workload.js';
 
 export interface ThreadPoolOptions extends AdmissionOptions {
   threads: number;
-  /** The calibrated batch size. */
-  batchSize: number;
   start: () => Promise<Thread>;
   /** Called for every thread that ended unexpectedly. */
   onDeath: (message: string) => void;
-  /** Called with the size of each batch and the reason why it was not larger. */
-  onBatch?: ((images: number, reason: ReleaseReason) => void) | undefined;
-  /** Batches a thread may prefetch beside the one in progress; 2 by default. */
-  prefetch?: number | undefined;
+  /** Whether a busy thread gets its next image ahead; true by default. */
+  ahead?: boolean | undefined;
 }
 
 export interface RunOptions {
@@ -50,24 +44,18 @@ interface Admitted {
 
 /** A job that ended two threads is not tried on a third. */
 const lostThreadsAllowed = 1;
-/**
- * While the graph runs, the thread decodes the next batch in parallel. With one prefetched batch a thread would still
- * wait for every other one: it receives messages only between two runs of the graph.
- */
-const defaultPrefetch = 2;
 /** The longest delay of setTimeout. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * Threads that share one queue. A free thread takes the next job; when none is free, busy threads prefetch short
- * interactive jobs. Background jobs run when no others wait, and one thread is kept free of them and of huge images. A
- * thread that ended is replaced and its jobs are tried on another.
+ * Threads that share one queue. A free thread takes the next job. When none is free, a busy thread gets one image ahead,
+ * which it finds when it has answered: it need not wait for this event loop. Background jobs run when no others wait, and
+ * one thread is kept free of them and of huge images. A thread that ended is replaced and its jobs are tried on another.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #queue = new JobQueue();
   readonly #workload = new Workload();
-  readonly #margin = new LatencyMargin();
   readonly #picker: JobPicker;
   readonly #supervisor: ThreadSupervisor;
   #closing: Promise<void> | null = null;
@@ -76,7 +64,7 @@ export class ThreadPool {
   private constructor(options: ThreadPoolOptions) {
     this.#options = options;
     const [queue, workload] = [this.#queue, this.#workload];
-    this.#picker = new JobPicker({ ...options, queue, workload, alive: () => this.#supervisor.alive });
+    this.#picker = new JobPicker({ queue, workload, alive: () => this.#supervisor.alive });
     this.#supervisor = new ThreadSupervisor({
       ...options,
       onStarted: (thread) => {
@@ -99,7 +87,7 @@ export class ThreadPool {
 
   /** Images not yet in progress. */
   get waiting(): number {
-    return this.#queue.images + this.#workload.prefetched;
+    return this.#queue.images + this.#workload.ahead;
   }
 
   /**
@@ -109,14 +97,14 @@ export class ThreadPool {
    */
   async run(jobs: readonly Job[], options: RunOptions = {}): Promise<Answer[]> {
     const acceptedAt = performance.now();
-    const { priority = 'interactive', deadlineAt = Infinity, receivedAt = acceptedAt } = options;
+    const { priority = 'interactive', deadlineAt = Infinity } = options;
     // Without `receivedAt`: the time until now is spent, and a refusal would not save it.
     const lane = laneOf(jobs, priority);
     this.#admit(
       jobs.reduce((sum, job) => sum + imagesIn(job), 0),
       { lane, deadlineAt },
     );
-    const { request, answers } = requestFor(jobs, { priority, lane, deadlineAt, acceptedAt, receivedAt });
+    const { request, answers } = requestFor(jobs, { priority, lane, deadlineAt, acceptedAt });
     this.#queue.add(request);
     this.#dispatch();
     const stopTimer = this.#watchDeadline(request);
@@ -139,18 +127,17 @@ export class ThreadPool {
       throw new PerennialError('no_model', 'This model is being unloaded. Send the request again.');
     }
     const now = performance.now();
-    const { prefetched } = this.#workload;
+    const { ahead } = this.#workload;
     const load = {
       lane,
       images,
       deadlineAt,
-      waiting: this.#queue.imagesIn(lane) + (lane === 'interactive' ? prefetched : 0),
-      beforeFirst: prefetched + this.#queue.imagesBefore(lane, 1),
-      beforeLast: prefetched + this.#queue.imagesBefore(lane, images),
+      waiting: this.#queue.imagesIn(lane) + (lane === 'interactive' ? ahead : 0),
+      beforeFirst: ahead + this.#queue.imagesBefore(lane, 1),
+      beforeLast: ahead + this.#queue.imagesBefore(lane, images),
       working: this.#workload.working,
       threads: Math.max(1, this.#supervisor.alive - this.#workload.threadsFor('huge')),
       free: this.#workload.free.length > 0 && this.#picker.mayTake(lane),
-      usableShare: this.#margin.share,
       // The average does not apply to huge images.
       imageMs: lane === 'huge' ? null : this.#workload.imageMs,
       elapsedMs: now - (receivedAt ?? now),
@@ -166,14 +153,14 @@ export class ThreadPool {
   }
 
   /**
-   * Rejects the jobs of a request at its deadline, even if no thread is free until then or a thread is lost. Jobs that
-   * a thread has prefetched cannot be withdrawn, but their callers need not wait for them.
+   * Rejects the jobs of a request at its deadline, even if no thread is free until then or a thread is lost. A job that
+   * a thread has ahead cannot be withdrawn, but its caller need not wait for it.
    */
   #watchDeadline(request: JobRequest): () => void {
     if (request.deadlineAt === Infinity) return () => undefined;
     const leftMs = Math.min(Math.ceil(request.deadlineAt - performance.now()), longestTimerMs);
     const timer = setTimeout(() => {
-      const unbegun = [...this.#queue.drop(request), ...this.#workload.prefetchedOf(request)];
+      const unbegun = [...this.#queue.drop(request), ...this.#workload.aheadOf(request)];
       for (const queuedJob of unbegun) queuedJob.reject(deadlineExceeded());
       this.#dispatch();
     }, leftMs);
@@ -182,47 +169,31 @@ export class ThreadPool {
 
   #dispatch(): void {
     for (const thread of this.#workload.free) {
-      const queuedJobs = this.#picker.next();
-      if (queuedJobs === null) break;
-      void this.#work(thread, queuedJobs);
+      const queuedJob = this.#picker.next();
+      if (queuedJob === null) break;
+      void this.#work(thread, queuedJob);
     }
-    for (;;) {
-      const thread = this.#workload.threadToPrefetch(1 + (this.#options.prefetch ?? defaultPrefetch));
-      const queuedJobs = thread === null ? null : this.#picker.nextForPrefetch();
-      if (thread === null || queuedJobs === null) break;
-      void this.#work(thread, queuedJobs);
+    while (this.#options.ahead ?? true) {
+      const thread = this.#workload.threadForAhead(allowsAhead);
+      const queuedJob = thread === null ? null : this.#picker.nextAhead();
+      if (thread === null || queuedJob === null) break;
+      void this.#work(thread, queuedJob);
     }
     if (this.#queue.images === 0 && this.#workload.isIdle) this.#onDrained?.();
   }
 
-  async #work(thread: Thread, queuedJobs: readonly QueuedJob[]): Promise<void> {
-    const [first] = queuedJobs;
-    const batch: Batch = {
-      queuedJobs,
-      lane: first?.request.lane ?? 'interactive',
-      images: queuedJobs.reduce((sum, queuedJob) => sum + queuedJob.images, 0),
-      allowsPrefetch: queuedJobs.every((queuedJob) => this.#picker.canPrefetch(queuedJob)),
-      dispatchedAt: performance.now(),
-    };
-    this.#workload.begin(thread, batch);
-    const outcome = await thread
-      .run(queuedJobs.map(({ job }) => job))
-      .catch((error: unknown) => dispatchFailed(error, queuedJobs));
-    const startedAt = this.#workload.end(thread, batch, performance.now());
+  async #work(thread: Thread, queuedJob: QueuedJob): Promise<void> {
+    const isAlone = this.#workload.isIdle && this.#queue.images === 0;
+    this.#workload.begin(thread, queuedJob);
+    const outcome = await thread.run(queuedJob.job, isAlone).catch(dispatchFailed);
+    this.#workload.end(thread, queuedJob);
     if (outcome.type === 'died') {
-      for (const queuedJob of queuedJobs.toReversed()) this.#retryOrFail(queuedJob, outcome.message);
+      this.#retryOrFail(queuedJob, outcome.message);
     } else {
-      for (const { request } of queuedJobs) this.#noteLatency(request, startedAt);
-      queuedJobs.forEach((queuedJob, at) => settle(queuedJob, outcome.outcomes[at], startedAt));
+      const busyMs = settle(queuedJob, outcome.outcome);
+      if (busyMs !== null) this.#workload.note(queuedJob, busyMs);
     }
     this.#dispatch();
-  }
-
-  /** Learns from requests of one job that waited: larger requests are slow because of their size. */
-  #noteLatency({ lane, jobs, acceptedAt, receivedAt }: JobRequest, startedAt: number): void {
-    const { latencyTargetMs } = this.#options;
-    if (latencyTargetMs === 0 || lane !== 'interactive' || jobs > 1 || startedAt - acceptedAt < 1) return;
-    this.#margin.note(performance.now() - receivedAt, latencyTargetMs);
   }
 
   #retryOrFail(queuedJob: QueuedJob, message: string): void {

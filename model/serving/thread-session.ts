@@ -2,12 +2,12 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { pixelBytes } from '../images/decode.js';
+import { openCoreset } from './coreset.js';
 import type { Row } from './messages.js';
-import { openCoreset, type Coreset } from './coreset.js';
 import type { SharedReferences } from './nearest.js';
 
-/** Outputs of a graph for `count` images of pixels, by name, each with one row per image. */
-type Run = (pixels: Uint8Array, count: number, outputs: readonly string[]) => Promise<Record<string, Float32Array>>;
+/** Outputs of a graph for the pixels of one image, by name. */
+type Run = (pixels: Uint8Array, outputs: readonly string[]) => Promise<Record<string, Float32Array>>;
 
 /** The graph of a model, loaded into a thread. */
 export interface ThreadSession {
@@ -15,73 +15,77 @@ export interface ThreadSession {
   readonly run: Run;
   /** Names of all outputs of the graph. */
   readonly outputs: readonly string[];
-  /** Outputs for `count` images of pixels, run `batchSize` at once. */
-  infer(pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]>;
+  /** The model's answers to `count` images of pixels; on several cores while the other threads have no job. */
+  infer(pixels: Uint8Array, count: number, isAlone: boolean): Promise<Row[]>;
   end(): Promise<void>;
 }
 
-/** Loads a graph. It uses one core, because there are as many threads as cores. */
-export async function openSession(model: Uint8Array, references: SharedReferences | null): Promise<ThreadSession> {
-  const session = await InferenceSession.create(Uint8Array.from(model), {
+/** Loads a graph. It uses one core, because there are as many threads as cores, and `loneCores` for a job that is alone. */
+export async function openSession(
+  model: Uint8Array,
+  references: SharedReferences | null,
+  loneCores: number,
+): Promise<ThreadSession> {
+  const session = await loadGraph(model, 1);
+  const loneSession = loneCores > 1 ? await loadGraph(model, loneCores) : session;
+  const outputs = session.outputNames;
+  const run: Run = (pixels, names) => runSession(session, pixels, names);
+  const coreset = references !== null && outputs.includes(onnxNames.features) ? await openCoreset(references) : null;
+  const wanted = coreset === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
+  const inferOne = async (pixels: Uint8Array, isAlone: boolean): Promise<Row> => {
+    const found = await runSession(isAlone ? loneSession : session, pixels, wanted);
+    const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = found;
+    const near = coreset === null || features === undefined ? null : await coreset.nearest(features);
+    return { probabilities: finite(probabilities), nearest: near };
+  };
+  return {
+    run,
+    outputs,
+    async infer(pixels, count, isAlone) {
+      const rows: Row[] = [];
+      for (let at = 0; at < count; at += 1) {
+        rows.push(await inferOne(pixels.subarray(at * pixelBytes, (at + 1) * pixelBytes), isAlone));
+      }
+      return rows;
+    },
+    async end() {
+      await session.release();
+      if (loneSession !== session) await loneSession.release();
+      await coreset?.end();
+    },
+  };
+}
+
+function loadGraph(model: Uint8Array, cores: number): Promise<InferenceSession> {
+  return InferenceSession.create(Uint8Array.from(model), {
     executionProviders: ['cpu'],
-    intraOpNumThreads: 1,
+    intraOpNumThreads: cores,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     logSeverityLevel: 3,
+    // The parts of a graph take microseconds: a second core that slept after each would gain nothing. It waits awake for
+    // as long, and never after a run.
+    extra: { session: { force_spinning_stop: '1', intra_op: { spin_duration_us: '20' } } },
   });
-  const outputs = session.outputNames;
-  const run: Run = (pixels, count, names) => runSession(session, pixels, count, names);
-  const coreset = references !== null && outputs.includes(onnxNames.features) ? await openCoreset(references) : null;
-  const infer = async (pixels: Uint8Array, count: number, batchSize: number): Promise<Row[]> => {
-    const rows: Row[] = [];
-    for (let first = 0; first < count; first += batchSize) {
-      const last = Math.min(first + batchSize, count);
-      const part = pixels.subarray(first * pixelBytes, last * pixelBytes);
-      rows.push(...(await inferBatch(run, part, last - first, coreset)));
-    }
-    return rows;
-  };
-  const end = async (): Promise<void> => {
-    await session.release();
-    await coreset?.end();
-  };
-  return { run, outputs, infer, end };
 }
 
 async function runSession(
   session: InferenceSession,
   pixels: Uint8Array,
-  count: number,
   names: readonly string[],
 ): Promise<Record<string, Float32Array>> {
-  const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
+  const image = new Tensor('uint8', pixels, [1, inputSize, inputSize, 3]);
   const outputs = await session.run({ [onnxNames.image]: image }, names);
   const entries = names.map((name): [string, Float32Array] => {
     const data = outputs[name]?.data;
-    if (data instanceof Float32Array && data.length % count === 0) return [name, data];
-    throw new Error(`The model has no float output named ${name} with one row per image.`);
+    if (data instanceof Float32Array) return [name, data];
+    throw new Error(`The model has no float output named ${name}.`);
   });
   return Object.fromEntries(entries);
 }
 
-async function inferBatch(run: Run, pixels: Uint8Array, count: number, coreset: Coreset | null): Promise<Row[]> {
-  const names = coreset === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
-  const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = await run(pixels, count, names);
-  const rows: Row[] = [];
-  for (let row = 0; row < count; row += 1) {
-    const near = coreset === null ? null : await coreset.nearest(rowOf(features, row, count));
-    rows.push({ probabilities: finite(rowOf(probabilities, row, count)), nearest: near });
-  }
-  return rows;
-}
-
-function rowOf(values: Float32Array | undefined, row: number, rows: number): Float32Array {
-  const width = (values?.length ?? 0) / rows;
-  return values?.subarray(row * width, (row + 1) * width) ?? new Float32Array();
-}
-
-function finite(values: Float32Array): number[] {
+function finite(values: Float32Array | undefined): number[] {
   // NaN cannot be sent as JSON, and no metric can be computed from it.
-  if (!values.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
+  if (!values?.every(Number.isFinite)) throw new Error('The model computes probabilities that are not numbers.');
   return Array.from(values);
 }

@@ -10,10 +10,12 @@ export type Outcome = Extract<Reply, { type: 'done' }> | { type: 'died'; message
  */
 export interface Thread {
   /**
-   * Runs jobs; several at once are single images. More may be dispatched meanwhile: they are decoded at once and
-   * answered in order. A thread that has ended answers `died`.
+   * Runs a job, `isAlone` while the other threads have none. More may be dispatched meanwhile: they are answered in
+   * order. A thread that has ended answers `died`.
    */
-  run(jobs: readonly Job[]): Promise<Outcome>;
+  run(job: Job, isAlone?: boolean): Promise<Outcome>;
+  /** Cores that it can use for a job that is alone. */
+  readonly cores: number;
   /** Resolves with the reason when the thread has ended. */
   readonly ended: Promise<string>;
   /** Asks the thread to exit once its jobs are done. */
@@ -34,14 +36,12 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   }
   return {
     ended,
-    run: async (jobs) => {
-      // Copies: a transfer detaches its buffer, but a retry needs the originals, and a view would transfer its whole
+    cores: setup.loneCores,
+    run: async (job, isAlone = false) => {
+      // A copy: a transfer detaches its buffer, but a retry needs the original, and a view would transfer its whole
       // buffer. Not by slice: that of a Buffer is a view.
-      const copies = jobs.map((job) => ({ ...job, bytes: new Uint8Array(job.bytes) }));
-      worker.postMessage(
-        copies,
-        copies.map(({ bytes }) => bytes.buffer),
-      );
+      const bytes = new Uint8Array(job.bytes);
+      worker.postMessage({ job: { ...job, bytes }, isAlone }, [bytes.buffer]);
       // Only after postMessage succeeded: otherwise this request would take the reply to the next one, and so on.
       const outcome = await nextReply();
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
@@ -53,8 +53,15 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   };
 }
 
-/** Stands for a malformed reply: jobs without an outcome. */
-const malformed: Reply = { type: 'done', outcomes: [] };
+/** Stands for a malformed reply. */
+const malformed: Reply = {
+  type: 'done',
+  outcome: {
+    type: 'refused',
+    code: 'internal',
+    message: 'The inference thread gave no valid reply. Send the request again.',
+  },
+};
 
 type Message = Reply | { type: 'died'; message: string };
 

@@ -8,88 +8,38 @@ import { requestSchema, threadSetupSchema, type Job, type JobOutcome, type Reply
 import { nearest } from './nearest.js';
 import { openSession } from './thread-session.js';
 
-/** A thread of the serving engine: it has its own ONNX Runtime session, decodes images, and runs its jobs in order. */
+/** A thread of the serving engine: it has its own ONNX Runtime sessions, decodes images, and runs its jobs in order. */
 const setup = threadSetupSchema.parse(workerData);
 const { limits, references } = setup;
 const decode = (bytes: Uint8Array): Promise<Uint8Array> =>
   decodePixels(bytes, limits, { version: setup.preprocessing });
 
-// There are as many threads as cores: a thread that used several would only slow the others.
+// There are as many threads as cores: a thread that used several to decode would only slow the others.
 setThreadsPerImage(1);
-const session = await openSession(setup.model, references);
+const session = await openSession(setup.model, references, setup.loneCores);
 const tools: ExplainTools = {
   ...session,
   decode,
   nearest: (features, count) =>
     references === null ? [] : nearest(features, references, { among: references.rows, count }),
 };
-await session.infer(new Uint8Array(pixelBytes), 1, 1);
+for (const isAlone of [true, false]) await session.infer(new Uint8Array(pixelBytes), 1, isAlone);
 let lastAnswer = Promise.resolve();
 
 parentPort?.on('message', (message: unknown) => {
   const request = requireValid(requestSchema, message, 'the request');
-  if (request === null) void lastAnswer.then(end);
-  else answerInOrder(request);
+  lastAnswer = lastAnswer.then(async () => {
+    if (request === null) await end();
+    else reply({ type: 'done', outcome: await answer(request.job, request.isAlone) });
+  });
 });
 reply({ type: 'ready' });
 
-/** Decodes at once, while the graph runs earlier jobs, and answers in order. */
-function answerInOrder(jobs: readonly Job[]): void {
-  const prepared = Promise.all(jobs.map(prepare));
-  lastAnswer = lastAnswer.then(async () => reply({ type: 'done', outcomes: await answerAll(await prepared) }));
-}
-
-interface Pixels {
-  kind: 'pixels';
-  bytes: Uint8Array;
-  count: number;
-  batchSize: number;
-  decodeMs: number;
-}
-type Prepared = Pixels | ExplainJob | OverlayJob | { kind: 'refused'; error: unknown };
-
-async function prepare(job: Job): Promise<Prepared> {
-  if (job.kind === 'pixels') return { ...job, decodeMs: 0 };
-  if (job.kind !== 'image') return job;
-  const startedAt = performance.now();
+async function answer(job: Job, isAlone: boolean): Promise<JobOutcome> {
   try {
-    const bytes = await decode(job.bytes);
-    return { kind: 'pixels', bytes, count: 1, batchSize: 1, decodeMs: performance.now() - startedAt };
-  } catch (error) {
-    return { kind: 'refused', error };
-  }
-}
-
-/** Runs all images in one batch; one by one when that fails, because a single image may be the cause. */
-async function answerAll(jobs: readonly Prepared[]): Promise<JobOutcome[]> {
-  const images = jobs.filter((job) => job.kind === 'pixels');
-  const together = images.length > 1 ? await predict(joined(images)).catch(() => null) : null;
-  const outcomes: JobOutcome[] = [];
-  for (const job of jobs) {
-    const isIn = together !== null && job.kind === 'pixels';
-    // The time of the batch: each of its images took that long.
-    outcomes.push(
-      isIn ? { ...together, decodeMs: job.decodeMs, rows: together.rows.splice(0, job.count) } : await answer(job),
-    );
-  }
-  return outcomes;
-}
-
-function joined(images: readonly Pixels[]): Pixels {
-  const count = images.reduce((sum, image) => sum + image.count, 0);
-  return {
-    kind: 'pixels',
-    bytes: Buffer.concat(images.map(({ bytes }) => bytes)),
-    count,
-    batchSize: count,
-    decodeMs: 0,
-  };
-}
-
-async function answer(job: Prepared): Promise<JobOutcome> {
-  try {
-    if (job.kind === 'refused') throw job.error;
-    return await (job.kind === 'pixels' ? predict(job) : explain(job));
+    if (job.kind === 'image') return await predict(job.bytes, isAlone);
+    if (job.kind === 'pixels') return await infer(job.bytes, job.count, isAlone);
+    return await explain(job);
   } catch (error) {
     return { type: 'refused', code: errorCodeOf(error), message: messageOf(error) };
   }
@@ -97,10 +47,17 @@ async function answer(job: Prepared): Promise<JobOutcome> {
 
 type Answer = Extract<JobOutcome, { type: 'answer' }>;
 
-async function predict({ bytes, count, batchSize, decodeMs }: Pixels): Promise<Answer> {
+async function predict(bytes: Uint8Array, isAlone: boolean): Promise<Answer> {
   const startedAt = performance.now();
-  const rows = await session.infer(bytes, count, batchSize);
-  return { type: 'answer', rows, decodeMs, inferMs: performance.now() - startedAt };
+  const pixels = await decode(bytes);
+  const decodeMs = performance.now() - startedAt;
+  return { ...(await infer(pixels, 1, isAlone)), decodeMs };
+}
+
+async function infer(pixels: Uint8Array, count: number, isAlone: boolean): Promise<Answer> {
+  const startedAt = performance.now();
+  const rows = await session.infer(pixels, count, isAlone);
+  return { type: 'answer', rows, decodeMs: 0, inferMs: performance.now() - startedAt };
 }
 
 async function explain(job: ExplainJob | OverlayJob): Promise<Answer> {

@@ -1,72 +1,60 @@
 import type { JobRequest, Lane, QueuedJob } from './job-queue.js';
 import type { Thread } from './thread.js';
 
-/** Weight of the latest batch in the moving average of the time per image. */
+/** Weight of the latest job in the moving average of the time per image. */
 const latestShare = 0.1;
 
-/** Jobs dispatched to a thread together. */
-export interface Batch {
-  readonly queuedJobs: readonly QueuedJob[];
-  readonly lane: Lane;
-  readonly images: number;
-  /** Whether the thread may prefetch another batch while this one is in progress. */
-  readonly allowsPrefetch: boolean;
-  readonly dispatchedAt: number;
-}
-
 interface Dispatched {
-  /** In the order in which the thread runs them: the first is in progress. */
-  readonly batches: Batch[];
-  freeSince: number;
+  /** In the order in which the thread runs them: the first is in progress, a second one is ahead. */
+  readonly jobs: QueuedJob[];
+  /** Since when the first is in progress. */
+  since: number;
 }
 
-/** The batches that threads have, and the time they take per image. */
+/** The jobs that threads have, and the time they take per image. */
 export class Workload {
   readonly #dispatched = new Map<Thread, Dispatched>();
-  #batches = 0;
+  #jobs = 0;
   #imageMs: number | null = null;
 
   addThread(thread: Thread): void {
-    this.#dispatched.set(thread, { batches: [], freeSince: 0 });
+    this.#dispatched.set(thread, { jobs: [], since: 0 });
   }
 
   removeThread(thread: Thread): void {
     this.#dispatched.delete(thread);
   }
 
-  /** Free threads, the one that has been free for longest first. */
+  /** Free threads, the one that can use most cores first. */
   get free(): Thread[] {
-    const free = [...this.#dispatched].filter(([, { batches }]) => batches.length === 0);
-    return free.sort(([, one], [, other]) => one.freeSince - other.freeSince).map(([thread]) => thread);
+    const free = [...this.#dispatched].filter(([, { jobs }]) => jobs.length === 0).map(([thread]) => thread);
+    return free.sort((one, other) => other.cores - one.cores);
   }
 
   /**
-   * The busy thread that should prefetch the next batch: the one with the fewest batches, of several the one that has
-   * worked on its batch for longest. Null when each has `maxBatches` or may not prefetch.
+   * The busy thread that should get the next job ahead: of those with one job the one that has worked on it for longest.
+   * Null when each has two, or a job that `passes` does not accept.
    */
-  threadToPrefetch(maxBatches: number): Thread | null {
-    const candidates = [...this.#dispatched].filter(
-      ([, { batches }]) =>
-        batches.length > 0 && batches.length < maxBatches && batches.every(({ allowsPrefetch }) => allowsPrefetch),
-    );
-    candidates.sort(([, a], [, b]) => a.batches.length - b.batches.length || a.freeSince - b.freeSince);
+  threadForAhead(passes: (queuedJob: QueuedJob) => boolean): Thread | null {
+    const candidates = [...this.#dispatched].filter(([, { jobs }]) => jobs.length === 1 && jobs.every(passes));
+    candidates.sort(([, one], [, other]) => one.since - other.since);
     return candidates[0]?.[0] ?? null;
   }
 
   /** Images in progress. */
   get working(): number {
-    return this.#sum(({ batches: [first] }) => first?.images ?? 0);
+    return this.#sum(({ jobs: [first] }) => first?.images ?? 0);
   }
 
-  /** Images that threads have prefetched. */
-  get prefetched(): number {
-    return this.#sum(({ batches }) => imagesOf(batches.slice(1)));
+  /** Images that threads have ahead. */
+  get ahead(): number {
+    return this.#sum(({ jobs: [, second] }) => second?.images ?? 0);
   }
 
-  /** Prefetched jobs of a request. */
-  prefetchedOf(request: JobRequest): QueuedJob[] {
-    const prefetched = [...this.#dispatched.values()].flatMap(({ batches }) => batches.slice(1));
-    return prefetched.flatMap(({ queuedJobs }) => queuedJobs.filter((queuedJob) => queuedJob.request === request));
+  /** Jobs of a request that threads have ahead. */
+  aheadOf(request: JobRequest): QueuedJob[] {
+    const ahead = [...this.#dispatched.values()].flatMap(({ jobs }) => jobs.slice(1));
+    return ahead.filter((queuedJob) => queuedJob.request === request);
   }
 
   /** Moving average of a thread's time per interactive image; null before the first. */
@@ -76,33 +64,36 @@ export class Workload {
 
   /** Threads that run a job of this lane. */
   threadsFor(lane: Lane): number {
-    return this.#sum(({ batches: [first] }) => (first?.lane === lane ? 1 : 0));
+    return this.#sum(({ jobs: [first] }) => (first?.request.lane === lane ? 1 : 0));
   }
 
-  /** Whether no batch is dispatched, not even to a thread that has ended. */
+  /** Whether no job is dispatched, not even to a thread that has ended. */
   get isIdle(): boolean {
-    return this.#batches === 0;
+    return this.#jobs === 0;
   }
 
-  begin(thread: Thread, batch: Batch): void {
-    this.#dispatched.get(thread)?.batches.push(batch);
-    this.#batches += 1;
-  }
-
-  /** Removes a batch that has ended. Returns the time at which the thread started it. */
-  end(thread: Thread, batch: Batch, now: number): number {
-    this.#batches -= 1;
+  begin(thread: Thread, queuedJob: QueuedJob): void {
+    this.#jobs += 1;
     const dispatched = this.#dispatched.get(thread);
-    if (dispatched === undefined) return batch.dispatchedAt;
-    dispatched.batches.splice(dispatched.batches.indexOf(batch), 1);
-    const startedAt = Math.max(batch.dispatchedAt, dispatched.freeSince);
-    dispatched.freeSince = now;
-    // Background jobs and huge images take other times, so they do not count.
-    if (batch.lane === 'interactive') this.#note((now - startedAt) / batch.images);
-    return startedAt;
+    if (dispatched?.jobs.push(queuedJob) === 1) dispatched.since = performance.now();
   }
 
-  #note(imageMs: number): void {
+  /** Removes a job that has ended. */
+  end(thread: Thread, queuedJob: QueuedJob): void {
+    this.#jobs -= 1;
+    const dispatched = this.#dispatched.get(thread);
+    if (dispatched === undefined) return;
+    dispatched.jobs.splice(dispatched.jobs.indexOf(queuedJob), 1);
+    dispatched.since = performance.now();
+  }
+
+  /**
+   * Records how long a thread was busy with a job, as the thread measured it: the time that its answer waited for the
+   * event loop is no time of the thread. Background jobs and huge images take other times, so they do not count.
+   */
+  note({ images, request }: QueuedJob, busyMs: number): void {
+    if (request.lane !== 'interactive') return;
+    const imageMs = busyMs / images;
     this.#imageMs = this.#imageMs === null ? imageMs : (1 - latestShare) * this.#imageMs + latestShare * imageMs;
   }
 
@@ -111,8 +102,4 @@ export class Workload {
     for (const dispatched of this.#dispatched.values()) sum += figure(dispatched);
     return sum;
   }
-}
-
-function imagesOf(batches: readonly Batch[]): number {
-  return batches.reduce((sum, { images }) => sum + images, 0);
 }

@@ -12,10 +12,10 @@ export function createThreadDouble({ deaths }: ThreadDoubleOptions): { start: ()
   const start = (): Promise<Thread> => {
     let end: (message: string) => void = () => undefined;
     const ended = new Promise<string>((resolve) => (end = resolve));
-    const run = async (jobs: readonly Job[]): Promise<Outcome> => {
+    const run = async (job: Job): Promise<Outcome> => {
       const dies = deaths.includes((calls += 1));
       await new Promise((resolve) => setImmediate(resolve));
-      if (!dies) return { type: 'done', outcomes: jobs.map(answerTo) };
+      if (!dies) return { type: 'done', outcome: answerTo(job) };
       end('crash');
       return { type: 'died', message: 'crash' };
     };
@@ -23,7 +23,7 @@ export function createThreadDouble({ deaths }: ThreadDoubleOptions): { start: ()
       end('closed');
       return Promise.resolve();
     };
-    return Promise.resolve({ ended, run, close });
+    return Promise.resolve({ cores: 1, ended, run, close });
   };
   return { start };
 }

@@ -5,7 +5,7 @@ import { backboneFeatures } from '../../model/architectures/backbone-digest.js';
 import { classifierName, type Weights } from '../../model/architectures/network.js';
 import { assembleNetwork } from '../../model/architectures/trained-network.js';
 import { encodeOnnx } from '../../model/export/onnx-graph.js';
-import { decodePixels } from '../../model/images/decode.js';
+import { decodePixels, pixelBytes } from '../../model/images/decode.js';
 import type { ExplainTools } from '../../model/serving/explain-job.js';
 
 const limits = { maxPixels: 10_000_000, maxBytes: 10_000_000, minSide: 8 };
@@ -20,8 +20,8 @@ export async function openGraph(model: Uint8Array, without: readonly string[] = 
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1 });
   return {
     decode: (bytes) => decodePixels(bytes, limits),
-    async run(pixels, count, outputs) {
-      const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
+    async run(pixels, outputs) {
+      const image = new Tensor('uint8', pixels, [pixels.length / pixelBytes, inputSize, inputSize, 3]);
       const found = await session.run({ [onnxNames.image]: image }, outputs);
       return Object.fromEntries(outputs.map((name) => [name, floats(found[name])]));
     },
@@ -38,9 +38,7 @@ function floats(tensor: Tensor | undefined): Float32Array {
 
 /** The probabilities of `count` images, one row per image. */
 export async function probabilitiesOf(graph: ExplainTools, pixels: Uint8Array, count: number): Promise<number[][]> {
-  const { [onnxNames.probabilities]: values = new Float32Array() } = await graph.run(pixels, count, [
-    onnxNames.probabilities,
-  ]);
+  const { [onnxNames.probabilities]: values = new Float32Array() } = await graph.run(pixels, [onnxNames.probabilities]);
   const classes = values.length / count;
   return Array.from({ length: count }, (_, row) => Array.from(values.subarray(row * classes, (row + 1) * classes)));
 }
@@ -56,7 +54,7 @@ export async function fittedBackbone(imagesByClass: readonly (readonly Uint8Arra
   for (const [label, images] of imagesByClass.entries()) {
     for (const image of images) {
       const pixels = await graph.decode(image);
-      const { [onnxNames.features]: features } = await graph.run(pixels, 1, [onnxNames.features]);
+      const { [onnxNames.features]: features } = await graph.run(pixels, [onnxNames.features]);
       rows.push({ features: features ?? new Float32Array(), label });
     }
   }

@@ -1,31 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCodeOf } from '../../contracts/errors.js';
 import type { Answer } from '../../model/serving/job-queue.js';
-import type { Job, JobOutcome } from '../../model/serving/messages.js';
+import type { Job } from '../../model/serving/messages.js';
 import { ThreadPool, type ThreadPoolOptions } from '../../model/serving/thread-pool.js';
 import type { Outcome, Thread } from '../../model/serving/thread.js';
 
 /** A thread whose jobs the test finishes manually, in the order in which they were dispatched. */
 export interface ManualThread extends Thread {
-  /** All jobs dispatched to it, and the sizes of their batches. */
+  /** All jobs dispatched to it, and of each whether the other threads had none. */
   jobs: Job[];
-  batches: number[];
+  alone: boolean[];
   finish(outcome: Outcome): Promise<void>;
 }
 
-export function manualThread(): ManualThread {
+export function manualThread(cores = 1): ManualThread {
   const jobs: Job[] = [];
-  const batches: number[] = [];
+  const alone: boolean[] = [];
   const settles: ((outcome: Outcome) => void)[] = [];
   let end: (message: string) => void = () => undefined;
   const ended = new Promise<string>((resolve) => (end = resolve));
   return {
     jobs,
-    batches,
+    alone,
+    cores,
     ended,
-    run: (given) => {
-      jobs.push(...given);
-      batches.push(given.length);
+    run: (job, isAlone = false) => {
+      jobs.push(job);
+      alone.push(isAlone);
       return new Promise((resolve) => settles.push(resolve));
     },
     close: () => {
@@ -48,8 +49,7 @@ export interface ManualPool {
 }
 
 /**
- * A pool of manual threads, which have one batch at a time unless `prefetch` says otherwise; `failures` are the errors
- * of later starts.
+ * A pool of manual threads, which get no job ahead unless `ahead` is set; `failures` are the errors of later starts.
  */
 export async function manualPool(options: Partial<ThreadPoolOptions>, failures: Error[] = []): Promise<ManualPool> {
   const { threads = 1, ...others } = options;
@@ -64,8 +64,7 @@ export async function manualPool(options: Partial<ThreadPoolOptions>, failures: 
   };
   const pool = await ThreadPool.create({
     threads,
-    batchSize: 1,
-    prefetch: 0,
+    ahead: false,
     queueLimit: 10,
     latencyTargetMs: 0,
     start,
@@ -75,12 +74,10 @@ export async function manualPool(options: Partial<ThreadPoolOptions>, failures: 
   return { pool, started, deaths };
 }
 
-/** The outcome for a batch of images with these marks. */
-export function answers(...marks: number[]): Outcome {
-  const outcomes = marks.map((mark): JobOutcome => {
-    return { type: 'answer', rows: [{ probabilities: [mark], nearest: null }], decodeMs: 0, inferMs: 0 };
-  });
-  return { type: 'done', outcomes };
+/** The outcome for an image with this mark, for which the thread was busy for `inferMs`. */
+export function answers(mark: number, inferMs = 0): Outcome {
+  const rows = [{ probabilities: [mark], nearest: null }];
+  return { type: 'done', outcome: { type: 'answer', rows, decodeMs: 0, inferMs } };
 }
 
 /** The job of an image file of one byte. */
@@ -100,7 +97,7 @@ export function marksOf(thread: ManualThread | undefined): (number | undefined)[
 
 /** The job of `count` images of pixels, whose contents are not used. */
 export function pixelsJob(mark: number, count: number): Job {
-  return { kind: 'pixels', bytes: Uint8Array.of(mark), count, batchSize: 1 };
+  return { kind: 'pixels', bytes: Uint8Array.of(mark), count };
 }
 
 /** How a run ends: its marks, or the code of its failure. */

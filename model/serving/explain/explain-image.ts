@@ -86,7 +86,7 @@ async function occlude<A extends ExplainingAnswer>(
     );
   const occluded: (readonly number[])[] = [];
   for (const batch of occludedBatches(pixels)) {
-    const { rows } = await run({ kind: 'pixels', bytes: batch.pixels, count: batch.count, batchSize: batch.count });
+    const { rows } = await run({ kind: 'pixels', bytes: batch.pixels, count: batch.count });
     occluded.push(...rows.map(({ probabilities }) => probabilities));
   }
   const map = occlusionMap(prediction.probabilities, occluded, classIndex);

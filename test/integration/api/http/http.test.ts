@@ -185,7 +185,6 @@ describe('the HTTP surface', () => {
     );
     expect(lines).toContain('prediction_errors_total{reason="undecodable_image"} 0');
     expect(lines).toContain('mlops_requests_shed_total{reason="queue_full"} 0');
-    expect(lines).toContain('mlops_batch_items_count{reason="latency_target"} 0');
     const requests = lines.filter((line) => line.startsWith('mlops_api_requests_total'));
     expect(requests.some((line) => line.includes('route="/problems/{code}"'))).toBe(true);
     expect(requests.some((line) => line.includes('route="unmatched",status="404"'))).toBe(true);

@@ -224,7 +224,7 @@ async function referenceFiles(
   const graph = await openGraph(model);
   const rows: number[] = [];
   for (const { bytes } of references) {
-    const outputs = await graph.run(await graph.decode(bytes), 1, [onnxNames.features]);
+    const outputs = await graph.run(await graph.decode(bytes), [onnxNames.features]);
     const features = Array.from(outputs[onnxNames.features] ?? []);
     const length = Math.hypot(...features);
     rows.push(...features.map((value) => value / length));

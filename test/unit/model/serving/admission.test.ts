@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { LatencyMargin } from '../../../../model/serving/latency-margin.js';
 import { refusalOf, shedReasonOf, type Load } from '../../../../model/serving/admission.js';
 
 const now = 1_000;
@@ -17,7 +16,6 @@ function loadOf(part: Partial<Load>): Load {
     working: 2,
     threads: 2,
     free: false,
-    usableShare: 0.8,
     imageMs: 10,
     elapsedMs: 0,
     ...part,
@@ -79,88 +77,11 @@ describe('admission', () => {
     expect(reasonOf({ beforeFirst: 5, elapsedMs: 45 })).toBe('latency_target');
     expect(reasonOf({ beforeFirst: 1, elapsedMs: 45 })).toBeNull();
     expect(reasonOf({ free: true, elapsedMs: 90 })).toBe('latency_target');
-    expect(reasonOf({ free: true, elapsedMs: 70 })).toBeNull();
+    expect(reasonOf({ free: true, elapsedMs: 60 })).toBeNull();
   });
 
   it('reads from an error why a request was refused', () => {
     expect(shedReasonOf(refusalOf(loadOf({ beforeFirst: 30 }), target, now))).toBe('latency_target');
     expect(shedReasonOf(new Error('another'))).toBe('queue_full');
-  });
-});
-
-describe('the usable share of the latency target', () => {
-  /** The share after 20,000 answers, of which every `everyLate`-th is late. */
-  function shareAfter(everyLate: number): number {
-    let nowMs = 0;
-    const margin = new LatencyMargin(() => nowMs);
-    for (let answer = 1; answer <= 20_000; answer += 1) {
-      nowMs += 100;
-      margin.note(answer % everyLate === 0 ? 150 : 50, 100);
-    }
-    return margin.share;
-  }
-
-  it('shrinks once, not for each of them, when many answers are late together', () => {
-    let nowMs = 0;
-    const margin = new LatencyMargin(() => nowMs);
-    const before = margin.share;
-    for (let answer = 0; answer < 20; answer += 1) {
-      nowMs += 4;
-      margin.note(150, 100);
-    }
-    expect(margin.share).toBeCloseTo(0.9 * before);
-    nowMs += 100;
-    margin.note(150, 100);
-    expect(margin.share).toBeCloseTo(0.81 * before);
-  });
-
-  it('shrinks while more than a hundredth of the answers is late, but never to 0', () => {
-    expect(shareAfter(20)).toBeLessThan(0.5);
-    expect(shareAfter(2)).toBeGreaterThan(0.2);
-  });
-
-  it('is large where hardly any answer is late, but never 1', () => {
-    expect(shareAfter(1_000)).toBeGreaterThan(0.7);
-    expect(shareAfter(100_000)).toBeLessThan(0.9);
-  });
-
-  it('recovers after an overload, even while there are no answers', () => {
-    let nowMs = 0;
-    const margin = new LatencyMargin(() => nowMs);
-    const before = margin.share;
-    for (let answer = 0; answer < 100; answer += 1) {
-      nowMs += 100;
-      margin.note(3_000, 100);
-    }
-    const worst = margin.share;
-    expect(worst).toBeLessThan(0.35);
-    nowMs += 500;
-    expect(margin.share).toBe(worst);
-    nowMs = 60_000;
-    expect(margin.share).toBe(before);
-    margin.note(3_000, 100);
-    expect(margin.share).toBeCloseTo(0.9 * before);
-  });
-
-  it('grows fast while answers take far less time than allowed, and slowly while they take as long as allowed', () => {
-    const sharesAfter = (latencyMs: number): number => {
-      let nowMs = 0;
-      const margin = new LatencyMargin(() => nowMs);
-      for (let cut = 0; cut < 10; cut += 1) {
-        nowMs += 100;
-        margin.note(150, 100);
-      }
-      for (let answer = 0; answer < 300; answer += 1) margin.note(latencyMs, 100);
-      return margin.share;
-    };
-    expect(sharesAfter(10)).toBeGreaterThan(0.5);
-    expect(sharesAfter(35)).toBeLessThan(0.4);
-  });
-
-  it('counts an answer as late that would be too late at its client', () => {
-    const margin = new LatencyMargin(() => 0);
-    const before = margin.share;
-    margin.note(95, 100);
-    expect(margin.share).toBeLessThan(before);
   });
 });

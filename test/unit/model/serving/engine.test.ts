@@ -187,14 +187,20 @@ describe('the engine', () => {
 describe('a thread that gets a malformed job', () => {
   const malformed = Object.assign({ kind: 'image' as const, bytes: new Uint8Array(1) }, { kind: 'nonsense' });
   const start = async (): Promise<Thread> =>
-    startThread({ model: await readFile(join(folder, bundleFiles.onnx)), limits, preprocessing: 2, references: null });
+    startThread({
+      model: await readFile(join(folder, bundleFiles.onnx)),
+      limits,
+      preprocessing: 2,
+      references: null,
+      loneCores: 1,
+    });
 
   it('dies with a reason, and answers `died` from then on', async () => {
     await writeTinyBundle(folder);
     const thread = await start();
-    expect((await thread.run([malformed])).type).toBe('died');
+    expect((await thread.run(malformed)).type).toBe('died');
     expect(await thread.ended).toContain('kind');
-    expect((await thread.run([{ kind: 'image', bytes: await imageOf('#e00000') }])).type).toBe('died');
+    expect((await thread.run({ kind: 'image', bytes: await imageOf('#e00000') })).type).toBe('died');
   });
 
   it('fails that request only, and is replaced', async () => {
@@ -203,7 +209,6 @@ describe('a thread that gets a malformed job', () => {
     const onDeath = (why: string): unknown => deaths.push(why);
     const pool = await ThreadPool.create({
       threads: 2,
-      batchSize: 1,
       queueLimit: 100,
       latencyTargetMs: 0,
       start,

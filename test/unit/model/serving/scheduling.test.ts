@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { PerennialError } from '../../../../contracts/errors.js';
-import type { ReleaseReason } from '../../../../model/serving/batch-limit.js';
 import type { Answer } from '../../../../model/serving/job-queue.js';
 import type { Job } from '../../../../model/serving/messages.js';
 import type { Thread } from '../../../../model/serving/thread.js';
@@ -44,11 +43,11 @@ describe('the two priorities', () => {
     await started[2]?.finish(answers(9));
     expect(started.map(marksOf)).toEqual([[1], [2], [9]]);
     await started[0]?.finish(answers(1));
-    expect(started.map(marksOf)).toEqual([[1], [2], [9, 3]]);
+    expect(started.map(marksOf)).toEqual([[1, 3], [2], [9]]);
     await started[1]?.finish(answers(2));
-    expect(started.map(marksOf)).toEqual([[1, 4], [2], [9, 3]]);
-    await started[2]?.finish(answers(3));
-    await started[0]?.finish(answers(4));
+    expect(started.map(marksOf)).toEqual([[1, 3], [2, 4], [9]]);
+    await started[0]?.finish(answers(3));
+    await started[1]?.finish(answers(4));
     expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [9]]);
   });
 
@@ -86,8 +85,8 @@ describe('the queue', () => {
   it('drops the rest of a request of which one job has failed', async () => {
     const { pool, started } = await manualPool({ threads: 1 });
     const end = endOf(pool.run([imageJob(1), imageJob(2), imageJob(3)]));
-    const outcomes = [{ type: 'refused' as const, code: 'undecodable_image' as const, message: 'broken' }];
-    await started[0]?.finish({ type: 'done', outcomes });
+    const outcome = { type: 'refused' as const, code: 'undecodable_image' as const, message: 'broken' };
+    await started[0]?.finish({ type: 'done', outcome });
     expect(await end).toBe('undecodable_image');
     await started[0]?.finish(answers(2));
     expect(pool.waiting).toBe(0);
@@ -137,52 +136,6 @@ describe('deadlines', () => {
   });
 });
 
-describe('batches', () => {
-  const batchSize = 4;
-
-  it('are as large as the calibrated size and the queue allow, and say why they were not larger', async () => {
-    const seen: [number, ReleaseReason][] = [];
-    const { pool, started } = await manualPool({ batchSize, onBatch: (images, reason) => seen.push([images, reason]) });
-    const ends = [1, 2, 3, 4, 5, 6, 7].map((mark) => endOf(pool.run([imageJob(mark)])));
-    await started[0]?.finish(answers(1));
-    await started[0]?.finish(answers(2, 3, 4, 5));
-    await started[0]?.finish(answers(6, 7));
-    expect(await Promise.all(ends)).toEqual([[1], [2], [3], [4], [5], [6], [7]]);
-    expect(started[0]?.batches).toEqual([1, 4, 2]);
-    expect(seen).toEqual([
-      [1, 'nothing_waits'],
-      [4, 'full'],
-      [2, 'nothing_waits'],
-    ]);
-  });
-
-  it('hold single interactive images only', async () => {
-    const { pool, started } = await manualPool({ batchSize });
-    const runs = [
-      pool.run([imageJob(1)]),
-      pool.run([imageJob(2)], background),
-      pool.run([imageJob(3)]),
-      pool.run([pixelsJob(4, 1)]),
-      pool.run([imageJob(5)]),
-    ].map(endOf);
-    for (const mark of [1, 3, 4, 5, 2]) await started[0]?.finish(answers(mark));
-    expect(await Promise.all(runs)).toEqual([[1], [2], [3], [4], [5]]);
-    expect(started[0]?.batches).toEqual([1, 1, 1, 1, 1]);
-  });
-
-  it('that a thread died of are retried one by one, and only the job that kills it fails', async () => {
-    const { pool, started } = await manualPool({ batchSize });
-    const ends = [0, 1, 2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
-    await started[0]?.finish(answers(0));
-    await started[0]?.finish({ type: 'died', message: 'crash' });
-    expect(marksOf(started[1])).toEqual([1]);
-    await started[1]?.finish(answers(1));
-    await started[1]?.finish({ type: 'died', message: 'crash' });
-    await started[2]?.finish(answers(3));
-    expect(await Promise.all(ends)).toEqual([[0], [1], 'internal', [3]]);
-  });
-});
-
 /** A random request. */
 const requestArbitrary = fc.record({
   priority: fc.constantFrom('interactive' as const, 'background' as const),
@@ -194,19 +147,18 @@ function jobsOf(counts: readonly number[], firstMark: number): Job[] {
   return counts.map((count, at) => (count === 0 ? imageJob(firstMark + at) : pixelsJob(firstMark + at, count)));
 }
 
-describe('for any requests, priorities, batches and deaths of threads', () => {
+describe('for any requests, priorities and deaths of threads', () => {
   it('every image has its own answer, in the order of its request', async () => {
     const scenario = fc.record({
       requests: fc.array(requestArbitrary, { minLength: 1, maxLength: 30 }),
       threads: fc.integer({ min: 1, max: 3 }),
-      batchSize: fc.constantFrom(1, 2, 4),
-      prefetch: fc.constantFrom(0, 1, 2),
+      ahead: fc.boolean(),
       deaths: fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 3 }),
     });
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ requests, threads, batchSize, prefetch, deaths }) => {
+      fc.asyncProperty(scenario, async ({ requests, threads, ahead, deaths }) => {
         const double = createThreadDouble({ deaths });
-        const { pool } = await manualPool({ threads, batchSize, prefetch, queueLimit: 1000, start: double.start });
+        const { pool } = await manualPool({ threads, ahead, queueLimit: 1000, start: double.start });
         const runs = requests.map(({ priority, counts }, at) => pool.run(jobsOf(counts, 8 * at), { priority }));
         const found = await Promise.all(runs.map(endOf));
         await pool.close();
@@ -225,7 +177,7 @@ describe('for any requests, priorities, batches and deaths of threads', () => {
 
   it('a pool that is closed meanwhile answers all it accepted', async () => {
     const double = createThreadDouble({ deaths: [3] });
-    const { pool } = await manualPool({ threads: 2, batchSize: 2, prefetch: 2, queueLimit: 1000, start: double.start });
+    const { pool } = await manualPool({ threads: 2, ahead: true, queueLimit: 1000, start: double.start });
     const ends = Array.from({ length: 50 }, (_, mark) => endOf(runIn(pool, mark)));
     await pool.close();
     expect(await Promise.all(ends)).toEqual(Array.from({ length: 50 }, (_, mark) => [mark]));
@@ -237,19 +189,19 @@ function runIn(pool: ThreadPool, mark: number): Promise<Answer[]> {
 }
 
 describe('admit', () => {
-  it('recovers from one huge image: idle at once, and busy after some of the usual size', async () => {
+  it('recovers from one slow image: idle at once, and busy after some of the usual time', async () => {
     const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 1_000 });
-    const end = endOf(pool.run([imageJob(1)]));
-    await sleep(1_500);
-    await started[0]?.finish(answers(1));
-    expect(await end).toEqual([1]);
+    const first = endOf(pool.run([imageJob(1)]));
+    await started[0]?.finish(answers(1, 1_500));
+    expect(await first).toEqual([1]);
     const isLetWait = async (): Promise<boolean> => {
-      const first = endOf(pool.run([imageJob(2)]));
-      const second = endOf(pool.run([imageJob(3)]));
-      await started[0]?.finish(answers(2));
-      if (pool.waiting + (marksOf(started[0]).at(-1) === 3 ? 1 : 0) > 0) await started[0]?.finish(answers(3));
-      expect(await first).toEqual([2]);
-      return (await second) !== 'overloaded';
+      const one = endOf(pool.run([imageJob(2)]));
+      const other = endOf(pool.run([imageJob(3)]));
+      const isWaiting = pool.waiting > 0;
+      await started[0]?.finish(answers(2, 10));
+      if (isWaiting) await started[0]?.finish(answers(3, 10));
+      expect([await one, await other]).toEqual([[2], isWaiting ? [3] : 'overloaded']);
+      return isWaiting;
     };
     expect(await isLetWait()).toBe(false);
     let tries = 1;
@@ -257,11 +209,20 @@ describe('admit', () => {
     expect(tries).toBeLessThan(40);
   });
 
+  it('uses the time that threads were busy, not the time until the event loop had their answers', async () => {
+    const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 50 });
+    const first = endOf(pool.run([imageJob(1)]));
+    await sleep(200);
+    await started[0]?.finish(answers(1, 5));
+    const ends = [2, 3].map((mark) => endOf(pool.run([imageJob(mark)])));
+    for (const mark of [2, 3]) await started[0]?.finish(answers(mark, 5));
+    expect(await Promise.all([first, ...ends])).toEqual([[1], [2], [3]]);
+  });
+
   it('uses the time of interactive images, not of background work', async () => {
     const { pool, started } = await manualPool({ threads: 1, latencyTargetMs: 200 });
     const slow = endOf(pool.run([imageJob(1)], background));
-    await sleep(500);
-    await started[0]?.finish(answers(1));
+    await started[0]?.finish(answers(1, 5_000));
     const ends = [endOf(pool.run([imageJob(2)])), endOf(pool.run([imageJob(3)]))];
     for (const mark of [2, 3]) await started[0]?.finish(answers(mark));
     expect(await Promise.all([slow, ...ends])).toEqual([[1], [2], [3]]);

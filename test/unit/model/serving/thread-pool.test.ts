@@ -17,7 +17,7 @@ function poolOf(threads: number, queueLimit = 10, failures: Error[] = []): Promi
 }
 
 function refused(code: ErrorCode): Outcome {
-  return { type: 'done', outcomes: [{ type: 'refused', code, message: 'broken' }] };
+  return { type: 'done', outcome: { type: 'refused', code, message: 'broken' } };
 }
 
 /** What a run ends in: the first number of its first answer, or the code of its failure. */
@@ -117,7 +117,6 @@ describe('ThreadPool', () => {
     const start = (): Promise<Thread> => starts.shift() ?? Promise.reject(new Error('started too often'));
     const creation = ThreadPool.create({
       threads: 2,
-      batchSize: 1,
       queueLimit: 1,
       latencyTargetMs: 0,
       start,

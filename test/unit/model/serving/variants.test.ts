@@ -141,7 +141,7 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
     const run: Thread['run'] = () => {
       const inferMs = runsMs[variant][runs++ % runsMs[variant].length] ?? NaN;
       if (Number.isNaN(inferMs)) return Promise.resolve({ type: 'died', message: 'crash' });
-      return Promise.resolve({ type: 'done', outcomes: [{ type: 'answer', rows: [], decodeMs: 0, inferMs }] });
+      return Promise.resolve({ type: 'done', outcome: { type: 'answer', rows: [], decodeMs: 0, inferMs } });
     };
     void thread.ended.then(() => ended.push(variant));
     return Promise.resolve({ ...thread, run });

@@ -3,11 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
-import { errorCodeOf } from '../../../../contracts/errors.js';
 import type { Job } from '../../../../model/serving/messages.js';
-import { fastestSize, calibrateBatchSize } from '../../../../model/serving/calibrate-batch-size.js';
 import { startThread, type Outcome, type Thread } from '../../../../model/serving/thread.js';
-import { manualThread } from '../../../support/manual-thread.js';
 import { writeTinyBundle } from '../../../support/tiny-bundle.js';
 
 const limits = { maxPixels: 1_000_000, maxBytes: 5_000_000, minSide: 8 };
@@ -18,7 +15,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'worker-'));
   await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
   const model = await readFile(join(folder, bundleFiles.onnx));
-  thread = await startThread({ model, limits, preprocessing: 2, references: null });
+  thread = await startThread({ model, limits, preprocessing: 2, references: null, loneCores: 2 });
 });
 
 afterEach(async () => {
@@ -31,22 +28,23 @@ async function imageOf(colour: string): Promise<Job> {
   return { kind: 'image', bytes: await image.png().toBuffer() };
 }
 
-/** Of each job, its probabilities or the code it was refused with. */
-function endsOf(outcome: Outcome): unknown[] {
-  if (outcome.type === 'died') return [outcome.message];
-  return outcome.outcomes.map((one) => (one.type === 'refused' ? one.code : one.rows[0]?.probabilities));
+/** The probabilities of an image, or the code it was refused with. */
+function endOf(reply: Outcome): unknown {
+  if (reply.type === 'died') return reply.message;
+  return reply.outcome.type === 'refused' ? reply.outcome.code : reply.outcome.rows[0]?.probabilities;
 }
 
 describe('a thread', () => {
-  it('answers a batch as it answers single images, a broken one among them', async () => {
-    const jobs = await Promise.all(['#ff0000', '#00ff00', '#0000ff', '#808000'].map(imageOf));
-    jobs.splice(2, 0, { kind: 'image', bytes: Buffer.from('not an image') });
-    const single: unknown[] = [];
-    for (const job of jobs) single.push(...endsOf(await thread.run([job])));
-    expect(new Set(single.map(String)).size).toBe(5);
-    expect(single[2]).toBe('unsupported_type');
-    expect(endsOf(await thread.run(jobs))).toEqual(single);
-    expect(endsOf(await thread.run(jobs.slice(2, 3).concat(jobs.slice(2, 3))))).toEqual([single[2], single[2]]);
+  it('answers an image that is alone, on two cores, as any other', async () => {
+    for (const colour of ['#ff0000', '#00ff00', '#808000']) {
+      const job = await imageOf(colour);
+      const [alone, other] = [endOf(await thread.run(job, true)), endOf(await thread.run(job))];
+      expect(alone).toHaveLength(3);
+      expect(alone).toEqual(other);
+    }
+    expect(endOf(await thread.run({ kind: 'image', bytes: Buffer.from('not an image') }, true))).toBe(
+      'unsupported_type',
+    );
   });
 
   it('answers in order what it gets while it works, broken and slow jobs as well', async () => {
@@ -57,16 +55,16 @@ describe('a thread', () => {
       { kind: 'image', bytes: huge },
       await imageOf('#ff0000'),
       { kind: 'image', bytes: Buffer.from('not an image') },
-      { kind: 'pixels', bytes: new Uint8Array(2 * 224 * 224 * 3), count: 2, batchSize: 1 },
+      { kind: 'pixels', bytes: new Uint8Array(2 * 224 * 224 * 3), count: 2 },
       await imageOf('#0000ff'),
     ];
     const single: unknown[] = [];
-    for (const job of jobs) single.push(endsOf(await thread.run([job])));
+    for (const job of jobs) single.push(endOf(await thread.run(job)));
     const order: number[] = [];
     const ends = jobs.map((job, at) =>
-      thread.run([job]).then((outcome) => {
+      thread.run(job).then((reply) => {
         order.push(at);
-        return endsOf(outcome);
+        return endOf(reply);
       }),
     );
     expect(await Promise.all(ends)).toEqual(single);
@@ -76,33 +74,11 @@ describe('a thread', () => {
   it('answers later jobs correctly after one that could not be posted', async () => {
     const jobs = [await imageOf('#ff0000'), await imageOf('#0000ff')];
     const single: unknown[] = [];
-    for (const job of jobs) single.push(endsOf(await thread.run([job])));
+    for (const job of jobs) single.push(endOf(await thread.run(job)));
     const gone = new Uint8Array(8);
     structuredClone(gone, { transfer: [gone.buffer] });
-    await expect(thread.run([{ kind: 'image', bytes: gone }])).rejects.toThrow();
-    const ends = jobs.map((job) => thread.run([job]).then(endsOf));
+    await expect(thread.run({ kind: 'image', bytes: gone })).rejects.toThrow();
+    const ends = jobs.map((job) => thread.run(job).then(endOf));
     expect(await Promise.all(ends)).toEqual(single);
-  });
-
-  it('is calibrated to one of the tried batch sizes', async () => {
-    expect([1, 2, 4]).toContain(await calibrateBatchSize(thread));
-  });
-});
-
-describe('the calibration of the batch size', () => {
-  it('leaves no thread behind when the graph does not run', async () => {
-    const broken = manualThread();
-    const calibration = calibrateBatchSize(broken).catch(errorCodeOf);
-    await broken.finish({ type: 'done', outcomes: [{ type: 'refused', code: 'internal', message: 'broken' }] });
-    expect(await calibration).toBe('bundle_invalid');
-    expect(await Promise.race([broken.ended, Promise.resolve('left')])).toBe('closed');
-  });
-
-  it('chooses the smallest size that no larger one beats by a tenth', () => {
-    const sizeFor = (...times: [number, number][]): number => fastestSize(new Map(times));
-    expect(sizeFor([1, 9.2], [2, 9.5], [4, 9.3])).toBe(1);
-    expect(sizeFor([1, 10], [2, 9.5], [4, 9.2])).toBe(1);
-    expect(sizeFor([1, 10], [2, 8], [4, 7.5])).toBe(2);
-    expect(sizeFor([1, 10], [2, 9.5], [4, 6])).toBe(4);
   });
 });

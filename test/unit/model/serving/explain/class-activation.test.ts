@@ -24,7 +24,7 @@ afterAll(() => graph.release());
 
 /** Logits by definition, from the features, minus their mean. */
 async function logitsOf(bytes: Uint8Array): Promise<number[]> {
-  const { [onnxNames.features]: features = new Float32Array() } = await graph.run(await graph.decode(bytes), 1, [
+  const { [onnxNames.features]: features = new Float32Array() } = await graph.run(await graph.decode(bytes), [
     onnxNames.features,
   ]);
   const logits = Array.from(bias, (value, label) =>
