@@ -7,6 +7,10 @@ export interface RgbImage {
   height: number;
 }
 
+/** What is added to red, green and blue, in levels, before they are rounded. */
+export type Lift = readonly [red: number, green: number, blue: number];
+const noLift: Lift = [0, 0, 0];
+
 /** Weights are whole numbers that add up to this: sums are exact, so every machine gets the same pixels. */
 const oneBits = 14;
 /** Bits that the sums of the first pass lose: those of the second must fit into 31. */
@@ -27,20 +31,21 @@ interface Filter {
  * side is enlarged, and the average of all pixels under the triangle where it is reduced. A mirrored or turned image gives
  * the mirrored or turned result, within 1 of 255. Pillow's `BILINEAR` and TensorFlow's `antialias=True` compute the same.
  */
-export function resample({ data, width, height }: RgbImage): Uint8Array {
-  return reduceRows(reduceColumns(data, height, width), filterOf(height));
+export function resample(image: RgbImage, lift: Lift = noLift): Uint8Array {
+  return reduceRows(reduceColumns(image, lift), filterOf(image.height));
 }
 
 /** Rows of the first pass. Kept between calls, because clearing new memory would take as long as filling it. */
 let rows = new Int32Array(0);
 
-function reduceColumns(data: Uint8Array, height: number, width: number): Int32Array {
+function reduceColumns({ data, width, height }: RgbImage, lift: Lift): Int32Array {
+  const [liftRed, liftGreen, liftBlue] = lift.map((levels) => Math.round(levels * (1 << oneBits)));
   const { starts, counts, weights } = filterOf(width);
   if (rows.length < height * rowValues) rows = new Int32Array(height * rowValues);
   for (let y = 0, to = 0; y < height; y += 1) {
     for (let x = 0, tap = 0; x < inputSize; x += 1, to += 3) {
       let at = (y * width + at32(starts, x)) * 3;
-      let [red, green, blue] = [0, 0, 0];
+      let [red, green, blue] = [liftRed ?? 0, liftGreen ?? 0, liftBlue ?? 0];
       for (const end = tap + at32(counts, x); tap < end; tap += 1, at += 3) {
         const weight = at32(weights, tap);
         red += Math.imul(weight, data[at] ?? 0);
@@ -58,7 +63,7 @@ function reduceColumns(data: Uint8Array, height: number, width: number): Int32Ar
 const sums = new Int32Array(rowValues);
 
 function reduceRows(source: Int32Array, { starts, counts, weights }: Filter): Uint8Array {
-  const pixels = new Uint8Array(inputSize * rowValues);
+  const pixels = new Uint8ClampedArray(inputSize * rowValues);
   for (let y = 0, tap = 0; y < inputSize; y += 1) {
     sums.fill(half);
     let from = at32(starts, y) * rowValues;
@@ -69,7 +74,7 @@ function reduceRows(source: Int32Array, { starts, counts, weights }: Filter): Ui
     const to = y * rowValues;
     for (let at = 0; at < rowValues; at += 1) pixels[to + at] = at32(sums, at) >> lastBits;
   }
-  return pixels;
+  return new Uint8Array(pixels.buffer);
 }
 
 function at32(values: Int32Array, at: number): number {

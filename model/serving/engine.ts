@@ -101,10 +101,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
 async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<LoadedModel> {
   const { limits } = options;
-  const { preprocessing } = bundle;
   const references = bundle.references?.shared ?? null;
   const start = (graph: Uint8Array, cores = 1): Promise<Thread> =>
-    startThread({ model: graph, limits, preprocessing, references, loneCores: cores });
+    startThread({ model: graph, limits, references, loneCores: cores });
   const { variant, thread } = await chooseVariant({
     bundle,
     folder: options.bundleFolder,
