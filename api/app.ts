@@ -6,6 +6,7 @@ import { shareMemory } from './http/middleware/limit-body.js';
 import { answerNotFound, answerProblems } from './http/middleware/answer-problems.js';
 import { allowHosts } from './http/middleware/allowed-hosts.js';
 import { refuseForeignOrigins } from './http/middleware/foreign-origins.js';
+import { HeldRefusals } from './http/middleware/held-refusals.js';
 import { identify } from './http/middleware/identify.js';
 import { observe } from './http/middleware/observe.js';
 import { requireHost } from './http/middleware/require-host.js';
@@ -16,8 +17,8 @@ import { createRoutes, type ApiDependencies } from './routes.js';
 /** Maximum bytes of request bodies in memory, over all requests. */
 const memoryBudgetBytes = 256_000_000;
 
-/** The HTTP application, which does not listen yet. */
-export function createApp(dependencies: ApiDependencies): Express {
+/** The HTTP application, which does not listen yet. Refusals of overload leave it at the pace of `refusals`. */
+export function createApp(dependencies: ApiDependencies, refusals = new HeldRefusals()): Express {
   const { logger, metrics, settings } = dependencies;
   const app = express();
   app.disable('x-powered-by');
@@ -27,6 +28,6 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(closeUnreadBodies(), shareMemory(memory));
   mountRoutes(app, createRoutes(dependencies).routes);
   app.use(answerNotFound);
-  app.use(answerProblems(logger));
+  app.use(answerProblems(logger, refusals));
   return app;
 }

@@ -34,6 +34,7 @@ import { reconcileBatches } from './batch-predictions/reconcile-batches.js';
 import type { StorageMetrics } from './health/storage-metrics.js';
 import { storageProbe } from './health/storage-probe.js';
 import { createHealthReporter, type HealthReporter } from './health/health.js';
+import { HeldRefusals } from './http/middleware/held-refusals.js';
 import { createEngineLoader } from './model-host/load-engine.js';
 import { LiveStatsRecorder } from './model-host/live-stats.js';
 import { createApiMetrics, type ApiMetrics } from './metrics.js';
@@ -53,6 +54,7 @@ import { createTemporalUrl } from './workflows/temporal-url.js';
 
 export interface Api {
   app: Express;
+  refusals: HeldRefusals;
   database: Database;
   objects: ObjectStore;
   /** The bucket of INGEST_S3_BUCKET, if there is one. */
@@ -96,11 +98,9 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
   const cache = createPredictionCache(config.PREDICTION_CACHE_ITEMS);
   const starter = createPipelineStarter({ temporal, pipelines: stores.pipelines, storage, logger });
   const retraining = composeRetraining({ config, stores, temporal, starter, metrics, logger });
-  const app = createApp({
-    host: serving,
-    health,
-    metrics,
-    starter,
+  const refusals = new HeldRefusals();
+  const dependencies = {
+    ...{ host: serving, health, metrics, starter },
     predictor: createPredictor({
       ...{ host: serving, ...predictions, cache, modelName: config.MODEL_NAME },
       listeners: [metrics, liveStats],
@@ -113,14 +113,15 @@ export async function composeApi(config: Config, logger: Logger): Promise<Api> {
     ...retraining,
     ...{ objects, sourcePresence, publisher, storage, storageMeter, logger },
     settings: settingsOf(config, version, await createProcessTempFolder(join(scratchFolder(config), 'uploads'))),
-  });
+  };
+  const app = createApp(dependencies, refusals);
   const startServing = (replicaUrl: string): ModelHost => {
     const reporting = { database, objects, stores, metrics, liveStats };
     host = createHost(config, logger, reporting, { id: replica, url: replicaUrl });
     host.start();
     return host;
   };
-  return { ...services, app, stores, publisher, health, metrics, predictions, retraining, startServing };
+  return { ...services, app, refusals, stores, publisher, health, metrics, predictions, retraining, startServing };
 }
 
 function createStorage(config: Config, metrics: StorageMetrics): StorageGuard {

@@ -60,6 +60,7 @@ async function stop(
 ): Promise<void> {
   api.health.setStopping();
   api.metrics.setReady(false);
+  api.refusals.release();
   // Half of the grace period is for pending answers; the rest is for closing the engine and the connections.
   await Promise.all([host?.drain(), listening.stop(graceMs / 2, leaveMs)]);
   logger.info('no more requests');

@@ -2,24 +2,43 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { PerennialError } from '../../../contracts/errors.js';
 import type { Logger } from '../../../platform/logging.js';
 import { pathOf } from '../base-path.js';
+import { deadlineOf } from '../deadline.js';
 import { problemFormatOf } from '../problem-format.js';
 import { problemOf, toPerennialError } from '../problems.js';
 import { contextOf } from '../request-context.js';
 import { endAfterDrain } from './drain.js';
+import { HeldRefusals } from './held-refusals.js';
 
-/** The last middleware: turns every error into problem+json. Server errors are logged with their cause. */
-export function answerProblems(logger: Logger): ErrorRequestHandler {
+/**
+ * The last middleware: turns every error into problem+json, those of overload at the pace of `refusals`. Server errors are
+ * logged with their cause.
+ */
+export function answerProblems(logger: Logger, refusals = new HeldRefusals()): ErrorRequestHandler {
   return (thrown: unknown, request, response, next) => {
     const error = toPerennialError(thrown);
     logFault(logger, request, error);
     if (!response.headersSent) {
-      sendProblem(request, response, error);
+      const answer = (): void => sendProblem(request, response, error);
+      if (error.code === 'overloaded') refusals.hold(response, answer, latestAnswerTo(request));
+      else answer();
       return;
     }
     // A partly sent response cannot be replaced: abort it, so that the client does not take it for complete.
     if (!answered.has(response)) response.destroy();
     next();
   };
+}
+
+/** The answer must still reach a client that waits for a limited time. */
+const reachMs = 50;
+
+function latestAnswerTo(request: Request): number {
+  try {
+    return (deadlineOf(request).deadlineAt ?? Infinity) - reachMs;
+  } catch {
+    // Its route does not look at the header, which is not valid.
+    return Infinity;
+  }
 }
 
 /** Logs a server error under the trace id that its problem names. */

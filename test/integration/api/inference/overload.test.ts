@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { Agent, IncomingMessage, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from '../../../../api/app.js';
+import { HeldRefusals } from '../../../../api/http/middleware/held-refusals.js';
 import { listen, type Listening } from '../../../../api/http/server/listen.js';
 import { createApiMetrics } from '../../../../api/metrics.js';
 import { PerennialError } from '../../../../contracts/errors.js';
@@ -87,5 +91,64 @@ describe('an overloaded engine', () => {
     const before = performance.now();
     await send(1);
     expect(asked[6]?.receivedAt).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe('refusals beyond their pace', () => {
+  let listening: Listening;
+  let isFull = true;
+  /** At this pace no turn comes. */
+  const refusals = new HeldRefusals({ perSecond: 1e-3, mostHeld: 3 });
+
+  beforeAll(async () => {
+    const engine = fakeEngine({
+      admit: () => {
+        if (isFull) throw overloaded;
+      },
+      predictImage: () => Promise.resolve(predictionOf([0.9, 0.1])),
+    });
+    const host = { current: () => servedOf(engine), retirement: () => null };
+    listening = await listen(createApp(emptyDependencies({ host }), refusals), '127.0.0.1', 0);
+  });
+  afterAll(() => listening.stop(1_000));
+
+  const post = (headers: Record<string, string> = {}): Promise<RawAnswer> =>
+    postRaw(`http://127.0.0.1:${listening.port}/predict`, { 'content-type': 'image/jpeg', ...headers }, ['bytes']);
+
+  it('are answered by the deadline of their client', async () => {
+    const answer = await post({ 'x-request-timeout-ms': '200' });
+    expect([answer.status, answer.headers['retry-after']]).toEqual([429, '3']);
+  });
+
+  it('keep their connection for the next request', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const send = async (): Promise<[number | undefined, boolean]> => {
+      const headers = { 'content-type': 'image/jpeg', 'x-request-timeout-ms': '200' };
+      const sent = request(`http://127.0.0.1:${listening.port}/predict`, { method: 'POST', agent, headers });
+      sent.end('bytes');
+      const answer = await once(sent, 'response').then(([first]: unknown[]) => first);
+      if (!(answer instanceof IncomingMessage)) throw new Error('there is no answer');
+      await once(answer.resume(), 'end');
+      return [answer.statusCode, sent.reusedSocket];
+    };
+    expect(await send()).toEqual([429, false]);
+    isFull = false;
+    expect(await send()).toEqual([200, true]);
+    isFull = true;
+    agent.destroy();
+  });
+
+  it('wait in bounded number: of more the connection is closed, and the API answers them all before it stops', async () => {
+    const ends = Array.from({ length: 5 }, () => post().catch(() => 'closed' as const));
+    let closed = 0;
+    for (const end of ends) void end.then((found) => (closed += found === 'closed' ? 1 : 0));
+    while (closed < 2 || refusals.held < 3) await sleep(5);
+    refusals.release();
+    const answered = (await Promise.all(ends)).filter((found) => found !== 'closed');
+    expect(answered.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(Array(3).fill([429, '3']));
+    for (const { body } of answered) {
+      expect(problemSchema.parse(JSON.parse(body))).toMatchObject({ code: 'overloaded', retry_after_seconds: 3 });
+    }
+    expect((await post()).status).toBe(429);
   });
 });

@@ -228,6 +228,23 @@ describe('admit', () => {
     expect(await Promise.all([slow, ...ends])).toEqual([[1], [2], [3]]);
   });
 
+  it('lets sixteen clients in at once whose images take 7 ms each, and not hundreds', async () => {
+    const { pool, started } = await manualPool({ threads: 2, latencyTargetMs: 100, queueLimit: 1_000 });
+    const known = endOf(pool.run([imageJob(0)]));
+    await started[0]?.finish(answers(0, 7));
+    expect(await known).toEqual([0]);
+    const runs = Array.from({ length: 300 }, (_, at) => pool.run([imageJob(at)]));
+    const refused = runs.map((run) =>
+      run.then(
+        () => false,
+        () => true,
+      ),
+    );
+    expect(pool.waiting).toBeGreaterThanOrEqual(14);
+    expect(pool.waiting).toBeLessThan(30);
+    expect(await Promise.all(refused.slice(50))).toEqual(Array(250).fill(true));
+  });
+
   it('throws what a request would be refused with, and queues nothing', async () => {
     const { pool, started } = await manualPool({ threads: 1, queueLimit: 1 });
     pool.admit(1);

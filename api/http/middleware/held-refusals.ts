@@ -1,0 +1,103 @@
+import type { ServerResponse } from 'node:http';
+
+export interface RefusalPace {
+  /** Refusals a second. As many may leave at once after a quiet time. */
+  perSecond: number;
+  /** Refusals that may wait; the connection of one more is closed. */
+  mostHeld: number;
+}
+
+/**
+ * Fifty a second cost about a hundredth of two cores. A thousand that wait hold at most what sockets buffer of their
+ * unread bodies, about 64 kB each, and wait for 20 s at most.
+ */
+const defaultPace: RefusalPace = { perSecond: 50, mostHeld: 1_000 };
+
+interface Held {
+  response: ServerResponse;
+  answer: () => void;
+  timer: NodeJS.Timeout | null;
+}
+
+/**
+ * Refusals leave at a steady pace. Clients that send their requests again at once, against Retry-After, would otherwise
+ * take the machine from those that were let in: a refusal costs a tenth of a prediction. So a refusal beyond the pace waits
+ * for its turn, and its client with it. The body stays unread.
+ */
+export class HeldRefusals {
+  readonly #pace: RefusalPace;
+  readonly #clock: () => number;
+  readonly #held = new Set<Held>();
+  /** Up to when the pace is used up: each refusal moves it by the time that one has. */
+  #usedUntil = -Infinity;
+  #timer: NodeJS.Timeout | null = null;
+  #isReleased = false;
+
+  constructor(pace: RefusalPace = defaultPace, clock: () => number = () => performance.now()) {
+    this.#pace = pace;
+    this.#clock = clock;
+  }
+
+  /** Refusals that wait. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Calls `answer` when the turn of this response has come, at `deadlineAt` at the latest, unless its client has left. */
+  hold(response: ServerResponse, answer: () => void, deadlineAt = Infinity): void {
+    if (this.#isReleased || (this.#held.size === 0 && this.#mayGo())) {
+      answer();
+      return;
+    }
+    if (this.#held.size >= this.#pace.mostHeld) {
+      response.destroy();
+      return;
+    }
+    this.#keep(response, answer, deadlineAt);
+  }
+
+  /** Answers all that wait, and every later refusal at once: the API shuts down. */
+  release(): void {
+    this.#isReleased = true;
+    for (const held of this.#held) this.#answer(held);
+  }
+
+  #keep(response: ServerResponse, answer: () => void, deadlineAt: number): void {
+    const held: Held = { response, answer, timer: null };
+    this.#held.add(held);
+    response.once('close', () => this.#drop(held));
+    if (deadlineAt !== Infinity) held.timer = setTimeout(() => this.#answer(held), deadlineAt - this.#clock()).unref();
+    this.#wake();
+  }
+
+  /** Whether one refusal may leave now; it then counts. */
+  #mayGo(): boolean {
+    const [now, oneMs] = [this.#clock(), 1_000 / this.#pace.perSecond];
+    // A second of quiet is the most that counts, so that no more than a second's refusals leave at once.
+    const from = Math.max(this.#usedUntil, now - 1_000);
+    if (from + oneMs > now) return false;
+    this.#usedUntil = from + oneMs;
+    return true;
+  }
+
+  #wake(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      for (const held of this.#held) {
+        if (!this.#mayGo()) break;
+        this.#answer(held);
+      }
+      if (this.#held.size > 0) this.#wake();
+    }, 1_000 / this.#pace.perSecond).unref();
+  }
+
+  #answer(held: Held): void {
+    this.#drop(held);
+    held.answer();
+  }
+
+  #drop(held: Held): void {
+    this.#held.delete(held);
+    if (held.timer !== null) clearTimeout(held.timer);
+  }
+}
