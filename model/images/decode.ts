@@ -4,7 +4,7 @@ import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 import { orient } from './orient.js';
-import { decodeRaw, reduced, type DecodeOrder } from './raw-pixels.js';
+import { decodeRaw, reduced, reducedOnLoad, type DecodeOrder } from './raw-pixels.js';
 import { resample, type RgbImage } from './resample.js';
 import { decodeWithTurbo, turboLift } from './turbo-jpeg.js';
 
@@ -48,7 +48,8 @@ async function inputOf(bytes: Uint8Array, order: DecodeOrder): Promise<Uint8Arra
 }
 
 async function decodeReduced(bytes: Uint8Array, order: DecodeOrder): Promise<RgbImage> {
-  const { step, width, height } = reduced(order.header);
+  const { header } = order;
+  const { step, width, height } = (header.format === 'jpeg' ? reducedOnLoad(header) : null) ?? reduced(header);
   const data = await decodeRaw(bytes, order, step);
   if (data.length !== width * height * 3)
     throw new Error(`decoded to ${data.length} bytes, not ${width}×${height} RGB`);

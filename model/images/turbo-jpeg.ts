@@ -1,10 +1,12 @@
 import turbo from '@julusian/jpeg-turbo';
 import { isHuge } from './decoding-work.js';
 import { ended, isUnended, type JpegFrame } from './jpeg-size.js';
-import type { Lift, RgbImage } from './resample.js';
+import { pixelRoom, type Lift, type RgbImage } from './resample.js';
 
 /** Most pixels that are decoded at once: about a hundredth of a second, during which the thread does nothing else. */
 const mostPixels = 4_000_000;
+/** Longest side, because the resampler takes memory for each row. */
+const longestSide = 4096;
 
 /**
  * The smallest step of quantization with which the fast transform of this decoder is exact enough: qualities up to 92.
@@ -19,16 +21,16 @@ const finestStep = 2;
  */
 export function decodeWithTurbo(bytes: Uint8Array, frame: JpegFrame): RgbImage | null {
   if (!suits(frame) || isHuge(bytes)) return null;
-  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const content = bufferOf(bytes);
   const { width, height } = frame;
-  const room = roomFor(width * height * 3);
+  const room = bufferOf(pixelRoom(width, height));
   const data = decodeInto(room, content) ?? (isUnended(content, frame) ? decodeInto(room, ended(content)) : null);
   return data?.length === width * height * 3 ? { data, width, height } : null;
 }
 
 /** The size must be known for sure: the decoder multiplies width, height and 3 in 32 bits before it checks the room. */
 function suits({ width, height, components, isFollowed, hasProfile, finestStep: step }: JpegFrame): boolean {
-  const isSmall = width * height <= mostPixels;
+  const isSmall = width * height <= mostPixels && Math.max(width, height) <= longestSide;
   return isFollowed && isSmall && (components === 1 || components === 3) && !hasProfile && step >= finestStep;
 }
 
@@ -49,10 +51,6 @@ export function turboLift({ components }: JpegFrame): Lift {
   return components === 1 ? [0.45, 0.45, 0.45] : [1.08, -0.03, 1.25];
 }
 
-/** Kept between calls, because clearing new memory would take as long as filling it. */
-let kept = Buffer.alloc(0);
-
-function roomFor(sizeBytes: number): Buffer {
-  if (kept.length < sizeBytes) kept = Buffer.allocUnsafeSlow(sizeBytes);
-  return kept;
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

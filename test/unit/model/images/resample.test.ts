@@ -1,5 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
 import { decodePixels } from '../../../../model/images/decode.js';
+import { drawSyntheticImage } from '../../../../model/images/synthetic.js';
 import { limits } from './test-images.js';
 import { referenceResample } from './reference-resample.js';
 
@@ -67,6 +68,25 @@ describe('the input of a network', () => {
     const expected = referenceResample({ data: draw(width, height), width, height }, side);
     expect(largestDifference(pixels, expected)).toBeLessThanOrEqual(4);
   });
+
+  it.each([
+    [2800, 2100],
+    [4600, 2300],
+    [4100, 4100],
+  ])(
+    'of a photograph of %d×%d pixels, shrunk while loading, differs little from its pixels in a PNG',
+    async (width, height) => {
+      const tile = await drawSyntheticImage('dandelion', 1);
+      const bytes = await sharp(tile)
+        .resize(width, height, { fit: 'fill', kernel: 'cubic' })
+        .jpeg({ quality: 95 })
+        .toBuffer();
+      const png = await sharp(bytes).png({ compressionLevel: 1 }).toBuffer();
+      expect(largestDifference(await decodePixels(bytes, limits), await decodePixels(png, limits))).toBeLessThanOrEqual(
+        4,
+      );
+    },
+  );
 
   it.each([
     [205, 246],
