@@ -3,19 +3,21 @@ import type { ServerResponse } from 'node:http';
 export interface RefusalPace {
   /** Refusals a second. As many may leave at once after a quiet time. */
   perSecond: number;
+  /** The longest that one waits for its turn. */
+  longestMs: number;
   /** Refusals that may wait; the connection of one more is closed. */
   mostHeld: number;
 }
 
 /**
- * Fifty a second cost about a hundredth of two cores. A thousand that wait hold at most what sockets buffer of their
- * unread bodies, about 64 kB each, and wait for 20 s at most.
+ * Fifty a second cost about a hundredth of two cores, and the four hundred that leave when as many clients as possible
+ * wait, a tenth. A thousand that wait hold at most what their sockets buffer of unread bodies, about 64 kB each.
  */
-const defaultPace: RefusalPace = { perSecond: 50, mostHeld: 1_000 };
+const defaultPace: RefusalPace = { perSecond: 50, longestMs: 2_500, mostHeld: 1_000 };
 
 interface Held {
-  response: ServerResponse;
   answer: () => void;
+  since: number;
   timer: NodeJS.Timeout | null;
 }
 
@@ -63,7 +65,7 @@ export class HeldRefusals {
   }
 
   #keep(response: ServerResponse, answer: () => void, deadlineAt: number): void {
-    const held: Held = { response, answer, timer: null };
+    const held: Held = { answer, since: this.#clock(), timer: null };
     this.#held.add(held);
     response.once('close', () => this.#drop(held));
     if (deadlineAt !== Infinity) held.timer = setTimeout(() => this.#answer(held), deadlineAt - this.#clock()).unref();
@@ -84,7 +86,7 @@ export class HeldRefusals {
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       for (const held of this.#held) {
-        if (!this.#mayGo()) break;
+        if (held.since + this.#pace.longestMs > this.#clock() && !this.#mayGo()) break;
         this.#answer(held);
       }
       if (this.#held.size > 0) this.#wake();

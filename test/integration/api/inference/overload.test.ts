@@ -98,7 +98,7 @@ describe('refusals beyond their pace', () => {
   let listening: Listening;
   let isFull = true;
   /** At this pace no turn comes. */
-  const refusals = new HeldRefusals({ perSecond: 1e-3, mostHeld: 3 });
+  const refusals = new HeldRefusals({ perSecond: 1e-3, longestMs: Infinity, mostHeld: 3 });
 
   beforeAll(async () => {
     const engine = fakeEngine({

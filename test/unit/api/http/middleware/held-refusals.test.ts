@@ -15,11 +15,11 @@ function refuse(refusals: HeldRefusals, count: number, deadlineAt?: number): { s
 }
 
 /** At such a pace no turn comes during a test. */
-const slow = { perSecond: 1e-3, mostHeld: 3 };
+const slow = { perSecond: 1e-3, longestMs: Infinity, mostHeld: 3 };
 
 describe('refusals of overload', () => {
   it('leave at once after a quiet time, as many as a second has turns', () => {
-    const refusals = new HeldRefusals({ perSecond: 4, mostHeld: 100 }, () => 5_000);
+    const refusals = new HeldRefusals({ perSecond: 4, longestMs: Infinity, mostHeld: 100 }, () => 5_000);
     expect(refuse(refusals, 10).seen).toEqual([0, 1, 2, 3]);
     expect(refusals.held).toBe(6);
     refusals.release();
@@ -27,7 +27,7 @@ describe('refusals of overload', () => {
 
   it('beyond that leave in their order, one per turn of the clock', async () => {
     let now = 5_000;
-    const refusals = new HeldRefusals({ perSecond: 100, mostHeld: 100 }, () => now);
+    const refusals = new HeldRefusals({ perSecond: 100, longestMs: 1_000, mostHeld: 100 }, () => now);
     const { seen } = refuse(refusals, 103);
     expect(seen).toHaveLength(100);
     await sleep(50);
@@ -37,6 +37,16 @@ describe('refusals of overload', () => {
     await sleep(50);
     expect(seen.slice(100)).toEqual([100, 101]);
     refusals.release();
+  });
+
+  it('wait for a limited time, however many they are', async () => {
+    let now = 5_000;
+    const refusals = new HeldRefusals({ perSecond: 10, longestMs: 200, mostHeld: 1_000 }, () => now);
+    const { seen } = refuse(refusals, 500);
+    expect(seen).toHaveLength(10);
+    now += 200;
+    while (seen.length < 500) await sleep(5);
+    expect(refusals.held).toBe(0);
   });
 
   it('wait up to a number, beyond which connections are closed unanswered', () => {
