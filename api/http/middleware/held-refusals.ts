@@ -10,10 +10,10 @@ export interface RefusalPace {
 }
 
 /**
- * Fifty a second cost about a hundredth of two cores, and the four hundred that leave when as many clients as possible
- * wait, a tenth. A thousand that wait hold at most what their sockets buffer of unread bodies, about 64 kB each.
+ * Twenty a second cost less than a hundredth of two cores, and the three hundred that leave when as many clients as
+ * possible wait, a tenth. A thousand that wait hold at most what their sockets buffer of unread bodies, about 64 kB each.
  */
-const defaultPace: RefusalPace = { perSecond: 50, longestMs: 2_500, mostHeld: 1_000 };
+const defaultPace: RefusalPace = { perSecond: 20, longestMs: 3_000, mostHeld: 1_000 };
 
 interface Held {
   answer: () => void;
@@ -23,7 +23,7 @@ interface Held {
 
 /**
  * Refusals leave at a steady pace. Clients that send their requests again at once, against Retry-After, would otherwise
- * take the machine from those that were let in: a refusal costs a tenth of a prediction. So a refusal beyond the pace waits
+ * take the machine from those that were let in: a refusal costs an eighth of a prediction. So a refusal beyond the pace waits
  * for its turn, and its client with it. The body stays unread.
  */
 export class HeldRefusals {
