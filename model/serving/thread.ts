@@ -53,15 +53,15 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
   };
 }
 
-/** Stands for a malformed reply. */
-const malformed: Reply = {
+/** An error thrown where replies arrive would end the whole process, so a malformed one is replaced. */
+const replyOrFault = replySchema.catch({
   type: 'done',
   outcome: {
     type: 'refused',
     code: 'internal',
     message: 'The inference thread gave no valid reply. Send the request again.',
   },
-};
+});
 
 type Message = Reply | { type: 'died'; message: string };
 
@@ -69,8 +69,7 @@ function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Pro
   const waiting: ((message: Message) => void)[] = [];
   let failure: string | null = null;
   let gone: Message | null = null;
-  // An error thrown in this handler would end the whole process, so a malformed reply is replaced.
-  worker.on('message', (message: unknown) => waiting.shift()?.(replySchema.catch(malformed).parse(message)));
+  worker.on('message', (message: unknown) => waiting.shift()?.(replyOrFault.parse(message)));
   worker.on('error', (error: unknown) => {
     failure = messageOf(error);
   });
