@@ -19,6 +19,8 @@ export function answerProblems(logger: Logger, refusals = new HeldRefusals()): E
     logFault(logger, request, error);
     if (!response.headersSent) {
       const answer = (): void => sendProblem(request, response, error);
+      // Also for the log of a client that leaves before its answer.
+      contextOf(request).problem = error.code;
       if (error.code === 'overloaded') refusals.hold(response, answer, latestAnswerTo(request));
       else answer();
       return;

@@ -5,15 +5,15 @@ export interface RefusalPace {
   perSecond: number;
   /** The longest that one waits for its turn. */
   longestMs: number;
-  /** Refusals that may wait; the connection of one more is closed. */
+  /** Refusals that may wait; for one more the oldest is answered. */
   mostHeld: number;
 }
 
 /**
- * Twenty a second cost less than a hundredth of two cores, and the three hundred that leave when as many clients as
- * possible wait, a tenth. A thousand that wait hold at most what their sockets buffer of unread bodies, about 64 kB each.
+ * Twenty a second cost about a hundredth of two cores. A thousand that wait hold at most what their sockets buffer of
+ * unread bodies, about 64 kB each.
  */
-const defaultPace: RefusalPace = { perSecond: 20, longestMs: 3_000, mostHeld: 1_000 };
+const defaultPace: RefusalPace = { perSecond: 20, longestMs: 10_000, mostHeld: 1_000 };
 
 interface Held {
   answer: () => void;
@@ -51,10 +51,8 @@ export class HeldRefusals {
       answer();
       return;
     }
-    if (this.#held.size >= this.#pace.mostHeld) {
-      response.destroy();
-      return;
-    }
+    const [oldest] = this.#held;
+    if (oldest !== undefined && this.#held.size >= this.#pace.mostHeld) this.#answer(oldest);
     this.#keep(response, answer, deadlineAt);
   }
 
