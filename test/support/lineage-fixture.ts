@@ -104,14 +104,17 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
   const examples = await ingestion.datasets.examples(dataset, version);
   const backbone = 'b'.repeat(64);
   const images = await features.missing(
-    { backbone, preprocessing: 2 },
+    { backbone, preprocessing: 2, runtime: 'ort' },
     examples.map(({ sha256 }) => sha256),
   );
   if (images.length === 0) return;
   const bytes = Buffer.from(`embeddings of ${images.join(' ')}`);
   const objectKey = featureFileKey(backbone, sha256Of(bytes));
   await ingestion.deps.objects.put(objectKey, bytes);
-  await features.add({ backbone, preprocessing: 2 }, { objectKey, sha256: sha256Of(bytes), images, runId });
+  await features.add(
+    { backbone, preprocessing: 2, runtime: 'ort' },
+    { objectKey, sha256: sha256Of(bytes), images, runId },
+  );
 }
 
 async function writeBundle(folder: string, changes: Partial<Manifest>): Promise<Manifest> {

@@ -98,7 +98,7 @@ describe('removal of unreferenced objects', () => {
       expect(await fetchImages(deps, sha256s, folder, signal)).toHaveLength(16);
     });
     for (const { objectKey } of await createFeatureStore(db()).locate(
-      { backbone: 'b'.repeat(64), preprocessing: 2 },
+      { backbone: 'b'.repeat(64), preprocessing: 2, runtime: 'ort' },
       sha256s,
     )) {
       expect(await objects().head(objectKey)).not.toBeNull();

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { backboneDigest, backboneFeatures } from '../../../../model/architectures/backbone-digest.js';
+import { backboneDigest, backboneFeatures, featureRuntime } from '../../../../model/architectures/backbone-digest.js';
 import { createFeatureWriter, readFeatures } from '../../../../model/features/feature-file.js';
 import { sha256Of, withFolder } from '../../../support/training-fixtures.js';
 
@@ -38,7 +38,12 @@ describe('a feature file', () => {
       expect(embedding?.children[0]?.children[0]?.element).toMatchObject({ name: 'element', type: 'FLOAT' });
       expect(metadata.key_value_metadata).toContainEqual({
         key: 'perennial.backbone',
-        value: JSON.stringify({ name: 'efficientnet-lite0', digest: backboneDigest, preprocessing: 2 }),
+        value: JSON.stringify({
+          name: 'efficientnet-lite0',
+          digest: backboneDigest,
+          preprocessing: 2,
+          runtime: featureRuntime,
+        }),
       });
       expect(await parquetReadObjects({ file })).toHaveLength(3);
     }));
@@ -70,6 +75,19 @@ describe('a feature file', () => {
       bytes.write('1', bytes.indexOf('"preprocessing":2') + '"preprocessing":'.length);
       await writeFile(path, bytes);
       await expect(readFeatures([path], [])).rejects.toMatchObject({ code: 'conflict' });
+    }));
+
+  it('is refused when another runtime computed it, such as TF.js in earlier releases', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'features.parquet');
+      await writeRows(path);
+      const bytes = await readFile(path);
+      // A key of the same length that no reader knows: the file has no runtime.
+      bytes.write('"earlier"', bytes.indexOf('"runtime"'));
+      await writeFile(path, bytes);
+      const reading = readFeatures([path], []);
+      await expect(reading).rejects.toMatchObject({ code: 'conflict' });
+      await expect(reading).rejects.toThrow('runtime tfjs');
     }));
 
   it('names the image that it lacks', () =>
