@@ -152,7 +152,7 @@ module.exports = {
     },
     onlyIn(
       'model-libraries-in-model',
-      '@tensorflow|onnxruntime-node|onnx-proto|sharp',
+      '@tensorflow|onnxruntime-node|onnx-proto|sharp|@julusian',
       ['model'],
       'Only the model core touches tensors and pixels.',
     ),

@@ -6,6 +6,7 @@ export default {
   testMatch: ['<rootDir>/dist/test/**/*.test.js'],
   testPathIgnorePatterns: ['/node_modules/'],
   transform: {},
+  setupFilesAfterEnv: ['<rootDir>/jest.setup.mjs'],
   testSequencer: '<rootDir>/jest.sequencer.mjs',
   // Many tests wait for servers that are away on purpose, so that a third one finds a core even where there are two. With
   // one worker the runner would run every file in Jest's own process, where one open handle keeps Jest from ending.

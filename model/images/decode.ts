@@ -1,13 +1,12 @@
 import sharp from 'sharp';
 import type { QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import { currentPreprocessing, type PreprocessingVersion } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
-import { decodeVersion1 } from './decode-version-1.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 import { orient } from './orient.js';
-import { decodeRaw, reduced, type DecodeOrder } from './raw-pixels.js';
-import { resample } from './resample.js';
+import { decodeRaw, reduced, reducedOnLoad, type DecodeOrder } from './raw-pixels.js';
+import { resample, type RgbImage } from './resample.js';
+import { decodeWithTurbo, turboLift } from './turbo-jpeg.js';
 
 /** Bytes of a decoded image: inputSize × inputSize × RGB. */
 export const pixelBytes = inputSize * inputSize * 3;
@@ -15,8 +14,6 @@ export const pixelBytes = inputSize * inputSize * 3;
 export type Decoded = { ok: true; header: ImageHeader; pixels: Uint8Array } | ImageFault;
 
 export interface DecodeOptions {
-  /** Version of the preprocessing; the current one by default. */
-  version?: PreprocessingVersion;
   /** Whether half an image is decoded too. */
   acceptsPartial?: boolean;
 }
@@ -29,12 +26,12 @@ export interface DecodeOptions {
 export async function decodeImage(
   bytes: Uint8Array,
   limits: ImageLimits,
-  { version = currentPreprocessing, acceptsPartial = false }: DecodeOptions = {},
+  { acceptsPartial = false }: DecodeOptions = {},
 ): Promise<Decoded> {
   const header = await readHeader(bytes, limits);
   if (!header.ok) return header;
   try {
-    const pixels = await decoders[version](bytes, { header, limits, acceptsPartial });
+    const pixels = await inputOf(bytes, { header, limits, acceptsPartial });
     if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
     return { ok: true, header, pixels };
   } catch (error) {
@@ -42,19 +39,21 @@ export async function decodeImage(
   }
 }
 
-const decoders: Record<PreprocessingVersion, (bytes: Uint8Array, order: DecodeOrder) => Promise<Uint8Array>> = {
-  1: decodeVersion1,
-  2: decodeVersion2,
-};
-
 /** The orientation is applied last: to the fewest pixels, and without an effect on the resampling. */
-async function decodeVersion2(bytes: Uint8Array, order: DecodeOrder): Promise<Uint8Array> {
-  const { step, width, height } = reduced(order.header);
+async function inputOf(bytes: Uint8Array, order: DecodeOrder): Promise<Uint8Array> {
+  const { jpeg, orientation } = order.header;
+  const fast = jpeg && decodeWithTurbo(bytes, jpeg);
+  const pixels = fast ? resample(fast, turboLift(jpeg)) : resample(await decodeReduced(bytes, order));
+  return orient({ data: pixels, width: inputSize, height: inputSize }, orientation).data;
+}
+
+async function decodeReduced(bytes: Uint8Array, order: DecodeOrder): Promise<RgbImage> {
+  const { header } = order;
+  const { step, width, height } = (header.format === 'jpeg' ? reducedOnLoad(header) : null) ?? reduced(header);
   const data = await decodeRaw(bytes, order, step);
   if (data.length !== width * height * 3)
     throw new Error(`decoded to ${data.length} bytes, not ${width}×${height} RGB`);
-  const pixels = resample({ data, width, height });
-  return orient({ data: pixels, width: inputSize, height: inputSize }, order.header.orientation).data;
+  return { data, width, height };
 }
 
 /**

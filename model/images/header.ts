@@ -2,7 +2,7 @@ import sharp, { type Metadata } from 'sharp';
 import type { ImageFormat, QuarantineReason } from '../../contracts/datasets/datasets.js';
 import { headBytes, nameOfType, sniffFormat } from './format.js';
 import { decodingWork, mostWorkPerPixel, workOf } from './decoding-work.js';
-import { readJpegFrame } from './jpeg-size.js';
+import { readJpegFrame, type JpegFrame } from './jpeg-size.js';
 
 /** Limits of an image, checked before it is decoded. */
 export interface ImageLimits {
@@ -30,6 +30,8 @@ export interface ImageHeader {
   height: number;
   /** EXIF orientation, 1 to 8. */
   orientation: number;
+  /** Null for other formats, and where only the decoder can read the header. */
+  jpeg: JpegFrame | null;
 }
 
 /** Reads an image's header, without decoding pixels, and checks it against the limits. */
@@ -43,9 +45,9 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
     return fault('unsupported_type', `The content is not a JPEG, PNG or WebP image (found: ${nameOfType(head)}).`);
   }
   try {
-    const found = (format === 'jpeg' ? readJpegFrame(bytes) : null) ?? (await readWithDecoder(bytes));
-    const { width, height, orientation = 1 } = found;
-    const header: ImageHeader = { ok: true, format, width, height, orientation };
+    const jpeg = format === 'jpeg' ? readJpegFrame(bytes) : null;
+    const { width, height, orientation = 1 } = jpeg ?? (await readWithDecoder(bytes));
+    const header: ImageHeader = { ok: true, format, width, height, orientation, jpeg };
     return checkSize(header, limits) ?? checkWork(bytes, limits) ?? header;
   } catch (error) {
     return undecodable(bytes, format, error);

@@ -1,10 +1,8 @@
 import type { FailOnOptions } from 'sharp';
-import { readJpegFrame, readScans } from './jpeg-size.js';
+import { ended, readJpegFrame, readScans } from './jpeg-size.js';
 
 /** Decodes a file; `strictness` is the weakest complaint of the decoder that makes it fail. */
 export type Decode = (bytes: Uint8Array, strictness: FailOnOptions) => Promise<Buffer>;
-
-const endOfImage = Buffer.of(0xff, 0xd9);
 
 /** How libjpeg says that the data of a scan ends early: at a marker, or at the end marker in place of a restart. */
 const dataEndsEarly = /premature end of data segment|found marker 0xd9 instead of RST/i;
@@ -21,7 +19,7 @@ export async function decodeWholeJpeg(bytes: Uint8Array, decode: Decode): Promis
     return await decode(bytes, 'warning');
   } catch (error) {
     const isEnded = !fileEndsEarly.test(String(error)) && endOf(bytes) !== bytes.length;
-    return await decodeWarned(isEnded ? bytes : Buffer.concat([bytes, endOfImage]), decode);
+    return await decodeWarned(isEnded ? bytes : ended(bytes), decode);
   }
 }
 

@@ -107,10 +107,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
 async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<LoadedModel> {
   const { limits } = options;
-  const { preprocessing } = bundle;
   const references = bundle.references?.shared ?? null;
-  const start = (graph: Uint8Array): Promise<Thread> =>
-    startThread({ model: graph, limits, preprocessing, references });
+  const start = (graph: Uint8Array): Promise<Thread> => startThread({ model: graph, limits, references });
   const { variant, thread } = await chooseVariant({
     bundle,
     folder: options.bundleFolder,

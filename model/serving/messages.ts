@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { isErrorCode, type ErrorCode } from '../../contracts/errors.js';
-import {
-  featureTransforms,
-  preprocessingVersions,
-  type PreprocessingVersion,
-} from '../../contracts/registry/bundle.js';
+import { featureTransforms } from '../../contracts/registry/bundle.js';
 import type { ImageLimits } from '../images/header.js';
 import { explainedSchema, explainJobSchema, overlayJobSchema } from './explain/messages.js';
 import type { Near, SharedReferences } from './nearest.js';
@@ -14,8 +10,6 @@ export interface ThreadSetup {
   /** The graph in shared memory: one copy for all threads and restarts. */
   model: Uint8Array;
   limits: ImageLimits;
-  /** How images are decoded: as for the training of the model. */
-  preprocessing: PreprocessingVersion;
   references: SharedReferences | null;
 }
 
@@ -27,7 +21,6 @@ const vectorsSchema = z.custom<Float32Array>((value) => value instanceof Float32
 export const threadSetupSchema = z.object({
   model: bytesSchema,
   limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
-  preprocessing: z.literal(preprocessingVersions),
   references: z
     .object({
       features: vectorsSchema,

@@ -9,7 +9,6 @@ import {
   referencesSchema,
   type Calibration,
   type Manifest,
-  type PreprocessingVersion,
   type References,
 } from '../../contracts/registry/bundle.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
@@ -22,7 +21,6 @@ export interface ServedBundle {
   manifest: Manifest;
   /** Bytes of the graphs; int8 is null unless it passed its checks. */
   graphs: { fp32: Uint8Array; int8: Uint8Array | null };
-  preprocessing: PreprocessingVersion;
   /** Null for bundles without a calibration. */
   calibration: Calibration | null;
   /** Null for bundles without references. */
@@ -41,7 +39,7 @@ export interface ServedReferences extends Pick<References, 'images' | 'unfamilia
 export async function readBundle(folder: string): Promise<ServedBundle> {
   const manifest = await verifyBundle(folder);
   const bundle = new BundleReader(folder, manifest);
-  const preprocessing = await bundle.json(bundleFiles.preprocessing, preprocessingSchema);
+  await bundle.json(bundleFiles.preprocessing, preprocessingSchema);
   const quantization = await bundle.json(bundleFiles.quantization, quantizationSchema);
   return {
     manifest,
@@ -52,7 +50,6 @@ export async function readBundle(folder: string): Promise<ServedBundle> {
           ? await bundle.shared(bundleFiles.onnxInt8)
           : null,
     },
-    preprocessing: preprocessing?.version ?? 1,
     calibration: await bundle.json(bundleFiles.calibration, calibrationSchema),
     references: await readReferences(bundle),
   };

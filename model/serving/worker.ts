@@ -11,8 +11,7 @@ import { openSession } from './thread-session.js';
 /** A thread of the serving engine: it has its own ONNX Runtime session, decodes images, and runs its jobs in order. */
 const setup = threadSetupSchema.parse(workerData);
 const { limits, references } = setup;
-const decode = (bytes: Uint8Array): Promise<Uint8Array> =>
-  decodePixels(bytes, limits, { version: setup.preprocessing });
+const decode = (bytes: Uint8Array): Promise<Uint8Array> => decodePixels(bytes, limits);
 
 // There are as many threads as cores: a thread that used several would only slow the others.
 setThreadsPerImage(1);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleFiles, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
+import { bundleFiles, currentPreprocessing, manifestSchema, type Manifest } from '../../contracts/registry/bundle.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { hyperparametersSchema, modelMetricsSchema } from '../../contracts/training/training.js';
 import { nextSemanticVersion } from '../../domain/registry/semantic-version.js';
@@ -104,7 +104,7 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
   const examples = await ingestion.datasets.examples(dataset, version);
   const backbone = 'b'.repeat(64);
   const images = await features.missing(
-    { backbone, preprocessing: 2, runtime: 'ort' },
+    { backbone, preprocessing: currentPreprocessing, runtime: 'ort' },
     examples.map(({ sha256 }) => sha256),
   );
   if (images.length === 0) return;
@@ -112,7 +112,7 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
   const objectKey = featureFileKey(backbone, sha256Of(bytes));
   await ingestion.deps.objects.put(objectKey, bytes);
   await features.add(
-    { backbone, preprocessing: 2, runtime: 'ort' },
+    { backbone, preprocessing: currentPreprocessing, runtime: 'ort' },
     { objectKey, sha256: sha256Of(bytes), images, runId },
   );
 }

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import {
+  currentPreprocessing,
   bundleFiles,
   currentBundleFormat,
   driftReferenceSchema,
@@ -80,7 +81,7 @@ export async function flipByte(folder: string, path: string): Promise<void> {
 }
 
 const preprocessing = {
-  version: 2,
+  version: currentPreprocessing,
   width: inputSize,
   height: inputSize,
   colour: 'RGB',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { predictionSchema } from '../../../contracts/inference/http-predict.js';
 import { lineageViewSchema } from '../../../contracts/predictions/http-predictions.js';
+import { currentPreprocessing } from '../../../contracts/registry/bundle.js';
 import type { ModelVersion } from '../../../contracts/registry/registry.js';
 import { fetchImages } from '../../../activities/training/inputs.js';
 import {
@@ -98,7 +99,7 @@ describe('removal of unreferenced objects', () => {
       expect(await fetchImages(deps, sha256s, folder, signal)).toHaveLength(16);
     });
     for (const { objectKey } of await createFeatureStore(db()).locate(
-      { backbone: 'b'.repeat(64), preprocessing: 2, runtime: 'ort' },
+      { backbone: 'b'.repeat(64), preprocessing: currentPreprocessing, runtime: 'ort' },
       sha256s,
     )) {
       expect(await objects().head(objectKey)).not.toBeNull();

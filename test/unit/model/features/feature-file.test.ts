@@ -2,6 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { backboneDigest, backboneFeatures, featureRuntime } from '../../../../model/architectures/backbone-digest.js';
+import { currentPreprocessing } from '../../../../contracts/registry/bundle.js';
 import { createFeatureWriter, readFeatures } from '../../../../model/features/feature-file.js';
 import { sha256Of, withFolder } from '../../../support/training-fixtures.js';
 
@@ -41,7 +42,7 @@ describe('a feature file', () => {
         value: JSON.stringify({
           name: 'efficientnet-lite0',
           digest: backboneDigest,
-          preprocessing: 2,
+          preprocessing: currentPreprocessing,
           runtime: featureRuntime,
         }),
       });
@@ -72,7 +73,7 @@ describe('a feature file', () => {
       const path = join(folder, 'features.parquet');
       await writeRows(path);
       const bytes = await readFile(path);
-      bytes.write('1', bytes.indexOf('"preprocessing":2') + '"preprocessing":'.length);
+      bytes.write('1', bytes.indexOf(`"preprocessing":${currentPreprocessing}`) + '"preprocessing":'.length);
       await writeFile(path, bytes);
       await expect(readFeatures([path], [])).rejects.toMatchObject({ code: 'conflict' });
     }));

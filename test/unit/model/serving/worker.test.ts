@@ -18,7 +18,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'worker-'));
   await writeTinyBundle(folder, { labels: ['a', 'b', 'c'] });
   const model = await readFile(join(folder, bundleFiles.onnx));
-  thread = await startThread({ model, limits, preprocessing: 2, references: null });
+  thread = await startThread({ model, limits, references: null });
 });
 
 afterEach(async () => {
