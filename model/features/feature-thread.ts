@@ -6,17 +6,18 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { floatsOf } from '../export/parity.js';
 import { oneThread } from '../export/run-onnx.js';
-import { imageFileSchema } from '../jobs.js';
 import { decodeFile } from './decode-batches.js';
 import type { FeatureAnswer } from './feature-threads.js';
 
 /** Worker thread that answers images with their features, in order, until it receives null. */
 const { graph } = z.object({ graph: z.instanceof(Uint8Array) }).parse(workerData);
 const loading = InferenceSession.create(Uint8Array.from(graph), oneThread);
+/** An image file. Loading the schemas of all jobs would take each thread as long as several images. */
+const orderSchema = z.object({ sha256: z.string(), path: z.string() }).nullable();
 let turn: Promise<void> = Promise.resolve();
 
 parentPort?.on('message', (message) => {
-  const image = imageFileSchema.nullable().parse(message);
+  const image = orderSchema.parse(message);
   if (image === null) {
     void turn.then(end);
     return;

@@ -4,6 +4,9 @@ import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import type { Config } from '../../platform/config.js';
 import { unanswered } from './connect.js';
 
+/** As many as the S3 client opens. */
+const maxSockets = 50;
+
 /** Uploads with as little work as an upload needs. */
 export interface QuickPut {
   /**
@@ -23,7 +26,8 @@ export function createQuickPut(config: Config & { S3_ENDPOINT: string }): QuickP
   if (!config.S3_FORCE_PATH_STYLE) return null;
   const endpoint = new URL(config.S3_ENDPOINT);
   const isSecure = endpoint.protocol === 'https:';
-  const agent = isSecure ? new SecureAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
+  const connections = { keepAlive: true, maxSockets };
+  const agent = isSecure ? new SecureAgent(connections) : new Agent(connections);
   const request = isSecure ? requestSecure : requestPlain;
   const credentials = {
     accessKeyId: config.S3_ACCESS_KEY_ID ?? 'unset',
