@@ -4,8 +4,8 @@ import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import type { Config } from '../../platform/config.js';
 import { unanswered } from './connect.js';
 
-/** As many as the S3 client opens. */
-const maxSockets = 50;
+/** Connections; further uploads wait for one without a time limit, instead of in the server against theirs. */
+const maxSockets = 16;
 
 /** Uploads with as little work as an upload needs. */
 export interface QuickPut {
