@@ -2,7 +2,6 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { isErrorCode, PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import { concurrently } from '../../platform/concurrently.js';
 import type { ImageFile, JobEvents } from '../jobs.js';
 
 /** Images under way in each thread: one in the network, and one that is decoded meanwhile. */
@@ -25,14 +24,24 @@ export async function extractEach(
 ): Promise<Float32Array[]> {
   const shared = shareBytes(graph);
   const running = Array.from({ length: Math.min(threads, images.length) }, () => startThread(shared));
-  try {
-    let done = 0;
-    return await concurrently(images, running.length * imagesPerThread, async (image) => {
-      const features = await leastBusy(running).extract(image);
+  const features: Float32Array[] = [];
+  const remaining = images.entries();
+  let done = 0;
+  let hasFailed = false;
+  const lane = async (thread: FeatureThread): Promise<void> => {
+    for (const [index, image] of remaining) {
+      features[index] = await thread.extract(image).catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      });
+      if (hasFailed) return;
       done += 1;
       events.onProgress({ type: 'progress', done, total: images.length, unit: 'images' });
-      return features;
-    });
+    }
+  };
+  try {
+    await Promise.all(running.flatMap((thread) => Array.from({ length: imagesPerThread }, () => lane(thread))));
+    return features;
   } finally {
     await Promise.all(running.map((thread) => thread.end()));
   }
@@ -40,8 +49,6 @@ export async function extractEach(
 
 interface FeatureThread {
   extract(image: ImageFile): Promise<Float32Array>;
-  /** Images that were sent and not answered yet. */
-  pending(): number;
   end(): Promise<void>;
 }
 
@@ -85,17 +92,12 @@ function startThread(graph: Uint8Array): FeatureThread {
         waiting.push({ resolve, reject });
         worker.postMessage(image);
       }),
-    pending: () => waiting.length,
     // A thread inside ONNX Runtime cannot be stopped: it ends when it has answered.
     async end() {
       worker.postMessage(null);
       await exited;
     },
   };
-}
-
-function leastBusy(threads: readonly FeatureThread[]): FeatureThread {
-  return threads.reduce((best, thread) => (thread.pending() < best.pending() ? thread : best));
 }
 
 /** A copy that all threads read. */
