@@ -28,7 +28,6 @@ export const embedJobSchema = z.object({
   kind: z.literal('embed'),
   images: z.array(imageFileSchema),
   outputPath: z.string(),
-  batchSize: z.number().int().min(1),
 });
 export type EmbedJob = z.infer<typeof embedJobSchema>;
 

@@ -7,7 +7,7 @@ import type { IngestionDependencies } from './dependencies.js';
 import { bytePath, joinBytes, pathOf, realBytes, storedBytes } from '../../platform/folder-names.js';
 import { isInside } from '../../platform/is-inside.js';
 import { archiveLimits } from './archive/archive-entry.js';
-import { archiveGroups, groupLimits, type FileGroup } from './archive/archive-groups.js';
+import { archiveGroups, type FileGroup } from './archive/archive-groups.js';
 import { fetchArchive } from './archive/fetch-archive.js';
 import { readObject } from './s3/bucket-source.js';
 import { uploadPath } from './scan-source.js';
@@ -17,8 +17,8 @@ import { tooLarge, type SourceBytes } from './source-bytes.js';
 type ReadSource = (path: string) => Promise<SourceBytes>;
 
 /**
- * Pending files in groups whose outcomes are written together. `limit` bounds their number, except that the files of an archive are
- * read in one pass, because each pass begins at its start.
+ * Pending files, those of an archive in groups that are in memory at once. `limit` bounds their number, except that the
+ * files of an archive are read in one pass, because each pass begins at its start.
  */
 export async function* pendingGroups(
   deps: IngestionDependencies,
@@ -43,9 +43,7 @@ export async function* pendingGroups(
     return;
   }
   const read = await sourceReader(deps, ingestion);
-  for (let from = 0; from < paths.length; from += groupLimits.files) {
-    yield { paths: paths.slice(from, from + groupLimits.files), read };
-  }
+  yield { paths, read };
 }
 
 async function doNothing(): Promise<void> {}

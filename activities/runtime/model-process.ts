@@ -53,9 +53,14 @@ export async function runModelJob<Job extends ModelJob>(
   { logger, ...options }: ModelProcessOptions,
 ): Promise<ModelJobResults[Job['kind']]> {
   if (options.signal.aborted) throw jobCancelled(job);
+  return withTrainer(logger, (trainer) => trainer.run(job, options));
+}
+
+/** Starts a trainer process, passes it to `work`, and stops it in any case. */
+export async function withTrainer<T>(logger: Logger, work: (trainer: Trainer) => Promise<T>): Promise<T> {
   const trainer = startTrainer(logger);
   try {
-    return await trainer.run(job, options);
+    return await work(trainer);
   } finally {
     // The caller may delete the trainer's files after this, so wait until the process has exited.
     await trainer.stop();

@@ -1,21 +1,26 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
-import { backboneDigest } from '../../model/architectures/backbone-digest.js';
+import { backboneDigest, featureRuntime } from '../../model/architectures/backbone-digest.js';
+import type { ImageFile, JobProgress } from '../../model/jobs.js';
 import type { FeatureKind } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
-import { runModelJob } from '../runtime/model-process.js';
+import { withTrainer, type Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
 
 /** Images in a Parquet file: a killed run loses the embeddings of one file at most. */
 const imagesPerFile = 512;
-const embeddingBatchSize = 16;
 
 /** The embeddings that training uses. */
-export const currentFeatures: FeatureKind = { backbone: backboneDigest, preprocessing: currentPreprocessing };
+export const currentFeatures: FeatureKind = {
+  backbone: backboneDigest,
+  preprocessing: currentPreprocessing,
+  runtime: featureRuntime,
+};
 
 export interface FeaturesInput {
   dataset: string;
@@ -35,39 +40,61 @@ export async function extractFeatures(deps: TrainingDependencies, input: Feature
     currentFeatures,
     examples.map((example) => example.sha256),
   );
-  if (missing.length > 0) {
-    await withHeartbeat(async (report, signal) => {
-      for (let from = 0; from < missing.length; from += imagesPerFile) {
-        report({ embedded: from, of: missing.length });
-        await embedFile(deps, input.runId, missing.slice(from, from + imagesPerFile), signal);
-      }
-    });
-  }
+  if (missing.length > 0) await embedMissing(deps, input.runId, missing);
   return { images: examples.length, newFeatures: missing.length };
+}
+
+/** Embeds images file by file, in one trainer process. The images of the next file are downloaded meanwhile. */
+async function embedMissing(deps: TrainingDependencies, runId: string, missing: readonly string[]): Promise<void> {
+  await withHeartbeat((report, signal) =>
+    withScratchFolder(deps.scratchFolder, (folder) =>
+      withTrainer(deps.logger, async (trainer) => {
+        const fetchFrom = (from: number): Promise<ImageFile[]> =>
+          fetchImages(deps, missing.slice(from, from + imagesPerFile), join(folder, String(from)), signal);
+        let next = fetchFrom(0);
+        try {
+          for (let from = 0; from < missing.length; from += imagesPerFile) {
+            const images = await next;
+            next = fetchFrom(from + imagesPerFile);
+            // Handled when it is awaited.
+            next.catch(() => undefined);
+            const onProgress = ({ done }: JobProgress): void => report({ embedded: from + done, of: missing.length });
+            await embedFile(deps, { trainer, runId, images, folder: join(folder, String(from)), signal, onProgress });
+          }
+        } finally {
+          // The folder is deleted after this.
+          await next.catch(() => undefined);
+        }
+      }),
+    ),
+  );
+}
+
+interface FileToEmbed {
+  trainer: Trainer;
+  runId: string;
+  images: ImageFile[];
+  /** Holds the images; it is deleted in the end. */
+  folder: string;
+  signal: AbortSignal;
+  onProgress: (progress: JobProgress) => void;
 }
 
 async function embedFile(
   deps: TrainingDependencies,
-  runId: string,
-  sha256s: readonly string[],
-  signal: AbortSignal,
+  { trainer, runId, images, folder, signal, onProgress }: FileToEmbed,
 ): Promise<void> {
-  await withScratchFolder(deps.scratchFolder, async (folder) => {
-    const images = await fetchImages(deps, sha256s, folder, signal);
-    const outputPath = join(folder, 'features.parquet');
-    await runModelJob(
-      { kind: 'embed', images, outputPath, batchSize: embeddingBatchSize },
-      { signal, logger: deps.logger },
-    );
-    const { sha256 } = await hashFile(outputPath);
-    const objectKey = featureFileKey(backboneDigest, sha256);
-    await deps.features.claim(objectKey);
-    await deps.objects.putFile(objectKey, outputPath);
-    await deps.features.add(currentFeatures, {
-      objectKey,
-      sha256,
-      images: images.map((image) => image.sha256),
-      runId,
-    });
+  const outputPath = join(folder, 'features.parquet');
+  await trainer.run({ kind: 'embed', images, outputPath }, { signal, onProgress });
+  const { sha256 } = await hashFile(outputPath);
+  const objectKey = featureFileKey(backboneDigest, sha256);
+  await deps.features.claim(objectKey);
+  await deps.objects.putFile(objectKey, outputPath);
+  await deps.features.add(currentFeatures, {
+    objectKey,
+    sha256,
+    images: images.map((image) => image.sha256),
+    runId,
   });
+  await rm(folder, { recursive: true });
 }

@@ -52,7 +52,18 @@ function commandLine(
   switch (kind) {
     case 'versitygw':
       return {
-        args: ['--port', address, '--region', region, '--health', '/health', '--quiet', 'posix', objects],
+        args: [
+          '--port',
+          address,
+          '--region',
+          region,
+          '--health',
+          '/health',
+          '--keep-alive',
+          '--quiet',
+          'posix',
+          objects,
+        ],
         env: plainEnvironment({ ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey }),
       };
     case 'minio':

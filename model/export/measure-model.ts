@@ -1,5 +1,6 @@
 import type { Calibration } from '../../contracts/registry/bundle.js';
 import type { CrossValidation, ModelMetrics } from '../../contracts/training/training.js';
+import { usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { evaluate } from '../evaluation/evaluate.js';
 import { measureReliability } from '../evaluation/reliability.js';
 import { drawRiskCurve } from '../evaluation/risk-curve.js';
@@ -8,7 +9,7 @@ import type { PackageJob } from '../jobs.js';
 import type { Checkpoint } from '../training/checkpoint.js';
 import { crossValidate } from '../training/cross-validate.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
-import { usesStoredFeatures, type Scores } from './score.js';
+import type { Scores } from './score.js';
 
 /** All metrics of a bundle. */
 export interface Measured {

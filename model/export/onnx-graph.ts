@@ -3,8 +3,10 @@ import { onnxNames } from '../../contracts/registry/bundle.js';
 import { preprocessing, type Operation, type Weights } from '../architectures/network.js';
 import {
   addClassifier,
+  addPooling,
   describeConvolution,
   encodeModel,
+  featuresOutput,
   halving,
   type Convolution,
   type Graph,
@@ -28,12 +30,25 @@ export function encodeOnnx(operations: readonly Operation[], weights: Weights): 
   return encodeModel(buildGraph(operations, weights));
 }
 
+/** Encodes a network up to its average pooling: `image` as in `encodeOnnx`, and `features` as the one output. */
+export function encodeFeatureExtractor(operations: readonly Operation[], weights: Weights): Uint8Array {
+  const { graph, output } = buildNodes(operations, weights);
+  addPooling(graph, output, 'pooling');
+  graph.outputs.push(featuresOutput('features'));
+  return encodeModel(graph);
+}
+
 /** The graph behind `encodeOnnx`. The output of every operation but the last two has the operation's name. */
 export function buildGraph(operations: readonly Operation[], weights: Weights): Graph {
+  return buildNodes(operations, weights).graph;
+}
+
+/** The graph and the output of its last operation. */
+function buildNodes(operations: readonly Operation[], weights: Weights): { graph: Graph; output: string } {
   const graph: Graph = { nodes: [], initializers: createConstants(operations), outputs: [] };
-  let current = addPreprocessing(graph);
-  for (const operation of operations) current = addOperation(graph, operation, weights, current);
-  return graph;
+  let output = addPreprocessing(graph);
+  for (const operation of operations) output = addOperation(graph, operation, weights, output);
+  return { graph, output };
 }
 
 /** Only the constants that the graph uses: ONNX Runtime warns about unused ones. */
@@ -73,7 +88,7 @@ function addOperation(graph: Graph, operation: Operation, weights: Weights, inpu
       graph.nodes.push(node('Add', [input, operation.other], name));
       return name;
     case 'average':
-      // The classifier adds the pooling itself, because it also reads the feature map before it.
+      // Pooling is added last, because a classifier also reads the feature map before it.
       return input;
     case 'dense':
       addClassifier(graph, input, name, weights);

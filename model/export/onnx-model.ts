@@ -51,24 +51,36 @@ export function addClassifier(graph: Graph, featureMap: string, name: string, we
   const bias = weightOf(weights, `${name}/bias`);
   const places = denseToConvolution(kernel);
   const [features = 0, classes = 0] = kernel.shape;
+  addPooling(graph, featureMap, name);
   graph.initializers.push(
-    integerTensor(`${name}/flat`, [0, -1]),
     floatTensor(`${name}/kernel`, kernel.shape, kernel.values),
     floatTensor(`${name}/bias`, bias.shape, bias.values),
     floatTensor(`${name}/places`, places.shape, places.values),
   );
   graph.nodes.push(
-    node('GlobalAveragePool', [featureMap], `${name}/average`),
-    node('Reshape', [`${name}/average`, `${name}/flat`], onnxNames.features),
     node('Gemm', [onnxNames.features, `${name}/kernel`, `${name}/bias`], `${name}/logits`),
     node('Softmax', [`${name}/logits`], onnxNames.probabilities, attributes({ axis: 1 })),
     node('Conv', [featureMap, `${name}/places`], onnxNames.classActivations),
   );
   graph.outputs.push(
     valueInfo(onnxNames.probabilities, FLOAT, ['N', classes]),
-    valueInfo(onnxNames.features, FLOAT, ['N', features]),
+    featuresOutput(features),
     valueInfo(onnxNames.classActivations, FLOAT, ['N', classes, 'rows', 'columns']),
   );
+}
+
+/** Adds the average pooling of `featureMap`, which gives `features`; its tensors are named after `name`. */
+export function addPooling(graph: Graph, featureMap: string, name: string): void {
+  graph.initializers.push(integerTensor(`${name}/flat`, [0, -1]));
+  graph.nodes.push(
+    node('GlobalAveragePool', [featureMap], `${name}/average`),
+    node('Reshape', [`${name}/average`, `${name}/flat`], onnxNames.features),
+  );
+}
+
+/** The output `features`, `width` numbers for each image. */
+export function featuresOutput(width: number | string): onnxProto.onnx.IValueInfoProto {
+  return valueInfo(onnxNames.features, FLOAT, ['N', width]);
 }
 
 /** The bytes of a model whose one input is `image`, uint8 [N,224,224,3] RGB. */

@@ -105,7 +105,7 @@ function runSourceModel(
 ): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> {
   return withTfjsModel(outputFolder, async (predict) => {
     const parityMaxAbsoluteError = await checkParity(outputFolder, sample, predict);
-    const probabilities = [...predict(probePixels(), probeImages)];
+    const probabilities = [...predict(probePixels(), probeImages).probabilities];
     const probe = Array.from({ length: probeImages }, (_, image) =>
       probabilities.slice(image * labels.length, (image + 1) * labels.length),
     );

@@ -7,12 +7,13 @@ import {
   type References,
 } from '../../contracts/registry/bundle.js';
 import { writeJson } from '../../platform/validation/json-file.js';
+import { usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { kCenterOrder } from '../features/k-center.js';
 import { comparisonVector, distanceToNearest } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
-import { usesStoredFeatures, type Scores } from './score.js';
+import type { Scores } from './score.js';
 
 /** Rows of the coreset that a prediction is compared with: each costs a dot product. */
 const coresetSize = 256;

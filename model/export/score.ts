@@ -1,15 +1,13 @@
-import { setImmediate } from 'node:timers/promises';
-import { inputSize, type Hyperparameters } from '../../contracts/training/training.js';
+import { usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { classifierOperation } from '../architectures/cnn.js';
 import { createTensors, disposeTensors } from '../architectures/network-tensors.js';
-import { runNetwork, scaleImages } from '../architectures/run-network.js';
+import { runNetwork } from '../architectures/run-network.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
-import { decodeBatches } from '../features/decode-batches.js';
 import { readFeatures } from '../features/feature-file.js';
+import { extractEach } from '../features/feature-threads.js';
 import type { ImageFile, JobEvents, PackageJob } from '../jobs.js';
 import { tf } from '../tensorflow.js';
-
-const batchSize = 16;
+import { encodeFeatureExtractor } from './onnx-graph.js';
 
 /** Features and logits of images, row by row. */
 export interface Scores {
@@ -17,11 +15,6 @@ export interface Scores {
   matrix: Float32Array;
   features: Float32Array[];
   logits: number[][];
-}
-
-/** Whether an architecture uses the features of the feature store, that is, a frozen backbone. */
-export function usesStoredFeatures({ architecture, fineTuneBlocks }: Hyperparameters): boolean {
-  return architecture === 'efficientnet-lite0' && fineTuneBlocks === 0;
 }
 
 /** Scores all images of a job: from stored features if the network uses them, else from the pixels. */
@@ -35,7 +28,7 @@ export async function scoreExamples(
   try {
     const matrix = usesStoredFeatures(job.hyperparameters)
       ? await readFeatures(job.featurePaths, sha256s)
-      : await computeFeatures(network, tensors, imagesOf(job, sha256s), events);
+      : await computeFeatures(network, imagesOf(job, sha256s), events);
     const logits = tf.tidy(() => {
       const features = tf.tensor2d(matrix, [sha256s.length, matrix.length / sha256s.length]);
       return runNetwork([classifierOperation], tensors, features);
@@ -52,26 +45,13 @@ export async function scoreExamples(
   }
 }
 
+/** With the runtime that serves them, so that the metrics are about what is served. */
 async function computeFeatures(
-  { featureOperations }: TrainedNetwork,
-  tensors: ReadonlyMap<string, tf.Tensor>,
+  { featureOperations, weights }: TrainedNetwork,
   images: readonly ImageFile[],
   events: JobEvents,
 ): Promise<Float32Array> {
-  const parts: Float32Array[] = [];
-  let done = 0;
-  for await (const batch of decodeBatches(images, batchSize)) {
-    const features = tf.tidy(() => {
-      const pixels = tf.tensor4d(batch.pixels, [batch.images.length, inputSize, inputSize, 3], 'int32').toFloat();
-      return runNetwork(featureOperations, tensors, scaleImages(pixels));
-    });
-    parts.push(Float32Array.from(features.dataSync()));
-    features.dispose();
-    done += batch.images.length;
-    events.onProgress({ type: 'progress', done, total: images.length, unit: 'images' });
-    await setImmediate();
-  }
-  return concatenate(parts);
+  return concatenate(await extractEach(encodeFeatureExtractor(featureOperations, weights), images, events));
 }
 
 /** The image files in the order of `sha256s`. Throws when one is not among the job's images. */

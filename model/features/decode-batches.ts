@@ -34,7 +34,8 @@ async function decodeBatch(images: ImageFile[]): Promise<PixelBatch> {
   return { images, pixels };
 }
 
-async function decodeFile({ sha256, path }: ImageFile): Promise<Uint8Array> {
+/** The pixels of an image file. Throws the decoder's error with the name of the image. */
+export async function decodeFile({ sha256, path }: ImageFile): Promise<Uint8Array> {
   try {
     return await decodePixels(await readFile(path), limits, { acceptsPartial: true });
   } catch (error) {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import { readJson } from '../../platform/validation/json-file.js';
-import { backboneDigest, backboneFeatures } from '../architectures/backbone-digest.js';
+import { backboneDigest, backboneFeatures, featureRuntime } from '../architectures/backbone-digest.js';
 
 const columns = { sha256: 'image_sha256', embedding: 'embedding' } as const;
 const backboneKey = 'perennial.backbone';
@@ -32,7 +32,13 @@ const rowSchema = z.object({
   ),
 });
 
-const backboneSchema = z.object({ name: z.string(), digest: z.string(), preprocessing: z.number().default(1) });
+/** Files of earlier releases have no runtime: TF.js computed them. */
+const backboneSchema = z.object({
+  name: z.string(),
+  digest: z.string(),
+  preprocessing: z.number().default(1),
+  runtime: z.string().default('tfjs'),
+});
 
 /** Writes embeddings to a Parquet file, one row group per call; the file gets its name when it is complete. */
 export interface FeatureWriter {
@@ -46,6 +52,7 @@ export function createFeatureWriter(path: string, backboneName: string): Feature
     name: backboneName,
     digest: backboneDigest,
     preprocessing: currentPreprocessing,
+    runtime: featureRuntime,
   };
   const writer = new ParquetWriter({
     writer: fileWriter(temporaryPath),
@@ -75,7 +82,7 @@ export function createFeatureWriter(path: string, backboneName: string): Feature
 
 /**
  * Reads the embeddings of the given images out of feature files, as rows of one matrix in the order of `sha256s`.
- * @throws PerennialError conflict when a file comes from another backbone or preprocessing, not_found when an image is in no file
+ * @throws PerennialError conflict when a file comes from another backbone, preprocessing or runtime, not_found when an image is in no file
  */
 export async function readFeatures(paths: readonly string[], sha256s: readonly string[]): Promise<Float32Array> {
   const rows = new Map(sha256s.map((sha256, row) => [sha256, row]));
@@ -101,12 +108,22 @@ async function readRows(path: string): Promise<z.infer<typeof rowSchema>[]> {
   const metadata = await parquetMetadataAsync(file);
   const written = metadata.key_value_metadata?.find(({ key }) => key === backboneKey)?.value;
   const backbone = written === undefined ? null : readJson(backboneSchema, written);
-  if (backbone?.digest !== backboneDigest || backbone.preprocessing !== currentPreprocessing) {
+  const found = backbone === null ? 'unknown' : describeKind(backbone);
+  const expected = describeKind({
+    digest: backboneDigest,
+    preprocessing: currentPreprocessing,
+    runtime: featureRuntime,
+  });
+  if (found !== expected) {
     throw new PerennialError(
       'conflict',
-      `${path} holds features of backbone ${backbone?.digest ?? 'unknown'} and preprocessing ${backbone?.preprocessing ?? 'unknown'}, not of ${backboneDigest} and ${currentPreprocessing}; embed the images again.`,
+      `${path} holds features of ${found}, not of ${expected}; embed the images again.`,
     );
   }
   const rows = await parquetReadObjects({ file, metadata });
   return rows.map((row) => rowSchema.parse(row));
+}
+
+function describeKind(kind: Pick<z.infer<typeof backboneSchema>, 'digest' | 'preprocessing' | 'runtime'>): string {
+  return `backbone ${kind.digest}, preprocessing ${kind.preprocessing} and runtime ${kind.runtime}`;
 }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
+import { featureRuntime, usesStoredFeatures } from '../architectures/backbone-digest.js';
 import type { TrainJob } from '../jobs.js';
 
 /** Digest of everything that determines the outcome of a training. */
@@ -9,5 +10,7 @@ export function fingerprintOf({
   examples,
 }: Pick<TrainJob, 'hyperparameters' | 'labels' | 'examples'>): string {
   const members = examples.map(({ sha256, label, side }) => `${sha256} ${side} ${label}`).sort();
-  return hash('sha256', JSON.stringify({ preprocessing: currentPreprocessing, hyperparameters, labels, members }));
+  const pixels = { preprocessing: currentPreprocessing };
+  const inputs = usesStoredFeatures(hyperparameters) ? { ...pixels, runtime: featureRuntime } : pixels;
+  return hash('sha256', JSON.stringify({ ...inputs, hyperparameters, labels, members }));
 }

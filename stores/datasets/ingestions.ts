@@ -10,7 +10,7 @@ import {
   type PixelIdentity,
   type QuarantineReason,
 } from '../../contracts/datasets/datasets.js';
-import { claimObject, removalLock } from '../objects/object-claims.js';
+import { claimObjects, removalLock } from '../objects/object-claims.js';
 import { integerColumn } from '../postgres/columns.js';
 import { addFiles, endScan, restartScan, type FoundFile, type ScanFindings } from './scan-rows.js';
 import { sourceKinds, type SourceKind } from './datasets.js';
@@ -34,6 +34,9 @@ export type Ingestion = z.output<typeof ingestionRow>;
 
 /** An image to record; without pixels in tests, and where an earlier release ingested it. */
 type NewImage = ImageFacts & Partial<PixelIdentity>;
+
+/** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
+export type ImageStatus = 'new' | 'known' | 'erased';
 
 export type FileOutcome =
   /** `uploadedBytes` is null if the image was stored already. */
@@ -83,12 +86,12 @@ export interface IngestionStore {
   labelsOf(dataset: string): Promise<string[]>;
   /** Files without an outcome, by path. */
   takePending(id: string, limit: number): Promise<{ path: string; label: string }[]>;
-  /** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
-  imageStatus(sha256: string): Promise<'new' | 'known' | 'erased'>;
-  /** SHA-256 of the recorded image with this MD5 (the name of its object); null if there is none. */
-  holderOfMd5(md5: string): Promise<string | null>;
-  /** Protects the object of an image from retention until it is recorded; call it before the upload. */
-  claim(objectKey: string): Promise<void>;
+  /** The status of images that are not new. */
+  imageStatuses(sha256s: readonly string[]): Promise<Map<string, ImageStatus>>;
+  /** SHA-256 of the recorded images with these MD5s (the names of their objects), by MD5. */
+  holdersOfMd5(md5s: readonly string[]): Promise<Map<string, string>>;
+  /** Protects the objects of images from retention until they are recorded; call it before the upload. */
+  claim(objectKeys: readonly string[]): Promise<void>;
   /**
    * Records uploaded images and outcomes of files in one transaction. Throws `internal` when retention has removed the
    * bytes of a known image meanwhile, so that a retry stores them again.
@@ -123,12 +126,16 @@ export function createIngestionStore(db: Database): IngestionStore {
         `SELECT path, label FROM ingestion_files WHERE ingestion_id = $1 AND outcome = 'pending' ORDER BY path LIMIT $2`,
         [id, limit],
       ),
-    imageStatus: (sha256) => imageStatusOf(db, sha256),
-    async holderOfMd5(md5) {
-      const holder = await db.row(z.object({ sha256: z.string() }), 'SELECT sha256 FROM images WHERE md5 = $1', [md5]);
-      return holder?.sha256 ?? null;
+    imageStatuses: (sha256s) => imageStatusesOf(db, sha256s),
+    async holdersOfMd5(md5s) {
+      const holders = await db.rows(
+        z.object({ md5: z.string(), sha256: z.string() }),
+        'SELECT md5, sha256 FROM images WHERE md5 = ANY($1)',
+        [md5s],
+      );
+      return new Map(holders.map(({ md5, sha256 }) => [md5, sha256]));
     },
-    claim: (objectKey) => claimObject(db, objectKey),
+    claim: (objectKeys) => claimObjects(db, objectKeys),
     settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
     addNote: (id, note) => addNote(db, id, note),
@@ -186,15 +193,14 @@ async function readLabels(db: Queryable, dataset: string): Promise<string[]> {
   return found.map(({ label }) => label);
 }
 
-async function imageStatusOf(db: Queryable, sha256: string): Promise<'new' | 'known' | 'erased'> {
-  const image = await db.row(
-    z.object({ isErased: z.boolean() }),
-    `SELECT erased_at IS NOT NULL AS is_erased FROM images
-     WHERE sha256 = $1 AND (removed_at IS NULL OR erased_at IS NOT NULL)`,
-    [sha256],
+async function imageStatusesOf(db: Queryable, sha256s: readonly string[]): Promise<Map<string, ImageStatus>> {
+  const images = await db.rows(
+    z.object({ sha256: z.string(), isErased: z.boolean() }),
+    `SELECT sha256, erased_at IS NOT NULL AS is_erased FROM images
+     WHERE sha256 = ANY($1) AND (removed_at IS NULL OR erased_at IS NOT NULL)`,
+    [sha256s],
   );
-  if (!image) return 'new';
-  return image.isErased ? 'erased' : 'known';
+  return new Map(images.map(({ sha256, isErased }) => [sha256, isErased ? 'erased' : 'known']));
 }
 
 /** Ordered by digest, so that two ingestions of the same images cannot deadlock. */

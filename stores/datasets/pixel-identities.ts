@@ -6,8 +6,8 @@ const unidentifiedRow = z.object({ sha256: z.string(), objectKey: z.string() });
 
 /** What images show, whatever their files. */
 export interface PixelIdentityStore {
-  /** Whether an image with these pixels was erased: it must not be stored in another file either. */
-  isErased(identity: PixelIdentity): Promise<boolean>;
+  /** Those pixels of which an image was erased: it must not be stored in another file either. */
+  erasedAmong(identities: readonly PixelIdentity[]): Promise<Set<string>>;
   /** Images in sources of the dataset whose pixels were not read yet, or by another version of the digest. */
   unidentified(dataset: string, limit: number): Promise<z.output<typeof unidentifiedRow>[]>;
   /** Records the pixels of such an image; null when it cannot be decoded. */
@@ -16,12 +16,14 @@ export interface PixelIdentityStore {
 
 export function createPixelIdentityStore(db: Database): PixelIdentityStore {
   return {
-    async isErased({ pixelSha256, pixelVersion: version }) {
-      const erased = await db.query(
-        'SELECT FROM images WHERE pixel_sha256 = $1 AND pixel_version = $2 AND erased_at IS NOT NULL LIMIT 1',
-        [pixelSha256, version],
+    async erasedAmong(identities) {
+      const erased = await db.rows(
+        z.object({ pixelSha256: z.string() }),
+        `SELECT DISTINCT pixel_sha256 FROM images
+         WHERE pixel_sha256 = ANY($1) AND pixel_version = $2 AND erased_at IS NOT NULL`,
+        [identities.map(({ pixelSha256 }) => pixelSha256), pixelVersion],
       );
-      return erased.length > 0;
+      return new Set(erased.map(({ pixelSha256 }) => pixelSha256));
     },
     unidentified: (dataset, limit) =>
       db.rows(

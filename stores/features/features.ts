@@ -7,13 +7,14 @@ export interface FeatureFile {
   sha256: string;
 }
 
-/** What embeddings are computed with. Those of another backbone or of other pixels are never used for each other. */
+/** What embeddings are computed with. Those of another backbone, pixels or runtime are never used for each other. */
 export interface FeatureKind {
   backbone: string;
   preprocessing: number;
+  runtime: string;
 }
 
-/** Index of embeddings: image, backbone and preprocessing to Parquet file in the object store. */
+/** Index of embeddings: image and kind to Parquet file in the object store. */
 export interface FeatureStore {
   /** Those of `sha256s` without an embedding, in the given order. */
   missing(kind: FeatureKind, sha256s: readonly string[]): Promise<string[]>;
@@ -30,38 +31,39 @@ export interface FeatureStore {
 
 export function createFeatureStore(db: Database): FeatureStore {
   return {
-    async missing({ backbone, preprocessing }, sha256s) {
+    async missing({ backbone, preprocessing, runtime }, sha256s) {
       const rows = await db.rows(
         z.object({ sha256: z.string() }),
-        `SELECT wanted.sha256 FROM unnest($3::text[]) WITH ORDINALITY AS wanted (sha256, position)
+        `SELECT wanted.sha256 FROM unnest($4::text[]) WITH ORDINALITY AS wanted (sha256, position)
          WHERE NOT EXISTS (SELECT FROM features f
-           WHERE f.backbone_digest = $1 AND f.preprocessing = $2 AND f.sha256 = wanted.sha256)
+           WHERE (f.backbone_digest, f.preprocessing, f.runtime, f.sha256) = ($1, $2, $3, wanted.sha256))
          ORDER BY position`,
-        [backbone, preprocessing, sha256s],
+        [backbone, preprocessing, runtime, sha256s],
       );
       return rows.map(({ sha256 }) => sha256);
     },
     claim: (objectKey) => claimObject(db, objectKey),
-    async add({ backbone, preprocessing }, { objectKey, sha256, images, runId }) {
+    async add({ backbone, preprocessing, runtime }, { objectKey, sha256, images, runId }) {
       await db.query(
         `WITH file AS (
-           INSERT INTO feature_files (backbone_digest, preprocessing, object_key, sha256, run_id)
-           VALUES ($1, $2, $3, $4, $5)
+           INSERT INTO feature_files (backbone_digest, preprocessing, runtime, object_key, sha256, run_id)
+           VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (object_key) DO UPDATE SET sha256 = excluded.sha256, erased_at = NULL RETURNING id)
-         INSERT INTO features (backbone_digest, preprocessing, sha256, file_id, position)
-         SELECT $1, $2, image.sha256, file.id, image.position - 1
-         FROM file, unnest($6::text[]) WITH ORDINALITY AS image (sha256, position)
-         ON CONFLICT (backbone_digest, preprocessing, sha256) DO NOTHING`,
-        [backbone, preprocessing, objectKey, sha256, runId, images],
+         INSERT INTO features (backbone_digest, preprocessing, runtime, sha256, file_id, position)
+         SELECT $1, $2, $3, image.sha256, file.id, image.position - 1
+         FROM file, unnest($7::text[]) WITH ORDINALITY AS image (sha256, position)
+         ON CONFLICT (backbone_digest, preprocessing, runtime, sha256) DO NOTHING`,
+        [backbone, preprocessing, runtime, objectKey, sha256, runId, images],
       );
     },
-    locate: ({ backbone, preprocessing }, sha256s) =>
+    locate: ({ backbone, preprocessing, runtime }, sha256s) =>
       db.rows(
         z.object({ objectKey: z.string(), sha256: z.string() }),
         `SELECT object_key, sha256 FROM feature_files WHERE id IN
-           (SELECT file_id FROM features WHERE backbone_digest = $1 AND preprocessing = $2 AND sha256 = ANY($3))
+           (SELECT file_id FROM features
+            WHERE (backbone_digest, preprocessing, runtime) = ($1, $2, $3) AND sha256 = ANY($4))
          ORDER BY id`,
-        [backbone, preprocessing, sha256s],
+        [backbone, preprocessing, runtime, sha256s],
       ),
   };
 }

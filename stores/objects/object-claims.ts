@@ -14,17 +14,23 @@ const voidClaimsAtOnce = 100;
  * possibly used before, because it is derived from the content: the retention may be removing that former object. Waits
  * until a removal under way has ended, so that the upload comes after it.
  */
-export async function claimObject(db: Database, objectKey: string): Promise<void> {
-  // One statement, since an ingestion claims every new image.
+export function claimObject(db: Database, objectKey: string): Promise<void> {
+  return claimObjects(db, [objectKey]);
+}
+
+/** Protects several objects, see `claimObject`. */
+export async function claimObjects(db: Database, objectKeys: readonly string[]): Promise<void> {
+  // One statement, since an ingestion claims every new image; in order, so that two ingestions cannot deadlock.
+  const keys = [...new Set(objectKeys)].sort();
   await db.query(
     `WITH void AS (
        DELETE FROM object_claims WHERE object_key IN (
          SELECT object_key FROM object_claims
-         WHERE claimed_at < now() - $3 * interval '1 hour' AND object_key <> $2
+         WHERE claimed_at < now() - $3 * interval '1 hour' AND object_key <> ALL($2::text[])
          LIMIT $4 FOR UPDATE SKIP LOCKED))
      INSERT INTO object_claims (object_key, claimed_at)
-     SELECT $2, clock_timestamp() FROM pg_advisory_xact_lock_shared(hashtext($1))
+     SELECT key, clock_timestamp() FROM pg_advisory_xact_lock_shared(hashtext($1)), unnest($2::text[]) AS key
      ON CONFLICT (object_key) DO UPDATE SET claimed_at = excluded.claimed_at`,
-    [removalLock, objectKey, claimHours, voidClaimsAtOnce],
+    [removalLock, keys, claimHours, voidClaimsAtOnce],
   );
 }

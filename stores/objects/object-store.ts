@@ -19,6 +19,7 @@ import type { Config } from '../../platform/config.js';
 import { connectObjectStore } from './connect.js';
 import { deleteObject, deleteObjects } from './delete-objects.js';
 import { isMissing, toObjectStoreError } from './object-store-faults.js';
+import { createQuickPut } from './quick-put.js';
 
 export interface StoredObject {
   key: string;
@@ -58,20 +59,26 @@ export interface ObjectStore {
   close(): void;
 }
 
+const anyType = 'application/octet-stream';
+
 /** How long the reader of an open object may pause. */
 const readerTimeoutMs = 60_000;
 
 /** The object store of the configuration. Connects on first use. */
 export function createObjectStore(config: Config & { S3_ENDPOINT: string }): ObjectStore {
   const client = connectObjectStore(config);
+  const quick = createQuickPut(config);
   const bucket = config.S3_BUCKET;
   const deleteMany = (keys: readonly string[]): Promise<void> =>
     withErrorCodes(bucket, () => deleteObjects(client, bucket, keys));
   return {
     ensureBucket: () => withErrorCodes(bucket, () => ensureBucket(client, bucket)),
-    put: (key, body, contentType) =>
-      withErrorCodes(key, () => put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength })),
-    putFile: (key, path, contentType) =>
+    put: (key, body, contentType = anyType) =>
+      withErrorCodes(key, async () => {
+        if (await quick?.put(key, body, contentType)) return;
+        await put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength });
+      }),
+    putFile: (key, path, contentType = anyType) =>
       withErrorCodes(key, async () => {
         const { size } = await stat(path);
         const body = createReadStream(path);
@@ -108,7 +115,10 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         await deleteMany(page.map(({ key }) => key));
       }
     },
-    close: () => client.destroy(),
+    close() {
+      quick?.close();
+      client.destroy();
+    },
   };
 }
 
@@ -124,7 +134,7 @@ interface PutRequest {
   bucket: string;
   key: string;
   body: Uint8Array | Readable;
-  contentType: string | undefined;
+  contentType: string;
   sizeBytes: number;
 }
 
@@ -135,7 +145,7 @@ async function put(client: S3Client, { bucket, key, body, contentType, sizeBytes
       Key: key,
       Body: body,
       ContentLength: sizeBytes,
-      ContentType: contentType ?? 'application/octet-stream',
+      ContentType: contentType,
     }),
   );
 }

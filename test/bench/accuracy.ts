@@ -23,7 +23,7 @@ export async function benchAccuracy(datasetDir: string): Promise<void> {
   try {
     const images = await hashImages(imagesBelow(datasetDir));
     const features = join(folder, 'features.parquet');
-    await job({ kind: 'embed', images, outputPath: features, batchSize: 16 });
+    await job({ kind: 'embed', images, outputPath: features });
     const figures: Figure[] = [];
     const accuracies: number[] = [];
     for (const seed of seeds) {

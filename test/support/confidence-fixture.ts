@@ -54,7 +54,7 @@ export async function preparePictures(
 ): Promise<Pictures> {
   const featurePath = join(folder, 'features.parquet');
   const images = [...photographs.map(({ image }) => image), ...[...others.values()].flat()];
-  await embedImages({ kind: 'embed', images, outputPath: featurePath, batchSize: 16 }, collectEvents());
+  await embedImages({ kind: 'embed', images, outputPath: featurePath }, collectEvents());
   const sha256s = images.map(({ sha256 }) => sha256);
   const matrix = await readFeatures([featurePath], sha256s);
   const width = matrix.length / sha256s.length;

@@ -104,7 +104,7 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
   const examples = await ingestion.datasets.examples(dataset, version);
   const backbone = 'b'.repeat(64);
   const images = await features.missing(
-    { backbone, preprocessing: currentPreprocessing },
+    { backbone, preprocessing: currentPreprocessing, runtime: 'ort' },
     examples.map(({ sha256 }) => sha256),
   );
   if (images.length === 0) return;
@@ -112,7 +112,7 @@ async function embed(ingestion: IngestionFixture, dataset: string, version: numb
   const objectKey = featureFileKey(backbone, sha256Of(bytes));
   await ingestion.deps.objects.put(objectKey, bytes);
   await features.add(
-    { backbone, preprocessing: currentPreprocessing },
+    { backbone, preprocessing: currentPreprocessing, runtime: 'ort' },
     { objectKey, sha256: sha256Of(bytes), images, runId },
   );
 }

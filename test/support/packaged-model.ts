@@ -45,6 +45,6 @@ export async function trainAndPackage(training: Training, folder: string): Promi
 export async function createTransferSet(folder: string, perClass: number): Promise<Training> {
   const training = await createImageSet(folder, perClass, { epochs: 8, batchSize: 8 });
   const outputPath = join(folder, 'features.parquet');
-  await embedImages({ kind: 'embed', images: training.images, outputPath, batchSize: 8 }, collectEvents());
+  await embedImages({ kind: 'embed', images: training.images, outputPath }, collectEvents());
   return { ...training, featurePaths: [outputPath] };
 }

@@ -67,7 +67,7 @@ describe('a removal at the time of an upload of the same content', () => {
   it('keeps an object that is claimed, and removes it when the claim is void', async () => {
     const { deps, database } = fixture;
     const { key } = await leftover(2);
-    await deps.ingestions.claim(key);
+    await deps.ingestions.claim([key]);
     expect(await sweep(orphanDependencies(database.db, deps.objects))).toEqual([]);
     expect(await exists(key)).toBe(true);
     await database.db.query(`UPDATE object_claims SET claimed_at = now() - interval '49 hours'`);
@@ -81,7 +81,7 @@ describe('a removal at the time of an upload of the same content', () => {
     const orphans = orphanDependencies(database.db, deps.objects);
     const late: typeof orphans.locks = {
       async withLock(name, work) {
-        await deps.ingestions.claim(key);
+        await deps.ingestions.claim([key]);
         return orphans.locks.withLock(name, work);
       },
     };
@@ -94,7 +94,7 @@ describe('a removal at the time of an upload of the same content', () => {
     await db.query(
       `INSERT INTO object_claims SELECT 'old/' || n, now() - interval '3 days' FROM generate_series(1, 150) n`,
     );
-    for (const key of ['a', 'b']) await fixture.deps.ingestions.claim(key);
+    for (const key of ['a', 'b']) await fixture.deps.ingestions.claim([key]);
     expect(await db.query(`SELECT FROM object_claims WHERE starts_with(object_key, 'old/')`)).toEqual([]);
   });
 
@@ -131,7 +131,7 @@ describe('a removal at the time of an upload of the same content', () => {
     await fixture.activities.scanSource({ ingestionId });
     const [file] = await deps.ingestions.takePending(ingestionId, 1);
     const sha256 = hash('sha256', await patternImage(6));
-    expect(await deps.ingestions.imageStatus(sha256)).toBe('known');
+    expect((await deps.ingestions.imageStatuses([sha256])).get(sha256)).toBe('known');
     await sweep(orphanDependencies(database.db, deps.objects));
     const outcome = { path: file?.path ?? '', sha256, uploadedBytes: null };
     await expect(deps.ingestions.settle(ingestionId, [outcome], [])).rejects.toMatchObject({ code: 'internal' });

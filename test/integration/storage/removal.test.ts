@@ -99,7 +99,7 @@ describe('removal of unreferenced objects', () => {
       expect(await fetchImages(deps, sha256s, folder, signal)).toHaveLength(16);
     });
     for (const { objectKey } of await createFeatureStore(db()).locate(
-      { backbone: 'b'.repeat(64), preprocessing: currentPreprocessing },
+      { backbone: 'b'.repeat(64), preprocessing: currentPreprocessing, runtime: 'ort' },
       sha256s,
     )) {
       expect(await objects().head(objectKey)).not.toBeNull();

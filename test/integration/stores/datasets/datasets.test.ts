@@ -110,11 +110,11 @@ describe('datasets', () => {
 });
 
 describe('features', () => {
-  it('are missing until they are added, once per image, backbone and preprocessing', async () => {
+  it('are missing until they are added, once per image, backbone, preprocessing and runtime', async () => {
     await commitImages(records.db, 'embedded', { x: [401, 402, 403] });
     const features = createFeatureStore(records.db);
     const [a = '', b = '', c = ''] = [401, 402, 403].map((number) => factsOf(number).sha256);
-    const bone = { backbone: 'bone', preprocessing: 2 };
+    const bone = { backbone: 'bone', preprocessing: 2, runtime: 'ort' };
     expect(await features.missing(bone, [c, a, b])).toEqual([c, a, b]);
     const file = { objectKey: 'features/1', sha256: '1'.repeat(64), images: [b, a], runId: 'r' };
     await features.add(bone, file);
@@ -122,7 +122,9 @@ describe('features', () => {
     expect(await features.missing(bone, [c, a, b])).toEqual([c]);
     expect(await features.missing({ ...bone, backbone: 'other' }, [a])).toEqual([a]);
     expect(await features.missing({ ...bone, preprocessing: 1 }, [a])).toEqual([a]);
+    expect(await features.missing({ ...bone, runtime: 'tfjs' }, [a])).toEqual([a]);
     expect(await features.locate({ ...bone, preprocessing: 1 }, [a])).toEqual([]);
+    expect(await features.locate({ ...bone, runtime: 'tfjs' }, [a])).toEqual([]);
     await features.add(bone, { ...file, objectKey: 'features/2', sha256: '2'.repeat(64), images: [a, c] });
     expect(await features.locate(bone, [a, b])).toEqual([{ objectKey: 'features/1', sha256: '1'.repeat(64) }]);
     expect(await features.locate(bone, [a, b, c])).toHaveLength(2);

@@ -2,12 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { loadBackbone, verifyWeights } from '../../../../model/architectures/backbone.js';
 import { backboneDigest, backboneFeatures } from '../../../../model/architectures/backbone-digest.js';
 import { decodeHalf } from '../../../../model/architectures/half-precision.js';
-import { createTensors, disposeTensors } from '../../../../model/architectures/network-tensors.js';
 import { weightsFile } from '../../../../model/architectures/weights-folder.js';
-import { computeEmbeddings } from '../../../../model/features/embed.js';
 import { decodePixels } from '../../../../model/images/decode.js';
 import { drawSyntheticImage } from '../../../../model/images/synthetic.js';
 import { tf } from '../../../../model/tensorflow.js';
+import { tfjsFeatures } from '../../../support/tfjs-features.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 
 describe('the backbone', () => {
@@ -31,15 +30,12 @@ describe('the backbone', () => {
 
   it('gives the same embedding for an image alone and among others, and leaves no tensor behind', async () => {
     const before = tf.memory().numTensors;
-    const backbone = await loadBackbone();
     const limits = { maxPixels: 1e8, maxBytes: 1e8, minSide: 1 };
     const images = await Promise.all(
       [0, 1].map(async (index) => decodePixels(await drawSyntheticImage('dandelion', index), limits)),
     );
-    const tensors = createTensors(backbone.weights);
-    const together = computeEmbeddings(backbone, tensors, Buffer.concat(images), 2);
-    const alone = computeEmbeddings(backbone, tensors, images[1] ?? new Uint8Array(), 1);
-    disposeTensors(tensors);
+    const together = await tfjsFeatures(Buffer.concat(images), 2);
+    const alone = await tfjsFeatures(images[1] ?? new Uint8Array(), 1);
     expect(together).toHaveLength(2 * backboneFeatures);
     alone.forEach((value, index) => {
       expect(value).toBeCloseTo(together[backboneFeatures + index] ?? NaN, 4);

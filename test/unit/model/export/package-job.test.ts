@@ -106,6 +106,13 @@ describe('the bundle of a classifier on the backbone', () => {
       const foreign = features.slice(0, 1280).map((value, index) => (index === 7 ? value + 1 : value));
       const withForeign = parityOf(folder, { pixels, count: 3, knownFeatures: [foreign] });
       await expect(withForeign).rejects.toMatchObject({ code: 'parity_failed' });
+      const withOtherFeatures = withTfjsModel(folder, (predict) =>
+        checkParity(folder, { pixels, count: 3, knownFeatures: [] }, (...images) => {
+          const answers = predict(...images);
+          return { ...answers, features: answers.features.map((value, index) => (index === 3000 ? value + 1 : value)) };
+        }),
+      );
+      await expect(withOtherFeatures).rejects.toThrow('features of image 3');
       const weights = await readFile(join(folder, bundleFiles.tfjsWeights));
       weights.writeFloatLE(9, weights.length - 4);
       await writeFile(join(folder, bundleFiles.tfjsWeights), weights);
@@ -137,7 +144,7 @@ describe('the bundle of a network trained on images', () => {
       const pixels = Uint8Array.from({ length: 2 * pixelBytes }, () => random() * 256);
       const { probabilities, features } = await runOnnxModel(join(folder, bundleFiles.onnx), pixels, 2);
       const expected = await withTfjsModel(folder, (predict) => predict(pixels, 2));
-      expected.forEach((value, index) => {
+      expected.probabilities.forEach((value, index) => {
         expect(probabilities[index]).toBeCloseTo(value, 4);
       });
       expect(features).toHaveLength(2 * featureLength);

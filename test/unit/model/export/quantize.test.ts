@@ -53,7 +53,7 @@ testOnPhotographs('a network for photographs does as well in 8 bits', () =>
     const photographs = await listPhotographs(40);
     const images = photographs.map(({ image }) => image);
     const outputPath = join(root, 'features.parquet');
-    await embedImages({ kind: 'embed', images, outputPath, batchSize: 16 }, collectEvents());
+    await embedImages({ kind: 'embed', images, outputPath }, collectEvents());
     const splitsInTurn = ['validation', 'test', 'train', 'train'] as const;
     const { folder } = await trainAndPackage(
       {

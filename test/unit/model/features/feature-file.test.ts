@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { backboneDigest, backboneFeatures } from '../../../../model/architectures/backbone-digest.js';
+import { backboneDigest, backboneFeatures, featureRuntime } from '../../../../model/architectures/backbone-digest.js';
 import { currentPreprocessing } from '../../../../contracts/registry/bundle.js';
 import { createFeatureWriter, readFeatures } from '../../../../model/features/feature-file.js';
 import { sha256Of, withFolder } from '../../../support/training-fixtures.js';
@@ -43,6 +43,7 @@ describe('a feature file', () => {
           name: 'efficientnet-lite0',
           digest: backboneDigest,
           preprocessing: currentPreprocessing,
+          runtime: featureRuntime,
         }),
       });
       expect(await parquetReadObjects({ file })).toHaveLength(3);
@@ -75,6 +76,19 @@ describe('a feature file', () => {
       bytes.write('1', bytes.indexOf(`"preprocessing":${currentPreprocessing}`) + '"preprocessing":'.length);
       await writeFile(path, bytes);
       await expect(readFeatures([path], [])).rejects.toMatchObject({ code: 'conflict' });
+    }));
+
+  it('is refused when another runtime computed it, such as TF.js in earlier releases', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'features.parquet');
+      await writeRows(path);
+      const bytes = await readFile(path);
+      // A key of the same length that no reader knows: the file has no runtime.
+      bytes.write('"earlier"', bytes.indexOf('"runtime"'));
+      await writeFile(path, bytes);
+      const reading = readFeatures([path], []);
+      await expect(reading).rejects.toMatchObject({ code: 'conflict' });
+      await expect(reading).rejects.toThrow('runtime tfjs');
     }));
 
   it('names the image that it lacks', () =>
