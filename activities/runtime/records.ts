@@ -4,7 +4,8 @@ import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 export interface RecordActivities {
   openPipeline(opening: PipelineOpening): Promise<void>;
   enterSteps(runId: string, steps: readonly StepEntry[]): Promise<void>;
-  closePipeline(runId: string, end: PipelineEnd): Promise<void>;
+  /** Writes the last entries too; runs that began with an earlier release have written theirs. */
+  closePipeline(runId: string, end: PipelineEnd, steps?: readonly StepEntry[]): Promise<void>;
 }
 
 /** The activities by which workflows write their run records; every call can be repeated. */
@@ -14,6 +15,6 @@ export function createRecordActivities({ pipelines }: { pipelines: PipelineStore
     async enterSteps(runId, steps) {
       for (const step of steps) await pipelines.enterStep(runId, step);
     },
-    closePipeline: (runId, end) => pipelines.close(runId, end),
+    closePipeline: (runId, end, steps = []) => pipelines.close(runId, end, steps),
   };
 }

@@ -86,7 +86,11 @@ function fakeRecords(written: Written): RecordActivities {
   return {
     openPipeline: ({ workflow }) => Promise.resolve(void written.opened.push(workflow)),
     enterSteps: (_runId, steps) => Promise.resolve(void written.steps.push(...steps)),
-    closePipeline: (_runId, end) => Promise.resolve(void written.ends.push(end)),
+    closePipeline(_runId, end, steps = []) {
+      written.steps.push(...steps);
+      written.ends.push(end);
+      return Promise.resolve();
+    },
   };
 }
 
