@@ -1,14 +1,12 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import { CancellationScope, ContinueAsNew, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import { stageAttribute, type StepName } from '../contracts/names.js';
-import type { PipelineEnd, StepEntry } from '../contracts/workflows/runs.js';
+import { CancellationScope, ContinueAsNew, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { StepName } from '../contracts/names.js';
+import type { PipelineEnd } from '../contracts/workflows/runs.js';
+import type { RecordActivities } from '../activities/runtime/records.js';
+import { recordOptions } from './activity-options.js';
+import { createStepCarrier } from './carried-steps.js';
 import { endingOf } from './failure.js';
-import { hasFewerTasks } from './local-first.js';
-import { trackSteps, type StepListener, type StepTracker } from './progress.js';
-import { activityRecord, localRecord, type RunRecord } from './run-record.js';
-
-/** The current step of a run, shown and searchable in the Temporal Web UI. */
-const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);
+import { trackSteps, type StepTracker } from './progress.js';
+import { createStepWriter, type StepRecords } from './step-records.js';
 
 export interface Opening {
   trigger: string;
@@ -21,62 +19,38 @@ export interface Opening {
 }
 
 /**
- * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written as it happens, and
- * the record is closed with the result or the failure, also after a cancellation. The end of a step is written together
- * with the start of the next one. The id is that of the first run, so it survives continue-as-new.
+ * Whether this run began with a release whose activities carry the states of steps, and whose retrainings run in one
+ * workflow. Ask at the beginning of a workflow: a run that began before stays as it was.
+ */
+export function hasFewerTasks(): boolean {
+  return patched('fewer-tasks');
+}
+
+/**
+ * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written before its work
+ * begins, together with the end of the one before, and the record is closed with the result or the failure, also after a
+ * cancellation. The id is that of the first run, so it survives continue-as-new.
  */
 export async function recordPipeline<T>(opening: Opening, steps: (progress: StepTracker) => Promise<T>): Promise<T> {
   const runId = workflowInfo().firstExecutionRunId;
-  const unwritten: StepEntry[] = [];
-  const isLocal = hasFewerTasks();
-  const record = isLocal ? localRecord : activityRecord;
-  const write = async (): Promise<void> => {
-    const batch = unwritten.splice(0);
-    const running = batch.findLast(({ status }) => status === 'running');
-    if (running) upsertSearchAttributes([{ key: stageKey, value: running.name }]);
+  const records: StepRecords = hasFewerTasks() ? createStepCarrier(runId) : createStepWriter(runId);
+  return records.during(async () => {
+    const progress = trackSteps(opening.steps, (entry) => records.add(entry));
+    const close = (end: PipelineEnd): Promise<void> => closeRecord(records, opening, runId, end);
     try {
-      await record.enter(runId, batch);
+      await openRecord(records, opening, runId);
+      const result = await steps(progress);
+      await close({ status: 'completed', result });
+      progress.end('completed');
+      return result;
     } catch (error) {
-      // Entries of a cancelled write are written when the record is closed.
-      unwritten.unshift(...batch);
+      if (error instanceof ContinueAsNew) throw error;
+      const ending = endingOf(error);
+      await close(ending);
+      progress.end(ending.status);
       throw error;
     }
-  };
-  const progress = trackSteps(opening.steps, listenTo(unwritten, isLocal ? together(write) : write));
-  const close = (end: PipelineEnd): Promise<void> => closeRecord(record, opening, unwritten, end);
-  try {
-    await openRecord(record, opening, unwritten);
-    const result = await steps(progress);
-    await close({ status: 'completed', result });
-    progress.end('completed');
-    return result;
-  } catch (error) {
-    if (error instanceof ContinueAsNew) throw error;
-    const ending = endingOf(error);
-    await close(ending);
-    progress.end(ending.status);
-    throw error;
-  }
-}
-
-/** Keeps the entries; each one of a step that begins is written before its work begins, with those before it. */
-function listenTo(unwritten: StepEntry[], write: () => Promise<void>): StepListener {
-  return async (entry) => {
-    unwritten.push(entry);
-    if (entry.status === 'running') await write();
-  };
-}
-
-/** Writes the entries of steps that begin at the same time once. */
-function together(write: () => Promise<void>): () => Promise<void> {
-  let next: Promise<void> | null = null;
-  return () => {
-    next ??= Promise.resolve().then(() => {
-      next = null;
-      return write();
-    });
-    return next;
-  };
+  });
 }
 
 /**
@@ -93,15 +67,25 @@ export async function reportOnly<T>(
   return result;
 }
 
-async function openRecord(record: RunRecord, { first, ...opening }: Opening, unwritten: StepEntry[]): Promise<void> {
-  const { workflowId, workflowType, firstExecutionRunId: runId } = workflowInfo();
+async function openRecord(records: StepRecords, { first, ...opening }: Opening, runId: string): Promise<void> {
+  const { workflowId, workflowType } = workflowInfo();
   const { trigger, modelName, dataset, steps } = opening;
-  await record.open({ runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps }, first);
-  if (first) unwritten.push({ name: first, status: 'completed' });
+  const row = { runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps };
+  await (first ? activitiesOf(first).openPipeline(row) : records.write((activities) => activities.openPipeline(row)));
+  if (first) await records.add({ name: first, status: 'completed' });
 }
 
-function closeRecord(record: RunRecord, { last }: Opening, unwritten: StepEntry[], end: PipelineEnd): Promise<void> {
-  if (last && end.status === 'completed') unwritten.push({ name: last, status: 'completed' });
-  const { firstExecutionRunId: runId } = workflowInfo();
-  return CancellationScope.nonCancellable(() => record.close(runId, unwritten, end, last));
+function closeRecord(records: StepRecords, { last }: Opening, runId: string, end: PipelineEnd): Promise<void> {
+  return CancellationScope.nonCancellable(async () => {
+    if (last && end.status === 'completed') await records.add({ name: last, status: 'completed' });
+    await records.beforeEnd();
+    await (last
+      ? activitiesOf(last).closePipeline(runId, end)
+      : records.write((activities) => activities.closePipeline(runId, end)));
+  });
+}
+
+/** The activity of a step that consists of opening or closing; the Temporal Web UI shows its name. */
+function activitiesOf(step: StepName): RecordActivities {
+  return proxyActivities<RecordActivities>({ ...recordOptions, summary: step });
 }

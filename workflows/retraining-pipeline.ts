@@ -17,8 +17,8 @@ import type { RetrainingActivities, TrainingData } from '../activities/retrainin
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { hasFewerTasks, localFirst, localOptions } from './local-first.js';
-import { recordPipeline } from './pipeline-record.js';
+import { localFirst, localOptions } from './local-first.js';
+import { hasFewerTasks, recordPipeline } from './pipeline-record.js';
 import { describeDeployment, promote, promoteModel } from './promote-model.js';
 import type { StepTracker } from './progress.js';
 import { train, trainModel } from './train-model.js';

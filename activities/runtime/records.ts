@@ -1,11 +1,19 @@
-import type { PipelineEnd, PipelineOpening, StepEntry } from '../../contracts/workflows/runs.js';
+import type { Headers } from '@temporalio/common';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { stepsHeader } from '../../contracts/names.js';
+import {
+  carriedStepsSchema,
+  type PipelineEnd,
+  type PipelineOpening,
+  type StepEntry,
+} from '../../contracts/workflows/runs.js';
 import type { PipelineStore } from '../../stores/pipelines/pipelines.js';
 
 export interface RecordActivities {
   openPipeline(opening: PipelineOpening): Promise<void>;
-  enterSteps(runId: string, steps: readonly StepEntry[]): Promise<void>;
-  /** Writes the last entries too; runs that began with an earlier release have written theirs. */
-  closePipeline(runId: string, end: PipelineEnd, steps?: readonly StepEntry[]): Promise<void>;
+  /** Writes states of steps, besides those that every activity may carry. */
+  enterSteps(runId: string, steps: readonly StepEntry<string>[]): Promise<void>;
+  closePipeline(runId: string, end: PipelineEnd): Promise<void>;
 }
 
 /** The activities by which workflows write their run records; every call can be repeated. */
@@ -15,6 +23,17 @@ export function createRecordActivities({ pipelines }: { pipelines: PipelineStore
     async enterSteps(runId, steps) {
       for (const step of steps) await pipelines.enterStep(runId, step);
     },
-    closePipeline: (runId, end, steps = []) => pipelines.close(runId, end, steps),
+    closePipeline: (runId, end) => pipelines.close(runId, end),
   };
+}
+
+/** Writes the states of steps that an activity carries in its headers. */
+export async function writeCarriedSteps(
+  headers: Headers,
+  { enterSteps }: Pick<RecordActivities, 'enterSteps'>,
+): Promise<void> {
+  const header = headers[stepsHeader];
+  if (header === undefined) return;
+  const { runId, steps } = carriedStepsSchema.parse(defaultPayloadConverter.fromPayload(header));
+  await enterSteps(runId, steps);
 }

@@ -70,12 +70,12 @@ export interface PipelineStore {
    */
   open(run: PipelineOpening): Promise<void>;
   /** Records the state of a step. An ended step ignores late retries. */
-  enterStep(runId: string, step: StepEntry): Promise<void>;
+  enterStep(runId: string, step: StepEntry<string>): Promise<void>;
   /**
-   * Records the last states of steps, and ends a run and its running steps. Queues one `pipeline.failed` notification for a failure, and `ingestion.completed` for an ingestion
+   * Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure, and `ingestion.completed` for an ingestion
    * that a person started.
    */
-  close(runId: string, end: PipelineEnd, steps?: readonly StepEntry[]): Promise<void>;
+  close(runId: string, end: PipelineEnd): Promise<void>;
   get(runId: string): Promise<PipelineRecord | null>;
   /** Newest first. */
   list(query: PipelineQuery): Promise<Page<PipelineRecord>>;
@@ -90,12 +90,19 @@ export function endOfOrphan(replacement = ''): PipelineEnd {
 export function createPipelineStore(db: Database): PipelineStore {
   return {
     open: (run) => db.transaction((tx) => open(tx, run)),
-    enterStep: (runId, step) => enterStep(db, runId, step),
-    close: (runId, end, steps = []) =>
-      db.transaction(async (tx) => {
-        for (const step of steps) await enterStep(tx, runId, step);
-        await close(tx, runId, end);
-      }),
+    async enterStep(runId, { name, status, detail }) {
+      await db.query(
+        `UPDATE pipeline_steps SET
+           status = $3,
+           detail = CASE WHEN $5 THEN $4 ELSE detail END,
+           started_at = coalesce(started_at, now()),
+           ended_at = CASE WHEN $3 = 'running' THEN NULL ELSE coalesce(ended_at, now()) END
+         WHERE run_id = $1 AND name = $2 AND (status IN ('pending', 'running') OR status = $3)
+           AND EXISTS (SELECT FROM pipelines WHERE run_id = $1 AND status = 'running')`,
+        [runId, name, status, detail ?? null, detail !== undefined],
+      );
+    },
+    close: (runId, end) => db.transaction((tx) => close(tx, runId, end)),
     async get(runId) {
       const row = await db.row(pipelineRow, 'SELECT * FROM pipelines WHERE run_id = $1', [runId]);
       return row && ((await withSteps(db, [row]))[0]?.item ?? null);
@@ -132,19 +139,6 @@ async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
     [run.workflowId, run.runId],
   );
   for (const orphan of orphans) await close(tx, orphan.runId, endOfOrphan('; a later run replaced it'));
-}
-
-async function enterStep(db: Queryable, runId: string, { name, status, detail }: StepEntry): Promise<void> {
-  await db.query(
-    `UPDATE pipeline_steps SET
-       status = $3,
-       detail = CASE WHEN $5 THEN $4 ELSE detail END,
-       started_at = coalesce(started_at, now()),
-       ended_at = CASE WHEN $3 = 'running' THEN NULL ELSE coalesce(ended_at, now()) END
-     WHERE run_id = $1 AND name = $2 AND (status IN ('pending', 'running') OR status = $3)
-       AND EXISTS (SELECT FROM pipelines WHERE run_id = $1 AND status = 'running')`,
-    [runId, name, status, detail ?? null, detail !== undefined],
-  );
 }
 
 async function close(tx: Queryable, runId: string, end: PipelineEnd): Promise<void> {

@@ -34,7 +34,7 @@ export type AllActivities = RecordActivities &
 /** What workflows recorded through the fake activities. */
 export interface Written {
   opened: string[];
-  steps: StepEntry[];
+  steps: StepEntry<string>[];
   ends: PipelineEnd[];
   calls: string[];
 }
@@ -86,11 +86,7 @@ function fakeRecords(written: Written): RecordActivities {
   return {
     openPipeline: ({ workflow }) => Promise.resolve(void written.opened.push(workflow)),
     enterSteps: (_runId, steps) => Promise.resolve(void written.steps.push(...steps)),
-    closePipeline(_runId, end, steps = []) {
-      written.steps.push(...steps);
-      written.ends.push(end);
-      return Promise.resolve();
-    },
+    closePipeline: (_runId, end) => Promise.resolve(void written.ends.push(end)),
   };
 }
 
