@@ -33,7 +33,7 @@ export async function startWorkflowServer({ onDisk = false } = {}): Promise<Work
       const shared = {
         connection: native,
         activities,
-        interceptors: { activity: [...(interceptors.activity ?? []), stepWriter(activities)] },
+        interceptors: { activity: [stepWriter(activities), ...(interceptors.activity ?? [])] },
       };
       const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
       const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
