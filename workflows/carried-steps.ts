@@ -3,10 +3,9 @@ import {
   AsyncLocalStorage,
   proxyActivities,
   proxyLocalActivities,
-  workflowInfo,
   type WorkflowInterceptors,
 } from '@temporalio/workflow';
-import { stepsHeader, type StepName } from '../contracts/names.js';
+import { stepsHeader, taskQueues, type StepName } from '../contracts/names.js';
 import type { CarriedSteps, StepEntry } from '../contracts/workflows/runs.js';
 import type { RecordActivities } from '../activities/runtime/records.js';
 import { recordOptions } from './activity-options.js';
@@ -42,20 +41,22 @@ export function interceptors(): WorkflowInterceptors {
   return {
     outbound: [
       {
-        async scheduleActivity(input, next) {
-          const { taskQueue } = workflowInfo();
-          // An activity of another queue may wait there for hours.
-          if ((input.options.taskQueue ?? taskQueue) !== taskQueue) await writeNow();
-          return carry(input, next);
+        // Without steps to carry, a command is given at once: its place among the others is part of recorded histories.
+        scheduleActivity(input, next) {
+          // An activity of the training queue may wait there for hours.
+          const mayWait = input.options.taskQueue === taskQueues.training;
+          if (!hasCargo() || !mayWait) return carry(input, next);
+          return writeNow().then(() => carry(input, next));
         },
         scheduleLocalActivity: carry,
-        async startChildWorkflowExecution(input, next) {
-          await writeNow();
-          return next(input);
-        },
+        startChildWorkflowExecution: (input, next) => (hasCargo() ? writeNow().then(() => next(input)) : next(input)),
       },
     ],
   };
+}
+
+function hasCargo(): boolean {
+  return (cargoOfRun.getStore()?.unwritten.length ?? 0) > 0;
 }
 
 async function carry<Input extends { headers: object }>(
