@@ -19,6 +19,9 @@ export const workflowTypes = {
 
 export const progressQuery = 'progress';
 
+/** Header of an activity with the states of steps that its worker writes before the work of the activity. */
+export const stepsHeader = 'perennial-steps';
+
 /** Updates of `promoteModel` with the answer of a person. */
 export const approveUpdate = 'approve';
 export const rejectUpdate = 'reject';

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { Runtime, Worker, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
 import { createAttemptRecorder } from '../activities/runtime/attempt-recorder.js';
 import { createActivityInterceptor } from '../activities/runtime/interceptor.js';
+import { createRecordActivities } from '../activities/runtime/records.js';
 import { messageOf } from '../contracts/errors.js';
 import { loadConfig, localFolders, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
@@ -37,6 +38,7 @@ export async function runWorker(
     const deps = await connect(config, logger);
     const recording = {
       attempts: createAttemptRecorder(deps.attempts, logger),
+      steps: createRecordActivities(deps),
       worker: `${name} ${process.pid} on ${hostname()}`,
       storage: createStorageGuard({ folders: localFolders(config), minFreeBytes: config.MIN_FREE_BYTES }),
     };

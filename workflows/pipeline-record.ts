@@ -1,23 +1,12 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
-import {
-  CancellationScope,
-  ContinueAsNew,
-  proxyActivities,
-  upsertSearchAttributes,
-  workflowInfo,
-  type ActivityOptions,
-} from '@temporalio/workflow';
-import { stageAttribute, type StepName } from '../contracts/names.js';
-import type { PipelineEnd, StepEntry } from '../contracts/workflows/runs.js';
+import { CancellationScope, ContinueAsNew, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { StepName } from '../contracts/names.js';
+import type { PipelineEnd } from '../contracts/workflows/runs.js';
 import type { RecordActivities } from '../activities/runtime/records.js';
 import { recordOptions } from './activity-options.js';
+import { createStepCarrier } from './carried-steps.js';
 import { endingOf } from './failure.js';
 import { trackSteps, type StepTracker } from './progress.js';
-
-/** The current step of a run, shown and searchable in the Temporal Web UI. */
-const stageKey = defineSearchAttributeKey(stageAttribute, SearchAttributeType.KEYWORD);
-
-const records = proxyActivities<RecordActivities>(recordOptions);
+import { createStepWriter, type StepRecords } from './step-records.js';
 
 export interface Opening {
   trigger: string;
@@ -30,40 +19,38 @@ export interface Opening {
 }
 
 /**
- * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written as it happens, and
- * the record is closed with the result or the failure, also after a cancellation. The end of a step is written together
- * with the start of the next one, to save a round trip. The id is that of the first run, so it survives continue-as-new.
+ * Whether this run began with a release whose activities carry the states of steps, and whose retrainings run in one
+ * workflow. Ask at the beginning of a workflow: a run that began before stays as it was.
+ */
+export function hasFewerTasks(): boolean {
+  return patched('fewer-tasks');
+}
+
+/**
+ * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written before its work
+ * begins, together with the end of the one before, and the record is closed with the result or the failure, also after a
+ * cancellation. The id is that of the first run, so it survives continue-as-new.
  */
 export async function recordPipeline<T>(opening: Opening, steps: (progress: StepTracker) => Promise<T>): Promise<T> {
   const runId = workflowInfo().firstExecutionRunId;
-  const unwritten: StepEntry[] = [];
-  const progress = trackSteps(opening.steps, async (entry) => {
-    unwritten.push(entry);
-    if (entry.status !== 'running') return;
-    upsertSearchAttributes([{ key: stageKey, value: entry.name }]);
-    const batch = unwritten.splice(0);
+  const records: StepRecords = hasFewerTasks() ? createStepCarrier(runId) : createStepWriter(runId);
+  return records.during(async () => {
+    const progress = trackSteps(opening.steps, (entry) => records.add(entry));
+    const close = (end: PipelineEnd): Promise<void> => closeRecord(records, opening, runId, end);
     try {
-      await records.enterSteps(runId, batch);
+      await openRecord(records, opening, runId);
+      const result = await steps(progress);
+      await close({ status: 'completed', result });
+      progress.end('completed');
+      return result;
     } catch (error) {
-      // Entries of a cancelled write are written when the record is closed.
-      unwritten.unshift(...batch);
+      if (error instanceof ContinueAsNew) throw error;
+      const ending = endingOf(error);
+      await close(ending);
+      progress.end(ending.status);
       throw error;
     }
   });
-  const close = (end: PipelineEnd): Promise<void> => closeRecord(opening, runId, unwritten, end);
-  try {
-    await openRecord(opening, runId, unwritten);
-    const result = await steps(progress);
-    await close({ status: 'completed', result });
-    progress.end('completed');
-    return result;
-  } catch (error) {
-    if (error instanceof ContinueAsNew) throw error;
-    const ending = endingOf(error);
-    await close(ending);
-    progress.end(ending.status);
-    throw error;
-  }
 }
 
 /**
@@ -80,22 +67,25 @@ export async function reportOnly<T>(
   return result;
 }
 
-async function openRecord({ first, ...opening }: Opening, runId: string, unwritten: StepEntry[]): Promise<void> {
+async function openRecord(records: StepRecords, { first, ...opening }: Opening, runId: string): Promise<void> {
   const { workflowId, workflowType } = workflowInfo();
   const { trigger, modelName, dataset, steps } = opening;
   const row = { runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps };
-  await records.openPipeline.executeWithOptions(withSummary(first), [row]);
-  if (first) unwritten.push({ name: first, status: 'completed' });
+  await (first ? activitiesOf(first).openPipeline(row) : records.write((activities) => activities.openPipeline(row)));
+  if (first) await records.add({ name: first, status: 'completed' });
 }
 
-function closeRecord({ last }: Opening, runId: string, unwritten: StepEntry[], end: PipelineEnd): Promise<void> {
-  if (last && end.status === 'completed') unwritten.push({ name: last, status: 'completed' });
+function closeRecord(records: StepRecords, { last }: Opening, runId: string, end: PipelineEnd): Promise<void> {
   return CancellationScope.nonCancellable(async () => {
-    if (unwritten.length > 0) await records.enterSteps(runId, unwritten);
-    await records.closePipeline.executeWithOptions(withSummary(last), [runId, end]);
+    if (last && end.status === 'completed') await records.add({ name: last, status: 'completed' });
+    await records.beforeEnd();
+    await (last
+      ? activitiesOf(last).closePipeline(runId, end)
+      : records.write((activities) => activities.closePipeline(runId, end)));
   });
 }
 
-function withSummary(step: StepName | undefined): ActivityOptions {
-  return step ? { ...recordOptions, summary: step } : recordOptions;
+/** The activity of a step that consists of opening or closing; the Temporal Web UI shows its name. */
+function activitiesOf(step: StepName): RecordActivities {
+  return proxyActivities<RecordActivities>({ ...recordOptions, summary: step });
 }

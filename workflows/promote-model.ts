@@ -1,5 +1,5 @@
 import { CancellationScope, ParentClosePolicy, patched, proxyActivities, startChild } from '@temporalio/workflow';
-import { guardWorkflowId, promotionSteps } from '../contracts/names.js';
+import { guardWorkflowId, promotionSteps, type StepName } from '../contracts/names.js';
 import type { PromotionInput, PromotionOutcome, PromotionResult } from '../contracts/promotion/promotion-pipeline.js';
 import type { ProductionChange, PromotionActivities } from '../activities/promotion/activities.js';
 import { recordOptions, storageOptions } from './activity-options.js';
@@ -8,9 +8,6 @@ import { failureOf } from './failure.js';
 import { guardPromotion } from './guard-promotion.js';
 import { reportOnly } from './pipeline-record.js';
 import { skipped, type StepOutcome } from './progress.js';
-
-const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>(recordOptions);
-const { checkReplicas } = proxyActivities<PromotionActivities>(storageOptions);
 
 /**
  * Unless the promotion gate or a rejected approval prevents it: moves a version to Production in one transaction, waits
@@ -31,22 +28,39 @@ export function describeDeployment({ outcome, detail }: PromotionResult): StepOu
   return outcome === 'rolled_back' ? { status: 'failed', detail } : skipped(detail);
 }
 
-async function promote(input: PromotionInput, approval: Approval): Promise<PromotionResult> {
+/** What `promoteModel` does; without `approval` for a decision that needs none. `summary` is the name of its activities. */
+export async function promote(
+  input: PromotionInput,
+  approval: Approval | null,
+  summary?: StepName,
+): Promise<PromotionResult> {
   const { decision } = input;
   if (decision?.outcome === 'refuse') return notPromoted(input, 'refused', decision.summary);
-  if (decision?.outcome === 'needs_approval') {
+  if (approval && decision?.outcome === 'needs_approval') {
     // Runs that started before approvals existed end here, as they did then.
     if (!patched('wait-for-approval')) return notPromoted(input, 'needs_approval', decision.summary);
     const answer = await approval.wait();
     if (!answer.isApproved) return notPromoted(input, answer.outcome, answer.detail);
   }
   // Not cancellable: the version is either in Production and checked, or not in Production.
-  return CancellationScope.nonCancellable(() => changeAndCheck(input, approval.approver()));
+  const approver = approval?.approver() ?? null;
+  return CancellationScope.nonCancellable(() => changeAndCheck(input, approver, activitiesOf(summary)));
 }
 
-async function changeAndCheck(input: PromotionInput, approver: string | null): Promise<PromotionResult> {
+function activitiesOf(summary: StepName | undefined): PromotionActivities {
+  const named = summary ? { summary } : {};
+  const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>({ ...recordOptions, ...named });
+  const { checkReplicas } = proxyActivities<PromotionActivities>({ ...storageOptions, ...named });
+  return { moveProduction, moveProductionBack, checkReplicas };
+}
+
+async function changeAndCheck(
+  input: PromotionInput,
+  approver: string | null,
+  { moveProduction, moveProductionBack, checkReplicas }: PromotionActivities,
+): Promise<PromotionResult> {
   const { modelName, version, idempotencyKey } = input;
-  const change = await changeUnlessStale(input, approver);
+  const change = await unlessStale(() => (approver === null ? moveProduction(input) : moveProduction(input, approver)));
   if ('stale' in change) return notPromoted(input, 'stale', change.stale);
   const { formerVersion, generation } = change;
   const revert = (reason: string): Promise<ProductionChange> =>
@@ -66,12 +80,9 @@ async function changeAndCheck(input: PromotionInput, approver: string | null): P
   }
 }
 
-async function changeUnlessStale(
-  input: PromotionInput,
-  approver: string | null,
-): Promise<ProductionChange | { stale: string }> {
+async function unlessStale(move: () => Promise<ProductionChange>): Promise<ProductionChange | { stale: string }> {
   try {
-    return await (approver === null ? moveProduction(input) : moveProduction(input, approver));
+    return await move();
   } catch (error) {
     const { code, message } = failureOf(error);
     if (code === 'stale_promotion') return { stale: message };

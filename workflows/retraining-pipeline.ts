@@ -1,8 +1,15 @@
-import { executeChild, ParentClosePolicy, proxyActivities, uuid4, workflowInfo } from '@temporalio/workflow';
+import {
+  executeChild,
+  ParentClosePolicy,
+  proxyActivities,
+  proxyLocalActivities,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
 import type { RetrainingInput, RetrainingResult } from '../contracts/retraining/retraining-pipeline.js';
-import type { PromotionResult } from '../contracts/promotion/promotion-pipeline.js';
-import type { TrainingResult } from '../contracts/training/training-pipeline.js';
+import type { PromotionInput, PromotionResult, ValidationInput } from '../contracts/promotion/promotion-pipeline.js';
+import type { TrainingInput, TrainingResult } from '../contracts/training/training-pipeline.js';
 import type { ErrorCode } from '../contracts/errors.js';
 import type { Source } from '../contracts/datasets/datasets.js';
 import type { Decision } from '../contracts/registry/registry.js';
@@ -10,11 +17,12 @@ import type { RetrainingActivities, TrainingData } from '../activities/retrainin
 import { recordOptions } from './activity-options.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { recordPipeline } from './pipeline-record.js';
-import { describeDeployment, promoteModel } from './promote-model.js';
+import { localFirst, localOptions } from './local-first.js';
+import { hasFewerTasks, recordPipeline } from './pipeline-record.js';
+import { describeDeployment, promote, promoteModel } from './promote-model.js';
 import type { StepTracker } from './progress.js';
-import { trainModel } from './train-model.js';
-import { validateModel } from './validate-model.js';
+import { train, trainModel } from './train-model.js';
+import { validate, validateModel } from './validate-model.js';
 
 /** The activities of a step, with the name of the step as summary in the Temporal Web UI. */
 function activitiesOf(step: RetrainingStep): RetrainingActivities {
@@ -36,24 +44,29 @@ function childOf(
 /** `mlops_retraining_pipeline`: checks, prepares data, trains, validates, and promotes a better version. */
 export async function retrainingPipeline(input: RetrainingInput): Promise<RetrainingResult> {
   const { modelName, dataset, trigger } = input;
+  const work = hasFewerTasks() ? inThisWorkflow : inChildren;
   return recordPipeline(
     { trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' },
     async (progress) => {
       await Promise.all([checkPerformance(progress, input), checkNewData(progress, input)]);
       const data = await progress.step(
         'prepare_training_data',
-        () => prepareTrainingData(input),
+        () => prepareTrainingData(input, work),
         ({ datasetVersion, images, notes }) => [`version ${datasetVersion} with ${images} images`, ...notes].join('; '),
       );
-      const trained = await progress.step('train_new_model', () => train(input, data), describeTraining);
+      const trained = await progress.step(
+        'train_new_model',
+        () => work.train(trainingOf(input, data), progress),
+        describeTraining,
+      );
       const decision = await progress.step(
         'validate_new_model',
-        () => validate(modelName, trained),
+        () => work.validate({ modelName, version: trained.version }, ''),
         ({ summary }) => summary,
       );
       const deployed = await progress.step(
         'deploy_new_model',
-        () => deployUnlessOvertaken(input, trained, decision),
+        () => deployUnlessOvertaken(input, trained, decision, work),
         describeDeployment,
       );
       const result: RetrainingResult = {
@@ -93,8 +106,11 @@ function checkNewData(progress: StepTracker, { modelName, dataset }: RetrainingI
 }
 
 /** Ingests the requested source, or rescans the known folders of the dataset, and selects the newest version. */
-async function prepareTrainingData(input: RetrainingInput): Promise<TrainingData & { notes: string[] }> {
-  const { sourcesToRescan, selectTrainingData } = activitiesOf('prepare_training_data');
+async function prepareTrainingData(
+  input: RetrainingInput,
+  { sourcesToRescan }: Work,
+): Promise<TrainingData & { notes: string[] }> {
+  const { selectTrainingData } = activitiesOf('prepare_training_data');
   const sources = input.source ? [input.source] : await sourcesToRescan(input.dataset);
   const notes: string[] = [];
   for (const [index, source] of sources.entries()) {
@@ -124,12 +140,8 @@ async function ingest(
   }
 }
 
-function train(
-  { modelName, dataset, hyperparameters }: RetrainingInput,
-  { datasetVersion }: TrainingData,
-): Promise<TrainingResult> {
-  const args: Parameters<typeof trainModel> = [{ modelName, dataset, datasetVersion, hyperparameters, runId: uuid4() }];
-  return executeChild(trainModel, { ...childOf('train_new_model'), args });
+function trainingOf({ modelName, dataset, hyperparameters }: RetrainingInput, data: TrainingData): TrainingInput {
+  return { modelName, dataset, datasetVersion: data.datasetVersion, hyperparameters, runId: uuid4() };
 }
 
 function describeTraining({ version, epochs, newFeatures, test }: TrainingResult): string {
@@ -140,35 +152,65 @@ function describeTraining({ version, epochs, newFeatures, test }: TrainingResult
 /** Maximum validations of a version, each against the current Production. */
 const maxValidations = 3;
 
-function validate(modelName: string, { version }: TrainingResult, suffix = ''): Promise<Decision> {
-  return executeChild(validateModel, { ...childOf('validate_new_model', suffix), args: [{ modelName, version }] });
-}
-
 /** If another version was promoted during the validation, validates again, against that version. */
 async function deployUnlessOvertaken(
-  input: RetrainingInput,
-  trained: TrainingResult,
+  { modelName, trigger }: RetrainingInput,
+  { version, runId }: TrainingResult,
   first: Decision,
+  work: Work,
 ): Promise<PromotionResult & { decision: Decision }> {
+  const actor = `pipeline (${trigger})`;
   let decision = first;
   for (let round = 1; ; round += 1) {
     const suffix = round === 1 ? '' : `-${round}`;
-    const result = await deploy(input, trained, decision, suffix);
+    const idempotencyKey = `run-${runId}${suffix}`;
+    const reason = decision.summary;
+    const result = await work.promote({ modelName, version, actor, reason, idempotencyKey, decision }, suffix);
     if (result.outcome !== 'stale' || round === maxValidations) return { ...result, decision };
-    decision = await validate(input.modelName, trained, `-${round + 1}`);
+    decision = await work.validate({ modelName, version }, `-${round + 1}`);
   }
 }
 
-function deploy(
-  { modelName, trigger }: RetrainingInput,
-  { version, runId }: TrainingResult,
-  decision: Decision,
-  suffix: string,
-): Promise<PromotionResult> {
-  const actor = `pipeline (${trigger})`;
-  const idempotencyKey = `run-${runId}${suffix}`;
-  return executeChild(promoteModel, {
-    ...childOf('deploy_new_model', suffix),
-    args: [{ modelName, version, actor, reason: decision.summary, idempotencyKey, decision }],
-  });
+/** How the larger steps run. `suffix` tells the rounds of a step apart. */
+interface Work {
+  sourcesToRescan(dataset: string): Promise<Source[]>;
+  train(input: TrainingInput, progress: StepTracker): Promise<TrainingResult>;
+  validate(input: ValidationInput, suffix: string): Promise<Decision>;
+  promote(input: PromotionInput, suffix: string): Promise<PromotionResult>;
 }
+
+/** Each in a child workflow, as runs do that began with an earlier release. */
+const inChildren: Work = {
+  sourcesToRescan: (dataset) => activitiesOf('prepare_training_data').sourcesToRescan(dataset),
+  train: (input) => executeChild(trainModel, { ...childOf('train_new_model'), args: [input] }),
+  validate: (input, suffix) => executeChild(validateModel, { ...childOf('validate_new_model', suffix), args: [input] }),
+  promote: (input, suffix) => executeChild(promoteModel, { ...childOf('deploy_new_model', suffix), args: [input] }),
+};
+
+/** As activities of this workflow. A promotion that waits for an approval is a workflow that people answer. */
+const inThisWorkflow: Work = {
+  sourcesToRescan: (dataset) =>
+    localFirst(
+      () =>
+        proxyLocalActivities<RetrainingActivities>({
+          ...localOptions,
+          summary: 'prepare_training_data',
+        }).sourcesToRescan(dataset),
+      () => inChildren.sourcesToRescan(dataset),
+    ),
+  train(input, progress) {
+    const step = 'train_new_model';
+    const within: Pick<StepTracker, 'step'> = {
+      step(part, work) {
+        progress.note(step, part);
+        return work();
+      },
+    };
+    return train(input, within, step);
+  },
+  validate: (input) => validate(input, 'validate_new_model'),
+  promote: (input, suffix) =>
+    input.decision?.outcome === 'needs_approval'
+      ? inChildren.promote(input, suffix)
+      : promote(input, null, 'deploy_new_model'),
+};

@@ -15,11 +15,13 @@ import { withoutSecrets } from '../../platform/secrets.js';
 import type { StorageGuard } from '../../platform/storage-guard.js';
 import type { AttemptEntry } from '../../stores/pipelines/attempts.js';
 import type { AttemptRecorder } from './attempt-recorder.js';
+import { writeCarriedSteps, type RecordActivities } from './records.js';
 import { waitForStorage } from './wait-for-storage.js';
 
-/** Where attempts are recorded, the name of this worker process, and its disk. */
+/** Where attempts and steps are recorded, the name of this worker process, and its disk. */
 export interface AttemptRecording {
   attempts: AttemptRecorder;
+  steps?: Pick<RecordActivities, 'enterSteps'>;
   worker: string;
   storage?: Pick<StorageGuard, 'state' | 'refusal'>;
 }
@@ -30,13 +32,14 @@ const unrecorded: AttemptRecording = {
 };
 
 /**
- * Wraps every activity: writes one log line at its end, records the attempt with its log lines, and converts errors to
+ * Wraps every activity: writes the states of steps that it carries before its work, and one log line at its end, records
+ * the attempt with its log lines, and converts errors to
  * Temporal failures. The type of a failure is its error code; codes that a retry cannot fix are non-retryable.
  */
 export function createActivityInterceptor(
   context: Context,
   logger: Logger,
-  { attempts, worker, storage }: AttemptRecording = unrecorded,
+  { attempts, steps, worker, storage }: AttemptRecording = unrecorded,
 ): ActivityInboundCallsInterceptor {
   const { activityType, attempt, workflowExecution } = context.info;
   const log = logger.child({ activity: activityType, attempt, workflow_id: workflowExecution?.workflowId });
@@ -53,6 +56,7 @@ export function createActivityInterceptor(
       };
       try {
         const result: unknown = await capture.during(async () => {
+          if (steps) await writeCarriedSteps(input.headers, steps);
           if (storage) await waitForStorage(context, storage, log, showWaiting);
           return next(input);
         });

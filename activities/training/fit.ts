@@ -33,7 +33,12 @@ export interface TrainerInputs {
 export async function fitModel(deps: FittingDependencies, input: TrainingInput): Promise<FitResult> {
   const { workflowExecution, attempt } = Context.current().info;
   await deps.runs.open(
-    { ...input, workflowId: workflowExecution?.workflowId ?? '', codeRevision: deps.codeRevision },
+    {
+      ...input,
+      workflowId: workflowExecution?.workflowId ?? '',
+      ...(workflowExecution && { workflowRunId: workflowExecution.runId }),
+      codeRevision: deps.codeRevision,
+    },
     attempt,
   );
   // They are missing where this run extracted those of an earlier release before it was interrupted.

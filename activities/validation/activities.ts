@@ -13,6 +13,7 @@ import type { RegistryStore } from '../../stores/registry/registry.js';
 import { withHeartbeat, type Report } from '../runtime/heartbeat.js';
 import { crossValidationOf } from './cross-validation.js';
 import { judgeParity, judgeSmokeTest } from './judge.js';
+import { createKnownAnswers, type KnownAnswers } from './known-answers.js';
 import { serveTestImages, type Served, type ServingDependencies } from './serve-test-images.js';
 
 export interface ValidationDependencies extends ServingDependencies {
@@ -31,9 +32,15 @@ const bootstrapSeed = 1;
 
 /** Decides whether a version may go to Production; runs on the pipeline worker, without TensorFlow. */
 export function createValidationActivities(deps: ValidationDependencies): ValidationActivities {
+  const serving = { ...deps, answers: createKnownAnswers() };
   return {
-    validateCandidate: (input) => withHeartbeat((report, signal) => validateCandidate(deps, input, report, signal)),
+    validateCandidate: (input) => withHeartbeat((report, signal) => validateCandidate(serving, input, report, signal)),
   };
+}
+
+/** Remembers what the versions answered. */
+interface Validating extends ValidationDependencies {
+  answers: KnownAnswers;
 }
 
 /**
@@ -41,7 +48,7 @@ export function createValidationActivities(deps: ValidationDependencies): Valida
  * records the decision of the promotion gate with its reasons.
  */
 async function validateCandidate(
-  deps: ValidationDependencies,
+  deps: Validating,
   input: ValidationInput,
   report: Report,
   signal: AbortSignal,
@@ -88,7 +95,10 @@ interface Unserved {
   failure: string;
 }
 
-async function tryServing(work: () => Promise<Served>, signal: AbortSignal): Promise<Served | Unserved> {
+/** What a version in Production is compared by. */
+type Compared = Pick<Served, 'probabilities'>;
+
+async function tryServing<T extends Compared>(work: () => Promise<T>, signal: AbortSignal): Promise<T | Unserved> {
   try {
     return await work();
   } catch (error) {
@@ -98,21 +108,38 @@ async function tryServing(work: () => Promise<Served>, signal: AbortSignal): Pro
   }
 }
 
-/** Serves the candidate and the incumbent at the same time, in two engines that share the threads. */
+/**
+ * Serves the candidate, and at the same time the incumbent on the images that it has not answered before, in two engines
+ * that share the threads.
+ */
 async function serveBoth(
-  deps: ValidationDependencies,
+  deps: Validating,
   [candidate, incumbent]: [ModelVersion, ModelVersion | null],
   testSet: readonly Example[],
   signal: AbortSignal,
-): Promise<[Served | Unserved, Served | Unserved | null]> {
-  const threads = incumbent ? Math.max(1, Math.floor(deps.threads / 2)) : deps.threads;
-  const serve = (version: ModelVersion): Promise<Served | Unserved> =>
-    tryServing(() => serveTestImages({ ...deps, threads }, version, testSet), signal);
+): Promise<[Served | Unserved, Compared | Unserved | null]> {
+  const known = incumbent && deps.answers.of(incumbent.bundleSha256);
+  const unanswered = known ? testSet.filter(({ sha256 }) => !known.has(sha256)) : [];
+  const threads = unanswered.length > 0 ? Math.max(1, Math.floor(deps.threads / 2)) : deps.threads;
+  const serve = async (version: ModelVersion, images: readonly Example[]): Promise<Served> => {
+    const served = await serveTestImages({ ...deps, threads }, version, images);
+    const answers = images.map(({ sha256 }, place) => [sha256, served.probabilities[place] ?? []] as const);
+    deps.answers.add(version.bundleSha256, answers);
+    return served;
+  };
+  const compare = async (version: ModelVersion): Promise<Compared> => {
+    if (unanswered.length > 0) await serve(version, unanswered);
+    const answers = deps.answers.of(version.bundleSha256);
+    return { probabilities: testSet.map(({ sha256 }) => answers.get(sha256) ?? []) };
+  };
   // Wait for both, so that no engine is left running when the other fails.
-  const [served, servedIncumbent] = await Promise.allSettled([serve(candidate), incumbent && serve(incumbent)]);
+  const [served, compared] = await Promise.allSettled([
+    tryServing(() => serve(candidate, testSet), signal),
+    incumbent && tryServing(() => compare(incumbent), signal),
+  ]);
   if (served.status === 'rejected') throw served.reason;
-  if (servedIncumbent.status === 'rejected') throw servedIncumbent.reason;
-  return [served.value, servedIncumbent.value];
+  if (compared.status === 'rejected') throw compared.reason;
+  return [served.value, compared.value];
 }
 
 function judge(
@@ -141,7 +168,7 @@ interface ComparisonInput {
   candidate: ModelVersion;
   served: Served | Unserved;
   /** Production on the same images; null when there is no comparable version. */
-  servedIncumbent: Served | Unserved | null;
+  servedIncumbent: Compared | Unserved | null;
   testSet: readonly Example[];
 }
 

@@ -42,11 +42,24 @@ export interface PipelineOpening {
 }
 
 /** State of a step. */
-export interface StepEntry {
-  name: StepName;
+export interface StepEntry<Name extends string = StepName> {
+  name: Name;
   status: Exclude<StepStatus, 'pending'>;
   detail?: string | null;
 }
+
+/** States of steps that an activity carries. */
+export const carriedStepsSchema = z.object({
+  runId: z.string(),
+  steps: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(stepStatuses).exclude(['pending']),
+      detail: z.string().nullable().exactOptional(),
+    }),
+  ),
+});
+export type CarriedSteps = z.infer<typeof carriedStepsSchema>;
 
 export interface PipelineEnd {
   status: RunStatus;

@@ -69,11 +69,12 @@ export function createRunDetailStore(db: Database): RunDetailStore {
         `SELECT ${runSummarySelect}, runs.metrics,
            (SELECT count(*) FROM checkpoints WHERE checkpoints.run_id = runs.run_id) AS checkpoints,
            (SELECT pipelines.run_id FROM pipelines
-            WHERE starts_with(runs.workflow_id || '-', pipelines.workflow_id || '-' || pipelines.run_id || '-')
+            WHERE pipelines.run_id = runs.workflow_run_id
+              OR starts_with(runs.workflow_id || '-', pipelines.workflow_id || '-' || pipelines.run_id || '-')
             LIMIT 1) AS pipeline_id,
-           (SELECT activity_attempts.run_id FROM activity_attempts
+           coalesce(runs.workflow_run_id, (SELECT activity_attempts.run_id FROM activity_attempts
             WHERE activity_attempts.workflow_id COLLATE "C" = runs.workflow_id COLLATE "C"
-            ORDER BY sequence DESC LIMIT 1) AS temporal_run_id
+            ORDER BY sequence DESC LIMIT 1)) AS temporal_run_id
          FROM ${runSummaryFrom} WHERE runs.run_id = $1 AND runs.deleted_at IS NULL`,
         [runId],
       ),

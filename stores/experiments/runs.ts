@@ -71,6 +71,8 @@ export interface NewRun {
   /** Null for an import only. */
   hyperparameters: Hyperparameters | null;
   workflowId: string;
+  /** Temporal's id of the run of that workflow; omitted where the workflow id is that of one run only. */
+  workflowRunId?: string;
   codeRevision: string;
   /** Default `training`. */
   kind?: RunKind;
@@ -153,8 +155,8 @@ export async function openRun(db: Queryable, run: NewRun, attempt: number): Prom
     `WITH experiment AS (
        INSERT INTO experiments (name) VALUES ($9) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id)
      INSERT INTO runs (run_id, model_name, dataset, dataset_version, hyperparameters, workflow_id, code_revision, attempt,
-       experiment_id, kind, name, tags, parent_run_id)
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, experiment.id, $10, $11, $12, $13 FROM experiment
+       experiment_id, kind, name, tags, parent_run_id, workflow_run_id)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, experiment.id, $10, $11, $12, $13, $14 FROM experiment
      ON CONFLICT (run_id) DO UPDATE SET attempt = excluded.attempt, code_revision = excluded.code_revision
        WHERE runs.attempt <= excluded.attempt AND runs.status = 'running'
      RETURNING run_id`,
@@ -172,6 +174,7 @@ export async function openRun(db: Queryable, run: NewRun, attempt: number): Prom
       run.name ?? `${run.hyperparameters?.architecture ?? kind}-${run.runId.slice(0, 8)}`,
       jsonParameter(run.tags ?? {}),
       run.parentRunId ?? null,
+      run.workflowRunId ?? null,
     ],
   );
   if (opened.length === 0) throw staleAttempt(run.runId, attempt);

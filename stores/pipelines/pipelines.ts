@@ -70,7 +70,7 @@ export interface PipelineStore {
    */
   open(run: PipelineOpening): Promise<void>;
   /** Records the state of a step. An ended step ignores late retries. */
-  enterStep(runId: string, step: StepEntry): Promise<void>;
+  enterStep(runId: string, step: StepEntry<string>): Promise<void>;
   /**
    * Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure, and `ingestion.completed` for an ingestion
    * that a person started.

@@ -188,12 +188,12 @@ async function readFacts(db: Database, { modelName, version, generation }: Origi
   };
 }
 
-/** Attempts store Temporal's run id; runs from before that table have none. */
+/** Runs of earlier releases do not store Temporal's run id; their attempts do, except the oldest. */
 function readRun(db: Database, runId: string): Promise<LineageFacts['run']> {
   return db.row(
     runRow,
-    `SELECT r.*, (SELECT a.run_id FROM activity_attempts a WHERE a.workflow_id = r.workflow_id
-       ORDER BY a.sequence DESC LIMIT 1) AS workflow_run_id
+    `SELECT r.*, coalesce(r.workflow_run_id, (SELECT a.run_id FROM activity_attempts a
+       WHERE a.workflow_id = r.workflow_id ORDER BY a.sequence DESC LIMIT 1)) AS workflow_run_id
      FROM runs r WHERE r.run_id = $1`,
     [runId],
   );

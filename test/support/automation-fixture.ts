@@ -12,6 +12,7 @@ import { createFakeActivities, type AllActivities } from './fake-activities.js';
 import { statistics } from './measurements.js';
 import { startApi, type ServedApi } from './served-api.js';
 import { startPostgres, startTemporal, type TestService } from './services.js';
+import { stepWriter } from './step-writer.js';
 
 /** The API on a real Postgres and Temporal, with workers whose activities decide and record, but only pretend to train. */
 export interface AutomationFixture {
@@ -39,7 +40,7 @@ export async function startAutomationFixture(environment: Record<string, string>
         ...realActivities(served, connection, temporal.address),
         ...replaced,
       });
-      const shared = { connection, activities };
+      const shared = { connection, activities, interceptors: { activity: [stepWriter(activities)] } };
       const workflowBundle = { codePath: bundlePath };
       const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
       const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });

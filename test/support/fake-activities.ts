@@ -34,7 +34,7 @@ export type AllActivities = RecordActivities &
 /** What workflows recorded through the fake activities. */
 export interface Written {
   opened: string[];
-  steps: StepEntry[];
+  steps: StepEntry<string>[];
   ends: PipelineEnd[];
   calls: string[];
 }

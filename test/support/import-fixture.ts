@@ -123,7 +123,11 @@ async function startWorkers(
     activities,
     taskQueue: '',
     interceptors: {
-      activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, { attempts, worker: 'test' }) })],
+      activity: [
+        (context) => ({
+          inbound: createActivityInterceptor(context, logger, { attempts, steps: activities, worker: 'test' }),
+        }),
+      ],
     },
   };
   const workflowBundle = { codePath: bundlePath };

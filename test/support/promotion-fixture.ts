@@ -90,7 +90,11 @@ export function createPromotionWorker(
     activities,
     shutdownGraceTime: '1 s',
     interceptors: {
-      activity: [(context) => ({ inbound: createActivityInterceptor(context, logger, { attempts, worker: 'test' }) })],
+      activity: [
+        (context) => ({
+          inbound: createActivityInterceptor(context, logger, { attempts, steps: activities, worker: 'test' }),
+        }),
+      ],
     },
   });
 }

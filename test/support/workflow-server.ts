@@ -4,6 +4,7 @@ import { taskQueues } from '../../contracts/names.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import type { AllActivities } from './fake-activities.js';
 import { startTemporal } from './services.js';
+import { stepWriter } from './step-writer.js';
 
 export interface WorkflowServer {
   client: Client;
@@ -12,7 +13,7 @@ export interface WorkflowServer {
   withWorkers<T>(
     activities: AllActivities,
     work: () => Promise<T>,
-    interceptors?: WorkerOptions['interceptors'],
+    interceptors?: Pick<NonNullable<WorkerOptions['interceptors']>, 'activity'>,
   ): Promise<T>;
   stop(): Promise<void>;
 }
@@ -29,7 +30,11 @@ export async function startWorkflowServer({ onDisk = false } = {}): Promise<Work
     address,
     async withWorkers(activities, work, interceptors = {}) {
       const workflowBundle = { codePath: bundlePath };
-      const shared = { connection: native, activities, interceptors };
+      const shared = {
+        connection: native,
+        activities,
+        interceptors: { activity: [stepWriter(activities), ...(interceptors.activity ?? [])] },
+      };
       const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
       const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
       return pipeline.runUntil(() => training.runUntil(work));

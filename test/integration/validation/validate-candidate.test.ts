@@ -15,7 +15,7 @@ import { bundleFiles } from '../../../contracts/registry/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../domain/registry/semantic-version.js';
 import { loadConfig } from '../../../platform/config.js';
-import { fetchBundle, publishBundle } from '../../../stores/registry/bundles.js';
+import { fetchBundle, forgetBundle, publishBundle } from '../../../stores/registry/bundles.js';
 import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createPolicyStore } from '../../../stores/promotion/policies.js';
 import { createRegistryStore, type RegistryStore } from '../../../stores/registry/registry.js';
@@ -186,6 +186,21 @@ describe('validateCandidate', () => {
     const decision = await validate(await register('lost', rightAlways));
     expect(decision).toMatchObject({ outcome: 'promote', comparison: null });
     expect(decision.summary).toContain('Production cannot be served');
+  });
+
+  it('compares with what Production answered as a candidate, without serving it again', async () => {
+    const production = await register('remembered', rightAlways);
+    await validate(production);
+    await promote(production);
+    await fixture.deps.objects.delete(`${production.bundleKey}/${bundleFiles.onnx}`);
+    await forgetBundle(production, bundleFolder);
+    const decision = await validate(await register('remembered', alwaysRed));
+    expect(decision.comparison).toMatchObject({ productionVersion: 1, candidateAccuracy: 0.5, productionAccuracy: 1 });
+    const afterRestart = await validate(
+      await register('remembered', alwaysRed),
+      createValidationActivities(dependencies()),
+    );
+    expect(afterRestart.comparison).toBeNull();
   });
 
   it('decides nothing when the object store refuses its keys', async () => {

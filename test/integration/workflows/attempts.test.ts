@@ -84,7 +84,7 @@ async function attemptsOf(runId: string, limit = 200): Promise<Attempt[]> {
 }
 
 describe('the attempts of a pipeline', () => {
-  it('show each attempt of a step with its error and its log, also of children, in order', async () => {
+  it('show each attempt of a step with its error and its log, in order', async () => {
     let tries = 0;
     const fitModel: AllActivities['fitModel'] = async () => {
       tries += 1;
@@ -111,7 +111,8 @@ describe('the attempts of a pipeline', () => {
       { level: 'warn', message: 'activity failed', fields: { code: 'trainer_died' } },
     ]);
     expect(fits[2]?.log.map(({ message }) => message)).toEqual(['try 3']);
-    expect(fits[0]?.workflow_id).toContain(`-${runId}-train_new_model`);
+    const ofTraining = attempts.filter(({ step }) => step === 'train_new_model').map(({ activity }) => activity);
+    expect(new Set(ofTraining)).toEqual(new Set(['extractFeatures', 'fitModel', 'packageModel', 'registerModel']));
     expect(attempts.every(({ status }) => status === 'completed' || status === 'failed')).toBe(true);
     expect(attempts[0]).toMatchObject({ activity: 'openPipeline', step: 'start' });
     expect(attempts.at(-1)).toMatchObject({ activity: 'closePipeline', step: 'end' });

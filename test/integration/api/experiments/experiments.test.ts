@@ -152,6 +152,20 @@ describe('a run over HTTP', () => {
     ]);
   });
 
+  it('names the pipeline in whose workflow it ran, also when a later one has the same workflow id', async () => {
+    const pipelines = createPipelineStore(served.api.database);
+    const [first, second] = [randomUUID(), randomUUID()];
+    const pipeline = { workflow: 'retrainingPipeline', trigger: 'manual', modelName: 'rose', dataset: 'flowers' };
+    for (const runId of [first, second])
+      await pipelines.open({ ...pipeline, runId, workflowId: 'retrain-rose', steps: [] });
+    for (const workflowRunId of [first, second]) {
+      const runId = await make({ workflowId: 'retrain-rose', workflowRunId }, { losses: [0.5] });
+      const run = await ask(runViewSchema, `/rose/runs/${runId}`);
+      expect(run.pipeline_id).toBe(workflowRunId);
+      expect(run.temporal_url).toContain(workflowRunId);
+    }
+  });
+
   it('gives long curves shortened, with their spikes', async () => {
     const losses = Array.from({ length: 100 }, (_, step) => (step === 41 ? 9 : 1 / (step + 1)));
     const runId = await make({}, { losses });
