@@ -15,6 +15,7 @@ import { createRetentionActivities } from '../activities/retention/activities.js
 import { createRetrainingActivities } from '../activities/retraining/activities.js';
 import { createRegistrationActivities } from '../activities/training/activities.js';
 import { createSearchActivities } from '../activities/tuning/activities.js';
+import { startRemeasuring } from '../activities/validation/remeasure.js';
 import { createValidationActivities } from '../activities/validation/activities.js';
 import type { Variant } from '../contracts/registry/bundle.js';
 import { taskQueues } from '../contracts/names.js';
@@ -58,7 +59,7 @@ await runWorker(
         ...createSearchActivities({ ...deps, codeRevision: config.CODE_REVISION }),
         ...createValidationActivities({
           ...deps,
-          bundleFolder: join(config.PERENNIAL_HOME, 'bundles'),
+          bundleFolder: bundleFolder(config),
           gate: {
             minAccuracy: config.PROMOTION_MIN_ACCURACY,
             minRecall: config.PROMOTION_MIN_RECALL,
@@ -72,8 +73,26 @@ await runWorker(
       },
     };
   },
-  startNotifications,
+  async (wiring) => {
+    const { config, logger, deps } = wiring;
+    const notifications = await startNotifications(wiring);
+    const remeasuring = startRemeasuring({
+      ...deps,
+      ...servingOptions(config),
+      bundleFolder: bundleFolder(config),
+      logger,
+    });
+    return {
+      async stop(graceMs) {
+        await Promise.all([notifications.stop(graceMs), remeasuring.stop()]);
+      },
+    };
+  },
 );
+
+function bundleFolder(config: Config): string {
+  return join(config.PERENNIAL_HOME, 'bundles');
+}
 
 async function batchDependencies(
   config: Config,
@@ -82,8 +101,7 @@ async function batchDependencies(
 ): Promise<BatchPredictionDependencies> {
   const { imageLimits } = servingOptions(config);
   const variant = config.SERVING_VARIANT === 'fp32' ? 'fp32' : 'int8';
-  const bundleFolder = join(config.PERENNIAL_HOME, 'bundles');
-  const opening = { objects: deps.objects, bundleFolder, imageLimits, variant, logger } as const;
+  const opening = { objects: deps.objects, bundleFolder: bundleFolder(config), imageLimits, variant, logger } as const;
   return {
     ...deps,
     engines: createBackgroundEngines({ open: (version) => openBackground(opening, version), logger }),

@@ -88,7 +88,7 @@ function comparableProduction(candidate: ModelVersion, production: ModelVersion 
 }
 
 /** Errors that are caused by the model: a damaged or missing bundle, or an engine that fails on it. */
-const modelErrors: readonly ErrorCode[] = ['bundle_invalid', 'not_found', 'internal'];
+export const modelErrors: readonly ErrorCode[] = ['bundle_invalid', 'not_found', 'internal'];
 
 /** Why the model cannot be served. Other errors are thrown and decide nothing. */
 interface Unserved {

@@ -49,16 +49,31 @@ export async function serveTestImages(
   }
 }
 
+/** As `serveTestImages`, outside an activity and without measuring times. */
+export async function measureServed(
+  deps: ServingDependencies,
+  version: ModelVersion,
+  { images, signal }: { images: readonly Example[]; signal: AbortSignal },
+): Promise<number[][]> {
+  const engine = await openEngine(deps, version);
+  try {
+    return await predictExamples(deps, engine, images, signal);
+  } finally {
+    await engine.close();
+  }
+}
+
 /** Predicts images of the dataset; returns one row of probabilities for each. */
 export async function predictExamples(
   deps: Pick<ServingDependencies, 'datasets' | 'objects' | 'threads'>,
   engine: Engine,
   images: readonly Example[],
+  signal = Context.current().cancellationSignal,
 ): Promise<number[][]> {
   const read = await readerOf(deps, images);
   const predictOne = async (image: Example): Promise<number[]> =>
     (await engine.predictImage(await read(image))).probabilities;
-  return concurrently(images, deps.threads * 2, predictOne, Context.current().cancellationSignal);
+  return concurrently(images, deps.threads * 2, predictOne, signal);
 }
 
 /** The time of decoding and inference, without that of reading the image. */

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { nameSchema } from '../../contracts/datasets/datasets.js';
@@ -17,12 +18,14 @@ import { actorOf } from '../access/actor.js';
 import { pageQuery } from '../http/page-query.js';
 import { allowedRevisions, revisionTag } from './version-etag.js';
 import { defineRoute, json, jsonBody, text, type Reply, type Route } from '../http/route.js';
+import { describeRemeasurement } from './describe-remeasurement.js';
 import { modelVersionView } from './version-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
 interface Dependencies extends DeletionStores {
-  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'resolveAny' | 'setStage'> & DeletionStores['registry'];
+  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'resolveAny' | 'remeasurement' | 'setStage'> &
+    DeletionStores['registry'];
   objects: Pick<ObjectStore, 'get'> & DeletionStores['objects'];
 }
 
@@ -178,18 +181,17 @@ function modelCardRoute({ registry, objects }: Dependencies): Route {
     summary: 'Model card: data, metrics, limits, licences',
     tag: 'models',
     params: versionParams,
-    success: text('text/markdown', 'The model card from its bundle'),
+    success: text('text/markdown', 'The model card from its bundle, and what is known of the version since'),
     problems: ['bad_request', 'not_found', 'version_without_file', 'database_unavailable', 'object_store_unavailable'],
     async handle({ params }) {
       const version = await registry.resolve(params.name, params.version);
       const card = await objects.get(`${version.bundleKey}/${bundleFiles.modelCard}`).catch((error: unknown) => {
         throw errorCodeOf(error) === 'not_found' ? hasNoCard(version) : error;
       });
-      const headers = {
-        ETag: `"${version.bundleSha256.slice(0, 32)}"`,
-        'Content-Type': 'text/markdown; charset=utf-8',
-      };
-      return { body: Buffer.from(card).toString('utf8'), headers };
+      const again = await registry.remeasurement(version.modelName, version.version);
+      const body = Buffer.from(card).toString('utf8') + (again === null ? '' : describeRemeasurement(version, again));
+      const tag = hash('sha256', `${version.bundleSha256}${again?.measuredAt ?? ''}`).slice(0, 32);
+      return { body, headers: { ETag: `"${tag}"`, 'Content-Type': 'text/markdown; charset=utf-8' } };
     },
   });
 }

@@ -13,9 +13,6 @@ export const rowBytes = inputSize * 6;
 /** Bytes of a place in a filter: its first source pixel, and how many pairs of weights it has. */
 export const placeBytes = 8;
 
-/** What the functions may touch behind their source and behind their result. */
-export const overrunBytes = rowBytes;
-
 const channelPairs = [0, 16, 3, 17, 1, 16, 4, 17, 2, 16, 5, 17, 16, 16, 16, 16];
 const lowPairs = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23];
 const highPairs = lowPairs.map((place) => place + 8);

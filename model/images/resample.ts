@@ -1,6 +1,6 @@
 import { inputSize } from '../../contracts/training/training.js';
 import { filterOf, type Filter } from './filter.js';
-import { kernel, oneBits, overrunBytes, rowBytes } from './resample-kernel.js';
+import { kernel, oneBits, rowBytes } from './resample-kernel.js';
 
 /** RGB 0–255, row by row. */
 export interface RgbImage {
@@ -49,6 +49,9 @@ const memory = new WebAssembly.Memory({ initial: 16 });
 let bytes = new Uint8Array(memory.buffer);
 const { reduceColumns, reduceRows } = passesIn(memory);
 const [liftAt, resultAt, resultBytes] = [0, 16, inputSize * inputSize * 3];
+
+/** What the passes may touch behind their source and behind their result. */
+const overrunBytes = rowBytes;
 
 interface Room {
   columns: number;

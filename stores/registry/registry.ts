@@ -27,6 +27,7 @@ import { createVersionEdits, type VersionEdits } from './edits.js';
 import { createProductionHistory, type ProductionHistory } from './history.js';
 import type { NewVersion } from './new-version.js';
 import { register } from './registration.js';
+import { createRemeasurementRecord, type RemeasurementRecord } from './remeasurements.js';
 import { report, type ReportedRegistration } from './reported-versions.js';
 import { createReplicaRecord, type ReplicaRecord } from './replicas.js';
 import { createVersionRetention, type VersionRetention } from './version-deletion.js';
@@ -74,7 +75,8 @@ const summaryRow = z.object({
 export type ModelSummary = z.output<typeof summaryRow>;
 
 /** Model versions, their stages, and the serving state. */
-export interface RegistryStore extends VersionEdits, AliasRecord, ProductionHistory, VersionRetention, ReplicaRecord {
+export interface RegistryStore
+  extends VersionEdits, AliasRecord, ProductionHistory, VersionRetention, ReplicaRecord, RemeasurementRecord {
   /**
    * Adds a version in Staging under the model's next number. With an outcome, completes its run in the same transaction:
    * a run is complete if it has a version. A registered run keeps its version. Throws `conflict` if the run failed or
@@ -155,6 +157,7 @@ export function createRegistryStore(db: Database): RegistryStore {
     ...createProductionHistory(db),
     ...createVersionRetention(db),
     ...createReplicaRecord(db),
+    ...createRemeasurementRecord(db),
   };
 }
 

@@ -8,8 +8,9 @@ if (!datasetDir) {
 // Makes TensorFlow, which some parts load into this process, log errors only.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
-/** The parts, each loaded only when it is wanted: `npm run bench -- throughput accuracy confidence tuning orchestration promotion serving serving-costs overload abuse endurance batch main-path cnn`. */
+/** The parts, each loaded only when it is wanted: `npm run bench -- decode throughput accuracy confidence tuning orchestration promotion serving serving-costs overload abuse endurance batch main-path cnn`. */
 const parts: Record<string, (wanted: string[]) => Promise<void>> = {
+  decode: async () => (await import('./decode.js')).benchDecode(datasetDir),
   throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
   accuracy: async () => (await import('./accuracy.js')).benchAccuracy(datasetDir),
   confidence: async () => (await import('./confidence.js')).benchConfidence(),

@@ -10,11 +10,13 @@ import {
   type ValidationDependencies,
 } from '../../../activities/validation/activities.js';
 import { crossValidationOf } from '../../../activities/validation/cross-validation.js';
+import { remeasureAll } from '../../../activities/validation/remeasure.js';
 import { modelPolicySchema } from '../../../contracts/promotion/policy.js';
-import { bundleFiles } from '../../../contracts/registry/bundle.js';
+import { bundleFiles, currentPreprocessing } from '../../../contracts/registry/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
 import { nextSemanticVersion } from '../../../domain/registry/semantic-version.js';
 import { loadConfig } from '../../../platform/config.js';
+import { createLogger } from '../../../platform/logging.js';
 import { fetchBundle, forgetBundle, publishBundle } from '../../../stores/registry/bundles.js';
 import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createPolicyStore } from '../../../stores/promotion/policies.js';
@@ -221,5 +223,45 @@ describe('validateCandidate', () => {
     await fixture.objectServer.resume();
     expect((await registry.get('waiting', candidate.version)).decision).toBeNull();
     expect(await validate(candidate)).toMatchObject({ outcome: 'promote' });
+  });
+});
+
+describe('a version of an earlier preprocessing', () => {
+  const signal = new AbortController().signal;
+  const again = (): Promise<void> => remeasureAll({ ...dependencies(), logger: createLogger('test', 'fatal') }, signal);
+  const waits = ({ modelName, version }: ModelVersion): Promise<unknown> =>
+    fixture.database.db.query('INSERT INTO remeasurements (model_name, version, preprocessing) VALUES ($1, $2, $3)', [
+      modelName,
+      version,
+      currentPreprocessing,
+    ]);
+
+  it('is measured on its test images with the current pixels, once', async () => {
+    const version = await register('remeasured', alwaysRed);
+    expect(await registry.remeasurement('remeasured', 1)).toBeNull();
+    await waits(version);
+    expect(await registry.remeasurement('remeasured', 1)).toMatchObject({ measuredAt: null });
+    expect(await registry.pendingRemeasurements()).toEqual([{ modelName: 'remeasured', version: 1 }]);
+    await again();
+    const measured = await registry.remeasurement('remeasured', 1);
+    expect(measured).toMatchObject({ accuracy: 0.5, failure: null });
+    expect(measured?.images).toBeGreaterThan(1);
+    expect(await registry.pendingRemeasurements()).toEqual([]);
+    await registry.recordRemeasurement('remeasured', 1, { failure: 'a second measurement' });
+    expect(await registry.remeasurement('remeasured', 1)).toEqual(measured);
+    expect((await registry.get('remeasured', 1)).decision).toBeNull();
+  });
+
+  it('waits on while the object store is away, and is given up when its bundle is gone', async () => {
+    const version = await register('unmeasurable', rightAlways);
+    await waits(version);
+    await fixture.objectServer.pause();
+    await expect(again()).rejects.toMatchObject({ code: 'object_store_unavailable' });
+    await fixture.objectServer.resume();
+    expect(await registry.remeasurement('unmeasurable', 1)).toMatchObject({ measuredAt: null });
+    await fixture.deps.objects.delete(`${version.bundleKey}/${bundleFiles.onnx}`);
+    await again();
+    expect(await registry.remeasurement('unmeasurable', 1)).toMatchObject({ accuracy: null, images: null });
+    expect((await registry.remeasurement('unmeasurable', 1))?.failure).toContain(bundleFiles.onnx);
   });
 });

@@ -6,6 +6,7 @@ import {
   productionChangeViewSchema,
   versionComparisonSchema,
 } from '../../../../contracts/registry/http-models.js';
+import { currentPreprocessing } from '../../../../contracts/registry/bundle.js';
 import { modelVersionViewSchema, versionFileViewSchema } from '../../../../contracts/registry/http-versions.js';
 import { pageOf } from '../../../../contracts/http/page.js';
 import { createAuditStore } from '../../../../stores/audit/audit.js';
@@ -138,6 +139,25 @@ describe('a version with its bundle', () => {
     for (const name of ['nothing.bin', '..%2F..%2Fsecret', 'model.onnx%00']) {
       expect((await problem(`${path}/${name}`)).status).toBe(404);
     }
+  });
+
+  it('says in the model card what it reaches with the pixels of this release, if it was measured with others', async () => {
+    const version = await served.registerTiny({ modelName: 'older' });
+    const card = async (): Promise<[string, string | null]> => {
+      const reply = await ask(`${models}/older/versions/1/model-card`);
+      return [await reply.text(), reply.headers.get('etag')];
+    };
+    const [plain, firstTag] = await card();
+    expect(plain).not.toContain('pixels of this release');
+    await served.api.database.query(
+      `INSERT INTO remeasurements (model_name, version, preprocessing) VALUES ('older', 1, ${currentPreprocessing})`,
+    );
+    expect((await card())[0]).toContain('still to be measured');
+    await served.registry.recordRemeasurement('older', 1, { images: 40, accuracy: 0.875 });
+    const [measured, tag] = await card();
+    const before = (100 * version.evaluation.accuracy).toFixed(1);
+    expect(measured).toContain(`Accuracy before: ${before} %. With these pixels, on 40 test images: **87.5 %**`);
+    expect(tag).not.toBe(firstTag);
   });
 
   it('has a model card, and is deleted with its bundle once nothing refers to it', async () => {
