@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
 import { inspectImage, minimumSide } from '../../model/images/inspect.js';
-import type { FileOutcome, Ingestion } from '../../stores/datasets/ingestions.js';
+import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
