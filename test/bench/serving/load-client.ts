@@ -14,14 +14,22 @@ export const loadOrderSchema = z.object({
   durationMs: z.number(),
   /** Closed loop with this many connections, or open loop with this many arrivals a second. */
   load: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('closed'), connections: z.number().int() }),
+    z.object({
+      kind: z.literal('closed'),
+      connections: z.number().int(),
+      /** Whether clients ignore Retry-After, as many do. */
+      hammers: z.boolean().optional(),
+    }),
     z.object({ kind: z.literal('open'), perSecond: z.number(), seed: z.number().int() }),
   ]),
 });
 export type LoadOrder = z.infer<typeof loadOrderSchema>;
+type ClosedLoad = Extract<LoadOrder['load'], { kind: 'closed' }>;
 
 export const loadReportSchema = z.object({
   seconds: z.number(),
+  /** CPU time of this process, which it took from the server if they share the cores. */
+  cpuMs: z.number(),
   /** Answers by status; 0 counts connections that broke. */
   statuses: z.record(z.string(), z.number().int()),
   /** Milliseconds of every answer with status 200, in the order of their arrival: [moment since the start, latency]. */
@@ -75,7 +83,7 @@ class Connection {
 }
 
 class Load {
-  private readonly report: LoadReport = { seconds: 0, statuses: {}, answers: [] };
+  private readonly report: LoadReport = { seconds: 0, cpuMs: 0, statuses: {}, answers: [] };
   private readonly startedAt = performance.now();
   private sent = 0;
 
@@ -86,8 +94,11 @@ class Load {
 
   async run(): Promise<LoadReport> {
     const { load } = this.order;
-    await (load.kind === 'closed' ? this.runClosed(load.connections) : this.runOpen(load.perSecond, load.seed));
+    const before = process.cpuUsage();
+    await (load.kind === 'closed' ? this.runClosed(load) : this.runOpen(load.perSecond, load.seed));
     this.report.seconds = (performance.now() - this.startedAt) / 1000;
+    const { user, system } = process.cpuUsage(before);
+    this.report.cpuMs = (user + system) / 1000;
     return this.report;
   }
 
@@ -95,13 +106,13 @@ class Load {
     return performance.now() - this.startedAt >= this.order.durationMs;
   }
 
-  private async runClosed(connections: number): Promise<void> {
+  private async runClosed({ connections, hammers = false }: ClosedLoad): Promise<void> {
     const follow = async (): Promise<void> => {
       const connection = new Connection(this.order.port);
       while (!this.isOver()) {
         const retryAfterSeconds = await this.ask(connection, performance.now());
         // A client waits for the Retry-After time, but not beyond the end.
-        if (retryAfterSeconds > 0) await this.sleep(retryAfterSeconds * 1000);
+        if (retryAfterSeconds > 0 && !hammers) await this.sleep(retryAfterSeconds * 1000);
       }
       connection.close();
     };
