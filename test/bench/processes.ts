@@ -69,7 +69,7 @@ export async function costOf(rootPid: number): Promise<ProcessCost> {
 const tickMs = 10;
 
 /** CPU time in the `stat` file of a process or a thread. */
-async function cpuMsOf(statFile: string): Promise<number> {
+export async function cpuMsOf(statFile: string): Promise<number> {
   const text = await readFile(statFile, 'utf8');
   // The name, in brackets, may hold blanks. After it come the state (field 3) and the rest; 14 and 15 are the times.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
