@@ -20,7 +20,9 @@ export async function sendBody(request: Request, response: Response, body: strin
   // Express would serialise a plain byte array as an object.
   const plain = typeof body === 'string' ? body : Buffer.from(body);
   if (plain.length < leastBytes || !isText(response) || hasStrongTag(response)) {
-    response.send(plain);
+    if (isShortAnswer(request, response, plain))
+      response.setHeader('Content-Length', Buffer.byteLength(plain)).end(plain);
+    else response.send(plain);
     return;
   }
   response.vary('Accept-Encoding');
@@ -72,6 +74,15 @@ export async function sendObject(
 function isKnown(request: Request, tag: string): boolean {
   const known = request.get('if-none-match')?.split(',') ?? [];
   return known.some((each) => ['*', tag, `W/${tag}`].includes(each.trim()));
+}
+
+/**
+ * Whether a text needs nothing of Express's `send`, which computes a tag of its content and compares it with the request:
+ * work for answers that nobody can ask for again.
+ */
+function isShortAnswer(request: Request, response: Response, body: string | Uint8Array): boolean {
+  if (request.method === 'GET' || request.method === 'HEAD' || typeof body !== 'string' || body === '') return false;
+  return response.get('Content-Type')?.includes('charset=') ?? false;
 }
 
 /** Images are compressed already. */

@@ -33,11 +33,17 @@ export function createTemporalLink({ address, namespace, apiKey, tls }: Temporal
     channelArgs: reconnection,
   });
   const client = new Client({ connection, namespace });
+  let underWay = 0;
   const use: TemporalLink['use'] = async (work, deadlineMs = usualDeadlineMs) => {
+    underWay += 1;
     try {
       return await connection.withDeadline(Date.now() + deadlineMs, () => work(client));
     } catch (error) {
       throw toTemporalError(error, address);
+    } finally {
+      underWay -= 1;
+      // The first call starts to follow every promise of the process, predictions too, which makes them a seventh dearer.
+      if (underWay === 0) connection.callContextStorage.disable();
     }
   };
   return {

@@ -8,13 +8,19 @@ export interface Figure {
 
 /** Prints figures as a table, below a line with the machine and its load. */
 export function printTable(title: string, figures: readonly Figure[]): void {
+  const rows = figures.map(({ what, value, target }) => [what, value, target ?? '']);
+  printColumns(title, ['figure', 'measured', 'target'], rows);
+}
+
+/** The same with columns of one's own. */
+export function printColumns(title: string, names: readonly string[], rows: readonly (readonly string[])[]): void {
   const model = cpus()[0]?.model ?? 'unknown';
   const load = loadavg()
     .map((each) => each.toFixed(2))
     .join(' ');
   process.stdout.write(`\n## ${title}\n\n${cpus().length} × ${model}, Node ${process.versions.node}, load ${load}\n\n`);
-  process.stdout.write('| figure | measured | target |\n| --- | --- | --- |\n');
-  for (const { what, value, target } of figures) process.stdout.write(`| ${what} | ${value} | ${target ?? ''} |\n`);
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
+  process.stdout.write([names, names.map(() => '---'), ...rows].map(line).join(''));
 }
 
 export function seconds(ms: number): string {

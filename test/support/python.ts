@@ -9,7 +9,6 @@ import { cacheFolder, packageRoot, platformKey } from '../../infra/setup/paths.m
 const run = promisify(execFile);
 
 const folderOfScripts = join(packageRoot, 'test', 'support', 'python');
-const requirements = join(folderOfScripts, 'requirements.txt');
 
 /** The pinned packages have wheels for these; MLServer runs on no later one. */
 const interpreters = ['python3', 'python3.12', 'python3.11'];
@@ -33,7 +32,7 @@ const interpreter = findInterpreter();
 
 /** Whether the Python clients can run on this machine. */
 export const hasPython = interpreter !== null;
-if (!hasPython) console.warn('skipped: no Python 3.11 or 3.12 with venv and pip; clients in Python are not tried');
+if (!hasPython) console.warn('skipped: no Python 3.11 or 3.12 with venv and pip; what needs it is not tried');
 
 /** Programs of the environment with the clients, such as `python` and `schemathesis`. */
 export interface PythonTools {
@@ -42,19 +41,9 @@ export interface PythonTools {
   script(name: string, args: readonly string[]): Promise<unknown>;
 }
 
-/**
- * The environment with the pinned clients. It is made once, in the folder for downloads: half a minute and 300 MB.
- * Throws when the packages cannot be installed.
- */
+/** The environment with the pinned clients: half a minute and 300 MB. Throws when the packages cannot be installed. */
 export async function pythonTools(): Promise<PythonTools> {
-  if (interpreter === null) throw new Error('there is no Python to make an environment with');
-  const folder = folderOf(interpreter);
-  await withLock(
-    `${folder}.lock`,
-    () => undefined,
-    () => makeEnvironment(interpreter, folder),
-  );
-  const program = (name: string): string => join(folder, 'bin', name);
+  const program = await pythonEnvironment('clients', join(folderOfScripts, 'requirements.txt'));
   return {
     program,
     async script(name, args) {
@@ -68,13 +57,25 @@ export async function pythonTools(): Promise<PythonTools> {
   };
 }
 
-/** Different pins need a different environment. */
-function folderOf({ version }: Interpreter): string {
+/**
+ * Makes an environment with the pinned packages of a file, once, in the folder for downloads. Returns the function that
+ * names its programs. Throws when the packages cannot be installed.
+ */
+export async function pythonEnvironment(name: string, requirements: string): Promise<PythonTools['program']> {
+  if (interpreter === null) throw new Error('there is no Python 3.11 or 3.12 with venv and pip');
+  const { command, version } = interpreter;
+  // Different pins need a different environment.
   const pins = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
-  return join(cacheFolder(), 'python', `clients-${version}-${platformKey()}-${pins}`);
+  const folder = join(cacheFolder(), 'python', `${name}-${version}-${platformKey()}-${pins}`);
+  await withLock(
+    `${folder}.lock`,
+    () => undefined,
+    () => install(command, requirements, folder),
+  );
+  return (program) => join(folder, 'bin', program);
 }
 
-async function makeEnvironment({ command }: Interpreter, folder: string): Promise<void> {
+async function install(command: string, requirements: string, folder: string): Promise<void> {
   const done = join(folder, '.complete');
   if (existsSync(done)) return;
   rmSync(folder, { recursive: true, force: true });

@@ -18,8 +18,8 @@ export function requireUtf8(request: Request): void {
   throw new PerennialError('unsupported_type', `JSON must be UTF-8, not ${charset}.`);
 }
 
-/** Parses JSON that contains an image or its URL by a schema. Throws `bad_request` with pointers. */
-export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds = boundsOf(1)): z.output<T> {
+/** Parses JSON that contains images by a schema. Throws `bad_request` with pointers. */
+export function parseJson<T extends z.ZodType>(body: Buffer, schema: T, bounds: JsonBounds): z.output<T> {
   return parseRequest(schema, parseBoundedJson(body, bounds), '#');
 }
 

@@ -1,8 +1,9 @@
-import { createServer, type RequestListener } from 'node:http';
+import { createServer } from 'node:http';
 import { PerennialError } from '../../../contracts/errors.js';
 import { trackConnections } from './connections.js';
 import { createGate, stopServer } from './graceful-shutdown.js';
 import { answerClientErrors, type Observer } from './client-errors.js';
+import { messageClasses, type Handler } from './message-classes.js';
 
 export interface Listening {
   port: number;
@@ -28,13 +29,13 @@ const settings = { ...timeouts, requireHostHeader: false };
  * or not permitted.
  */
 export async function listen(
-  handler: RequestListener,
+  handler: Handler,
   host: string,
   port: number,
   observer: Observer | null = null,
 ): Promise<Listening> {
   const gate = createGate(handler);
-  const server = createServer(settings, gate.handler);
+  const server = createServer({ ...settings, ...messageClasses(handler) }, gate.handler);
   const connections = trackConnections(server);
   answerClientErrors(server, connections, observer);
   // Unknown expectations may be ignored; Node would answer with an empty 417.

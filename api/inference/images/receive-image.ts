@@ -9,7 +9,9 @@ import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { decodeBase64 } from '../../http/body/decode-base64.js';
 import { createImageFetcher, type FetchImage } from './fetch-image.js';
 import { filesOf, parseForm } from '../../http/body/parse-form.js';
-import { mediaTypeOf, parseJson } from '../../http/body/parse-json.js';
+import { boundsOf, mediaTypeOf } from '../../http/body/parse-json.js';
+import { parseRequest } from '../../http/problems.js';
+import { parseJsonAside } from '../parsing/parser-thread.js';
 
 /** An image as received, unvalidated. */
 export interface ReceivedImage {
@@ -77,7 +79,8 @@ export function createImageReceiver({ maxUploadBytes, imageUrlHosts }: ImageSett
     }
     if (type === 'application/json') {
       const body = await readBody(request, maxUploadBytes + overheadBytes);
-      return namedImage(parseJson(body, imageSchema), '#', fetchImage, request);
+      const named = parseRequest(imageSchema, await parseJsonAside(body, boundsOf(1)), '#');
+      return namedImage(named, '#', fetchImage, request);
     }
     if (type === 'application/octet-stream' || type.startsWith('image/')) {
       return { bytes: filled(await readBody(request, maxUploadBytes), 'body'), filename: null };

@@ -5,14 +5,13 @@ import {
   startBatchPredictionSchema,
   type StartBatchPrediction,
 } from '../../../contracts/batch-predictions/http-batch-predictions.js';
-import { parseBoundedJson } from '../../http/body/json-bounds.js';
 import { parseRequest } from '../../http/problems.js';
 import { readBody } from '../../http/body/read-body.js';
 import { rawBody, type BodyDefinition } from '../../http/route.js';
 import { createImageFetcher } from './fetch-image.js';
 import { filesOf, parseForm } from '../../http/body/parse-form.js';
 import { boundsOf, mediaTypeOf, requireUtf8 } from '../../http/body/parse-json.js';
-import { isLong, parserThread } from '../parsing/parser-thread.js';
+import { parseJsonAside } from '../parsing/parser-thread.js';
 import { documentedImage, filled, imageSchema, namedImage, type ImageSettings } from './receive-image.js';
 
 /** One of several images. Reading it throws its own errors only. */
@@ -69,7 +68,7 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       );
     }
     requireUtf8(request);
-    const body = await parseJsonOf(await readBody(request, maxBytes));
+    const body = await parseJsonAside(await readBody(request, maxBytes), boundsOf(mostNamed));
     if (isJob(body)) return { job: parseRequest(startBatchPredictionSchema, body, '#') };
     const { images } = parseRequest(imagesSchema, body, '#');
     requireFew(images.length);
@@ -77,11 +76,6 @@ export function createBatchReceiver(settings: ImageSettings): (request: Request)
       images: images.map((value, index) => ({ filename: null, bytes: () => imageOfJson(value, index, request) })),
     };
   };
-}
-
-function parseJsonOf(body: Buffer<ArrayBuffer>): unknown {
-  const bounds = boundsOf(mostNamed);
-  return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
 }
 
 function imagesOfForm(body: Buffer, contentType: string): BatchedImage[] {

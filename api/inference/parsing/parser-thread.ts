@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { messageOf, PerennialError } from '../../../contracts/errors.js';
-import type { JsonBounds } from '../../http/body/json-bounds.js';
+import { parseBoundedJson, type JsonBounds } from '../../http/body/json-bounds.js';
 import type { Invocation } from '../invocations/read-invocation.js';
 import type { ReadQuestion } from '../v2/question.js';
 import { parseReplySchema, type ParseJob } from './messages.js';
@@ -97,6 +97,11 @@ export class ParserThread {
 
 /** One for the process. */
 export const parserThread = new ParserThread();
+
+/** As `parseBoundedJson`; a long body is parsed in the thread: the result is a promise, and the body is empty here afterwards. */
+export function parseJsonAside(body: Buffer<ArrayBuffer>, bounds: JsonBounds): unknown {
+  return isLong(body) ? parserThread.json(body, bounds) : parseBoundedJson(body, bounds);
+}
 
 // The thread has checked them: a second check would take as long as the first.
 const invocationSchema = z.custom<Invocation>((value) => typeof value === 'object');

@@ -30,6 +30,8 @@ export interface ServingFixture {
   bundleFolder: string;
   api: ApiClient;
   port: number;
+  /** Process of the API that `serve` started. */
+  apiPid(): number;
   /** Restarts the API with these settings; returns the variant it serves. Its log is discarded. */
   serve(settings: Record<string, string>): Promise<string>;
   /** Kills one of the API's inference threads, if `withFaults` was set. */
@@ -73,6 +75,7 @@ export async function startServingFixture(
     bundleFolder: join(stack.environment['PERENNIAL_HOME'] ?? '', 'bundles', bundle.slice(0, 16)),
     api,
     port: Number(stack.environment['PORT']),
+    apiPid: () => child?.pid ?? 0,
     async serve(settings) {
       await end(child);
       child = await startApi(withFaults ? faultyApi : plainApi, {

@@ -27,6 +27,12 @@ describe('decodeBase64', () => {
     ['other characters', `${text.slice(0, 3)}!${text.slice(4)}`, 'other characters, the first of them "!" at 4'],
     ['padding in the middle', `AA==${text}`, 'other characters, the first of them "=" at 3'],
     ['a text that is cut off', text.slice(0, 5), 'cut off'],
+    [
+      'a blank with another character',
+      `${text.slice(0, 3)} .${text.slice(4)}`,
+      'other characters, the first of them "."',
+    ],
+    ['padding alone', '====', 'other characters, the first of them "="'],
     ['no text', '', 'got no text'],
     ['a data URL without data', 'data:image/png;base64,', 'got no text'],
     ['a data URL without a comma', `data:image/png;base64`, 'no comma'],

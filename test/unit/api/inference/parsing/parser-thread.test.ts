@@ -1,7 +1,7 @@
 import { setImmediate as nextRound } from 'node:timers/promises';
 import { errorCodeOf, PerennialError } from '../../../../../contracts/errors.js';
 import { inputSize } from '../../../../../contracts/training/training.js';
-import { ParserThread } from '../../../../../api/inference/parsing/parser-thread.js';
+import { parseJsonAside, ParserThread } from '../../../../../api/inference/parsing/parser-thread.js';
 import { readInvocation } from '../../../../../api/inference/invocations/read-invocation.js';
 import { readQuestion } from '../../../../../api/inference/v2/question.js';
 
@@ -81,5 +81,15 @@ describe('the parser thread', () => {
       'overloaded',
     ]);
     expect((await small.invocation(bodyOf('{"inputs":["QQ=="]}'))).images).toHaveLength(1);
+  });
+});
+
+describe('JSON of any length', () => {
+  it('is moved into the thread if it is long, and parsed at once if not', async () => {
+    const [short, long] = ['short', 'x'.repeat(1_100_000)].map((image) => bodyOf(JSON.stringify({ image })));
+    const bounds = { depth: 2, containers: 2, values: 2 };
+    expect(await parseJsonAside(short ?? bodyOf(''), bounds)).toEqual({ image: 'short' });
+    expect(await parseJsonAside(long ?? bodyOf(''), bounds)).toEqual({ image: 'x'.repeat(1_100_000) });
+    expect([short?.length, long?.length]).toEqual([17, 0]);
   });
 });
