@@ -139,24 +139,25 @@ export function createIngestionStore(db: Database): IngestionStore {
     settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
     addNote: (id, note) => addNote(db, id, note),
-    async abandon(id) {
-      await db.query(
-        `UPDATE ingestions SET status = 'abandoned', ended_at = now() WHERE id = $1 AND status = 'running'`,
-        [id],
-      );
-      await db.query(
-        `DELETE FROM ingestion_files WHERE outcome <> 'quarantined'
-           AND ingestion_id = (SELECT id FROM ingestions WHERE id = $1 AND status = 'abandoned')`,
-        [id],
-      );
-      const upload = await db.row(
-        z.object({ locator: z.string() }),
-        `SELECT locator FROM ingestions WHERE id = $1 AND status = 'abandoned' AND kind = 'upload'`,
-        [id],
-      );
-      return upload?.locator ?? null;
-    },
+    abandon: (id) => abandon(db, id),
   };
+}
+
+async function abandon(db: Queryable, id: string): Promise<string | null> {
+  await db.query(`UPDATE ingestions SET status = 'abandoned', ended_at = now() WHERE id = $1 AND status = 'running'`, [
+    id,
+  ]);
+  await db.query(
+    `DELETE FROM ingestion_files WHERE outcome <> 'quarantined'
+         AND ingestion_id = (SELECT id FROM ingestions WHERE id = $1 AND status = 'abandoned')`,
+    [id],
+  );
+  const upload = await db.row(
+    z.object({ locator: z.string() }),
+    `SELECT locator FROM ingestions WHERE id = $1 AND status = 'abandoned' AND kind = 'upload'`,
+    [id],
+  );
+  return upload?.locator ?? null;
 }
 
 async function addNote(db: Queryable, id: string, note: string): Promise<void> {

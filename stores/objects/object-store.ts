@@ -79,16 +79,7 @@ export function createObjectStore(config: Config & { S3_ENDPOINT: string }): Obj
         await put(client, { bucket, key, body, contentType, sizeBytes: body.byteLength });
       }),
     putFile: (key, path, contentType = anyType) =>
-      withErrorCodes(key, async () => {
-        const { size } = await stat(path);
-        const body = createReadStream(path);
-        try {
-          await put(client, { bucket, key, body, contentType, sizeBytes: size });
-        } finally {
-          // A request that fails before reading leaves the file open.
-          body.destroy();
-        }
-      }),
+      withErrorCodes(key, () => putFile(client, { bucket, key, contentType }, path)),
     get: (key) =>
       withErrorCodes(key, async () => {
         const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
@@ -136,6 +127,21 @@ interface PutRequest {
   body: Uint8Array | Readable;
   contentType: string;
   sizeBytes: number;
+}
+
+async function putFile(
+  client: S3Client,
+  target: Pick<PutRequest, 'bucket' | 'key' | 'contentType'>,
+  path: string,
+): Promise<void> {
+  const { size } = await stat(path);
+  const body = createReadStream(path);
+  try {
+    await put(client, { ...target, body, sizeBytes: size });
+  } finally {
+    // A request that fails before reading leaves the file open.
+    body.destroy();
+  }
 }
 
 async function put(client: S3Client, { bucket, key, body, contentType, sizeBytes }: PutRequest): Promise<void> {

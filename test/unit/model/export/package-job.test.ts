@@ -70,7 +70,7 @@ describe('the bundle of a classifier on the backbone', () => {
       expect(metrics.test.images).toBe(2);
       expect(metrics.crossValidation?.accuracies).toHaveLength(5);
       expect(await read(preprocessingSchema, folder, bundleFiles.preprocessing)).toMatchObject({
-        version: 2,
+        version: 3,
         mean: 127,
         std: 128,
       });
