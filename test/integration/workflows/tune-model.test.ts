@@ -111,7 +111,8 @@ describe('tuneModel', () => {
       expect(ends.at(-1)).toMatchObject({ finished: [9], best: 9 });
       expect(closed).toMatchObject([{ searchId: handle.firstExecutionRunId, trained: { version: 1 } }]);
       const completed = written.steps.filter(({ status }) => status === 'completed').map(({ name }) => name);
-      expect(completed).toEqual(tuningSteps);
+      // Trials that begin together carry the same states.
+      expect([...new Set(completed)]).toEqual(tuningSteps);
     });
   });
 

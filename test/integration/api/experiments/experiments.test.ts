@@ -21,7 +21,8 @@ let objectStore: TestService;
 let served: ServedApi;
 beforeAll(async () => {
   [postgres, objectStore] = await Promise.all([startPostgres(), startObjectStore()]);
-  served = await startApi({ ...postgres.environment, ...objectStore.environment });
+  const links = { TEMPORAL_UI_URL: 'http://127.0.0.1:8233' };
+  served = await startApi({ ...postgres.environment, ...objectStore.environment, ...links });
   await commitImages(served.api.database, 'flowers', { a: [1, 2, 3], b: [4, 5, 6] });
 });
 afterAll(async () => {
