@@ -46,7 +46,8 @@ process.once('message', (message: unknown) => {
       order,
       order.requestFiles.map((path) => readFileSync(path)),
     );
-    process.send?.(await load.run(), () => process.disconnect());
+    // With it go the requests that are not answered yet.
+    process.send?.(await load.run(), () => process.exit());
   });
 });
 
@@ -95,7 +96,9 @@ class Load {
   async run(): Promise<LoadReport> {
     const { load } = this.order;
     const before = process.cpuUsage();
-    await (load.kind === 'closed' ? this.runClosed(load) : this.runOpen(load.perSecond, load.seed));
+    const work = load.kind === 'closed' ? this.runClosed(load) : this.runOpen(load.perSecond, load.seed);
+    // A refusal may be held for seconds: what is not answered at the end does not count, nor does the time until it is.
+    await Promise.race([work, this.sleep(this.order.durationMs)]);
     this.report.seconds = (performance.now() - this.startedAt) / 1000;
     const { user, system } = process.cpuUsage(before);
     this.report.cpuMs = (user + system) / 1000;
