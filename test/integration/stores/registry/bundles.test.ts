@@ -2,26 +2,21 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
-import { loadConfig } from '../../../../platform/config.js';
 import { fetchBundle, publishBundle, type BundleAddress } from '../../../../stores/registry/bundles.js';
-import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
-import { startObjectStore, type TestService } from '../../../support/services.js';
+import type { ObjectStore } from '../../../../stores/objects/object-store.js';
+import { startBucket, type TestBucket } from '../../../support/bucket.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
 import { flipByte, writeTinyBundle } from '../../../support/tiny-bundle.js';
 
 const folder = temporaryFolder();
-let server: TestService & { endpoint: string };
+let bucket: TestBucket;
 let objects: ObjectStore;
 
 beforeAll(async () => {
-  server = await startObjectStore();
-  objects = createObjectStore({ ...loadConfig(server.environment), S3_ENDPOINT: server.endpoint });
-  await objects.ensureBucket();
+  bucket = await startBucket();
+  ({ objects } = bucket);
 });
-afterAll(async () => {
-  objects.close();
-  await server.stop();
-});
+afterAll(() => bucket.stop());
 
 async function publishNew(bias: number): Promise<BundleAddress> {
   const source = join(folder, 'sources', String(bias));
