@@ -1,6 +1,6 @@
 import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
 import { coalesce } from '../../platform/coalesce.js';
-import type { ImageStatus } from '../../stores/datasets/ingestions.js';
+import type { ImageStatus } from '../../stores/datasets/ingestion-lookups.js';
 import type { IngestionDependencies } from './dependencies.js';
 
 /** What an ingestion asks the database about single images. Questions of the same moment share a statement. */

@@ -1,6 +1,7 @@
 import { errorCodeOf, messageOf } from '../../contracts/errors.js';
 import type { RemeasurementOutcome } from '../../contracts/registry/remeasurement.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
+import { indexOfLargest } from '../../model/evaluation/prepared.js';
 import type { Logger } from '../../platform/logging.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 import type { DatasetStore } from '../../stores/datasets/datasets.js';
@@ -62,8 +63,4 @@ async function remeasure(
     if (signal.aborted || !modelErrors.includes(errorCodeOf(error))) throw error;
     return { failure: messageOf(error) };
   }
-}
-
-function indexOfLargest(row: readonly number[]): number {
-  return row.indexOf(Math.max(...row));
 }

@@ -77,8 +77,8 @@ function isKnown(request: Request, tag: string): boolean {
 }
 
 /**
- * Whether a text needs nothing of Express's `send`, which computes a tag of its content and compares it with the request:
- * work for answers that nobody can ask for again.
+ * Whether a text needs nothing of Express's `send`, which computes an `ETag` and compares it with the request: only
+ * answers to GET and HEAD can be requested again by their tag.
  */
 function isShortAnswer(request: Request, response: Response, body: string | Uint8Array): boolean {
   if (request.method === 'GET' || request.method === 'HEAD' || typeof body !== 'string' || body === '') return false;

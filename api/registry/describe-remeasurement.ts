@@ -1,4 +1,5 @@
 import type { ModelVersion } from '../../contracts/registry/registry.js';
+import { percent } from '../../domain/percent.js';
 import type { Remeasurement } from '../../stores/registry/remeasurements.js';
 
 /** Section of the model card of a version that was measured with the pixels of an earlier release. Markdown. */
@@ -25,8 +26,4 @@ function describeAccuracy(before: number, { images, accuracy, failure, measuredA
     `Accuracy before: ${percent(before)}. With these pixels, on ${images} test images: **${percent(accuracy)}** ` +
     `(${difference >= 0 ? '+' : '−'}${Math.abs(difference).toFixed(1)} points), measured on ${measuredAt.slice(0, 10)}.`
   );
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

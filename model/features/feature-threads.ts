@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { isErrorCode, PerennialError, type ErrorCode } from '../../contracts/errors.js';
+import { shareBytes } from '../share-bytes.js';
 import type { ImageFile, JobEvents } from '../jobs.js';
 
 /** Images under way in each thread: one in the network, and one that is decoded meanwhile. */
@@ -98,11 +99,4 @@ function startThread(graph: Uint8Array): FeatureThread {
       await exited;
     },
   };
-}
-
-/** A copy that all threads read. */
-function shareBytes(bytes: Uint8Array): Uint8Array {
-  const shared = new Uint8Array(new SharedArrayBuffer(bytes.byteLength));
-  shared.set(bytes);
-  return shared;
 }

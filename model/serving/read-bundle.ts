@@ -12,6 +12,7 @@ import {
   type References,
 } from '../../contracts/registry/bundle.js';
 import { messageOf, PerennialError } from '../../contracts/errors.js';
+import { shareBytes } from '../share-bytes.js';
 import { readJson } from '../../platform/validation/json-file.js';
 import type { SharedReferences } from './nearest.js';
 import { verifyBundle } from './verify-bundle.js';
@@ -79,10 +80,7 @@ class BundleReader {
 
   /** The bytes of a file, in memory that all threads share. */
   async shared(file: string): Promise<Uint8Array> {
-    const bytes = await readFile(join(this.folder, file));
-    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-    copy.set(bytes);
-    return copy;
+    return shareBytes(await readFile(join(this.folder, file)));
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../../contracts/datasets/datasets.js';
 import { claimObjects, removalLock } from '../objects/object-claims.js';
 import { integerColumn } from '../postgres/columns.js';
+import { holdersOfMd5, imageStatusesOf, readLabels, type ImageStatus } from './ingestion-lookups.js';
 import { addFiles, endScan, restartScan, type FoundFile, type ScanFindings } from './scan-rows.js';
 import { sourceKinds, type SourceKind } from './datasets.js';
 import type { Database, Queryable } from '../postgres/database.js';
@@ -34,9 +35,6 @@ export type Ingestion = z.output<typeof ingestionRow>;
 
 /** An image to record; without pixels in tests, and where an earlier release ingested it. */
 type NewImage = ImageFacts & Partial<PixelIdentity>;
-
-/** `known`: the image is stored and its facts are recorded. `erased`: it must not be stored again. */
-export type ImageStatus = 'new' | 'known' | 'erased';
 
 export type FileOutcome =
   /** `uploadedBytes` is null if the image was stored already. */
@@ -127,14 +125,7 @@ export function createIngestionStore(db: Database): IngestionStore {
         [id, limit],
       ),
     imageStatuses: (sha256s) => imageStatusesOf(db, sha256s),
-    async holdersOfMd5(md5s) {
-      const holders = await db.rows(
-        z.object({ md5: z.string(), sha256: z.string() }),
-        'SELECT md5, sha256 FROM images WHERE md5 = ANY($1)',
-        [md5s],
-      );
-      return new Map(holders.map(({ md5, sha256 }) => [md5, sha256]));
-    },
+    holdersOfMd5: (md5s) => holdersOfMd5(db, md5s),
     claim: (objectKeys) => claimObjects(db, objectKeys),
     settle: (id, outcomes, images) => db.transaction((tx) => settle(tx, id, outcomes, images)),
     counts: (id) => readCounts(db, id),
@@ -181,27 +172,6 @@ async function open(
      ON CONFLICT (id) DO NOTHING`,
     [id, dataset, kind, locator, isDefault, note, replaces ?? null, split ?? null],
   );
-}
-
-async function readLabels(db: Queryable, dataset: string): Promise<string[]> {
-  const found = await db.rows(
-    z.object({ label: z.string() }),
-    `SELECT jsonb_object_keys(v.statistics -> 'classes') AS label FROM dataset_versions v
-     JOIN datasets d ON d.name = v.dataset AND d.current_version = v.version
-     WHERE d.name = $1 AND v.erased_at IS NULL`,
-    [dataset],
-  );
-  return found.map(({ label }) => label);
-}
-
-async function imageStatusesOf(db: Queryable, sha256s: readonly string[]): Promise<Map<string, ImageStatus>> {
-  const images = await db.rows(
-    z.object({ sha256: z.string(), isErased: z.boolean() }),
-    `SELECT sha256, erased_at IS NOT NULL AS is_erased FROM images
-     WHERE sha256 = ANY($1) AND (removed_at IS NULL OR erased_at IS NOT NULL)`,
-    [sha256s],
-  );
-  return new Map(images.map(({ sha256, isErased }) => [sha256, isErased ? 'erased' : 'known']));
 }
 
 /** Ordered by digest, so that two ingestions of the same images cannot deadlock. */

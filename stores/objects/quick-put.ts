@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { Agent, request as requestPlain } from 'node:http';
 import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import type { Config } from '../../platform/config.js';
@@ -79,22 +79,18 @@ export function signPut(
 ): Record<string, string> {
   const time = at.toISOString().replace(/[-:]|\.\d+/g, '');
   const day = time.slice(0, 8);
-  const signed = { host, 'x-amz-content-sha256': sha256(body), 'x-amz-date': time };
+  const signed = { host, 'x-amz-content-sha256': hash('sha256', body), 'x-amz-date': time };
   const names = Object.keys(signed).join(';');
   const lines = Object.entries(signed).map(([name, value]) => `${name}:${value}\n`);
   const canonical = ['PUT', path, '', lines.join(''), names, signed['x-amz-content-sha256']].join('\n');
   const scope = `${day}/${region}/s3/aws4_request`;
-  const text = ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n');
+  const text = ['AWS4-HMAC-SHA256', time, scope, hash('sha256', canonical)].join('\n');
   const key = scope.split('/').reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`));
   const signature = hmac(key, text).toString('hex');
   return {
     ...signed,
     authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
   };
-}
-
-function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
 }
 
 function hmac(key: Buffer, text: string): Buffer {

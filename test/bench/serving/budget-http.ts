@@ -59,7 +59,7 @@ async function measureApplication(requestFiles: string[]): Promise<Cost> {
         admit: () => undefined,
         image: () => Promise.resolve(predicted),
         pixels: () => Promise.resolve([predicted]),
-        explain: () => Promise.reject(new Error('nobody asks for an explanation')),
+        explain: () => Promise.reject(new Error('this bench requests no explanation')),
       },
       logger: createLogger('api', 'info', { write: (line) => void writeSync(nowhere, line) }),
     }),

@@ -12,8 +12,8 @@ const hammering = [16, 64, 256];
 const leastShare = 0.95;
 
 /**
- * Clients that send again at once after a 429 must not take the machine from those that are let in, and none that waits is
- * refused for ever. Then a minute at twice the capacity: accepted requests stay fast, and the server recovers afterwards.
+ * Clients that send again at once after a 429 must not take the machine from those that are let in, and clients
+ * that wait are all served. Then a minute at twice the capacity: accepted requests stay fast, and the server recovers afterwards.
  */
 export async function benchOverload(datasetDir: string): Promise<void> {
   const fixture = await startServingFixture(datasetDir);
