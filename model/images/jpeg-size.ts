@@ -6,7 +6,8 @@ const progressiveFrames = new Set([0xc2, 0xc6, 0xca, 0xce]);
 /** Start of scan and end of image: no frame header comes after these. */
 const [startOfScan, endOfImage] = [0xda, 0xd9];
 const exif = { marker: 0xe1, head: 'Exif\0\0' };
-const profile = { marker: 0xe2, head: 'ICC_PROFILE\0' };
+/** Two bytes follow the head: the number of the segment and of all. */
+const profile = { marker: 0xe2, head: 'ICC_PROFILE\0', countBytes: 2 };
 const quantization = 0xdb;
 
 /** The header of a JPEG image. */
@@ -21,7 +22,8 @@ export interface JpegFrame {
   end: number;
   /** Whether the segments before and behind it could be followed to the first scan; only then are the next two sure. */
   isFollowed: boolean;
-  hasProfile: boolean;
+  /** The segments of the colour profile, without their heads. */
+  profile: readonly Uint8Array[];
   /** The smallest step of the quantization tables: 1 for the highest qualities. */
   finestStep: number;
 }
@@ -33,7 +35,8 @@ export interface JpegFrame {
 export function readJpegFrame(bytes: Uint8Array): JpegFrame | null {
   let frame: Pick<JpegFrame, 'width' | 'height' | 'components' | 'isProgressive' | 'end'> | null = null;
   let orientation: number | null = null;
-  let [hasProfile, finestStep, isFollowed] = [false, Infinity, false];
+  let [finestStep, isFollowed] = [Infinity, false];
+  const profileParts: Uint8Array[] = [];
   for (const { marker, from, to } of segmentsOf(bytes)) {
     if (marker === startOfScan) isFollowed = true;
     else if (frames.has(marker)) {
@@ -41,10 +44,10 @@ export function readJpegFrame(bytes: Uint8Array): JpegFrame | null {
       frame = frameIn(bytes, { marker, from, to });
       if (frame === null) return null;
     } else if (marker === exif.marker) orientation ??= orientationIn(bytes.subarray(from, to));
-    else if (marker === profile.marker) hasProfile ||= startsWith(bytes.subarray(from, to), profile.head);
+    else if (marker === profile.marker) profileParts.push(...profileIn(bytes.subarray(from, to)));
     else if (marker === quantization) finestStep = Math.min(finestStep, finestIn(bytes.subarray(from, to)));
   }
-  return frame && { ...frame, orientation: orientation ?? 1, isFollowed, hasProfile, finestStep };
+  return frame && { ...frame, orientation: orientation ?? 1, isFollowed, profile: profileParts, finestStep };
 }
 
 interface Segment {
@@ -96,6 +99,10 @@ function finestIn(segment: Uint8Array): number {
 function orientationIn(segment: Uint8Array): number | null {
   if (!startsWith(segment, exif.head)) return null;
   return orientationOf(Buffer.from(segment.buffer, segment.byteOffset, segment.length).subarray(exif.head.length));
+}
+
+function profileIn(segment: Uint8Array): Uint8Array[] {
+  return startsWith(segment, profile.head) ? [segment.subarray(profile.head.length + profile.countBytes)] : [];
 }
 
 function startsWith(segment: Uint8Array, head: string): boolean {

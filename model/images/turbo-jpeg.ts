@@ -2,6 +2,7 @@ import turbo from '@julusian/jpeg-turbo';
 import { isHuge } from './decoding-work.js';
 import { ended, isUnended, type JpegFrame } from './jpeg-size.js';
 import { pixelRoom, type Lift, type RgbImage } from './resample.js';
+import { isSrgbProfile } from './srgb-profile.js';
 
 /** Most pixels that are decoded at once: about a hundredth of a second, during which the thread does nothing else. */
 const mostPixels = 4_000_000;
@@ -16,8 +17,8 @@ const finestStep = 2;
 
 /**
  * Decodes a JPEG on this thread, without a hop to another: RGB in 8 bits, the EXIF orientation not applied. The pixels are
- * valid until the next call. Null for images that need another decoder: of four components, with a colour profile, huge,
- * of the highest qualities, or with anything to complain about.
+ * valid until the next call. Null for images that need another decoder: of four components, with a colour profile other
+ * than sRGB, huge, of the highest qualities, or with anything to complain about.
  */
 export function decodeWithTurbo(bytes: Uint8Array, frame: JpegFrame): RgbImage | null {
   if (!suits(frame) || isHuge(bytes)) return null;
@@ -29,9 +30,16 @@ export function decodeWithTurbo(bytes: Uint8Array, frame: JpegFrame): RgbImage |
 }
 
 /** The size must be known for sure: the decoder multiplies width, height and 3 in 32 bits before it checks the room. */
-function suits({ width, height, components, isFollowed, hasProfile, finestStep: step }: JpegFrame): boolean {
+function suits(frame: JpegFrame): boolean {
+  const { width, height, components } = frame;
   const isSmall = width * height <= mostPixels && Math.max(width, height) <= longestSide;
-  return isFollowed && isSmall && (components === 1 || components === 3) && !hasProfile && step >= finestStep;
+  const isKnown = frame.isFollowed && isSmall && (components === 1 || components === 3);
+  return isKnown && frame.finestStep >= finestStep && isSrgb(frame);
+}
+
+/** Whether no profile changes the colours. */
+function isSrgb({ components, profile: [first, ...more] }: JpegFrame): boolean {
+  return first === undefined || (components === 3 && more.length === 0 && isSrgbProfile(first));
 }
 
 function decodeInto(room: Buffer, content: Buffer): Buffer | null {

@@ -52,6 +52,15 @@ describe('a JPEG decoded by the fast decoder', () => {
     expect(Math.abs(bias)).toBeLessThan(0.15);
   });
 
+  it('with the profile of sRGB differs so little from its converted pixels', async () => {
+    const { mean, largest, bias } = await deviation(
+      await drawn({ quality: 80 }, (image) => image.withIccProfile('srgb')),
+    );
+    expect(mean).toBeLessThan(0.8);
+    expect(Math.abs(bias)).toBeLessThan(0.15);
+    expect(largest).toBeLessThanOrEqual(4);
+  });
+
   it('keeps white within a level', async () => {
     const pixels = await decodePixels(await plain('#ffffff', 300, 200).jpeg().toBuffer(), limits);
     expect(pixels.every((value) => value >= 254)).toBe(true);
@@ -61,7 +70,7 @@ describe('a JPEG decoded by the fast decoder', () => {
 describe('a JPEG that the fast decoder does not decode', () => {
   it.each([
     ['in CMYK', () => plain('#ff0000').toColourspace('cmyk').jpeg()],
-    ['with a colour profile', () => pattern().withIccProfile('p3').jpeg()],
+    ['with a wider colour profile', () => pattern().withIccProfile('p3').jpeg()],
     ['of the highest quality', () => pattern().jpeg({ quality: 100 })],
     ['of millions of pixels', () => plain('#40a010', 2500, 2000).jpeg()],
   ])('%s is decoded by the other one', async (_name, draw) => {
@@ -77,6 +86,19 @@ describe('a JPEG that the fast decoder does not decode', () => {
       const hiding = Buffer.concat([image.subarray(0, 2), Buffer.of(0xff, marker), image.subarray(2)]);
       expect(readJpegFrame(hiding)).toBeNull();
     }
+  });
+
+  it('has the profile of sRGB in grey, or twice', async () => {
+    const [coloured, grey] = await Promise.all([
+      pattern().withIccProfile('srgb').jpeg().toBuffer(),
+      pattern().toColourspace('b-w').jpeg().toBuffer(),
+    ]);
+    const [part = new Uint8Array()] = readJpegFrame(coloured)?.profile ?? [];
+    const head = Buffer.from('\xff\xe2\0\0ICC_PROFILE\0\x01\x01', 'latin1');
+    head.writeUInt16BE(head.length - 2 + part.length, 2);
+    const withIt = (image: Buffer): Buffer => Buffer.concat([image.subarray(0, 2), head, part, image.subarray(2)]);
+    expect([isFast(coloured), isFast(grey)]).toEqual([true, true]);
+    expect([isFast(withIt(coloured)), isFast(withIt(grey))]).toEqual([false, false]);
   });
 
   it('has its profile, or finer steps, between the frame and the first scan', async () => {
