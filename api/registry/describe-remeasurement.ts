@@ -1,6 +1,6 @@
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import { percent } from '../../domain/percent.js';
-import type { Remeasurement } from '../../stores/registry/remeasurements.js';
+import type { Remeasurement } from '../../contracts/registry/remeasurement.js';
 
 /** Section of the model card of a version that was measured with the pixels of an earlier release. Markdown. */
 export function describeRemeasurement({ evaluation }: ModelVersion, again: Remeasurement): string {

@@ -19,7 +19,7 @@ import type { RunStore } from '../../stores/experiments/runs.js';
 import type { TemporalUrl } from '../workflows/temporal-url.js';
 
 interface Dependencies extends UploadDependencies {
-  registry: Pick<RegistryStore, 'edit' | 'ofRun' | 'report'> & UploadDependencies['registry'];
+  registry: Pick<RegistryStore, 'edit' | 'ofRun' | 'remeasurements' | 'report'> & UploadDependencies['registry'];
   runs: Pick<RunStore, 'get'>;
   temporalUrl: TemporalUrl;
 }
@@ -49,7 +49,7 @@ export function registerRoutes(dependencies: Dependencies): Route[] {
         if (body) {
           const version =
             'run_id' in body ? registerRun(dependencies, body, request) : report(dependencies, body, request);
-          return { body: modelVersionView(await version) };
+          return { body: await modelVersionView(dependencies.registry, await version) };
         }
         const run = await registerFiles(dependencies, request, response);
         return { ...accepted(run, dependencies.temporalUrl), status: 202 };

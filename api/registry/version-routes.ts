@@ -19,12 +19,12 @@ import { pageQuery } from '../http/page-query.js';
 import { allowedRevisions, revisionTag } from './version-etag.js';
 import { defineRoute, json, jsonBody, text, type Reply, type Route } from '../http/route.js';
 import { describeRemeasurement } from './describe-remeasurement.js';
-import { modelVersionView } from './version-view.js';
+import { modelVersionView, modelVersionViews } from './version-view.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { RegistryStore } from '../../stores/registry/registry.js';
 
 interface Dependencies extends DeletionStores {
-  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'resolveAny' | 'remeasurement' | 'setStage'> &
+  registry: Pick<RegistryStore, 'edit' | 'list' | 'resolve' | 'resolveAny' | 'remeasurements' | 'setStage'> &
     DeletionStores['registry'];
   objects: Pick<ObjectStore, 'get'> & DeletionStores['objects'];
 }
@@ -71,7 +71,8 @@ function listRoute({ registry }: Dependencies): Route {
     problems: ['bad_request', 'not_found', 'database_unavailable'],
     async handle({ params, query: { limit, page_token: pageToken, stage, tag } }) {
       const page = await registry.list(params.name, { limit, pageToken: pageToken ?? null, stage, tag });
-      return { body: { items: page.items.map(modelVersionView), next_page_token: page.nextPageToken } };
+      const items = await modelVersionViews(registry, params.name, page.items);
+      return { body: { items, next_page_token: page.nextPageToken } };
     },
   });
 }
@@ -86,7 +87,7 @@ function getRoute({ registry }: Dependencies): Route {
     params: versionParams,
     success: json(modelVersionViewSchema, 'The version; send its ETag as If-Match'),
     problems: ['bad_request', 'not_found', 'database_unavailable'],
-    handle: async ({ params }) => withTag(await registry.resolveAny(params.name, params.version)),
+    handle: async ({ params }) => withTag(registry, await registry.resolveAny(params.name, params.version)),
   });
 }
 
@@ -105,7 +106,10 @@ function editRoute({ registry }: Dependencies): Route {
     async handle({ params, body: { description, tags, semantic_version: semanticVersion }, request }) {
       const { version } = await registry.resolveAny(params.name, params.version);
       const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
-      return withTag(await registry.edit(params.name, version, { description, tags, semanticVersion }, context));
+      return withTag(
+        registry,
+        await registry.edit(params.name, version, { description, tags, semanticVersion }, context),
+      );
     },
   });
 }
@@ -138,7 +142,7 @@ function stageRoute({ registry }: Dependencies): Route {
       }
       const { version } = await registry.resolveAny(params.name, params.version);
       const context = { by: actorOf(request), ifRevision: allowedRevisions(request, version) };
-      return withTag(await registry.setStage(params.name, version, { stage, reason }, context));
+      return withTag(registry, await registry.setStage(params.name, version, { stage, reason }, context));
     },
   });
 }
@@ -188,8 +192,8 @@ function modelCardRoute({ registry, objects }: Dependencies): Route {
       const card = await objects.get(`${version.bundleKey}/${bundleFiles.modelCard}`).catch((error: unknown) => {
         throw errorCodeOf(error) === 'not_found' ? hasNoCard(version) : error;
       });
-      const again = await registry.remeasurement(version.modelName, version.version);
-      const body = Buffer.from(card).toString('utf8') + (again === null ? '' : describeRemeasurement(version, again));
+      const again = (await registry.remeasurements(version.modelName, [version.version])).get(version.version);
+      const body = Buffer.from(card).toString('utf8') + (again ? describeRemeasurement(version, again) : '');
       const tag = hash('sha256', `${version.bundleSha256}${again?.measuredAt ?? ''}`).slice(0, 32);
       return { body, headers: { ETag: `"${tag}"`, 'Content-Type': 'text/markdown; charset=utf-8' } };
     },
@@ -203,6 +207,10 @@ function hasNoCard({ modelName, version }: ModelVersion): PerennialError {
   );
 }
 
-function withTag(version: RegisteredVersion): Reply<z.input<typeof modelVersionViewSchema>> {
-  return { body: modelVersionView(version), headers: { ETag: revisionTag(version), 'Cache-Control': 'no-cache' } };
+async function withTag(
+  registry: Dependencies['registry'],
+  version: RegisteredVersion,
+): Promise<Reply<z.input<typeof modelVersionViewSchema>>> {
+  const body = await modelVersionView(registry, version);
+  return { body, headers: { ETag: revisionTag(version), 'Cache-Control': 'no-cache' } };
 }

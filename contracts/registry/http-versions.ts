@@ -10,6 +10,7 @@ import {
   origins,
   versionArchitectures,
 } from './registry.js';
+import { remeasurementSchema } from './remeasurement.js';
 
 /** Versions, as JSON. */
 
@@ -57,6 +58,11 @@ export const modelVersionViewSchema = z
     bundle_sha256: z.string().nullable(),
     size_bytes: z.number().int().nullable(),
     metrics: evaluationViewSchema.nullable().describe('measured here on the test images'),
+    remeasurement: snakeShape(remeasurementSchema)
+      .nullable()
+      .describe(
+        'on the test images with the pixels it is served with now; null unless `metrics` are of an earlier preprocessing',
+      ),
     reported_metrics: reportedMetricsSchema
       .nullable()
       .describe('measured elsewhere and sent with the registration; Perennial did not check them'),

@@ -1,17 +1,14 @@
 import { z } from 'zod';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
-import type { RemeasurementOutcome } from '../../contracts/registry/remeasurement.js';
+import {
+  remeasurementSchema,
+  type Remeasurement,
+  type RemeasurementOutcome,
+} from '../../contracts/registry/remeasurement.js';
 import { timestampColumn } from '../postgres/columns.js';
 import type { Database } from '../postgres/database.js';
 
-const remeasurementRow = z.object({
-  images: z.number().nullable(),
-  accuracy: z.number().nullable(),
-  failure: z.string().nullable(),
-  measuredAt: timestampColumn.nullable(),
-});
-/** Without a time the measurement is still to be done. */
-export type Remeasurement = z.output<typeof remeasurementRow>;
+const remeasurementRow = remeasurementSchema.extend({ version: z.number(), measuredAt: timestampColumn.nullable() });
 
 const pendingRow = z.object({ modelName: z.string(), version: z.number() });
 
@@ -19,10 +16,10 @@ const pendingRow = z.object({ modelName: z.string(), version: z.number() });
 export interface RemeasurementRecord {
   /** Versions that wait for their measurement: those in Production first, then the newest. */
   pendingRemeasurements(): Promise<z.output<typeof pendingRow>[]>;
-  /** Stores the first outcome; further ones change nothing. */
+  /** Stores the first outcome, and gives the version another revision; further outcomes change nothing. */
   recordRemeasurement(modelName: string, version: number, outcome: RemeasurementOutcome): Promise<void>;
-  /** Null for a version that was trained or imported with the current preprocessing. */
-  remeasurement(modelName: string, version: number): Promise<Remeasurement | null>;
+  /** By version; without those that were trained or imported with the current preprocessing. */
+  remeasurements(modelName: string, versions: readonly number[]): Promise<Map<number, Remeasurement>>;
 }
 
 export function createRemeasurementRecord(db: Database): RemeasurementRecord {
@@ -38,17 +35,21 @@ export function createRemeasurementRecord(db: Database): RemeasurementRecord {
     async recordRemeasurement(modelName, version, outcome) {
       const { images, accuracy, failure } = { images: null, accuracy: null, failure: null, ...outcome };
       await db.query(
-        `UPDATE remeasurements SET images = $4, accuracy = $5, failure = $6, measured_at = now()
-         WHERE model_name = $1 AND version = $2 AND preprocessing = $3 AND measured_at IS NULL`,
+        `WITH measured AS (UPDATE remeasurements SET images = $4, accuracy = $5, failure = $6, measured_at = now()
+           WHERE model_name = $1 AND version = $2 AND preprocessing = $3 AND measured_at IS NULL RETURNING 1)
+         UPDATE model_versions SET revision = revision + 1
+         WHERE model_name = $1 AND version = $2 AND EXISTS (SELECT FROM measured)`,
         [modelName, version, currentPreprocessing, images, accuracy, failure],
       );
     },
-    remeasurement: (modelName, version) =>
-      db.row(
+    async remeasurements(modelName, versions) {
+      const rows = await db.rows(
         remeasurementRow,
-        `SELECT images, accuracy, failure, measured_at FROM remeasurements
-         WHERE model_name = $1 AND version = $2 AND preprocessing = $3`,
-        [modelName, version, currentPreprocessing],
-      ),
+        `SELECT version, preprocessing, images, accuracy, failure, measured_at FROM remeasurements
+         WHERE model_name = $1 AND version = ANY($2) AND preprocessing = $3`,
+        [modelName, versions, currentPreprocessing],
+      );
+      return new Map(rows.map(({ version, ...remeasurement }) => [version, remeasurement]));
+    },
   };
 }

@@ -127,7 +127,7 @@ export function emptyDependencies(replaced: Partial<ApiDependencies> & { metrics
       requirePromotable: nothing,
       rollBack: nothing,
       resolve: nothing,
-      remeasurement: () => Promise.resolve(null),
+      remeasurements: () => Promise.resolve(new Map()),
       resolveAny: nothing,
       report: nothing,
       ofRun: nothing,

@@ -14,6 +14,7 @@ import { remeasureAll } from '../../../activities/validation/remeasure.js';
 import { modelPolicySchema } from '../../../contracts/promotion/policy.js';
 import { bundleFiles, currentPreprocessing } from '../../../contracts/registry/bundle.js';
 import type { Decision, ModelVersion } from '../../../contracts/registry/registry.js';
+import type { Remeasurement } from '../../../contracts/registry/remeasurement.js';
 import { nextSemanticVersion } from '../../../domain/registry/semantic-version.js';
 import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
@@ -236,19 +237,22 @@ describe('a version of an earlier preprocessing', () => {
       currentPreprocessing,
     ]);
 
+  const remeasurementOf = async (modelName: string): Promise<Remeasurement | null> =>
+    (await registry.remeasurements(modelName, [1])).get(1) ?? null;
+
   it('is measured on its test images with the current pixels, once', async () => {
     const version = await register('remeasured', alwaysRed);
-    expect(await registry.remeasurement('remeasured', 1)).toBeNull();
+    expect(await remeasurementOf('remeasured')).toBeNull();
     await waits(version);
-    expect(await registry.remeasurement('remeasured', 1)).toMatchObject({ measuredAt: null });
+    expect(await remeasurementOf('remeasured')).toMatchObject({ measuredAt: null });
     expect(await registry.pendingRemeasurements()).toEqual([{ modelName: 'remeasured', version: 1 }]);
     await again();
-    const measured = await registry.remeasurement('remeasured', 1);
+    const measured = await remeasurementOf('remeasured');
     expect(measured).toMatchObject({ accuracy: 0.5, failure: null });
     expect(measured?.images).toBeGreaterThan(1);
     expect(await registry.pendingRemeasurements()).toEqual([]);
     await registry.recordRemeasurement('remeasured', 1, { failure: 'a second measurement' });
-    expect(await registry.remeasurement('remeasured', 1)).toEqual(measured);
+    expect(await remeasurementOf('remeasured')).toEqual(measured);
     expect((await registry.get('remeasured', 1)).decision).toBeNull();
   });
 
@@ -258,10 +262,10 @@ describe('a version of an earlier preprocessing', () => {
     await fixture.objectServer.pause();
     await expect(again()).rejects.toMatchObject({ code: 'object_store_unavailable' });
     await fixture.objectServer.resume();
-    expect(await registry.remeasurement('unmeasurable', 1)).toMatchObject({ measuredAt: null });
+    expect(await remeasurementOf('unmeasurable')).toMatchObject({ measuredAt: null });
     await fixture.deps.objects.delete(`${version.bundleKey}/${bundleFiles.onnx}`);
     await again();
-    expect(await registry.remeasurement('unmeasurable', 1)).toMatchObject({ accuracy: null, images: null });
-    expect((await registry.remeasurement('unmeasurable', 1))?.failure).toContain(bundleFiles.onnx);
+    expect(await remeasurementOf('unmeasurable')).toMatchObject({ accuracy: null, images: null });
+    expect((await remeasurementOf('unmeasurable'))?.failure).toContain(bundleFiles.onnx);
   });
 });

@@ -141,23 +141,34 @@ describe('a version with its bundle', () => {
     }
   });
 
-  it('says in the model card what it reaches with the pixels of this release, if it was measured with others', async () => {
+  it('says, in the model card too, what it reaches with the pixels of this release, if it was measured with others', async () => {
     const version = await served.registerTiny({ modelName: 'older' });
     const card = async (): Promise<[string, string | null]> => {
       const reply = await ask(`${models}/older/versions/1/model-card`);
       return [await reply.text(), reply.headers.get('etag')];
     };
+    const address = `${models}/older/versions/1`;
+    const told = async (): Promise<unknown> => (await answer(modelVersionViewSchema, address)).remeasurement;
     const [plain, firstTag] = await card();
+    expect(await told()).toBeNull();
     expect(plain).not.toContain('pixels of this release');
     await served.api.database.query(
       `INSERT INTO remeasurements (model_name, version, preprocessing) VALUES ('older', 1, ${currentPreprocessing})`,
     );
     expect((await card())[0]).toContain('still to be measured');
+    const waiting = { preprocessing: currentPreprocessing, images: null, accuracy: null, failure: null };
+    expect(await told()).toEqual({ ...waiting, measured_at: null });
+    const unmeasured = (await ask(address)).headers.get('etag');
     await served.registry.recordRemeasurement('older', 1, { images: 40, accuracy: 0.875 });
     const [measured, tag] = await card();
     const before = (100 * version.evaluation.accuracy).toFixed(1);
     expect(measured).toContain(`Accuracy before: ${before} %. With these pixels, on 40 test images: **87.5 %**`);
     expect(tag).not.toBe(firstTag);
+    expect(await told()).toMatchObject({ ...waiting, images: 40, accuracy: 0.875 });
+    const { items } = await answer(pageOf(modelVersionViewSchema), `${models}/older/versions`);
+    expect(items[0]?.remeasurement).toEqual(await told());
+    expect(items[0]?.remeasurement?.measured_at).not.toBeNull();
+    expect((await ask(address)).headers.get('etag')).not.toBe(unmeasured);
   });
 
   it('has a model card, and is deleted with its bundle once nothing refers to it', async () => {
