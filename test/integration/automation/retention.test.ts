@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createRetentionActivities, type RemovalOrder } from '../../../activities/retention/activities.js';
 import type { ExpiryStep } from '../../../contracts/names.js';
-import { loadConfig } from '../../../platform/config.js';
 import { createAdvisoryLocks } from '../../../stores/postgres/advisory-lock.js';
 import { createObjectReferences } from '../../../stores/storage/object-references.js';
 import { createAttemptStore } from '../../../stores/pipelines/attempts.js';
 import { createAuditStore } from '../../../stores/audit/audit.js';
 import { createBatchPredictionStore } from '../../../stores/batch-predictions/batch-predictions.js';
-import { createObjectStore, type ObjectStore } from '../../../stores/objects/object-store.js';
+import type { ObjectStore } from '../../../stores/objects/object-store.js';
 import { batchResultKey, checkpointKey, predictionInputKey, uploadKey } from '../../../stores/objects/object-keys.js';
 import { createPolicyStore } from '../../../stores/promotion/policies.js';
 import { createPredictionInputStore } from '../../../stores/predictions/prediction-inputs.js';
@@ -17,25 +16,24 @@ import { createRegistryStore, type RegistryStore } from '../../../stores/registr
 import { createRetentionStore } from '../../../stores/pipelines/retention.js';
 import { createRunStore } from '../../../stores/experiments/runs.js';
 import { createUploadStore } from '../../../stores/datasets/uploads.js';
+import { startBucket, type TestBucket } from '../../support/bucket.js';
 import { unfenced } from '../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { newVersionOf } from '../../support/registry-records.js';
-import { startObjectStore } from '../../support/services.js';
 
 const by = { name: 'retention', via: 'schedule', from: 'w', requestId: null } as const;
 
 describe('the steps of retention', () => {
   let records: TestDatabase;
-  let service: Awaited<ReturnType<typeof startObjectStore>>;
+  let bucket: TestBucket;
   let objects: ObjectStore;
   let registry: RegistryStore;
   let remove: (step: ExpiryStep, dryRun?: boolean) => Promise<number>;
   let note: (removed: Record<string, number>) => Promise<void>;
 
   beforeAll(async () => {
-    [records, service] = await Promise.all([startTestDatabase(), startObjectStore()]);
-    objects = createObjectStore({ ...loadConfig(service.environment), S3_ENDPOINT: service.endpoint });
-    await objects.ensureBucket();
+    [records, bucket] = await Promise.all([startTestDatabase(), startBucket()]);
+    ({ objects } = bucket);
     const { db } = records;
     registry = createRegistryStore(db);
     const { removeExpired, noteRetention } = createRetentionActivities({
@@ -58,8 +56,7 @@ describe('the steps of retention', () => {
     remove = (step, dryRun = false) => new MockActivityEnvironment().run(removeExpired, order(step, dryRun));
   });
   afterAll(async () => {
-    objects.close();
-    await Promise.all([records.stop(), service.stop()]);
+    await Promise.all([records.stop(), bucket.stop()]);
   });
 
   /** Counts first, which changes nothing; then removes as many; then finds nothing more. */

@@ -12,33 +12,27 @@ import { createTrainerPool } from '../../../activities/training/trainer-pool.js'
 import { registerModel } from '../../../activities/training/register.js';
 import { PerennialError } from '../../../contracts/errors.js';
 import type { TrainingInput } from '../../../contracts/training/training-pipeline.js';
-import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 import { publishBundle } from '../../../stores/registry/bundles.js';
 import { createDatasetStore } from '../../../stores/datasets/datasets.js';
 import { createFeatureStore } from '../../../stores/features/features.js';
 import { checkpointKey, checkpointPrefix } from '../../../stores/objects/object-keys.js';
-import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createRegistryStore } from '../../../stores/registry/registry.js';
 import { createRunDetailStore } from '../../../stores/experiments/run-details.js';
 import { createRunStore } from '../../../stores/experiments/runs.js';
+import { startBucket, type TestBucket } from '../../support/bucket.js';
 import { commitImages } from '../../support/dataset-version.js';
 import { hyperparameters } from '../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
-import { startObjectStore, type TestService } from '../../support/services.js';
 import { writeTinyBundle } from '../../support/tiny-bundle.js';
 
 let records: TestDatabase;
-let objectServer: TestService;
+let bucket: TestBucket;
 let deps: FittingDependencies;
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-run-end-'));
 
 beforeAll(async () => {
-  const [postgres, s3] = await Promise.all([startTestDatabase(), startObjectStore()]);
-  records = postgres;
-  objectServer = s3;
-  const objects = createObjectStore({ ...loadConfig(s3.environment), S3_ENDPOINT: s3.endpoint });
-  await objects.ensureBucket();
+  [records, bucket] = await Promise.all([startTestDatabase(), startBucket()]);
   const { db } = records;
   await commitImages(db, 'flowers', { dandelion: [1, 2, 3], grass: [4, 5, 6] });
   const logger = createLogger('test', 'silent');
@@ -47,7 +41,7 @@ beforeAll(async () => {
     features: createFeatureStore(db),
     runs: createRunStore(db),
     registry: createRegistryStore(db),
-    objects,
+    objects: bucket.objects,
     scratchFolder: folder,
     codeRevision: 'abc',
     logger,
@@ -56,8 +50,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await deps.trainers.close();
-  deps.objects.close();
-  await Promise.all([records.stop(), objectServer.stop()]);
+  await Promise.all([records.stop(), bucket.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
 

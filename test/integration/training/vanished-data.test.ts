@@ -6,39 +6,35 @@ import type { TrainingDependencies } from '../../../activities/training/dependen
 import { toTemporalFailure } from '../../../activities/runtime/interceptor.js';
 import { createTrialActivities } from '../../../activities/tuning/activities.js';
 import type { TrainingInput } from '../../../contracts/training/training-pipeline.js';
-import { loadConfig } from '../../../platform/config.js';
 import { createLogger } from '../../../platform/logging.js';
 import { createDatasetDeletion } from '../../../stores/datasets/dataset-deletion.js';
 import { createDatasetStore } from '../../../stores/datasets/datasets.js';
 import { createErasureStore } from '../../../stores/erasure/erasures.js';
 import { createFeatureStore } from '../../../stores/features/features.js';
-import { createObjectStore } from '../../../stores/objects/object-store.js';
 import { createRegistryStore } from '../../../stores/registry/registry.js';
 import { createRunStore } from '../../../stores/experiments/runs.js';
 import { createTrialStore } from '../../../stores/experiments/trials.js';
+import { startBucket, type TestBucket } from '../../support/bucket.js';
 import { commitImages } from '../../support/dataset-version.js';
 import { hyperparameters } from '../../support/measurements.js';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.js';
-import { startObjectStore } from '../../support/services.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const by = { name: 'ada', via: 'rest', from: 'test', requestId: null } as const;
 
 let records: TestDatabase;
-let objectServer: Awaited<ReturnType<typeof startObjectStore>>;
+let bucket: TestBucket;
 let deps: TrainingDependencies;
 let activities: TrainingActivities;
 const scratch = temporaryFolder();
 beforeAll(async () => {
-  [records, objectServer] = await Promise.all([startTestDatabase(), startObjectStore()]);
-  const objects = createObjectStore({ ...loadConfig(objectServer.environment), S3_ENDPOINT: objectServer.endpoint });
-  await objects.ensureBucket();
+  [records, bucket] = await Promise.all([startTestDatabase(), startBucket()]);
   deps = {
     datasets: createDatasetStore(records.db),
     features: createFeatureStore(records.db),
     runs: createRunStore(records.db),
     registry: createRegistryStore(records.db),
-    objects,
+    objects: bucket.objects,
     scratchFolder: scratch,
     codeRevision: 'abc',
     logger: createLogger('test', 'silent'),
@@ -46,8 +42,7 @@ beforeAll(async () => {
   activities = createTrainingActivities(deps);
 });
 afterAll(async () => {
-  deps.objects.close();
-  await Promise.all([records.stop(), objectServer.stop()]);
+  await Promise.all([records.stop(), bucket.stop()]);
 });
 
 const inputOf = (dataset: string): TrainingInput => ({

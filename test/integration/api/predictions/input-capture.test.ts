@@ -10,11 +10,10 @@ import {
 import type { InputResult } from '../../../../api/predictions/inputs/capture-results.js';
 import { createInputSpool } from '../../../../api/predictions/inputs/capture-spool.js';
 import { servingPolicySchema } from '../../../../contracts/promotion/policy.js';
-import { loadConfig } from '../../../../platform/config.js';
 import { PerennialError } from '../../../../contracts/errors.js';
 import { createLogger } from '../../../../platform/logging.js';
 import { uuid7 } from '../../../../platform/uuid7.js';
-import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
+import type { ObjectStore } from '../../../../stores/objects/object-store.js';
 import {
   createPredictionInputStore,
   removeExpiredInputs,
@@ -22,7 +21,7 @@ import {
 } from '../../../../stores/predictions/prediction-inputs.js';
 import { poll } from '../../../support/api-client.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
-import { startObjectStore, type TestService } from '../../../support/services.js';
+import { startBucket, type TestBucket } from '../../../support/bucket.js';
 import { sha256Of } from '../../../support/training-fixtures.js';
 import { roomyStorage } from '../../../support/storage.js';
 
@@ -31,22 +30,17 @@ const secret = 'Ada of Somewhere';
 
 describe('captured images of predictions', () => {
   let records: TestDatabase;
-  let service: TestService;
+  let bucket: TestBucket;
   let objects: ObjectStore;
   let inputs: PredictionInputStore;
   let folder: string;
   let capture: InputCapture;
   let counts: Partial<Record<InputResult, number>>;
   let image: Uint8Array;
-  const opened: ObjectStore[] = [];
 
   beforeAll(async () => {
-    const [startedRecords, started] = await Promise.all([startTestDatabase(), startObjectStore()]);
-    records = startedRecords;
-    service = started;
-    objects = createObjectStore({ ...loadConfig(started.environment), S3_ENDPOINT: started.endpoint });
-    opened.push(objects);
-    await objects.ensureBucket();
+    [records, bucket] = await Promise.all([startTestDatabase(), startBucket()]);
+    ({ objects } = bucket);
     inputs = createPredictionInputStore(records.db);
     image = await sharp({ create: { width: 40, height: 30, channels: 3, background: '#208020' } })
       .jpeg()
@@ -63,8 +57,7 @@ describe('captured images of predictions', () => {
     await rm(folder, { recursive: true, force: true });
   });
   afterAll(async () => {
-    for (const store of opened) store.close();
-    await Promise.all([records.stop(), service.stop()]);
+    await Promise.all([records.stop(), bucket.stop()]);
   });
 
   function captureIn(
@@ -142,12 +135,12 @@ describe('captured images of predictions', () => {
   });
 
   it('wait on disk without metadata while the object store is unavailable, and are stored later', async () => {
-    await service.pause();
+    await bucket.server.pause();
     const ids = [offer(), offer(), offer()];
     await capture.flush();
     expect(counts).toEqual({ spooled: 3 });
     expect((await readdir(join(folder))).sort()).toEqual(ids.map((id) => `${id}.input`).sort());
-    await service.resume();
+    await bucket.server.resume();
     await poll(
       () => Promise.all(ids.map((id) => inputs.get(id))),
       (found) => found.every((input) => input !== null),

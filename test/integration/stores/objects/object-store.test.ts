@@ -15,21 +15,20 @@ import { concurrently } from '../../../../platform/concurrently.js';
 import { errorTable } from '../../../../contracts/errors.js';
 import { loadConfig } from '../../../../platform/config.js';
 import { createObjectStore, type ObjectStore } from '../../../../stores/objects/object-store.js';
-import { startObjectStore, type TestService } from '../../../support/services.js';
+import { startBucket, type TestBucket } from '../../../support/bucket.js';
 
 /** One suite for every S3 server: the environment decides which one is started. */
-let server: TestService & { endpoint: string };
+let bucket: TestBucket;
+let server: TestBucket['server'];
 let objects: ObjectStore;
 const folder = mkdtempSync(join(tmpdir(), 'perennial-test-objects-'));
 
 beforeAll(async () => {
-  server = await startObjectStore();
-  objects = storeAt(server.endpoint);
-  await objects.ensureBucket();
+  bucket = await startBucket();
+  ({ server, objects } = bucket);
 });
 afterAll(async () => {
-  objects.close();
-  await server.stop();
+  await bucket.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
