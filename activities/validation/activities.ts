@@ -152,7 +152,7 @@ function judge(
     return { smokeTest: failed, parity: failed };
   }
   return {
-    smokeTest: judgeSmokeTest(candidate, served.probabilities, truthsOf(testSet, candidate)),
+    smokeTest: judgeSmokeTest(candidate, served, truthsOf(testSet, candidate)),
     parity: judgeParity(served.manifest),
   };
 }

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { Manifest } from '../../contracts/registry/bundle.js';
+import type { Manifest, Variant } from '../../contracts/registry/bundle.js';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { ModelVersion } from '../../contracts/registry/registry.js';
 import type { AnswerTime } from '../../domain/promotion/gate-measures.js';
@@ -27,6 +27,8 @@ export interface ServingDependencies {
 export interface Served {
   probabilities: number[][];
   manifest: Manifest;
+  /** The precision variant that answered. */
+  variant: Variant;
   /** Null without images. */
   answerTime: AnswerTime | null;
 }
@@ -43,7 +45,8 @@ export async function serveTestImages(
   const engine = await openEngine(deps, version);
   try {
     const answerTime = await timeAnswers(deps, engine, images.slice(0, timedImages));
-    return { probabilities: await predictExamples(deps, engine, images), manifest: engine.manifest, answerTime };
+    const { manifest, variant } = engine;
+    return { probabilities: await predictExamples(deps, engine, images), manifest, variant, answerTime };
   } finally {
     await engine.close();
   }

@@ -17,7 +17,7 @@ const seed = 2_718_281;
  * Largest difference of a probability between machines that run the same graph. It is larger for int8, where kinds of
  * processors differ by a quantization step.
  */
-const tolerances: Readonly<Record<Variant, number>> = { fp32: 2e-3, int8: 5e-2 };
+export const runtimeTolerances: Readonly<Record<Variant, number>> = { fp32: 2e-3, int8: 5e-2 };
 
 /** RGB pixels of the probe images that every model must answer before it serves: noise that never changes. */
 export function probePixels(): Uint8Array {
@@ -52,7 +52,7 @@ export async function checkProbe(
   const probe = readJson(probeSchema, await readFile(join(folder, bundleFiles.probe), 'utf8'));
   const expected = variant === 'int8' ? (probe.int8 ?? probe.probabilities) : probe.probabilities;
   const difference = largestDifference(expected, await predictPixels(probePixels(), probeImages));
-  const tolerance = tolerances[variant];
+  const tolerance = runtimeTolerances[variant];
   if (difference <= tolerance) return;
   throw new PerennialError(
     'bundle_invalid',

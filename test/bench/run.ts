@@ -23,7 +23,7 @@ const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   peers: async (wanted) => (await import('./peer/peers.js')).benchPeers(datasetDir, wanted),
   overload: async () => (await import('./serving/overload.js')).benchOverload(datasetDir),
   abuse: async () => (await import('./abuse/abuse.js')).benchAbuse(datasetDir),
-  endurance: async () => (await import('./serving/endurance.js')).benchEndurance(datasetDir),
+  endurance: async (wanted) => (await import('./serving/endurance.js')).benchEndurance(datasetDir, wanted),
   batch: async (wanted) => (await import('./batch.js')).benchBatch(wanted),
   'main-path': async (wanted) => (await import('./main-path.js')).benchMainPath(datasetDir, wanted.includes('cnn')),
 };

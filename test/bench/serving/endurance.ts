@@ -3,14 +3,19 @@ import { printTable } from '../table.js';
 import { latencies, putLoad, summarize } from './load.js';
 import { startServingFixture, type ServingFixture } from './serving-fixture.js';
 
-const totalMs = 600_000;
+const usualMinutes = 10;
 const swapEveryMs = 20_000;
 const loadShare = 0.7;
 /** Two stay loaded: with a third one, every change loads a model. */
 const versions = 3;
 
-/** Ten minutes at 70 % of the capacity while models change, Postgres pauses, and inference threads die. */
-export async function benchEndurance(datasetDir: string): Promise<void> {
+/**
+ * Minutes at 70 % of the capacity while models change, Postgres pauses (once, in the third), and inference threads die. Ten,
+ * or as many as are wanted: `npm run bench -- endurance 3`.
+ */
+export async function benchEndurance(datasetDir: string, wanted: readonly string[]): Promise<void> {
+  const minutes = wanted.map(Number).find((number) => number > 0) ?? usualMinutes;
+  const totalMs = minutes * 60_000;
   const fixture = await startServingFixture(datasetDir, { versions, withFaults: true });
   try {
     const variant = await fixture.serve({});
@@ -22,7 +27,7 @@ export async function benchEndurance(datasetDir: string): Promise<void> {
     const loaded = putLoad({ ...common, load, durationMs: totalMs });
     const troubles = await trouble(fixture, performance.now() + totalMs - 5_000);
     const summary = summarize(await loaded);
-    printTable(`Ten minutes at ${load.perSecond.toFixed(0)} requests/s, ${variant}`, [
+    printTable(`${minutes} minutes at ${load.perSecond.toFixed(0)} requests/s, ${variant}`, [
       { what: 'changes of model, inference threads killed, restarts of Postgres', value: troubles.join(', ') },
       { what: 'answered', value: `${summary.ok}, p50 / p95 / p99 ${latencies(summary)} ms` },
       { what: 'refused with 429', value: String(summary.shed) },
