@@ -65,6 +65,14 @@ export async function costOf(rootPid: number): Promise<ProcessCost> {
   };
 }
 
+/** The process that this one, or a child of it, has started with a program. Throws when there is none. */
+export async function pidOf(program: string): Promise<number> {
+  const family = descendants(await listProcesses(), process.pid);
+  const found = family.find(({ command, pid }) => pid !== process.pid && command.includes(program));
+  if (!found) throw new Error(`no process runs ${program}`);
+  return found.pid;
+}
+
 /** The kernel counts in ticks of 10 ms on every architecture that Node runs on. */
 const tickMs = 10;
 

@@ -8,7 +8,7 @@ if (!datasetDir) {
 // Makes TensorFlow, which some parts load into this process, log errors only.
 process.env['TF_CPP_MIN_LOG_LEVEL'] = '2';
 
-/** The parts, each loaded only when it is wanted: `npm run bench -- decode throughput accuracy confidence tuning orchestration promotion serving serving-costs budget peers overload abuse endurance batch main-path cnn`. */
+/** The parts, each loaded only when it is wanted: `npm run bench -- decode throughput accuracy confidence tuning orchestration promotion serving serving-costs budget peers memory overload abuse endurance batch main-path cnn`. */
 const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   decode: async () => (await import('./decode.js')).benchDecode(datasetDir),
   throughput: async () => (await import('./throughput.js')).benchThroughput(datasetDir),
@@ -21,6 +21,7 @@ const parts: Record<string, (wanted: string[]) => Promise<void>> = {
   'serving-costs': async () => (await import('./serving/costs.js')).benchServingCosts(datasetDir),
   budget: async () => (await import('./serving/budget.js')).benchBudget(datasetDir),
   peers: async (wanted) => (await import('./peer/peers.js')).benchPeers(datasetDir, wanted),
+  memory: async (wanted) => (await import('./serving/memory.js')).benchMemory(datasetDir, wanted),
   overload: async () => (await import('./serving/overload.js')).benchOverload(datasetDir),
   abuse: async () => (await import('./abuse/abuse.js')).benchAbuse(datasetDir),
   endurance: async (wanted) => (await import('./serving/endurance.js')).benchEndurance(datasetDir, wanted),
