@@ -76,7 +76,7 @@ function judgeRecall({ perClass }: Evaluation, { minRecall }: GateRules): Reason
 
 /** Names the classes that pass only because nothing is known of them. */
 function unmeasured(perClass: Evaluation['perClass']): string {
-  const unseen = perClass.filter(({ support }) => support === 0).map(({ label }) => label);
+  const unseen = perClass.filter(({ support }) => support === 0).map(({ label }) => `“${label}”`);
   if (unseen.length === 0 || unseen.length === perClass.length) return '';
   return ` Not measured, for lack of test images: ${unseen.join(', ')}.`;
 }
@@ -85,7 +85,7 @@ function recallOf({ label, recall, support }: Evaluation['perClass'][number]): C
   const found = Math.round(recall * support);
   const interval = wilsonInterval(found, support);
   if (interval === null) return [];
-  const words = `${label}: ${percent(recall)} (${found} of ${support} test images, ${intervalText(interval)})`;
+  const words = `“${label}”: ${percent(recall)} (${found} of ${support} test images, ${intervalText(interval)})`;
   return [{ words, recall, high: interval[1] }];
 }
 
@@ -104,7 +104,7 @@ function judgeMajority({ accuracy, perClass }: Evaluation, { aboveMajority }: Ga
   const interval = wilsonInterval(Math.round(accuracy * images), images) ?? [0, 1];
   const detail =
     `Test accuracy ${percent(accuracy)} (${intervalText(interval)}) is ${passed ? '' : 'not '}above the ` +
-    `${percent(constant)} of always answering ${majority.label} (${majority.support} of ${images} test images).`;
+    `${percent(constant)} of always answering “${majority.label}” (${majority.support} of ${images} test images).`;
   return { check, passed, detail };
 }
 

@@ -70,7 +70,7 @@ function judgeClasses({ topClass }: Totals, before: Totals | null, { maxClassSha
   if (topClass === null || before?.topClass === undefined || before.topClass === null) return null;
   const usual = before.topClass.share;
   if (topClass.share < maxClassShare || topClass.share < usual + noticeableGrowth) return null;
-  return `The classes have collapsed: ${percent(topClass.share)} of the predictions are ${topClass.label}; the most frequent class of the previous version had ${percent(usual)}.`;
+  return `The classes have collapsed: ${percent(topClass.share)} of the predictions are “${topClass.label}”; the most frequent class of the previous version had ${percent(usual)}.`;
 }
 
 function totalsOf(stats: readonly LiveStats[]): Totals {

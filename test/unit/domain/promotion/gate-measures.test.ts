@@ -34,14 +34,14 @@ describe('the recall of every class', () => {
   it('refuses a class whose whole interval is below the minimum, with its figures', () => {
     const candidate = evaluationWith({ meadow: [190, 200], lawn: [2, 20], path: [20, 20] });
     expect(detailsOf({ candidate })['class_recall']).toBe(
-      'no: Recall is below the minimum of 50.0 % for lawn: 10.0 % (2 of 20 test images, 95 % interval 2.8 % to 30.1 %).',
+      'no: Recall is below the minimum of 50.0 % for “lawn”: 10.0 % (2 of 20 test images, 95 % interval 2.8 % to 30.1 %).',
     );
   });
 
   it('refuses nothing on the evidence of two images, and says how little it is', () => {
     const candidate = evaluationWith({ meadow: [36, 36], lawn: [0, 2] });
     expect(detailsOf({ candidate })['class_recall']).toMatch(
-      /^ok: .*the lowest is that of lawn: 0.0 % \(0 of 2 test images, 95 % interval 0.0 % to 65.8 %\)\.$/,
+      /^ok: .*the lowest is that of “lawn”: 0.0 % \(0 of 2 test images, 95 % interval 0.0 % to 65.8 %\)\.$/,
     );
   });
 
@@ -53,7 +53,7 @@ describe('the recall of every class', () => {
 
   it('names the classes without a test image, in a refusal too, and says when there are no test images', () => {
     const candidate = evaluationWith({ meadow: [36, 36], unseen: [0, 0], path: [0, 0] });
-    const ending = / Not measured, for lack of test images: unseen, path\.$/;
+    const ending = / Not measured, for lack of test images: “unseen”, “path”\.$/;
     expect(detailsOf({ candidate })['class_recall']).toMatch(ending);
     const weak = evaluationWith({ meadow: [2, 36], unseen: [0, 0], path: [0, 0] });
     expect(detailsOf({ candidate: weak })['class_recall']).toMatch(new RegExp(`^no: .*${ending.source}`));
@@ -76,7 +76,7 @@ describe('being better than the majority', () => {
   it('refuses what a constant answer reaches as well, also where its accuracy is high', () => {
     const candidate = evaluationWith({ meadow: [35, 36], lawn: [0, 2] });
     expect(detailsOf({ candidate })['above_majority']).toBe(
-      'no: Test accuracy 92.1 % (95 % interval 79.2 % to 97.3 %) is not above the 94.7 % of always answering meadow (36 of 38 test images).',
+      'no: Test accuracy 92.1 % (95 % interval 79.2 % to 97.3 %) is not above the 94.7 % of always answering “meadow” (36 of 38 test images).',
     );
     const constant = evaluationWith({ meadow: [36, 36], lawn: [0, 2] });
     expect(detailsOf({ candidate: constant })['above_majority']).toMatch(/^no/);

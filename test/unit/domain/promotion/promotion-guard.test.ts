@@ -55,7 +55,7 @@ describe('the guard of a promotion', () => {
 
   it('treats one dominant class as a collapse only if the previous version predicted another mix', () => {
     const one = [figures({ classes: { dandelion: 99, grass: 1 } })];
-    expect(judge({ current: one }).breach).toMatch(/99.0 % of the predictions are dandelion.*had 60.0 %/);
+    expect(judge({ current: one }).breach).toMatch(/99.0 % of the predictions are “dandelion”.*had 60.0 %/);
     expect(judge({ current: one, previous: [] }).breach).toBeNull();
     expect(judge({ current: one, previous: one }).breach).toBeNull();
     expect(judge({ current: [figures({ classes: { dandelion: 97, grass: 3 } })] }).breach).toBeNull();
