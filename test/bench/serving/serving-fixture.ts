@@ -112,7 +112,13 @@ async function train(api: ApiClient, datasetDir: string, version: number): Promi
   if ((await served(api)).model_version === String(version)) return;
   const wish = { model_name: name, version: String(version), reason: 'bench', override: true };
   const answer = await api.post('/api/v1/mlops/models/promote', wish);
-  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  // 202: the promotion is still running.
+  if (answer.status !== 200 && answer.status !== 202) throw new Error(JSON.stringify(answer.body));
+  await poll(
+    () => served(api),
+    ({ model_version: now }) => now === String(version),
+    60_000,
+  );
 }
 
 function served(api: ApiClient): Promise<z.infer<typeof infoSchema>> {
