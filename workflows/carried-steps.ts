@@ -48,7 +48,8 @@ export function interceptors(): WorkflowInterceptors {
           return writeNow().then(() => carry(input, next));
         },
         scheduleLocalActivity: (input, next) => carry(input, next, shapeOfRun().isLocal),
-        startChildWorkflowExecution: (input, next) => (hasCargo() ? writeNow().then(() => next(input)) : next(input)),
+        startChildWorkflowExecution: (input, next) =>
+          hasCargo() ? writeNow().then(() => startChild(input, next)) : startChild(input, next),
       },
     ],
   };
@@ -56,6 +57,11 @@ export function interceptors(): WorkflowInterceptors {
 
 function hasCargo(): boolean {
   return cargo !== null && cargo.unwritten.length > 0;
+}
+
+function startChild<Input, Started>(input: Input, next: (input: Input) => Promise<Started>): Promise<Started> {
+  if (cargo) showStageOf(cargo);
+  return next(input);
 }
 
 /** `isBrief`: ends with the present workflow task, so that the stage would be shown when it is over. */
