@@ -58,8 +58,8 @@ export function callShort<T>(
   return call(proxyActivities<ShortActivities>({ ...options, ...(step && { summary: step }) }));
 }
 
-/** Whether a retry cannot mend the failure. */
+/** Whether a retry cannot mend the failure. Unlike that of an ordinary activity, it may have no wrapper. */
 function isFinal(error: unknown): boolean {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof ApplicationFailure && cause.nonRetryable === true;
 }
