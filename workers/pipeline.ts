@@ -27,6 +27,7 @@ import { createRunStarter } from '../platform/temporal/run-starter.js';
 import { bundlePath } from '../workflows/bundle/path.js';
 import type { WorkerDependencies } from './dependencies.js';
 import { startNotifications } from './notifications.js';
+import { pipelineLimits } from './pipeline-options.js';
 import { runWorker } from './run-worker.js';
 
 /** The pipeline worker runs all workflows, and the activities that need no TensorFlow. */
@@ -39,8 +40,7 @@ await runWorker(
     return {
       taskQueue: taskQueues.pipeline,
       workflowBundle: { codePath: bundlePath },
-      maxCachedWorkflows: 100,
-      maxConcurrentActivityTaskExecutions: 20,
+      ...pipelineLimits,
       activities: {
         ...createRecordActivities(deps),
         ...createIngestionActivities({ ...deps, config, logger }),

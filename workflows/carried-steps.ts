@@ -1,25 +1,21 @@
 import { defaultPayloadConverter } from '@temporalio/common';
-import {
-  AsyncLocalStorage,
-  proxyActivities,
-  proxyLocalActivities,
-  type WorkflowInterceptors,
-} from '@temporalio/workflow';
+import type { WorkflowInterceptors } from '@temporalio/workflow';
 import { stepsHeader, taskQueues, type StepName } from '../contracts/names.js';
 import type { CarriedSteps, StepEntry } from '../contracts/workflows/runs.js';
-import type { RecordActivities } from '../activities/runtime/records.js';
-import { recordOptions } from './activity-options.js';
-import { localFirst, localOptions } from './local-first.js';
+import { localFirst } from './local-first.js';
+import { shapeOfRun } from './run-shape.js';
 import { showStage, type StepRecords } from './step-records.js';
 
-/** States of steps that are not known to be written. */
+/** States of steps that are not known to be written, and the last of them that runs. */
 interface Cargo {
   runId: string;
   unwritten: StepEntry[];
   stage: StepName | null;
+  shownStage: StepName | null;
 }
 
-const cargoOfRun = new AsyncLocalStorage<Cargo>();
+/** That of the run; each run has its own variables of a module. */
+let cargo: Cargo | null = null;
 
 /**
  * The activities of a run carry the states of its steps: a worker writes those that an activity carries before the work of
@@ -27,12 +23,15 @@ const cargoOfRun = new AsyncLocalStorage<Cargo>();
  * after an activity that failed.
  */
 export function createStepCarrier(runId: string): StepRecords {
-  const cargo: Cargo = { runId, unwritten: [], stage: null };
+  const ofRun: Cargo = { runId, unwritten: [], stage: null, shownStage: null };
+  cargo = ofRun;
   return {
-    add: (entry) => Promise.resolve(void cargo.unwritten.push(entry)),
-    beforeEnd: () => Promise.resolve(),
-    write: (call) => writeRecord(call),
-    during: (work) => cargoOfRun.run(cargo, work),
+    add: (entry) => Promise.resolve(void ofRun.unwritten.push(entry)),
+    beforeEnd() {
+      if (shapeOfRun().isLocal) showStageOf(ofRun);
+      return Promise.resolve();
+    },
+    write: (call) => localFirst(undefined, call),
   };
 }
 
@@ -48,44 +47,51 @@ export function interceptors(): WorkflowInterceptors {
           if (!hasCargo() || !mayWait) return carry(input, next);
           return writeNow().then(() => carry(input, next));
         },
-        scheduleLocalActivity: carry,
-        startChildWorkflowExecution: (input, next) => (hasCargo() ? writeNow().then(() => next(input)) : next(input)),
+        scheduleLocalActivity: (input, next) => carry(input, next, shapeOfRun().isLocal),
+        startChildWorkflowExecution: (input, next) =>
+          hasCargo() ? writeNow().then(() => startChild(input, next)) : startChild(input, next),
       },
     ],
   };
 }
 
 function hasCargo(): boolean {
-  return (cargoOfRun.getStore()?.unwritten.length ?? 0) > 0;
+  return cargo !== null && cargo.unwritten.length > 0;
 }
 
+function startChild<Input, Started>(input: Input, next: (input: Input) => Promise<Started>): Promise<Started> {
+  if (cargo) showStageOf(cargo);
+  return next(input);
+}
+
+/** `isBrief`: ends with the present workflow task, so that the stage would be shown when it is over. */
 async function carry<Input extends { headers: object }>(
   input: Input,
   next: (input: Input) => Promise<unknown>,
+  isBrief = false,
 ): Promise<unknown> {
-  const cargo = cargoOfRun.getStore();
-  if (cargo === undefined || cargo.unwritten.length === 0) return next(input);
-  const stage = cargo.unwritten.findLast(({ status }) => status === 'running')?.name ?? cargo.stage;
-  if (stage !== null && stage !== cargo.stage) showStage(stage);
-  cargo.stage = stage;
+  if (cargo === null) return next(input);
+  const { runId } = cargo;
   const steps = [...cargo.unwritten];
-  const carried: CarriedSteps = { runId: cargo.runId, steps };
+  cargo.stage = steps.findLast(({ status }) => status === 'running')?.name ?? cargo.stage;
+  if (!isBrief) showStageOf(cargo);
+  if (steps.length === 0) return next(input);
+  const carried: CarriedSteps = { runId, steps };
   const headers = { ...input.headers, [stepsHeader]: defaultPayloadConverter.toPayload(carried) };
   const result = await next({ ...input, headers });
   cargo.unwritten = cargo.unwritten.filter((entry) => !steps.includes(entry));
   return result;
 }
 
-async function writeNow(): Promise<void> {
-  const cargo = cargoOfRun.getStore();
-  const last = cargo?.unwritten.at(-1);
-  if (cargo && last) await writeRecord(({ enterSteps }) => enterSteps(cargo.runId, []), last.name);
+/** Shows the current step in the Temporal Web UI. That costs the server an event and a write of its index. */
+function showStageOf(run: Cargo): void {
+  if (run.stage !== null && run.stage !== run.shownStage) showStage(run.stage);
+  run.shownStage = run.stage;
 }
 
-function writeRecord(call: (activities: RecordActivities) => Promise<void>, step?: StepName): Promise<void> {
-  const named = step ? { summary: step } : {};
-  return localFirst(
-    () => call(proxyLocalActivities<RecordActivities>({ ...localOptions, ...named })),
-    () => call(proxyActivities<RecordActivities>({ ...recordOptions, ...named })),
-  );
+async function writeNow(): Promise<void> {
+  const last = cargo?.unwritten.at(-1);
+  if (cargo === null || last === undefined) return;
+  const { runId } = cargo;
+  await localFirst(last.name, ({ enterSteps }) => enterSteps(runId, []));
 }

@@ -1,11 +1,12 @@
-import { CancellationScope, ContinueAsNew, patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, ContinueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { StepName } from '../contracts/names.js';
 import type { PipelineEnd } from '../contracts/workflows/runs.js';
 import type { RecordActivities } from '../activities/runtime/records.js';
-import { recordOptions } from './activity-options.js';
 import { createStepCarrier } from './carried-steps.js';
 import { endingOf } from './failure.js';
+import { callShort } from './local-first.js';
 import { trackSteps, type StepTracker } from './progress.js';
+import { chooseShape } from './run-shape.js';
 import { createStepWriter, type StepRecords } from './step-records.js';
 
 export interface Opening {
@@ -19,38 +20,28 @@ export interface Opening {
 }
 
 /**
- * Whether this run began with a release whose activities carry the states of steps, and whose retrainings run in one
- * workflow. Ask at the beginning of a workflow: a run that began before stays as it was.
- */
-export function hasFewerTasks(): boolean {
-  return patched('fewer-tasks');
-}
-
-/**
  * Runs `steps` as a pipeline run in the database: the run record is opened first, each step is written before its work
  * begins, together with the end of the one before, and the record is closed with the result or the failure, also after a
  * cancellation. The id is that of the first run, so it survives continue-as-new.
  */
 export async function recordPipeline<T>(opening: Opening, steps: (progress: StepTracker) => Promise<T>): Promise<T> {
   const runId = workflowInfo().firstExecutionRunId;
-  const records: StepRecords = hasFewerTasks() ? createStepCarrier(runId) : createStepWriter(runId);
-  return records.during(async () => {
-    const progress = trackSteps(opening.steps, (entry) => records.add(entry));
-    const close = (end: PipelineEnd): Promise<void> => closeRecord(records, opening, runId, end);
-    try {
-      await openRecord(records, opening, runId);
-      const result = await steps(progress);
-      await close({ status: 'completed', result });
-      progress.end('completed');
-      return result;
-    } catch (error) {
-      if (error instanceof ContinueAsNew) throw error;
-      const ending = endingOf(error);
-      await close(ending);
-      progress.end(ending.status);
-      throw error;
-    }
-  });
+  const records = chooseShape().carriesSteps ? createStepCarrier(runId) : createStepWriter(runId);
+  const progress = trackSteps(opening.steps, (entry) => records.add(entry));
+  const close = (end: PipelineEnd): Promise<void> => closeRecord(records, opening, runId, end);
+  try {
+    await openRecord(records, opening, runId);
+    const result = await steps(progress);
+    await close({ status: 'completed', result });
+    progress.end('completed');
+    return result;
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    const ending = endingOf(error);
+    await close(ending);
+    progress.end(ending.status);
+    throw error;
+  }
 }
 
 /**
@@ -71,7 +62,7 @@ async function openRecord(records: StepRecords, { first, ...opening }: Opening, 
   const { workflowId, workflowType } = workflowInfo();
   const { trigger, modelName, dataset, steps } = opening;
   const row = { runId, workflowId, workflow: workflowType, trigger, modelName, dataset, steps };
-  await (first ? activitiesOf(first).openPipeline(row) : records.write((activities) => activities.openPipeline(row)));
+  await writeRecord(records, (activities) => activities.openPipeline(row), first);
   if (first) await records.add({ name: first, status: 'completed' });
 }
 
@@ -79,13 +70,15 @@ function closeRecord(records: StepRecords, { last }: Opening, runId: string, end
   return CancellationScope.nonCancellable(async () => {
     if (last && end.status === 'completed') await records.add({ name: last, status: 'completed' });
     await records.beforeEnd();
-    await (last
-      ? activitiesOf(last).closePipeline(runId, end)
-      : records.write((activities) => activities.closePipeline(runId, end)));
+    await writeRecord(records, (activities) => activities.closePipeline(runId, end), last);
   });
 }
 
-/** The activity of a step that consists of opening or closing; the Temporal Web UI shows its name. */
-function activitiesOf(step: StepName): RecordActivities {
-  return proxyActivities<RecordActivities>({ ...recordOptions, summary: step });
+/** `step` consists of this write; the Temporal Web UI shows its name. */
+function writeRecord(
+  records: StepRecords,
+  call: (activities: RecordActivities) => Promise<void>,
+  step: StepName | undefined,
+): Promise<void> {
+  return step ? callShort(step, call) : records.write(call);
 }

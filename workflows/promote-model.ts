@@ -6,6 +6,7 @@ import { recordOptions, storageOptions } from './activity-options.js';
 import { createApproval, type Approval } from './approval.js';
 import { failureOf } from './failure.js';
 import { guardPromotion } from './guard-promotion.js';
+import { callShort } from './local-first.js';
 import { reportOnly } from './pipeline-record.js';
 import { skipped, type StepOutcome } from './progress.js';
 
@@ -44,24 +45,24 @@ export async function promote(
   }
   // Not cancellable: the version is either in Production and checked, or not in Production.
   const approver = approval?.approver() ?? null;
-  return CancellationScope.nonCancellable(() => changeAndCheck(input, approver, activitiesOf(summary)));
-}
-
-function activitiesOf(summary: StepName | undefined): PromotionActivities {
-  const named = summary ? { summary } : {};
-  const { moveProduction, moveProductionBack } = proxyActivities<PromotionActivities>({ ...recordOptions, ...named });
-  const { checkReplicas } = proxyActivities<PromotionActivities>({ ...storageOptions, ...named });
-  return { moveProduction, moveProductionBack, checkReplicas };
+  return CancellationScope.nonCancellable(() => changeAndCheck(input, approver, summary));
 }
 
 async function changeAndCheck(
   input: PromotionInput,
   approver: string | null,
-  { moveProduction, moveProductionBack, checkReplicas }: PromotionActivities,
+  summary: StepName | undefined,
 ): Promise<PromotionResult> {
   const { modelName, version, idempotencyKey } = input;
-  const change = await unlessStale(() => (approver === null ? moveProduction(input) : moveProduction(input, approver)));
+  const change = await unlessStale(() =>
+    callShort(summary, ({ moveProduction }) =>
+      approver === null ? moveProduction(input) : moveProduction(input, approver),
+    ),
+  );
   if ('stale' in change) return notPromoted(input, 'stale', change.stale);
+  const named = summary ? { summary } : {};
+  const { moveProductionBack } = proxyActivities<PromotionActivities>({ ...recordOptions, ...named });
+  const { checkReplicas } = proxyActivities<PromotionActivities>({ ...storageOptions, ...named });
   const { formerVersion, generation } = change;
   const revert = (reason: string): Promise<ProductionChange> =>
     moveProductionBack({ idempotencyKey, actor: 'smoke test', reason });

@@ -1,11 +1,4 @@
-import {
-  executeChild,
-  ParentClosePolicy,
-  proxyActivities,
-  proxyLocalActivities,
-  uuid4,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { executeChild, ParentClosePolicy, uuid4, workflowInfo } from '@temporalio/workflow';
 import { retrainingSteps, type RetrainingStep } from '../contracts/names.js';
 import type { RetrainingInput, RetrainingResult } from '../contracts/retraining/retraining-pipeline.js';
 import type { PromotionInput, PromotionResult, ValidationInput } from '../contracts/promotion/promotion-pipeline.js';
@@ -13,21 +6,16 @@ import type { TrainingInput, TrainingResult } from '../contracts/training/traini
 import type { ErrorCode } from '../contracts/errors.js';
 import type { Source } from '../contracts/datasets/datasets.js';
 import type { Decision } from '../contracts/registry/registry.js';
-import type { RetrainingActivities, TrainingData } from '../activities/retraining/activities.js';
-import { recordOptions } from './activity-options.js';
+import type { TrainingData } from '../activities/retraining/activities.js';
 import { failureOf } from './failure.js';
 import { ingestDataset } from './ingest-dataset.js';
-import { localFirst, localOptions } from './local-first.js';
-import { hasFewerTasks, recordPipeline } from './pipeline-record.js';
+import { callShort, localFirst } from './local-first.js';
+import { recordPipeline } from './pipeline-record.js';
 import { describeDeployment, promote, promoteModel } from './promote-model.js';
 import type { StepTracker } from './progress.js';
+import { chooseShape } from './run-shape.js';
 import { train, trainModel } from './train-model.js';
 import { validate, validateModel } from './validate-model.js';
-
-/** The activities of a step, with the name of the step as summary in the Temporal Web UI. */
-function activitiesOf(step: RetrainingStep): RetrainingActivities {
-  return proxyActivities<RetrainingActivities>({ ...recordOptions, summary: step });
-}
 
 /** Options of a child workflow: id derived from this run's, summary = name of the step, cancelled with this run. */
 function childOf(
@@ -44,7 +32,7 @@ function childOf(
 /** `mlops_retraining_pipeline`: checks, prepares data, trains, validates, and promotes a better version. */
 export async function retrainingPipeline(input: RetrainingInput): Promise<RetrainingResult> {
   const { modelName, dataset, trigger } = input;
-  const work = hasFewerTasks() ? inThisWorkflow : inChildren;
+  const work = chooseShape().carriesSteps ? inThisWorkflow : inChildren;
   return recordPipeline(
     { trigger, modelName, dataset, steps: retrainingSteps, first: 'start', last: 'end' },
     async (progress) => {
@@ -81,7 +69,9 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
         decision: deployed.decision,
       };
       await progress.step('send_notification', () =>
-        activitiesOf('send_notification').sendNotification({ workflowId: workflowInfo().workflowId, result }),
+        callShort('send_notification', ({ sendNotification }) =>
+          sendNotification({ workflowId: workflowInfo().workflowId, result }),
+        ),
       );
       return result;
     },
@@ -89,18 +79,19 @@ export async function retrainingPipeline(input: RetrainingInput): Promise<Retrai
 }
 
 function checkPerformance(progress: StepTracker, { modelName }: RetrainingInput): Promise<unknown> {
-  const { checkModelPerformance } = activitiesOf('check_model_performance');
+  const step = 'check_model_performance';
   return progress.step(
-    'check_model_performance',
-    () => checkModelPerformance({ modelName }),
+    step,
+    () => callShort(step, ({ checkModelPerformance }) => checkModelPerformance({ modelName })),
     ({ detail }) => detail,
   );
 }
 
 function checkNewData(progress: StepTracker, { modelName, dataset }: RetrainingInput): Promise<unknown> {
+  const step = 'check_new_data';
   return progress.step(
-    'check_new_data',
-    () => activitiesOf('check_new_data').checkNewData({ modelName, dataset }),
+    step,
+    () => callShort(step, ({ checkNewData }) => checkNewData({ modelName, dataset })),
     ({ detail }) => detail,
   );
 }
@@ -110,14 +101,14 @@ async function prepareTrainingData(
   input: RetrainingInput,
   { sourcesToRescan }: Work,
 ): Promise<TrainingData & { notes: string[] }> {
-  const { selectTrainingData } = activitiesOf('prepare_training_data');
   const sources = input.source ? [input.source] : await sourcesToRescan(input.dataset);
   const notes: string[] = [];
   for (const [index, source] of sources.entries()) {
     const note = await ingest(input, source, `-${index}`);
     if (note !== null) notes.push(note);
   }
-  return { ...(await selectTrainingData(input.dataset)), notes };
+  const data = await callShort('prepare_training_data', ({ selectTrainingData }) => selectTrainingData(input.dataset));
+  return { ...data, notes };
 }
 
 /** Errors of a known folder that is gone, no longer allowed, or empty like a mount point without its disk. */
@@ -181,7 +172,7 @@ interface Work {
 
 /** Each in a child workflow, as runs do that began with an earlier release. */
 const inChildren: Work = {
-  sourcesToRescan: (dataset) => activitiesOf('prepare_training_data').sourcesToRescan(dataset),
+  sourcesToRescan: (dataset) => callShort('prepare_training_data', ({ sourcesToRescan }) => sourcesToRescan(dataset)),
   train: (input) => executeChild(trainModel, { ...childOf('train_new_model'), args: [input] }),
   validate: (input, suffix) => executeChild(validateModel, { ...childOf('validate_new_model', suffix), args: [input] }),
   promote: (input, suffix) => executeChild(promoteModel, { ...childOf('deploy_new_model', suffix), args: [input] }),
@@ -189,15 +180,7 @@ const inChildren: Work = {
 
 /** As activities of this workflow. A promotion that waits for an approval is a workflow that people answer. */
 const inThisWorkflow: Work = {
-  sourcesToRescan: (dataset) =>
-    localFirst(
-      () =>
-        proxyLocalActivities<RetrainingActivities>({
-          ...localOptions,
-          summary: 'prepare_training_data',
-        }).sourcesToRescan(dataset),
-      () => inChildren.sourcesToRescan(dataset),
-    ),
+  sourcesToRescan: (dataset) => localFirst('prepare_training_data', ({ sourcesToRescan }) => sourcesToRescan(dataset)),
   train(input, progress) {
     const step = 'train_new_model';
     const within: Pick<StepTracker, 'step'> = {

@@ -9,12 +9,10 @@ import { recordOptions } from './activity-options.js';
 export interface StepRecords {
   /** Takes a state. A step that begins is written before its work begins, with the states before it. */
   add(entry: StepEntry): Promise<void>;
-  /** Writes what is left, unless the activity that closes the record does that. */
+  /** Called before the record is closed: writes what is left, unless the activity that closes it does that. */
   beforeEnd(): Promise<void>;
   /** Calls an activity that writes the record of the run. */
   write(call: (activities: RecordActivities) => Promise<void>): Promise<void>;
-  /** Runs the work of the run. */
-  during<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** The current step of a run, shown and searchable in the Temporal Web UI. */
@@ -46,6 +44,5 @@ export function createStepWriter(runId: string): StepRecords {
       if (unwritten.length > 0) await activities.enterSteps(runId, unwritten);
     },
     write: (call) => call(activities),
-    during: (work) => work(),
   };
 }

@@ -4,6 +4,7 @@ import type { TrainingInput, TrainingResult } from '../contracts/training/traini
 import type { RegistrationActivities, TrainingActivities } from '../activities/training/activities.js';
 import { registrationOptions, trainingOptions } from './activity-options.js';
 import { endingOf } from './failure.js';
+import { callShort } from './local-first.js';
 import { skipped, trackSteps, type StepTracker } from './progress.js';
 
 /** Trains a dataset version into a model version in Staging: features, fit, package, register. */
@@ -49,7 +50,7 @@ export async function train(
     const bundle = await progress.step('package', () => training.packageModel(input));
     const registered = await progress.step(
       'register',
-      () => records.registerModel(input, bundle),
+      () => callShort(summary, ({ registerModel }) => registerModel(input, bundle), registrationOptions),
       ({ version }) => `version ${version}`,
     );
     const { bestEpoch, epochs, weightsSha256 } = fit;

@@ -8,7 +8,7 @@ import type { RegistryStore } from '../../stores/registry/registry.js';
 export interface ApprovalDependencies {
   approvals: ApprovalStore;
   policies: PolicyStore;
-  pipelines: Pick<PipelineStore, 'enterStep'>;
+  pipelines: Pick<PipelineStore, 'enterSteps'>;
   registry: Pick<RegistryStore, 'servingState'>;
 }
 
@@ -46,7 +46,7 @@ export function createApprovalActivities({
         waitMs: Math.round(approval.expiresAfterHours * 3_600_000),
       });
       const detail = `waits for approval until ${expiresAt}: POST /api/v1/pipelines/${pipelineRunId}/approve or /reject`;
-      await pipelines.enterStep(pipelineRunId, { name: 'deploy_new_model', status: 'running', detail });
+      await pipelines.enterSteps(pipelineRunId, [{ name: 'deploy_new_model', status: 'running', detail }]);
       return { onExpiry, waitMs: new Date(expiresAt).getTime() - Date.now() };
     },
     closeApproval: (answer) => approvals.close(answer),

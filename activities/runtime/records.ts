@@ -20,9 +20,7 @@ export interface RecordActivities {
 export function createRecordActivities({ pipelines }: { pipelines: PipelineStore }): RecordActivities {
   return {
     openPipeline: (opening) => pipelines.open(opening),
-    async enterSteps(runId, steps) {
-      for (const step of steps) await pipelines.enterStep(runId, step);
-    },
+    enterSteps: (runId, steps) => pipelines.enterSteps(runId, steps),
     closePipeline: (runId, end) => pipelines.close(runId, end),
   };
 }

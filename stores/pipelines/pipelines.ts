@@ -11,6 +11,7 @@ import { errorOf, integerColumn, jsonParameter, timestampColumn } from '../postg
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
 import { pageOfRows, sequenceOfToken, type Page } from '../postgres/page.js';
+import { enterSteps } from './enter-steps.js';
 
 const stepSchema = z.object({
   name: z.string(),
@@ -69,8 +70,8 @@ export interface PipelineStore {
    * Temporal lets only one run of an id be open.
    */
   open(run: PipelineOpening): Promise<void>;
-  /** Records the state of a step. An ended step ignores late retries. */
-  enterStep(runId: string, step: StepEntry<string>): Promise<void>;
+  /** Records states of steps, the later one of a step after the earlier. An ended step ignores late retries. */
+  enterSteps(runId: string, entries: readonly StepEntry<string>[]): Promise<void>;
   /**
    * Ends a run and its running steps. Queues one `pipeline.failed` notification for a failure, and `ingestion.completed` for an ingestion
    * that a person started.
@@ -90,18 +91,7 @@ export function endOfOrphan(replacement = ''): PipelineEnd {
 export function createPipelineStore(db: Database): PipelineStore {
   return {
     open: (run) => db.transaction((tx) => open(tx, run)),
-    async enterStep(runId, { name, status, detail }) {
-      await db.query(
-        `UPDATE pipeline_steps SET
-           status = $3,
-           detail = CASE WHEN $5 THEN $4 ELSE detail END,
-           started_at = coalesce(started_at, now()),
-           ended_at = CASE WHEN $3 = 'running' THEN NULL ELSE coalesce(ended_at, now()) END
-         WHERE run_id = $1 AND name = $2 AND (status IN ('pending', 'running') OR status = $3)
-           AND EXISTS (SELECT FROM pipelines WHERE run_id = $1 AND status = 'running')`,
-        [runId, name, status, detail ?? null, detail !== undefined],
-      );
-    },
+    enterSteps: (runId, entries) => enterSteps(db, runId, entries),
     close: (runId, end) => db.transaction((tx) => close(tx, runId, end)),
     async get(runId) {
       const row = await db.row(pipelineRow, 'SELECT * FROM pipelines WHERE run_id = $1', [runId]);

@@ -6,6 +6,7 @@ import type { RetrainingInput } from '../../contracts/retraining/retraining-pipe
 import { hyperparameters } from '../support/measurements.js';
 import { createFakeActivities } from '../support/fake-activities.js';
 import { startWorkflowServer, type WorkflowServer } from '../support/workflow-server.js';
+import { costOf, knowsCosts } from './processes.js';
 import { printTable, timed, type Figure } from './table.js';
 
 const alone = 20;
@@ -57,15 +58,29 @@ async function measure(server: WorkflowServer, store: string): Promise<Figure[]>
       value: `${many.perSecond.toFixed(1)} runs/s, ${many.lost} lost; bare ${bareMany.perSecond.toFixed(1)} runs/s`,
       target: 'above 12 runs/s beside 20, none lost',
     },
+    { what: `CPU time of those, ${store}`, value: `${describeCost(many)}; bare ${describeCost(bareMany)}` },
     { what: `history of a run, ${store}`, value: await describeHistory(server, runPipeline) },
     { what: `history of a bare run, ${store}`, value: await describeHistory(server, runBare) },
   ];
 }
 
-async function runsPerSecond(server: WorkflowServer, run: Run): Promise<{ perSecond: number; lost: number }> {
+interface Throughput {
+  perSecond: number;
+  lost: number;
+  /** Of the server and of this process, which holds the workers and the client. */
+  cpuMsPerRun: number;
+}
+
+async function runsPerSecond(server: WorkflowServer, run: Run): Promise<Throughput> {
+  const spentMs = async (): Promise<number> => (knowsCosts ? (await costOf(process.pid)).cpuMs : NaN);
+  const before = await spentMs();
   const [ended, ms] = await timed(() => Promise.all(Array.from({ length: atOnce }, () => run(server))));
   const lost = ended.filter(({ outcome }) => outcome !== 'promoted').length;
-  return { perSecond: (1000 * atOnce) / ms, lost };
+  return { perSecond: (1000 * atOnce) / ms, lost, cpuMsPerRun: ((await spentMs()) - before) / atOnce };
+}
+
+function describeCost({ cpuMsPerRun }: Throughput): string {
+  return Number.isNaN(cpuMsPerRun) ? 'unknown' : `${cpuMsPerRun.toFixed(0)} ms a run`;
 }
 
 /** Counts the events of a run and its children. */

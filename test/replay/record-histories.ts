@@ -94,6 +94,16 @@ function overtakenOnce(): Partial<AllActivities> {
   };
 }
 
+/** The first attempt to open the record and the first to move Production find no database. */
+function databaseAwayOnce(): Partial<AllActivities> {
+  const away = (): Promise<never> => Promise.reject(ApplicationFailure.retryable('away', 'database_unavailable'));
+  let [opens, moves] = [0, 0];
+  return {
+    openPipeline: () => ((opens += 1) === 1 ? away() : Promise.resolve()),
+    moveProduction: () => ((moves += 1) === 1 ? away() : Promise.resolve({ formerVersion: null, generation: 1 })),
+  };
+}
+
 const refuse = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('refused', 'object_store_refused'));
 const diverge = (): Promise<never> => Promise.reject(ApplicationFailure.nonRetryable('it left', 'training_diverged'));
 
@@ -111,6 +121,8 @@ const cases: Record<string, Case> = {
     validateCandidate: () => Promise.resolve(decisionOf('needs_approval')),
     openApproval: () => Promise.resolve({ onExpiry: 'reject', waitMs: 200 }),
   }),
+  'database-away': retraining(databaseAwayOnce()),
+  'no-data': retraining({ selectTrainingData: refuse }),
   approved: promotion(approveUpdate),
   rejected: promotion(rejectUpdate),
   'guard-passed': guard({}),
@@ -164,12 +176,26 @@ const cases: Record<string, Case> = {
   }),
 };
 
-/** Recorded since activities carry the states of steps and a retraining is one workflow. */
+/** Recorded again since activities carry the states of steps and a retraining is one workflow, … */
 const carrying = ['promoted', 'refused', 'rolled-back', 'failed', 'overtaken', 'approval-expired', 'approved'];
 const alsoCarrying = ['searched', 'then-trained', 'imported', 'predicted', 'predict-failed', 'retention-applied'];
-for (const name of [...carrying, ...alsoCarrying]) {
-  const known = cases[name];
-  if (known) cases[`carried-${name}`] = known;
+/** … and since short activities run in the worker of the workflow. */
+const local = [
+  'promoted',
+  'refused',
+  'failed',
+  'overtaken',
+  'approval-expired',
+  'database-away',
+  'no-data',
+  'searched',
+];
+const eras = { carried: [...carrying, ...alsoCarrying], local };
+for (const [era, names] of Object.entries(eras)) {
+  for (const name of names) {
+    const known = cases[name];
+    if (known) cases[`${era}-${name}`] = known;
+  }
 }
 
 const wanted = process.argv.slice(2);

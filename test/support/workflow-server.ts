@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { taskQueues } from '../../contracts/names.js';
+import { pipelineLimits } from '../../workers/pipeline-options.js';
 import { bundlePath } from '../../workflows/bundle/path.js';
 import type { AllActivities } from './fake-activities.js';
 import { startTemporal } from './services.js';
@@ -35,7 +36,12 @@ export async function startWorkflowServer({ onDisk = false } = {}): Promise<Work
         activities,
         interceptors: { activity: [stepWriter(activities), ...(interceptors.activity ?? [])] },
       };
-      const pipeline = await Worker.create({ ...shared, taskQueue: taskQueues.pipeline, workflowBundle });
+      const pipeline = await Worker.create({
+        ...shared,
+        taskQueue: taskQueues.pipeline,
+        workflowBundle,
+        ...pipelineLimits,
+      });
       const training = await Worker.create({ ...shared, taskQueue: taskQueues.training });
       return pipeline.runUntil(() => training.runUntil(work));
     },

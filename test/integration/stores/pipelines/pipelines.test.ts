@@ -41,8 +41,8 @@ describe('a pipeline run', () => {
 
   it('does not change when it is opened or entered again', async () => {
     const runId = await open();
-    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
-    await pipelines.enterStep(runId, { name: 'scan', status: 'completed', detail: '3 files' });
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'running' }]);
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'completed', detail: '3 files' }]);
     const before = await pipelines.get(runId);
     await pipelines.open({
       runId,
@@ -53,17 +53,51 @@ describe('a pipeline run', () => {
       dataset: null,
       steps: ingestionSteps,
     });
-    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
-    await pipelines.enterStep(runId, { name: 'scan', status: 'completed', detail: '3 files' });
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'running' }]);
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'completed', detail: '3 files' }]);
     expect(await pipelines.get(runId)).toEqual(before);
+  });
+
+  it('enters several states at once as it would one after another', async () => {
+    const [atOnce, inTurn] = [await open(), await open()];
+    const entries = [
+      { name: 'resolve_source', status: 'running', detail: 'first' },
+      { name: 'resolve_source', status: 'completed' },
+      { name: 'scan', status: 'running', detail: 'old' },
+      { name: 'scan', status: 'running', detail: null },
+      { name: 'no_such_step', status: 'running' },
+    ] as const;
+    await pipelines.enterSteps(atOnce, entries);
+    for (const entry of entries) await pipelines.enterSteps(inTurn, [entry]);
+    const stepsOf = async (runId: string): Promise<unknown[] | undefined> =>
+      (await pipelines.get(runId))?.steps.map(({ startedAt, endedAt, ...step }) => ({
+        ...step,
+        hasStarted: startedAt !== null,
+        hasEnded: endedAt !== null,
+      }));
+    expect(await stepsOf(atOnce)).toEqual(await stepsOf(inTurn));
+    expect(await stepsOf(atOnce)).toMatchObject([
+      { name: 'resolve_source', status: 'completed', detail: 'first' },
+      { name: 'scan', status: 'running', detail: null, hasEnded: false },
+      { status: 'pending' },
+      { status: 'pending' },
+    ]);
+  });
+
+  it('enters the same states from many activities side by side', async () => {
+    const runId = await open();
+    const states = ingestionSteps.map((name) => ({ name, status: 'completed' }) as const);
+    const writes = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? states : states.toReversed()));
+    await Promise.all(writes.map((entries) => pipelines.enterSteps(runId, entries)));
+    expect((await pipelines.get(runId))?.steps.every(({ status }) => status === 'completed')).toBe(true);
   });
 
   it('closes once, with the step that was running, and ignores later changes', async () => {
     const runId = await open();
-    await pipelines.enterStep(runId, { name: 'scan', status: 'running' });
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'running' }]);
     await pipelines.close(runId, { status: 'failed', error: { code: 'source_empty', message: 'nothing there' } });
     await pipelines.close(runId, { status: 'completed', result: { late: true } });
-    await pipelines.enterStep(runId, { name: 'commit_version', status: 'running' });
+    await pipelines.enterSteps(runId, [{ name: 'commit_version', status: 'running' }]);
     const record = await pipelines.get(runId);
     expect(record).toMatchObject({
       status: 'failed',
@@ -75,7 +109,7 @@ describe('a pipeline run', () => {
 
   it('stores that a step was skipped, and why', async () => {
     const runId = await open();
-    await pipelines.enterStep(runId, { name: 'scan', status: 'skipped', detail: 'nothing to do' });
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'skipped', detail: 'nothing to do' }]);
     await pipelines.close(runId, { status: 'completed' });
     expect((await pipelines.get(runId))?.steps[1]).toMatchObject({ status: 'skipped', detail: 'nothing to do' });
   });
@@ -88,7 +122,7 @@ describe('a pipeline run', () => {
 
   it('is closed as cancelled when a later run of the same workflow finds it still open', async () => {
     const orphan = await open({ workflowId: 'retrain-orphan' });
-    await pipelines.enterStep(orphan, { name: 'scan', status: 'running' });
+    await pipelines.enterSteps(orphan, [{ name: 'scan', status: 'running' }]);
     await open({ workflowId: 'retrain-orphan' });
     const record = await pipelines.get(orphan);
     expect(record).toMatchObject({ status: 'cancelled', error: { code: 'cancelled' } });
@@ -113,8 +147,8 @@ describe('a pipeline that fails', () => {
        VALUES ('lily', 7, 'Production', 'x', 'cnn', '[]', 'flowers', 1, 'd', 'k', repeat('0', 64), 1, '{}', '1.0.0')`,
     );
     const runId = await open({ modelName: 'lily', workflowId: 'ingest-lily' });
-    await pipelines.enterStep(runId, { name: 'resolve_source', status: 'completed' });
-    await pipelines.enterStep(runId, { name: 'scan', status: 'failed', detail: 'nothing there' });
+    await pipelines.enterSteps(runId, [{ name: 'resolve_source', status: 'completed' }]);
+    await pipelines.enterSteps(runId, [{ name: 'scan', status: 'failed', detail: 'nothing there' }]);
     for (let attempt = 0; attempt < 2; attempt += 1) await pipelines.close(runId, { status: 'failed', error });
     expect(await notificationsOf(runId)).toEqual([
       {
