@@ -7,6 +7,7 @@ import { answerNotFound, answerProblems } from './http/middleware/answer-problem
 import { allowHosts } from './http/middleware/allowed-hosts.js';
 import { refuseForeignOrigins } from './http/middleware/foreign-origins.js';
 import { HeldRefusals } from './http/middleware/held-refusals.js';
+import { inOrder } from './http/middleware/in-order.js';
 import { identify } from './http/middleware/identify.js';
 import { observe } from './http/middleware/observe.js';
 import { requireHost } from './http/middleware/require-host.js';
@@ -23,9 +24,13 @@ export function createApp(dependencies: ApiDependencies, refusals = new HeldRefu
   const app = express();
   app.disable('x-powered-by');
   const memory = createMemoryBudget({ totalBytes: memoryBudgetBytes, onShed: () => metrics.countShed('memory') });
-  app.use(identify, acceptBasePath(settings.basePath), observe(logger, metrics), secureHeaders, requireHost);
-  app.use(allowHosts(settings.allowedHosts), refuseForeignOrigins(settings.ownOrigins));
-  app.use(closeUnreadBodies(), shareMemory(memory));
+  app.use(
+    inOrder(
+      ...[identify, acceptBasePath(settings.basePath), observe(logger, metrics), secureHeaders, requireHost],
+      ...[allowHosts(settings.allowedHosts), refuseForeignOrigins(settings.ownOrigins)],
+      ...[closeUnreadBodies(), shareMemory(memory)],
+    ),
+  );
   mountRoutes(app, createRoutes(dependencies).routes);
   app.use(answerNotFound);
   app.use(answerProblems(logger, refusals));

@@ -17,7 +17,7 @@ const firstLoadMs = 30_000;
 /** Listens at once, so that liveness and clear errors are available from the start; work begins once Postgres is reachable. */
 async function run(config: Config, logger: Logger): Promise<void> {
   const api = await composeApi(config, logger);
-  const listening = await listen(api.app, config.HOST, config.PORT, { logger, metrics: api.metrics });
+  const listening = await listen(api.app, config.HOST, config.PORT, { logger, metrics: api.metrics }, api.refusals);
   const stopping = new AbortController();
   let host: ModelHost | null = null;
   let endChores = (): void => undefined;

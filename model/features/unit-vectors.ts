@@ -6,15 +6,25 @@ import type { FeatureTransform } from '../../contracts/registry/bundle.js';
  * more and a few strongly activated features less. Features are means behind a ReLU, so none is negative.
  */
 export function comparisonVector(features: Float32Array, transform: FeatureTransform): Float32Array {
-  return unitVector(transform === 'none' ? features : features.map((value) => Math.sqrt(Math.max(0, value))));
+  if (transform === 'none') return unitVector(features);
+  const roots = new Float32Array(features.length);
+  // Loops in place of `map`, which makes an object in memory of every number: it took two thirds of what a prediction
+  // allocates in its thread.
+  for (let at = 0; at < roots.length; at += 1) roots[at] = Math.sqrt(Math.max(0, features[at] ?? 0));
+  return scaled(roots, roots);
 }
 
 /** The vector scaled to length 1; a vector of zeros is returned unchanged. */
 export function unitVector(vector: Float32Array): Float32Array {
+  return scaled(vector, new Float32Array(vector.length));
+}
+
+function scaled(vector: Float32Array, result: Float32Array): Float32Array {
   let squares = 0;
-  for (const value of vector) squares += value * value;
-  const length = Math.sqrt(squares);
-  return length === 0 ? vector.slice() : vector.map((value) => value / length);
+  for (let at = 0; at < vector.length; at += 1) squares += (vector[at] ?? 0) * (vector[at] ?? 0);
+  const length = squares === 0 ? 1 : Math.sqrt(squares);
+  for (let at = 0; at < vector.length; at += 1) result[at] = (vector[at] ?? 0) / length;
+  return result;
 }
 
 /** Euclidean distance of two unit vectors, 0 to 2. */

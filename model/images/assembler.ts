@@ -1,6 +1,6 @@
 /**
  * Writes functions for WebAssembly: as expressions whose operands come first, which is how its code is laid out. Only what
- * the resampler needs; the numbers are those of the WebAssembly specification, with its proposal for SIMD.
+ * the resampler and the search for the nearest training image need; the numbers are those of the WebAssembly specification, with its proposal for SIMD.
  */
 export type Code = readonly number[];
 
@@ -54,12 +54,15 @@ export const simd = {
   load8Bytes: (address: Code): Code => [...address, ...vector(93), 0, 0],
   /** Four bytes, four times. */
   load4BytesToAll: (address: Code): Code => [...address, ...vector(9), 0, 0],
+  store: (address: Code, value: Code): Code => [...address, ...value, ...vector(11), 0, 0],
   store8Bytes: (address: Code, value: Code): Code => [...address, ...value, ...vector(91), 0, 0, 0],
   zero: [...vector(12), ...new Array<number>(16).fill(0)],
   splat: (value: Code): Code => [...value, ...vector(17)],
   /** Bytes of the first operand by their places 0 to 15, and of the second by 16 to 31. */
   shuffle: (one: Code, other: Code, places: readonly number[]): Code => [...one, ...other, ...vector(13), ...places],
   add: (one: Code, other: Code): Code => [...one, ...other, ...vector(174)],
+  addFloats: (one: Code, other: Code): Code => [...one, ...other, ...vector(228)],
+  multiplyFloats: (one: Code, other: Code): Code => [...one, ...other, ...vector(230)],
   /** Products of numbers of 16 bits, of which each two neighbours are added. */
   dot: (one: Code, other: Code): Code => [...one, ...other, ...vector(186)],
   shiftRight: (value: Code, bits: number): Code => [...value, ...constant(bits), ...vector(172)],

@@ -5,7 +5,7 @@ import { inputSize } from '../../contracts/training/training.js';
 import { readHeader, undecodable, type ImageFault, type ImageHeader, type ImageLimits } from './header.js';
 import { orient } from './orient.js';
 import { decodeRaw, reduced, reducedOnLoad, type DecodeOrder } from './raw-pixels.js';
-import { resample, type RgbImage } from './resample.js';
+import { resampleInPlace, type RgbImage } from './resample.js';
 import { decodeWithTurbo, turboLift } from './turbo-jpeg.js';
 
 /** Bytes of a decoded image: inputSize × inputSize × RGB. */
@@ -16,6 +16,8 @@ export type Decoded = { ok: true; header: ImageHeader; pixels: Uint8Array } | Im
 export interface DecodeOptions {
   /** Whether half an image is decoded too. */
   acceptsPartial?: boolean;
+  /** Whether the pixels may lie where the next image of this thread will: saves a copy of them. */
+  areLent?: boolean;
 }
 
 /**
@@ -26,12 +28,12 @@ export interface DecodeOptions {
 export async function decodeImage(
   bytes: Uint8Array,
   limits: ImageLimits,
-  { acceptsPartial = false }: DecodeOptions = {},
+  { acceptsPartial = false, areLent = false }: DecodeOptions = {},
 ): Promise<Decoded> {
   const header = await readHeader(bytes, limits);
   if (!header.ok) return header;
   try {
-    const pixels = await inputOf(bytes, { header, limits, acceptsPartial });
+    const pixels = await inputOf(bytes, { header, limits, acceptsPartial }, areLent);
     if (pixels.length !== pixelBytes) throw new Error(`decoded to ${pixels.length} bytes instead of ${pixelBytes}`);
     return { ok: true, header, pixels };
   } catch (error) {
@@ -40,11 +42,13 @@ export async function decodeImage(
 }
 
 /** The orientation is applied last: to the fewest pixels, and without an effect on the resampling. */
-async function inputOf(bytes: Uint8Array, order: DecodeOrder): Promise<Uint8Array> {
+async function inputOf(bytes: Uint8Array, order: DecodeOrder, areLent: boolean): Promise<Uint8Array> {
   const { jpeg, orientation } = order.header;
   const fast = jpeg && decodeWithTurbo(bytes, jpeg);
-  const pixels = fast ? resample(fast, turboLift(jpeg)) : resample(await decodeReduced(bytes, order));
-  return orient({ data: pixels, width: inputSize, height: inputSize }, orientation).data;
+  const lent = fast ? resampleInPlace(fast, turboLift(jpeg)) : resampleInPlace(await decodeReduced(bytes, order));
+  // Copied before anything is awaited: another image may come next.
+  const data = areLent ? lent : lent.slice();
+  return orient({ data, width: inputSize, height: inputSize }, orientation).data;
 }
 
 async function decodeReduced(bytes: Uint8Array, order: DecodeOrder): Promise<RgbImage> {

@@ -18,7 +18,12 @@ const noLift: Lift = [0, 0, 0];
  * side is enlarged, and the average of all pixels under the triangle where it is reduced. A mirrored or turned image gives
  * the mirrored or turned result, within 1 of 255. Pillow's `BILINEAR` and TensorFlow's `antialias=True` compute the same.
  */
-export function resample({ data, width, height }: RgbImage, lift: Lift = noLift): Uint8Array {
+export function resample(image: RgbImage, lift: Lift = noLift): Uint8Array {
+  return resampleInPlace(image, lift).slice();
+}
+
+/** The same without a copy: the pixels are valid until the next call of a function of this file. */
+export function resampleInPlace({ data, width, height }: RgbImage, lift: Lift = noLift): Uint8Array {
   const [columns, rows] = [filterOf(width), filterOf(height)];
   const room = roomFor({ columns, rows, height, sourceBytes: data.length });
   const isThere = data.buffer === memory.buffer && data.byteOffset === room.source;
@@ -29,7 +34,7 @@ export function resample({ data, width, height }: RgbImage, lift: Lift = noLift)
   const [columnWeights, rowWeights] = [room.columns + columns.weightsAt, room.rows + rows.weightsAt];
   reduceColumns(room.source, width * 3, height, room.columns, columnWeights, liftAt, room.pass);
   reduceRows(room.pass, room.rows, rowWeights, resultAt);
-  return bytes.slice(resultAt, resultAt + resultBytes);
+  return bytes.subarray(resultAt, resultAt + resultBytes);
 }
 
 /**

@@ -34,7 +34,7 @@ export interface AdmissionOptions {
  * Share of the latency target that the expected latency may use. The rest is for what varies: threads that the machine
  * interrupts, and the way from and to the client.
  */
-const usableShare = 0.65;
+const usableShare = 0.75;
 /** Huge images that may wait: each takes a thread for up to seconds. */
 const mostHugeWaiting = 4;
 

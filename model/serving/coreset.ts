@@ -1,48 +1,50 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { comparisonVector } from '../features/unit-vectors.js';
+import { productsKernel, stepBytes, sumBytes } from './coreset-kernel.js';
 import { distanceOf, type Near, type SharedReferences } from './nearest.js';
-
-/**
- * An ONNX graph with one matrix product: `products` [R,1] = `rows` [R,D] × `vector` [D,1]. ONNX Runtime multiplies ten
- * times as fast as a loop in JavaScript, and every prediction waits for it. Stored encoded, so that no thread loads the
- * encoder.
- */
-export const productGraph = Buffer.from(
-  'CAg6fgogCgRyb3dzCgZ2ZWN0b3ISCHByb2R1Y3RzIgZNYXRNdWwSCHByb2R1Y3RzWhgKBHJvd3MSEAoOCAESCgoDEgFSCgMSAURaGQoGdmVjdG9y' +
-    'Eg8KDQgBEgkKAxIBRAoCCAFiGwoIcHJvZHVjdHMSDwoNCAESCQoDEgFSCgIIAUIECgAQDQ==',
-  'base64',
-);
 
 /** The coreset of the references, in which every prediction looks for its nearest neighbour. */
 export interface Coreset {
-  nearest(feature: Float32Array): Promise<Near | null>;
-  end(): Promise<void>;
+  nearest(feature: Float32Array): Near | null;
 }
 
-/** Loads the coreset into this thread, as a copy: ONNX Runtime cannot read shared memory. */
-export async function openCoreset({
-  features,
-  dimensions,
-  coresetRows,
-  transform,
-}: SharedReferences): Promise<Coreset> {
-  const session = await InferenceSession.create(productGraph, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-  const copy = new Float32Array(features.subarray(0, coresetRows * dimensions));
-  const rows = new Tensor('float32', copy, [coresetRows, dimensions]);
+const pageBytes = 65_536;
+
+/** Copies the coreset into the memory of this thread, where every row takes whole steps of the kernel. */
+export function openCoreset({ features, dimensions, coresetRows, transform }: SharedReferences): Coreset {
+  if (coresetRows === 0) return { nearest: () => null };
+  const steps = Math.ceil((dimensions * Float32Array.BYTES_PER_ELEMENT) / stepBytes);
+  const rowBytes = steps * stepBytes;
+  // In its order: the vector that is compared, the rows, and the sums of the rows.
+  const [rowsAt, sumsAt] = [rowBytes, rowBytes * (1 + coresetRows)];
+  const memory = new WebAssembly.Memory({ initial: Math.ceil((sumsAt + coresetRows * sumBytes) / pageBytes) });
+  for (let row = 0; row < coresetRows; row += 1) {
+    const values = features.subarray(row * dimensions, (row + 1) * dimensions);
+    new Float32Array(memory.buffer, rowsAt + row * rowBytes, dimensions).set(values);
+  }
+  const vector = new Float32Array(memory.buffer, 0, dimensions);
+  const sums = new Float32Array(memory.buffer, sumsAt, (coresetRows * sumBytes) / Float32Array.BYTES_PER_ELEMENT);
+  const multiply = productsIn(memory);
   return {
-    async nearest(feature) {
-      const vector = new Tensor('float32', comparisonVector(feature, transform), [dimensions, 1]);
-      const products = (await session.run({ rows, vector }))['products']?.data;
-      if (!(products instanceof Float32Array)) return null;
-      const row = indexOfLargest(products);
-      return { row, distance: distanceOf(products[row] ?? 0) };
+    nearest(feature) {
+      vector.set(comparisonVector(feature, transform));
+      multiply(rowsAt, coresetRows, 0, steps, sumsAt);
+      return nearestIn(sums);
     },
-    end: () => session.release(),
   };
 }
 
-function indexOfLargest(values: Float32Array): number {
-  let largest = 0;
-  for (let at = 1; at < values.length; at += 1) if ((values[at] ?? 0) > (values[largest] ?? 0)) largest = at;
-  return largest;
+function productsIn(host: WebAssembly.Memory): WebAssembly.Run {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(productsKernel), { host: { memory: host } });
+  if (!exports.products) throw new Error('the kernel lacks its function');
+  return exports.products;
+}
+
+/** The row with the largest product, which is the sum of four numbers. */
+function nearestIn(sums: Float32Array): Near {
+  let [nearest, largest] = [0, -Infinity];
+  for (let at = 0; at < sums.length; at += 4) {
+    const product = (sums[at] ?? 0) + (sums[at + 1] ?? 0) + (sums[at + 2] ?? 0) + (sums[at + 3] ?? 0);
+    if (product > largest) [nearest, largest] = [at / 4, product];
+  }
+  return { row: nearest, distance: distanceOf(largest) };
 }

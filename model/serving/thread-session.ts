@@ -30,12 +30,12 @@ export async function openSession(
   const loneSession = loneCores > 1 ? await loadGraph(model, loneCores) : session;
   const outputs = session.outputNames;
   const run: Run = (pixels, names) => runSession(session, pixels, names);
-  const coreset = references !== null && outputs.includes(onnxNames.features) ? await openCoreset(references) : null;
+  const coreset = references !== null && outputs.includes(onnxNames.features) ? openCoreset(references) : null;
   const wanted = coreset === null ? [onnxNames.probabilities] : [onnxNames.probabilities, onnxNames.features];
   const inferOne = async (pixels: Uint8Array, isAlone: boolean): Promise<Row> => {
     const found = await runSession(isAlone ? loneSession : session, pixels, wanted);
     const { [onnxNames.probabilities]: probabilities, [onnxNames.features]: features } = found;
-    const near = coreset === null || features === undefined ? null : await coreset.nearest(features);
+    const near = coreset === null || features === undefined ? null : coreset.nearest(features);
     return { probabilities: finite(probabilities), nearest: near };
   };
   return {
@@ -51,7 +51,6 @@ export async function openSession(
     async end() {
       await session.release();
       if (loneSession !== session) await loneSession.release();
-      await coreset?.end();
     },
   };
 }

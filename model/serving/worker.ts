@@ -48,7 +48,8 @@ type Answer = Extract<JobOutcome, { type: 'answer' }>;
 
 async function predict(bytes: Uint8Array, isAlone: boolean): Promise<Answer> {
   const startedAt = performance.now();
-  const pixels = await decode(bytes);
+  // Jobs run one after the other, so the pixels stay until the network has read them.
+  const pixels = await decodePixels(bytes, limits, { areLent: true });
   const decodeMs = performance.now() - startedAt;
   return { ...(await infer(pixels, 1, isAlone)), decodeMs };
 }

@@ -27,8 +27,9 @@ export class Workload {
 
   /** Free threads, the one that can use most cores first. */
   get free(): Thread[] {
-    const free = [...this.#dispatched].filter(([, { jobs }]) => jobs.length === 0).map(([thread]) => thread);
-    return free.sort((one, other) => other.cores - one.cores);
+    const free: Thread[] = [];
+    for (const [thread, { jobs }] of this.#dispatched) if (jobs.length === 0) free.push(thread);
+    return free.length > 1 ? free.sort((one, other) => other.cores - one.cores) : free;
   }
 
   /**
@@ -36,9 +37,13 @@ export class Workload {
    * Null when each has two, or a job that `passes` does not accept.
    */
   threadForAhead(passes: (queuedJob: QueuedJob) => boolean): Thread | null {
-    const candidates = [...this.#dispatched].filter(([, { jobs }]) => jobs.length === 1 && jobs.every(passes));
-    candidates.sort(([, one], [, other]) => one.since - other.since);
-    return candidates[0]?.[0] ?? null;
+    let [found, longestSince]: [Thread | null, number] = [null, Infinity];
+    for (const [thread, { jobs, since }] of this.#dispatched) {
+      const [first] = jobs;
+      if (first === undefined || jobs.length > 1 || since >= longestSince || !passes(first)) continue;
+      [found, longestSince] = [thread, since];
+    }
+    return found;
   }
 
   /** Images in progress. */

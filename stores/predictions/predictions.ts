@@ -87,35 +87,18 @@ export async function readPrediction(db: Queryable, id: string): Promise<StoredP
   ]);
 }
 
+/** One parameter of JSON, which Postgres takes apart: the driver would write eighteen lists value by value. */
 async function add(db: Database, predictions: readonly PredictionRecord[]): Promise<void> {
   if (predictions.length === 0) return;
   await db.query(
     `INSERT INTO predictions (id, created_at, model_name, version, generation, replica, bundle_sha256, predicted,
        confidence, probabilities, image_sha256, latency_ms, route, variant, distance, unfamiliar, neighbour, abstained)
-     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
-       $8::text[], $9::double precision[], $10::jsonb[], $11::text[], $12::double precision[], $13::text[],
-       $14::text[], $15::double precision[], $16::boolean[], $17::text[], $18::boolean[])
+     SELECT * FROM json_to_recordset($1) AS prediction (id uuid, "createdAt" timestamptz, "modelName" text,
+       version integer, generation bigint, replica text, "bundleSha256" text, predicted text,
+       confidence double precision, probabilities jsonb, "imageSha256" text, "latencyMs" double precision, route text,
+       variant text, distance double precision, unfamiliar boolean, neighbour text, abstained boolean)
      ON CONFLICT DO NOTHING`,
-    [
-      predictions.map(({ id }) => id),
-      predictions.map(({ id }) => timeOfUuid7(id)),
-      predictions.map(({ modelName }) => modelName),
-      predictions.map(({ version }) => version),
-      predictions.map(({ generation }) => generation),
-      predictions.map(({ replica }) => replica),
-      predictions.map(({ bundleSha256 }) => bundleSha256),
-      predictions.map(({ predicted }) => predicted),
-      predictions.map(({ confidence }) => confidence),
-      predictions.map(({ probabilities }) => JSON.stringify(probabilities)),
-      predictions.map(({ imageSha256 }) => imageSha256),
-      predictions.map(({ latencyMs }) => latencyMs),
-      predictions.map(({ route }) => route),
-      predictions.map(({ variant }) => variant),
-      predictions.map(({ distance }) => distance),
-      predictions.map(({ unfamiliar }) => unfamiliar),
-      predictions.map(({ neighbour }) => neighbour),
-      predictions.map(({ abstained }) => abstained),
-    ],
+    [JSON.stringify(predictions.map((prediction) => ({ ...prediction, createdAt: timeOfUuid7(prediction.id) })))],
   );
 }
 

@@ -5,13 +5,13 @@ export interface RefusalPace {
   perSecond: number;
   /** The longest that one waits for its turn. */
   longestMs: number;
-  /** Refusals that may wait; for one more the oldest is answered. */
+  /** Refusals that may wait; the connection of one more is closed. */
   mostHeld: number;
 }
 
 /**
  * Twenty a second cost about a hundredth of two cores. A thousand that wait hold at most what their sockets buffer of
- * unread bodies, about 64 kB each.
+ * unread bodies, about 64 kB each. Together with the longest wait they are a hundred refusals a second at most.
  */
 const defaultPace: RefusalPace = { perSecond: 20, longestMs: 10_000, mostHeld: 1_000 };
 
@@ -24,7 +24,7 @@ interface Held {
 /**
  * Refusals leave at a steady pace. Clients that send their requests again at once, against Retry-After, would otherwise
  * take the machine from those that were let in: a refusal costs an eighth of a prediction. So a refusal beyond the pace waits
- * for its turn, and its client with it. The body stays unread.
+ * for its turn, and its client with it. The body stays unread. While as many wait as may, new connections are not read.
  */
 export class HeldRefusals {
   readonly #pace: RefusalPace;
@@ -34,6 +34,7 @@ export class HeldRefusals {
   #usedUntil = -Infinity;
   #timer: NodeJS.Timeout | null = null;
   #isReleased = false;
+  readonly #whenRoom: (() => void)[] = [];
 
   constructor(pace: RefusalPace = defaultPace, clock: () => number = () => performance.now()) {
     this.#pace = pace;
@@ -45,21 +46,32 @@ export class HeldRefusals {
     return this.#held.size;
   }
 
+  /** How many more may wait: at 0 new connections should not be read. */
+  get room(): number {
+    return this.#isReleased ? Infinity : Math.max(0, this.#pace.mostHeld - this.#held.size);
+  }
+
+  /** Calls `enter` whenever there is room again. */
+  onRoom(enter: () => void): void {
+    this.#whenRoom.push(enter);
+  }
+
   /** Calls `answer` when the turn of this response has come, at `deadlineAt` at the latest, unless its client has left. */
   hold(response: ServerResponse, answer: () => void, deadlineAt = Infinity): void {
     if (this.#isReleased || (this.#held.size === 0 && this.#mayGo())) {
       answer();
       return;
     }
-    const [oldest] = this.#held;
-    if (oldest !== undefined && this.#held.size >= this.#pace.mostHeld) this.#answer(oldest);
-    this.#keep(response, answer, deadlineAt);
+    // An answer would bring the next request of its client; a new connection is not read before there is room.
+    if (this.room === 0) response.destroy();
+    else this.#keep(response, answer, deadlineAt);
   }
 
   /** Answers all that wait, and every later refusal at once: the API shuts down. */
   release(): void {
     this.#isReleased = true;
     for (const held of this.#held) this.#answer(held);
+    for (const enter of this.#whenRoom) enter();
   }
 
   #keep(response: ServerResponse, answer: () => void, deadlineAt: number): void {
@@ -97,7 +109,8 @@ export class HeldRefusals {
   }
 
   #drop(held: Held): void {
-    this.#held.delete(held);
+    if (!this.#held.delete(held)) return;
     if (held.timer !== null) clearTimeout(held.timer);
+    for (const enter of this.#whenRoom) enter();
   }
 }

@@ -3,6 +3,7 @@ import { PerennialError } from '../../../contracts/errors.js';
 import { trackConnections } from './connections.js';
 import { createGate, stopServer } from './graceful-shutdown.js';
 import { answerClientErrors, type Observer } from './client-errors.js';
+import { keepUnread, type Room } from './unread-connections.js';
 import { messageClasses, type Handler } from './message-classes.js';
 
 export interface Listening {
@@ -26,18 +27,20 @@ const settings = { ...timeouts, requireHostHeader: false };
 
 /**
  * Listens for HTTP. `observer` sees requests that the parser refuses. Throws `configuration_invalid` if the port is in use
- * or not permitted.
+ * or not permitted. New connections stay unread while `refusals` have no room.
  */
 export async function listen(
   handler: Handler,
   host: string,
   port: number,
   observer: Observer | null = null,
+  refusals: Room | null = null,
 ): Promise<Listening> {
   const gate = createGate(handler);
   const server = createServer({ ...settings, ...messageClasses(handler) }, gate.handler);
   const connections = trackConnections(server);
   answerClientErrors(server, connections, observer);
+  if (refusals !== null) keepUnread(server, refusals);
   // Unknown expectations may be ignored; Node would answer with an empty 417.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, open, readdir, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCodeOf } from '../../../contracts/errors.js';
 import { predictionRecordSchema, type PredictionRecord } from '../../../contracts/predictions/predictions.js';
@@ -44,9 +44,8 @@ export function createPredictionJournal(folder: string, requireRoom: RequireRoom
   return {
     async open() {
       await requireRoom([...ours.values()].reduce((sum, bytes) => sum + bytes, others));
-      await mkdir(folder, { recursive: true });
       const path = join(folder, `${process.pid}-${randomUUID()}.jsonl`);
-      const handle = await open(path, 'a');
+      const handle = await openIn(folder, path);
       ours.set(path, 0);
       return openSegment(path, handle, (bytes) => ours.set(path, (ours.get(path) ?? 0) + bytes));
     },
@@ -56,7 +55,7 @@ export function createPredictionJournal(folder: string, requireRoom: RequireRoom
     },
     async remove(path) {
       if (!ours.has(path)) others -= Math.min(others, await sizeOf(path));
-      await rm(path, { force: true });
+      await unlessGone(unlink(path));
       ours.delete(path);
     },
     setAside: (prediction) => appendFile(join(folder, 'refused.jsonl'), lineOf(prediction)),
@@ -68,13 +67,21 @@ export function createPredictionJournal(folder: string, requireRoom: RequireRoom
   };
 }
 
+/** Opens a new file in a folder, which is made only where it is missing: files are opened several times a second. */
+async function openIn(folder: string, path: string): Promise<FileHandle> {
+  const handle = await unlessGone(open(path, 'a'));
+  if (handle !== null) return handle;
+  await mkdir(folder, { recursive: true });
+  return open(path, 'a');
+}
+
 function openSegment(path: string, handle: FileHandle, count: (bytes: number) => void): OpenSegment {
   return {
     path,
     append(predictions) {
-      const text = predictions.map(lineOf).join('');
-      count(Buffer.byteLength(text));
-      return handle.appendFile(text);
+      const bytes = Buffer.from(predictions.map(lineOf).join(''));
+      count(bytes.length);
+      return handle.appendFile(bytes);
     },
     close: () => handle.close(),
   };

@@ -89,9 +89,8 @@ async function measureNetwork(material: Material, pixels: Uint8Array): Promise<[
     ['activations', minus(all, network)],
   ];
   if (references === null || !(features instanceof Float32Array)) return costs;
-  const coreset = await openCoreset(references.shared);
+  const coreset = openCoreset(references.shared);
   costs.push(['nearest', await measureCost(() => coreset.nearest(features))]);
-  await coreset.end();
   return costs;
 }
 

@@ -108,7 +108,7 @@ describe('refusals beyond their pace', () => {
       predictImage: () => Promise.resolve(predictionOf([0.9, 0.1])),
     });
     const host = { current: () => servedOf(engine), retirement: () => null };
-    listening = await listen(createApp(emptyDependencies({ host }), refusals), '127.0.0.1', 0);
+    listening = await listen(createApp(emptyDependencies({ host }), refusals), '127.0.0.1', 0, null, refusals);
   });
   afterAll(() => listening.stop(1_000));
 
@@ -138,14 +138,16 @@ describe('refusals beyond their pace', () => {
     agent.destroy();
   });
 
-  it('wait in bounded number, and are all answered before the API stops', async () => {
-    const ends = Array.from({ length: 5 }, () => post());
+  it('wait in bounded number, with new connections behind them, and are all answered before the API stops', async () => {
+    const held = [post(), post(), post()];
+    while (refusals.held < 3) await sleep(5);
+    const behind = [post(), post()];
     let early = 0;
-    for (const end of ends) void end.then(() => (early += 1));
-    while (early < 2) await sleep(5);
-    expect(refusals.held).toBe(3);
+    for (const end of [...held, ...behind]) void end.then(() => (early += 1));
+    await sleep(200);
+    expect([refusals.held, early]).toEqual([3, 0]);
     refusals.release();
-    const answered = await Promise.all(ends);
+    const answered = await Promise.all([...held, ...behind]);
     expect(answered.map(({ status, headers }) => [status, headers['retry-after']])).toEqual(Array(5).fill([429, '3']));
     for (const { body } of answered) {
       expect(problemSchema.parse(JSON.parse(body))).toMatchObject({ code: 'overloaded', retry_after_seconds: 3 });

@@ -35,6 +35,21 @@ describe('decodePixels', () => {
     expect(Buffer.compare(await decodePixels(bytes, limits), await decodePixels(bytes, limits))).toBe(0);
   });
 
+  it('keeps the pixels of images that are decoded at once apart', async () => {
+    const files = await Promise.all([120, 160, 301].map((width) => pattern(width, 203).jpeg().toBuffer()));
+    const alone: Uint8Array[] = [];
+    for (const file of files) alone.push(await decodePixels(file, limits));
+    expect(await Promise.all(files.map((file) => decodePixels(file, limits)))).toEqual(alone);
+  });
+
+  it('lends the same pixels until the next image, where a copy is not wanted', async () => {
+    const [file, next] = [await pattern(301, 203).jpeg().toBuffer(), await plain(orange, 50, 50).jpeg().toBuffer()];
+    const lent = await decodePixels(file, limits, { areLent: true });
+    expect(Buffer.compare(lent, await decodePixels(file, limits))).toBe(0);
+    await decodePixels(next, limits);
+    expectClose(pixelAt(lent, 0.5, 0.5), orangeRgb);
+  });
+
   it('applies the EXIF orientation', async () => {
     const left = await plain('#000000', 20, 40).png().toBuffer();
     const bytes = await plain('#ffffff', 40, 40)

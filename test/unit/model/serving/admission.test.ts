@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { createRandom } from '../../../../model/seeded-random.js';
 import { refusalOf, shedReasonOf, type Load } from '../../../../model/serving/admission.js';
 
 const now = 1_000;
@@ -28,7 +29,60 @@ function reasonOf(part: Partial<Load>, options = target): unknown {
   return error === null ? null : (error.details['reason'] ?? error.code);
 }
 
+interface Simulated {
+  refused: number;
+  latenciesMs: number[];
+}
+
+/**
+ * Clients that send their next request as soon as they have an answer, a refused one a moment later, on two threads that
+ * take `imageMs` for an image, more or less by a quarter. The times are simulated.
+ */
+function simulate(clients: number, imageMs: number, requests: number): Simulated {
+  const random = createRandom(7);
+  const arrivals = Array.from({ length: clients }, (_, at) => at * 0.1);
+  const [queue, ends]: [number[], { at: number; arrivedAt: number; tookMs: number }[]] = [[], []];
+  const found: Simulated = { refused: 0, latenciesMs: [] };
+  let averageMs = imageMs;
+  for (let handled = 0; handled < requests;) {
+    arrivals.sort((one, other) => one - other);
+    ends.sort((one, other) => one.at - other.at);
+    const clock = Math.min(arrivals[0] ?? Infinity, ends[0]?.at ?? Infinity);
+    if (ends[0]?.at === clock) {
+      const { arrivedAt, tookMs } = ends.shift() ?? { arrivedAt: 0, tookMs: 0 };
+      averageMs = 0.9 * averageMs + 0.1 * tookMs;
+      found.latenciesMs.push(clock - arrivedAt);
+      arrivals.push(clock);
+    } else {
+      arrivals.shift();
+      handled += 1;
+      const load = { beforeFirst: queue.length, working: ends.length, free: ends.length < 2, imageMs: averageMs };
+      const isRefused = reasonOf(load) !== null;
+      found.refused += isRefused ? 1 : 0;
+      if (isRefused) arrivals.push(clock + 1);
+      else queue.push(clock);
+    }
+    while (ends.length < 2 && queue.length > 0) {
+      const tookMs = imageMs * (0.75 + 0.5 * random());
+      ends.push({ at: clock + tookMs, arrivedAt: queue.shift() ?? 0, tookMs });
+    }
+  }
+  return found;
+}
+
 describe('admission', () => {
+  it('serves all of sixteen clients that send their next request at once, up to 8 ms for an image on two threads', () => {
+    for (const imageMs of [3, 6, 8]) expect(simulate(16, imageMs, 3_000).refused).toBe(0);
+  });
+
+  it('keeps the admitted within the target while it refuses most, however fast the threads are', () => {
+    for (const imageMs of [3, 6, 9, 20, 40]) {
+      const { refused, latenciesMs } = simulate(256, imageMs, 20_000);
+      expect(refused).toBeGreaterThan(5_000);
+      expect(Math.max(...latenciesMs)).toBeLessThan(100);
+    }
+  });
+
   it('accepts what can be answered within the target and refuses what is behind too many images', () => {
     expect(reasonOf({ beforeFirst: 5 })).toBeNull();
     expect(reasonOf({ beforeFirst: 30 })).toBe('latency_target');

@@ -49,12 +49,24 @@ describe('refusals of overload', () => {
     expect(refusals.held).toBe(0);
   });
 
-  it('wait in bounded number: for one more the oldest is answered', () => {
+  it('wait in bounded number: one more loses its connection and hurries none', () => {
     const refusals = new HeldRefusals(slow, () => 0);
-    const { seen } = refuse(refusals, 5);
-    expect([refusals.held, seen]).toEqual([3, [0, 1]]);
+    const { seen, all } = refuse(refusals, 5);
+    expect([refusals.held, refusals.room, seen]).toEqual([3, 0, []]);
+    expect(all.map(({ destroyed }) => destroyed)).toEqual([false, false, false, true, true]);
     refusals.release();
-    expect(seen).toEqual([0, 1, 2, 3, 4]);
+    expect([seen, refusals.room]).toEqual([[0, 1, 2], Infinity]);
+  });
+
+  it('say when there is room for one more', () => {
+    const refusals = new HeldRefusals(slow, () => 0);
+    const rooms: number[] = [];
+    refusals.onRoom(() => rooms.push(refusals.room));
+    const { all } = refuse(refusals, 3);
+    all[0]?.emit('close');
+    all[1]?.emit('close');
+    expect(rooms).toEqual([1, 2]);
+    refusals.release();
   });
 
   it('are answered by the deadline of their client', async () => {
