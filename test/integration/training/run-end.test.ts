@@ -49,6 +49,7 @@ beforeAll(async () => {
     registry: createRegistryStore(db),
     objects,
     scratchFolder: folder,
+    bundleFolder: join(folder, 'bundles'),
     codeRevision: 'abc',
     logger,
     trainers: createTrainerPool(logger),
