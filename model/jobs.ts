@@ -64,6 +64,8 @@ export const packageJobSchema = z.object({
   datasetVersion: z.number().int(),
   datasetDigest: z.string(),
   codeRevision: z.string(),
+  /** For what later packagings need again. */
+  cacheFolder: z.string(),
   outputFolder: z.string(),
 });
 export type PackageJob = z.infer<typeof packageJobSchema>;

@@ -28,7 +28,7 @@ import { writeModelCard } from './model-card.js';
 import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
 import { checkParity, type ParitySample } from './parity.js';
-import { observeNetwork, quantizeModel, type Observation } from './quantize.js';
+import { quantizeLayers, quantizeModel, type QuantizedLayers } from './quantize.js';
 import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
 import { withTfjsModel, writeTfjsModel } from './tfjs-files.js';
@@ -42,15 +42,15 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const rows = orderExamples(job.examples, job.labels);
   const checkpoint = await readOwnCheckpoint(job);
   const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
-  const observation = observeNetwork(job, network);
+  const quantizedLayers = quantizeLayers(job, network);
   // Awaited later: an early rejection without a handler would end the process. The quantization report gives the
   // reason.
-  observation.catch(() => undefined);
+  quantizedLayers.catch(() => undefined);
   try {
-    return await makeBundle(job, { rows, checkpoint, network, observation }, events);
+    return await makeBundle(job, { rows, checkpoint, network, quantizedLayers }, events);
   } finally {
     // Wait for its thread even when another step fails.
-    await observation.catch(() => undefined);
+    await quantizedLayers.catch(() => undefined);
   }
 }
 
@@ -58,12 +58,12 @@ interface Packaging {
   rows: LabelledRows;
   checkpoint: Checkpoint;
   network: TrainedNetwork;
-  observation: Promise<Observation>;
+  quantizedLayers: Promise<QuantizedLayers>;
 }
 
 async function makeBundle(
   job: PackageJob,
-  { rows, checkpoint, network, observation }: Packaging,
+  { rows, checkpoint, network, quantizedLayers }: Packaging,
   events: JobEvents,
 ): Promise<ModelJobResults['package']> {
   const scores = await scoreExamples(job, network, rows.sha256s, events);
@@ -74,7 +74,7 @@ async function makeBundle(
   const calibrated = calibrateNetwork(network, temperature);
   await writeModels(job, calibrated);
   const { parityMaxAbsoluteError, probe } = await runSourceModel(job, await drawParitySample(job, rows, scores));
-  const quantizing = { job, rows, scores, network: calibrated, temperature, observation };
+  const quantizing = { job, rows, scores, network: calibrated, temperature, quantizedLayers };
   const { report, int8 } = await quantizeModel(quantizing);
   await writeDescriptions(job, rows, scores, { ...measured, quantization: report });
   await writeReferences(job, rows, scores, int8);
