@@ -11,6 +11,7 @@ import {
 import { PerennialError } from '../../contracts/errors.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { writeJson } from '../../platform/validation/json-file.js';
+import { backboneFeatures, usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
 import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
@@ -22,6 +23,7 @@ import { readCheckpoint, weightsDigest, type Checkpoint } from '../training/chec
 import { fingerprintOf } from '../training/fingerprint.js';
 import { orderExamples, type LabelledRows } from '../training/labelled-rows.js';
 import { describeReference } from './drift-reference.js';
+import { openFeatureMemo } from './feature-memo.js';
 import { writeManifest } from './manifest.js';
 import { measureModel, type Measured } from './measure-model.js';
 import { writeModelCard } from './model-card.js';
@@ -31,7 +33,7 @@ import { checkParity, type ParitySample } from './parity.js';
 import { quantizeLayers, quantizeModel, type QuantizedLayers } from './quantize.js';
 import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
-import { withTfjsModel, writeTfjsModel } from './tfjs-files.js';
+import { withTfjsModel, writeTfjsModel, type PredictTfjs } from './tfjs-files.js';
 
 /**
  * Makes a bundle from a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
@@ -99,18 +101,29 @@ async function makeBundle(
  * Compares the ONNX export with the TF.js model and computes the expected probe answers with the latter: every engine
  * that serves the export must reproduce them.
  */
-function runSourceModel(
-  { outputFolder, labels }: PackageJob,
+async function runSourceModel(
+  { outputFolder, labels, hyperparameters, cacheFolder }: PackageJob,
   sample: ParitySample,
 ): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> {
-  return withTfjsModel(outputFolder, async (predict) => {
+  const memo = usesStoredFeatures(hyperparameters)
+    ? await openFeatureMemo(outputFolder, classifierBytes(labels.length), cacheFolder)
+    : undefined;
+  const run = async (predict: PredictTfjs): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> => {
     const parityMaxAbsoluteError = await checkParity(outputFolder, sample, predict);
     const probabilities = [...predict(probePixels(), probeImages).probabilities];
     const probe = Array.from({ length: probeImages }, (_, image) =>
       probabilities.slice(image * labels.length, (image + 1) * labels.length),
     );
     return { parityMaxAbsoluteError, probe };
-  });
+  };
+  const answers = await withTfjsModel(outputFolder, run, memo);
+  await memo?.save();
+  return answers;
+}
+
+/** Kernel and bias of a classifier of the backbone's features: the last weights in the file of a layers model. */
+function classifierBytes(classes: number): number {
+  return (backboneFeatures + 1) * classes * Float32Array.BYTES_PER_ELEMENT;
 }
 
 async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {
