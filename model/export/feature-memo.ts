@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
+import { readJson } from '../../platform/validation/json-file.js';
 
 const memoSchema = z.array(z.tuple([z.string(), z.string()]));
 /** Images of three packagings, 7 kB each. */
@@ -48,7 +49,7 @@ export async function openFeatureMemo(
 
 async function read(path: string): Promise<z.infer<typeof memoSchema>> {
   try {
-    return memoSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    return readJson(memoSchema, await readFile(path, 'utf8'));
   } catch {
     return [];
   }
