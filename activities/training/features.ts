@@ -44,7 +44,10 @@ export async function extractFeatures(deps: FittingDependencies, input: Features
   return { images: examples.length, newFeatures: missing.length };
 }
 
-/** Embeds images file by file, in the trainer process of the fit that follows. The images of the next file are downloaded meanwhile. */
+/**
+ * Embeds images file by file, in the trainer process of the fit that follows. The images of the next file are downloaded
+ * meanwhile.
+ */
 async function embedMissing(deps: FittingDependencies, runId: string, missing: readonly string[]): Promise<void> {
   await withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, (folder) =>

@@ -58,7 +58,7 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
             datasetVersion: input.datasetVersion,
             datasetDigest: version.digest,
             codeRevision: deps.codeRevision,
-            cacheFolder: join(deps.scratchFolder, 'int8-layers'),
+            cacheFolder: join(deps.scratchFolder, 'packaging'),
             outputFolder,
           },
           { signal, onProgress: report },
