@@ -11,6 +11,7 @@ import { minimumSide } from '../model/images/header.js';
 import {
   allowedHosts,
   basePathOf,
+  bundleFolder,
   localFolders,
   scratchFolder,
   serviceAddresses,
@@ -201,7 +202,7 @@ function createHost(
 ): ModelHost {
   const loadEngine = createEngineLoader({
     objects,
-    cacheFolder: join(config.PERENNIAL_HOME, 'bundles'),
+    cacheFolder: bundleFolder(config),
     engine: {
       threads: config.SERVING_THREADS === 0 ? availableParallelism() : config.SERVING_THREADS,
       queueLimit: config.SERVING_QUEUE_LIMIT,

@@ -159,6 +159,9 @@ export function guardWorkflowId(modelName: string, generation: number): string {
 /** Channel of Postgres LISTEN/NOTIFY that hints at a new serving generation. */
 export const generationChannel = 'perennial_generation';
 
+/** Channel of Postgres LISTEN/NOTIFY that hints at a training that is about to come. */
+export const trainingChannel = 'perennial_training';
+
 /** Channel of Postgres LISTEN/NOTIFY that hints at messages to send. */
 export const outboxChannel = 'perennial_outbox';
 

@@ -64,6 +64,8 @@ export const packageJobSchema = z.object({
   datasetVersion: z.number().int(),
   datasetDigest: z.string(),
   codeRevision: z.string(),
+  /** For what later packagings need again. */
+  cacheFolder: z.string(),
   outputFolder: z.string(),
 });
 export type PackageJob = z.infer<typeof packageJobSchema>;
@@ -157,8 +159,12 @@ export const trainerMessageSchema = z.discriminatedUnion('type', [
 ]);
 export type TrainerMessage = z.infer<typeof trainerMessageSchema>;
 
-/** Messages to a trainer process: a job, `recorded` after each epoch that was stored, then the next job. */
+/**
+ * Messages to a trainer process: `prepare` before a training that is about to come, a job, `recorded` after each epoch that
+ * was stored, then the next job.
+ */
 export const trainerOrderSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('prepare') }),
   z.object({ type: z.literal('job'), job: modelJobSchema }),
   z.object({ type: z.literal('recorded'), epoch: z.number().int() }),
 ]);

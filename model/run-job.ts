@@ -2,6 +2,12 @@ import { readFeatures } from './features/feature-file.js';
 import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
 import { cacheLast } from './tuning/cache-last.js';
 
+/** Loads what trains and packages a model, above all TensorFlow, which takes a second. */
+export async function prepareTraining(): Promise<void> {
+  await import('./training/train-job.js');
+  await import('./export/package-job.js');
+}
+
 export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobResults[ModelJob['kind']]>;
 
 /**

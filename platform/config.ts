@@ -51,6 +51,11 @@ export function scratchFolder(config: Config): string {
   return join(config.PERENNIAL_HOME, 'scratch');
 }
 
+/** Folder of local copies of model bundles. */
+export function bundleFolder(config: Config): string {
+  return join(config.PERENNIAL_HOME, 'bundles');
+}
+
 /** Hosts under which the API answers beside loopback: its own names in the settings, as patterns of `hostPattern`. */
 export function allowedHosts({ ALLOWED_HOSTS, HOST, PUBLIC_URL, REPLICA_URL }: Config): string[] {
   const own = [PUBLIC_URL, REPLICA_URL].flatMap((url) => (url === undefined ? [] : [new URL(url).host]));

@@ -2,7 +2,7 @@ import { errorCodeOf, messageOf, systemFault } from '../contracts/errors.js';
 import { validate } from '../platform/validation/validate.js';
 import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
-import { createJobRunner } from '../model/run-job.js';
+import { createJobRunner, prepareTraining } from '../model/run-job.js';
 
 /**
  * A trainer: a forked process that runs one job after another until its parent stops it. It is a process, because
@@ -23,6 +23,11 @@ process.on('message', (message) => {
         message: `The job is not valid. ${faults.map(({ detail }) => detail).join(' ')}`,
       }),
     );
+    return;
+  }
+  if (order.type === 'prepare') {
+    // The job that follows meets the same failure and reports it.
+    prepareTraining().catch(() => undefined);
     return;
   }
   if (order.type === 'recorded') {

@@ -20,7 +20,7 @@ import { createValidationActivities } from '../activities/validation/activities.
 import type { Variant } from '../contracts/registry/bundle.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
-import { scratchFolder, type Config } from '../platform/config.js';
+import { bundleFolder, scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
 import { createRunStarter } from '../platform/temporal/run-starter.js';
@@ -89,10 +89,6 @@ await runWorker(
     };
   },
 );
-
-function bundleFolder(config: Config): string {
-  return join(config.PERENNIAL_HOME, 'bundles');
-}
 
 async function batchDependencies(
   config: Config,

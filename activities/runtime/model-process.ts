@@ -31,6 +31,9 @@ export interface ModelProcessOptions extends JobOptions {
 
 /** A trainer process, which runs jobs one at a time. */
 export interface Trainer {
+  readonly pid: number | undefined;
+  /** Loads TensorFlow, before the first job needs it. */
+  prepare(): void;
   /**
    * Runs a job and returns its result, without blocking this process.
    * @throws PerennialError trainer_died when the trainer ends early, cancelled when the signal fires, else the trainer's
@@ -67,7 +70,7 @@ export async function withTrainer<T>(logger: Logger, work: (trainer: Trainer) =>
   }
 }
 
-/** Starts a trainer process, which takes a second or two to load TensorFlow. */
+/** Starts a trainer process. */
 export function startTrainer(logger: Logger): Trainer {
   const child = fork(trainerPath, {
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
@@ -78,6 +81,8 @@ export function startTrainer(logger: Logger): Trainer {
   const lastLines = keepLastLines(child, logger);
   const isAlive = (): boolean => child.connected && child.exitCode === null && child.signalCode === null;
   return {
+    pid: child.pid,
+    prepare: () => send(child, { type: 'prepare' }),
     async run<Job extends ModelJob>(job: Job, options: JobOptions): Promise<ModelJobResults[Job['kind']]> {
       if (options.signal.aborted) throw jobCancelled(job);
       // A trainer that has exited before the job emits no more events.
@@ -108,10 +113,6 @@ async function runJob(
   const ended = new AbortController();
   try {
     return await new Promise((resolve, reject) => {
-      const send = (message: TrainerOrder): void => {
-        // Ignore send errors: the exit of the trainer is handled by 'close'.
-        child.send(message, () => undefined);
-      };
       const listen = (event: string, listener: (...args: unknown[]) => void): void => {
         child.on(event, listener);
         ended.signal.addEventListener('abort', () => child.off(event, listener));
@@ -131,7 +132,10 @@ async function runJob(
             onProgress?.(message);
             break;
           case 'epoch':
-            recordEpoch(message, onEpoch).then(() => send({ type: 'recorded', epoch: message.metrics.epoch }), reject);
+            recordEpoch(message, onEpoch).then(
+              () => send(child, { type: 'recorded', epoch: message.metrics.epoch }),
+              reject,
+            );
             break;
           case 'done':
             resolve(message.result);
@@ -141,11 +145,16 @@ async function runJob(
             break;
         }
       };
-      send({ type: 'job', job });
+      send(child, { type: 'job', job });
     });
   } finally {
     ended.abort();
   }
+}
+
+/** Ignores errors: the end of a trainer is handled where a job waits for it. */
+function send(child: ChildProcess, order: TrainerOrder): void {
+  child.send(order, () => undefined);
 }
 
 async function recordEpoch(event: EpochEvent, onEpoch: JobOptions['onEpoch']): Promise<void> {

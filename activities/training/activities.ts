@@ -6,7 +6,7 @@ import { extractFeatures, type FeaturesInput, type FeaturesResult } from './feat
 import { fitModel, type FitResult } from './fit.js';
 import { packageModel } from './package.js';
 import { registerModel } from './register.js';
-import { createTrainerPool } from './trainer-pool.js';
+import { createTrainerPool, type TrainerPool } from './trainer-pool.js';
 import { onDataset } from './vanished-data.js';
 
 export interface TrainingActivities {
@@ -20,11 +20,14 @@ export interface RegistrationActivities {
   failTraining(runId: string, failure: TrainingFailure): Promise<void>;
 }
 
-/** Activities of the training worker. TF.js runs in a child process, which packaging reuses after fitting. */
-export function createTrainingActivities(deps: TrainingDependencies): TrainingActivities {
-  const fitting = { ...deps, trainers: createTrainerPool(deps.logger) };
+/** Activities of the training worker. Embedding, fitting and packaging share a child process, which runs TF.js. */
+export function createTrainingActivities(
+  deps: TrainingDependencies,
+  trainers: TrainerPool = createTrainerPool(deps.logger),
+): TrainingActivities {
+  const fitting = { ...deps, trainers };
   return {
-    extractFeatures: (input) => onDataset(deps.datasets, input, () => extractFeatures(deps, input)),
+    extractFeatures: (input) => onDataset(deps.datasets, input, () => extractFeatures(fitting, input)),
     fitModel: (input) => onDataset(deps.datasets, input, () => fitModel(fitting, input)),
     packageModel: (input) => onDataset(deps.datasets, input, () => packageModel(fitting, input)),
   };

@@ -15,11 +15,13 @@ export interface TrainingDependencies {
   objects: ObjectStore;
   /** Folder for temporary files of a job. */
   scratchFolder: string;
+  /** Folder of local copies of bundles. */
+  bundleFolder: string;
   codeRevision: string;
   logger: Logger;
 }
 
-/** Dependencies of fitting and packaging, which share a trainer process. */
+/** Dependencies of embedding, fitting and packaging, which share a trainer process. */
 export interface FittingDependencies extends TrainingDependencies {
   trainers: TrainerPool;
 }

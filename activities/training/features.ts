@@ -7,9 +7,9 @@ import type { FeatureKind } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
-import { withTrainer, type Trainer } from '../runtime/model-process.js';
+import type { Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
-import type { TrainingDependencies } from './dependencies.js';
+import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
 
 /** Images in a Parquet file: a killed run loses the embeddings of one file at most. */
@@ -34,7 +34,7 @@ export interface FeaturesResult {
 }
 
 /** Computes the missing embeddings of a dataset version. */
-export async function extractFeatures(deps: TrainingDependencies, input: FeaturesInput): Promise<FeaturesResult> {
+export async function extractFeatures(deps: FittingDependencies, input: FeaturesInput): Promise<FeaturesResult> {
   const examples = await deps.datasets.examples(input.dataset, input.datasetVersion);
   const missing = await deps.features.missing(
     currentFeatures,
@@ -44,28 +44,34 @@ export async function extractFeatures(deps: TrainingDependencies, input: Feature
   return { images: examples.length, newFeatures: missing.length };
 }
 
-/** Embeds images file by file, in one trainer process. The images of the next file are downloaded meanwhile. */
-async function embedMissing(deps: TrainingDependencies, runId: string, missing: readonly string[]): Promise<void> {
+/**
+ * Embeds images file by file, in the trainer process of the fit that follows. The images of the next file are downloaded
+ * meanwhile.
+ */
+async function embedMissing(deps: FittingDependencies, runId: string, missing: readonly string[]): Promise<void> {
   await withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, (folder) =>
-      withTrainer(deps.logger, async (trainer) => {
-        const fetchFrom = (from: number): Promise<ImageFile[]> =>
-          fetchImages(deps, missing.slice(from, from + imagesPerFile), join(folder, String(from)), signal);
-        let next = fetchFrom(0);
-        try {
-          for (let from = 0; from < missing.length; from += imagesPerFile) {
-            const images = await next;
-            next = fetchFrom(from + imagesPerFile);
-            // Handled when it is awaited.
-            next.catch(() => undefined);
-            const onProgress = ({ done }: JobProgress): void => report({ embedded: from + done, of: missing.length });
-            await embedFile(deps, { trainer, runId, images, folder: join(folder, String(from)), signal, onProgress });
+      deps.trainers.lend(
+        async (trainer) => {
+          const fetchFrom = (from: number): Promise<ImageFile[]> =>
+            fetchImages(deps, missing.slice(from, from + imagesPerFile), join(folder, String(from)), signal);
+          let next = fetchFrom(0);
+          try {
+            for (let from = 0; from < missing.length; from += imagesPerFile) {
+              const images = await next;
+              next = fetchFrom(from + imagesPerFile);
+              // Handled when it is awaited.
+              next.catch(() => undefined);
+              const onProgress = ({ done }: JobProgress): void => report({ embedded: from + done, of: missing.length });
+              await embedFile(deps, { trainer, runId, images, folder: join(folder, String(from)), signal, onProgress });
+            }
+          } finally {
+            // The folder is deleted after this.
+            await next.catch(() => undefined);
           }
-        } finally {
-          // The folder is deleted after this.
-          await next.catch(() => undefined);
-        }
-      }),
+        },
+        { isFollowed: true },
+      ),
     ),
   );
 }

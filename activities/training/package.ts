@@ -5,7 +5,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
 import type { ImageFile } from '../../model/jobs.js';
-import { publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
+import { keepBundle, publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
 import { runArtifactKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
@@ -58,6 +58,7 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
             datasetVersion: input.datasetVersion,
             datasetDigest: version.digest,
             codeRevision: deps.codeRevision,
+            cacheFolder: join(deps.scratchFolder, 'packaging'),
             outputFolder,
           },
           { signal, onProgress: report },
@@ -67,6 +68,7 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
         publishBundle(deps.objects, outputFolder, input.modelName),
         storeArtifacts(deps, input.runId, outputFolder),
       ]);
+      await keepBundle(outputFolder, address, deps.bundleFolder);
       return address;
     }),
   );

@@ -8,9 +8,8 @@ import type { ImageFile } from '../jobs.js';
 import { buildGraph, scaledImage } from './onnx-graph.js';
 import { encodeModel } from './onnx-model.js';
 import { attributes, node, valueInfo } from './onnx-parts.js';
-import { floatsOf } from './parity.js';
+import { floatsOf, oneThread } from './parity.js';
 import type { Range } from './quantize-tensors.js';
-import { oneThread } from './run-onnx.js';
 
 const { FLOAT } = onnxProto.onnx.TensorProto.DataType;
 const batchSize = 4;

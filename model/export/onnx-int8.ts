@@ -29,12 +29,11 @@ const floatsOf = (name: string): string => `${name}/floats`;
 const imageParameters: Parameters = { scale: 1 / preprocessing.std, zeroPoint: preprocessing.mean };
 
 /**
- * Encodes the network of `encodeOnnx` with 8-bit convolutions and additions and the same inputs and outputs. Between
- * operations values are bytes, scaled by the `observed` range of each operation; ONNX Runtime fuses the conversions
- * around an operation with it. Average pooling and classifier stay in floats: they cost little, and `features` keep
- * their precision.
+ * Encodes the layers of the network of `encodeOnnx` up to its average pooling, with 8-bit convolutions and additions.
+ * Between operations values are bytes, scaled by the `observed` range of each operation; ONNX Runtime fuses the conversions
+ * around an operation with it. `addClassifierTo` completes the network.
  */
-export function encodeInt8Onnx(
+export function encodeInt8Layers(
   operations: readonly Operation[],
   weights: Weights,
   observed: ReadonlyMap<string, Observed>,
@@ -45,6 +44,24 @@ export function encodeInt8Onnx(
   let current: string = scaledImage;
   for (const operation of operations) current = addOperation(graph, operation, weights, current);
   return encodeModel(graph);
+}
+
+/**
+ * Adds average pooling and classifier to `encodeInt8Layers`, which gives the inputs and outputs of `encodeOnnx`. Both stay in
+ * floats: they cost little, and `features` keep their precision.
+ */
+export function addClassifierTo(layers: Uint8Array, operations: readonly Operation[], weights: Weights): Uint8Array {
+  const { graph } = onnxProto.onnx.ModelProto.decode(layers);
+  const completed: Graph = {
+    nodes: [...(graph?.node ?? [])],
+    initializers: [...(graph?.initializer ?? [])],
+    outputs: [],
+  };
+  const last = operations.findLast(({ kind }) => kind !== 'average' && kind !== 'dense');
+  const classifier = operations.find(({ kind }) => kind === 'dense');
+  if (!last || !classifier) throw new Error('A network has layers and a classifier.');
+  addClassifier(completed, read(completed, last.name, classifier.name), classifier.name, weights);
+  return encodeModel(completed);
 }
 
 function addOperation(graph: Int8Graph, operation: Operation, weights: Weights, input: string): string {
@@ -63,10 +80,8 @@ function addOperation(graph: Int8Graph, operation: Operation, weights: Weights, 
       return name;
     }
     case 'average':
-      return input;
     case 'dense':
-      addClassifier(graph, read(graph, input, name), name, weights);
-      return name;
+      return input;
   }
 }
 
@@ -123,13 +138,13 @@ function addParameters(graph: Int8Graph, name: string, parameters: Parameters): 
 /**
  * Dequantizes `name` for the operation `reader`. Each reader has its own node, so that ONNX Runtime can fuse the two.
  */
-function read(graph: Int8Graph, name: string, reader: string): string {
+function read(graph: Graph, name: string, reader: string): string {
   const floats = `${name}/for/${reader}`;
   graph.nodes.push(node('DequantizeLinear', [bytesOf(name), ...parameterNames(name)], floats));
   return floats;
 }
 
-function write(graph: Int8Graph, name: string, floats: string, bytes: string): void {
+function write(graph: Graph, name: string, floats: string, bytes: string): void {
   graph.nodes.push(node('QuantizeLinear', [floats, ...parameterNames(name)], bytes));
 }
 

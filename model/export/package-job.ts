@@ -11,6 +11,7 @@ import {
 import { PerennialError } from '../../contracts/errors.js';
 import { modelMetricsSchema } from '../../contracts/training/training.js';
 import { writeJson } from '../../platform/validation/json-file.js';
+import { backboneFeatures, usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { preprocessing } from '../architectures/network.js';
 import { assembleNetwork, calibrateNetwork, type TrainedNetwork } from '../architectures/trained-network.js';
 import { drawConfusionMatrix } from '../charts/confusion-matrix.js';
@@ -22,16 +23,17 @@ import { readCheckpoint, weightsDigest, type Checkpoint } from '../training/chec
 import { fingerprintOf } from '../training/fingerprint.js';
 import { orderExamples, type LabelledRows } from '../training/labelled-rows.js';
 import { describeReference } from './drift-reference.js';
+import { openFeatureMemo } from './feature-memo.js';
 import { writeManifest } from './manifest.js';
 import { measureModel, type Measured } from './measure-model.js';
 import { writeModelCard } from './model-card.js';
 import { encodeOnnx } from './onnx-graph.js';
 import { drawParitySample } from './parity-sample.js';
 import { checkParity, type ParitySample } from './parity.js';
-import { observeNetwork, quantizeModel, type Observation } from './quantize.js';
+import { quantizeLayers, quantizeModel, type QuantizedLayers } from './quantize.js';
 import { writeReferences } from './references.js';
 import { scoreExamples, type Scores } from './score.js';
-import { withTfjsModel, writeTfjsModel } from './tfjs-files.js';
+import { withTfjsModel, writeTfjsModel, type PredictTfjs } from './tfjs-files.js';
 
 /**
  * Makes a bundle from a finished training: calibrates, measures, exports, compares the exports, and writes the manifest
@@ -42,15 +44,15 @@ export async function packageModel(job: PackageJob, events: JobEvents): Promise<
   const rows = orderExamples(job.examples, job.labels);
   const checkpoint = await readOwnCheckpoint(job);
   const network = await assembleNetwork(job.hyperparameters.architecture, checkpoint.bestWeights);
-  const observation = observeNetwork(job, network);
+  const quantizedLayers = quantizeLayers(job, network);
   // Awaited later: an early rejection without a handler would end the process. The quantization report gives the
   // reason.
-  observation.catch(() => undefined);
+  quantizedLayers.catch(() => undefined);
   try {
-    return await makeBundle(job, { rows, checkpoint, network, observation }, events);
+    return await makeBundle(job, { rows, checkpoint, network, quantizedLayers }, events);
   } finally {
     // Wait for its thread even when another step fails.
-    await observation.catch(() => undefined);
+    await quantizedLayers.catch(() => undefined);
   }
 }
 
@@ -58,12 +60,12 @@ interface Packaging {
   rows: LabelledRows;
   checkpoint: Checkpoint;
   network: TrainedNetwork;
-  observation: Promise<Observation>;
+  quantizedLayers: Promise<QuantizedLayers>;
 }
 
 async function makeBundle(
   job: PackageJob,
-  { rows, checkpoint, network, observation }: Packaging,
+  { rows, checkpoint, network, quantizedLayers }: Packaging,
   events: JobEvents,
 ): Promise<ModelJobResults['package']> {
   const scores = await scoreExamples(job, network, rows.sha256s, events);
@@ -74,7 +76,7 @@ async function makeBundle(
   const calibrated = calibrateNetwork(network, temperature);
   await writeModels(job, calibrated);
   const { parityMaxAbsoluteError, probe } = await runSourceModel(job, await drawParitySample(job, rows, scores));
-  const quantizing = { job, rows, scores, network: calibrated, temperature, observation };
+  const quantizing = { job, rows, scores, network: calibrated, temperature, quantizedLayers };
   const { report, int8 } = await quantizeModel(quantizing);
   await writeDescriptions(job, rows, scores, { ...measured, quantization: report });
   await writeReferences(job, rows, scores, int8);
@@ -99,18 +101,29 @@ async function makeBundle(
  * Compares the ONNX export with the TF.js model and computes the expected probe answers with the latter: every engine
  * that serves the export must reproduce them.
  */
-function runSourceModel(
-  { outputFolder, labels }: PackageJob,
+async function runSourceModel(
+  { outputFolder, labels, hyperparameters, cacheFolder }: PackageJob,
   sample: ParitySample,
 ): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> {
-  return withTfjsModel(outputFolder, async (predict) => {
+  const memo = usesStoredFeatures(hyperparameters)
+    ? await openFeatureMemo(outputFolder, classifierBytes(labels.length), cacheFolder)
+    : undefined;
+  const run = async (predict: PredictTfjs): Promise<{ parityMaxAbsoluteError: number; probe: number[][] }> => {
     const parityMaxAbsoluteError = await checkParity(outputFolder, sample, predict);
     const probabilities = [...predict(probePixels(), probeImages).probabilities];
     const probe = Array.from({ length: probeImages }, (_, image) =>
       probabilities.slice(image * labels.length, (image + 1) * labels.length),
     );
     return { parityMaxAbsoluteError, probe };
-  });
+  };
+  const answers = await withTfjsModel(outputFolder, run, memo);
+  await memo?.save();
+  return answers;
+}
+
+/** Kernel and bias of a classifier of the backbone's features: the last weights in the file of a layers model. */
+function classifierBytes(classes: number): number {
+  return (backboneFeatures + 1) * classes * Float32Array.BYTES_PER_ELEMENT;
 }
 
 async function readOwnCheckpoint(job: PackageJob): Promise<Checkpoint> {

@@ -2,7 +2,7 @@ import { PerennialError } from '../../contracts/errors.js';
 import { decodeBatches } from '../features/decode-batches.js';
 import { pixelBytes } from '../images/decode.js';
 import type { PackageJob } from '../jobs.js';
-import { combineSeeds, createRandom } from '../seeded-random.js';
+import { createRandom } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import type { ParitySample } from './parity.js';
 import type { Scores } from './score.js';
@@ -24,7 +24,7 @@ export async function drawParitySample(job: PackageJob, rows: LabelledRows, scor
   }
   const pixels = new Uint8Array((chosen.length + noises) * pixelBytes);
   for await (const batch of decodeBatches(chosen, photographs)) pixels.set(batch.pixels);
-  const random = createRandom(combineSeeds(job.hyperparameters.seed, noises));
+  const random = createRandom(noises);
   for (let at = chosen.length * pixelBytes; at < pixels.length; at++) pixels[at] = Math.floor(random() * 256);
   const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
   return {

@@ -6,6 +6,9 @@ import { inputSize } from '../../contracts/training/training.js';
 import { largestDifference, parityTolerance } from './difference.js';
 import type { PredictTfjs } from './tfjs-files.js';
 
+/** Packaging shares the machine with processes that predict: more threads would spin while they wait for each other. */
+export const oneThread: InferenceSession.SessionOptions = { intraOpNumThreads: 1 };
+
 export interface ParitySample {
   /** RGB 0–255, image after image. */
   pixels: Uint8Array;
@@ -43,10 +46,10 @@ export async function runOnnxModel(
   pixels: Uint8Array,
   count: number,
 ): Promise<{ probabilities: Float32Array; features: Float32Array }> {
-  const session = await InferenceSession.create(path);
+  const session = await InferenceSession.create(path, oneThread);
   try {
     const image = new Tensor('uint8', pixels, [count, inputSize, inputSize, 3]);
-    const outputs = await session.run({ [onnxNames.image]: image });
+    const outputs = await session.run({ [onnxNames.image]: image }, [onnxNames.probabilities, onnxNames.features]);
     return {
       probabilities: floatsOf(outputs, onnxNames.probabilities),
       features: floatsOf(outputs, onnxNames.features),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { bundleFiles, quantizationSchema, type Quantization } from '../../contracts/registry/bundle.js';
 import { messageOf } from '../../contracts/errors.js';
 import { writeJson } from '../../platform/validation/json-file.js';
+import { usesStoredFeatures } from '../architectures/backbone-digest.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
 import { softmax } from '../evaluation/temperature.js';
 import { decodeBatches } from '../features/decode-batches.js';
@@ -10,9 +11,9 @@ import type { ImageFile, PackageJob } from '../jobs.js';
 import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
-import type { Observed } from './observe-activations.js';
-import { observeInThread } from './observe-in-thread.js';
-import { encodeInt8Onnx } from './onnx-int8.js';
+import { cachedLayers } from './int8-cache.js';
+import { addClassifierTo } from './onnx-int8.js';
+import { quantizeInThread } from './quantize-in-thread.js';
 import { chooseQuantizationSample } from './quantization-sample.js';
 import { withOnnx, type OnnxAnswers } from './run-onnx.js';
 import type { Scores } from './score.js';
@@ -31,19 +32,22 @@ export interface Quantized {
   } | null;
 }
 
-/** Activation statistics of a network, and the images its int8 variant will be judged by. */
-export interface Observation {
+/** The quantized layers of a network, and the images by which its int8 variant will be judged. */
+export interface QuantizedLayers {
   rangeImages: number;
   judged: ImageFile[];
-  observed: ReadonlyMap<string, Observed>;
+  layers: Uint8Array;
 }
 
 /**
- * Observes the network in parallel with the other steps. The temperature need not be known yet: it only changes the
- * classifier, which is not quantized.
+ * Quantizes the layers of the network in parallel with the other steps. The temperature need not be known yet: it only
+ * changes the classifier, which is not quantized.
  * @throws Error when the job lists no images to observe
  */
-export async function observeNetwork(job: PackageJob, { operations, weights }: TrainedNetwork): Promise<Observation> {
+export async function quantizeLayers(
+  job: PackageJob,
+  { operations, weights }: TrainedNetwork,
+): Promise<QuantizedLayers> {
   const sample = chooseQuantizationSample(job.examples);
   const rangeImages = imagesAtHand(job, sample.ranges);
   const judged = imagesAtHand(job, sample.judged);
@@ -52,8 +56,10 @@ export async function observeNetwork(job: PackageJob, { operations, weights }: T
       `Quantization needs training and validation images; the job lists ${rangeImages.length} and ${judged.length}.`,
     );
   }
-  const observed = await observeInThread({ operations, weights, images: rangeImages });
-  return { rangeImages: rangeImages.length, judged, observed };
+  const quantize = (): Promise<Uint8Array> => quantizeInThread({ operations, weights, images: rangeImages });
+  const isFrozen = usesStoredFeatures(job.hyperparameters);
+  const layers = await (isFrozen ? cachedLayers(job.cacheFolder, rangeImages, quantize) : quantize());
+  return { rangeImages: rangeImages.length, judged, layers };
 }
 
 /** An exported network to quantize. */
@@ -64,7 +70,7 @@ export interface NetworkToQuantize {
   network: TrainedNetwork;
   /** Already folded into the network; the logits of `scores` are still to be divided by it. */
   temperature: number;
-  observation: Promise<Observation>;
+  quantizedLayers: Promise<QuantizedLayers>;
 }
 
 /**
@@ -97,8 +103,8 @@ const emptyReport: Quantization = {
 async function tryQuantizing(subject: NetworkToQuantize): Promise<Quantized> {
   const { job, rows, scores, temperature } = subject;
   const { operations, weights } = subject.network;
-  const { rangeImages, judged, observed } = await subject.observation;
-  const model = encodeInt8Onnx(operations, weights, observed);
+  const { rangeImages, judged, layers } = await subject.quantizedLayers;
+  const model = addClassifierTo(layers, operations, weights);
   const answers = await predictInt8(model, judged);
   const rowOf = new Map(rows.sha256s.map((sha256, row) => [sha256, row]));
   const judgedRows = judged.map(({ sha256 }) => rowOf.get(sha256) ?? -1);

@@ -9,7 +9,7 @@ import {
 import { writeJson } from '../../platform/validation/json-file.js';
 import { usesStoredFeatures } from '../architectures/backbone-digest.js';
 import { kCenterOrder } from '../features/k-center.js';
-import { comparisonVector, distanceToNearest } from '../features/unit-vectors.js';
+import { comparisonVector, distanceToNearest, unitDistance } from '../features/unit-vectors.js';
 import type { PackageJob } from '../jobs.js';
 import { combineSeeds, shuffledIndices } from '../seeded-random.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
@@ -92,12 +92,15 @@ function chooseRows({ labels, hyperparameters }: PackageJob, { splits, truths }:
  */
 function distancesAmong(coreset: readonly Float32Array[], job: PackageJob, { splits }: LabelledRows): number[] {
   if (!usesStoredFeatures(job.hyperparameters) || coreset.length < Math.max(splits.train.length, 2)) return [];
-  return coreset.map((vector, row) =>
-    distanceToNearest(
-      vector,
-      coreset.filter((_, other) => other !== row),
-    ),
-  );
+  const nearest = new Array<number>(coreset.length).fill(Infinity);
+  coreset.forEach((vector, row) => {
+    for (let other = 0; other < row; other += 1) {
+      const distance = unitDistance(vector, coreset[other] ?? vector);
+      nearest[row] = Math.min(nearest[row] ?? Infinity, distance);
+      nearest[other] = Math.min(nearest[other] ?? Infinity, distance);
+    }
+  });
+  return nearest;
 }
 
 /** The conformal quantile: of n ascending distances, number ⌈(n + 1) × 0.98⌉, or the largest. */

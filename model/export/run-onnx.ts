@@ -1,16 +1,13 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
-import { floatsOf } from './parity.js';
+import { floatsOf, oneThread } from './parity.js';
 
 /** Outputs of a network, one row per image. */
 export interface OnnxAnswers {
   probabilities: number[][];
   features: Float32Array[];
 }
-
-/** Packaging shares the machine with processes that predict: more threads would spin while they wait for each other. */
-export const oneThread: InferenceSession.SessionOptions = { intraOpNumThreads: 1 };
 
 /** Loads an ONNX model, passes `work` a function that predicts `count` images at a time, and releases the model. */
 export async function withOnnx<T>(

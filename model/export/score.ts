@@ -5,6 +5,7 @@ import { runNetwork } from '../architectures/run-network.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
 import { readFeatures } from '../features/feature-file.js';
 import { extractEach } from '../features/feature-threads.js';
+import { joinRows, splitRows } from '../features/rows.js';
 import type { ImageFile, JobEvents, PackageJob } from '../jobs.js';
 import { tf } from '../tensorflow.js';
 import { encodeFeatureExtractor } from './onnx-graph.js';
@@ -51,7 +52,7 @@ async function computeFeatures(
   images: readonly ImageFile[],
   events: JobEvents,
 ): Promise<Float32Array> {
-  return concatenate(await extractEach(encodeFeatureExtractor(featureOperations, weights), images, events));
+  return joinRows(await extractEach(encodeFeatureExtractor(featureOperations, weights), images, events));
 }
 
 /** The image files in the order of `sha256s`. Throws when one is not among the job's images. */
@@ -62,19 +63,4 @@ function imagesOf(job: PackageJob, sha256s: readonly string[]): ImageFile[] {
     if (!image) throw new Error(`The job lists example ${sha256} without its image file.`);
     return image;
   });
-}
-
-function splitRows(matrix: Float32Array, rows: number): Float32Array[] {
-  const width = matrix.length / rows;
-  return Array.from({ length: rows }, (_, row) => matrix.subarray(row * width, (row + 1) * width));
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((total, part) => total + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

@@ -3,7 +3,10 @@ import { basename, dirname, join } from 'node:path';
 import { bundleFiles, onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import type { Operation, Weights } from '../architectures/network.js';
+import { joinRows, splitRows } from '../features/rows.js';
+import { pixelBytes } from '../images/decode.js';
 import { tf } from '../tensorflow.js';
+import type { FeatureMemo } from './feature-memo.js';
 import { buildLayersModel, imageInput } from './layers-model.js';
 
 /** Writes a network into a bundle's folder as a TF.js layers model: RGB 0–255 in, probabilities out. */
@@ -37,20 +40,59 @@ export type PredictTfjs = (
   count: number,
 ) => { probabilities: Float32Array; features: Float32Array };
 
-/** Loads the layers model of a bundle, passes `work` its prediction function, and disposes of the model. */
-export async function withTfjsModel<T>(folder: string, work: (predict: PredictTfjs) => Promise<T> | T): Promise<T> {
+/**
+ * Loads the layers model of a bundle, passes `work` its prediction function, and disposes of the model. Its layers before the
+ * classifier do not run for images that `memo` knows.
+ */
+export async function withTfjsModel<T>(
+  folder: string,
+  work: (predict: PredictTfjs) => Promise<T> | T,
+  memo: Pick<FeatureMemo, 'of' | 'add'> = noMemo,
+): Promise<T> {
   const model = await tf.loadLayersModel(`file://${join(folder, bundleFiles.tfjsModel)}`);
-  const outputs = [outputOf(model), outputOf(model, onnxNames.features)];
-  const answering = tf.model({ inputs: model.inputs, outputs });
+  const features = outputOf(model, onnxNames.features);
+  const extractor = tf.model({ inputs: model.inputs, outputs: features });
+  const classifier = model.layers.at(-1);
+  if (classifier?.input !== features || classifier.output !== model.output) {
+    throw new Error('The layers model does not end with a classifier of its features.');
+  }
   try {
     return await work((pixels, count) => {
-      const [probabilities, features] = predictAll(answering, pixels, count);
-      if (!probabilities || !features) throw new Error('The layers model gave no output.');
-      return { probabilities, features };
+      const images = Array.from({ length: count }, (_, row) =>
+        pixels.subarray(row * pixelBytes, (row + 1) * pixelBytes),
+      );
+      const found = joinRows(extract(extractor, images, memo));
+      return { features: found, probabilities: classify(classifier, found, count) };
     });
   } finally {
     model.dispose();
   }
+}
+
+const noMemo: Pick<FeatureMemo, 'of' | 'add'> = { of: () => undefined, add: () => undefined };
+
+/** The features of each image: those of unknown ones from one run. */
+function extract(
+  extractor: tf.LayersModel,
+  images: readonly Uint8Array[],
+  memo: Pick<FeatureMemo, 'of' | 'add'>,
+): Float32Array[] {
+  const unknown = images.filter((pixels) => memo.of(pixels) === undefined);
+  const computed = unknown.length > 0 ? predictFeatures(extractor, unknown) : [];
+  const own = new Map(unknown.map((pixels, row) => [pixels, computed[row] ?? new Float32Array()]));
+  for (const [pixels, features] of own) memo.add(pixels, features);
+  return images.map((pixels) => own.get(pixels) ?? memo.of(pixels) ?? new Float32Array());
+}
+
+function classify(classifier: tf.layers.Layer, features: Float32Array, count: number): Float32Array {
+  const output = tf.tidy(() => {
+    const answer = classifier.apply(tf.tensor2d(features, [count, features.length / count]));
+    if (!(answer instanceof tf.Tensor)) throw new Error('The classifier gave no numbers.');
+    return answer;
+  });
+  const values = Float32Array.from(output.dataSync());
+  output.dispose();
+  return values;
 }
 
 /** The output of the layer with that name, or of the whole model. */
@@ -60,12 +102,15 @@ function outputOf(model: tf.LayersModel, name?: string): tf.SymbolicTensor {
   return output;
 }
 
-function predictAll(model: tf.LayersModel, pixels: Uint8Array, count: number): Float32Array[] {
-  const outputs = tf.tidy(() => {
-    const images = tf.tensor4d(pixels, [count, inputSize, inputSize, 3], 'int32').toFloat();
-    return [model.predict(images)].flat();
+function predictFeatures(extractor: tf.LayersModel, images: readonly Uint8Array[]): Float32Array[] {
+  const pixels = new Uint8Array(images.length * pixelBytes);
+  images.forEach((image, row) => pixels.set(image, row * pixelBytes));
+  const output = tf.tidy(() => {
+    const batch = tf.tensor4d(pixels, [images.length, inputSize, inputSize, 3], 'int32').toFloat();
+    return [extractor.predict(batch)].flat()[0];
   });
-  const values = outputs.map((output) => Float32Array.from(output.dataSync()));
-  tf.dispose(outputs);
-  return values;
+  if (!output) throw new Error('The layers model gave no features.');
+  const values = Float32Array.from(output.dataSync());
+  output.dispose();
+  return splitRows(values, images.length);
 }

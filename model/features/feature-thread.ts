@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { errorCodeOf, messageOf } from '../../contracts/errors.js';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
-import { floatsOf } from '../export/parity.js';
-import { oneThread } from '../export/run-onnx.js';
+import { floatsOf, oneThread } from '../export/parity.js';
 import { decodeFile } from './decode-batches.js';
 import type { FeatureAnswer } from './feature-threads.js';
 

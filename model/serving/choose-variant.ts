@@ -6,7 +6,7 @@ import { checkProbe } from './probe.js';
 import type { ServedBundle } from './read-bundle.js';
 import type { Thread } from './thread.js';
 
-/** A precision variant that has passed its probe, and its first thread. */
+/** A precision variant that has passed its probe, and its thread. */
 export interface Candidate {
   variant: Variant;
   thread: Thread;
@@ -23,13 +23,18 @@ export interface VariantTrial {
   onRefused: (message: string) => void;
 }
 
+/** The variant to serve, its first thread, and that of the other variant, for another use. */
+export interface Choice extends Candidate {
+  spare: Thread | null;
+}
+
 /**
- * Loads the candidate variants, checks each with its probe, and keeps the faster one.
+ * Loads the candidate variants, checks each with its probe, and takes the faster one.
  * @throws PerennialError bundle_invalid when fp32 cannot be loaded or fails its probe
  */
-export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
-  if (trial.wanted === 'fp32') return startFp32(trial);
-  if (trial.wanted === 'int8') return (await tryInt8(trial)) ?? startFp32(trial);
+export async function chooseVariant(trial: VariantTrial): Promise<Choice> {
+  if (trial.wanted === 'fp32') return { ...(await startFp32(trial)), spare: null };
+  if (trial.wanted === 'int8') return { ...((await tryInt8(trial)) ?? (await startFp32(trial))), spare: null };
   // Both are loaded in parallel, each by its own thread.
   const trying = tryInt8(trial);
   let fp32: Candidate;
@@ -40,14 +45,13 @@ export async function chooseVariant(trial: VariantTrial): Promise<Candidate> {
     throw error;
   }
   const int8 = await trying;
-  if (int8 === null) return fp32;
+  if (int8 === null) return { ...fp32, spare: null };
   const faster = await fasterOf(int8, fp32).catch((error: unknown) => {
     // Either may have failed. If it was fp32, its first request fails and its thread is replaced.
     trial.onRefused(`The 8-bit network is not served: it could not be timed (${messageOf(error)})`);
     return fp32;
   });
-  await (faster === int8 ? fp32 : int8).thread.close();
-  return faster;
+  return { ...faster, spare: (faster === int8 ? fp32 : int8).thread };
 }
 
 async function startFp32(trial: VariantTrial): Promise<Candidate> {

@@ -5,6 +5,7 @@ import { chooseVariant } from './choose-variant.js';
 import type { Priority } from './job-queue.js';
 import { explainPrediction, predictImage, predictPixels, type LoadedModel } from './predict.js';
 import { readBundle, type ServedBundle } from './read-bundle.js';
+import type { ThreadSetup } from './messages.js';
 import { ThreadPool } from './thread-pool.js';
 import { startThread, type Thread } from './thread.js';
 
@@ -102,18 +103,25 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 async function loadModel(bundle: ServedBundle, options: EngineOptions): Promise<LoadedModel> {
   const { limits } = options;
   const references = bundle.references?.shared ?? null;
-  const start = (graph: Uint8Array, cores = 1): Promise<Thread> =>
-    startThread({ model: graph, limits, references, loneCores: cores });
-  const { variant, thread } = await chooseVariant({
+  const setup = (model: Uint8Array, cores = 1): ThreadSetup => ({ model, limits, references, loneCores: cores });
+  const choice = await chooseVariant({
     bundle,
     folder: options.bundleFolder,
     wanted: options.variant ?? 'auto',
-    start,
+    start: (graph) => startThread(setup(graph)),
     onRefused: options.onVariantRefused ?? (() => undefined),
   });
+  const { variant, thread } = choice;
   const graph = bundle.graphs[variant] ?? bundle.graphs.fp32;
   const threads = Math.max(1, options.threads);
-  const startNext = withOneWide(threads, (cores) => start(graph, cores));
+  const spares = choice.spare ? [choice.spare] : [];
+  if (threads === 1) await spares.pop()?.close();
+  const startNext = withOneWide(threads, (cores) => {
+    const next = setup(graph, cores);
+    const spare = spares.pop();
+    // One that crashed is no reason not to serve.
+    return spare === undefined ? startThread(next) : spare.reload(next).catch(() => startThread(next));
+  });
   const started = [thread];
   const pool = await ThreadPool.create({
     threads,

@@ -5,7 +5,7 @@ import type { ImageLimits } from '../images/header.js';
 import { explainedSchema, explainJobSchema, overlayJobSchema } from './explain/messages.js';
 import type { Near, SharedReferences } from './nearest.js';
 
-/** Start parameters of a thread. */
+/** What a thread loads. */
 export interface ThreadSetup {
   /** The graph in shared memory: one copy for all threads and restarts. */
   model: Uint8Array;
@@ -20,7 +20,7 @@ const positive = z.number().int().positive();
 const bytesSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const vectorsSchema = z.custom<Float32Array>((value) => value instanceof Float32Array);
 
-export const threadSetupSchema = z.object({
+const threadSetupSchema = z.object({
   model: bytesSchema,
   limits: z.object({ maxPixels: z.number(), maxBytes: z.number(), minSide: z.number() }),
   references: z
@@ -43,6 +43,14 @@ export const jobSchema = z.discriminatedUnion('kind', [
   overlayJobSchema,
 ]);
 export type Job = z.infer<typeof jobSchema>;
+
+/** Asks a thread to load a model, in place of the one it has. */
+export const loadOrderSchema = z.object({ load: threadSetupSchema });
+
+/** Looks at the name only: the schemas are for one kind of message each, so that errors name what is wrong. */
+export function isLoadOrder(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'load' in message;
+}
 
 /** A job, and whether the other threads have none; `null` asks the thread to exit. */
 export const requestSchema = z.object({ job: jobSchema, isAlone: z.boolean() }).nullable();

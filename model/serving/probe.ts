@@ -21,6 +21,13 @@ export const runtimeTolerances: Readonly<Record<Variant, number>> = { fp32: 2e-3
 
 /** RGB pixels of the probe images that every model must answer before it serves: noise that never changes. */
 export function probePixels(): Uint8Array {
+  drawn ??= drawProbe();
+  return drawn;
+}
+
+let drawn: Uint8Array | null = null;
+
+function drawProbe(): Uint8Array {
   const random = createRandom(seed);
   return Uint8Array.from({ length: probeImages * pixelBytes }, () => Math.floor(random() * 256));
 }

@@ -18,6 +18,12 @@ export interface Thread {
   readonly cores: number;
   /** Resolves with the reason when the thread has ended. */
   readonly ended: Promise<string>;
+  /**
+   * Makes the thread load another model once its jobs are done, which saves the start of a new one. Use only what this
+   * returns from then on.
+   * @throws PerennialError bundle_invalid when the model cannot be loaded or run; the thread has ended then
+   */
+  reload(setup: ThreadSetup): Promise<Thread>;
   /** Asks the thread to exit once its jobs are done. */
   close(): Promise<void>;
 }
@@ -26,9 +32,20 @@ export interface Thread {
  * Starts a thread, loads the model into it and runs it once.
  * @throws PerennialError bundle_invalid when the model cannot be loaded or run
  */
-export async function startThread(setup: ThreadSetup): Promise<Thread> {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
-  const { nextReply, ended } = listen(worker);
+export function startThread(setup: ThreadSetup): Promise<Thread> {
+  const worker = new Worker(new URL('./worker.js', import.meta.url));
+  return load({ worker, ...listen(worker) }, setup);
+}
+
+interface Running {
+  worker: Worker;
+  nextReply: () => Promise<Message>;
+  ended: Promise<string>;
+}
+
+async function load(running: Running, setup: ThreadSetup): Promise<Thread> {
+  const { worker, nextReply, ended } = running;
+  worker.postMessage({ load: setup });
   const first = await nextReply();
   if (first.type !== 'ready') {
     const reason = first.type === 'done' ? 'it answered before the first request' : first.message;
@@ -46,6 +63,7 @@ export async function startThread(setup: ThreadSetup): Promise<Thread> {
       const outcome = await nextReply();
       return outcome.type === 'ready' ? { type: 'died', message: 'it started twice' } : outcome;
     },
+    reload: (next) => load(running, next),
     close: async () => {
       worker.postMessage(null);
       await ended;
@@ -65,7 +83,7 @@ const replyOrFault = replySchema.catch({
 
 type Message = Reply | { type: 'died'; message: string };
 
-function listen(worker: Worker): { nextReply: () => Promise<Message>; ended: Promise<string> } {
+function listen(worker: Worker): Omit<Running, 'worker'> {
   const waiting: ((message: Message) => void)[] = [];
   let failure: string | null = null;
   let gone: Message | null = null;

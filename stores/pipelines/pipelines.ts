@@ -7,6 +7,7 @@ import {
   type RunStatus,
   type StepEntry,
 } from '../../contracts/workflows/runs.js';
+import { trainingChannel, workflowTypes } from '../../contracts/names.js';
 import { errorOf, integerColumn, jsonParameter, timestampColumn } from '../postgres/columns.js';
 import type { Database, Queryable } from '../postgres/database.js';
 import { addToOutbox } from '../notifications/outbox.js';
@@ -67,7 +68,7 @@ export interface PipelineQuery {
 export interface PipelineStore {
   /**
    * Adds a run. An earlier run of the same workflow without a recorded end is closed as cancelled:
-   * Temporal lets only one run of an id be open.
+   * Temporal lets only one run of an id be open. A retraining is announced to the training workers.
    */
   open(run: PipelineOpening): Promise<void>;
   /** Records states of steps, the later one of a step after the earlier. An ended step ignores late retries. */
@@ -129,6 +130,9 @@ async function open(tx: Queryable, run: PipelineOpening): Promise<void> {
     [run.workflowId, run.runId],
   );
   for (const orphan of orphans) await close(tx, orphan.runId, endOfOrphan('; a later run replaced it'));
+  // Loading TensorFlow takes about as long as the steps before the training.
+  if (run.workflow === workflowTypes.retrainingPipeline)
+    await tx.query('SELECT pg_notify($1, $2)', [trainingChannel, '']);
 }
 
 async function close(tx: Queryable, runId: string, end: PipelineEnd): Promise<void> {

@@ -60,6 +60,22 @@ export async function fetchBundle(objects: ObjectStore, address: BundleAddress, 
 }
 
 /**
+ * Moves the folder of a published bundle to the local copies, so that it is not downloaded on this machine. A folder on
+ * another disk stays where it is.
+ */
+export async function keepBundle(folder: string, address: BundleAddress, cacheFolder: string): Promise<void> {
+  const target = bundleFolder(address, cacheFolder);
+  if (await isThere(address, target)) return;
+  try {
+    await mkdir(cacheFolder, { recursive: true });
+    await rename(folder, target);
+    await forgetOldest(cacheFolder);
+  } catch {
+    // There is no copy, and a reader downloads the bundle.
+  }
+}
+
+/**
  * Removes a bundle from the object store, the manifest first, so that an interrupted removal leaves no valid bundle.
  * Idempotent.
  */

@@ -74,6 +74,7 @@ async function trainOnSplit(
     datasetVersion: 1,
     datasetDigest: 'none',
     codeRevision: 'bench',
+    cacheFolder: join(folder, 'cache'),
   };
   const { metrics } = await job({
     kind: 'package',

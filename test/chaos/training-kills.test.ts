@@ -39,6 +39,7 @@ beforeAll(async () => {
     registry: createRegistryStore(db),
     objects: fixture.deps.objects,
     scratchFolder: scratch,
+    bundleFolder: join(scratch, 'bundles'),
     codeRevision: 'test',
     logger,
     trainers: createTrainerPool(logger),

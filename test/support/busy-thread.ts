@@ -23,7 +23,8 @@ export function createThreadDouble({ deaths }: ThreadDoubleOptions): { start: ()
       end('closed');
       return Promise.resolve();
     };
-    return Promise.resolve({ cores: 1, ended, run, close });
+    const reload = (): Promise<never> => Promise.reject(new Error('This thread has one model only.'));
+    return Promise.resolve({ cores: 1, ended, run, reload, close });
   };
   return { start };
 }

@@ -71,7 +71,15 @@ export async function learn(pictures: Pictures, seed: number, changed: Partial<H
   const training = { ...common, featurePaths: [pictures.featurePath], images: [], outputFolder };
   const { checkpointPath } = await trainModel({ ...training, kind: 'train', checkpointPath: null }, collectEvents());
   const about = { modelName: 'flowers', runId: 'run', dataset: 'd', datasetVersion: 1, datasetDigest: '' };
-  const job: PackageJob = { ...training, ...about, kind: 'package', checkpointPath, epochs: [], codeRevision: '' };
+  const job: PackageJob = {
+    ...training,
+    ...about,
+    kind: 'package',
+    checkpointPath,
+    epochs: [],
+    codeRevision: '',
+    cacheFolder: '',
+  };
   const checkpoint = await readCheckpoint(checkpointPath);
   const network = await assembleNetwork('efficientnet-lite0', checkpoint.bestWeights);
   const rows = orderExamples(examples, labels);

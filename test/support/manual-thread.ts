@@ -29,6 +29,7 @@ export function manualThread(cores = 1): ManualThread {
       alone.push(isAlone);
       return new Promise((resolve) => settles.push(resolve));
     },
+    reload: () => Promise.reject(new Error('This thread has one model only.')),
     close: () => {
       end('closed');
       return Promise.resolve();

@@ -35,6 +35,7 @@ export async function trainAndPackage(training: Training, folder: string): Promi
     datasetVersion: 3,
     datasetDigest: 'd'.repeat(64),
     codeRevision: 'abc',
+    cacheFolder: join(folder, 'cache'),
     outputFolder: join(folder, 'bundle'),
   };
   const { manifest, metrics } = await packageModel(job, collectEvents());

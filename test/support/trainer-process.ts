@@ -5,7 +5,7 @@ import { poll } from './api-client.js';
 const run = promisify(execFile);
 
 /** Waits until the training worker has a trainer child and gives its pid. */
-export async function trainerOf(workerPid: number): Promise<number> {
+export async function trainerOf(workerPid: number, waitMs = 30_000): Promise<number> {
   return poll(
     async () => {
       const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,args=']);
@@ -13,7 +13,7 @@ export async function trainerOf(workerPid: number): Promise<number> {
       return Number(child?.trim().split(/\s+/)[0] ?? 0);
     },
     (pid) => pid > 0,
-    30_000,
+    waitMs,
   );
 }
 

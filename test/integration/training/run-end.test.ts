@@ -43,6 +43,7 @@ beforeAll(async () => {
     registry: createRegistryStore(db),
     objects: bucket.objects,
     scratchFolder: folder,
+    bundleFolder: join(folder, 'bundles'),
     codeRevision: 'abc',
     logger,
     trainers: createTrainerPool(logger),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { createTrainingActivities, type TrainingActivities } from '../../../activities/training/activities.js';
@@ -36,6 +37,7 @@ beforeAll(async () => {
     registry: createRegistryStore(records.db),
     objects: bucket.objects,
     scratchFolder: scratch,
+    bundleFolder: join(scratch, 'bundles'),
     codeRevision: 'abc',
     logger: createLogger('test', 'silent'),
   };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ingestionSteps } from '../../../../contracts/names.js';
+import { ingestionSteps, trainingChannel } from '../../../../contracts/names.js';
 import { createPipelineStore, type PipelineStore } from '../../../../stores/pipelines/pipelines.js';
+import { poll } from '../../../support/api-client.js';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.js';
 
 let records: TestDatabase;
@@ -37,6 +38,19 @@ describe('a pipeline run', () => {
     expect(record?.steps.map(({ name }) => name)).toEqual(ingestionSteps);
     expect(record?.steps.every(({ status, startedAt }) => status === 'pending' && startedAt === null)).toBe(true);
     expect(new Date(record?.startedAt ?? '').toISOString()).toBe(record?.startedAt);
+  });
+
+  it('is announced to the training workers if it trains', async () => {
+    let announced = 0;
+    const unsubscribe = await records.db.listen(trainingChannel, () => (announced += 1));
+    await open();
+    await open({ workflow: 'retrainingPipeline' });
+    await poll(
+      () => Promise.resolve(announced),
+      (count) => count > 0,
+    );
+    expect(announced).toBe(1);
+    await unsubscribe();
   });
 
   it('does not change when it is opened or entered again', async () => {

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleFiles } from '../../../../contracts/registry/bundle.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
-import { fetchBundle, publishBundle, type BundleAddress } from '../../../../stores/registry/bundles.js';
+import { fetchBundle, keepBundle, publishBundle, type BundleAddress } from '../../../../stores/registry/bundles.js';
 import type { ObjectStore } from '../../../../stores/objects/object-store.js';
 import { startBucket, type TestBucket } from '../../../support/bucket.js';
 import { temporaryFolder } from '../../../support/temporary-folder.js';
@@ -45,6 +45,19 @@ describe('bundles in the object store', () => {
     const fetched = await fetchBundle(objects, address, join(folder, 'changed'));
     await flipByte(fetched, bundleFiles.manifest);
     await verifyBundle(await fetchBundle(objects, address, join(folder, 'changed')));
+  });
+
+  it('are not downloaded where they were made', async () => {
+    const source = join(folder, 'sources', 'kept');
+    const cache = join(folder, 'kept');
+    await writeTinyBundle(source, { bias: 5 });
+    const address = await publishBundle(objects, source, 'tiny');
+    await keepBundle(source, address, cache);
+    const unreachable = { ...objects, get: () => Promise.reject(new Error('It was downloaded.')) };
+    await verifyBundle(await fetchBundle(unreachable, address, cache));
+    await writeTinyBundle(source, { bias: 5 });
+    await keepBundle(source, address, cache);
+    expect(await readdir(cache)).toHaveLength(1);
   });
 
   it('are downloaded once for two concurrent callers', async () => {

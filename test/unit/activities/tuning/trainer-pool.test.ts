@@ -1,7 +1,9 @@
 import { startTrainer, type Trainer } from '../../../../activities/runtime/model-process.js';
 import { createTrainerPool } from '../../../../activities/training/trainer-pool.js';
 import { createLogger } from '../../../../platform/logging.js';
+import { isAlive } from '../../../../platform/process-temp-folder.js';
 import { poll } from '../../../support/api-client.js';
+import { trainerOf } from '../../../support/trainer-process.js';
 import { createFeatureSet, withFolder } from '../../../support/training-fixtures.js';
 
 const logger = createLogger('test', 'silent');
@@ -36,6 +38,56 @@ describe('a trainer that is lent', () => {
     expect(second.isAlive()).toBe(true);
     await keeper.close();
     expect(second.isAlive()).toBe(false);
+  });
+
+  it('was started in advance, once, if one was prepared', async () => {
+    const keeper = createTrainerPool(logger);
+    keeper.prepare();
+    keeper.prepare();
+    const prepared = await trainerOf(process.pid);
+    const first = await keeper.lend(itself, { isFollowed: true });
+    expect(first.pid).toBe(prepared);
+    await keeper.close();
+    expect(first.isAlive()).toBe(false);
+  });
+
+  it('is the only one, although another is asked for while it works', async () => {
+    const keeper = createTrainerPool(logger);
+    const first = await keeper.lend(
+      (trainer) => {
+        keeper.prepare();
+        return itself(trainer);
+      },
+      { isFollowed: false },
+    );
+    expect(first.isAlive()).toBe(false);
+    await expect(trainerOf(process.pid, 0)).rejects.toThrow();
+  });
+
+  it('is replaced when the prepared one has died', async () => {
+    const keeper = createTrainerPool(logger);
+    keeper.prepare();
+    const prepared = await trainerOf(process.pid);
+    process.kill(prepared, 'SIGKILL');
+    await poll(
+      () => Promise.resolve(isAlive(prepared)),
+      (alive) => !alive,
+    );
+    const lent = await keeper.lend(itself, { isFollowed: false });
+    expect(lent.pid).not.toBe(prepared);
+  });
+
+  it('exits when it was prepared for a job that never comes', async () => {
+    const keeper = createTrainerPool(logger, 1);
+    keeper.prepare();
+    await poll(
+      () =>
+        trainerOf(process.pid, 0).then(
+          () => true,
+          () => false,
+        ),
+      (isThere) => !isThere,
+    );
   });
 
   it('exits when no job follows', async () => {

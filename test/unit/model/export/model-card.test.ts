@@ -26,6 +26,7 @@ const job: PackageJob = {
   datasetVersion: 3,
   datasetDigest: 'digest',
   codeRevision: 'abc',
+  cacheFolder: '',
   outputFolder: '',
 };
 

@@ -9,7 +9,7 @@ import { softmax } from '../../../../model/evaluation/temperature.js';
 import { judgeQuantization } from '../../../../model/export/judge-quantization.js';
 import { observeActivations, type Observed } from '../../../../model/export/observe-activations.js';
 import { encodeOnnx } from '../../../../model/export/onnx-graph.js';
-import { encodeInt8Onnx } from '../../../../model/export/onnx-int8.js';
+import { addClassifierTo, encodeInt8Layers } from '../../../../model/export/onnx-int8.js';
 import { floatsOf, relativeError } from '../../../../model/export/parity.js';
 import { withOnnx, type OnnxAnswers } from '../../../../model/export/run-onnx.js';
 import { decodeBatches } from '../../../../model/features/decode-batches.js';
@@ -22,6 +22,14 @@ function networkOf(architecture: 'cnn' | 'efficientnet-lite0'): Promise<TrainedN
   return architecture === 'cnn'
     ? assembleNetwork('cnn', createCnnWeights([8, 12, 16], classes, 1))
     : assembleNetwork('efficientnet-lite0', createClassifierWeights(backboneFeatures, classes, 1));
+}
+
+function encodeInt8Onnx(
+  operations: TrainedNetwork['operations'],
+  weights: TrainedNetwork['weights'],
+  observed: ReadonlyMap<string, Observed>,
+): Uint8Array {
+  return addClassifierTo(encodeInt8Layers(operations, weights, observed), operations, weights);
 }
 
 interface Given {

@@ -44,6 +44,7 @@ async function write(folder: string, { train, validation, architecture = 'cnn', 
     datasetVersion: 3,
     datasetDigest: 'digest',
     codeRevision: 'abc',
+    cacheFolder: '',
     outputFolder: folder,
   };
   const labelled = {

@@ -106,12 +106,12 @@ describe('the precision variant that is served', () => {
   });
 
   it('is the faster one by default', async () => {
-    expect(await chosen({ fp32: [8], int8: [4] })).toEqual({ variant: 'int8', ended: ['fp32'] });
-    expect(await chosen({ fp32: [4], int8: [8] })).toEqual({ variant: 'fp32', ended: ['int8'] });
+    expect(await chosen({ fp32: [8], int8: [4] })).toEqual({ variant: 'int8', spare: 'fp32' });
+    expect(await chosen({ fp32: [4], int8: [8] })).toEqual({ variant: 'fp32', spare: 'int8' });
   });
 
   it('is fp32 when the thread of int8 dies while both are timed', async () => {
-    expect(await chosen({ fp32: [8], int8: [4, NaN] })).toEqual({ variant: 'fp32', ended: ['int8'] });
+    expect(await chosen({ fp32: [8], int8: [4, NaN] })).toEqual({ variant: 'fp32', spare: 'int8' });
   });
 
   it('is the faster one also when something else slows most of its runs', async () => {
@@ -127,13 +127,13 @@ async function probeFile(int8: number[]): Promise<Files> {
 }
 
 /**
- * Which of two variants is chosen if their runs take these times in milliseconds, over and over, and which thread is
- * closed. A time of NaN kills the thread.
+ * Which of two variants is chosen if their runs take these times in milliseconds, over and over, and whose thread is
+ * left for another use. A time of NaN kills the thread.
  */
-async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Variant; ended: string[] }> {
+async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Variant; spare: string | undefined }> {
   await writeTinyBundle(folder, { files: int8Files() });
   const bundle = await readBundle(folder);
-  const ended: string[] = [];
+  const variantOf = new Map<Thread | null, Variant>();
   const start = (graph: Uint8Array): Promise<Thread> => {
     const variant = graph === bundle.graphs.int8 ? 'int8' : 'fp32';
     const thread = manualThread();
@@ -143,11 +143,12 @@ async function chosen(runsMs: Record<Variant, number[]>): Promise<{ variant: Var
       if (Number.isNaN(inferMs)) return Promise.resolve({ type: 'died', message: 'crash' });
       return Promise.resolve({ type: 'done', outcome: { type: 'answer', rows: [], decodeMs: 0, inferMs } });
     };
-    void thread.ended.then(() => ended.push(variant));
-    return Promise.resolve({ ...thread, run });
+    const started = { ...thread, run };
+    variantOf.set(started, variant);
+    return Promise.resolve(started);
   };
-  const { variant } = await chooseVariant({ bundle, folder, wanted: 'auto', start, onRefused: () => undefined });
-  return { variant, ended };
+  const { variant, spare } = await chooseVariant({ bundle, folder, wanted: 'auto', start, onRefused: () => undefined });
+  return { variant, spare: variantOf.get(spare) };
 }
 
 describe('the OOD score', () => {

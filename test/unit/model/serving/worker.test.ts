@@ -34,6 +34,33 @@ function endOf(reply: Outcome): unknown {
   return reply.outcome.type === 'refused' ? reply.outcome.code : reply.outcome.rows[0]?.probabilities;
 }
 
+describe('a thread that loads another model', () => {
+  const folderOf = (name: string): string => join(folder, name);
+  async function modelOf(name: string, bundle: Parameters<typeof writeTinyBundle>[1]): Promise<Uint8Array> {
+    await writeTinyBundle(folderOf(name), bundle);
+    return readFile(join(folderOf(name), bundleFiles.onnx));
+  }
+
+  it('answers with it as a new thread does, after the jobs it has', async () => {
+    const setup = { model: await modelOf('other', { labels: ['a', 'b'], bias: 3 }), limits, references: null };
+    const fresh = await startThread({ ...setup, loneCores: 1 });
+    const job = await imageOf('#ff0000');
+    const [before, reloaded] = await Promise.all([thread.run(job), thread.reload({ ...setup, loneCores: 2 })]);
+    expect(endOf(before)).toHaveLength(3);
+    expect(reloaded.cores).toBe(2);
+    const expected = endOf(await fresh.run(job));
+    expect(expected).toHaveLength(2);
+    for (const isAlone of [true, false]) expect(endOf(await reloaded.run(job, isAlone))).toEqual(expected);
+    await fresh.close();
+  });
+
+  it('ends when the model cannot be loaded', async () => {
+    const damaged = { model: new Uint8Array(100), limits, references: null, loneCores: 1 };
+    await expect(thread.reload(damaged)).rejects.toMatchObject({ code: 'bundle_invalid' });
+    await thread.ended;
+  });
+});
+
 describe('a thread', () => {
   it('answers an image that is alone, on two cores, as any other', async () => {
     for (const colour of ['#ff0000', '#00ff00', '#808000']) {
