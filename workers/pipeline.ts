@@ -20,6 +20,7 @@ import { createValidationActivities } from '../activities/validation/activities.
 import type { Variant } from '../contracts/registry/bundle.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
+import { createInspectionThreads } from '../model/images/inspection-threads.js';
 import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
@@ -43,7 +44,7 @@ await runWorker(
       maxConcurrentActivityTaskExecutions: 20,
       activities: {
         ...createRecordActivities(deps),
-        ...createIngestionActivities({ ...deps, config, logger }),
+        ...createIngestionActivities({ ...deps, inspectors: createInspectionThreads(), config, logger }),
         ...createRetrainingActivities(deps),
         ...createRequestActivities({
           ...deps,

@@ -1,3 +1,4 @@
+import type { InspectionThreads } from '../../model/images/inspection-threads.js';
 import type { Config } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
 import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
@@ -18,6 +19,7 @@ export interface IngestionDependencies {
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;
+  inspectors: InspectionThreads;
   /** The bucket of INGEST_S3_BUCKET, if it is not the own one. */
   sourceObjects?: Pick<ObjectStore, 'list' | 'open'> | undefined;
   config: Config;

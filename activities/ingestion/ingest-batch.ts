@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
-import { inspectImage, minimumSide } from '../../model/images/inspect.js';
+import { minimumSide } from '../../model/images/header.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import { rawImageKey } from '../../stores/objects/object-keys.js';
 import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
@@ -25,7 +25,7 @@ export interface BatchResult {
 /** Files in progress for each core: while one is decoded, others are read, looked up, uploaded or recorded. */
 const filesPerCore = 8;
 
-/** Processes at most `limit` pending files (all of an archive), decoding as many at once as there are cores. */
+/** Processes at most `limit` pending files (all of an archive). */
 export async function ingestBatch(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -36,7 +36,7 @@ export async function ingestBatch(
   const tools = {
     ...deps,
     lookups: createImageLookups(deps),
-    decoding: createLimiter(availableParallelism()),
+    inspecting: createLimiter(deps.inspectors.atOnce),
     reading: createLimiter(availableParallelism()),
     budget: createByteBudget(groupLimits.bytes),
   };
@@ -68,7 +68,7 @@ interface IngestTools extends IngestionDependencies {
   read: FileGroup['read'];
   settler: Settler;
   lookups: ImageLookups;
-  decoding: Limiter;
+  inspecting: Limiter;
   reading: Limiter;
   budget: ByteBudget;
 }
@@ -124,9 +124,10 @@ async function ingestBytes(
 }
 
 /** Checks an image and stores its bytes under their MD5, as DVC does. */
-async function storeImage({ config, decoding, lookups, objects }: IngestTools, bytes: Uint8Array): Promise<NewImage> {
+async function storeImage(tools: IngestTools, bytes: Uint8Array): Promise<NewImage> {
+  const { config, inspectors, inspecting, lookups, objects } = tools;
   const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
-  const inspection = await decoding(() => inspectImage(bytes, limits));
+  const inspection = await inspecting(() => inspectors.inspect(bytes, limits));
   if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
   const { facts } = inspection;
   const { isErased, holder } = await lookups.obstacles(facts);

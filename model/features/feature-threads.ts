@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { isErrorCode, PerennialError, type ErrorCode } from '../../contracts/errors.js';
-import { shareBytes } from '../share-bytes.js';
 import type { ImageFile, JobEvents } from '../jobs.js';
+import { shareBytes } from '../share-bytes.js';
+import { startThread, type WorkerThread } from '../worker-thread.js';
 
 /** Images under way in each thread: one in the network, and one that is decoded meanwhile. */
 const imagesPerThread = 2;
@@ -24,14 +23,14 @@ export async function extractEach(
   { threads = availableParallelism() }: ExtractionOptions = {},
 ): Promise<Float32Array[]> {
   const shared = shareBytes(graph);
-  const running = Array.from({ length: Math.min(threads, images.length) }, () => startThread(shared));
+  const running = Array.from({ length: Math.min(threads, images.length) }, () => startFeatureThread(shared));
   const features: Float32Array[] = [];
   const remaining = images.entries();
   let done = 0;
   let hasFailed = false;
   const lane = async (thread: FeatureThread): Promise<void> => {
     for (const [index, image] of remaining) {
-      features[index] = await thread.extract(image).catch((error: unknown) => {
+      features[index] = await thread.ask(image).catch((error: unknown) => {
         hasFailed = true;
         throw error;
       });
@@ -48,55 +47,8 @@ export async function extractEach(
   }
 }
 
-interface FeatureThread {
-  extract(image: ImageFile): Promise<Float32Array>;
-  end(): Promise<void>;
-}
+type FeatureThread = WorkerThread<ImageFile, Float32Array>;
 
-/** A thread's answer to an image. Answers come in the order of the images. */
-export const featureAnswerSchema = z.union([
-  z.object({ features: z.instanceof(Float32Array) }),
-  z.object({ code: z.custom<ErrorCode>(isErrorCode), message: z.string() }),
-]);
-export type FeatureAnswer = z.infer<typeof featureAnswerSchema>;
-
-interface Waiting {
-  resolve: (features: Float32Array) => void;
-  reject: (error: Error) => void;
-}
-
-function startThread(graph: Uint8Array): FeatureThread {
-  const worker = new Worker(new URL('./feature-thread.js', import.meta.url), { workerData: { graph } });
-  const waiting: Waiting[] = [];
-  let failure: Error | null = null;
-  const fail = (error: Error): void => {
-    failure ??= error;
-    for (const { reject } of waiting.splice(0)) reject(failure);
-  };
-  worker.on('error', fail);
-  const exited = new Promise<void>((resolve) => {
-    worker.on('exit', () => {
-      fail(new Error('The thread that computes features has ended.'));
-      resolve();
-    });
-  });
-  worker.on('message', (message) => {
-    const answer = featureAnswerSchema.parse(message);
-    const next = waiting.shift();
-    if ('features' in answer) next?.resolve(answer.features);
-    else next?.reject(new PerennialError(answer.code, answer.message));
-  });
-  return {
-    extract: (image) =>
-      new Promise((resolve, reject) => {
-        if (failure !== null) throw failure;
-        waiting.push({ resolve, reject });
-        worker.postMessage(image);
-      }),
-    // A thread inside ONNX Runtime cannot be stopped: it ends when it has answered.
-    async end() {
-      worker.postMessage(null);
-      await exited;
-    },
-  };
+function startFeatureThread(graph: Uint8Array): FeatureThread {
+  return startThread(new URL('./feature-thread.js', import.meta.url), z.instanceof(Float32Array), { graph });
 }
