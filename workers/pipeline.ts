@@ -7,6 +7,7 @@ import { openBackground } from '../activities/batch-prediction/open-background.j
 import type { BatchPredictionDependencies } from '../activities/batch-prediction/dependencies.js';
 import { createGuardActivities } from '../activities/promotion/guard-activities.js';
 import { createCheckActivities, createImportActivities } from '../activities/import/activities.js';
+import { createImageThreads } from '../activities/ingestion/image-threads.js';
 import { createIngestionActivities } from '../activities/ingestion/activities.js';
 import { createPromotionActivities } from '../activities/promotion/activities.js';
 import { createRecordActivities } from '../activities/runtime/records.js';
@@ -20,7 +21,6 @@ import { createValidationActivities } from '../activities/validation/activities.
 import type { Variant } from '../contracts/registry/bundle.js';
 import { taskQueues } from '../contracts/names.js';
 import { minimumSide, type ImageLimits } from '../model/images/inspect.js';
-import { createInspectionThreads } from '../model/images/inspection-threads.js';
 import { scratchFolder, type Config } from '../platform/config.js';
 import type { Logger } from '../platform/logging.js';
 import { createProcessTempFolder } from '../platform/process-temp-folder.js';
@@ -44,7 +44,7 @@ await runWorker(
       maxConcurrentActivityTaskExecutions: 20,
       activities: {
         ...createRecordActivities(deps),
-        ...createIngestionActivities({ ...deps, inspectors: createInspectionThreads(), config, logger }),
+        ...createIngestionActivities({ ...deps, threads: createImageThreads(), config, logger }),
         ...createRetrainingActivities(deps),
         ...createRequestActivities({
           ...deps,

@@ -1,4 +1,3 @@
-import type { InspectionThreads } from '../../model/images/inspection-threads.js';
 import type { Config } from '../../platform/config.js';
 import type { Logger } from '../../platform/logging.js';
 import type { DatasetCommits } from '../../stores/datasets/dataset-commits.js';
@@ -9,6 +8,7 @@ import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PublicationStore } from '../../stores/datasets/publications.js';
 import type { SourceStore } from '../../stores/datasets/sources.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
+import type { ImageThreads } from './image-threads.js';
 
 export interface IngestionDependencies {
   ingestions: IngestionStore;
@@ -19,7 +19,7 @@ export interface IngestionDependencies {
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;
-  inspectors: InspectionThreads;
+  threads: ImageThreads;
   /** The bucket of INGEST_S3_BUCKET, if it is not the own one. */
   sourceObjects?: Pick<ObjectStore, 'list' | 'open'> | undefined;
   config: Config;

@@ -6,7 +6,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import sharp from 'sharp';
 import { createIngestionActivities, type IngestionActivities } from '../../activities/ingestion/activities.js';
-import { createInspectionThreads } from '../../model/images/inspection-threads.js';
+import { createImageThreads } from '../../activities/ingestion/image-threads.js';
 import type { IngestionDependencies } from '../../activities/ingestion/dependencies.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
@@ -69,7 +69,7 @@ export async function startIngestionFixture(environment: Record<string, string> 
     uploads: createUploadStore(database.db),
     labels: createLabelStore(database.db),
     objects,
-    inspectors: createInspectionThreads(),
+    threads: createImageThreads(),
     config,
     logger: createLogger('test', 'silent'),
   };
