@@ -1,6 +1,5 @@
 import { errorCodeOf, messageOf, systemFault } from '../contracts/errors.js';
 import { validate } from '../platform/validation/validate.js';
-import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
 import { createJobRunner } from '../model/run-job.js';
 
@@ -51,7 +50,6 @@ const events: JobEvents = {
 };
 
 async function work(job: ModelJob): Promise<void> {
-  setThreadsPerImage(1);
   try {
     await send({ type: 'done', result: await runJob(job, events) });
   } catch (error) {

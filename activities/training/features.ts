@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { backboneDigest, featureRuntime } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile, JobProgress } from '../../model/jobs.js';
@@ -7,7 +7,7 @@ import type { FeatureKind } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
-import { withTrainer, type Trainer } from '../runtime/model-process.js';
+import { withTrainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import type { TrainingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
@@ -44,7 +44,7 @@ export async function extractFeatures(deps: TrainingDependencies, input: Feature
   return { images: examples.length, newFeatures: missing.length };
 }
 
-/** Embeds images file by file, in one trainer process. The images of the next file are downloaded meanwhile. */
+/** Embeds images file by file, in one trainer process. The next images are downloaded and the last file is stored meanwhile. */
 async function embedMissing(deps: TrainingDependencies, runId: string, missing: readonly string[]): Promise<void> {
   await withHeartbeat((report, signal) =>
     withScratchFolder(deps.scratchFolder, (folder) =>
@@ -52,6 +52,7 @@ async function embedMissing(deps: TrainingDependencies, runId: string, missing: 
         const fetchFrom = (from: number): Promise<ImageFile[]> =>
           fetchImages(deps, missing.slice(from, from + imagesPerFile), join(folder, String(from)), signal);
         let next = fetchFrom(0);
+        let recording: Promise<void> = Promise.resolve();
         try {
           for (let from = 0; from < missing.length; from += imagesPerFile) {
             const images = await next;
@@ -59,33 +60,28 @@ async function embedMissing(deps: TrainingDependencies, runId: string, missing: 
             // Handled when it is awaited.
             next.catch(() => undefined);
             const onProgress = ({ done }: JobProgress): void => report({ embedded: from + done, of: missing.length });
-            await embedFile(deps, { trainer, runId, images, folder: join(folder, String(from)), signal, onProgress });
+            const outputPath = join(folder, String(from), 'features.parquet');
+            await trainer.run({ kind: 'embed', images, outputPath }, { signal, onProgress });
+            await recording;
+            recording = recordFile(deps, { runId, images, outputPath });
+            // Handled when it is awaited.
+            recording.catch(() => undefined);
           }
+          await recording;
         } finally {
           // The folder is deleted after this.
-          await next.catch(() => undefined);
+          await Promise.allSettled([next, recording]);
         }
       }),
     ),
   );
 }
 
-interface FileToEmbed {
-  trainer: Trainer;
-  runId: string;
-  images: ImageFile[];
-  /** Holds the images; it is deleted in the end. */
-  folder: string;
-  signal: AbortSignal;
-  onProgress: (progress: JobProgress) => void;
-}
-
-async function embedFile(
+/** Stores a file of embeddings, while the next one is computed, and deletes its folder with the images. */
+async function recordFile(
   deps: TrainingDependencies,
-  { trainer, runId, images, folder, signal, onProgress }: FileToEmbed,
+  { runId, images, outputPath }: { runId: string; images: readonly ImageFile[]; outputPath: string },
 ): Promise<void> {
-  const outputPath = join(folder, 'features.parquet');
-  await trainer.run({ kind: 'embed', images, outputPath }, { signal, onProgress });
   const { sha256 } = await hashFile(outputPath);
   const objectKey = featureFileKey(backboneDigest, sha256);
   await deps.features.claim(objectKey);
@@ -96,5 +92,5 @@ async function embedFile(
     images: images.map((image) => image.sha256),
     runId,
   });
-  await rm(folder, { recursive: true });
+  await rm(dirname(outputPath), { recursive: true });
 }
