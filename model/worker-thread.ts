@@ -1,6 +1,13 @@
 import { parentPort, Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { errorCodeOf, isErrorCode, messageOf, PerennialError, type ErrorCode } from '../contracts/errors.js';
+import {
+  errorCodeOf,
+  isErrorCode,
+  messageOf,
+  PerennialError,
+  systemFault,
+  type ErrorCode,
+} from '../contracts/errors.js';
 
 /** A thread of this process that answers questions, several at once. */
 export interface WorkerThread<Question, Answer> {
@@ -93,7 +100,7 @@ export function answerQuestions<Question>(
     try {
       reply({ id, answer: await answer(schema.parse(question)) });
     } catch (error) {
-      reply({ id, code: errorCodeOf(error), message: messageOf(error) });
+      reply({ id, code: errorCodeOf(error), message: messageOf(systemFault(error) ?? error) });
     }
   };
   const close = async (): Promise<void> => {

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { isHuge } from '../../model/images/decoding-work.js';
 import type { ImageLimits } from '../../model/images/header.js';
 import type { Inspection } from '../../model/images/inspect.js';
+import { oneByOne } from '../../model/one-by-one.js';
 import { startThread, type WorkerThread } from '../../model/worker-thread.js';
 import { createLimiter } from '../../platform/concurrently.js';
 import type { ImageQuestion } from './image-thread.js';
@@ -30,6 +32,7 @@ export function createImageThreads(threads = availableParallelism()): ImageThrea
   let running: ImageThread[] = [];
   let idle: NodeJS.Timeout | undefined;
   const inspecting = createLimiter(threads * imagesPerThread);
+  const amongHuge = oneByOne();
   const warm = (): void => {
     running = running.filter((thread) => !thread.hasEnded());
     while (running.length < threads) running.push(startImageThread());
@@ -44,14 +47,16 @@ export function createImageThreads(threads = availableParallelism()): ImageThrea
     warm();
     return running.reduce((free, each) => (each.waiting() < free.waiting() ? each : free));
   };
+  const inspect = async (bytes: Uint8Array, limits: ImageLimits): Promise<Inspection> => {
+    const copy = new Uint8Array(bytes);
+    return inspectionSchema.parse(await freest().ask({ kind: 'inspect', bytes: copy, limits }, [copy.buffer]));
+  };
   return {
     warm,
     read: async (file) => sourceBytesSchema.parse(await freest().ask({ kind: 'read', ...file })),
+    // Each of several threads would decode a huge image, which can take hundreds of megabytes.
     inspect: (bytes, limits) =>
-      inspecting(async () => {
-        const copy = new Uint8Array(bytes);
-        return inspectionSchema.parse(await freest().ask({ kind: 'inspect', bytes: copy, limits }, [copy.buffer]));
-      }),
+      isHuge(bytes) ? amongHuge(() => inspect(bytes, limits)) : inspecting(() => inspect(bytes, limits)),
   };
 }
 
