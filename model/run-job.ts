@@ -1,3 +1,4 @@
+import type { Embedder } from './features/embed.js';
 import { readFeatures } from './features/feature-file.js';
 import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
 import { cacheLast } from './tuning/cache-last.js';
@@ -16,10 +17,12 @@ export type JobRunner = (job: ModelJob, events: JobEvents) => Promise<ModelJobRe
  */
 export function createJobRunner(): JobRunner {
   const readOnce = cacheLast(readFeatures);
+  let embedder: Embedder | null = null;
   return async (job, events) => {
     switch (job.kind) {
       case 'embed':
-        return (await import('./features/embed.js')).embedImages(job, events);
+        embedder ??= (await import('./features/embed.js')).createEmbedder();
+        return embedder.embed(job, events);
       case 'train':
         return (await import('./training/train-job.js')).trainModel(job, events);
       case 'trial':

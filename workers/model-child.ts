@@ -1,6 +1,5 @@
 import { errorCodeOf, messageOf, systemFault } from '../contracts/errors.js';
 import { validate } from '../platform/validation/validate.js';
-import { setThreadsPerImage } from '../model/images/decode.js';
 import { trainerOrderSchema, type JobEvents, type ModelJob, type TrainerMessage } from '../model/jobs.js';
 import { createJobRunner, prepareTraining } from '../model/run-job.js';
 
@@ -56,7 +55,6 @@ const events: JobEvents = {
 };
 
 async function work(job: ModelJob): Promise<void> {
-  setThreadsPerImage(1);
   try {
     await send({ type: 'done', result: await runJob(job, events) });
   } catch (error) {

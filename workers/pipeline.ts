@@ -7,6 +7,7 @@ import { openBackground } from '../activities/batch-prediction/open-background.j
 import type { BatchPredictionDependencies } from '../activities/batch-prediction/dependencies.js';
 import { createGuardActivities } from '../activities/promotion/guard-activities.js';
 import { createCheckActivities, createImportActivities } from '../activities/import/activities.js';
+import { createImageThreads } from '../activities/ingestion/image-threads.js';
 import { createIngestionActivities } from '../activities/ingestion/activities.js';
 import { createPromotionActivities } from '../activities/promotion/activities.js';
 import { createRecordActivities } from '../activities/runtime/records.js';
@@ -43,7 +44,7 @@ await runWorker(
       ...pipelineLimits,
       activities: {
         ...createRecordActivities(deps),
-        ...createIngestionActivities({ ...deps, config, logger }),
+        ...createIngestionActivities({ ...deps, threads: createImageThreads(), config, logger }),
         ...createRetrainingActivities(deps),
         ...createRequestActivities({
           ...deps,

@@ -36,6 +36,7 @@ export function createIngestionActivities(deps: IngestionDependencies): Ingestio
   return {
     resolveSource: ({ ingestionId, dataset, source, replaces }) =>
       withHeartbeat(async (report, signal) => {
+        deps.threads.warm();
         const resolved = await resolveSource(deps, { dataset, source }, report, signal).catch(
           async (error: unknown) => {
             throw await adviseOnVanished(deps, namedPlace(dataset, source), error);

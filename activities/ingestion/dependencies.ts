@@ -8,6 +8,7 @@ import type { ObjectStore } from '../../stores/objects/object-store.js';
 import type { PublicationStore } from '../../stores/datasets/publications.js';
 import type { SourceStore } from '../../stores/datasets/sources.js';
 import type { UploadStore } from '../../stores/datasets/uploads.js';
+import type { ImageThreads } from './image-threads.js';
 
 export interface IngestionDependencies {
   ingestions: IngestionStore;
@@ -18,6 +19,7 @@ export interface IngestionDependencies {
   uploads: UploadStore;
   labels: Pick<LabelStore, 'accepted'>;
   objects: ObjectStore;
+  threads: ImageThreads;
   /** The bucket of INGEST_S3_BUCKET, if it is not the own one. */
   sourceObjects?: Pick<ObjectStore, 'list' | 'open'> | undefined;
   config: Config;

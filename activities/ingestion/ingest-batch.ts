@@ -1,17 +1,10 @@
-import { hash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
-import type { ImageFacts, PixelIdentity } from '../../contracts/datasets/datasets.js';
-import { inspectImage, minimumSide } from '../../model/images/inspect.js';
+import { concurrently } from '../../platform/concurrently.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
-import { rawImageKey } from '../../stores/objects/object-keys.js';
-import { concurrently, createLimiter, type Limiter } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
+import type { FileGroup } from './archive/archive-groups.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { groupLimits, type FileGroup } from './archive/archive-groups.js';
-import { createByteBudget, type ByteBudget } from './byte-budget.js';
-import { createImageLookups, type ImageLookups } from './image-lookups.js';
+import { ingestFiles, type FoundImages } from './ingest-files.js';
 import { pendingGroups } from './read-source.js';
-import { createSettler, type Settler } from './settler.js';
 import type { SourceBytes } from './source-bytes.js';
 
 export interface BatchResult {
@@ -22,10 +15,16 @@ export interface BatchResult {
   duplicates: number;
 }
 
-/** Files in progress for each core: while one is decoded, others are read, looked up, uploaded or recorded. */
-const filesPerCore = 8;
+/** Sets of files in progress: while one is decoded, others are read, looked up, uploaded or recorded. */
+const setsAtOnce = 4;
 
-/** Processes at most `limit` pending files (all of an archive), decoding as many at once as there are cores. */
+/** The most files of a set, which share each statement and are recorded by one transaction: a killed worker repeats them. */
+const filesPerSet = 32;
+
+/** A set is complete at so many bytes, so that all sets together hold 64 MB, and a file more each. */
+const bytesPerSet = 16_000_000;
+
+/** Processes at most `limit` pending files (all of an archive). */
 export async function ingestBatch(
   deps: IngestionDependencies,
   ingestion: Ingestion,
@@ -33,110 +32,53 @@ export async function ingestBatch(
   report: Report,
   signal: AbortSignal,
 ): Promise<BatchResult> {
-  const tools = {
-    ...deps,
-    lookups: createImageLookups(deps),
-    decoding: createLimiter(availableParallelism()),
-    reading: createLimiter(availableParallelism()),
-    budget: createByteBudget(groupLimits.bytes),
-  };
   let settled = 0;
   for await (const group of pendingGroups(deps, ingestion, limit, signal)) {
-    const settler = createSettler(deps, ingestion, group, (files) => {
-      settled += files;
-      report({ settled });
-    });
-    const images = new Map<string, Promise<NewImage>>();
+    const tools = { ...deps, ingestion, group, signal };
+    const images: FoundImages = new Map();
     await concurrently(
-      group.paths,
-      availableParallelism() * filesPerCore,
-      (path) => ingestFile({ ...tools, read: group.read, settler }, path, images),
+      partsOf(group.paths),
+      setsAtOnce,
+      async (paths) => {
+        for await (const files of readSets(group, paths, signal)) {
+          await ingestFiles(tools, files, images);
+          settled += files.size;
+          report({ settled });
+        }
+      },
       signal,
     );
-    await settler.flush();
   }
   const { quarantined, pending, accepted, newImages, duplicates } = await deps.ingestions.counts(ingestion.id);
   const refused = Object.values(quarantined).reduce((sum, count) => sum + count, 0);
   return { pending, accepted, quarantined: refused, newImages, duplicates };
 }
 
-/** Result for new bytes: the image's metadata once it is uploaded, or why it was refused. */
-type NewImage = (ImageFacts & PixelIdentity) | Refusal;
-type Refusal = Exclude<SourceBytes, { bytes: Uint8Array }>;
-
-interface IngestTools extends IngestionDependencies {
-  read: FileGroup['read'];
-  settler: Settler;
-  lookups: ImageLookups;
-  decoding: Limiter;
-  reading: Limiter;
-  budget: ByteBudget;
+/** Parts for sets, small enough that even the files of a small group are in several. */
+function partsOf(paths: readonly string[]): string[][] {
+  const size = Math.max(1, Math.min(filesPerSet, Math.ceil(paths.length / setsAtOnce)));
+  return Array.from({ length: Math.ceil(paths.length / size) }, (_, part) =>
+    paths.slice(part * size, (part + 1) * size),
+  );
 }
 
-async function ingestFile(tools: IngestTools, path: string, images: Map<string, Promise<NewImage>>): Promise<void> {
-  const { reading, budget, read, settler } = tools;
-  const content = await reading(async () => {
-    await budget.room();
-    const found = await read(path);
-    budget.take(sizeOf(found));
-    return found;
-  });
-  try {
-    if ('bytes' in content) await ingestBytes(tools, path, content.bytes, images);
-    else await settler.add({ path, ...content });
-  } finally {
-    budget.release(sizeOf(content));
+/** Reads files in sets that fit into memory. */
+async function* readSets(
+  { read }: FileGroup,
+  paths: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<Map<string, SourceBytes>> {
+  let files = new Map<string, SourceBytes>();
+  let sizeBytes = 0;
+  for (const path of paths) {
+    signal.throwIfAborted();
+    const content = await read(path);
+    files.set(path, content);
+    sizeBytes += 'bytes' in content ? content.bytes.byteLength : 0;
+    if (sizeBytes < bytesPerSet) continue;
+    yield files;
+    files = new Map();
+    sizeBytes = 0;
   }
-}
-
-function sizeOf(content: SourceBytes): number {
-  return 'bytes' in content ? content.bytes.byteLength : 0;
-}
-
-async function ingestBytes(
-  tools: IngestTools,
-  path: string,
-  bytes: Uint8Array,
-  images: Map<string, Promise<NewImage>>,
-): Promise<void> {
-  const { lookups, settler } = tools;
-  const sha256 = hash('sha256', bytes);
-  const status = await lookups.status(sha256);
-  if (status === 'known') return settler.add({ path, sha256, uploadedBytes: null });
-  if (status === 'erased') return settler.add({ path, reason: 'erased', detail: 'This image was erased on request.' });
-  const inProgress = images.get(sha256);
-  if (inProgress) {
-    const image = await inProgress;
-    return settler.add('md5' in image ? { path, sha256, uploadedBytes: null } : { path, ...image });
-  }
-  // Copies of this image wait until its own outcome is added, so that none is recorded before the image.
-  let settling: Promise<void> = Promise.resolve();
-  const first = storeImage(tools, bytes).then((image) => {
-    settling =
-      'md5' in image
-        ? settler.add({ path, sha256, uploadedBytes: image.sizeBytes }, image)
-        : settler.add({ path, ...image });
-    return image;
-  });
-  images.set(sha256, first);
-  await first;
-  await settling;
-}
-
-/** Checks an image and stores its bytes under their MD5, as DVC does. */
-async function storeImage({ config, decoding, lookups, objects }: IngestTools, bytes: Uint8Array): Promise<NewImage> {
-  const limits = { maxPixels: config.MAX_IMAGE_PIXELS, maxBytes: config.MAX_UPLOAD_BYTES, minSide: minimumSide };
-  const inspection = await decoding(() => inspectImage(bytes, limits));
-  if (!inspection.ok) return { reason: inspection.reason, detail: inspection.detail };
-  const { facts } = inspection;
-  const { isErased, holder } = await lookups.obstacles(facts);
-  if (isErased) return { reason: 'erased', detail: 'This image was erased on request, in another file.' };
-  if (holder !== null && holder !== facts.sha256) {
-    // MD5 collisions do not happen by chance. Overwriting the other image would change every version that contains it.
-    return { reason: 'undecodable', detail: `Other bytes with the same MD5 are stored already (SHA-256 ${holder}).` };
-  }
-  const objectKey = rawImageKey(facts.md5);
-  await lookups.claim(objectKey);
-  await objects.put(objectKey, bytes, `image/${facts.format}`);
-  return facts;
+  if (files.size > 0) yield files;
 }

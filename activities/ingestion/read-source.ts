@@ -1,11 +1,7 @@
-import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCodeOf, messageOf, PerennialError, systemCodeOf } from '../../contracts/errors.js';
+import { errorCodeOf } from '../../contracts/errors.js';
 import type { Ingestion } from '../../stores/datasets/ingestions.js';
 import type { IngestionDependencies } from './dependencies.js';
-import { bytePath, joinBytes, pathOf, realBytes, storedBytes } from '../../platform/folder-names.js';
-import { isInside } from '../../platform/is-inside.js';
 import { archiveLimits } from './archive/archive-entry.js';
 import { archiveGroups, type FileGroup } from './archive/archive-groups.js';
 import { fetchArchive } from './archive/fetch-archive.js';
@@ -50,12 +46,12 @@ async function doNothing(): Promise<void> {}
 
 /** Returns a reader for the source of an ingestion. Files above `MAX_UPLOAD_BYTES` are not read. */
 async function sourceReader(deps: IngestionDependencies, { kind, locator }: Ingestion): Promise<ReadSource> {
-  const { uploads, objects, config } = deps;
+  const { uploads, objects, threads, config } = deps;
   const maxBytes = config.MAX_UPLOAD_BYTES;
   if (kind === 'labels') return labelReader(deps, locator);
   if (kind === 's3') return (path) => readObject(deps, locator, path);
-  if (kind === 'csv') return (path) => readBelow(dirname(locator), path, maxBytes);
-  if (kind !== 'upload') return (path) => readBelow(locator, path, maxBytes);
+  if (kind === 'csv') return (path) => threads.read({ root: dirname(locator), path, maxBytes });
+  if (kind !== 'upload') return (path) => threads.read({ root: locator, path, maxBytes });
   const files = await uploads.uploadFiles(locator);
   const fileAt = new Map(files.map((file) => [uploadPath(file), file]));
   return async (path) => {
@@ -83,52 +79,4 @@ async function labelReader({ labels, objects }: IngestionDependencies, modelName
     }
     return { reason: 'unreadable', detail: 'The image was erased, or its label was withdrawn.' };
   };
-}
-
-/** Errors of a single file, which quarantine it. All other errors are thrown and retried. */
-const fileErrorCodes = new Set([
-  'ENOENT',
-  'EACCES',
-  'EPERM',
-  'ELOOP',
-  'ENOTDIR',
-  'EISDIR',
-  'EIO',
-  'ENXIO',
-  'ENAMETOOLONG',
-]);
-
-async function readBelow(root: string, path: string, maxBytes: number): Promise<SourceBytes> {
-  try {
-    const folder = bytePath(root);
-    const real = await realBytes(joinBytes(folder, storedBytes(path)));
-    if (!isInside(folder, real)) {
-      return { reason: 'link_outside_source', detail: 'The link points outside the source folder.' };
-    }
-    return await readRegularFile(pathOf(real), maxBytes);
-  } catch (error) {
-    const code = systemCodeOf(error);
-    if (!fileErrorCodes.has(code)) throw error;
-    await access(root).catch((cause: unknown) => {
-      throw new PerennialError(
-        'source_not_found',
-        `The folder ${root} disappeared while it was read. Make it available and start the ingestion again.`,
-        { cause },
-      );
-    });
-    return { reason: 'unreadable', detail: `The file cannot be read: ${messageOf(error)}` };
-  }
-}
-
-/** Opens without blocking, so that a pipe in place of a file cannot hang the worker. */
-async function readRegularFile(path: Buffer, maxBytes: number): Promise<SourceBytes> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  try {
-    const facts = await file.stat();
-    if (!facts.isFile()) return { reason: 'unreadable', detail: 'This is not a regular file.' };
-    if (facts.size > maxBytes) return tooLarge(facts.size, maxBytes);
-    return { bytes: await file.readFile() };
-  } finally {
-    await file.close();
-  }
 }

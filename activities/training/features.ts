@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { backboneDigest, featureRuntime } from '../../model/architectures/backbone-digest.js';
 import type { ImageFile, JobProgress } from '../../model/jobs.js';
@@ -7,9 +7,8 @@ import type { FeatureKind } from '../../stores/features/features.js';
 import { featureFileKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
-import type { Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
-import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
+import type { FittingDependencies } from './dependencies.js';
 import { fetchImages } from './inputs.js';
 
 /** Images in a Parquet file: a killed run loses the embeddings of one file at most. */
@@ -45,8 +44,8 @@ export async function extractFeatures(deps: FittingDependencies, input: Features
 }
 
 /**
- * Embeds images file by file, in the trainer process of the fit that follows. The images of the next file are downloaded
- * meanwhile.
+ * Embeds images file by file, in the trainer process of the fit that follows. The next images are downloaded and the last
+ * file is stored meanwhile.
  */
 async function embedMissing(deps: FittingDependencies, runId: string, missing: readonly string[]): Promise<void> {
   await withHeartbeat((report, signal) =>
@@ -56,6 +55,7 @@ async function embedMissing(deps: FittingDependencies, runId: string, missing: r
           const fetchFrom = (from: number): Promise<ImageFile[]> =>
             fetchImages(deps, missing.slice(from, from + imagesPerFile), join(folder, String(from)), signal);
           let next = fetchFrom(0);
+          let recording: Promise<void> = Promise.resolve();
           try {
             for (let from = 0; from < missing.length; from += imagesPerFile) {
               const images = await next;
@@ -63,11 +63,17 @@ async function embedMissing(deps: FittingDependencies, runId: string, missing: r
               // Handled when it is awaited.
               next.catch(() => undefined);
               const onProgress = ({ done }: JobProgress): void => report({ embedded: from + done, of: missing.length });
-              await embedFile(deps, { trainer, runId, images, folder: join(folder, String(from)), signal, onProgress });
+              const outputPath = join(folder, String(from), 'features.parquet');
+              await trainer.run({ kind: 'embed', images, outputPath }, { signal, onProgress });
+              await recording;
+              recording = recordFile(deps, { runId, images, outputPath });
+              // Handled when it is awaited.
+              recording.catch(() => undefined);
             }
+            await recording;
           } finally {
             // The folder is deleted after this.
-            await next.catch(() => undefined);
+            await Promise.allSettled([next, recording]);
           }
         },
         { isFollowed: true },
@@ -76,22 +82,11 @@ async function embedMissing(deps: FittingDependencies, runId: string, missing: r
   );
 }
 
-interface FileToEmbed {
-  trainer: Trainer;
-  runId: string;
-  images: ImageFile[];
-  /** Holds the images; it is deleted in the end. */
-  folder: string;
-  signal: AbortSignal;
-  onProgress: (progress: JobProgress) => void;
-}
-
-async function embedFile(
-  deps: TrainingDependencies,
-  { trainer, runId, images, folder, signal, onProgress }: FileToEmbed,
+/** Stores a file of embeddings, while the next one is computed, and deletes its folder with the images. */
+async function recordFile(
+  deps: FittingDependencies,
+  { runId, images, outputPath }: { runId: string; images: readonly ImageFile[]; outputPath: string },
 ): Promise<void> {
-  const outputPath = join(folder, 'features.parquet');
-  await trainer.run({ kind: 'embed', images, outputPath }, { signal, onProgress });
   const { sha256 } = await hashFile(outputPath);
   const objectKey = featureFileKey(backboneDigest, sha256);
   await deps.features.claim(objectKey);
@@ -102,5 +97,5 @@ async function embedFile(
     images: images.map((image) => image.sha256),
     runId,
   });
-  await rm(folder, { recursive: true });
+  await rm(dirname(outputPath), { recursive: true });
 }

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { PerennialError, messageOf, errorCodeOf } from '../../contracts/errors.js';
-import { decodePixels, pixelBytes } from '../images/decode.js';
+import { decodePixels, pixelBytes, setThreadsPerImage } from '../images/decode.js';
 import type { ImageFile } from '../jobs.js';
+
+// Many are decoded at once.
+setThreadsPerImage(1);
 
 /** Images were checked at ingestion, by the rules of that time: none is refused here for its size or as partial. */
 const limits = { maxPixels: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, minSide: 1 };

@@ -1,46 +1,42 @@
-import { parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { z } from 'zod';
-import { errorCodeOf, messageOf } from '../../contracts/errors.js';
 import { onnxNames } from '../../contracts/registry/bundle.js';
 import { inputSize } from '../../contracts/training/training.js';
 import { floatsOf, oneThread } from '../export/parity.js';
+import { oneByOne } from '../one-by-one.js';
+import { answerQuestions } from '../worker-thread.js';
 import { decodeFile } from './decode-batches.js';
-import type { FeatureAnswer } from './feature-threads.js';
 
-/** Worker thread that answers images with their features, in order, until it receives null. */
-const { graph } = z.object({ graph: z.instanceof(Uint8Array) }).parse(workerData);
-const loading = InferenceSession.create(Uint8Array.from(graph), oneThread);
-/** An image file. Loading the schemas of all jobs would take each thread as long as several images. */
-const orderSchema = z.object({ sha256: z.string(), path: z.string() }).nullable();
-let turn: Promise<void> = Promise.resolve();
+/** Worker thread that loads a graph and then gives the features of images. It decodes an image while the network runs on the one before. */
+const questionSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('load'), graph: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
+  // Loading the schemas of all jobs would take each thread as long as several images.
+  z.object({ kind: z.literal('image'), sha256: z.string(), path: z.string() }),
+]);
+export type FeatureQuestion = z.infer<typeof questionSchema>;
 
-parentPort?.on('message', (message) => {
-  const image = orderSchema.parse(message);
-  if (image === null) {
-    void turn.then(end);
-    return;
-  }
-  const pixels = decodeFile(image);
-  // Handled below, when it is this image's turn.
-  pixels.catch(() => undefined);
-  turn = turn.then(async () => {
-    parentPort?.postMessage(await answer(pixels));
-  });
-});
+let session: InferenceSession | null = null;
+const inTurn = oneByOne();
 
-async function answer(pixels: Promise<Uint8Array>): Promise<FeatureAnswer> {
-  try {
-    const image = new Tensor('uint8', await pixels, [1, inputSize, inputSize, 3]);
-    const session = await loading;
-    const outputs = await session.run({ [onnxNames.image]: image }, [onnxNames.features]);
-    return { features: Float32Array.from(floatsOf(outputs, onnxNames.features)) };
-  } catch (error) {
-    return { code: errorCodeOf(error), message: messageOf(error) };
-  }
+answerQuestions(
+  questionSchema,
+  (question) => {
+    if (question.kind === 'load') return inTurn(() => load(question.graph));
+    const pixels = decodeFile(question);
+    // Thrown below, when it is this image's turn.
+    pixels.catch(() => undefined);
+    return inTurn(() => featuresOf(pixels));
+  },
+  async () => session?.release(),
+);
+
+async function load(graph: Uint8Array): Promise<void> {
+  session = await InferenceSession.create(Uint8Array.from(graph), oneThread);
 }
 
-async function end(): Promise<void> {
-  await (await loading).release();
-  parentPort?.close();
+async function featuresOf(pixels: Promise<Uint8Array>): Promise<Float32Array> {
+  const image = new Tensor('uint8', await pixels, [1, inputSize, inputSize, 3]);
+  if (session === null) throw new Error('The thread has no graph to run.');
+  const outputs = await session.run({ [onnxNames.image]: image }, [onnxNames.features]);
+  return Float32Array.from(floatsOf(outputs, onnxNames.features));
 }

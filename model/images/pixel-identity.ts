@@ -36,27 +36,38 @@ const [columns, rows] = [9, 8];
  * re-encoded copies differ in a few bits.
  */
 function differenceHash(image: RgbImage): string {
-  const pixels = resample(image);
-  const greys = Array.from({ length: rows * columns }, (_, at) =>
-    greyOf(pixels, at % columns, Math.floor(at / columns)),
-  );
+  const greys = greysOf(resample(image));
   const bits = greys.flatMap((grey, at) => (at % columns === columns - 1 ? [] : [grey > (greys[at + 1] ?? 0) ? 1 : 0]));
   return BigInt(`0b${bits.join('')}`)
     .toString(16)
     .padStart(16, '0');
 }
 
-/** Sum of red, green and blue, weighted for the eye, over one cell of the grid; whole numbers, so equal on every machine. */
-function greyOf(pixels: Uint8Array, column: number, row: number): number {
-  const [left, right] = [column, column + 1].map((edge) => Math.round((edge * inputSize) / columns));
-  const [top, bottom] = [row, row + 1].map((edge) => Math.round((edge * inputSize) / rows));
-  let sum = 0;
-  for (let y = top ?? 0; y < (bottom ?? 0); y += 1) {
-    for (let x = left ?? 0; x < (right ?? 0); x += 1) {
-      const at = (y * inputSize + x) * 3;
-      sum += 299 * (pixels[at] ?? 0) + 587 * (pixels[at + 1] ?? 0) + 114 * (pixels[at + 2] ?? 0);
+/** Where the columns of the grid begin, and where the last one ends. They differ by a pixel in size. */
+const edges = Array.from({ length: columns + 1 }, (_, column) => Math.round((column * inputSize) / columns));
+const rowHeight = inputSize / rows;
+
+/** The grey of each cell of the grid, row by row; whole numbers, so equal on every machine. */
+function greysOf(pixels: Uint8Array): number[] {
+  const sums = new Float64Array(rows * columns);
+  const widths = edges.slice(1).map((right, column) => right - (edges[column] ?? 0));
+  for (let y = 0; y < inputSize; y += 1) {
+    const first = Math.floor(y / rowHeight) * columns;
+    for (let column = 0; column < columns; column += 1) {
+      const [from, to] = [y * inputSize + (edges[column] ?? 0), y * inputSize + (edges[column + 1] ?? 0)];
+      sums[first + column] = (sums[first + column] ?? 0) + greySum(pixels, from, to);
     }
   }
-  // Cells differ by a column of pixels in size.
-  return Math.round(sum / (((right ?? 0) - (left ?? 0)) * ((bottom ?? 0) - (top ?? 0))));
+  return Array.from(sums, (sum, cell) => Math.round(sum / ((widths[cell % columns] ?? 1) * rowHeight)));
+}
+
+/** Sum of red, green and blue, weighted for the eye, over pixels that stand side by side. */
+function greySum(pixels: Uint8Array, from: number, to: number): number {
+  let [red, green, blue] = [0, 0, 0];
+  for (let at = from * 3; at < to * 3; at += 3) {
+    red += pixels[at] ?? 0;
+    green += pixels[at + 1] ?? 0;
+    blue += pixels[at + 2] ?? 0;
+  }
+  return 299 * red + 587 * green + 114 * blue;
 }

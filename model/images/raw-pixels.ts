@@ -1,5 +1,6 @@
 import sharp, { type FailOnOptions, type Sharp } from 'sharp';
 import { inputSize } from '../../contracts/training/training.js';
+import { oneByOne } from '../one-by-one.js';
 import { isHuge } from './decoding-work.js';
 import type { ImageHeader, ImageLimits } from './header.js';
 import type { RgbImage } from './resample.js';
@@ -39,17 +40,11 @@ export async function decodeRaw(
   // `truncated` is the laxest level that still refuses half an image; stricter ones refuse good photographs.
   const isChecked = header.format === 'jpeg' && !acceptsPartial;
   const whole = (): Promise<Buffer> => (isChecked ? decodeWholeJpeg(bytes, decode) : decode(bytes, 'truncated'));
-  return isHuge(bytes) ? oneByOne(whole) : whole();
+  return isHuge(bytes) ? amongHuge(whole) : whole();
 }
-
-let lastHuge: Promise<unknown> = Promise.resolve();
 
 /** Decodes huge images one after another, because each can take hundreds of megabytes; others need not wait. */
-function oneByOne(decode: () => Promise<Buffer>): Promise<Buffer> {
-  const decoded = lastHuge.then(decode);
-  lastHuge = decoded.catch(() => undefined);
-  return decoded;
-}
+const amongHuge = oneByOne();
 
 /**
  * Longest side that `resample` gets. Longer sides are reduced to it by the decoder, which is faster and keeps the pixels

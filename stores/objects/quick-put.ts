@@ -85,12 +85,26 @@ export function signPut(
   const canonical = ['PUT', path, '', lines.join(''), names, signed['x-amz-content-sha256']].join('\n');
   const scope = `${day}/${region}/s3/aws4_request`;
   const text = ['AWS4-HMAC-SHA256', time, scope, hash('sha256', canonical)].join('\n');
-  const key = scope.split('/').reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`));
-  const signature = hmac(key, text).toString('hex');
+  const signature = hmac(signingKey(scope, secretAccessKey), text).toString('hex');
   return {
     ...signed,
     authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
   };
+}
+
+/** The key of the last signature: it changes once a day, and deriving it costs more than the signature. */
+let last: { scope: string; secretAccessKey: string; key: Buffer } = {
+  scope: '',
+  secretAccessKey: '',
+  key: Buffer.alloc(0),
+};
+
+function signingKey(scope: string, secretAccessKey: string): Buffer {
+  if (last.scope !== scope || last.secretAccessKey !== secretAccessKey) {
+    const key = scope.split('/').reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`));
+    last = { scope, secretAccessKey, key };
+  }
+  return last.key;
 }
 
 function hmac(key: Buffer, text: string): Buffer {

@@ -4,10 +4,14 @@ import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { timed } from './table.js';
 
-/** Work that one thread does as fast as the machine can: no database, no object store, no message for each image. */
+/** Where the images that a thread inspects are kept; rows are written if there is an ingestion. */
+const keepSchema = z.object({ environment: z.record(z.string(), z.string()), ingestionId: z.string().nullable() });
+export type Keep = z.infer<typeof keepSchema>;
+
+/** Work that one thread does as fast as the machine can: no message for each image, and nothing is kept unless it says so. */
 export const limitSchema = z.discriminatedUnion('kind', [
   /** Read, decode and hash files, as an ingestion must. */
-  z.object({ kind: z.literal('inspect'), paths: z.array(z.string()) }),
+  z.object({ kind: z.literal('inspect'), paths: z.array(z.string()), keep: keepSchema.optional() }),
   /** Run a graph on pixels that are decoded already. */
   z.object({
     kind: z.literal('infer'),

@@ -6,6 +6,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import sharp from 'sharp';
 import { createIngestionActivities, type IngestionActivities } from '../../activities/ingestion/activities.js';
+import { createImageThreads } from '../../activities/ingestion/image-threads.js';
 import type { IngestionDependencies } from '../../activities/ingestion/dependencies.js';
 import type { Source } from '../../contracts/datasets/datasets.js';
 import type { IngestionResult } from '../../contracts/datasets/ingestion.js';
@@ -68,6 +69,7 @@ export async function startIngestionFixture(environment: Record<string, string> 
     uploads: createUploadStore(database.db),
     labels: createLabelStore(database.db),
     objects,
+    threads: createImageThreads(),
     config,
     logger: createLogger('test', 'silent'),
   };

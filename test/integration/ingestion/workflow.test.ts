@@ -29,8 +29,11 @@ function start(source: Source = { kind: 'folder', path: '/photographs' }): Promi
   });
 }
 
+/** Of the test that continues as new: seventeen batches. */
+const files = 17_000;
+
 function batchResult(pending: number): BatchResult {
-  return { pending, accepted: 5000 - pending, quarantined: 0, newImages: 5000 - pending, duplicates: 0 };
+  return { pending, accepted: files - pending, quarantined: 0, newImages: files - pending, duplicates: 0 };
 }
 
 describe('ingestDataset', () => {
@@ -43,11 +46,11 @@ describe('ingestDataset', () => {
     expect(written.ends).toMatchObject([{ status: 'completed', result: { version: 1 } }]);
   });
 
-  it('continues as new after a few thousand files, with one ingestion and one run record', async () => {
-    let pending = 5000;
+  it('continues as new after many batches, with one ingestion and one run record', async () => {
+    let pending = files;
     const ids = new Set<string>();
     const { activities, written } = createFakeActivities({
-      scanSource: () => Promise.resolve({ files: 5000, refused: 0 }),
+      scanSource: () => Promise.resolve({ files, refused: 0 }),
       ingestBatch: ({ ingestionId, limit }) => {
         ids.add(ingestionId);
         pending -= limit;
