@@ -58,7 +58,8 @@ export const knowsCosts = process.platform === 'linux';
 /** What a process and its descendants have cost until now. */
 export async function costOf(rootPid: number): Promise<ProcessCost> {
   const family = descendants(await listProcesses(), rootPid);
-  const times = await Promise.all(family.map(({ pid }) => cpuMsOf(`/proc/${pid}/stat`)));
+  // A process may have ended since it was listed, as `ps` itself has.
+  const times = await Promise.all(family.map(({ pid }) => cpuMsOf(`/proc/${pid}/stat`).catch(() => 0)));
   return {
     cpuMs: times.reduce((sum, ms) => sum + ms, 0),
     residentMb: family.reduce((sum, { residentMb }) => sum + residentMb, 0),
