@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../contracts/errors.js';
 import { isAnyAddress, loadConfig, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
-import { announceReady, onShutdown } from '../platform/process.js';
+import { announceReady, onShutdown, untilServicesAreUp } from '../platform/process.js';
 import { migrate } from '../stores/postgres/migrate.js';
 import { composeApi, type Api } from './compose.js';
 import { listen, type Listening } from './http/server/listen.js';
@@ -90,6 +90,7 @@ const bootLogger = createLogger('api');
 try {
   const config = loadConfig();
   const logger = createLogger('api', config.LOG_LEVEL);
+  await untilServicesAreUp();
   await run(config, logger).catch((error: unknown) => fail(logger, error));
 } catch (error) {
   fail(bootLogger, error);

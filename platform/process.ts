@@ -1,10 +1,19 @@
-import type { ReadyMessage } from '../contracts/process.js';
+import { once } from 'node:events';
+import { waitArgument, type ReadyMessage } from '../contracts/process.js';
 import type { Logger } from './logging.js';
 
 /** Reports to the supervisor, if there is one, that this process is ready. */
 export function announceReady(url?: string): void {
   const message: ReadyMessage = url === undefined ? { type: 'ready' } : { type: 'ready', url };
   process.send?.(message);
+}
+
+/**
+ * Waits until the supervisor says that the services are up, if this process was started before them to load its code
+ * meanwhile.
+ */
+export async function untilServicesAreUp(): Promise<void> {
+  if (process.send && process.argv.includes(waitArgument)) await once(process, 'message');
 }
 
 /**

@@ -45,8 +45,17 @@ function report(end: Promise<void>): void {
   });
 }
 
+/** Each message costs both processes more than the work of counting it is worth. */
+const progressEveryMs = 100;
+let reportedAt = -Infinity;
+
 const events: JobEvents = {
-  onProgress: (progress) => void send(progress),
+  onProgress(progress) {
+    const now = performance.now();
+    if (now - reportedAt < progressEveryMs && progress.done < progress.total) return;
+    reportedAt = now;
+    report(send(progress));
+  },
   onEpoch: async (event) => {
     const isRecorded = new Promise<void>((resolve) => recorded.set(event.metrics.epoch, resolve));
     await send(event);

@@ -7,7 +7,7 @@ import { messageOf } from '../contracts/errors.js';
 import { loadConfig, localFolders, type Config } from '../platform/config.js';
 import { createLogger, type Logger } from '../platform/logging.js';
 import { createStorageGuard } from '../platform/storage-guard.js';
-import { announceReady, onShutdown } from '../platform/process.js';
+import { announceReady, onShutdown, untilServicesAreUp } from '../platform/process.js';
 import { connect, type WorkerDependencies } from './dependencies.js';
 
 export interface Wiring {
@@ -34,6 +34,7 @@ export async function runWorker(
   const config = loadConfig();
   const logger = createLogger(name, config.LOG_LEVEL);
   logTemporalThrough(logger);
+  await untilServicesAreUp();
   try {
     const deps = await connect(config, logger);
     const recording = {

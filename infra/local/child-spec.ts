@@ -16,6 +16,8 @@ export interface ChildSpec {
   graceMs: number;
   /** Runs before each start. */
   prepare?: () => Promise<void>;
+  /** The process is told when this resolves. It loads its code meanwhile (`untilServicesAreUp`). */
+  servicesUp?: Promise<unknown>;
 }
 
 /** Clients stop before the services they depend on. */

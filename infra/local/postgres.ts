@@ -27,16 +27,16 @@ const database = 'perennial';
 const major = '18';
 
 /**
- * A local Postgres in `folder`, initialised at the first call. It listens on the loopback address only and requires a
+ * A local Postgres in `folder`, initialised before its first start. It listens on the loopback address only and requires a
  * random password, stored beside the data.
  */
-export async function localPostgres({ folder, port, isTemporary = false }: PostgresOptions): Promise<LocalPostgres> {
+export function localPostgres({ folder, port, isTemporary = false }: PostgresOptions): LocalPostgres {
   const programs = postgresFolder();
   const data = join(folder, 'data');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const account = unprivilegedAccount(data);
-  if (!existsSync(data)) await initialise(folder, programs, account, isTemporary);
-  refuseOtherMajor(data);
+  if (!existsSync(data)) writeFileSync(join(folder, 'password'), randomBytes(24).toString('hex'), { mode: 0o600 });
+  else refuseOtherMajor(data);
   const password = readFileSync(join(folder, 'password'), 'utf8').trim();
   const quick = isTemporary ? ['-c', 'fsync=off', '-c', 'full_page_writes=off'] : [];
   const settings = [
@@ -62,7 +62,10 @@ export async function localPostgres({ folder, port, isTemporary = false }: Postg
       stopSignal: 'SIGINT',
       stopOrder: stopOrders.postgres,
       graceMs: 15_000,
-      prepare: () => clearLockFile(data),
+      async prepare() {
+        if (existsSync(data)) await clearLockFile(data);
+        else await initialise(folder, programs, account, isTemporary);
+      },
     },
   };
 }
@@ -78,7 +81,6 @@ async function initialise(
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   const passwordFile = join(folder, 'password');
-  writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 });
   giveTo(account, draft);
   if (account !== null) giveTo(account, folder);
   const env = plainEnvironment();

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { waitArgument } from '../../contracts/process.js';
 import { isAnyAddress } from '../../platform/config.js';
 import { packageRoot } from '../../platform/paths.js';
 import type { ObjectStoreKeys } from './object-store-keys.js';
@@ -24,19 +25,26 @@ const programs = [
   { name: 'api', file: 'api/server.js', stopOrder: stopOrders.api },
 ] as const;
 
-/** Specs of the pipeline worker, the training worker and the API. */
+export interface ProgramOptions {
+  home: string;
+  graceMs: number;
+  environment: NodeJS.ProcessEnv;
+  /** Resolves when the services can be used. */
+  servicesUp: Promise<unknown>;
+}
+
+/** Specs of the pipeline worker, the training worker and the API, which load their code while the services start. */
 export function programSpecs(
   addresses: StackAddresses,
-  home: string,
-  graceMs: number,
-  environment: NodeJS.ProcessEnv,
+  { home, graceMs, environment, servicesUp }: ProgramOptions,
 ): ChildSpec[] {
   const env = { ...environment, ...programEnvironment(addresses, home, environment) };
   return programs.map(({ name, file, stopOrder }) => ({
     name,
     command: process.execPath,
-    args: ['--enable-source-maps', join(packageRoot, 'dist', file)],
+    args: ['--enable-source-maps', join(packageRoot, 'dist', file), waitArgument],
     env,
+    servicesUp,
     ready: 'message',
     readyTimeoutMs: 120_000,
     stopSignal: 'SIGTERM',

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { systemCodeOf } from '../../contracts/errors.js';
+import type { BeginMessage } from '../../contracts/process.js';
 import { identifyProcess } from '../setup/process-identity.mjs';
 import type { ChildSpec } from './child-spec.js';
 
@@ -49,6 +50,8 @@ export async function startChild(spec: ChildSpec, options: StartOptions = {}): P
   const startedAt = identifyProcess(pid)?.startedAt ?? '';
   options.onSpawn?.({ pid, startedAt });
   const readyByMessage = waitForMessage(child);
+  // Services that cannot be started end the whole start.
+  spec.servicesUp?.then(() => tellToBegin(child), ignore);
   for (const stream of [child.stdout, child.stderr]) {
     readLines(stream, (line) => {
       lastLines.push(line);
@@ -114,9 +117,18 @@ function spawnChild(spec: ChildSpec): Promise<{ child: ChildProcess; pid: number
 
 function readLines(stream: Readable | null, onLine: (line: string) => void): void {
   if (stream === null) return;
-  const ignore = (): void => undefined;
   stream.on('error', ignore);
   createInterface({ input: stream }).on('line', onLine).on('error', ignore);
+}
+
+function tellToBegin(child: ChildProcess): void {
+  const message: BeginMessage = { type: 'begin' };
+  // Without a channel it has ended, which is reported as its exit.
+  if (child.connected) child.send(message, ignore);
+}
+
+function ignore(): void {
+  return;
 }
 
 function waitForMessage(child: ChildProcess): Promise<string | null> {

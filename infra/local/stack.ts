@@ -25,7 +25,7 @@ export interface Stack {
 }
 
 /**
- * Starts the services that no setting replaces, in parallel, then Perennial's own processes. Resolves when all are ready.
+ * Starts the services that no setting replaces and Perennial's own processes, in parallel. Resolves when all are ready.
  * Throws when one of them cannot be started; the caller then stops the others.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -40,28 +40,34 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     join(config.PERENNIAL_HOME, 'run', 'stack.json'),
   );
-  const addresses = await startServices(options, ports);
+  const { addresses, specs: services } = await localServices(config, ports);
+  const servicesUp = Promise.all(services.map(({ spec, where }) => startOne(options, spec, where)));
   const { PERENNIAL_HOME: home, SHUTDOWN_GRACE_MS: graceMs } = config;
   const apiUrl = reachableUrl(config.HOST, ports.api);
   const where = (name: string): string => (name === 'api' ? apiUrl : '');
-  const specs = programSpecs(addresses, home, graceMs, options.environment);
-  await Promise.all(specs.map((spec) => startOne(options, spec, where(spec.name))));
+  const { environment } = options;
+  const programs = programSpecs(addresses, { home, graceMs, environment, servicesUp });
+  await Promise.all([servicesUp, ...programs.map((spec) => startOne(options, spec, where(spec.name)))]);
   return { apiUrl, temporalUiUrl: addresses.temporalUiUrl };
 }
 
-async function startServices(options: StackOptions, ports: Ports): Promise<StackAddresses> {
-  const { config } = options;
-  const [databaseUrl, objects, temporal] = await Promise.all([
-    config.DATABASE_URL ?? startPostgres(options, ports.postgres),
-    config.S3_ENDPOINT === undefined
-      ? startObjectStore(options, ports.s3)
-      : { endpoint: config.S3_ENDPOINT, keys: null },
-    config.TEMPORAL_ADDRESS === undefined
-      ? startTemporal(options, ports)
-      : { address: config.TEMPORAL_ADDRESS, uiUrl: config.TEMPORAL_UI_URL ?? null },
-  ]);
-  return {
-    databaseUrl,
+interface Services {
+  addresses: StackAddresses;
+  specs: { spec: ChildSpec; where: string }[];
+}
+
+/** Addresses of all services, and how those are started that no setting replaces. */
+async function localServices(config: Config, ports: Ports): Promise<Services> {
+  const specs: Services['specs'] = [];
+  const add: Add = (spec, where) => void specs.push({ spec, where });
+  const objects = config.S3_ENDPOINT
+    ? { endpoint: config.S3_ENDPOINT, keys: null }
+    : addObjectStore(config, ports.s3, add);
+  const temporal = config.TEMPORAL_ADDRESS
+    ? { address: config.TEMPORAL_ADDRESS, uiUrl: config.TEMPORAL_UI_URL ?? null }
+    : await addTemporal(config, ports, add);
+  const addresses = {
+    databaseUrl: config.DATABASE_URL ?? addPostgres(config, ports.postgres, add),
     s3Endpoint: objects.endpoint,
     s3Keys: objects.keys,
     temporalAddress: temporal.address,
@@ -69,47 +75,53 @@ async function startServices(options: StackOptions, ports: Ports): Promise<Stack
     apiPort: ports.api,
     host: config.HOST,
   };
+  return { addresses, specs };
 }
 
-async function startPostgres(options: StackOptions, port: number): Promise<string> {
-  const startedMs = Date.now();
-  const { spec, url } = await localPostgres({ folder: join(options.config.PERENNIAL_HOME, 'postgres'), port });
-  await startOne(options, spec, `127.0.0.1:${port}`, startedMs);
+type Add = (spec: ChildSpec, where: string) => void;
+
+function addPostgres({ PERENNIAL_HOME: home }: Config, port: number, add: Add): string {
+  const { spec, url } = localPostgres({ folder: join(home, 'postgres'), port });
+  add(spec, `127.0.0.1:${port}`);
   return url;
 }
 
-async function startObjectStore(
-  options: StackOptions,
+function addObjectStore(
+  {
+    PERENNIAL_HOME: home,
+    S3_REGION: region,
+    S3_ACCESS_KEY_ID: accessKeyId,
+    S3_SECRET_ACCESS_KEY: secretAccessKey,
+  }: Config,
   port: number,
-): Promise<{ endpoint: string; keys: ObjectStoreKeys }> {
-  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey, ...config } = options.config;
-  const folder = join(config.PERENNIAL_HOME, 's3');
+  add: Add,
+): { endpoint: string; keys: ObjectStoreKeys } {
+  const folder = join(home, 's3');
   const isChosen = accessKeyId !== undefined && secretAccessKey !== undefined;
   const keys = isChosen ? { accessKeyId, secretAccessKey } : objectStoreKeys(folder);
-  const { spec, endpoint } = localObjectStore({ folder, port, ...keys, region: config.S3_REGION });
-  await startOne(options, spec, endpoint);
+  const { spec, endpoint } = localObjectStore({ folder, port, ...keys, region });
+  add(spec, endpoint);
   return { endpoint, keys };
 }
 
-async function startTemporal(options: StackOptions, ports: Ports): Promise<{ address: string; uiUrl: string }> {
-  const { config } = options;
+async function addTemporal(
+  { PERENNIAL_HOME: home, TEMPORAL_NAMESPACE: namespace, TEMPORAL_UI_URL: chosenUiUrl }: Config,
+  ports: Ports,
+  add: Add,
+): Promise<{ address: string; uiUrl: string }> {
   const { spec, address, uiUrl, hiddenUi } = await localTemporal({
-    folder: join(config.PERENNIAL_HOME, 'temporal'),
+    folder: join(home, 'temporal'),
     port: ports.temporal,
     uiPort: ports.temporalUi,
-    namespace: config.TEMPORAL_NAMESPACE,
+    namespace,
   });
   await guardWebUi(ports.temporalUi, hiddenUi);
-  await startOne(options, spec, `${address}, Web UI ${uiUrl}`);
-  return { address, uiUrl: config.TEMPORAL_UI_URL ?? uiUrl };
+  add(spec, `${address}, Web UI ${uiUrl}`);
+  return { address, uiUrl: chosenUiUrl ?? uiUrl };
 }
 
-async function startOne(
-  { supervisor, onReady }: StackOptions,
-  spec: ChildSpec,
-  where: string,
-  startedMs = Date.now(),
-): Promise<RunningChild> {
+async function startOne({ supervisor, onReady }: StackOptions, spec: ChildSpec, where: string): Promise<RunningChild> {
+  const startedMs = Date.now();
   const child = await supervisor.start(spec);
   onReady(spec.name, where, Date.now() - startedMs);
   return child;

@@ -68,7 +68,8 @@ export function createFeatureWriter(path: string, backboneName: string): Feature
       void writer.write({
         columnData: [
           { name: columns.sha256, data: [...sha256s] },
-          { name: columns.embedding, data: embeddings.map((embedding) => Array.from(embedding)) },
+          // Without a dictionary: its search for repeated values takes longer than the rest.
+          { name: columns.embedding, data: embeddings.map((embedding) => Array.from(embedding)), encoding: 'PLAIN' },
         ],
         rowGroupSize: sha256s.length,
       });

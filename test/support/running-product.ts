@@ -17,6 +17,8 @@ export interface RunningProduct {
   url: string;
   pid: number;
   home: string;
+  /** Resolves when set-up is complete and the stack begins to start. */
+  isSetUp(): Promise<void>;
   /** Resolves when a model is served. */
   served(): Promise<void>;
   /** Resolves when it has printed everything about its start; the addresses come last. */
@@ -45,6 +47,12 @@ export async function startProduct(settings: Record<string, string> = {}, home?:
   const beforeItEnds = async (what: Promise<unknown>): Promise<void> => {
     await Promise.race([what, ended]);
   };
+  const hasPrinted = (line: RegExp): Promise<unknown> =>
+    poll(
+      () => Promise.resolve(output),
+      (printed) => line.test(printed),
+      startTimeoutMs,
+    );
   const api = createApiClient(url);
   return {
     api,
@@ -60,14 +68,8 @@ export async function startProduct(settings: Record<string, string> = {}, home?:
           startTimeoutMs,
         ),
       ),
-    settled: () =>
-      beforeItEnds(
-        poll(
-          () => Promise.resolve(output),
-          (printed) => /To stop\s+Ctrl-C/.test(printed),
-          startTimeoutMs,
-        ),
-      ),
+    isSetUp: () => beforeItEnds(hasPrinted(/Set-up is complete/)),
+    settled: () => beforeItEnds(hasPrinted(/To stop\s+Ctrl-C/)),
     stop: () => stopProduct(child, home === undefined ? folder : null),
   };
 }

@@ -25,7 +25,7 @@ export interface TestService {
 export async function startPostgres(): Promise<TestService & { url: string }> {
   const folder = temporaryFolder('postgres');
   const [port = 0] = await freePorts(1);
-  const { spec, url } = await localPostgres({ folder, port, isTemporary: true });
+  const { spec, url } = localPostgres({ folder, port, isTemporary: true });
   return { ...(await startService(spec, folder, { DATABASE_URL: url })), url };
 }
 

@@ -142,6 +142,23 @@ describe('a supervised process', () => {
     while (reported.length < count) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
+  it('that waits for the services is told when they are up, also when it is started again', async () => {
+    let areUp = (): void => undefined;
+    const servicesUp = new Promise<void>((resolve) => (areUp = resolve));
+    const waiting = `process.stdout.write('loaded\\n'); process.on('message', ({ type }) => { if (type === 'begin') process.send({ type: 'ready' }); });`;
+    const starting = supervisor.start(spec('waiting', waiting, { servicesUp }));
+    const log = join(folder, 'waiting.log');
+    while (!existsSync(log) || !readFileSync(log, 'utf8').includes('loaded')) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(await Promise.race([starting, Promise.resolve('waits')])).toBe('waits');
+    areUp();
+    const child = await starting;
+    process.kill(child.pid, 'SIGKILL');
+    await untilReported(2);
+    expect(reported[1]).toBe('waiting is running again.');
+  });
+
   it('that crashes is restarted, and the report names its log', async () => {
     const child = await supervisor.start(spec('crashing', ready));
     process.kill(child.pid, 'SIGKILL');

@@ -12,8 +12,10 @@ const addresses = {
   host: '127.0.0.1',
 };
 
+const options = { home: '/home', graceMs: 1000, environment: {}, servicesUp: Promise.resolve() };
+
 function environmentOfApi(user: NodeJS.ProcessEnv, changes: Partial<typeof addresses> = {}): NodeJS.ProcessEnv {
-  const specs = programSpecs({ ...addresses, ...changes }, '/home', 1000, user);
+  const specs = programSpecs({ ...addresses, ...changes }, { ...options, environment: user });
   return specs.find(({ name }) => name === 'api')?.env ?? {};
 }
 
@@ -40,7 +42,7 @@ describe("Perennial's processes", () => {
   });
 
   it('stop before the services they need, the API first', () => {
-    const orders = programSpecs(addresses, '/home', 1000, {}).map(({ name, stopOrder }) => [name, stopOrder]);
+    const orders = programSpecs(addresses, options).map(({ name, stopOrder }) => [name, stopOrder]);
     expect(Object.fromEntries(orders)).toEqual({ api: 1, pipeline: 2, training: 2 });
   });
 
