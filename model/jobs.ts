@@ -37,6 +37,8 @@ export const trainJobSchema = z.object({
   /** Checkpoint to resume from; null starts from scratch. */
   checkpointPath: z.string().nullable(),
   outputFolder: z.string(),
+  /** Images by which the frozen backbone is quantized meanwhile, for the packaging that follows. */
+  quantizeAhead: z.object({ images: z.array(imageFileSchema), cacheFolder: z.string() }).optional(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
 /** What determines a training, wherever it is resumed from. */

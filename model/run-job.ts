@@ -1,6 +1,6 @@
 import type { Embedder } from './features/embed.js';
 import { readFeatures } from './features/feature-file.js';
-import type { JobEvents, ModelJob, ModelJobResults } from './jobs.js';
+import type { JobEvents, ModelJob, ModelJobResults, TrainJob } from './jobs.js';
 import { cacheLast } from './tuning/cache-last.js';
 
 /** Loads what trains and packages a model, above all TensorFlow, which takes a second. */
@@ -24,7 +24,7 @@ export function createJobRunner(): JobRunner {
         embedder ??= (await import('./features/embed.js')).createEmbedder();
         return embedder.embed(job, events);
       case 'train':
-        return (await import('./training/train-job.js')).trainModel(job, events);
+        return trainModel(job, events);
       case 'trial':
         return (await import('./tuning/trial-job.js')).runTrial(job, readOnce);
       case 'package':
@@ -33,4 +33,17 @@ export function createJobRunner(): JobRunner {
         return (await import('./import/import-job.js')).importModel(job);
     }
   };
+}
+
+/** Trains, and quantizes meanwhile what does not depend on the training. */
+async function trainModel(job: TrainJob, events: JobEvents): Promise<ModelJobResults['train']> {
+  const training = await import('./training/train-job.js');
+  const { quantizeBackbone } = await import('./export/quantize.js');
+  // The packaging meets the same failure, and reports it.
+  const quantizing = job.quantizeAhead && quantizeBackbone(job.quantizeAhead).catch(() => undefined);
+  try {
+    return await training.trainModel(job, events);
+  } finally {
+    await quantizing;
+  }
 }

@@ -3,13 +3,14 @@ import { Context } from '@temporalio/activity';
 import type { Example } from '../../contracts/datasets/datasets.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import type { Hyperparameters } from '../../contracts/training/training.js';
-import type { ImageFile } from '../../model/jobs.js';
+import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
+import type { ImageFile, TrainJob } from '../../model/jobs.js';
 import { withHeartbeat } from '../runtime/heartbeat.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import { commitEpoch } from './checkpoints.js';
 import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
 import { currentFeatures, extractFeatures } from './features.js';
-import { fetchFeatures, fetchImages } from './inputs.js';
+import { fetchFeatures, fetchImages, fetchQuantizationImages } from './inputs.js';
 
 export interface FitResult {
   bestEpoch: number;
@@ -51,7 +52,7 @@ export async function fitModel(deps: FittingDependencies, input: TrainingInput):
             {
               kind: 'train',
               hyperparameters: input.hyperparameters,
-              ...(await fetchTrainerInputs(deps, input, folder, signal)),
+              ...(await fetchInputsAhead(deps, input, folder, signal)),
               checkpointPath: await fetchLatestCheckpoint(deps, input.runId, folder),
               outputFolder: folder,
             },
@@ -63,6 +64,25 @@ export async function fitModel(deps: FittingDependencies, input: TrainingInput):
       ),
     ),
   );
+}
+
+/** The inputs of the fit, and those of the packaging that need not wait for its end. */
+async function fetchInputsAhead(
+  deps: FittingDependencies,
+  input: TrainingInput,
+  folder: string,
+  signal: AbortSignal,
+): Promise<TrainerInputs & Pick<TrainJob, 'quantizeAhead'>> {
+  const inputs = await fetchTrainerInputs(deps, input, folder, signal);
+  if (trainsOnImages(input.hyperparameters)) return inputs;
+  const { ranges } = chooseQuantizationSample(inputs.examples);
+  const images = await fetchQuantizationImages(deps, ranges, join(folder, 'images'), signal);
+  return images.length === 0 ? inputs : { ...inputs, quantizeAhead: { images, cacheFolder: packagingCache(deps) } };
+}
+
+/** Where packagings keep what later ones need again. */
+export function packagingCache({ scratchFolder }: TrainingDependencies): string {
+  return join(scratchFolder, 'packaging');
 }
 
 /** Downloads a dataset version into `folder` as the architecture needs it: embeddings, images, or both. */

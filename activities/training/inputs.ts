@@ -7,6 +7,7 @@ import type { DatasetStore } from '../../stores/datasets/datasets.js';
 import type { FeatureKind, FeatureStore } from '../../stores/features/features.js';
 import type { ObjectStore } from '../../stores/objects/object-store.js';
 import { concurrently } from '../../platform/concurrently.js';
+import type { Logger } from '../../platform/logging.js';
 
 /** Concurrent downloads: enough to hide the latency of the object store without loading it. */
 const downloadsAtOnce = 8;
@@ -30,6 +31,22 @@ export async function fetchImages(
     },
     signal,
   );
+}
+
+/** As `fetchImages`. Empty when they cannot be downloaded: a training does not fail because it cannot be quantized. */
+export async function fetchQuantizationImages(
+  deps: { objects: ObjectStore; datasets: DatasetStore; logger: Logger },
+  sha256s: readonly string[],
+  folder: string,
+  signal: AbortSignal,
+): Promise<ImageFile[]> {
+  try {
+    return await fetchImages(deps, sha256s, folder, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    deps.logger.warn({ error }, 'images for quantization could not be fetched');
+    return [];
+  }
 }
 
 /** Downloads the feature files with the embeddings of the examples into `folder`. */

@@ -4,7 +4,6 @@ import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { PerennialError } from '../../contracts/errors.js';
 import type { TrainingInput } from '../../contracts/training/training-pipeline.js';
 import { chooseQuantizationSample } from '../../model/export/quantization-sample.js';
-import type { ImageFile } from '../../model/jobs.js';
 import { keepBundle, publishBundle, type BundleAddress } from '../../stores/registry/bundles.js';
 import { runArtifactKey } from '../../stores/objects/object-keys.js';
 import { hashFile } from '../../platform/hash-file.js';
@@ -12,8 +11,8 @@ import { withHeartbeat } from '../runtime/heartbeat.js';
 import type { Trainer } from '../runtime/model-process.js';
 import { withScratchFolder } from '../runtime/scratch.js';
 import type { FittingDependencies, TrainingDependencies } from './dependencies.js';
-import { fetchLatestCheckpoint, fetchTrainerInputs, type TrainerInputs } from './fit.js';
-import { fetchImages } from './inputs.js';
+import { fetchLatestCheckpoint, fetchTrainerInputs, packagingCache, type TrainerInputs } from './fit.js';
+import { fetchImages, fetchQuantizationImages } from './inputs.js';
 
 /** Files of the bundle that are also stored as artefacts of the run, for people to look at. */
 const artifacts = [
@@ -58,7 +57,7 @@ export async function packageModel(deps: FittingDependencies, input: TrainingInp
             datasetVersion: input.datasetVersion,
             datasetDigest: version.digest,
             codeRevision: deps.codeRevision,
-            cacheFolder: join(deps.scratchFolder, 'packaging'),
+            cacheFolder: packagingCache(deps),
             outputFolder,
           },
           { signal, onProgress: report },
@@ -86,31 +85,19 @@ async function fetchPackagingInputs(
 ): Promise<TrainerInputs> {
   const inputs = await fetchTrainerInputs(deps, input, folder, signal);
   if (inputs.images.length > 0) return inputs;
+  const imageFolder = join(folder, 'images');
   const test = inputs.examples.filter(({ side }) => side === 'test').slice(0, parityImages);
-  const images = await fetchImages(
-    deps,
-    test.map(({ sha256 }) => sha256),
-    join(folder, 'images'),
-    signal,
-  );
-  return { ...inputs, images: [...images, ...(await fetchQuantizationSample(deps, inputs.examples, folder, signal))] };
-}
-
-/** Empty when the images cannot be downloaded: a training does not fail because it cannot be quantized. */
-async function fetchQuantizationSample(
-  deps: TrainingDependencies,
-  examples: TrainerInputs['examples'],
-  folder: string,
-  signal: AbortSignal,
-): Promise<ImageFile[]> {
-  const { ranges, judged } = chooseQuantizationSample(examples);
-  try {
-    return await fetchImages(deps, [...ranges, ...judged], join(folder, 'images'), signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    deps.logger.warn({ error }, 'images for quantization could not be fetched');
-    return [];
-  }
+  const { ranges, judged } = chooseQuantizationSample(inputs.examples);
+  const [images, sample] = await Promise.all([
+    fetchImages(
+      deps,
+      test.map(({ sha256 }) => sha256),
+      imageFolder,
+      signal,
+    ),
+    fetchQuantizationImages(deps, [...ranges, ...judged], imageFolder, signal),
+  ]);
+  return { ...inputs, images: [...images, ...sample] };
 }
 
 async function storeArtifacts(deps: TrainingDependencies, runId: string, folder: string): Promise<void> {

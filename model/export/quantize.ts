@@ -4,10 +4,11 @@ import { bundleFiles, quantizationSchema, type Quantization } from '../../contra
 import { messageOf } from '../../contracts/errors.js';
 import { writeJson } from '../../platform/validation/json-file.js';
 import { usesStoredFeatures } from '../architectures/backbone-digest.js';
+import { loadBackbone } from '../architectures/backbone.js';
 import type { TrainedNetwork } from '../architectures/trained-network.js';
 import { softmax } from '../evaluation/temperature.js';
 import { decodeBatches } from '../features/decode-batches.js';
-import type { ImageFile, PackageJob } from '../jobs.js';
+import type { ImageFile, PackageJob, TrainJob } from '../jobs.js';
 import { probeImages, probePixels } from '../serving/probe.js';
 import type { LabelledRows } from '../training/labelled-rows.js';
 import { judgeQuantization } from './judge-quantization.js';
@@ -46,7 +47,7 @@ export interface QuantizedLayers {
  */
 export async function quantizeLayers(
   job: PackageJob,
-  { operations, weights }: TrainedNetwork,
+  { featureOperations: operations, weights }: TrainedNetwork,
 ): Promise<QuantizedLayers> {
   const sample = chooseQuantizationSample(job.examples);
   const rangeImages = imagesAtHand(job, sample.ranges);
@@ -56,10 +57,21 @@ export async function quantizeLayers(
       `Quantization needs training and validation images; the job lists ${rangeImages.length} and ${judged.length}.`,
     );
   }
-  const quantize = (): Promise<Uint8Array> => quantizeInThread({ operations, weights, images: rangeImages });
-  const isFrozen = usesStoredFeatures(job.hyperparameters);
-  const layers = await (isFrozen ? cachedLayers(job.cacheFolder, rangeImages, quantize) : quantize());
+  const layers = usesStoredFeatures(job.hyperparameters)
+    ? await quantizeBackbone({ images: rangeImages, cacheFolder: job.cacheFolder })
+    : await quantizeInThread({ operations, weights, images: rangeImages });
   return { rangeImages: rangeImages.length, judged, layers };
+}
+
+/** Quantizes the layers of the frozen backbone, once for the same images. A packaging that follows finds them. */
+export async function quantizeBackbone({
+  images,
+  cacheFolder,
+}: NonNullable<TrainJob['quantizeAhead']>): Promise<Uint8Array> {
+  return cachedLayers(cacheFolder, images, async () => {
+    const { operations, weights } = await loadBackbone();
+    return quantizeInThread({ operations, weights, images });
+  });
 }
 
 /** An exported network to quantize. */

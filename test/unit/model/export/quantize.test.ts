@@ -1,11 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles, quantizationSchema, referencesSchema } from '../../../../contracts/registry/bundle.js';
 import { hyperparametersSchema } from '../../../../contracts/training/training.js';
 import { packageModel } from '../../../../model/export/package-job.js';
+import { chooseQuantizationSample } from '../../../../model/export/quantization-sample.js';
 import { runOnnxModel } from '../../../../model/export/parity.js';
 import { embedImages } from '../../../../model/features/embed.js';
+import { createJobRunner } from '../../../../model/run-job.js';
 import { probeImages, probePixels } from '../../../../model/serving/probe.js';
 import { verifyBundle } from '../../../../model/serving/verify-bundle.js';
 import { readJson } from '../../../../platform/validation/json-file.js';
@@ -20,7 +22,7 @@ async function read<T>(schema: z.ZodType<T>, folder: string, name: string): Prom
 const probeSchema = z.object({ int8: z.array(z.array(z.number())).optional() });
 
 describe('the bundle of a network that does as well in 8 bits', () => {
-  it('holds it with its report, and is reproducible', () =>
+  it('holds it with its report, and is reproducible, also when it was quantized during the training', () =>
     withFolder(async (root) => {
       const { folder, job, manifest } = await trainAndPackage(await createTransferSet(root, 32), root);
       expect(await verifyBundle(folder)).toEqual(manifest);
@@ -40,6 +42,24 @@ describe('the bundle of a network that does as well in 8 bits', () => {
       expect(await readFile(join(folder, bundleFiles.modelCard), 'utf8')).toContain('32 training images');
       const again = await packageModel({ ...job, outputFolder: join(root, 'again') }, collectEvents());
       expect(again.manifest.files).toEqual(manifest.files);
+      const ahead = join(root, 'ahead');
+      const ranges = chooseQuantizationSample(job.examples).ranges;
+      const images = ranges.flatMap((sha256) => job.images.filter((image) => image.sha256 === sha256));
+      const training = {
+        ...job,
+        kind: 'train',
+        checkpointPath: null,
+        outputFolder: join(root, 'training again'),
+      } as const;
+      await createJobRunner()({ ...training, quantizeAhead: { images, cacheFolder: ahead } }, collectEvents());
+      const [layers = ''] = await readdir(ahead);
+      const { mtimeMs } = await stat(join(ahead, layers));
+      const after = await packageModel(
+        { ...job, cacheFolder: ahead, outputFolder: join(root, 'packaged after') },
+        collectEvents(),
+      );
+      expect(after.manifest.files).toEqual(manifest.files);
+      expect((await stat(join(ahead, layers))).mtimeMs).toBe(mtimeMs);
       await flipByte(folder, bundleFiles.onnxInt8);
       await expect(verifyBundle(folder)).rejects.toMatchObject({
         code: 'bundle_invalid',
