@@ -55,7 +55,7 @@ const title = `a stack on a disk of 420 MB${reason === null ? '' : `, which is n
     const answer = await fetch(`${product.url}${upload}`, {
       method: 'POST',
       headers: { 'content-type': 'multipart/form-data; boundary=b' },
-      body: endlessForm(),
+      body: hugeForm(),
       duplex: 'half',
     });
     expect(answer.status).toBe(507);
@@ -110,9 +110,18 @@ const title = `a stack on a disk of 420 MB${reason === null ? '' : `, which is n
   }, 60_000);
 });
 
-/** A form without an end, in chunks, so that its length is not known before. */
-function endlessForm(): ReadableStream<Uint8Array> {
+/**
+ * The first gigabyte of a form, in chunks, so that its length is not known before. It has an end, because the client reads
+ * on when the connection is gone, without a pause.
+ */
+function hugeForm(): ReadableStream<Uint8Array> {
   const file = 'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n';
   const part = Buffer.concat([Buffer.from(`--b\r\n${file}`), Buffer.alloc(10_000_000), Buffer.from('\r\n')]);
-  return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(part)) });
+  let left = 100;
+  return new ReadableStream({
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(new Uint8Array(part));
+      else controller.close();
+    },
+  });
 }
