@@ -102,7 +102,7 @@ describe('the kinds of objects', () => {
     // It uploads a list of keys of images, under a key of its job.
     expect(paths.shift()).toBe('activities/batch-prediction/list-items.ts');
     expect(paths).toEqual([
-      'activities/ingestion/ingest-batch.ts',
+      'activities/ingestion/ingest-files.ts',
       'activities/training/features.ts',
       'stores/datasets/publish-version.ts',
     ]);
