@@ -106,8 +106,11 @@ describe('the kinds of objects', () => {
       'activities/training/features.ts',
       'stores/datasets/publish-version.ts',
     ]);
-    for (const { source } of ofContent.filter(({ path }) => paths.includes(path))) {
-      expect(source).toMatch(/\.claim\((\w+)\);\n +await (?:deps\.)?objects\.put(?:File)?\(\1,/);
+    const one = /\.claim\((\w+)\);\n +await (?:deps\.)?objects\.put(?:File)?\(\1,/;
+    const several =
+      /\.claim\((\w+)\.map\(\(\{ image \}\) => (rawImageKey\(image\.md5\))\)\);\n +await concurrently\(\s+\1,[^;]*objects\.put\(\2,/;
+    for (const { path, source } of ofContent.filter((writer) => paths.includes(writer.path))) {
+      expect(source).toMatch(path.includes('ingest-files') ? several : one);
     }
   });
 });
