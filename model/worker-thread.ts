@@ -38,12 +38,8 @@ interface Waiting<Answer> {
 }
 
 /** Starts a thread whose file calls `answerQuestions`. It keeps the process alive only while it has questions. */
-export function startThread<Question, Answer>(
-  file: URL,
-  schema: z.ZodType<Answer>,
-  workerData?: unknown,
-): WorkerThread<Question, Answer> {
-  const worker = new Worker(file, { workerData });
+export function startThread<Question, Answer>(file: URL, schema: z.ZodType<Answer>): WorkerThread<Question, Answer> {
+  const worker = new Worker(file);
   const waiting = new Map<number, Waiting<Answer>>();
   let asked = 0;
   let failure: Error | null = null;

@@ -8,7 +8,7 @@ import { addressWithoutSecrets, withoutCredentials } from '../../platform/secret
 import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
 import type { LocalSet } from './synthetic-set.js';
-import { exists, writeAtomically } from './write-atomically.js';
+import { exists, writeAtomically } from '../../model/write-atomically.js';
 
 const labels = ['dandelion', 'grass'] as const;
 const downloadsAtOnce = 8;

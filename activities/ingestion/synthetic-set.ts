@@ -5,7 +5,7 @@ import { drawSyntheticImage, syntheticLabels } from '../../model/images/syntheti
 import type { Config } from '../../platform/config.js';
 import { concurrently } from '../../platform/concurrently.js';
 import type { Report } from '../runtime/heartbeat.js';
-import { exists, writeAtomically } from './write-atomically.js';
+import { exists, writeAtomically } from '../../model/write-atomically.js';
 
 const imagesOfClass = 60;
 

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { bundleFiles } from '../../contracts/registry/bundle.js';
 import { readJson } from '../../platform/validation/json-file.js';
+import { writeAtomically } from '../write-atomically.js';
 
 const memoSchema = z.array(z.tuple([z.string(), z.string()]));
 /** Images of three packagings, 7 kB each. */
@@ -43,7 +44,14 @@ export async function openFeatureMemo(
     add(pixels, { buffer, byteOffset, byteLength }) {
       known.set(keyOf(pixels), Buffer.from(buffer, byteOffset, byteLength).toString('base64'));
     },
-    save: () => write(path, JSON.stringify([...known].slice(-mostImages))).catch(() => undefined),
+    async save() {
+      try {
+        await mkdir(cacheFolder, { recursive: true });
+        await writeAtomically(path, JSON.stringify([...known].slice(-mostImages)));
+      } catch {
+        // The next packaging computes them again.
+      }
+    },
   };
 }
 
@@ -53,12 +61,6 @@ async function read(path: string): Promise<z.infer<typeof memoSchema>> {
   } catch {
     return [];
   }
-}
-
-async function write(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.part`, text);
-  await rename(`${path}.part`, path);
 }
 
 function floatsFrom(base64: string): Float32Array {

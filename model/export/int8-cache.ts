@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { currentPreprocessing } from '../../contracts/registry/bundle.js';
 import { backboneDigest, featureRuntime } from '../architectures/backbone-digest.js';
 import type { ImageFile } from '../jobs.js';
+import { writeAtomically } from '../write-atomically.js';
 
 /** Files to keep, of 4 MB each: one for each dataset in use. */
 const keptFiles = 4;
@@ -42,8 +43,7 @@ async function read(path: string): Promise<Uint8Array | null> {
 
 async function write(folder: string, path: string, layers: Uint8Array): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await writeFile(`${path}.part`, Buffer.concat([Buffer.from(hash('sha256', layers)), layers]));
-  await rename(`${path}.part`, path);
+  await writeAtomically(path, Buffer.concat([Buffer.from(hash('sha256', layers)), layers]));
   const files = await Promise.all(
     (await readdir(folder)).map(async (name) => ({ name, writtenAt: (await stat(join(folder, name))).mtimeMs })),
   );

@@ -77,11 +77,16 @@ function extract(
   images: readonly Uint8Array[],
   memo: Pick<FeatureMemo, 'of' | 'add'>,
 ): Float32Array[] {
-  const unknown = images.filter((pixels) => memo.of(pixels) === undefined);
-  const computed = unknown.length > 0 ? predictFeatures(extractor, unknown) : [];
-  const own = new Map(unknown.map((pixels, row) => [pixels, computed[row] ?? new Float32Array()]));
-  for (const [pixels, features] of own) memo.add(pixels, features);
-  return images.map((pixels) => own.get(pixels) ?? memo.of(pixels) ?? new Float32Array());
+  const features = images.map((pixels) => memo.of(pixels));
+  const unknown = images.filter((_, row) => features[row] === undefined);
+  const computed = (unknown.length > 0 ? predictFeatures(extractor, unknown) : []).values();
+  return images.map((pixels, row) => {
+    const known = features[row];
+    if (known !== undefined) return known;
+    const found = computed.next().value ?? new Float32Array();
+    memo.add(pixels, found);
+    return found;
+  });
 }
 
 function classify(classifier: tf.layers.Layer, features: Float32Array, count: number): Float32Array {

@@ -1,6 +1,7 @@
 /**
  * Writes functions for WebAssembly: as expressions whose operands come first, which is how its code is laid out. Only what
- * the resampler and the search for the nearest training image need; the numbers are those of the WebAssembly specification, with its proposal for SIMD.
+ * the resampler and the search for the nearest training image need; the numbers are those of the WebAssembly specification,
+ * with its proposal for SIMD.
  */
 export type Code = readonly number[];
 
